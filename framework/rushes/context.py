@@ -1,0 +1,100 @@
+"""What a function's body is handed beside its clip: outputs, scratch, encoding, tools, progress.
+
+The concrete context belongs to the runtime (an attempt in a slot, or a direct call); a body sees this
+interface only. This module must not know how any of it is done.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rushes.asset import Asset, Output
+    from rushes.media.encode import Encoded
+    from rushes.media.process import ToolRun
+    from rushes.media.profile import Profile
+
+__all__ = ["Context"]
+
+
+class Context(ABC):
+    """The framework's side of one attempt, as the author's body sees it."""
+
+    invocation: str
+    """The invocation's id, ``<batch>.<n>``; ``here`` for a direct call."""
+    attempt: int
+    """1 for the first try."""
+    show: str
+    deadline: float | None
+    """UTC epoch seconds, or None."""
+
+    @property
+    @abstractmethod
+    def scratch(self) -> Path:
+        """A folder of this attempt's own, removed afterwards whatever happens."""
+
+    @property
+    @abstractmethod
+    def cancelled(self) -> bool:
+        """True once the attempt should stop; `encode`, `ffmpeg` and `run` stop by themselves."""
+
+    @abstractmethod
+    def output(self, name: str) -> Output:
+        """A file or folder to write; it becomes visible only when the body has returned.
+
+        Args:
+            name: a relative name such as ``A001.mp4``; the runtime puts it below ``--out``.
+
+        Raises:
+            CallerError: the name leaves the output folder, or no ``out`` was given.
+        """
+
+    @abstractmethod
+    def encode(self, source: Asset, target: Output | Path, profile: Profile) -> Encoded:
+        """Encode `source` into `target` as `profile` wishes, verified against the source.
+
+        Raises:
+            MediaError: the source is damaged or cannot be decoded.
+            CallerError: the profile does not fit the source.
+            PlatformError: no encoder could do it here.
+        """
+
+    @abstractmethod
+    def ffmpeg(self, stream: Any, *, total_s: float | None = None) -> ToolRun:
+        """Run an ffmpeg-python graph with the limits and the watchdog of an encode.
+
+        Args:
+            stream: an output node of ffmpeg-python; its inputs and outputs are local paths.
+            total_s: duration of the result in seconds, for the progress display.
+        """
+
+    @abstractmethod
+    def run(
+        self,
+        tool: str,
+        argv: Sequence[str | Path | Output],
+        *,
+        progress: Callable[[str], float | None] | None = None,
+    ) -> ToolRun:
+        """Run a tool that the function declared (``tools=[...]``), with the same limits and watchdog.
+
+        Args:
+            tool: its declared name, found on ``PATH``.
+            argv: its arguments, the program's name not among them.
+            progress: turns one line of the tool's output into a fraction 0..1, or None.
+        """
+
+    @abstractmethod
+    def progress(self, fraction: float, note: str = "") -> None:
+        """Report how far the body is, 0..1; also tells the watchdog that it is alive."""
+
+    @abstractmethod
+    def log(self, message: str) -> None:
+        """Add a line to this attempt's log (``rushes logs INVOCATION``)."""
+
+    @abstractmethod
+    def warn(self, message: str) -> None:
+        """Add a warning to the result's receipt and to the log."""

@@ -1,0 +1,180 @@
+"""The values that travel: what is asked for, and what came of it.
+
+An invocation is function@version + assets + frame range + params; a batch is what is submitted together
+and shares function, class, show and destination. This module must not know who carries them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rushes.core.states import State
+
+__all__ = ["PRIORITIES", "BatchSpec", "BatchStatus", "Counts", "Finished", "Invocation", "Receipts"]
+
+PRIORITIES: Final = ("interactive", "urgent", "standard", "background")
+
+Receipts = str
+"""``beside`` (the default), ``none``, or a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSpec:
+    """What all invocations of a batch share.
+
+    Args:
+        function: how a slot finds the function: an entry point's name, ``package.module:name`` or
+            ``/abs/path/file.py:name``.
+        version: the function's version.
+        source_digest: digest of its source when that is editable or loaded by path, else "".
+        out: destination folder or URI; None for a function without file outputs.
+        params: canonical JSON of the params that invocations start from.
+        resources: cpu, memory_bytes, scratch_bytes, gpu of one attempt.
+        name: template of output names, or None to mirror the input's.
+        environment: what a slot needs to be the submitter: interpreter, variables, folder.
+    """
+
+    function: str
+    version: str
+    params: str = "{}"
+    source_digest: str = ""
+    out: str | None = None
+    priority: str = "standard"
+    show: str = "default"
+    deadline: float | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None
+    receipts: Receipts = "beside"
+    force: bool = False
+    max_slots: int | None = None
+    retries: int = 2
+    timeout_s: float | None = None
+    stall_s: float = 120.0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One clip of a batch.
+
+    Args:
+        source: URI of the asset; "" for a function without one.
+        key: hex digest of what determines the result.
+        frames: half-open frame range, or None.
+        params: canonical JSON that differs from the batch's params, or None.
+        subdir: folder below ``out`` that mirrors the tree below INPUT.
+        tag: suffix ``~ab12`` when another input would make the same name, else "".
+        after: ids of invocations that have to end first.
+        on_failure: what a failed dependency does to this one: ``cancel`` or ``run``.
+        problem: an error found before submission (a manifest's missing line); it fails as such.
+        fingerprint: what the source was when it was submitted.
+    """
+
+    source: str
+    key: str
+    frames: tuple[int, int] | None = None
+    params: str | None = None
+    subdir: str = ""
+    tag: str = ""
+    after: tuple[str, ...] = ()
+    on_failure: str = "cancel"
+    problem: Mapping[str, Any] | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How one invocation ended: one line of ``--json``.
+
+    `seq` counts the ends within the batch, from 1: a follower that has seen up to `seq` asks for more
+    with it. `result` is the result model's data; `receipt` the path of the receipt, if there is one.
+    """
+
+    seq: int
+    batch: str
+    invocation: str
+    asset: str
+    function: str
+    state: State
+    outputs: tuple[str, ...] = ()
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+    attempts: int = 1
+    seconds: float = 0.0
+    cost_usd: float = 0.0
+    encoder: str | None = None
+    cached: bool = False
+    receipt: str | None = None
+    warnings: tuple[str, ...] = ()
+    media_s: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints, schema 1."""
+        error = self.error and {k: self.error.get(k) for k in ("kind", "code", "message")}
+        return {
+            "schema": 1,
+            "batch": self.batch,
+            "invocation": self.invocation,
+            "asset": self.asset,
+            "function": self.function,
+            "state": self.state.value,
+            "outputs": list(self.outputs),
+            "result": self.result,
+            "error": error or None,
+            "attempts": self.attempts,
+            "seconds": round(self.seconds, 6),
+            "cost_usd": self.cost_usd,
+            "encoder": self.encoder,
+            "cached": self.cached,
+        }
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many invocations of a batch are in each state."""
+
+    queued: int = 0
+    held: int = 0
+    running: int = 0
+    paused: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    cached: int = 0
+    """Of the succeeded ones, those whose result was known."""
+
+    @property
+    def total(self) -> int:
+        return self.queued + self.held + self.running + self.paused + self.ended
+
+    @property
+    def ended(self) -> int:
+        return self.succeeded + self.failed + self.cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """A batch as a person follows it."""
+
+    batch: str
+    title: str
+    function: str
+    priority: str
+    show: str
+    out: str | None
+    counts: Counts
+    sealed: bool
+    """True once the submitter has sent everything."""
+    submitted: float
+    ended: float | None
+    seconds: float
+    """Slot-seconds used so far."""
+    media_s: float
+    """Seconds of media in the finished results, for the × real time figure."""
+    running: tuple[Mapping[str, Any], ...] = ()
+    """What runs now: invocation, asset, fraction 0..1, note, seconds."""
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,81 @@
+"""The verbs that the layers below ask of the layers above, as narrow as their callers.
+
+`Engine` is what a terminal or a notebook talks to; `Clock` is where time comes from. Every port has a stub
+in `rushes.testing` that passes the same contract suite as the real thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
+
+__all__ = ["Clock", "Engine"]
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> float:
+        """UTC epoch seconds."""
+        ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Where invocations run: `local` on this machine, `aws` in the cloud."""
+
+    def open(self, spec: BatchSpec) -> str:
+        """Open a batch and return its id; nothing runs yet."""
+        ...
+
+    def submit(self, batch: str, invocations: Iterable[Invocation]) -> int:
+        """Add invocations durably, in order, streaming; returns how many. They may run at once."""
+        ...
+
+    def seal(self, batch: str) -> None:
+        """Say that the batch is complete; it ends when its last invocation has."""
+        ...
+
+    def results(
+        self, batch: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0.0
+    ) -> Sequence[Finished]:
+        """The ends after sequence number `after`, oldest first; waits up to `wait_s` for the first."""
+        ...
+
+    def status(self, batch: str) -> BatchStatus:
+        """Where a batch stands.
+
+        Raises:
+            CallerError: no such batch.
+        """
+        ...
+
+    def batches(self, *, limit: int = 50) -> Sequence[BatchStatus]:
+        """The newest batches first."""
+        ...
+
+    def cancel(self, batch: str) -> None:
+        """Cancel what has not ended; returns when nothing of it runs any more."""
+        ...
+
+    def retry(self, batch: str) -> int:
+        """Queue the failed and cancelled invocations of a batch again; returns how many."""
+        ...
+
+    def explain(self, invocation: str) -> Mapping[str, Any]:
+        """Everything known of one invocation: state, reason, attempts, log path, receipt.
+
+        Raises:
+            CallerError: no such invocation.
+        """
+        ...
+
+    def pool(self) -> Mapping[str, Any]:
+        """Slots, what they run, capacity, queue depths."""
+        ...
+
+    def control(self, verb: str) -> Mapping[str, Any]:
+        """``pause``, ``resume`` or ``drain`` the pool."""
+        ...
