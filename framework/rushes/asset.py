@@ -131,9 +131,7 @@ class Asset:
         if last < first:
             return None
         directory = str(PurePosixPath(self.local or self.uri).parent)
-        return ImageSequence(
-            directory, match["prefix"], match["suffix"], len(match["first"]), first, last
-        )
+        return ImageSequence(directory, match["prefix"], match["suffix"], len(match["first"]), first, last)
 
     @property
     def name(self) -> str:

@@ -1,0 +1,76 @@
+"""Rushes: write a function over one clip, run it on thousands.
+
+The public door. Everything here is imported on first use, so that ``import rushes`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rushes.asset import Asset, FrameRange, Output
+    from rushes.context import Context
+    from rushes.errors import (
+        CallerError,
+        Cancelled,
+        MediaError,
+        PlatformError,
+        PolicyError,
+        RushesError,
+    )
+    from rushes.function import Batch, Function, Handle, Outcome, Params, Resources, Result, function
+    from rushes.media.profile import Profile
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Asset",
+    "Batch",
+    "CallerError",
+    "Cancelled",
+    "Context",
+    "FrameRange",
+    "Function",
+    "Handle",
+    "MediaError",
+    "Outcome",
+    "Output",
+    "Params",
+    "PlatformError",
+    "PolicyError",
+    "Profile",
+    "Resources",
+    "Result",
+    "RushesError",
+    "function",
+]
+
+_HOMES = {
+    "asset": ("Asset", "FrameRange", "Output"),
+    "context": ("Context",),
+    "errors": (
+        "CallerError",
+        "Cancelled",
+        "MediaError",
+        "PlatformError",
+        "PolicyError",
+        "RushesError",
+    ),
+    "function": ("Batch", "Function", "Handle", "Outcome", "Params", "Resources", "Result", "function"),
+    "media.profile": ("Profile",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'rushes' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"rushes.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

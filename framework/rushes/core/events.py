@@ -1,0 +1,213 @@
+"""What happens to a pool, as values: the scheduler's input.
+
+Times are UTC epoch seconds and always arrive as the `now` of `Scheduler.handle`, never inside an event,
+except where the event speaks of another moment. This module must not know where events come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from rushes.core.states import State
+
+__all__ = [
+    "Ask",
+    "Capacity",
+    "ClassPolicy",
+    "Deferred",
+    "Ended",
+    "Event",
+    "Finished",
+    "Leased",
+    "Paused",
+    "QueueKey",
+    "Queued",
+    "Returned",
+    "Shape",
+    "SlotLost",
+    "SlotReady",
+    "Tick",
+    "Withdrawn",
+]
+
+
+class QueueKey(NamedTuple):
+    """One queue: invocations of one class that one show pays for."""
+
+    priority: str
+    show: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassPolicy:
+    """A priority class, as data. Rank 0 goes first.
+
+    Args:
+        name: ``urgent`` …
+        rank: lower goes first.
+        may_displace: ranks below may be stopped or paused for it.
+        may_be_displaced: it may be paused for a higher rank.
+        ageing_s: work that has waited this long competes one rank higher.
+        weights: share of each show against the others of this class; 1.0 where not named.
+    """
+
+    name: str
+    rank: int
+    may_displace: bool = False
+    may_be_displaced: bool = True
+    ageing_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the pool has to give, in the units of `Shape`."""
+
+    cpu: float
+    memory: float
+    scratch: float = float("inf")
+    gpu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What all invocations of one batch have in common; made once, shared by reference.
+
+    Args:
+        environment: which warm slots can run it; slots are kept by environment.
+        function: name for expected run time; learnt per function.
+        cpu, memory, scratch, gpu: what one attempt takes while it runs (memory and scratch in bytes).
+        max_slots: at most this many slots at once for the batch, or None.
+    """
+
+    batch: str
+    environment: str
+    function: str
+    cpu: float = 1.0
+    memory: float = 0.0
+    scratch: float = 0.0
+    gpu: float = 0.0
+    max_slots: int | None = None
+
+
+class Ask(NamedTuple):
+    """One invocation in the pool's hands.
+
+    `order` is the sortable integer of its queue: an earlier deadline is a smaller number; ties go by `id`.
+    `queued_at` is when it was first queued: ageing counts from there.
+    """
+
+    id: int
+    order: int
+    queued_at: float
+    shape: Shape
+
+
+# -- events -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """`count` more invocations wait in a queue outside (the journal, SQS); lease them when there is room."""
+
+    queue: QueueKey
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Answer to a `Lease` command: these are now in the pool's hands. `remaining` still wait outside."""
+
+    queue: QueueKey
+    asks: Sequence[Ask]
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotReady:
+    """A slot that was asked for by `OpenSlot` is warm."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLost:
+    """A slot died or was replaced. What it had been given has been reported by `Finished` or `Returned`
+    before this event."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An attempt left its slot; `seconds` is its run time there. `state` is where the invocation went:
+    an ended state, or `queued`/`held` when it will be tried again (it then comes back by `Queued`)."""
+
+    slot: int
+    id: int
+    state: State
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Invocations that a slot had been given but had not started came back (answer to `Recall`)."""
+
+    slot: int
+    ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Invocations left the pool's hands without a start: cancelled, or held by somebody else."""
+
+    ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """An invocation waits for others: it is `held` until all of `after` have ended.
+
+    `cancel_on_failure` says what a failed or cancelled dependency does to it."""
+
+    id: int
+    after: Sequence[int]
+    cancel_on_failure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An invocation that others may depend on has ended; sent only for such ids."""
+
+    id: int
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The pool starts nothing new while `paused`; running work goes on."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; `handle` is called at least once a second while work is about."""
+
+    reason: str = field(default="")
+
+
+Event = (
+    Queued
+    | Leased
+    | SlotReady
+    | SlotLost
+    | Finished
+    | Returned
+    | Withdrawn
+    | Deferred
+    | Ended
+    | Paused
+    | Tick
+)
