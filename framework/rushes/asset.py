@@ -19,9 +19,21 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["Asset", "FrameRange", "ImageSequence", "Output"]
+__all__ = ["IMAGE_SUFFIXES", "Asset", "FrameRange", "ImageSequence", "Output"]
 
-_SEQUENCE: Final = re.compile(r"^(?P<prefix>.*)\[(?P<first>\d+)-(?P<last>\d+)\](?P<suffix>\.[^./\[\]]+)$")
+# One picture a file: only these make image sequences, so that a movie called "take [1-2].mov" stays a file.
+IMAGE_SUFFIXES: Final = frozenset(
+    {
+        ".ari", ".arx", ".avif", ".bmp", ".cin", ".cr2", ".cr3", ".dng", ".dpx", ".exr", ".gif", ".hdr",
+        ".heic", ".heif", ".hif", ".iff", ".j2c", ".j2k", ".jls", ".jp2", ".jpe", ".jpeg", ".jpf",
+        ".jpg", ".jpx", ".jxl", ".nef", ".pam", ".pbm", ".pcx", ".pfm", ".pgm", ".pgx", ".pic", ".pict",
+        ".png", ".pnm", ".ppm", ".psd", ".qoi", ".ras", ".raw", ".rgb", ".rgba", ".sgi", ".sxr", ".tga",
+        ".tif", ".tiff", ".webp", ".xbm", ".xpm", ".xwd",
+    }
+)  # fmt: skip
+_SEQUENCE: Final = re.compile(
+    r"(?P<prefix>.*)\[(?P<first>[0-9]{1,18})-(?P<last>[0-9]{1,18})\](?P<suffix>\.[^./\[\]]+)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -124,8 +136,8 @@ class Asset:
     @cached_property
     def sequence(self) -> ImageSequence | None:
         """The image sequence that the URI's pattern names, or None for a plain file."""
-        match = _SEQUENCE.match(PurePosixPath(self.local or self.uri).name)
-        if match is None:
+        match = _SEQUENCE.fullmatch(PurePosixPath(self.local or self.uri).name)
+        if match is None or match["suffix"].lower() not in IMAGE_SUFFIXES:
             return None
         first, last = int(match["first"]), int(match["last"])
         if last < first:
