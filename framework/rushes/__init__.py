@@ -5,7 +5,9 @@ The public door. Everything here is imported on first use, so that ``import rush
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -74,3 +76,15 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _Door(ModuleType):
+    """Keeps ``rushes.function`` the decorator: importing the module of that name would hide it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "function" and isinstance(value, ModuleType):
+            value = value.function
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Door
