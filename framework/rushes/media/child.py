@@ -7,6 +7,7 @@ This module must not know what the tool does, nor when to end it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -22,6 +23,7 @@ from typing import IO, Final
 __all__ = ["Child", "Rlimits", "environment"]
 
 _PR_SET_PDEATHSIG: Final = 1
+_HAS_CHILDREN: Final = Path("/proc/thread-self/children").exists()
 _LINUX: Final = sys.platform.startswith("linux")
 # Bound once, here: between fork and exec nothing may be imported, looked up or locked.
 _PRCTL: Final = ctypes.CDLL(None, use_errno=True).prctl if _LINUX else None
@@ -93,7 +95,7 @@ class Child:
                 # 3.12 warns of any fork in a process with threads. `_in_child` takes no lock and imports
                 # nothing, which is what that warning is about.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                self._process = subprocess.Popen(  # noqa: PLW1509 - see _in_child
+                self._process = subprocess.Popen(
                     list(argv),
                     stdin=subprocess.DEVNULL if stdin is None else stdin,
                     stdout=subprocess.PIPE,
@@ -102,7 +104,7 @@ class Child:
                     cwd=cwd,
                     env=dict(environ),
                     start_new_session=True,
-                    preexec_fn=_in_child(limits, blocked),
+                    preexec_fn=_in_child(limits, blocked),  # noqa: PLW1509 - it takes no lock, see there
                 )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -171,7 +173,7 @@ class Child:
         return sum(m[0] for m in moved), sum(m[1] for m in moved)
 
     def _family(self) -> set[int]:
-        """The tool and its descendants, found by walking down; a member that left its parent is remembered."""
+        """The tool and its descendants, by walking down; one that has lost its parent is remembered."""
         found = {self.pid}
         fresh = [self.pid, *self._known]
         while fresh:
@@ -189,18 +191,15 @@ class Child:
         if self.exit_status is not None:
             return
         family = self._family()
-        try:
+        # An empty group is no error; on macOS a group of zombies answers EPERM.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # the group is empty; on macOS a group of zombies answers EPERM
         for pid in family - {self.pid}:
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
-            except (ProcessLookupError, PermissionError):
-                continue
 
 
-def _in_child(limits: Rlimits, mask: set[signal.Signals]) -> Callable[[], None]:
+def _in_child(limits: Rlimits, mask: Iterable[int]) -> Callable[[], None]:
     """What the child does between fork and exec: system calls only, everything looked up beforehand."""
     parent = os.getpid()
     caps: list[tuple[int, int]] = [(resource.RLIMIT_CORE, 0)]
@@ -243,19 +242,15 @@ def _pidfd(pid: int) -> int | None:
 
 
 def _children(pid: int) -> list[int]:
-    if not _LINUX:
+    if not _HAS_CHILDREN:
         return _children_by_psutil(pid)
     born: list[int] = []
     try:
         # Children hang on the thread that made them.
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as listing:
-                born += map(int, listing.read().split())
-    except FileNotFoundError:
-        if Path(f"/proc/{pid}").exists() and not Path("/proc/self/task").exists():
-            return _children_by_psutil(pid)
-    except (PermissionError, ProcessLookupError):
-        pass
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            born += map(int, (thread / "children").read_bytes().split())
+    except (FileNotFoundError, PermissionError, ProcessLookupError):
+        return born  # it has just ended
     return born
 
 
@@ -277,16 +272,15 @@ def _session(pid: int) -> int | None:
 
 def _resident_bytes(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/statm", "rb") as statm:
-            return int(statm.read().split()[1]) * _PAGE_BYTES
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
         return 0
 
 
 def _moved(pid: int) -> tuple[int, int]:
     try:
-        with open(f"/proc/{pid}/io", "rb") as counters:
-            fields = dict(line.split(b": ") for line in counters.read().splitlines())
+        lines = Path(f"/proc/{pid}/io").read_bytes().splitlines()
+        fields = dict(line.split(b": ") for line in lines)
     except (OSError, ValueError):
         return (0, 0)
     return (int(fields.get(b"rchar", 0)), int(fields.get(b"wchar", 0)))

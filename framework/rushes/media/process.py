@@ -13,14 +13,15 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Final
 
 from rushes.errors import CallerError, PlatformError
 from rushes.media.builds import Build
 from rushes.media.child import Child, Rlimits, environment
-from rushes.media.dialect import classify
+from rushes.media.dialect import claims_success_falsely, classify
 from rushes.media.progress import FfmpegProgress, Progress, ProgressParser
 from rushes.media.tail import Tail
 from rushes.media.watchdog import TICK_S, Limits, Seen, Stopped, Watchdog
@@ -63,7 +64,7 @@ class Supervision:
         cwd: the folder that the tool runs in.
     """
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     on_progress: Callable[[Progress], None] | None = None
     cancelled: Callable[[], bool] = never
     log_path: Path | None = None
@@ -138,12 +139,15 @@ def run_ffmpeg(
     total_s: float | None = None,
     level: str = "warning",
 ) -> ToolRun:
-    """Run one ffmpeg command; `args` are everything after the fixed options.
+    """Run one ffmpeg command behind the options that every one gets.
 
     Its stdout carries `-progress`, so an output to ``-`` or ``pipe:`` is refused (``-f null -`` is fine: it
     writes nothing).
 
     Args:
+        build: which ffmpeg.
+        args: inputs, filters, outputs; overwriting (`-y`), `-xerror` and the like are the caller's policy.
+        supervision: limits, progress, cancellation, log.
         total_s: duration of the result in seconds; with it each report knows its fraction.
         level: ffmpeg's log level; filters that print a result need ``info``.
 
@@ -165,12 +169,12 @@ def run_ffmpeg(
 
 
 def check(run: ToolRun, build_major: int = 0) -> ToolRun:
-    """`run`, if the tool ended by itself with exit status 0.
+    """`run`, if the tool ended by itself with exit status 0 and does not say otherwise.
 
     Raises:
-        RushesError: what `dialect.classify` makes of it otherwise.
+        RushesError: what `dialect.classify` makes of it.
     """
-    if not run.ok:
+    if not run.ok or claims_success_falsely(run):
         raise classify(run, build_major)
     return run
 
@@ -203,7 +207,8 @@ class _Run:
                 if self._stopped is not None:
                     self._end(child, selector)
                 _reap(child)
-                _hear(selector, 0.0)
+                while _hear(selector, 0.0):
+                    pass
         finally:
             self._seconds = time.monotonic() - self._began
             self._stderr.close()
@@ -217,7 +222,7 @@ class _Run:
             cpu_s=child.cpu_s,
             stderr_tail=self._stderr.text(),
             progress=self._progress,
-            stopped=self._stopped or _by_rlimit(status, self._supervision.limits),
+            stopped=self._stopped or _by_rlimit(status, child.cpu_s, self._supervision.limits),
             stdout_tail=self._stdout.text(),
             log_path=self._supervision.log_path,
         )
@@ -331,8 +336,9 @@ def _start(
         ) from error
 
 
-def _hear(selector: selectors.BaseSelector, timeout_s: float) -> None:
-    """Waits for output or the end, and passes on what there is to read."""
+def _hear(selector: selectors.BaseSelector, timeout_s: float) -> bool:
+    """Waits for output or the end, and passes on what there is to read; False when there was nothing."""
+    heard = False
     for key, _ in selector.select(timeout_s):
         if key.data is None:  # the pidfd: the tool has ended
             selector.unregister(key.fileobj)
@@ -341,14 +347,12 @@ def _hear(selector: selectors.BaseSelector, timeout_s: float) -> None:
             data = os.read(key.fd, _READ_BYTES)
         except BlockingIOError:
             continue
-        while data:
+        if data:
+            heard = True
             key.data(data)
-            try:
-                data = os.read(key.fd, _READ_BYTES) if len(data) == _READ_BYTES else None
-            except BlockingIOError:
-                data = None
-        if data == b"":
+        else:
             selector.unregister(key.fileobj)
+    return heard
 
 
 def _reap(child: Child) -> None:
@@ -360,17 +364,18 @@ def _reap(child: Child) -> None:
     child.reap()
 
 
-def _by_rlimit(status: int, limits: Limits) -> Stopped | None:
-    """The reason of a death by the kernel's hand that we had asked for."""
+def _by_rlimit(status: int, cpu_s: float, limits: Limits) -> Stopped | None:
+    """The reason of an end by the kernel's hand that we had asked for."""
     if status == -signal.SIGXFSZ and limits.output_bytes is not None:
         return "output"
-    if status == -signal.SIGXCPU and limits.cpu_s is not None:
+    # ffmpeg catches SIGXCPU and exits with 255 like after any other signal; its time tells.
+    if status != 0 and limits.cpu_s is not None and cpu_s >= limits.cpu_s:
         return "timeout"
     return None
 
 
 def _refuse_pipes(args: Sequence[str]) -> None:
-    for before, argument in zip(("", *args), args, strict=False):
+    for before, argument in pairwise(("", *args)):
         is_pipe = argument.startswith("pipe:") or (argument == "-" and not _writes_nothing(args))
         if is_pipe and before not in ("-i", "-progress"):
             raise CallerError(
@@ -381,7 +386,7 @@ def _refuse_pipes(args: Sequence[str]) -> None:
 
 
 def _writes_nothing(args: Sequence[str]) -> bool:
-    return any(pair == ("-f", "null") for pair in zip(args, args[1:], strict=False))
+    return ("-f", "null") in pairwise(args)
 
 
 def _with_share(

@@ -55,9 +55,10 @@ class Progress:
 
     def moved_since(self, earlier: Progress | None) -> bool:
         """Whether there is more work done than at `earlier`: a repeated report is no progress."""
-        return earlier is None or self._done() != earlier._done()
+        return earlier is None or self.done() != earlier.done()
 
-    def _done(self) -> tuple[object, ...]:
+    def done(self) -> tuple[object, ...]:
+        """What grows while there is progress."""
         # `size_bytes` counts, for a data-only or stream-copied result may hold its clock still.
         return (self.frames, self.out_time_s, self.size_bytes, self.ended, self.share, self.duplicated)
 
