@@ -55,6 +55,7 @@ class BatchSpec:
     resources: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
+    settle_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

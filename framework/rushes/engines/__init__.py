@@ -1,0 +1,1 @@
+"""Engines: each builds its own adapters, and none imports another."""

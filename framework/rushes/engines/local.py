@@ -1,0 +1,269 @@
+"""The embedded engine: this machine, its cores, a detached worker, a journal. Nothing to set up.
+
+The composition root of everything local: only here are the journal, the worker and the client put together.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from rushes.asset import Asset
+from rushes.core.states import State
+from rushes.errors import CallerError, RushesError
+from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation
+from rushes.runtime.client import Client
+from rushes.runtime.settings import Settings, settings_from
+
+if TYPE_CHECKING:
+    from rushes.function import Function, Options, Params, Result
+
+__all__ = ["LocalEngine", "run_worker"]
+
+CHUNK: Final = 500
+"""Invocations a message: large enough that one commit serves many, small enough to start at once."""
+FIRST_CHUNK: Final = 32
+WINDOW: Final = 4
+"""Messages under way: memory is bounded by it, however long the submission is."""
+_STATES: Final = tuple(State)
+
+
+class LocalEngine:
+    """`rushes.ports.Engine` on this machine. One object serves all threads."""
+
+    name = "local"
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = dict(os.environ if environ is None else environ)
+        self.settings: Settings = settings_from(self._environ)
+        self._client = Client(self.settings, [sys.executable, "-m", "rushes.engines.local"])
+
+    # -- here and now -------------------------------------------------------------------------------------
+
+    def call(self, function: Function[Any, Any], source: Asset, params: Params, options: Options) -> Result:
+        """Run in this process: an ordinary function call, published like any other."""
+        from rushes.runtime.direct import call  # noqa: PLC0415 - a client does not need it
+
+        return call(function, source, params, options)
+
+    # -- batches ------------------------------------------------------------------------------------------
+
+    def launch(
+        self,
+        function: Function[Any, Any],
+        options: Options,
+        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
+        params: Params,
+    ) -> tuple[str, int]:
+        """Open, submit and seal a batch; returns its id and how many invocations it has."""
+        from rushes.runtime.inputs import Found  # noqa: PLC0415 - a follower does not need it
+        from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415
+
+        spec = batch_spec(function, options, params, environ=self._environ)
+        batch = self.open(spec)
+        found = (Found(asset, params=cast("Any", own)) for asset, own in items)
+        count = self.submit(batch, invocations(function, options, params, found))
+        self.seal(batch)
+        return batch, count
+
+    def open(self, spec: BatchSpec) -> str:
+        answer, _ = self._client.request({"verb": "open", "spec": asdict(spec)})
+        return str(answer["batch"])
+
+    def submit(self, batch: str, invocations: Iterable[Invocation]) -> int:
+        """Stream invocations in chunks; each is durable before more than a few others are sent."""
+        under_way: list[tuple[dict[str, Any], bytes]] = []
+        total = 0
+        size = FIRST_CHUNK
+        rows = _rows(invocations)
+        while chunk := list(islice(rows, size)):
+            total = chunk[-1][0]
+            size = CHUNK
+            header = {"verb": "submit", "batch": batch}
+            body = json.dumps(chunk, separators=(",", ":")).encode()
+            under_way.append((header, body))
+            self._pipeline(under_way)
+            while len(under_way) >= WINDOW:
+                self._acknowledge(under_way)
+        while under_way:
+            self._acknowledge(under_way)
+        return total
+
+    def _pipeline(self, under_way: list[tuple[dict[str, Any], bytes]]) -> None:
+        try:
+            self._client.send(*under_way[-1])
+        except (ConnectionError, BrokenPipeError):
+            self._again(under_way)
+
+    def _acknowledge(self, under_way: list[tuple[dict[str, Any], bytes]]) -> None:
+        try:
+            answer, _ = self._client.receive()
+        except (EOFError, ConnectionError):
+            self._again(under_way)
+            return
+        under_way.pop(0)
+        if "error" in answer:
+            from rushes.errors import error_from_dict  # noqa: PLC0415 - seldom
+
+            raise error_from_dict(answer["error"])
+
+    def _again(self, under_way: list[tuple[dict[str, Any], bytes]]) -> None:
+        """The worker died: give what it had not answered to the next one, one by one."""
+        self._client.close()
+        for header, body in under_way:
+            self._client.request(header, body)
+        under_way.clear()
+
+    def seal(self, batch: str) -> None:
+        self._client.request({"verb": "seal", "batch": batch})
+
+    def results(
+        self, batch: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0.0
+    ) -> Sequence[Finished]:
+        header = {"verb": "results", "batch": batch, "after": after, "limit": limit, "wait_s": wait_s}
+        answer, body = self._client.request(header)
+        return [_finished(batch, answer["function"], row) for row in json.loads(body)]
+
+    def status(self, batch: str) -> BatchStatus:
+        answer, _ = self._client.request({"verb": "status", "batch": batch})
+        return _status(answer["status"])
+
+    def batches(self, *, limit: int = 50) -> Sequence[BatchStatus]:
+        answer, _ = self._client.request({"verb": "batches", "limit": limit})
+        return [_status(found) for found in answer["batches"]]
+
+    def cancel(self, batch: str) -> None:
+        while True:
+            answer, _ = self._client.request({"verb": "cancel", "batch": batch})
+            if answer.get("ended", True):
+                return
+
+    def retry(self, batch: str) -> int:
+        answer, _ = self._client.request({"verb": "retry", "batch": batch})
+        return int(answer["queued"])
+
+    def explain(self, invocation: str) -> Mapping[str, Any]:
+        answer, _ = self._client.request({"verb": "explain", "invocation": invocation})
+        return dict(answer["explained"])
+
+    def pool(self) -> Mapping[str, Any]:
+        answer, _ = self._client.request({"verb": "pool"})
+        return dict(answer["pool"])
+
+    def control(self, verb: str) -> Mapping[str, Any]:
+        """``pause``, ``resume``, ``drain`` or ``stop``; the last two start no worker in order to end it."""
+        if verb in {"drain", "stop"} and not self._client.running():
+            return {"action": verb, "running": 0, "pid": None}
+        answer, _ = self._client.request({"verb": "control", "action": verb}, start=verb not in {"stop"})
+        self._client.close()
+        return answer
+
+    def journal(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
+        """``prune`` (older_s, keep), ``backup`` (target) or ``show``."""
+        answer, _ = self._client.request({"verb": "journal", "action": verb, **arguments})
+        return answer
+
+    def running(self) -> bool:
+        """True when a worker is up; starts none."""
+        return self._client.running()
+
+    @property
+    def hello(self) -> Mapping[str, Any]:
+        """Version, pid and home of the worker; starts it when there is none."""
+        return self._client.hello
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._client.close()
+
+
+def _rows(invocations: Iterable[Invocation]) -> Iterator[list[Any]]:
+    for n, one in enumerate(invocations, start=1):
+        yield [
+            n, one.source, one.key, one.frames, one.params, one.subdir, one.tag, one.after or None,
+            one.on_failure, one.problem, one.fingerprint,
+        ]  # fmt: skip
+
+
+def _finished(batch: str, function: str, row: Sequence[Any]) -> Finished:
+    seq, n, state, seconds, cached, source, attempts, data = row
+    error = data.get("error")
+    return Finished(
+        seq,
+        batch,
+        f"{batch}.{n}",
+        source,
+        function.rsplit(":", 1)[-1],
+        _STATES[state],
+        tuple(data.get("outputs", ())),
+        data.get("result"),
+        error,
+        (error or {}).get("attempts", attempts),
+        seconds,
+        0.0,
+        data.get("encoder"),
+        bool(cached),
+        data.get("receipt"),
+        tuple(data.get("warnings", ())),
+        data.get("media_s", 0.0),
+    )
+
+
+def _status(found: Mapping[str, Any]) -> BatchStatus:
+    counts = Counts(*found["counts"])
+    counts.cached = found["cached"]
+    return BatchStatus(
+        batch=found["batch"],
+        title=found["title"],
+        function=found["function"].rsplit(":", 1)[-1],
+        priority=found["priority"],
+        show=found["show"],
+        out=found["out"],
+        counts=counts,
+        sealed=found["sealed"],
+        submitted=found["submitted"],
+        ended=found["ended"],
+        seconds=found["seconds"],
+        media_s=found["media_s"],
+        running=tuple(found.get("running", ())),
+        tags=found["tags"],
+    )
+
+
+def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = None) -> int:
+    """Run the worker of this user and machine until it is told to stop or has been idle for long.
+
+    Raises:
+        CallerError: `foreground`, and another worker runs already.
+    """
+    from rushes.journal.sqlite import SqliteJournal  # noqa: PLC0415 - only a worker needs these
+    from rushes.runtime.worker import Worker  # noqa: PLC0415
+
+    settings = settings_from(os.environ if environ is None else environ)
+    with (settings.home / "worker.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not foreground:
+                return 0
+            raise CallerError(
+                f"a worker already serves {settings.home}.",
+                code="worker-runs",
+                fix="`rushes pool` shows it; `rushes drain` lets it finish and end.",
+            ) from None
+        os.set_inheritable(lock.fileno(), False)  # noqa: FBT003 - a slot must not hold it after us
+        Worker(settings, SqliteJournal(settings.journal, synchronous=settings.synchronous)).run()
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run_worker())
+    except RushesError as problem:
+        sys.exit(f"rushes worker: {problem}")

@@ -1,0 +1,1 @@
+"""Adapters that keep the ledger durable; SQLite for one machine."""

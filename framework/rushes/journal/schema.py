@@ -1,0 +1,46 @@
+"""The journal's tables, as forward migrations: one list of statements a version, never edited afterwards.
+
+States are numbers in the order of `rushes.core.states.State`: 0 queued, 1 held, 2 running, 3 paused,
+4 succeeded, 5 failed, 6 cancelled. Times are UTC epoch seconds. This module must not know who writes them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["MIGRATIONS"]
+
+MIGRATIONS: Final[list[list[str]]] = [
+    [
+        "INSERT OR IGNORE INTO meta VALUES('epoch',0)",
+        """CREATE TABLE queues(
+            id INTEGER PRIMARY KEY, priority TEXT NOT NULL, show TEXT NOT NULL, UNIQUE(priority, show))""",
+        """CREATE TABLE batches(
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, spec TEXT NOT NULL,
+            submitted REAL NOT NULL, ended REAL, sealed INTEGER NOT NULL DEFAULT 0,
+            seq INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,
+            media_s REAL NOT NULL DEFAULT 0)""",
+        # `attempt`, `losses`, `seq` and `fence` have their final width from the start or stay small, so
+        # that an update in place seldom has to split a page.
+        """CREATE TABLE invocations(
+            id INTEGER PRIMARY KEY, state INTEGER NOT NULL, queue INTEGER NOT NULL, ord INTEGER NOT NULL,
+            queued_at REAL NOT NULL, attempt INTEGER NOT NULL DEFAULT 0, losses INTEGER NOT NULL DEFAULT 0,
+            seq INTEGER, fence INTEGER, not_before REAL, key BLOB, source TEXT NOT NULL, frames TEXT,
+            params TEXT, subdir TEXT, tag TEXT, fingerprint TEXT, extra TEXT, reason TEXT)""",
+        "CREATE INDEX waiting ON invocations(queue, ord, id) WHERE state=0",
+        "CREATE INDEX due ON invocations(not_before) WHERE not_before IS NOT NULL",
+        "CREATE INDEX by_key ON invocations(key) WHERE key IS NOT NULL",
+        """CREATE TABLE results(
+            batch INTEGER NOT NULL, seq INTEGER NOT NULL, invocation INTEGER NOT NULL,
+            state INTEGER NOT NULL, seconds REAL NOT NULL, cached INTEGER NOT NULL, data TEXT,
+            PRIMARY KEY(batch, seq)) WITHOUT ROWID""",
+        "CREATE TABLE intents(invocation INTEGER PRIMARY KEY, data TEXT NOT NULL)",
+        """CREATE TABLE attempts(
+            invocation INTEGER NOT NULL, attempt INTEGER NOT NULL, ended REAL NOT NULL,
+            seconds REAL NOT NULL, outcome TEXT NOT NULL, data TEXT)""",
+        "CREATE INDEX attempts_of ON attempts(invocation)",
+        """CREATE TABLE dependencies(
+            invocation INTEGER NOT NULL, after INTEGER NOT NULL, cancel INTEGER NOT NULL,
+            PRIMARY KEY(invocation, after)) WITHOUT ROWID""",
+    ],
+]

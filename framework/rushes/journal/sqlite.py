@@ -1,0 +1,493 @@
+"""The journal of one machine: SQLite in WAL mode, one writer, one transaction a turn of the worker.
+
+`synchronous=FULL`: a commit that has been answered survives power loss. Measured on this design, FULL with
+a commit for every invocation costs about 30 times FULL with a commit a turn, while NORMAL instead of FULL
+saves a quarter: so what matters is the batch, and durability is nearly free with it.
+
+A full disk cannot wedge it: a ballast file beside the database is given up, the turn is written again into
+the room that it leaves, and `low_on_space` tells the worker to take no more work until there is space.
+This module must not know the rules of scheduling; it keeps rows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rushes.errors import PlatformError
+from rushes.journal.schema import MIGRATIONS
+
+__all__ = ["QUEUED", "SqliteJournal"]
+
+QUEUED, HELD, RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED = range(7)
+BALLAST_BYTES: Final = 16 * 1024 * 1024
+"""Enough for the largest turn (a few thousand rows) and the checkpoint after it."""
+ROOM_BYTES: Final = 4 * BALLAST_BYTES
+"""Below this much free space no new work is taken; above it the ballast is laid down again."""
+
+Row = tuple[Any, ...]
+ROW: Final = (
+    "id, attempt, losses, queued_at, source, frames, params, subdir, tag, fingerprint, extra, ord, hex(key)"
+)
+
+
+class SqliteJournal:
+    """The durable record of batches, invocations, attempts and results.
+
+    An invocation's id is ``batch number << 32 | n``: rows are appended in order, and a batch is a range.
+    All writes happen between `begin` and `commit`.
+    """
+
+    def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
+        self.path = path
+        self.ballast = path.with_name("ballast")
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+            os.chmod(path, 0o600)  # noqa: PTH101 - same call, and the path is known to exist
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(f"PRAGMA synchronous={synchronous}")
+            self._db.execute("PRAGMA cache_size=-65536")
+            self._db.execute("PRAGMA wal_autocheckpoint=4000")
+            self._db.execute("PRAGMA temp_store=MEMORY")
+            self._migrate()
+        except sqlite3.Error as error:
+            raise _unreadable(path, error) from error
+        self._open = False
+        self._turn: list[tuple[str, list[Row]]] = []
+        self.low_on_space = False
+        self._lay_ballast()
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- turns ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start a turn; nothing is written to disk before its `commit`."""
+        if not self._open:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._open = True
+
+    def commit(self) -> None:
+        """Make the turn durable.
+
+        Raises:
+            PlatformError: the disk is full and giving up the ballast was not enough; the turn is kept, and
+                `commit` may be called again.
+        """
+        if not self._open:
+            if self._turn:
+                self._replay()
+            return
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._rollback()
+            self._require_full(error)
+            self._make_room()
+            self._replay()
+            return
+        self._open = False
+        self._turn.clear()
+
+    def _write(self, sql: str, rows: list[Row]) -> None:
+        self.begin()
+        self._turn.append((sql, rows))
+        try:
+            self._db.executemany(sql, rows)
+        except sqlite3.OperationalError as error:
+            self._rollback()
+            self._require_full(error)
+            self._make_room()
+            self._replay(commit=False)
+
+    def _replay(self, *, commit: bool = True) -> None:
+        try:
+            self.begin()
+            for sql, rows in self._turn:
+                self._db.executemany(sql, rows)
+            if commit:
+                self._db.execute("COMMIT")
+                self._open = False
+                self._turn.clear()
+        except sqlite3.OperationalError as error:
+            self._rollback()
+            self._require_full(error)
+            raise PlatformError(
+                f"the disk of the journal is full ({self.path}).",
+                code="journal-full",
+                fix="Free some space; what has finished is kept and work goes on by itself.",
+            ) from error
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        self._open = False
+
+    def _require_full(self, error: sqlite3.OperationalError) -> None:
+        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+            raise _unreadable(self.path, error) from error
+
+    def _make_room(self) -> None:
+        self.low_on_space = True
+        self.ballast.unlink(missing_ok=True)
+
+    def _lay_ballast(self) -> None:
+        if self.ballast.exists() and self.ballast.stat().st_size == BALLAST_BYTES:
+            return
+        if shutil.disk_usage(self.path.parent).free < ROOM_BYTES:
+            self.low_on_space = True
+            return
+        try:
+            with self.ballast.open("wb") as file:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
+                else:
+                    file.write(bytes(BALLAST_BYTES))
+        except OSError:
+            self.ballast.unlink(missing_ok=True)
+            self.low_on_space = True
+            return
+        self.low_on_space = False
+
+    def look_for_space(self) -> bool:
+        """True when new work may be taken; lays the ballast down again once there is room."""
+        if self.low_on_space:
+            self._lay_ballast()
+        elif shutil.disk_usage(self.path.parent).free < BALLAST_BYTES:
+            self.low_on_space = True
+        return not self.low_on_space
+
+    # -- batches ----------------------------------------------------------------------------------------
+
+    def next_epoch(self) -> int:
+        """A number larger than any before it: the high part of this worker's fencing tokens."""
+        self._write("UPDATE meta SET value=value+1 WHERE key='epoch'", [()])
+        return int(self._one("SELECT value FROM meta WHERE key='epoch'"))
+
+    def open_batch(self, batch: str, spec: str, now: float) -> int:
+        """Add a batch and return its number."""
+        number = int(self._one("SELECT coalesce(max(number),0)+1 FROM batches"))
+        self._write(
+            "INSERT INTO batches(number,id,spec,submitted) VALUES(?,?,?,?)", [(number, batch, spec, now)]
+        )
+        return number
+
+    def batch(self, batch: str) -> Row | None:
+        """number, id, spec, submitted, ended, sealed, seq, seconds, media_s of a batch."""
+        found: Row | None = self._db.execute(f"{_BATCH} WHERE id=?", (batch,)).fetchone()
+        return found
+
+    def batches(self, limit: int) -> list[Row]:
+        """The newest batches, as `batch` gives one."""
+        return self._db.execute(f"{_BATCH} ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
+
+    def open_batches(self) -> list[Row]:
+        """The batches that have not ended, oldest first."""
+        return self._db.execute(f"{_BATCH} WHERE ended IS NULL ORDER BY number").fetchall()
+
+    def save_batch(
+        self, number: int, *, ended: float | None, sealed: bool, seq: int, seconds: float, media_s: float
+    ) -> None:
+        self._write(
+            "UPDATE batches SET ended=?,sealed=?,seq=?,seconds=?,media_s=? WHERE number=?",
+            [(ended, int(sealed), seq, seconds, media_s, number)],
+        )
+
+    def counts(self, number: int) -> list[tuple[int, int]]:
+        """(state, how many) of a batch's invocations."""
+        return self._db.execute(
+            "SELECT state,count(*) FROM invocations WHERE id>=? AND id<? GROUP BY state",
+            (number << 32, number + 1 << 32),
+        ).fetchall()
+
+    def cached_count(self, number: int) -> int:
+        return int(self._one("SELECT count(*) FROM results WHERE batch=? AND cached=1", number))
+
+    def last_n(self, number: int) -> int:
+        """The highest n of a batch; 0 for an empty one."""
+        last = self._one(
+            "SELECT max(id) FROM invocations WHERE id>=? AND id<?", number << 32, number + 1 << 32
+        )
+        return int(last) & 0xFFFFFFFF if last is not None else 0
+
+    def queue(self, priority: str, show: str) -> int:
+        """The number of a class-and-show queue, made on first use."""
+        found = self._one("SELECT id FROM queues WHERE priority=? AND show=?", priority, show)
+        if found is None:
+            self._write("INSERT INTO queues(priority,show) VALUES(?,?)", [(priority, show)])
+            found = self._one("SELECT id FROM queues WHERE priority=? AND show=?", priority, show)
+        return int(found)
+
+    def queues(self) -> list[Row]:
+        return self._db.execute("SELECT id,priority,show FROM queues").fetchall()
+
+    def waiting(self) -> list[tuple[int, int]]:
+        """(queue, how many are queued)."""
+        return self._db.execute(
+            "SELECT queue,count(*) FROM invocations WHERE state=0 GROUP BY queue"
+        ).fetchall()
+
+    # -- invocations ------------------------------------------------------------------------------------
+
+    def add(self, rows: list[Row]) -> None:
+        """Insert (id, state, queue, ord, queued_at, key, source, frames, params, subdir, tag, fingerprint,
+        extra, reason). Rows that are there already stay as they are: a client may send a chunk twice.
+        """
+        self._write(
+            "INSERT OR IGNORE INTO invocations(id,state,queue,ord,queued_at,key,source,frames,params,subdir,"
+            "tag,fingerprint,extra,reason) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            rows,
+        )
+
+    def known(self, keys: Sequence[bytes]) -> list[Row]:
+        """(key, id, state, seq, show) of the invocations with one of these keys, oldest first."""
+        marks = ",".join("?" * len(keys))
+        return self._db.execute(
+            "SELECT i.key,i.id,i.state,i.seq,q.show FROM invocations i JOIN queues q ON q.id=i.queue "  # noqa: S608
+            f"WHERE i.key IN ({marks}) ORDER BY i.id",
+            keys,
+        ).fetchall()
+
+    def lease(self, queue: int, count: int, held_back: int) -> list[Row]:
+        """The first rows of a queue in its order; `held_back` of them may be in hand already."""
+        return self._db.execute(
+            f"SELECT {ROW} FROM invocations WHERE state=0 AND queue=? ORDER BY ord,id LIMIT ?",  # noqa: S608
+            (queue, count + held_back),
+        ).fetchall()
+
+    def row(self, invocation: int) -> Row | None:
+        found: Row | None = self._db.execute(
+            f"SELECT {ROW} FROM invocations WHERE id=?",  # noqa: S608
+            (invocation,),
+        ).fetchone()
+        return found
+
+    def status_of(self, invocation: int) -> Row | None:
+        """state, attempt, losses, reason, not_before, seq, queue, queued_at, source, extra."""
+        found: Row | None = self._db.execute(
+            "SELECT state,attempt,losses,reason,not_before,seq,queue,queued_at,source,extra "
+            "FROM invocations WHERE id=?",
+            (invocation,),
+        ).fetchone()
+        return found
+
+    def started(self, rows: list[Row]) -> None:
+        """(fence, id): the invocations are running; each has one attempt more."""
+        self._write("UPDATE invocations SET state=2,attempt=attempt+1,fence=? WHERE id=?", rows)
+
+    def moved(self, rows: list[Row]) -> None:
+        """(state, attempt change, losses change, not_before, reason, id): back to queued or held."""
+        self._write(
+            "UPDATE invocations SET state=?,attempt=attempt+?,losses=losses+?,not_before=?,reason=?,"
+            "fence=NULL WHERE id=?",
+            rows,
+        )
+
+    def ended(self, rows: list[Row], results: list[Row]) -> None:
+        """rows: (state, seq, id); results: (batch, seq, invocation, state, seconds, cached, data)."""
+        self._write("UPDATE invocations SET state=?,seq=? WHERE id=?", rows)
+        self._write("INSERT OR REPLACE INTO results VALUES(?,?,?,?,?,?,?)", results)
+
+    def due(self, now: float) -> list[tuple[int, int]]:
+        """(id, queue) of held invocations whose next try is due."""
+        return self._db.execute(
+            "SELECT id,queue FROM invocations WHERE not_before<=? AND state=1 LIMIT 5000", (now,)
+        ).fetchall()
+
+    def next_due(self) -> float | None:
+        found = self._one("SELECT min(not_before) FROM invocations WHERE not_before IS NOT NULL")
+        return None if found is None else float(found)
+
+    def requeue(self, rows: list[Row]) -> None:
+        """(queue, id): held invocations are queued."""
+        self._write("UPDATE invocations SET state=0,queue=?,not_before=NULL,reason=NULL WHERE id=?", rows)
+
+    def unfinished(self, number: int, limit: int) -> list[tuple[int, int]]:
+        """(id, state) of up to `limit` invocations of a batch that are queued or held."""
+        return self._db.execute(
+            "SELECT id,state FROM invocations WHERE id>=? AND id<? AND state<2 LIMIT ?",
+            (number << 32, number + 1 << 32, limit),
+        ).fetchall()
+
+    def reopen(self, number: int) -> list[tuple[int, int]]:
+        """Queue the failed and cancelled invocations of a batch again; gives (id, queue)."""
+        low, high = number << 32, number + 1 << 32
+        rows = self._db.execute(
+            "SELECT id,queue FROM invocations WHERE id>=? AND id<? AND state IN (5,6)", (low, high)
+        ).fetchall()
+        self._write(
+            "DELETE FROM results WHERE batch=? AND state IN (5,6)",
+            [(number,)],
+        )
+        self._write(
+            "UPDATE invocations SET state=0,seq=NULL,attempt=0,losses=0,reason=NULL,not_before=NULL "
+            "WHERE id>=? AND id<? AND state IN (5,6)",
+            [(low, high)],
+        )
+        return rows
+
+    def recover(self) -> int:
+        """After a worker died: what was running is queued again, and has lost no attempt by it."""
+        count = int(self._one("SELECT count(*) FROM invocations WHERE state IN (2,3)"))
+        self._write(
+            "UPDATE invocations SET state=0,attempt=max(attempt-1,0),fence=NULL,reason=NULL "
+            "WHERE state IN (2,3)",
+            [()],
+        )
+        return count
+
+    # -- dependencies, attempts, intents, results ---------------------------------------------------------
+
+    def depend(self, rows: list[Row]) -> None:
+        """(invocation, after, cancel on failure)."""
+        self._write("INSERT OR IGNORE INTO dependencies VALUES(?,?,?)", rows)
+
+    def dependencies(self) -> list[Row]:
+        """(invocation, after, cancel) of the held invocations."""
+        return self._db.execute(
+            "SELECT d.invocation,d.after,d.cancel FROM dependencies d "
+            "JOIN invocations i ON i.id=d.invocation WHERE i.state=1 ORDER BY d.invocation"
+        ).fetchall()
+
+    def ended_states(self, ids: Sequence[int]) -> dict[int, int]:
+        """The state of those of `ids` that have ended; an id with n=0 stands for its whole batch."""
+        found: dict[int, int] = {}
+        for one in ids:
+            if one & 0xFFFFFFFF:
+                state = self._one("SELECT state FROM invocations WHERE id=? AND state>=4", one)
+                if state is not None:
+                    found[one] = int(state)
+            elif self._one("SELECT 1 FROM batches WHERE number=? AND ended IS NOT NULL", one >> 32):
+                bad = any(state in {FAILED, CANCELLED} for state, _ in self.counts(one >> 32))
+                found[one] = FAILED if bad else SUCCEEDED
+        return found
+
+    def attempt(self, rows: list[Row]) -> None:
+        """(invocation, attempt, ended, seconds, outcome, data): attempts that did not simply succeed."""
+        self._write(
+            "INSERT INTO attempts(invocation,attempt,ended,seconds,outcome,data) VALUES(?,?,?,?,?,?)", rows
+        )
+
+    def attempts(self, invocation: int) -> list[Row]:
+        return self._db.execute(
+            "SELECT attempt,ended,seconds,outcome,data FROM attempts WHERE invocation=? ORDER BY rowid",
+            (invocation,),
+        ).fetchall()
+
+    def intend(self, invocation: int, data: str) -> None:
+        """Record what is about to be published, with its hashes."""
+        self._write("INSERT OR REPLACE INTO intents VALUES(?,?)", [(invocation, data)])
+
+    def intended(self) -> set[int]:
+        """The invocations with an intent that has not been settled."""
+        return {row[0] for row in self._db.execute("SELECT invocation FROM intents")}
+
+    def intent(self, invocation: int) -> str | None:
+        found = self._one("SELECT data FROM intents WHERE invocation=?", invocation)
+        return None if found is None else str(found)
+
+    def forget_intents(self, rows: list[Row]) -> None:
+        self._write("DELETE FROM intents WHERE invocation=?", rows)
+
+    def results(self, number: int, after: int, limit: int) -> list[Row]:
+        """(seq, invocation, state, seconds, cached, data, source, attempt) of a batch, as they ended."""
+        return self._db.execute(
+            "SELECT r.seq,r.invocation,r.state,r.seconds,r.cached,r.data,i.source,i.attempt FROM results r "
+            "JOIN invocations i ON i.id=r.invocation WHERE r.batch=? AND r.seq>? ORDER BY r.seq LIMIT ?",
+            (number, after, limit),
+        ).fetchall()
+
+    def result_at(self, number: int, seq: int) -> Row | None:
+        found: Row | None = self._db.execute(
+            "SELECT seq,invocation,state,seconds,cached,data FROM results WHERE batch=? AND seq=?",
+            (number, seq),
+        ).fetchone()
+        return found
+
+    # -- housekeeping ------------------------------------------------------------------------------------
+
+    def prune(self, before: float, *, keep: int = 0) -> int:
+        """Forget ended batches submitted before a time, but the newest `keep`; returns how many.
+
+        Their results can no longer be known again: the same work is done anew.
+        """
+        numbers = [
+            row[0]
+            for row in self._db.execute(
+                "SELECT number FROM batches WHERE ended IS NOT NULL AND submitted<? AND number NOT IN "
+                "(SELECT number FROM batches ORDER BY number DESC LIMIT ?)",
+                (before, keep),
+            )
+        ]
+        for number in numbers:
+            low, high = number << 32, number + 1 << 32
+            for table in ("attempts", "intents", "dependencies"):
+                self._write(f"DELETE FROM {table} WHERE invocation>=? AND invocation<?", [(low, high)])  # noqa: S608
+            self._write("DELETE FROM results WHERE batch=?", [(number,)])
+            self._write("DELETE FROM invocations WHERE id>=? AND id<?", [(low, high)])
+            self._write("DELETE FROM batches WHERE number=?", [(number,)])
+        return len(numbers)
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy, while work goes on."""
+        self.commit()
+        copy = sqlite3.connect(target)
+        try:
+            self._db.backup(copy)
+        finally:
+            copy.close()
+
+    def statistics(self) -> dict[str, Any]:
+        """Sizes and counts, for ``rushes journal``."""
+        return {
+            "path": str(self.path),
+            "size_bytes": sum(
+                p.stat().st_size for p in self.path.parent.glob(self.path.name + "*") if p.is_file()
+            ),
+            "batches": self._one("SELECT count(*) FROM batches"),
+            "invocations": self._one("SELECT count(*) FROM invocations"),
+            "schema": self._one("SELECT value FROM meta WHERE key='schema'"),
+            "low_on_space": self.low_on_space,
+        }
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        row = self._db.execute(sql, values).fetchone()
+        return None if row is None else row[0]
+
+    def _migrate(self) -> None:
+        """Bring an older journal forward; a newer one is refused by name."""
+        self._db.execute("CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value)")
+        version = int(self._one("SELECT value FROM meta WHERE key='schema'") or 0)
+        if version > len(MIGRATIONS):
+            raise PlatformError(
+                f"{self.path} was written by a newer Rushes (schema {version}; this one knows "
+                f"{len(MIGRATIONS)}).",
+                code="journal-newer",
+                fix="Upgrade Rushes, or set RUSHES_HOME to another folder.",
+            )
+        for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement in statements:
+                self._db.execute(statement)
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES('schema',?)", (number,))
+            self._db.execute("COMMIT")
+
+
+_BATCH: Final = "SELECT number,id,spec,submitted,ended,sealed,seq,seconds,media_s FROM batches"
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> PlatformError:
+    aside = f"{path}.{time.strftime('%Y%m%d')}"
+    return PlatformError(
+        f"the journal {path} cannot be used: {error}.",
+        code="journal-unreadable",
+        fix=f"Move it to {aside} to start a new one; outputs and receipts are not touched.",
+        details={"sqlite": json.dumps(str(error))},
+    )

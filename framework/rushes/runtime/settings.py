@@ -1,0 +1,149 @@
+"""Where this machine keeps Rushes' state, read from the environment once, by a composition root.
+
+This module must not know what is kept there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rushes.errors import CallerError, PlatformError
+from rushes.units import parse_duration, parse_size
+
+__all__ = ["Settings", "is_network_folder", "settings_from"]
+
+# WAL needs shared memory between processes, which network file systems do not give
+# (https://www.sqlite.org/wal.html, "all processes using a database must be on the same host").
+NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "gpfs"}
+    | {"fuse.sshfs", "fuse.s3fs", "fuse.glusterfs", "fuse.rclone", "fuse.ceph"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One frozen object; every value can be set by an environment variable ``RUSHES_<NAME>``.
+
+    Args:
+        home: state folder (`RUSHES_HOME`): journal, logs, lock.
+        moved: why `home` is not the folder that was asked for, or "".
+        socket: the worker's Unix socket, in a folder that only this user can enter.
+        cpu: cores of the pool (`RUSHES_CPU`).
+        memory_bytes: memory of the pool (`RUSHES_MEMORY`).
+        idle_s: the worker ends after so long without work or clients (`RUSHES_IDLE`).
+        slot_idle_s: a warm slot that has had nothing to do for so long is let go.
+        synchronous: SQLite's; FULL survives power loss.
+    """
+
+    home: Path
+    socket: Path
+    cpu: float
+    memory_bytes: int
+    idle_s: float = 600.0
+    slot_idle_s: float = 600.0
+    synchronous: str = "FULL"
+    moved: str = ""
+
+    @property
+    def journal(self) -> Path:
+        return self.home / "journal.sqlite3"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+
+def settings_from(environ: Mapping[str, str]) -> Settings:
+    """The settings that an environment asks for; makes the folders.
+
+    Raises:
+        CallerError: a variable cannot be read.
+        PlatformError: a folder cannot be made, or belongs to somebody else.
+    """
+    if sys.platform == "win32":
+        raise PlatformError(
+            "Rushes does not run on Windows itself.", code="platform", fix="Run it inside WSL 2."
+        )
+    asked = Path(environ.get("RUSHES_HOME") or _default_home(environ)).expanduser().absolute()
+    home, moved = asked, ""
+    if is_network_folder(asked):
+        home = Path(f"/var/tmp/rushes-{os.getuid()}")  # noqa: S108 - checked to be ours below
+        moved = f"{asked} is on a network file system, where the journal cannot live; it is in {home}"
+    _private_folder(home)
+    _private_folder(home / "logs")
+    run = Path(environ.get("XDG_RUNTIME_DIR") or f"/tmp/rushes-{os.getuid()}")  # noqa: S108 - as above
+    if environ.get("XDG_RUNTIME_DIR") and not os.access(run, os.W_OK):
+        run = Path(f"/tmp/rushes-{os.getuid()}")  # noqa: S108 - as above
+    run = run / "rushes" if environ.get("XDG_RUNTIME_DIR") and os.access(run, os.W_OK) else run
+    _private_folder(run)
+    # A Unix socket's path holds 107 bytes, so it is named by a digest of the home that it serves.
+    digest = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
+    try:
+        cpu = float(environ.get("RUSHES_CPU") or _cores())
+        memory = parse_size(environ.get("RUSHES_MEMORY") or _memory_bytes())
+        idle = parse_duration(environ.get("RUSHES_IDLE") or 600.0)
+    except ValueError as error:
+        raise CallerError(
+            f"RUSHES_CPU={environ.get('RUSHES_CPU')!r} is no number.",
+            code="bad-value",
+            fix="Give a number of cores, such as 4.",
+        ) from error
+    return Settings(home, run / f"{digest}.sock", max(cpu, 0.1), memory, idle, moved=moved)
+
+
+def is_network_folder(folder: Path) -> bool:
+    """True when the nearest existing parent of `folder` is on a network file system (Linux; else False)."""
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return False
+    target = str(folder.resolve())
+    best, kind = "", ""
+    for line in mounts:
+        _, point, fs, *_ = line.split(" ")
+        point = point.replace("\\040", " ")
+        if (target == point or target.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+            best, kind = point, fs
+    return kind in NETWORK_FILE_SYSTEMS
+
+
+def _default_home(environ: Mapping[str, str]) -> str:
+    state = environ.get("XDG_STATE_HOME")
+    return f"{state}/rushes" if state else "~/.local/state/rushes"
+
+
+def _private_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        raise PlatformError(
+            f"the folder {folder} cannot be used: {error.strerror}.",
+            code="no-home",
+            fix="Set RUSHES_HOME to a folder on a local disk that you can write.",
+        ) from error
+    if found.st_uid != os.getuid():
+        raise PlatformError(
+            f"the folder {folder} belongs to another user.",
+            code="no-home",
+            fix="Set RUSHES_HOME (or XDG_RUNTIME_DIR) to a folder of your own.",
+        )
+    if found.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _cores() -> float:
+    try:
+        return float(len(os.sched_getaffinity(0)))
+    except AttributeError:  # macOS
+        return float(os.cpu_count() or 1)
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

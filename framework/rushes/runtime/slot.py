@@ -1,0 +1,298 @@
+"""The slot: a warm child process that runs attempts, one at a time, for the worker that started it.
+
+Two sockets, both of packets. `work` carries invocations one way, a packet each: the kernel is the queue, so
+what this process has not taken the worker can take back at any moment, however busy the body is. `talk`
+carries results, progress and intents out, and the worker's answers in. There are no threads here: ffmpeg is
+started from the main thread, whose death would be taken for the parent's.
+
+A cancel is a packet on `talk` that names the invocation, then SIGTERM; a signal that comes after its
+invocation has ended finds no match and does nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rushes import __version__
+from rushes.asset import Asset, FrameRange
+from rushes.errors import CallerError, Cancelled, PlatformError, RushesError
+from rushes.runtime.attempt import Made, Task, run_attempt
+from rushes.runtime.spool import pack, unpack
+from rushes.runtime.wire import WIRE, decode_packet
+
+__all__ = ["die_with", "main"]
+
+PROGRESS_EVERY_S: Final = 0.25
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What this slot keeps of a batch: the function, loaded, and its params, validated."""
+
+    id: str
+    function: Any
+    params: Any
+    spec: Mapping[str, Any]
+    log: Path
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies (Linux); ends it if that is so already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Slot:
+    """The loop of one slot."""
+
+    def __init__(self, work: socket.socket, talk: socket.socket, home: Path) -> None:
+        self._work = work
+        self._talk = talk
+        self._home = home
+        self._batches: dict[int, _Batch] = {}
+        self._inbox: deque[Any] = deque()
+        self._current = 0
+        self._fence = 0
+        self._cancelled = False
+        self._shielded = False
+        self._reported = 0.0
+
+    def run(self) -> None:
+        """Take work until the worker closes its end."""
+        signal.signal(signal.SIGTERM, self._on_term)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._say(["ready", WIRE, os.getpid(), __version__])
+        while True:
+            packet = self._work.recv(1 << 20)
+            if not packet:
+                return
+            header, _ = unpack(packet)
+            if header[0] == "spec":
+                self._learn(header[1], header[2])
+            else:
+                self._attempt(header)
+
+    # -- one attempt --------------------------------------------------------------------------------------
+
+    def _attempt(self, header: Any) -> None:
+        (_, number, attempt, fence, batch, source, frames, params, subdir, tag, fingerprint, more) = header
+        self._current, self._fence, self._cancelled = number, fence, False
+        began = time.perf_counter()
+        try:
+            known = self._batches[batch]
+            if isinstance(known, RushesError):
+                raise known
+            task = Task(
+                known.function,
+                Asset(source, FrameRange(*frames) if frames else None),
+                known.params if params is None else known.function.params_model.model_validate_json(params),
+                f"{known.id}.{number & 0xFFFFFFFF}",
+                attempt,
+                fingerprint=fingerprint or "",
+                subdir=subdir or "",
+                tag=tag or "",
+                log=known.log,
+                **self._shared(known.spec),
+                **(more or {}),
+            )
+            if task.log is not None:
+                object.__setattr__(task, "log", known.log / f"{number & 0xFFFFFFFF}.log")
+            made = run_attempt(task, self._report, self._gate, lambda: self._cancelled)
+            self._current = 0
+            self._done(number, fence, time.perf_counter() - began, made)
+        except BaseException as error:  # noqa: BLE001 - everything that a body can raise becomes an answer
+            self._current = 0
+            failure = _as_error(error, self._batches.get(batch))
+            log = self._write_log(batch, number, attempt, error, failure)
+            body = json.dumps({**failure.to_dict(), "log": log}).encode()
+            self._say(["fail", number, fence, time.perf_counter() - began], body)
+            if isinstance(error, SystemExit | MemoryError):
+                # The interpreter may be in any state: a fresh slot is cheaper than a wrong result.
+                os._exit(0)
+        self._flush_prints(batch, number)
+
+    def _done(self, number: int, fence: int, seconds: float, made: Made) -> None:
+        self._say(["done", number, fence, seconds, made.media_s, int(made.cached)], made.data())
+
+    @staticmethod
+    def _shared(spec: Mapping[str, Any]) -> dict[str, Any]:
+        return spec["task"]  # type: ignore[no-any-return]
+
+    def _learn(self, number: int, spec: dict[str, Any]) -> None:
+        """Load a batch's function and options; a failure fails each of its invocations, not the slot."""
+        from rushes import catalog  # noqa: PLC0415 - pulls in the author's code
+
+        try:
+            function = catalog.find(spec["function"])
+            digest = catalog.source_digest(function)
+            if spec["source_digest"] and digest != spec["source_digest"]:
+                raise CallerError(
+                    f"the source of {function.name} changed after it was submitted.",
+                    code="source-of-function-changed",
+                    fix="Submit it again.",
+                )
+            try:
+                params = function.params_model.model_validate_json(spec["params"])
+            except ValueError:  # required options come with each invocation
+                params = function.params_model.model_construct()
+        except BaseException as error:  # noqa: BLE001 - as in `_attempt`
+            self._batches[number] = _as_error(error, None)  # type: ignore[assignment]
+            return
+        spec["task"] = {
+            "show": spec["show"],
+            "deadline": spec["deadline"],
+            "out": spec["out"],
+            "name": spec["name"],
+            "receipts": spec["receipts"],
+            "source_digest": spec["source_digest"],
+            "settle_s": spec.get("settle_s", 0.0),
+        }
+        log = self._home / "logs" / spec["id"]
+        self._batches[number] = _Batch(spec["id"], function, params, spec, log)
+
+    # -- talking ------------------------------------------------------------------------------------------
+
+    def _say(self, header: Any, body: bytes = b"") -> None:
+        self._talk.send(pack(header, body, self._home))
+
+    def _report(self, fraction: float, note: str) -> None:
+        now = time.monotonic()
+        if now - self._reported >= PROGRESS_EVERY_S:
+            self._reported = now
+            self._say(["at", self._current, self._fence, fraction, note])
+
+    def _gate(self, intent: dict[str, Any]) -> None:
+        """Ask the worker to journal what is about to be published; it answers only the current lease."""
+        self._shielded = True
+        self._say(["intent", self._current, self._fence], json.dumps(intent).encode())
+        while True:
+            while self._inbox:
+                verb, number, fence = self._inbox.popleft()
+                if (number, fence) != (self._current, self._fence):
+                    continue
+                if verb == "go":
+                    return
+                self._shielded = False
+                raise Cancelled("another attempt has taken this one's place", code="stale")
+            if select.select([self._talk], [], [], 0.2)[0]:
+                self._take_in()
+
+    def _take_in(self) -> None:
+        while True:
+            try:
+                packet = self._talk.recv(1 << 16, socket.MSG_DONTWAIT)
+            except (BlockingIOError, InterruptedError):
+                return
+            if not packet:
+                os._exit(0)
+            self._inbox.append(decode_packet(packet)[0])
+
+    def _on_term(self, _signal: int, _frame: Any) -> None:
+        self._take_in()
+        wanted = {number for verb, number, _ in self._inbox if verb == "cancel"}
+        self._inbox = deque(m for m in self._inbox if m[0] != "cancel")
+        if self._current in wanted and not self._shielded:
+            self._cancelled = True
+            raise Cancelled
+
+    # -- logs -------------------------------------------------------------------------------------------
+
+    def _write_log(
+        self, batch: int, number: int, attempt: int, error: BaseException, failure: RushesError
+    ) -> str | None:
+        known = self._batches.get(batch)
+        if not isinstance(known, _Batch) or isinstance(error, Cancelled):
+            return None
+        path = known.log / f"{number & 0xFFFFFFFF}.log"
+        lines = [f"attempt {attempt} failed: {failure}"]
+        stderr = failure.details.get("stderr_tail") or failure.details.get("stderr")
+        if stderr:
+            lines.append(str(stderr))
+        if not isinstance(error, RushesError):
+            lines.append("".join(traceback.format_exception(error)))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8", errors="replace") as file:
+                file.write("\n".join(lines) + "\n")
+        except OSError:
+            return None
+        return str(path)
+
+    def _flush_prints(self, batch: int, number: int) -> None:
+        """Move what the body printed from the slot's own output file into the invocation's log."""
+        known = self._batches.get(batch)
+        if os.fstat(1).st_size == 0 or not isinstance(known, _Batch):
+            self._shielded = False
+            return
+        sys.stdout.flush()
+        text = os.pread(1, 1 << 20, 0)
+        os.ftruncate(1, 0)
+        try:
+            known.log.mkdir(parents=True, exist_ok=True)
+            with (known.log / f"{number & 0xFFFFFFFF}.log").open("ab") as file:
+                file.write(text)
+        except OSError:
+            pass
+        self._shielded = False
+
+
+def _as_error(error: BaseException, batch: Any) -> RushesError:
+    """Whose fault an exception is: ours by its class, the machine's, else the author's body."""
+    if isinstance(error, RushesError):
+        return error
+    if isinstance(error, MemoryError):
+        return PlatformError(
+            "the attempt ran out of memory.",
+            code="out-of-memory",
+            fix="Declare more with Resources(memory=...).",
+        )
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return PlatformError(
+            f"no space left on the disk of {error.filename or 'the scratch folder'}.",
+            code="disk-full",
+            fix="Free some space; the invocation is tried again by itself.",
+        )
+    name = batch.function.name if isinstance(batch, _Batch) else "the function"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return CallerError(
+        f"{name} raised {type(error).__name__}{where}: {error}",
+        code="function-raised",
+        fix="See its log for the traceback, mend the function and submit again.",
+    )
+
+
+_FULL: Final = frozenset({28, 122})  # ENOSPC, EDQUOT
+
+
+def main() -> None:
+    """Entry of the process: ``python -m rushes.runtime.slot WORK_FD TALK_FD PARENT_PID HOME``."""
+    work, talk, parent = (int(a) for a in sys.argv[1:4])
+    die_with(parent)
+    faulthandler.enable()
+    for entry in reversed(json.loads(os.environ.pop("RUSHES_SYS_PATH", "[]"))):
+        if entry not in sys.path:
+            sys.path.insert(0, entry)
+    slot = Slot(socket.socket(fileno=work), socket.socket(fileno=talk), Path(sys.argv[4]))
+    slot.run()
+
+
+if __name__ == "__main__":
+    main()

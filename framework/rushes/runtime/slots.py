@@ -1,0 +1,209 @@
+"""Slot processes as the worker sees them: started, given work, taken back from, killed.
+
+One warm process a slot under this supervisor, because a pool library loses its whole queue to one kill -9.
+This module must not know queues or rules; the dispatcher decides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from rushes.runtime.spool import unpack
+
+__all__ = ["SlotProcess"]
+
+# Unix sockets with packets keep the edges of messages; macOS has only the datagram kind of them.
+_PACKETS: Final = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
+_BUFFER: Final = 1024 * 1024
+
+
+class SlotProcess:
+    """One slot: the process, its two sockets, and what it has been given and not yet answered.
+
+    `given` is in the order of sending; its first element is what the slot runs, or is about to take.
+    """
+
+    def __init__(self, number: int, environment: str, how: Mapping[str, Any], home: Path) -> None:
+        self.number = number
+        self.environment = environment
+        self.given: deque[int] = deque()
+        self.knows: set[int] = set()
+        self.ready = False
+        self.closing = False
+        self.began = time.time()
+        self.alive = self.began
+        self.doomed = 0.0
+        self.doom_reason = ""
+        self.peak_bytes = 0
+        self._unsent: deque[tuple[bytes, int]] = deque()
+        self._work, work_far = socket.socketpair(socket.AF_UNIX, _PACKETS)
+        self.talk, talk_far = socket.socketpair(socket.AF_UNIX, _PACKETS)
+        for sock in (self._work, talk_far, self.talk):
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        # The far end of `work` stays open here too: what the slot has not taken can be read back from it.
+        self._far = work_far
+        self._far.setblocking(True)
+        self._work.setblocking(False)
+        self.talk.setblocking(False)
+        self.prints = home / "logs" / f"slot-{os.getpid()}-{number}.out"
+        with self.prints.open("w+b") as prints:
+            self.process = subprocess.Popen(
+                [
+                    how["executable"],
+                    "-m",
+                    "rushes.runtime.slot",
+                    str(work_far.fileno()),
+                    str(talk_far.fileno()),
+                    str(os.getpid()),
+                    str(home),
+                ],
+                env={**how["variables"], "RUSHES_SYS_PATH": json.dumps(how.get("sys_path", []))},
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                stdout=prints,
+                stderr=prints,
+                pass_fds=(work_far.fileno(), talk_far.fileno()),
+                start_new_session=True,
+            )
+        talk_far.close()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def give(self, packet: bytes, invocation: int) -> None:
+        """Queue a packet for the slot; `invocation` 0 is a batch's specification."""
+        self._unsent.append((packet, invocation))
+
+    @property
+    def waits(self) -> bool:
+        """True while the kernel has not taken everything."""
+        return bool(self._unsent)
+
+    def push(self) -> None:
+        """Send what the kernel takes."""
+        while self._unsent:
+            try:
+                self._work.send(self._unsent[0][0])
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:  # the slot is dead: its end is noticed by its silence on `talk`
+                return
+            self._unsent.popleft()
+
+    def take_back(self) -> list[int]:
+        """Everything that the slot has not taken yet, in order; the kernel decides each race."""
+        back: list[int] = []
+        while True:
+            try:
+                packet = self._far.recv(1 << 20, socket.MSG_DONTWAIT)
+            except (BlockingIOError, InterruptedError, OSError):
+                break
+            if not packet:
+                break
+            header, _ = unpack(packet)
+            if header[0] == "spec":
+                self.knows.discard(header[1])
+            else:
+                back.append(header[1])
+        for packet, invocation in self._unsent:
+            if invocation:
+                back.append(invocation)
+            else:
+                self.knows.discard(unpack(packet)[0][1])
+        self._unsent.clear()
+        gone = set(back)
+        self.given = deque(i for i in self.given if i not in gone)
+        return back
+
+    def hear(self) -> list[tuple[Any, bytes]] | None:
+        """What the slot has said; None once it is gone and has been heard out."""
+        heard: list[tuple[Any, bytes]] = []
+        for _ in range(256):
+            try:
+                packet = self.talk.recv(1 << 20)
+            except (BlockingIOError, InterruptedError):
+                return heard
+            except OSError:
+                packet = b""
+            if not packet:
+                return heard or None
+            heard.append(unpack(packet))
+        return heard
+
+    def answer(self, packet: bytes) -> None:
+        """Send one answer on `talk`."""
+        with suppress(OSError):
+            self.talk.send(packet)
+
+    def interrupt(self, packet: bytes) -> None:
+        """Ask the body to stop: the packet says which invocation is meant."""
+        self.answer(packet)
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+
+    def tree_bytes(self) -> int:
+        """Resident memory of the slot and of everything that it started."""
+        try:
+            root = psutil.Process(self.pid)
+            family = [root, *root.children(recursive=True)]
+        except psutil.Error:
+            return 0
+        total = 0
+        for process in family:
+            with suppress(psutil.Error):
+                total += process.memory_info().rss
+        self.peak_bytes = max(self.peak_bytes, total)
+        return total
+
+    def kill(self) -> None:
+        """KILL the slot and everything that it started; a stopped process does not hear TERM."""
+        family: list[psutil.Process] = []
+        with suppress(psutil.Error):
+            family = psutil.Process(self.pid).children(recursive=True)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        for process in family:
+            with suppress(psutil.Error):
+                process.kill()
+
+    def let_go(self) -> None:
+        """Close our end of `work`: an idle slot ends by itself."""
+        self.closing = True
+        self._work.close()
+        self._far.close()
+
+    def bury(self) -> str:
+        """Wait for the dead process, close everything, and say how it died."""
+        try:
+            status = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = self.process.wait()
+        last = ""
+        with suppress(OSError):
+            text = self.prints.read_bytes()[-2000:].decode(errors="replace").strip()
+            last = text.splitlines()[-1] if text else ""
+            self.prints.unlink()
+        for sock in (self._work, self._far, self.talk):
+            sock.close()
+        if status < 0:
+            with suppress(ValueError):
+                return f"was killed by {signal.Signals(-status).name}"
+        return f"ended with status {status}" + (f" ({last[:200]})" if last else "")

@@ -1,0 +1,245 @@
+"""From a function, its options and its clips to a batch and its invocations, with their keys.
+
+The key is what determines the result, so that the same work is never done twice. This module must not know
+who takes the invocations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from rushes import catalog
+from rushes.asset import Asset
+from rushes.errors import CallerError, RushesError
+from rushes.function import Function, Options, Params
+from rushes.invocation import BatchSpec, Invocation
+from rushes.runtime.fingerprint import fingerprint
+from rushes.runtime.inputs import Found
+
+__all__ = ["batch_spec", "environment", "invocations", "key_of"]
+
+MAX_PARAMS_BYTES: Final = 64 * 1024
+
+# What a slot needs of the submitter's environment. Credentials are not among them: the environment is kept
+# in the journal, so that work goes on after a crash.
+_PASSED: Final = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD", "CONDA_PREFIX", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "OCIO", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"]
+_PASSED_PREFIXES: Final = ("LC_", "PYTHON", "RUSHES_", "CUDA_", "NVIDIA_", "FFMPEG", "LIBVA_", "OPENBLAS_")
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What a slot needs to be the submitter: interpreter, variables, import path, and their digest.
+
+    `RUSHES_PASS_ENV` names further variables, separated by commas.
+    """
+    named = {n.strip() for n in environ.get("RUSHES_PASS_ENV", "").split(",")} | set(_PASSED)
+    variables = {k: v for k, v in sorted(environ.items()) if k in named or k.startswith(_PASSED_PREFIXES)}
+    path = [os.path.abspath(p) for p in sys.path if p and not p.endswith(".zip")]
+    how = {"executable": sys.executable, "variables": variables, "sys_path": path}
+    digest = hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:16]
+    return {**how, "digest": digest}
+
+
+def batch_spec(
+    function: Function[Any, Any],
+    options: Options,
+    params: Params,
+    *,
+    title: str = "",
+    environ: Mapping[str, str] = os.environ,
+) -> BatchSpec:
+    """What all invocations of a batch share.
+
+    Raises:
+        CallerError: the function makes files and `out` is missing, or cannot be written.
+    """
+    out = options.out
+    if function.makes_outputs and out is None:
+        raise CallerError(
+            f"{function.name} makes files and was given no place for them.",
+            code="no-out",
+            fix="Give out=... (on the command line: --out DIR).",
+        )
+    if out is not None:
+        out = _local_out(out) if function.makes_outputs else None
+    return BatchSpec(
+        function=function.ref,
+        version=function.version,
+        params=_dump(params),
+        source_digest=catalog.source_digest(function),
+        out=out,
+        priority=options.priority,
+        show=options.show,
+        deadline=options.deadline,
+        tags=dict(options.tags),
+        name=options.name,
+        receipts=options.receipts,
+        force=options.force,
+        max_slots=options.slots,
+        retries=function.retries,
+        timeout_s=function.timeout_s,
+        stall_s=function.stall_s,
+        resources=function.resources.vector(),
+        environment=environment(environ),
+        title=title or function.name,
+        settle_s=options.settle_s,
+    )
+
+
+def _local_out(out: str) -> str:
+    if "://" in out[:12]:
+        raise CallerError(
+            f"{out} is not on this machine.", code="not-local", fix="Use --engine aws for s3:// outputs."
+        )
+    path = Path(out).expanduser().absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CallerError(
+            f"the output folder {out} cannot be made: {error.strerror}.",
+            code="bad-out",
+            fix="Choose another --out, or mend its permissions.",
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise CallerError(
+            f"the output folder {out} cannot be written.",
+            code="bad-out",
+            fix="Choose another --out, or mend its permissions.",
+        )
+    return str(path)
+
+
+def invocations(
+    function: Function[Any, Any], options: Options, params: Params, found: Iterable[Found]
+) -> Iterator[Invocation]:
+    """One invocation a clip, in order, streaming; what is wrong with a clip becomes its `problem`."""
+    keys = _Keys(function, params)
+    after = tuple(_id_of(a) for a in options.after)
+    for item in found:
+        problem = item.problem
+        key, mark, own = "", "", None
+        if problem is None:
+            try:
+                own_params, own = _own_params(function, params, item.params)
+                mark = keys.fingerprint_of(item.asset)
+                key = keys.key(item.asset, mark, own, own_params)
+            except RushesError as error:
+                problem = error.to_dict()
+        frames = item.asset.frames
+        yield Invocation(
+            item.asset.uri,
+            key,
+            (frames.start, frames.stop) if frames else None,
+            own,
+            item.subdir,
+            item.tag,
+            after,
+            options.on_failure,
+            problem,
+            mark,
+        )
+
+
+def key_of(function: Function[Any, Any], source: Asset, params: Params) -> tuple[str, str]:
+    """The key of one invocation, and its source's fingerprint."""
+    keys = _Keys(function, params)
+    mark = keys.fingerprint_of(source)
+    return keys.key(source, mark, None, params), mark
+
+
+class _Keys:
+    """Keys of one batch: what they share is hashed once."""
+
+    def __init__(self, function: Function[Any, Any], params: Params) -> None:
+        shared = [
+            function.name if function.path else function.ref,
+            function.version,
+            catalog.source_digest(function),
+            str(function.resources.encoder),
+            _ffmpeg_major() if function.makes_outputs else 0,
+        ]
+        self._base = hashlib.sha256(json.dumps(shared).encode())
+        self._reads_name = function.reads_name
+        self._has_assets = _names_asset(function.params_model)
+        self._shared_params = self._canonical(params, _dump(params))
+        self._marks = lru_cache(maxsize=256)(lambda asset: str(fingerprint(asset)))
+
+    def fingerprint_of(self, asset: Asset) -> str:
+        return self._marks(asset)
+
+    def key(self, asset: Asset, mark: str, own: str | None, params: Params) -> str:
+        digest = self._base.copy()
+        text = self._shared_params if own is None else self._canonical(params, own)
+        digest.update(text.encode())
+        name = asset.name if self._reads_name else ""
+        digest.update(f"\0{mark}\0{asset.frames}\0{name}".encode(errors="surrogateescape"))
+        return digest.hexdigest()[:32]
+
+    def _canonical(self, params: Params, text: str) -> str:
+        """The params as JSON, each asset in them replaced by its fingerprint."""
+        if not self._has_assets:
+            return text
+        return json.dumps(_fingerprinted(params), sort_keys=True)
+
+
+def _fingerprinted(value: Any) -> Any:
+    if isinstance(value, Asset):
+        return f"asset:{fingerprint(value)}:{value.frames}"
+    if isinstance(value, BaseModel):
+        return {name: _fingerprinted(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {str(k): _fingerprinted(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_fingerprinted(v) for v in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _own_params(
+    function: Function[Any, Any], shared: Params, own: Mapping[str, Any] | Params | None
+) -> tuple[Params, str | None]:
+    if own is None:
+        return shared, None
+    params = own if isinstance(own, Params) else function.params(shared, **own)
+    text = _dump(params)
+    if len(text) > MAX_PARAMS_BYTES:
+        raise CallerError(
+            f"the options of one invocation take {len(text)} bytes; at most {MAX_PARAMS_BYTES} are carried.",
+            code="too-big",
+            fix="Put the data into a file and name it by an Asset option.",
+        )
+    return params, text
+
+
+def _dump(params: Params) -> str:
+    return params.model_dump_json()
+
+
+def _names_asset(model: type[BaseModel]) -> bool:
+    def names(annotation: Any) -> bool:
+        if annotation is Asset:
+            return True
+        if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+            return _names_asset(annotation)
+        return any(names(part) for part in getattr(annotation, "__args__", ()))
+
+    return any(names(field.annotation) for field in model.model_fields.values())
+
+
+def _ffmpeg_major() -> int:
+    """The encoding build's major version; outputs of another are other results."""
+    builds = import_module("rushes.media.builds")
+    return int(builds.find_build("software", os.environ).major)
+
+
+def _id_of(after: Any) -> str:
+    return after if isinstance(after, str) else str(after.id)
