@@ -20,7 +20,7 @@ from rushes.asset import Asset, ImageSequence
 from rushes.errors import CallerError
 from rushes.runtime.files import ours, shown
 
-__all__ = ["Fingerprint", "fingerprint", "sha256_file", "sha256_tree"]
+__all__ = ["Fingerprint", "fingerprint", "frames_on_disk", "sha256_file", "sha256_tree"]
 
 # 16 KiB hold every container's header and the start of its last index; SHA-256 of 32 KiB takes 18 µs with
 # the processor's own instructions, which is less than BLAKE2b needs (26 µs).
@@ -133,7 +133,7 @@ def _sample(path: str, update: Callable[[bytes], object]) -> os.stat_result:
 def _of_sequence(sequence: ImageSequence, asset: Asset) -> Fingerprint:
     digest, size, newest = hashlib.sha256(), 0, 0
     first, last = -1, -1
-    for number, found in _frames(sequence):
+    for number, found in frames_on_disk(sequence):
         digest.update(b"%d %d %d\n" % (number, found.st_size, found.st_mtime_ns))
         size += found.st_size
         newest = max(newest, found.st_mtime_ns)
@@ -147,7 +147,7 @@ def _of_sequence(sequence: ImageSequence, asset: Asset) -> Fingerprint:
     return Fingerprint("sampled", digest.hexdigest()[:32], size, newest)
 
 
-def _frames(sequence: ImageSequence) -> Iterator[tuple[int, os.stat_result]]:
+def frames_on_disk(sequence: ImageSequence) -> Iterator[tuple[int, os.stat_result]]:
     """The frames that exist, in order of their numbers."""
     numbers: list[int] | range = range(sequence.first, sequence.last + 1)
     if len(sequence) > _MANY_FRAMES:
