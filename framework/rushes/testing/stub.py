@@ -1,0 +1,459 @@
+"""An engine in memory: runs each body in this process, in order, as soon as it is submitted.
+
+It publishes outputs through the same code as the real engines, and keeps everything else in a dictionary.
+With ``held=True`` nothing runs until `run_next`, so that a test can look at a batch half-way. This module
+must not start processes or touch a journal.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rushes.asset import Asset, FrameRange
+from rushes.core.states import State
+from rushes.errors import CallerError, Cancelled, RushesError
+from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation
+
+if TYPE_CHECKING:
+    from rushes.function import Function, Options, Params, Result
+    from rushes.ports import Clock
+    from rushes.runtime.attempt import Made
+
+__all__ = ["StubEngine"]
+
+
+class _SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+
+@dataclass(slots=True)
+class _Row:
+    id: str
+    invocation: Invocation
+    state: State = State.queued
+    finished: Finished | None = None
+    attempts: int = 0
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class _Batch:
+    id: str
+    spec: BatchSpec
+    submitted: float
+    rows: list[_Row] = field(default_factory=list)
+    ends: list[Finished] = field(default_factory=list)
+    last_seq: int = 0
+    sealed: bool = False
+    ended: float | None = None
+
+
+class StubEngine:
+    """A `rushes.ports.Engine` in memory.
+
+    Args:
+        clock: where time comes from; the system's by default.
+        held: True to run nothing until `run_next`.
+    """
+
+    def __init__(self, clock: Clock | None = None, *, held: bool = False) -> None:
+        self.held = held
+        self.paused = False
+        self._clock = clock or _SystemClock()
+        self._batches: dict[str, _Batch] = {}
+        self._known: dict[tuple[str, str], tuple[Finished, dict[str, Any]]] = {}
+        self._changed = threading.Condition(threading.RLock())
+
+    # -- rushes.ports.Engine ------------------------------------------------------------------------------
+
+    def open(self, spec: BatchSpec) -> str:
+        """Open a batch and return its id."""
+        with self._changed:
+            batch = _Batch(f"stub{len(self._batches) + 1}", spec, self._clock.now())
+            self._batches[batch.id] = batch
+            return batch.id
+
+    def submit(self, batch: str, invocations: Iterable[Invocation]) -> int:
+        """Add invocations and, unless held, run them."""
+        found = self._batch(batch)
+        count = 0
+        for invocation in invocations:
+            with self._changed:
+                row = _Row(f"{batch}.{len(found.rows) + 1}", invocation)
+                found.rows.append(row)
+                if invocation.problem is not None:
+                    self._end(found, row, State.failed, error=invocation.problem)
+            count += 1
+            self._settle()
+        return count
+
+    def seal(self, batch: str) -> None:
+        """Say that the batch is complete."""
+        with self._changed:
+            found = self._batch(batch)
+            found.sealed = True
+            self._close(found)
+        self._settle()
+
+    def results(
+        self, batch: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0.0
+    ) -> Sequence[Finished]:
+        """The ends after sequence number `after`, oldest first."""
+        found = self._batch(batch)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: any(f.seq > after for f in found.ends) or found.ended is not None, wait_s
+            )
+            return [f for f in found.ends if f.seq > after][:limit]
+
+    def status(self, batch: str) -> BatchStatus:
+        """Where a batch stands."""
+        with self._changed:
+            return self._status(self._batch(batch))
+
+    def batches(self, *, limit: int = 50) -> Sequence[BatchStatus]:
+        """The newest batches first."""
+        with self._changed:
+            return [self._status(b) for b in reversed(list(self._batches.values()))][:limit]
+
+    def cancel(self, batch: str) -> None:
+        """Cancel what has not ended."""
+        with self._changed:
+            found = self._batch(batch)
+            found.sealed = True
+            for row in found.rows:
+                if not row.state.ended:
+                    self._end(found, row, State.cancelled, error=Cancelled().to_dict())
+            self._close(found)
+
+    def retry(self, batch: str) -> int:
+        """Queue the failed and cancelled invocations again."""
+        with self._changed:
+            found = self._batch(batch)
+            again = [row for row in found.rows if row.state in {State.failed, State.cancelled}]
+            for row in again:
+                if row.finished is not None:
+                    found.ends.remove(row.finished)
+                row.state, row.finished, row.attempts, row.reason = State.queued, None, 0, ""
+                if row.invocation.problem is not None:
+                    self._end(found, row, State.failed, error=row.invocation.problem)
+            found.ended = None
+        self._settle()
+        with self._changed:
+            self._close(found)
+        return len(again)
+
+    def explain(self, invocation: str) -> Mapping[str, Any]:
+        """Everything known of one invocation."""
+        batch, _, number = invocation.partition(".")
+        with self._changed:
+            rows = self._batch(batch).rows
+            if not number.isdigit() or not 1 <= int(number) <= len(rows):
+                raise CallerError(
+                    f"there is no invocation {invocation!r}.",
+                    code="not-found",
+                    fix=f"`rushes results {batch}` names them.",
+                )
+            row, spec = rows[int(number) - 1], self._batch(batch).spec
+            return {
+                "invocation": row.id,
+                "asset": row.invocation.source,
+                "function": spec.function,
+                "state": row.state.value,
+                "attempts": row.attempts,
+                "losses": 0,
+                "reason": row.reason or ("waits for a slot" if row.state is State.queued else ""),
+                "priority": spec.priority,
+                "show": spec.show,
+                "history": _history(row),
+                "result": row.finished.result if row.finished else None,
+                "receipt": row.finished.receipt if row.finished else None,
+                "error": dict(row.finished.error) if row.finished and row.finished.error else None,
+                "seconds": row.finished.seconds if row.finished else None,
+                "log": None,
+                "spec": {k: v for k, v in asdict(spec).items() if k != "environment"},
+            }
+
+    def pool(self) -> Mapping[str, Any]:
+        """Slots, what they run, capacity, queue depths."""
+        with self._changed:
+            rows = [row for batch in self._batches.values() for row in batch.rows]
+            waiting = sum(row.state is State.queued for row in rows)
+            return {
+                "capacity": {"cpu": 1.0, "memory": 2.0**30, "gpu": 0},
+                "paused": self.paused,
+                "draining": False,
+                "slots": [],
+                "queues": [{"priority": "standard", "show": "default", "waiting": waiting}] * bool(waiting),
+                "batches": [b.id for b in self._batches.values() if b.ended is None],
+            }
+
+    def control(self, verb: str) -> Mapping[str, Any]:
+        """``pause``, ``resume``, ``drain`` or ``stop``.
+
+        Raises:
+            CallerError: another verb.
+        """
+        if verb not in {"pause", "resume", "drain", "stop"}:
+            raise CallerError(
+                f"{verb!r} is nothing that a pool can do.",
+                code="bad-value",
+                fix="Use pause, resume, drain or stop.",
+            )
+        self.paused = verb != "resume"
+        self._settle()
+        return {"action": verb, "running": 0}
+
+    # -- what a `Function` asks ---------------------------------------------------------------------------
+
+    def call(self, function: Function[Any, Any], source: Asset, params: Params, options: Options) -> Result:
+        """Run here and now."""
+        from rushes.runtime.attempt import Task, run_attempt  # noqa: PLC0415 - only when something runs
+
+        task = Task(function, source, params, out=options.out, name=options.name, receipts=options.receipts)
+        made = run_attempt(task, _ignore, _ignore, lambda: False)
+        return function.result_model.model_validate_json(made.result)  # type: ignore[no-any-return]
+
+    def launch(
+        self,
+        function: Function[Any, Any],
+        options: Options,
+        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
+        params: Params,
+    ) -> tuple[str, int]:
+        """Submit one invocation an item; gives the batch and how many."""
+        from rushes.runtime import submission  # noqa: PLC0415 - as above
+        from rushes.runtime.inputs import Found  # noqa: PLC0415
+
+        batch = self.open(submission.batch_spec(function, options, params, title=function.name))
+        found = (Found(asset, params=_plain(own)) for asset, own in items)
+        total = self.submit(batch, submission.invocations(function, options, params, found))
+        self.seal(batch)
+        return batch, total
+
+    # -- what a test asks ---------------------------------------------------------------------------------
+
+    def run_next(self, count: int = 1) -> int:
+        """Run up to `count` waiting invocations of a held engine; returns how many ran."""
+        for done in range(count):
+            if not self._run_one():
+                return done
+        return count
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        while not self.held and not self.paused and self._run_one():
+            pass
+
+    def _run_one(self) -> bool:
+        with self._changed:
+            ready = next(
+                (
+                    (batch, row)
+                    for batch in self._batches.values()
+                    for row in batch.rows
+                    if row.state is State.queued and self._may_start(batch, row)
+                ),
+                None,
+            )
+            if ready is None:
+                return False
+            batch, row = ready
+            row.state = State.running
+            row.attempts += 1
+        began = self._clock.now()
+        try:
+            made, cached = self._attempt(batch.spec, row)
+        except RushesError as error:
+            with self._changed:
+                state = State.cancelled if isinstance(error, Cancelled) else State.failed
+                self._end(batch, row, state, error=error.to_dict(), seconds=self._clock.now() - began)
+            return True
+        with self._changed:
+            self._end(
+                batch, row, State.succeeded, made=made, cached=cached, seconds=self._clock.now() - began
+            )
+        return True
+
+    def _may_start(self, batch: _Batch, row: _Row) -> bool:
+        """True when all that it waits for has ended; ends it when one of them failed and it is to follow."""
+        waits = [found for one in row.invocation.after for found in self._rows_of(one)]
+        if any(not w.state.ended for w in waits):
+            row.reason = f"waits for {', '.join(row.invocation.after)}"
+            return False
+        failed = next((w for w in waits if w.state is not State.succeeded), None)
+        if failed is not None and row.invocation.on_failure == "cancel":
+            error = Cancelled(
+                f"{failed.id}, which it waits for, did not succeed.", code="dependency-failed"
+            ).to_dict()
+            self._end(batch, row, State.cancelled, error=error)
+            return False
+        return True
+
+    def _rows_of(self, after: str) -> list[_Row]:
+        batch, _, number = after.partition(".")
+        rows = self._batch(batch).rows
+        return [row for row in rows if not number or row.id == after]
+
+    def _attempt(self, spec: BatchSpec, row: _Row) -> tuple[Made, bool]:
+        from rushes import catalog  # noqa: PLC0415 - pulls in the author's code
+        from rushes.runtime.attempt import Task, run_attempt  # noqa: PLC0415
+
+        invocation = row.invocation
+        function = catalog.find(spec.function)
+        own = json.loads(invocation.params) if invocation.params else {}
+        frames = FrameRange(*invocation.frames) if invocation.frames else None
+        known = None if spec.force else self._known.get((spec.show, invocation.key))
+        task = Task(
+            function,
+            Asset(invocation.source, frames),
+            function.params(None, **{**json.loads(spec.params), **own}),
+            invocation=row.id,
+            attempt=row.attempts,
+            key=invocation.key,
+            fingerprint=invocation.fingerprint,
+            show=spec.show,
+            deadline=spec.deadline,
+            out=spec.out,
+            subdir=invocation.subdir,
+            tag=invocation.tag,
+            name=spec.name,
+            receipts=spec.receipts,
+            source_digest=spec.source_digest,
+            known=known[1] if known and invocation.key and spec.out is not None else None,
+        )
+        if known is not None and invocation.key and spec.out is None:
+            return _made_again(known[0]), True
+        try:
+            made = run_attempt(task, _ignore, _ignore, lambda: row.state is State.cancelled)
+        except RushesError:
+            raise
+        except Exception as error:
+            raise CallerError(
+                f"{function.name} raised {type(error).__name__}: {error}",
+                code="function-raised",
+                fix="Mend the function and submit again.",
+            ) from error
+        return made, made.cached
+
+    def _end(
+        self,
+        batch: _Batch,
+        row: _Row,
+        state: State,
+        *,
+        made: Made | None = None,
+        cached: bool = False,
+        error: Mapping[str, Any] | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        if row.state.ended:  # cancelled while its body ran: nothing of it counts
+            return
+        batch.last_seq += 1
+        row.state = state
+        row.finished = Finished(
+            seq=batch.last_seq,
+            batch=batch.id,
+            invocation=row.id,
+            asset=row.invocation.source,
+            function=batch.spec.function,
+            state=state,
+            outputs=made.outputs if made else (),
+            result=json.loads(made.result) if made else None,
+            error=error,
+            attempts=row.attempts,
+            seconds=0.0 if cached else seconds,
+            encoder=made.encoder if made else None,
+            cached=cached,
+            receipt=made.receipt if made else None,
+            warnings=made.warnings if made else (),
+            media_s=0.0 if cached or made is None else made.media_s,
+        )
+        batch.ends.append(row.finished)
+        if made is not None and row.invocation.key:
+            kept = json.loads(made.data())
+            self._known[batch.spec.show, row.invocation.key] = (row.finished, kept)
+        self._close(batch)
+
+    def _close(self, batch: _Batch) -> None:
+        if batch.sealed and batch.ended is None and all(row.state.ended for row in batch.rows):
+            batch.ended = self._clock.now()
+        self._changed.notify_all()
+
+    def _batch(self, batch: str) -> _Batch:
+        found = self._batches.get(batch)
+        if found is None:
+            raise CallerError(
+                f"there is no batch {batch!r}.", code="not-found", fix="`rushes list` names the batches."
+            )
+        return found
+
+    def _status(self, batch: _Batch) -> BatchStatus:
+        counts = Counts()
+        for row in batch.rows:
+            setattr(counts, row.state.value, getattr(counts, row.state.value) + 1)
+        counts.cached = sum(f.cached for f in batch.ends)
+        spec = batch.spec
+        running = [row for row in batch.rows if row.state is State.running]
+        return BatchStatus(
+            batch=batch.id,
+            title=spec.title,
+            function=spec.function,
+            priority=spec.priority,
+            show=spec.show,
+            out=spec.out,
+            counts=counts,
+            sealed=batch.sealed,
+            submitted=batch.submitted,
+            ended=batch.ended,
+            seconds=sum(f.seconds for f in batch.ends),
+            media_s=sum(f.media_s for f in batch.ends),
+            running=tuple(
+                {
+                    "invocation": r.id,
+                    "asset": r.invocation.source,
+                    "fraction": None,
+                    "note": "",
+                    "seconds": 0.0,
+                }
+                for r in running
+            ),
+            tags=spec.tags,
+        )
+
+
+def _history(row: _Row) -> list[dict[str, Any]]:
+    if row.finished is None or not row.attempts:
+        return []
+    return [
+        {
+            "attempt": row.attempts,
+            "ended": None,
+            "seconds": row.finished.seconds,
+            "outcome": row.state.value,
+            "error": dict(row.finished.error) if row.finished.error else None,
+        }
+    ]
+
+
+def _made_again(known: Finished) -> Made:
+    from rushes.runtime.attempt import Made  # noqa: PLC0415 - only when something runs
+
+    return Made(json.dumps(known.result), encoder=known.encoder, warnings=known.warnings, cached=True)
+
+
+def _plain(own: Mapping[str, Any] | Params | None) -> dict[str, Any] | None:
+    if own is None or isinstance(own, Mapping):
+        return dict(own) if own else None
+    return own.model_dump(mode="json")
+
+
+def _ignore(*_: Any) -> None:
+    """The gate of an engine without leases, and the reporter of one that nobody watches."""
