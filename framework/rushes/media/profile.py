@@ -146,7 +146,9 @@ class VideoWish(_Wish):
         "inside",
         description="With width and height: inside keeps the shape, pad adds bars, fill crops, stretch distorts.",
     )
-    upscale: bool = Field(default=False, description="Allow a picture larger than the source's.")
+    upscale: Literal["refuse", "skip", "allow"] = Field(
+        "refuse", description="A size above the source's: refuse it, skip the scaling, or allow it."
+    )
     crop: CropText | None = Field(None, description="WIDTH:HEIGHT:X:Y, before scaling.")
     square_pixels: bool = Field(default=False, description="Resample anamorphic pixels to square ones.")
     deinterlace: Literal["auto", "on", "off"] = Field(

@@ -1,0 +1,292 @@
+"""One encode, from a wish to a verified file: describe, plan, run, classify, verify.
+
+Everything that decides is elsewhere and pure; this module only does. It writes `target` and nothing beside
+it, in a folder of its own for what a graph reads, and leaves no half of a result behind.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from rushes.asset import Asset, Output
+from rushes.errors import MediaError, PlatformError
+from rushes.media.builds import Build, find_build
+from rushes.media.fonts import find_font
+from rushes.media.guard import check_source, input_args, output_args
+from rushes.media.inspection import describe
+from rushes.media.plan import EncodePlan, plan_encode, plan_loudness
+from rushes.media.process import Supervision, ToolRun, check, run_ffmpeg
+from rushes.media.profile import Profile
+from rushes.media.schema import MediaInfo
+from rushes.media.tracks import Loudness
+from rushes.media.umid import stamp_umid
+from rushes.media.verify import Expected, Verification, source_truth, verify
+
+__all__ = ["Encoded", "encode"]
+
+_LOUDNESS: Final = re.compile(r"\[Parsed_loudnorm_(\d+)[^\]]*\]\s*(?:\[info\]\s*)?\n?(\{.*?\})", re.DOTALL)
+_DAMAGE: Final = re.compile(
+    r"partial file|ended prematurely|corrupt|error while decoding|Error submitting packet|Decoding error"
+    r"|Invalid NAL unit|concealing \d+ DC",
+    re.IGNORECASE,
+)
+"""What ffmpeg prints of a damaged source while it exits 0."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What came of an encode.
+
+    Args:
+        frames: frames of the result, counted in the file.
+        duration_s: its duration.
+        encoder: ffmpeg's name of the encoder that made it.
+        tried: the encoders that were tried, in order; the last one made it.
+        argv: the last command.
+        seconds: wall time of all commands.
+        cpu_s: processor time of all commands, children included.
+        size_bytes: size of the result.
+        build: name, version and configuration of the ffmpeg that was used.
+        verification: what was checked, at which level, and what was found.
+        warnings: what the caller should know.
+        commands: every command, the last one included.
+    """
+
+    frames: int
+    duration_s: float
+    encoder: str
+    tried: tuple[str, ...]
+    argv: tuple[str, ...]
+    seconds: float
+    cpu_s: float
+    size_bytes: int
+    build: Mapping[str, str]
+    verification: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = field(default=())
+
+
+def encode(
+    source: Asset,
+    target: Output | Path,
+    profile: Profile,
+    *,
+    supervision: Supervision | None = None,
+    build: Build | None = None,
+    info: MediaInfo | None = None,
+) -> Encoded:
+    """Encode `source` into `target` as `profile` wishes, and verify the result against the source.
+
+    Args:
+        target: the file to write; nothing is there afterwards when this raises.
+        supervision: limits, progress, cancellation and log of every command.
+        build: the ffmpeg to use; None for the one that the environment names.
+        info: a description of `source`, where the caller has one already.
+
+    Raises:
+        CallerError: the profile does not fit the source; nothing has run.
+        MediaError: the source is damaged, truncated or holds no such media.
+        PlatformError: this machine could not do it, or the result is not what was planned.
+    """
+    supervision = supervision or Supervision()
+    path = Path(target)
+    check_source(source)
+    info = info or describe(source)
+    build = build or find_build()
+    truth = source_truth(source, info)
+    opened = input_args(source, info.container.format, frame_rate=_sequence_rate(info, profile))
+    with _folder(supervision) as folder:
+        own = replace(supervision, cwd=folder)
+        runs: list[ToolRun] = []
+        measured = _measure(info, profile, build, source, opened, own, runs)
+        plan = plan_encode(
+            info,
+            profile,
+            build,
+            source=source,
+            input_args=opened,
+            target=output_args(path)[-1],
+            present=truth.frames,
+            loudness=measured,
+        )
+        _stage(plan, folder)
+        try:
+            verification = _make(plan, profile, build, path, own, runs)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    return _encoded(plan, profile, build, path, runs, verification)
+
+
+def _make(
+    plan: EncodePlan,
+    profile: Profile,
+    build: Build,
+    path: Path,
+    supervision: Supervision,
+    runs: list[ToolRun],
+) -> Verification:
+    for number, args in enumerate(plan.passes, start=1):
+        shown = _share_of(supervision, number, len(plan.passes))
+        run = run_ffmpeg(build, args, supervision=shown, total_s=plan.expected.duration_s)
+        runs.append(check(run, build.major))
+    damage = _DAMAGE.search(runs[-1].stderr_tail)
+    if damage and profile.on_damage == "fail":
+        raise MediaError(
+            f"the source is damaged: ffmpeg reports {damage[0]!r} while decoding it.",
+            code="damaged",
+            fix="Copy it from the camera card again, or use on_damage=salvage to keep what decodes.",
+            details={"stderr_tail": runs[-1].stderr_tail[-2000:], "argv": list(runs[-1].argv)},
+        )
+    if profile.container == "mxf":
+        stamp_umid(path, "\0".join(_portable(plan)))
+    expected = plan.expected
+    return verify(
+        path,
+        Expected(
+            frames=expected.frames,
+            duration_s=expected.duration_s,
+            tolerance_frames=expected.slack,
+            has_video=expected.size is not None,
+            audio_tracks=len(expected.audio_channels),
+        ),
+        level=profile.verify,
+    )
+
+
+def _measure(
+    info: MediaInfo,
+    profile: Profile,
+    build: Build,
+    source: Asset,
+    opened: Sequence[str],
+    supervision: Supervision,
+    runs: list[ToolRun],
+) -> list[Loudness] | None:
+    planned = plan_loudness(info, profile, source=source, input_args=opened)
+    if planned is None:
+        return None
+    args, tracks = planned
+    run = check(
+        run_ffmpeg(build, args, supervision=supervision, total_s=info.duration_s, level="info"), build.major
+    )
+    runs.append(run)
+    return _read_loudness(run.stderr_tail, tracks)
+
+
+def _read_loudness(text: str, tracks: int) -> list[Loudness]:
+    """The reports of loudnorm, in the order of the graph; its JSON is in the log and nowhere else in 5.1."""
+    import json  # noqa: PLC0415 - only an encode with a loudness needs it
+
+    found: dict[int, Loudness] = {}
+    for number, report in _LOUDNESS.findall(text):
+        values = json.loads(report)
+        found[int(number)] = Loudness(
+            integrated=values["input_i"],
+            true_peak=values["input_tp"],
+            loudness_range=values["input_lra"],
+            threshold=values["input_thresh"],
+            offset=values["target_offset"],
+        )
+    if len(found) != tracks:
+        raise PlatformError(
+            f"ffmpeg measured the loudness of {len(found)} tracks, not {tracks}.",
+            code="no-loudness",
+            details={"stderr_tail": text[-2000:]},
+        )
+    loudness = [found[number] for number in sorted(found)]
+    if any(value.integrated in {"-inf", "inf"} for value in loudness):
+        raise MediaError(
+            "a sound track is silent: it has no loudness to set.",
+            code="silent",
+            fix="Leave loudness out, or choose the tracks that carry sound.",
+        )
+    return loudness
+
+
+def _stage(plan: EncodePlan, folder: Path) -> None:
+    for staged in plan.staged:
+        place = folder / staged.name
+        if staged.path is None:
+            place.write_text(staged.text or "", encoding="utf-8", errors="replace")
+        else:
+            check_source(staged.path)
+            place.symlink_to(staged.path.absolute())
+    if plan.needs_font:
+        (folder / "font.ttf").symlink_to(find_font())
+
+
+def _encoded(
+    plan: EncodePlan,
+    profile: Profile,
+    build: Build,
+    path: Path,
+    runs: Sequence[ToolRun],
+    verification: Verification,
+) -> Encoded:
+    size = path.stat().st_size
+    warnings = list(plan.warnings)
+    if plan.target_bytes is not None and size > plan.target_bytes * 1.03:
+        warnings.append(f"the result has {size} bytes, more than the {plan.target_bytes} that were wished")
+    if profile.on_damage == "salvage" and _DAMAGE.search(runs[-1].stderr_tail):
+        warnings.append("the source is damaged: the result holds what could be decoded")
+    return Encoded(
+        frames=verification.frames or 0,
+        duration_s=verification.duration_s or 0.0,
+        encoder=plan.encoder,
+        tried=(plan.encoder,),
+        argv=runs[-1].argv,
+        seconds=sum(run.seconds for run in runs),
+        cpu_s=sum(run.cpu_s for run in runs),
+        size_bytes=size,
+        build=build.facts(),
+        verification=verification.to_dict(),
+        warnings=tuple(warnings),
+        commands=tuple(run.argv for run in runs),
+    )
+
+
+@contextmanager
+def _folder(supervision: Supervision) -> Iterator[Path]:
+    """A folder of this encode's own: pass logs, staged files. Its name never enters a filter graph."""
+    parent = supervision.cwd
+    folder = Path(tempfile.mkdtemp(prefix="encode-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _share_of(supervision: Supervision, number: int, passes: int) -> Supervision:
+    """Progress of one pass as a part of the whole, so that a bar never runs backwards."""
+    receive = supervision.on_progress
+    if receive is None or passes == 1:
+        return supervision
+    return replace(
+        supervision,
+        on_progress=lambda p: receive(
+            replace(p, share=None if p.share is None else (number - 1 + p.share) / passes)
+        ),
+    )
+
+
+def _sequence_rate(info: MediaInfo, profile: Profile) -> Any:
+    """An image sequence has the rate that the caller names, else the one that its headers state."""
+    if not info.is_sequence:
+        return None
+    stream = info.primary_video
+    return profile.video.frame_rate or (stream.frame_rate if stream else None)
+
+
+def _portable(plan: EncodePlan) -> Iterator[str]:
+    """The words of a plan that are the same on every machine."""
+    for args in plan.passes:
+        yield from (Path(word).name if word.startswith("file:") else word for word in args)
+

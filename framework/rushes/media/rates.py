@@ -1,0 +1,197 @@
+"""How many bits the picture gets: quality, bit rate or a target size, in an encoder row's own words.
+
+Also the rest of what a row spells: threads, key frames, presets, allow-listed options and HDR metadata,
+which share its parameter string with the rate control. Pure; it must not name an encoder.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+from rushes.errors import CallerError
+from rushes.media.codecs import VideoEncoder
+from rushes.media.colour import ColourPlan, mastering_svt, mastering_x265
+from rushes.media.profile import Profile
+
+__all__ = ["RateControl", "rate_args"]
+
+_OVERHEAD: Final = 0.985
+"""Of a target size, what is left for essence: containers take 0.5 to 1.5 % at these rates."""
+_LEAST_BITS: Final = 20_000
+_PASS_LOG: Final = "twopass"
+"""Name of the first pass's log, in the encode's own folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateControl:
+    """The encoder's arguments, one tuple a pass."""
+
+    passes: tuple[tuple[str, ...], ...]
+    warnings: list[str] = field(default_factory=list)
+
+
+def rate_args(
+    encoder: VideoEncoder,
+    profile: Profile,
+    *,
+    rate: Fraction | None,
+    duration_s: float | None,
+    audio_bits: int,
+    major: int,
+    colour: ColourPlan | None,
+) -> RateControl:
+    """The arguments that fulfil quality, bit rate or target size, threads, preset and options.
+
+    Args:
+        rate: frames per second, for the distance between key frames.
+        duration_s: of the result, for a target size.
+        audio_bits: bits a second of all sound tracks together.
+        major: of the ffmpeg build.
+
+    Raises:
+        CallerError: the encoder has no such control, option or value.
+    """
+    wish = profile.video
+    warnings: list[str] = []
+    args: list[str] = []
+    params = {k: v.format(n=profile.threads) for k, v in encoder.params.items()}
+    bits = _bits(encoder, profile, duration_s, audio_bits)
+    if bits is not None:
+        args += ["-b:v", str(bits)]
+    else:
+        args += _quality(encoder, wish.quality)
+    if wish.max_bitrate is not None:
+        if not encoder.max_bitrate:
+            raise _refused(encoder, "has a fixed rate: it takes no max_bitrate", "Leave max_bitrate out.")
+        args += ["-maxrate", str(wish.max_bitrate), "-bufsize", str(2 * wish.max_bitrate)]
+    args += _speed(encoder, wish.speed)
+    args += _key_frames(encoder, wish.keyframe_interval_s, rate)
+    args += [word.format(n=profile.threads) for word in encoder.threads]
+    args += encoder.fixed
+    if encoder.captions is not None and major >= encoder.captions_since:
+        args += [encoder.captions, "1" if profile.captions == "keep" else "0"]
+    if colour is not None and colour.hdr is not None and encoder.hdr is not None:
+        spelled = mastering_x265 if encoder.hdr == "x265" else mastering_svt
+        params |= spelled(colour.hdr)
+        if colour.hdr.dolby_vision is not None and major >= 7:
+            # Since 7.1 the wrapper copies the RPU by itself, and then refuses without a VBV buffer.
+            args += ["-dolbyvision", "0"]
+    options, own = _options(encoder, wish.encoder_options)
+    args += options
+    params |= own
+    two = profile.target_size is not None and encoder.two_pass is not None
+    if profile.target_size is not None and not two:
+        warnings.append(f"{encoder.name} meets a target size in one pass: expect it within 10 %")
+    if not two:
+        return RateControl((_with_params(encoder, args, params),), warnings)
+    return RateControl(
+        tuple(_of_pass(encoder, args, params, number) for number in (1, 2)), warnings
+    )
+
+
+def _of_pass(encoder: VideoEncoder, args: list[str], params: dict[str, str], number: int) -> tuple[str, ...]:
+    if encoder.two_pass == "params":
+        own = params | {"pass": str(number), "stats": f"{_PASS_LOG}.log"}
+        return _with_params(encoder, args, own)
+    return _with_params(encoder, [*args, "-pass", str(number), "-passlogfile", _PASS_LOG], params)
+
+
+def _with_params(encoder: VideoEncoder, args: list[str], params: dict[str, str]) -> tuple[str, ...]:
+    if not params or encoder.params_option is None:
+        return tuple(args)
+    joined = ":".join(f"{key}={value}" for key, value in params.items())
+    return (*args, encoder.params_option, joined)
+
+
+def _bits(
+    encoder: VideoEncoder, profile: Profile, duration_s: float | None, audio_bits: int
+) -> int | None:
+    wish = profile.video
+    if profile.target_size is None:
+        if wish.bitrate is not None and not encoder.bitrate:
+            raise _refused(
+                encoder, "sets its own bit rate", "Choose another variant, or leave bitrate out."
+            )
+        return wish.bitrate
+    if not encoder.bitrate:
+        raise _refused(encoder, "sets its own bit rate, so it has no target size", "Use h264 or hevc.")
+    if not duration_s:
+        raise CallerError(
+            "a target size needs a duration, and the source states none.",
+            code="bad-option",
+            fix="Use bitrate or quality.",
+        )
+    bits = int(profile.target_size * 8 * _OVERHEAD / duration_s) - audio_bits
+    if bits < _LEAST_BITS:
+        least = int((_LEAST_BITS + audio_bits) * duration_s / 8 / _OVERHEAD)
+        raise CallerError(
+            f"{profile.target_size} bytes are too few for {duration_s:.1f} s of picture and sound.",
+            code="bad-option",
+            fix=f"Allow at least {least} bytes, or lower the audio bitrate.",
+        )
+    return bits
+
+
+def _quality(encoder: VideoEncoder, wished: float | None) -> list[str]:
+    scale = encoder.quality
+    if scale is None:
+        if wished is not None:
+            raise _refused(encoder, "has no quality scale", "Choose another variant, or leave quality out.")
+        return []
+    if wished is None:
+        if not scale.low <= scale.default <= scale.high:
+            return []
+        wished = scale.default
+    if not scale.low <= wished <= scale.high:
+        raise _refused(
+            encoder, f"takes a quality of {scale.low:g} to {scale.high:g}, not {wished:g}", "Lower is better."
+        )
+    return [scale.option, f"{wished:g}", *scale.also]
+
+
+def _speed(encoder: VideoEncoder, wished: str | None) -> list[str]:
+    value = wished or encoder.speed
+    if value is None:
+        return []
+    if value not in encoder.speeds:
+        fix = f"Choose one of {', '.join(encoder.speeds)}." if encoder.speeds else "Leave speed out."
+        raise _refused(encoder, f"has no speed {value!r}", fix)
+    return [encoder.speed_option, value]
+
+
+def _key_frames(encoder: VideoEncoder, interval_s: float | None, rate: Fraction | None) -> list[str]:
+    if interval_s is None:
+        return []
+    if not encoder.inter:
+        raise _refused(encoder, "makes every frame a key frame", "Leave keyframe_interval_s out.")
+    if rate is None:
+        raise CallerError(
+            "keyframe_interval_s needs a frame rate, and the source states none.",
+            code="bad-option",
+            fix="Set frame_rate.",
+        )
+    return ["-g", str(max(1, round(interval_s * rate)))]
+
+
+def _options(encoder: VideoEncoder, wished: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    args: list[str] = []
+    params: dict[str, str] = {}
+    for name, value in sorted(wished.items()):
+        rule = encoder.options.get(name)
+        if rule is None:
+            known = ", ".join(sorted(encoder.options)) or "it takes none"
+            raise _refused(encoder, f"has no allowed option {name!r}", f"Allowed: {known}.")
+        if re.fullmatch(rule.pattern, value) is None:
+            raise _refused(encoder, f"does not take {name}={value!r}", f"Expected {rule.pattern}.")
+        if rule.param:
+            params[name] = value
+        else:
+            args += [f"-{name}", value]
+    return args, params
+
+
+def _refused(encoder: VideoEncoder, what: str, fix: str) -> CallerError:
+    return CallerError(f"{encoder.codec} ({encoder.name}) {what}.", code="bad-option", fix=fix)
