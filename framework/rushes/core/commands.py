@@ -12,10 +12,15 @@ __all__ = ["CloseSlot", "Command", "Lease", "OpenSlot", "Recall", "Release", "St
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Take up to `count` invocations of a queue, in its order, and answer with `Leased`."""
+    """Take up to `count` invocations of a queue, in its order, and answer with `Leased`, even with none.
+
+    Leave out those of the batches in `without`: they have all the slots that they may have, and enough of
+    them are in hand; taking more would only fill the pool's hands with work that cannot start.
+    """
 
     queue: QueueKey
     count: int
+    without: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +48,20 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """The first of what a slot was given runs longer than expected: take the rest back, and answer with
-    `Returned` (with no ids when there was nothing left to take)."""
+    """The first of what a slot was given runs longer than expected: take the rest back.
+
+    The answer is `Returned`, with no ids when there was nothing left to take.
+    """
 
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Dependencies are settled: `ids` may be queued now (``cancel`` False), or must be cancelled because
-    something that they wait for failed (``cancel`` True, `because` is its id)."""
+    """Dependencies are settled: `ids` may be queued now (``cancel`` False), or must be cancelled.
+
+    They are cancelled when something that they wait for failed or was cancelled; `because` is its id.
+    """
 
     ids: Sequence[int]
     cancel: bool = False

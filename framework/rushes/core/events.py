@@ -6,7 +6,7 @@ except where the event speaks of another moment. This module must not know where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -58,6 +58,7 @@ class ClassPolicy:
     may_displace: bool = False
     may_be_displaced: bool = True
     ageing_s: float = 3600.0
+    weights: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +134,21 @@ class SlotReady:
 
 @dataclass(frozen=True, slots=True)
 class SlotLost:
-    """A slot died or was replaced. What it had been given has been reported by `Finished` or `Returned`
-    before this event."""
+    """A slot died or was replaced.
+
+    What it had been given has been reported by `Finished` or `Returned` before this event.
+    """
 
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An attempt left its slot; `seconds` is its run time there. `state` is where the invocation went:
-    an ended state, or `queued`/`held` when it will be tried again (it then comes back by `Queued`)."""
+    """An attempt left its slot; `seconds` is its run time there.
+
+    `state` is where the invocation went: an ended state, or `queued`/`held` when it will be tried again (it
+    then comes back by `Queued`).
+    """
 
     slot: int
     id: int
@@ -169,7 +175,8 @@ class Withdrawn:
 class Deferred:
     """An invocation waits for others: it is `held` until all of `after` have ended.
 
-    `cancel_on_failure` says what a failed or cancelled dependency does to it."""
+    `cancel_on_failure` says what a failed or cancelled dependency does to it.
+    """
 
     id: int
     after: Sequence[int]

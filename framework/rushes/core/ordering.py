@@ -1,0 +1,219 @@
+"""The order of waiting work: class (with ageing), then show by weighted virtual time, then order, then id.
+
+    Level   one rank; its shows in the order of their virtual times
+    Flow    one show within a level; its lanes in the order of their first asks
+    Lane    the waiting asks of one queue and one shape, in order
+
+Work of one shape is alike for everything but its place in line, so whatever holds back the first ask of a
+lane holds back the lane: a pass looks at lanes, never at single asks. Work that has aged moves to a lane
+of the level above, in the flow of its own show. This module must not know slots, capacity or clocks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from heapq import heapify, heappop, heappush
+from typing import Any, Final, Generic, TypeVar
+
+from rushes.core.events import Ask, QueueKey, Shape
+from rushes.core.packing import Need
+
+__all__ = ["Flow", "Lane", "Level", "Line", "Queue", "order_of"]
+
+# Work without a deadline stands behind all work with one, and first come is first served among itself. Ten
+# years in milliseconds: further off than any deadline.
+NO_DEADLINE_MS: Final = 10 * 365 * 24 * 3600 * 1000
+
+
+def order_of(deadline: float | None, queued_at: float) -> int:
+    """The sortable integer of an ask within its queue: smaller goes first.
+
+    Args:
+        deadline: when it should be done, UTC epoch seconds, or None.
+        queued_at: when it was first queued, UTC epoch seconds.
+    """
+    if deadline is None:
+        return round(queued_at * 1000) + NO_DEADLINE_MS
+    return round(deadline * 1000)
+
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Line(Generic[T]):
+    """Things in the order of keys that change: a heap that skips entries which are no longer true."""
+
+    __slots__ = ("_entries", "_serial", "_valid")
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[Any, int, T]] = []
+        self._valid: dict[T, int] = {}
+        self._serial = 0
+
+    def __len__(self) -> int:
+        return len(self._valid)
+
+    def __contains__(self, item: T) -> bool:
+        return item in self._valid
+
+    def put(self, item: T, key: Any) -> None:
+        """Stand `item` in line by `key`; if it stands there already, it moves."""
+        self._serial = serial = self._serial + 1
+        self._valid[item] = serial
+        entries = self._entries
+        heappush(entries, (key, serial, item))
+        if len(entries) > 64 + 4 * len(self._valid):
+            self._entries = [entry for entry in entries if self._valid.get(entry[2]) == entry[1]]
+            heapify(self._entries)
+
+    def drop(self, item: T) -> None:
+        """Let `item` leave the line; nothing happens when it does not stand in it."""
+        self._valid.pop(item, None)
+
+    def first(self) -> T | None:
+        """Who stands first, or None."""
+        entries = self._entries
+        valid = self._valid
+        while entries:
+            _, serial, item = entries[0]
+            if valid.get(item) == serial:
+                return item
+            heappop(entries)
+        return None
+
+
+class Queue:
+    """One queue: what of it is in hand, and what waits outside."""
+
+    __slots__ = (
+        "aged",
+        "ageing_s",
+        "in_hand",
+        "key",
+        "lanes",
+        "leasing",
+        "level",
+        "outside",
+        "parked",
+        "stale",
+    )
+
+    def __init__(self, key: QueueKey, level: Level, aged: Level, ageing_s: float) -> None:
+        self.key = key
+        self.level = level
+        self.aged = aged  # the level above, or `level` itself at the top
+        self.ageing_s = ageing_s
+        self.lanes: dict[Lane, None] = {}
+        self.in_hand = 0  # waiting asks, those of parked lanes included
+        self.parked = 0  # waiting asks of lanes whose batch has all the slots that it may have
+        self.outside = 0
+        self.leasing = False  # a Lease was sent and is not answered yet
+        self.stale = False  # the last answer was empty: ask again when something has changed
+
+
+class Lane:
+    """The waiting asks of one queue and one shape, in order, and the slots that are busy with them."""
+
+    __slots__ = ("asks", "flow", "need", "oldest", "parked", "queue", "shape", "slots")
+
+    def __init__(self, flow: Flow, queue: Queue, shape: Shape, need: Need) -> None:
+        self.flow = flow
+        self.queue = queue
+        self.shape = shape
+        self.need = need
+        self.asks: deque[Ask] = deque()
+        self.slots: list[Any] = []  # of `slots.Slot`; only the scheduler looks inside
+        self.oldest = float("inf")  # no ask in it was queued before this
+        self.parked = False
+
+    def key(self) -> tuple[int, int]:
+        first = self.asks[0]
+        return first[1], first[0]
+
+    def add(self, ask: Ask) -> None:
+        """Put `ask` in its place: nearly always the end, or the front when it comes back."""
+        asks = self.asks
+        if ask[2] < self.oldest:  # noqa: PLR1730 - hot: `min` costs three times as much
+            self.oldest = ask[2]
+        key = (ask[1], ask[0])
+        if not asks or key >= (asks[-1][1], asks[-1][0]):
+            asks.append(ask)
+        elif key < (asks[0][1], asks[0][0]):
+            asks.appendleft(ask)
+        else:
+            low, high = 0, len(asks)
+            while low < high:
+                middle = (low + high) // 2
+                if (asks[middle][1], asks[middle][0]) < key:
+                    low = middle + 1
+                else:
+                    high = middle
+            asks.insert(low, ask)
+
+    def stand(self) -> None:
+        """Take the right place in line after asks came or went."""
+        flow = self.flow
+        if self.asks and not self.parked:
+            flow.lanes.put(self, self.key())
+        else:
+            flow.lanes.drop(self)
+        flow.stand()
+
+
+class Flow:
+    """One show within a level."""
+
+    __slots__ = ("by_shape", "lanes", "level", "show", "vtime", "weight")
+
+    def __init__(self, level: Level, show: str, weight: float) -> None:
+        self.level = level
+        self.show = show
+        self.weight = weight
+        self.vtime = level.vtime
+        self.by_shape: dict[tuple[QueueKey, Shape], Lane] = {}
+        self.lanes: Line[Lane] = Line()
+
+    def stand(self) -> None:
+        """Take the right place in line after lanes or the virtual time have changed."""
+        if self.lanes:
+            self.level.shows.put(self, (self.vtime, self.show))
+        else:
+            self.level.shows.drop(self)
+
+    def wake(self) -> None:
+        """Work arrives. Time in which the show asked for nothing earns it nothing."""
+        if not self.lanes and self.vtime < self.level.vtime:
+            self.vtime = self.level.vtime
+
+    def charge(self, seconds: float) -> None:
+        """Charge cpu-seconds (give back, if negative)."""
+        self.vtime += seconds / self.weight
+
+
+class Level:
+    """One rank of the pool. `vtime` is the virtual time of the show that was served last."""
+
+    __slots__ = ("flows", "shows", "vtime")
+
+    def __init__(self) -> None:
+        self.vtime = 0.0
+        self.flows: dict[str, Flow] = {}
+        self.shows: Line[Flow] = Line()
+
+    def flow(self, show: str, weight: float) -> Flow:
+        flow = self.flows.get(show)
+        if flow is None:
+            flow = self.flows[show] = Flow(self, show, weight)
+        return flow
+
+    def forget_idle(self) -> None:
+        """Forget shows that neither wait, run, nor owe.
+
+        A show that went over its share is remembered until the others have caught up, else leaving and
+        coming back would pay.
+        """
+        idle = [f for f in self.flows.values() if not f.by_shape and f.vtime <= self.vtime]
+        for flow in idle:
+            self.shows.drop(flow)
+            del self.flows[flow.show]

@@ -1,0 +1,120 @@
+"""Vector packing: what an attempt needs, and what the pool has left.
+
+A need has four dimensions (cpu, memory, scratch, gpu), in whole numbers, so that taking and giving back
+never drifts: thousandths of a core, bytes, bytes, thousandths of a device. `Room` knows what is free;
+`begin` starts a pass over the waiting work in its order, in which `claim` keeps for an earlier ask what a
+later one may therefore not have. This module must not know who the asks are.
+"""
+
+from __future__ import annotations
+
+from math import ceil, isinf
+from typing import Final
+
+from rushes.core.events import Capacity, Shape
+
+__all__ = ["DIMENSIONS", "Need", "Room"]
+
+Need = tuple[int, int, int, int]
+
+DIMENSIONS: Final = ("cpu", "memory", "scratch", "gpu")
+MILLI: Final = 1000
+UNLIMITED: Final = 1 << 62
+
+
+class Room:
+    """What a pool has, what is taken, and, during a pass, what is left for those later in order."""
+
+    __slots__ = ("_cpu", "_gpu", "_lacked", "_memory", "_scratch", "capacity", "free")
+
+    def __init__(self, capacity: Capacity) -> None:
+        self.capacity: Need = (
+            _units(capacity.cpu, MILLI),
+            _units(capacity.memory, 1),
+            _units(capacity.scratch, 1),
+            _units(capacity.gpu, MILLI),
+        )
+        self.free: Need = self.capacity
+        self.begin()
+
+    def need_of(self, shape: Shape) -> Need:
+        """What one attempt of `shape` takes here.
+
+        More than the pool has is clamped to all that it has: such work runs alone rather than never;
+        refusing it is for whoever accepts submissions.
+        """
+        cpu, memory, scratch, gpu = self.capacity
+        return (
+            min(_units(shape.cpu, MILLI), cpu),
+            min(_units(shape.memory, 1), memory),
+            min(_units(shape.scratch, 1), scratch),
+            min(_units(shape.gpu, MILLI), gpu),
+        )
+
+    def take(self, need: Need) -> None:
+        """A slot becomes busy with `need`: it is gone from what is free and from what is left."""
+        a, b, c, d = need
+        e, f, g, h = self.free
+        self.free = (e - a, f - b, g - c, h - d)
+        self._cpu -= a
+        self._memory -= b
+        self._scratch -= c
+        self._gpu -= d
+
+    def give(self, need: Need) -> None:
+        """A slot is no longer busy with `need`."""
+        a, b, c, d = need
+        e, f, g, h = self.free
+        self.free = (e + a, f + b, g + c, h + d)
+
+    # -- one pass ------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start a pass: nothing is claimed."""
+        self._cpu, self._memory, self._scratch, self._gpu = self.free
+        self._lacked = 0
+
+    def fits(self, need: Need) -> bool:
+        """Whether `need` fits beside what runs and what those earlier in order have claimed."""
+        return (
+            need[0] <= self._cpu
+            and need[1] <= self._memory
+            and need[2] <= self._scratch
+            and need[3] <= self._gpu
+        )
+
+    def times(self, need: Need) -> int:
+        """How often `need` fits into what is left."""
+        left = (self._cpu, self._memory, self._scratch, self._gpu)
+        return min((have // want for want, have in zip(need, left, strict=True) if want), default=1 << 30)
+
+    def claim(self, need: Need) -> None:
+        """Keep `need` for an ask that cannot start yet.
+
+        A dimension that it lacks is claimed whole, so nothing that needs any of it gets in before; of the
+        others, what it will need itself.
+        """
+        left = (self._cpu, self._memory, self._scratch, self._gpu)
+        for dimension in range(4):
+            if need[dimension] > left[dimension]:
+                self._lacked |= 1 << dimension
+        self._cpu, self._memory, self._scratch, self._gpu = (
+            max(0, have - want) for want, have in zip(need, left, strict=True)
+        )
+
+    def awaited(self, need: Need) -> bool:
+        """Whether somebody earlier in order lacks a dimension that `need` takes a part of."""
+        lacked = self._lacked
+        return lacked != 0 and any(need[d] and lacked >> d & 1 for d in range(4))
+
+    @property
+    def cpu_awaited(self) -> bool:
+        return bool(self._lacked & 1)
+
+
+def _units(amount: float, scale: int) -> int:
+    if amount <= 0:
+        return 0
+    if isinf(amount):
+        return UNLIMITED
+    return min(ceil(amount * scale - 1e-6), UNLIMITED)

@@ -1,0 +1,54 @@
+"""The numbers that a person may change: priority classes and the scheduler's settings, as data.
+
+This module must not know how they are used; `scheduler.py` explains each of them in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rushes.core.events import ClassPolicy
+
+__all__ = ["DEFAULT_CLASSES", "SchedulerSettings"]
+
+DEFAULT_CLASSES: Final[tuple[ClassPolicy, ...]] = (
+    # A person waits at the screen: nothing may stand before it, nothing stops it.
+    ClassPolicy("interactive", 0, may_displace=True, may_be_displaced=False, ageing_s=3600.0),
+    ClassPolicy("urgent", 1, may_displace=True, ageing_s=3600.0),
+    ClassPolicy("standard", 2, ageing_s=3600.0),
+    # Overnight work: it may wait for a working day before it competes with standard work.
+    ClassPolicy("background", 3, ageing_s=8 * 3600.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """What the scheduler may assume of its pool.
+
+    Args:
+        lease_window: asks kept in hand for each queue; all others stay outside, so memory is bounded.
+        micro_batch_s: expected seconds of work that one slot is given at once.
+        micro_batch_max: invocations that one slot is given at once, however short they are.
+        recall_after_s, recall_factor: the first of a micro-batch may run for the longer of
+            `recall_after_s` and `recall_factor` times its expected seconds; then those behind it are
+            taken back.
+        idle_slot_s: a warm slot that ran nothing for so long is closed.
+        slot_limit: slot processes at once, busy, idle and opening; None: two more than there are cores.
+            The two spare ones let a second environment stay warm beside the first.
+        unknown_run_s: what a function is charged for before it was ever measured; corrected when it
+            finishes.
+        reopen_after_s, reopen_max_s: how long an environment rests after its slot died before it was
+            ready; doubled each time in a row, up to the maximum.
+    """
+
+    lease_window: int = 512
+    micro_batch_s: float = 0.02
+    micro_batch_max: int = 64
+    recall_after_s: float = 0.1
+    recall_factor: float = 5.0
+    idle_slot_s: float = 600.0
+    slot_limit: int | None = None
+    unknown_run_s: float = 1.0
+    reopen_after_s: float = 0.5
+    reopen_max_s: float = 30.0

@@ -1,0 +1,82 @@
+"""Whether a failed attempt is tried again, and when: pure, from who is at fault.
+
+    caller, media, policy, cancelled   never: the same input would fail again
+    platform                           with exponential back-off, as often as the function allows
+    a slot lost under the attempt      without using up the function's retries, but three losses set the
+                                       invocation aside: what kills three slots is poison
+    the worker itself lost             at once and for free: the invocation had no part in it
+
+This module must not know clocks, queues or processes. Jitter comes from the invocation's id, so that the
+same history always gives the same delays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rushes.errors import Kind
+
+__all__ = ["LOSS_CODES", "MOST_LOSSES", "WORKER_LOST_CODES", "GiveUp", "RetryAfter", "decide"]
+
+LOSS_CODES: Final = frozenset({"slot-lost", "slot-killed", "out-of-memory"})
+WORKER_LOST_CODES: Final = frozenset({"worker-lost"})
+MOST_LOSSES: Final = 3
+
+FIRST_DELAY_S: Final = 1.0
+LONGEST_DELAY_S: Final = 60.0
+# Up to a quarter is taken off, so that a thousand invocations that failed together do not return together.
+JITTER: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """Try again after `delay_s` seconds; `reason` is for `rushes why`."""
+
+    delay_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The invocation has failed; `reason` is for `rushes why`."""
+
+    reason: str
+
+
+def decide(kind: Kind, code: str, attempt: int, losses: int, retries: int, id: int) -> RetryAfter | GiveUp:  # noqa: A002, PLR0917
+    """What follows a failed attempt.
+
+    Args:
+        kind: who is at fault, from `errors.py`.
+        code: the error's code; `LOSS_CODES` say that the slot died under the attempt.
+        attempt: attempts that failed by themselves so far, this one included: 1, 2, 3 …
+        losses: slots lost under this invocation so far, this one included.
+        retries: how many further attempts its function allows.
+        id: the invocation, for the jitter.
+    """
+    if code in WORKER_LOST_CODES:
+        return RetryAfter(0.0, "the worker stopped while it ran; this costs no attempt")
+    if kind != "platform":
+        return GiveUp(f"{kind} errors are not retried: the same input would fail again")
+    if code in LOSS_CODES:
+        if losses >= MOST_LOSSES:
+            return GiveUp(f"set aside: {losses} slots were lost while it ran (last: {code})")
+        return RetryAfter(
+            _delay_s(losses, id), f"its slot was lost ({code}); loss {losses} of at most {MOST_LOSSES}"
+        )
+    if attempt > retries:
+        tries = "attempt" if attempt == 1 else "attempts"
+        return GiveUp(f"{attempt} {tries} failed (last: {code}); its function allows {retries} retries")
+    return RetryAfter(_delay_s(attempt, id), f"{code}; retry {attempt} of {retries}")
+
+
+def _delay_s(failures: int, id_: int) -> float:
+    doublings = min(max(failures, 1) - 1, 10)  # 2**10 is far past the longest delay
+    full = min(FIRST_DELAY_S * 2.0**doublings, LONGEST_DELAY_S)
+    return full * (1.0 - JITTER * _fraction(id_, failures))
+
+
+def _fraction(id_: int, failures: int) -> float:
+    """0 to 1, spread evenly over neighbouring ids: the multiplicative hash of Knuth (TAOCP 3, 6.4)."""
+    return ((id_ * 2654435761 + failures * 40503) & 0xFFFFFFFF) / 2.0**32

@@ -1,0 +1,398 @@
+"""The scheduler of a pool: `handle(event, now) -> commands`. No clock, no I/O, no randomness.
+
+The simulator, the embedded worker and every other worker run this same object. What it promises:
+
+**Order.** The best class goes first. Work that has waited past its class's ageing bound competes one rank
+higher. Within a rank, shows share by weighted virtual time (start-time fair queueing, Goyal, Vin and Cheng
+1996): a show is charged the expected cpu-seconds of what it starts, divided by its weight, and the
+difference to what it really took when that is known; the show with the least charge goes next; one that
+comes back after a pause starts at the present, with no credit for its absence. Within a show, `order`
+decides (the earliest deadline), then `id`.
+
+**Packing.** Needs are vectors. A pass looks at waiting work in order. What fits, starts. What does not fit
+yet *claims* its need: the dimensions that it lacks entirely, of the others as much as it will take. Later
+work may only use what nobody before it claims. So nothing big starves, no lower class delays a higher one,
+and what the one in front cannot use still works.
+
+**Slots.** A slot is warm for one environment and holds no resources while it is idle. One is opened when
+work fits and only a slot is missing; work that waits for a slot that is opening keeps its claim. An
+environment whose slots die before they are ready rests for a while and claims nothing meanwhile.
+
+**Micro-batches.** A slot is given as many short invocations of one lane at once as are expected to take
+`micro_batch_s`, and more when half of them are done, if that lane is still next in order: so it never runs
+dry, and a better ask waits for at most one such backlog. When the first of a backlog runs far longer than
+expected, those behind it are recalled: a long invocation never holds others back.
+
+**Memory.** A window of asks for each queue is in hand; all others are a number outside.
+
+**Robustness.** Slots die at any time, so an event that is late, repeated, or about an unknown id or slot
+changes nothing. `Leased` is trusted: asks that are not in hand are taken in, asked for or not.
+
+Where it lives: order and lanes in `ordering`, what waits in `waiting`, vectors in `packing`, slots in
+`slots`, run times in `expected`, held work in `dependencies`. Displacement, budgets and scaling belong in
+modules beside them, consulted from `_serve`, the one place where something is about to start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import Any
+
+from rushes.core.commands import Command, Recall, Start
+from rushes.core.dependencies import Dependencies
+from rushes.core.events import (
+    Ask,
+    Capacity,
+    ClassPolicy,
+    Deferred,
+    Ended,
+    Event,
+    Finished,
+    Leased,
+    Paused,
+    Queued,
+    Returned,
+    SlotLost,
+    SlotReady,
+    Tick,
+    Withdrawn,
+)
+from rushes.core.expected import ExpectedRuns
+from rushes.core.ordering import Lane
+from rushes.core.packing import Room
+from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
+from rushes.core.slots import BUSY, OPENING, Slot, Slots
+from rushes.core.states import State
+from rushes.core.waiting import Waiting
+
+__all__ = ["DEFAULT_CLASSES", "Scheduler", "SchedulerSettings"]
+
+# Work that asks for no cpu is not free: it is charged for a tenth of a core, so that shows still take turns.
+LEAST_CPU_CHARGED = 0.1
+
+
+class Scheduler:
+    """Decides what runs where on one pool.
+
+    Args:
+        capacity: what the pool has.
+        classes: the priority classes; a queue of an unknown class goes with the last of them.
+        settings: what may be assumed of the pool.
+    """
+
+    def __init__(
+        self,
+        capacity: Capacity,
+        classes: Sequence[ClassPolicy] = DEFAULT_CLASSES,
+        settings: SchedulerSettings = SchedulerSettings(),  # noqa: B008 - frozen
+    ) -> None:
+        self._settings = settings
+        self._room = Room(capacity)
+        self._waiting = Waiting(classes, self._room, settings.lease_window)
+        limit = settings.slot_limit
+        self._slots = Slots(max(ceil(capacity.cpu), 1) + 2 if limit is None else max(limit, 1), settings)
+        self._expected = ExpectedRuns()
+        self._held = Dependencies()
+        self._paused = False
+        self._busy_of_batch: dict[str, int] = {}  # slots, for batches with `max_slots`
+        # Within one pass:
+        self._coming: dict[str, int] = {}  # slots that are opening and that nobody in the pass waits for yet
+        self._warmed = False
+        self._full = False
+        self._on: dict[type[Any], Callable[[Any, float, list[Command]], None]] = {
+            Finished: self._finished,
+            Leased: self._leased,
+            Queued: self._queued,
+            SlotReady: self._slot_ready,
+            SlotLost: self._slot_lost,
+            Returned: self._returned,
+            Withdrawn: self._withdrawn,
+            Deferred: self._deferred,
+            Ended: self._ended,
+            Paused: self._pause,
+            Tick: self._tick,
+        }
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        """What to do about `event`, in this order. Never raises for an event that makes no sense."""
+        out: list[Command] = []
+        self._on[type(event)](event, now, out)
+        return out
+
+    # -- work comes and goes ---------------------------------------------------------------------------
+
+    def _queued(self, event: Queued, _now: float, out: list[Command]) -> None:
+        queue = self._waiting.queue(event.queue)
+        queue.outside += max(event.count, 0)
+        queue.stale = False
+        self._lease_all(out)
+
+    def _leased(self, event: Leased, now: float, out: list[Command]) -> None:
+        queue = self._waiting.queue(event.queue)
+        queue.leasing = False
+        queue.outside = max(event.remaining, 0)
+        queue.stale = not event.asks
+        self._waiting.receive(queue, event.asks, now)
+        self._assign(now, out)
+
+    def _withdrawn(self, event: Withdrawn, now: float, out: list[Command]) -> None:
+        for id_ in event.ids:
+            self._held.forget(id_)
+        given = frozenset(self._waiting.withdraw(event.ids))
+        if given:
+            for slot in (*self._slots, *self._slots.lost.values()):
+                self._take_from(slot, given, now, back=False)
+        self._assign(now, out)
+
+    def _deferred(self, event: Deferred, _now: float, out: list[Command]) -> None:
+        out += self._held.defer(event.id, event.after, cancel_on_failure=event.cancel_on_failure)
+
+    def _ended(self, event: Ended, _now: float, out: list[Command]) -> None:
+        out += self._held.ended(event.id, event.state)
+
+    # -- slots -----------------------------------------------------------------------------------------
+
+    def _slot_ready(self, event: SlotReady, now: float, out: list[Command]) -> None:
+        slot = self._slots.by_number.get(event.slot)
+        if slot is not None and slot.state is OPENING:
+            self._slots.rest(slot, now)
+            self._assign(now, out)
+
+    def _slot_lost(self, event: SlotLost, now: float, out: list[Command]) -> None:
+        slot = self._slots.by_number.get(event.slot)
+        if slot is None:
+            return
+        if slot.state is BUSY:
+            self._release(slot)
+            if slot.backlog:  # its reports are still to come
+                self._slots.lost[slot.number] = slot
+        self._slots.lose(slot, now)
+        self._assign(now, out)
+
+    def _finished(self, event: Finished, now: float, out: list[Command]) -> None:
+        # The hot path: this and the three lines of `handle` are all that most finished invocations cost.
+        slot = self._slots.by_number.get(event.slot)
+        if slot is None or not slot.backlog or slot.backlog[0][0] != event.id:
+            self._finished_elsewhere(event, now, out)
+            return
+        backlog = slot.backlog
+        backlog.popleft()
+        del self._waiting.where[event.id]
+        seconds = event.seconds
+        slot.done += 1
+        slot.spent_s += seconds
+        if event.state is State.succeeded:
+            slot.good += 1
+            slot.good_s += seconds
+        slot.head_since = now
+        slot.slow = False
+        left = len(backlog)
+        if not left:
+            self._release(slot)
+            self._slots.rest(slot, now)
+            self._assign(now, out)
+        elif left == slot.low:
+            self._settle(slot)
+            if slot.lane is not None and slot.lane.parked:  # its batch may have this slot, if no further
+                self._waiting.unpark(slot.lane.shape.batch)
+            self._assign(now, out)
+
+    def _finished_elsewhere(self, event: Finished, now: float, out: list[Command]) -> None:
+        """Finished out of turn, or on a slot that was lost meanwhile, or nothing that we know."""
+        slot = self._slots.find(event.slot)
+        if slot is not None:
+            self._take_from(slot, frozenset((event.id,)), now, back=False)
+            self._assign(now, out)
+
+    def _returned(self, event: Returned, now: float, out: list[Command]) -> None:
+        slot = self._slots.find(event.slot)
+        if slot is not None:
+            slot.recalling = False
+            self._take_from(slot, frozenset(event.ids), now, back=True)
+            self._assign(now, out)
+
+    def _take_from(self, slot: Slot, ids: frozenset[int], now: float, *, back: bool) -> None:
+        """Take what a slot was given from it, back into line or out of hand."""
+        lane = slot.lane
+        taken = slot.remove(ids, now)
+        if lane is None or not taken:
+            return
+        if slot.state is BUSY:
+            lane.flow.charge(-slot.each_s * len(taken) * _cpu_charged(lane))
+            lane.flow.stand()
+        if back:
+            self._waiting.put_back(lane, taken)
+        else:
+            for ask in taken:
+                del self._waiting.where[ask[0]]
+        if slot.backlog:
+            return
+        if slot.number in self._slots.lost:
+            del self._slots.lost[slot.number]
+        elif slot.state is BUSY:
+            self._release(slot)
+            self._slots.rest(slot, now)
+
+    def _release(self, slot: Slot) -> None:
+        """A slot is no longer busy: what it held is free."""
+        lane = slot.lane
+        if lane is None:
+            return
+        self._settle(slot)
+        self._room.give(lane.need)
+        lane.slots.remove(slot)
+        shape = lane.shape
+        if shape.max_slots is not None:
+            self._busy_of_batch[shape.batch] -= 1
+            if not self._busy_of_batch[shape.batch]:
+                del self._busy_of_batch[shape.batch]
+            self._waiting.unpark(shape.batch)
+        self._waiting.tidy(lane)
+
+    def _settle(self, slot: Slot) -> None:
+        """Correct what the show was charged, and learn, from what has finished since the last time."""
+        lane = slot.lane
+        if lane is None or not slot.done:
+            return
+        lane.flow.charge((slot.spent_s - slot.each_s * slot.done) * _cpu_charged(lane))
+        lane.flow.stand()
+        self._expected.learn(lane.shape.function, slot.good_s, slot.good)
+        slot.done = slot.good = 0
+        slot.spent_s = slot.good_s = 0.0
+
+    # -- time ------------------------------------------------------------------------------------------
+
+    def _pause(self, event: Paused, now: float, out: list[Command]) -> None:
+        self._paused = event.paused
+        self._assign(now, out)
+        self._lease_all(out)
+
+    def _tick(self, _event: Tick, now: float, out: list[Command]) -> None:
+        settings = self._settings
+        for slot in self._slots:
+            lane = slot.lane
+            if lane is None or len(slot.backlog) < 2 or slot.recalling:
+                continue
+            expected_s = self._expected.seconds(lane.shape.function) or 0.0
+            if now - slot.head_since > max(settings.recall_after_s, settings.recall_factor * expected_s):
+                slot.slow = slot.recalling = True
+                out.append(Recall(slot.number))
+        self._waiting.age(now)
+        self._assign(now, out)
+        self._slots.close_unused(now, out)
+        for queue in self._waiting.queues.values():
+            queue.stale = False
+        self._lease_all(out)
+        self._waiting.forget_idle()
+
+    def _lease_all(self, out: list[Command]) -> None:
+        if not self._paused:
+            for queue in self._waiting.queues.values():
+                self._waiting.lease(queue, out)
+
+    # -- a pass over what waits, in order ----------------------------------------------------------------
+
+    def _assign(self, now: float, out: list[Command]) -> None:
+        if self._paused:
+            return
+        self._room.begin()
+        self._coming.clear()
+        self._warmed = self._full = False
+        aside: list[Lane] = []
+        for level in self._waiting.levels:
+            while not self._full and (flow := level.shows.first()) is not None:
+                lane = flow.lanes.first()
+                if lane is None or not self._serve(lane, now, out):
+                    if lane is not None:
+                        flow.lanes.drop(lane)
+                        aside.append(lane)
+                    flow.stand()
+        for lane in aside:
+            lane.stand()
+
+    def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
+        """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""
+        shape, need, room, slots = lane.shape, lane.need, self._room, self._slots
+        most = shape.max_slots
+        allowed = 1 << 30 if most is None else max(most, 1) - self._busy_of_batch.get(shape.batch, 0)
+        fits = room.fits(need)
+        if fits and allowed > 0 and (slot := slots.take_idle(shape.environment)) is not None:
+            others = min(slots.idle(shape.environment), room.times(need) - 1, allowed - 1)
+            self._occupy(slot, lane)
+            self._give(slot, len(lane.slots) + others, now, out)
+            return True
+        if not room.awaited(need):
+            for slot in lane.slots:
+                if slot.refillable() and self._give(slot, len(lane.slots), now, out):
+                    return True
+        if allowed <= 0:
+            self._waiting.park(lane)
+            return True
+        if slots.rests_until(shape.environment) > now:
+            return False
+        if fits:
+            self._await_slots(lane, min(len(lane.asks), room.times(need), allowed), out)
+            return False
+        room.claim(need)
+        self._full = room.cpu_awaited and not self._waiting.cpuless
+        if not self._warmed:  # have a slot ready by the time that there is room
+            self._warmed = True
+            if not slots.has(shape.environment):
+                slots.open(shape.environment, out, close_idle=False)
+        return False
+
+    def _await_slots(self, lane: Lane, wanted: int, out: list[Command]) -> None:
+        """Only slots are missing: wait for those that are opening, open others; keep what they will need."""
+        environment = lane.shape.environment
+        for _ in range(wanted):
+            coming = self._coming.get(environment)
+            if coming is None:
+                coming = self._slots.opening(environment)
+            if coming:
+                self._coming[environment] = coming - 1
+            elif self._slots.open(environment, out):
+                self._coming[environment] = 0
+            else:
+                self._full = True  # no slot for this one, so none for anybody after it
+                return
+            self._room.claim(lane.need)
+
+    def _occupy(self, slot: Slot, lane: Lane) -> None:
+        """An idle slot becomes busy with a lane."""
+        slot.lane = lane
+        lane.slots.append(slot)
+        self._room.take(lane.need)
+        if lane.shape.max_slots is not None:
+            batch = lane.shape.batch
+            self._busy_of_batch[batch] = self._busy_of_batch.get(batch, 0) + 1
+
+    def _give(self, slot: Slot, sharers: int, now: float, out: list[Command]) -> bool:
+        """Give a busy slot its part of its lane, of which `sharers` slots take equal parts."""
+        lane = slot.lane
+        if lane is None:
+            return False
+        settings, backlog, flow = self._settings, slot.backlog, lane.flow
+        most = self._expected.at_once(lane.shape.function, settings.micro_batch_s, settings.micro_batch_max)
+        count = min(most - len(backlog), -(-len(lane.asks) // sharers))
+        if count <= 0:
+            return False
+        self._settle(slot)
+        asks: list[Ask] = self._waiting.take(lane, count)
+        expected_s = self._expected.seconds(lane.shape.function)
+        each_s = settings.unknown_run_s if expected_s is None else expected_s
+        slot.each_s = (slot.each_s * len(backlog) + each_s * count) / (len(backlog) + count)
+        if not backlog:
+            slot.head_since = now
+        backlog.extend(asks)
+        slot.low = most // 2
+        flow.level.vtime = max(flow.level.vtime, flow.vtime)
+        flow.charge(each_s * count * _cpu_charged(lane))
+        lane.stand()
+        out.append(Start(slot.number, [ask[0] for ask in asks]))
+        self._waiting.lease(lane.queue, out)
+        return True
+
+
+def _cpu_charged(lane: Lane) -> float:
+    return max(lane.need[0] / 1000, LEAST_CPU_CHARGED)

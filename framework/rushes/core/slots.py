@@ -1,0 +1,165 @@
+"""The slots of a pool: which are opening, idle, busy; which to open, which to close.
+
+A slot runs one invocation at a time and holds a short backlog behind it, all of one lane. Slots are warm
+for one environment. There may be at most `limit` of them; when another environment needs one, the idle
+slot that was used least recently makes room. This module must not know classes, shows or capacity.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from rushes.core.commands import CloseSlot, Command, OpenSlot
+from rushes.core.events import Ask
+from rushes.core.ordering import Lane
+from rushes.core.policy import SchedulerSettings
+
+__all__ = ["Slot", "Slots"]
+
+OPENING: Final = "opening"
+IDLE: Final = "idle"
+BUSY: Final = "busy"
+
+
+class Slot:
+    """One slot process."""
+
+    __slots__ = (
+        "backlog", "done", "each_s", "environment", "good", "good_s", "head_since", "idle_since", "lane",
+        "low", "number", "recalling", "slow", "spent_s", "state",
+    )  # fmt: skip
+
+    def __init__(self, number: int, environment: str) -> None:
+        self.number = number
+        self.environment = environment
+        self.state = OPENING
+        self.lane: Lane | None = None  # set while busy
+        self.backlog: deque[Ask] = deque()  # the first of it is running
+        self.low = 0  # refill when the backlog is down to this
+        self.head_since = 0.0  # when the first of the backlog began, as far as is known
+        self.idle_since = 0.0
+        self.slow = False  # the first runs longer than expected: give it nothing to hold back
+        self.recalling = False  # a Recall is not answered yet
+        # Since the last settlement: what the show was charged for each run, and what came of it.
+        self.each_s = 0.0
+        self.done = 0
+        self.spent_s = 0.0
+        self.good = 0
+        self.good_s = 0.0
+
+    def refillable(self) -> bool:
+        return len(self.backlog) <= self.low and not self.slow and not self.recalling
+
+    def remove(self, ids: frozenset[int], now: float) -> list[Ask]:
+        """Take these out of the backlog, in their order."""
+        taken = [ask for ask in self.backlog if ask[0] in ids]
+        if taken:
+            first = self.backlog[0]
+            self.backlog = deque(ask for ask in self.backlog if ask[0] not in ids)
+            if self.backlog and self.backlog[0] is not first:
+                self.slow = False
+                self.head_since = now
+        return taken
+
+
+class Slots:
+    """All slots of a pool."""
+
+    __slots__ = ("_failures", "_idle", "_next", "_opening", "_settings", "by_number", "limit", "lost")
+
+    def __init__(self, limit: int, settings: SchedulerSettings) -> None:
+        self.limit = limit
+        self.by_number: dict[int, Slot] = {}
+        self.lost: dict[int, Slot] = {}  # gone, but what they were given has not been reported yet
+        self._settings = settings
+        self._next = 1
+        self._idle: dict[str, list[Slot]] = {}  # by environment, the most recently used last
+        self._opening: dict[str, int] = {}
+        self._failures: dict[str, tuple[int, float]] = {}  # by environment: how often in a row, rest until
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self.by_number.values())
+
+    def find(self, number: int) -> Slot | None:
+        return self.by_number.get(number) or self.lost.get(number)
+
+    def idle(self, environment: str) -> int:
+        return len(self._idle.get(environment, ()))
+
+    def opening(self, environment: str) -> int:
+        return self._opening.get(environment, 0)
+
+    def has(self, environment: str) -> bool:
+        return any(slot.environment == environment for slot in self.by_number.values())
+
+    def rests_until(self, environment: str) -> float:
+        """Until when no slot is opened for an environment whose slots die before they are ready."""
+        failure = self._failures.get(environment)
+        return failure[1] if failure else 0.0
+
+    def open(self, environment: str, out: list[Command], *, close_idle: bool = True) -> bool:
+        """Open a slot, closing an idle one of another environment if that is what it takes."""
+        if len(self.by_number) >= self.limit and not (close_idle and self._close_oldest(environment, out)):
+            return False
+        slot = Slot(self._next, environment)
+        self._next += 1
+        self.by_number[slot.number] = slot
+        self._opening[environment] = self._opening.get(environment, 0) + 1
+        out.append(OpenSlot(slot.number, environment))
+        return True
+
+    def take_idle(self, environment: str) -> Slot | None:
+        """The warmest idle slot; it is busy from now on."""
+        idle = self._idle.get(environment)
+        if not idle:
+            return None
+        slot = idle.pop()
+        slot.state = BUSY
+        return slot
+
+    def rest(self, slot: Slot, now: float) -> None:
+        """A slot became ready, or has run all that it was given."""
+        if slot.state is OPENING:
+            self._opening[slot.environment] -= 1
+            self._failures.pop(slot.environment, None)
+        slot.state = IDLE
+        slot.lane = None
+        slot.low = 0
+        slot.slow = slot.recalling = False
+        slot.idle_since = now
+        self._idle.setdefault(slot.environment, []).append(slot)
+
+    def lose(self, slot: Slot, now: float) -> None:
+        """A slot is gone, whatever it was doing."""
+        del self.by_number[slot.number]
+        if slot.state is IDLE:
+            self._idle[slot.environment].remove(slot)
+        elif slot.state is OPENING:
+            self._opening[slot.environment] -= 1
+            failures = self._failures.get(slot.environment, (0, 0.0))[0] + 1
+            rest_s = self._settings.reopen_after_s * 2.0 ** min(failures - 1, 20)
+            self._failures[slot.environment] = (failures, now + min(rest_s, self._settings.reopen_max_s))
+
+    def close_unused(self, now: float, out: list[Command]) -> None:
+        """Close what has been idle for too long, and forget environments that have nothing any more."""
+        for environment, idle in list(self._idle.items()):
+            while idle and now - idle[0].idle_since >= self._settings.idle_slot_s:
+                self._close(idle[0], out)
+            if not idle:
+                del self._idle[environment]
+        for environment in [e for e, count in self._opening.items() if not count]:
+            del self._opening[environment]
+
+    def _close_oldest(self, environment: str, out: list[Command]) -> bool:
+        oldest = [idle[0] for e, idle in self._idle.items() if idle and e != environment]
+        if not oldest:
+            return False
+        self._close(min(oldest, key=lambda slot: (slot.idle_since, slot.number)), out)
+        return True
+
+    def _close(self, slot: Slot, out: list[Command]) -> None:
+        self._idle[slot.environment].remove(slot)
+        del self.by_number[slot.number]
+        out.append(CloseSlot(slot.number))
