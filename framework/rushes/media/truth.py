@@ -1,0 +1,478 @@
+"""What a source really holds, against what its header says: ffmpeg encodes half a clip and exits 0.
+
+`source_truth` reads an index where the container has one, which costs nothing, and otherwise every packet
+without decoding any. What it counts is what an encode has to deliver. This module must not know of encodes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import av
+import av.error
+
+from rushes.asset import Asset, ImageSequence
+from rushes.errors import Cancelled, MediaError
+from rushes.media.guard import av_arguments, check_source
+from rushes.media.wholeness import missing_end
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet as AnyPacket
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+    Packet = AnyPacket[Any]
+
+__all__ = [
+    "SourceTruth",
+    "StreamCount",
+    "count_packets",
+    "open_source",
+    "packet_count",
+    "primary_video",
+    "source_truth",
+]
+
+# Formats whose duration stands in their header, so that what is missing shows. Others are guessed by FFmpeg
+# from the last timestamps or the bit rate.
+_DECLARES_DURATION: Final = frozenset(("matroska,webm", "mxf", "avi", "flac", "gxf", "w64", "aiff", "caf"))
+# Uncompressed audio, whose length is its size.
+_LENGTH_IS_HEADER: Final = frozenset(("wav", "w64", "aiff", "caf"))
+# A muxer rounds, a subtitle lasts longer than the picture, an audio frame is 20–100 ms: less is no loss.
+_MISSING_S: Final = 0.5
+_ASK_EVERY: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCount:
+    """One stream as its packets tell.
+
+    Args:
+        index: of the stream in the file.
+        kind: ``video``, ``audio``, ``subtitle``, ``data``.
+        packets: those that are shown or heard; what an edit list leaves out is not counted.
+        leading: of these, pictures at the start that need others from before it: a decoder drops them.
+        hidden: packets that make no picture of their own (VP8's alternate references).
+        corrupt: packets that are incomplete.
+        start_s, end_s: of the first and after the last, or None without timestamps.
+        disordered: packets whose decoding time is not after the one before.
+        untimed: packets without any timestamp.
+    """
+
+    index: int
+    kind: str
+    packets: int = 0
+    leading: int = 0
+    hidden: int = 0
+    corrupt: int = 0
+    start_s: float | None = None
+    end_s: float | None = None
+    disordered: int = 0
+    untimed: int = 0
+
+    @property
+    def duration_s(self) -> float | None:
+        """From the first to after the last."""
+        return None if self.start_s is None or self.end_s is None else self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class SourceTruth:
+    """What a source holds.
+
+    Args:
+        frames: pictures that its video has to offer; None if it has none, or they cannot be counted.
+        leading: how many of these, at most, a decoder may drop at the start (an open group of pictures).
+        duration_s: of what is there: of the video, or of the longest audio.
+        declared_frames: what the header says, edit lists not considered; None if it does not.
+        declared_duration_s: what the header says, of all streams.
+        audio_s: duration of each audio stream that has one, in the file's order.
+        how: read from the index, from all packets, or counted as files of a sequence.
+        problem: what is missing or damaged, as the rest of a sentence; None for a whole file.
+    """
+
+    frames: int | None
+    duration_s: float | None
+    leading: int = 0
+    declared_frames: int | None = None
+    declared_duration_s: float | None = None
+    audio_s: tuple[float, ...] = ()
+    how: Literal["index", "packets", "files"] = "packets"
+    problem: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the receipt."""
+        return asdict(self)
+
+
+def source_truth(
+    source: Asset | str | os.PathLike[str],
+    *,
+    frame_rate: Fraction | None = None,
+    strict: bool = True,
+    every_packet: bool = False,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> SourceTruth:
+    """What `source` really holds.
+
+    Args:
+        source: a local file or image sequence.
+        frame_rate: pictures a second, for an image sequence.
+        strict: raise for a source whose end is missing; else it is told in `problem`.
+        every_packet: read all packets even where an index says enough.
+        cancelled: asked now and then while packets are read.
+
+    Raises:
+        CallerError: there is no such file.
+        MediaError: it cannot be opened as media; or, when strict, ``truncated`` or ``damaged``.
+    """
+    asset = Asset.of(source)
+    check_source(asset)
+    if asset.sequence is not None and not asset.path.exists():
+        return _of_sequence(asset.sequence, frame_rate)
+    problem = missing_end(asset.path)
+    if problem is not None and strict:
+        raise _truncated(asset, problem)
+    with open_source(asset) as container:
+        indexed = None if every_packet else _by_index(container, asset.path)
+        truth = indexed or _by_packets(container, cancelled)
+    problem = problem or truth.problem
+    if problem is not None and strict:
+        raise _truncated(asset, problem)
+    return truth if problem == truth.problem else _with_problem(truth, problem)
+
+
+def packet_count(path: str | os.PathLike[str], stream: int | None = None) -> int:
+    """How many packets a stream has, those that an edit list leaves out not counted.
+
+    Args:
+        path: a local file.
+        stream: its index; None for the first that shows moving pictures.
+
+    Raises:
+        CallerError: there is no such file.
+        MediaError: it cannot be opened, or has no such stream.
+    """
+    asset = Asset.of(path)
+    check_source(asset)
+    with open_source(asset) as container:
+        if stream is None:
+            video = primary_video(container)
+            stream = -1 if video is None else video.index
+        counts, _ = count_packets(container)
+        if stream not in counts:
+            raise MediaError(
+                f"{asset.name} has no such stream.", code="no-stream", fix="Look with `inspect`."
+            )
+        return counts[stream].packets
+
+
+def open_source(
+    source: Asset | str | os.PathLike[str], *, frame_rate: Fraction | None = None
+) -> InputContainer:
+    """A PyAV container, opened with the limits of `guard`.
+
+    Raises:
+        MediaError: it cannot be opened as media.
+    """
+    asset = Asset.of(source)
+    try:
+        container: InputContainer = av.open(**av_arguments(asset, frame_rate=frame_rate))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        refused = isinstance(error, av.error.ArgumentError | av.error.PermissionError)
+        raise MediaError(
+            f"{asset.name} is no media that may be opened."
+            if refused
+            else f"{asset.name} cannot be opened as media.",
+            code="refused-format" if refused else "not-media",
+            fix="Give the media file itself."
+            if refused
+            else "Copy it from the source again, or look at what it holds.",
+            details={"reason": str(error)[:500]},
+        ) from error
+    return container
+
+
+def primary_video(container: InputContainer) -> VideoStream | None:
+    """The first stream of moving pictures; cover art is none."""
+    attached = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    for stream in container.streams.video:
+        if not stream.disposition & attached:
+            return stream
+    return None
+
+
+def count_packets(
+    container: InputContainer,
+    cancelled: Callable[[], bool] = lambda: False,
+    visit: Callable[[Packet], None] | None = None,
+) -> tuple[dict[int, StreamCount], str | None]:
+    """Reads all packets; per stream index what they tell, and the error that ended the reading, if any.
+
+    Args:
+        container: open at its start.
+        cancelled: asked every few hundred packets.
+        visit: is shown each packet, e.g. to decode some.
+    """
+    counters = {stream.index: _Counter(stream) for stream in container.streams}
+    error: str | None = None
+    try:
+        for number, packet in enumerate(container.demux()):
+            if packet.size == 0 and packet.dts is None:
+                continue  # PyAV's own, at the end
+            counter = counters.get(packet.stream_index)
+            if counter is not None:
+                counter.add(packet)
+            if visit is not None:
+                visit(packet)
+            if number % _ASK_EVERY == 0 and cancelled():
+                raise Cancelled
+    except av.error.FFmpegError as failure:
+        error = failure.strerror
+    return {index: counter.result() for index, counter in counters.items()}, error
+
+
+class _Counter:
+    """Gathers what the packets of one stream tell."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._is_vp8 = (
+            stream.type == "video" and stream.codec_context is not None and stream.codec_context.name == "vp8"
+        )
+        self._packets = self._leading = self._hidden = self._corrupt = self._disordered = self._untimed = 0
+        self._first: int | None = None
+        self._end: int | None = None
+        self._last_dts: int | None = None
+        self._key_pts: int | None = None
+        self._keys = 0
+
+    def add(self, packet: Packet) -> None:
+        self._corrupt += packet.is_corrupt
+        if packet.size == 0:
+            return
+        leads = self._leads(packet)
+        if packet.is_discard:
+            return
+        self._packets += 1
+        self._leading += leads
+        if self._is_vp8 and not bytes(memoryview(packet)[:1])[0] & 0x10:
+            self._hidden += 1
+        self._order(packet)
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is None:
+            self._untimed += 1
+            return
+        self._first = time if self._first is None else min(self._first, time)
+        end = time + (packet.duration or self._usual_duration())
+        self._end = end if self._end is None else max(self._end, end)
+
+    def result(self) -> StreamCount:
+        base = self._stream.time_base
+        return StreamCount(
+            index=self._stream.index,
+            kind=self._stream.type,
+            packets=self._packets,
+            leading=self._leading,
+            hidden=self._hidden,
+            corrupt=self._corrupt,
+            start_s=None if self._first is None or base is None else float(self._first * base),
+            end_s=None if self._end is None or base is None else float(self._end * base),
+            disordered=self._disordered,
+            untimed=self._untimed,
+        )
+
+    def _order(self, packet: Packet) -> None:
+        if packet.dts is None:
+            return
+        if self._last_dts is not None and packet.dts < self._last_dts:
+            self._disordered += 1
+        self._last_dts = packet.dts
+
+    def _leads(self, packet: Packet) -> bool:
+        # Before the first keyframe nothing can be decoded; behind it, what is shown before it needs
+        # pictures from before the file began.
+        if packet.is_keyframe:
+            self._keys += 1
+            if self._keys == 1:
+                self._key_pts = packet.pts
+            return False
+        if self._keys != 1 or packet.pts is None or self._key_pts is None:
+            return self._keys == 0
+        return packet.pts < self._key_pts
+
+    def _usual_duration(self) -> int:
+        rate = getattr(self._stream, "average_rate", None)
+        base = self._stream.time_base
+        return round(1 / (rate * base)) if rate and base else 0
+
+
+def _by_index(container: InputContainer, path: Path) -> SourceTruth | None:
+    """From an index or a header that can be trusted because the file is as long as its structure says."""
+    video = primary_video(container)
+    name = container.format.name
+    if video is None:
+        return _by_header(container, None) if name in _LENGTH_IS_HEADER else None
+    if name == "mxf":
+        return _by_header(container, video)
+    if not name.startswith(("mov", "avi")) or not video.frames or not video.time_base:
+        return None
+    if len(video.index_entries) < video.frames:  # fragments, whose index is in pieces
+        return None
+    size = path.stat().st_size
+    frames = leading = 0
+    has_key = False
+    for entry in video.index_entries:
+        if entry.pos + entry.size > size or entry.size == 0:
+            return None  # where it ends for all of its streams only the packets tell
+        has_key = has_key or entry.is_keyframe
+        if not entry.is_discard:
+            frames += 1
+            leading += not has_key
+    duration = None if video.duration is None else float(video.duration * video.time_base)
+    return _declared(container, video, frames, leading, duration)
+
+
+def _by_header(container: InputContainer, video: VideoStream | None) -> SourceTruth | None:
+    """From the header of a file whose end is where the header says: an MXF counts in edit units."""
+    if video is None:
+        return _declared(container, None, None, 0, max(_declared_audio(container), default=None))
+    if not video.duration or not video.time_base or not video.average_rate:
+        return None
+    duration = video.duration * video.time_base
+    frames = duration * video.average_rate
+    if frames.denominator != 1:
+        return None
+    return _declared(container, video, int(frames), 0, float(duration))
+
+
+def _declared(
+    container: InputContainer,
+    video: VideoStream | None,
+    frames: int | None,
+    leading: int,
+    duration_s: float | None,
+) -> SourceTruth:
+    return SourceTruth(
+        frames=frames,
+        duration_s=duration_s,
+        leading=leading,
+        declared_frames=None if video is None else video.frames or frames,
+        declared_duration_s=_declared_s(container),
+        audio_s=_declared_audio(container),
+        how="index",
+    )
+
+
+def _by_packets(container: InputContainer, cancelled: Callable[[], bool]) -> SourceTruth:
+    video = primary_video(container)
+    counts, error = count_packets(container, cancelled)
+    audio = tuple(
+        duration
+        for stream in container.streams.audio
+        if (duration := counts[stream.index].duration_s) is not None
+    )
+    seen = counts[video.index] if video is not None else None
+    frames = None if seen is None or video is None else _pictures(seen, video)
+    return SourceTruth(
+        frames=frames,
+        duration_s=seen.duration_s if seen is not None else max(audio, default=None),
+        leading=seen.leading if seen is not None else 0,
+        declared_frames=(video.frames or None) if video is not None else None,
+        declared_duration_s=_declared_s(container),
+        audio_s=audio,
+        how="packets",
+        problem=_missing(container, video, counts, error),
+    )
+
+
+def _pictures(seen: StreamCount, video: VideoStream) -> int | None:
+    """Pictures of so many packets; None where a packet may be one field of two."""
+    pictures = seen.packets - seen.hidden
+    rate, duration = video.average_rate, seen.duration_s
+    if rate and duration and pictures > 1.5 * duration * rate + 2:
+        return None
+    return pictures
+
+
+def _missing(
+    container: InputContainer,
+    video: VideoStream | None,
+    counts: dict[int, StreamCount],
+    error: str | None,
+) -> str | None:
+    """What the packets show to be missing; None for a whole file."""
+    corrupt = sum(count.corrupt for count in counts.values())
+    if error is not None:
+        return f"cannot be read to its end ({error})"
+    if corrupt:
+        return f"has {corrupt} incomplete packet{'s' if corrupt > 1 else ''}"
+    timed = [
+        count for count in counts.values() if count.end_s is not None and count.kind in ("video", "audio")
+    ]
+    declared = _declared_s(container)
+    if container.format.name in _DECLARES_DURATION and declared is not None and timed:
+        start = min(count.start_s or 0.0 for count in timed)
+        end = max(count.end_s or 0.0 for count in counts.values())
+        # Some muxers count the duration from zero, some from the first packet: the kinder reading counts.
+        if declared - max(end, end - start) > _MISSING_S:
+            return f"declares {declared:.2f} s and holds {end - start:.2f} s"
+    if video is not None and video.frames and container.format.name.startswith(("avi", "mov")):
+        count = counts[video.index]
+        if count.untimed == 0 and count.packets and _lost(container, video, count):
+            return f"declares {video.frames} frames and holds {count.packets}"
+    return None
+
+
+def _lost(container: InputContainer, video: VideoStream, count: StreamCount) -> bool:
+    # What an edit list leaves out is declared too, and an AVI counts frames that are empty.
+    if container.format.name == "avi":
+        return False
+    listed = sum(1 for entry in video.index_entries if not entry.is_discard)
+    return count.packets < min(video.frames, listed)
+
+
+def _declared_s(container: InputContainer) -> float | None:
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def _declared_audio(container: InputContainer) -> tuple[float, ...]:
+    return tuple(
+        float(stream.duration * stream.time_base)
+        for stream in container.streams.audio
+        if stream.duration is not None and stream.time_base is not None
+    )
+
+
+def _of_sequence(sequence: ImageSequence, frame_rate: Fraction | None) -> SourceTruth:
+    """The pictures up to the first gap, which is where ffmpeg stops reading."""
+    frames = 0
+    for frame in range(sequence.first, sequence.last + 1):
+        if not sequence.path(frame).exists():
+            break
+        frames += 1
+    return SourceTruth(
+        frames=frames,
+        duration_s=float(frames / frame_rate) if frame_rate else None,
+        declared_frames=len(sequence),
+        how="files",
+    )
+
+
+def _truncated(asset: Asset, problem: str) -> MediaError:
+    return MediaError(
+        f"{asset.name} {problem}.",
+        code="damaged" if "incomplete packet" in problem or "to its end" in problem else "truncated",
+        fix="Copy it from the source again, or wait until its copy is complete.",
+        details={"source": str(asset.path)},
+    )
+
+
+def _with_problem(truth: SourceTruth, problem: str | None) -> SourceTruth:
+    return SourceTruth(**{**asdict(truth), "problem": problem})
