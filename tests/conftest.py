@@ -1,0 +1,153 @@
+"""What every test stands on: clips on demand, a state folder of its own, a list of what was left out.
+
+This file must not import `rushes`: a broken package should fail tests, not their collection.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+import make_media
+
+_LEFT_OUT = "left out: "
+_CI = os.environ.get("CI", "").lower() in {"true", "1"}
+
+
+# What is left out, and said to be -----------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the full counts too (marker `soak`)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    if config.getoption("--soak"):
+        return
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason=f"{_LEFT_OUT}soak (make soak runs it)"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips a test whose tool is absent; on CI nothing may be absent."""
+    for marker in item.iter_markers("needs"):
+        for tool in marker.args:
+            if shutil.which(tool) is not None:
+                continue
+            if _CI:
+                pytest.fail(f"CI must have {tool}: .ci/run installs it", pytrace=False)
+            pytest.skip(f"{_LEFT_OUT}needs {tool}, which is not installed")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line a reason, so that a green run says what it did not look at."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if _LEFT_OUT in reason:
+            reasons[reason.split(_LEFT_OUT, 1)[1]] += 1
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"{_LEFT_OUT}{count} test{'s' * (count != 1)}: {reason}")
+
+
+# A state folder a test ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _never_the_users_own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fixtures wider than a test must not reach the journal of whoever runs the suite."""
+    with pytest.MonkeyPatch.context() as patch:
+        _forget_settings(patch)
+        with _state_folder() as home:
+            patch.setenv("RUSHES_HOME", str(home))
+            yield
+
+
+@pytest.fixture(autouse=True)
+def rushes_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty state folder; workers that were started on it end with the test."""
+    _forget_settings(monkeypatch)
+    with _state_folder() as home:
+        monkeypatch.setenv("RUSHES_HOME", str(home))
+        yield home
+
+
+@contextmanager
+def _state_folder() -> Iterator[Path]:
+    """A folder with a short name: a Unix socket's path holds 107 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="rushes-test-", dir="/tmp"))
+    try:
+        yield path
+    finally:
+        if any(path.iterdir()):
+            _end_processes_of(path)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _forget_settings(patch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("RUSHES_")]:
+        patch.delenv(name)
+
+
+def _end_processes_of(home: Path) -> None:
+    """Kills what a test started and left running: whatever carries its state folder in the environment."""
+    me = os.getpid()
+    for process in psutil.process_iter():
+        try:
+            if process.pid != me and process.environ().get("RUSHES_HOME") == str(home):
+                process.send_signal(signal.SIGKILL)
+        except psutil.Error:
+            continue
+
+
+# Clips --------------------------------------------------------------------------------------------
+
+
+class Media:
+    """The generated clips: ``media("h264.mp4")`` is the path of one, made when it is first asked for."""
+
+    def __init__(self, workshop: make_media.Workshop) -> None:
+        self.workshop = workshop
+
+    def __call__(self, name: str) -> Path:
+        return self.workshop.get(name)
+
+    def facts(self, name: str) -> make_media.Facts:
+        """What is true of a clip."""
+        return self.workshop.facts(name)
+
+    def copy(self, name: str, to: Path) -> Path:
+        """A copy that a test may change or delete; `to` is a file, or an existing folder."""
+        target = to / self(name).name if to.is_dir() else to
+        shutil.copyfile(self(name), target)
+        return target
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
+    """Clips by name, made on demand and shared by all tests and test processes: read them, never write."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    return Media(make_media.workshop(base / "media"))
+
+
+@pytest.fixture(scope="session")
+def real_clips() -> tuple[Path, ...]:
+    """Four short real clips; the test is left out where they cannot be fetched, and fails on CI."""
+    found = make_media.real_clips(Path(__file__).parent.parent / ".media" / "real")
+    if found.problem:
+        if _CI:
+            pytest.fail(f"CI must have the real clips: {found.problem}", pytrace=False)
+        pytest.skip(f"{_LEFT_OUT}needs the real clips ({found.problem})")
+    return found.paths
