@@ -29,8 +29,9 @@ expected, those behind it are recalled: a long invocation never holds others bac
 changes nothing. `Leased` is trusted: asks that are not in hand are taken in, asked for or not.
 
 Where it lives: order and lanes in `ordering`, what waits in `waiting`, vectors in `packing`, slots in
-`slots`, run times in `expected`, held work in `dependencies`. Displacement, budgets and scaling belong in
-modules beside them, consulted from `_serve`, the one place where something is about to start.
+`slots`, the pass in `assignment`, run times in `expected`, held work in `dependencies`; `why` and `pool` are
+answered by `explanation`. Displacement, budgets and scaling belong in modules beside them, consulted from
+`Assignment._serve`, the one place where something is about to start.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Any
 
-from rushes.core.commands import Command, Recall, Start
+from rushes.core.assignment import Assignment
+from rushes.core.commands import Command, Recall
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import (
-    Ask,
     Capacity,
     ClassPolicy,
     Deferred,
@@ -58,8 +59,7 @@ from rushes.core.events import (
     Tick,
     Withdrawn,
 )
-from rushes.core.expected import ExpectedRuns
-from rushes.core.ordering import Lane
+from rushes.core.explanation import Snapshot, explain, snapshot
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.slots import BUSY, OPENING, Slot, Slots
@@ -67,9 +67,6 @@ from rushes.core.states import State
 from rushes.core.waiting import Waiting
 
 __all__ = ["DEFAULT_CLASSES", "Scheduler", "SchedulerSettings"]
-
-# Work that asks for no cpu is not free: it is charged for a tenth of a core, so that shows still take turns.
-LEAST_CPU_CHARGED = 0.1
 
 
 class Scheduler:
@@ -92,14 +89,9 @@ class Scheduler:
         self._waiting = Waiting(classes, self._room, settings.lease_window)
         limit = settings.slot_limit
         self._slots = Slots(max(ceil(capacity.cpu), 1) + 2 if limit is None else max(limit, 1), settings)
-        self._expected = ExpectedRuns()
+        self._assignment = Assignment(self._room, self._waiting, self._slots, settings)
         self._held = Dependencies()
         self._paused = False
-        self._busy_of_batch: dict[str, int] = {}  # slots, for batches with `max_slots`
-        # Within one pass:
-        self._coming: dict[str, int] = {}  # slots that are opening and that nobody in the pass waits for yet
-        self._warmed = False
-        self._full = False
         self._on: dict[type[Any], Callable[[Any, float, list[Command]], None]] = {
             Finished: self._finished,
             Leased: self._leased,
@@ -119,6 +111,14 @@ class Scheduler:
         out: list[Command] = []
         self._on[type(event)](event, now, out)
         return out
+
+    def explain(self, id: int, now: float) -> str:  # noqa: A002 - named as everywhere
+        """One line on where an invocation stands and what it waits for, for `rushes why`."""
+        return explain(self._assignment, self._held, id, now, paused=self._paused)
+
+    def snapshot(self) -> Snapshot:
+        """The pool as it is, for `rushes pool`; a copy that nothing changes later."""
+        return snapshot(self._assignment, held=len(self._held), paused=self._paused)
 
     # -- work comes and goes ---------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ class Scheduler:
         if slot is None:
             return
         if slot.state is BUSY:
-            self._release(slot)
+            self._assignment.release(slot)
             if slot.backlog:  # its reports are still to come
                 self._slots.lost[slot.number] = slot
         self._slots.lose(slot, now)
@@ -189,11 +189,11 @@ class Scheduler:
         slot.slow = False
         left = len(backlog)
         if not left:
-            self._release(slot)
+            self._assignment.release(slot)
             self._slots.rest(slot, now)
             self._assign(now, out)
         elif left == slot.low:
-            self._settle(slot)
+            self._assignment.settle(slot)
             if slot.lane is not None and slot.lane.parked:  # its batch may have this slot, if no further
                 self._waiting.unpark(slot.lane.shape.batch)
             self._assign(now, out)
@@ -219,8 +219,7 @@ class Scheduler:
         if lane is None or not taken:
             return
         if slot.state is BUSY:
-            lane.flow.charge(-slot.each_s * len(taken) * _cpu_charged(lane))
-            lane.flow.stand()
+            self._assignment.refund(slot, len(taken))
         if back:
             self._waiting.put_back(lane, taken)
         else:
@@ -231,35 +230,8 @@ class Scheduler:
         if slot.number in self._slots.lost:
             del self._slots.lost[slot.number]
         elif slot.state is BUSY:
-            self._release(slot)
+            self._assignment.release(slot)
             self._slots.rest(slot, now)
-
-    def _release(self, slot: Slot) -> None:
-        """A slot is no longer busy: what it held is free."""
-        lane = slot.lane
-        if lane is None:
-            return
-        self._settle(slot)
-        self._room.give(lane.need)
-        lane.slots.remove(slot)
-        shape = lane.shape
-        if shape.max_slots is not None:
-            self._busy_of_batch[shape.batch] -= 1
-            if not self._busy_of_batch[shape.batch]:
-                del self._busy_of_batch[shape.batch]
-            self._waiting.unpark(shape.batch)
-        self._waiting.tidy(lane)
-
-    def _settle(self, slot: Slot) -> None:
-        """Correct what the show was charged, and learn, from what has finished since the last time."""
-        lane = slot.lane
-        if lane is None or not slot.done:
-            return
-        lane.flow.charge((slot.spent_s - slot.each_s * slot.done) * _cpu_charged(lane))
-        lane.flow.stand()
-        self._expected.learn(lane.shape.function, slot.good_s, slot.good)
-        slot.done = slot.good = 0
-        slot.spent_s = slot.good_s = 0.0
 
     # -- time ------------------------------------------------------------------------------------------
 
@@ -274,7 +246,7 @@ class Scheduler:
             lane = slot.lane
             if lane is None or len(slot.backlog) < 2 or slot.recalling:
                 continue
-            expected_s = self._expected.seconds(lane.shape.function) or 0.0
+            expected_s = self._assignment.expected.seconds(lane.shape.function) or 0.0
             if now - slot.head_since > max(settings.recall_after_s, settings.recall_factor * expected_s):
                 slot.slow = slot.recalling = True
                 out.append(Recall(slot.number))
@@ -286,113 +258,11 @@ class Scheduler:
         self._lease_all(out)
         self._waiting.forget_idle()
 
+    def _assign(self, now: float, out: list[Command]) -> None:
+        if not self._paused:
+            self._assignment.run(now, out)
+
     def _lease_all(self, out: list[Command]) -> None:
         if not self._paused:
             for queue in self._waiting.queues.values():
                 self._waiting.lease(queue, out)
-
-    # -- a pass over what waits, in order ----------------------------------------------------------------
-
-    def _assign(self, now: float, out: list[Command]) -> None:
-        if self._paused:
-            return
-        self._room.begin()
-        self._coming.clear()
-        self._warmed = self._full = False
-        aside: list[Lane] = []
-        for level in self._waiting.levels:
-            while not self._full and (flow := level.shows.first()) is not None:
-                lane = flow.lanes.first()
-                if lane is None or not self._serve(lane, now, out):
-                    if lane is not None:
-                        flow.lanes.drop(lane)
-                        aside.append(lane)
-                    flow.stand()
-        for lane in aside:
-            lane.stand()
-
-    def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
-        """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""
-        shape, need, room, slots = lane.shape, lane.need, self._room, self._slots
-        most = shape.max_slots
-        allowed = 1 << 30 if most is None else max(most, 1) - self._busy_of_batch.get(shape.batch, 0)
-        fits = room.fits(need)
-        if fits and allowed > 0 and (slot := slots.take_idle(shape.environment)) is not None:
-            others = min(slots.idle(shape.environment), room.times(need) - 1, allowed - 1)
-            self._occupy(slot, lane)
-            self._give(slot, len(lane.slots) + others, now, out)
-            return True
-        if not room.awaited(need):
-            for slot in lane.slots:
-                if slot.refillable() and self._give(slot, len(lane.slots), now, out):
-                    return True
-        if allowed <= 0:
-            self._waiting.park(lane)
-            return True
-        if slots.rests_until(shape.environment) > now:
-            return False
-        if fits:
-            self._await_slots(lane, min(len(lane.asks), room.times(need), allowed), out)
-            return False
-        room.claim(need)
-        self._full = room.cpu_awaited and not self._waiting.cpuless
-        if not self._warmed:  # have a slot ready by the time that there is room
-            self._warmed = True
-            if not slots.has(shape.environment):
-                slots.open(shape.environment, out, close_idle=False)
-        return False
-
-    def _await_slots(self, lane: Lane, wanted: int, out: list[Command]) -> None:
-        """Only slots are missing: wait for those that are opening, open others; keep what they will need."""
-        environment = lane.shape.environment
-        for _ in range(wanted):
-            coming = self._coming.get(environment)
-            if coming is None:
-                coming = self._slots.opening(environment)
-            if coming:
-                self._coming[environment] = coming - 1
-            elif self._slots.open(environment, out):
-                self._coming[environment] = 0
-            else:
-                self._full = True  # no slot for this one, so none for anybody after it
-                return
-            self._room.claim(lane.need)
-
-    def _occupy(self, slot: Slot, lane: Lane) -> None:
-        """An idle slot becomes busy with a lane."""
-        slot.lane = lane
-        lane.slots.append(slot)
-        self._room.take(lane.need)
-        if lane.shape.max_slots is not None:
-            batch = lane.shape.batch
-            self._busy_of_batch[batch] = self._busy_of_batch.get(batch, 0) + 1
-
-    def _give(self, slot: Slot, sharers: int, now: float, out: list[Command]) -> bool:
-        """Give a busy slot its part of its lane, of which `sharers` slots take equal parts."""
-        lane = slot.lane
-        if lane is None:
-            return False
-        settings, backlog, flow = self._settings, slot.backlog, lane.flow
-        most = self._expected.at_once(lane.shape.function, settings.micro_batch_s, settings.micro_batch_max)
-        count = min(most - len(backlog), -(-len(lane.asks) // sharers))
-        if count <= 0:
-            return False
-        self._settle(slot)
-        asks: list[Ask] = self._waiting.take(lane, count)
-        expected_s = self._expected.seconds(lane.shape.function)
-        each_s = settings.unknown_run_s if expected_s is None else expected_s
-        slot.each_s = (slot.each_s * len(backlog) + each_s * count) / (len(backlog) + count)
-        if not backlog:
-            slot.head_since = now
-        backlog.extend(asks)
-        slot.low = most // 2
-        flow.level.vtime = max(flow.level.vtime, flow.vtime)
-        flow.charge(each_s * count * _cpu_charged(lane))
-        lane.stand()
-        out.append(Start(slot.number, [ask[0] for ask in asks]))
-        self._waiting.lease(lane.queue, out)
-        return True
-
-
-def _cpu_charged(lane: Lane) -> float:
-    return max(lane.need[0] / 1000, LEAST_CPU_CHARGED)

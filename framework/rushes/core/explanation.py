@@ -1,0 +1,163 @@
+"""What `rushes why` and `rushes pool` say about a pool: read-only views, in words and as values.
+
+This module changes nothing, and must not know how anything is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rushes.core.assignment import Assignment
+from rushes.core.dependencies import Dependencies
+from rushes.core.events import QueueKey
+from rushes.core.ordering import Lane
+from rushes.core.packing import DIMENSIONS, Need
+from rushes.core.slots import Slot
+
+__all__ = ["QueueView", "SlotView", "Snapshot", "explain", "snapshot"]
+
+# Need is in thousandths of cores and devices, and in bytes; people read cores, devices and GiB.
+SCALES: Final = {
+    "cpu": (1000, ""),
+    "memory": (1 << 30, " GiB"),
+    "scratch": (1 << 30, " GiB"),
+    "gpu": (1000, ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SlotView:
+    """A slot: ``opening``, ``idle`` or ``busy``; while busy, what it runs, since when, how many behind it."""
+
+    number: int
+    environment: str
+    state: str
+    batch: str | None = None
+    function: str | None = None
+    running: int | None = None
+    since: float | None = None
+    behind: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """A queue: asks in hand that wait, those of them that have aged, and how many wait outside."""
+
+    queue: QueueKey
+    waiting: int
+    aged: int
+    outside: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A pool at one moment. `capacity` and `free` by dimension: cores, bytes, bytes, devices."""
+
+    paused: bool
+    capacity: dict[str, float]
+    free: dict[str, float]
+    slots: tuple[SlotView, ...]
+    queues: tuple[QueueView, ...]
+    held: int
+
+
+def snapshot(pool: Assignment, *, held: int, paused: bool) -> Snapshot:
+    """The pool as it is now."""
+    queues = [
+        QueueView(
+            key,
+            queue.in_hand,
+            sum(len(lane.asks) for lane in queue.lanes if lane.flow.level is not queue.level),
+            queue.outside,
+        )
+        for key, queue in sorted(pool.waiting.queues.items())
+    ]
+    slots = tuple(_view(slot) for slot in pool.slots)
+    room = pool.room
+    return Snapshot(paused, _amounts(room.capacity), _amounts(room.free), slots, tuple(queues), held)
+
+
+def explain(pool: Assignment, held: Dependencies, id_: int, now: float, *, paused: bool) -> str:
+    """One line: where the invocation stands, and what it waits for."""
+    unmet = sorted(held.waits_for(id_))
+    if unmet:
+        more = f" and {len(unmet) - 3} more" if len(unmet) > 3 else ""
+        return f"held: it waits for {', '.join(map(str, unmet[:3]))}{more} to end"
+    lane = pool.waiting.where.get(id_)
+    if lane is None:
+        return "not in the pool's hands: it waits outside in its queue, is held elsewhere, or has ended"
+    for slot in (*pool.slots, *pool.slots.lost.values()):
+        for place, ask in enumerate(slot.backlog):
+            if ask[0] == id_:
+                return _given(slot, place, now)
+    return f"{_place(lane, id_)}; {_reason(pool, lane, now, paused=paused)}"
+
+
+def _given(slot: Slot, place: int, now: float) -> str:
+    if place:
+        return f"{_ordinal(place + 1)} in the backlog of slot {slot.number}"
+    return f"running on slot {slot.number} for {max(0.0, now - slot.head_since):.1f} s"
+
+
+def _place(lane: Lane, id_: int) -> str:
+    queue = lane.queue
+    own = next((ask[1], ask[0]) for ask in lane.asks if ask[0] == id_)
+    before = sum((ask[1], ask[0]) < own for other in queue.lanes for ask in other.asks)
+    aged = " (it has waited long and competes one class higher)" if lane.flow.level is not queue.level else ""
+    return f"{_ordinal(before + 1)} in {queue.key.priority}/{queue.key.show}{aged}"
+
+
+def _reason(pool: Assignment, lane: Lane, now: float, *, paused: bool) -> str:
+    shape, room, slots = lane.shape, pool.room, pool.slots
+    if paused:
+        return "the pool is paused"
+    if shape.max_slots is not None and pool.busy_of(shape.batch) >= max(shape.max_slots, 1):
+        return f"its batch has all the slots that it may have ({shape.max_slots})"
+    rests_s = slots.rests_until(shape.environment) - now
+    if rests_s > 0:
+        return f"slots of its environment die before they are ready; the next try is in {rests_s:.1f} s"
+    lacks = [
+        f"{name} {_amount(name, lane.need[d])}, {_amount(name, max(room.free[d], 0))} free"
+        for d, name in enumerate(DIMENSIONS)
+        if lane.need[d] > room.free[d]
+    ]
+    if lacks:
+        return "waits for " + "; ".join(lacks)
+    if slots.opening(shape.environment):
+        return "waits for a slot of its environment that is opening"
+    if not slots.idle(shape.environment) and sum(1 for _ in slots) >= slots.limit:
+        return f"waits for one of {slots.limit} slots"
+    return "waits for its turn behind earlier work"
+
+
+def _view(slot: Slot) -> SlotView:
+    lane = slot.lane
+    if lane is None or not slot.backlog:
+        return SlotView(slot.number, slot.environment, slot.state)
+    return SlotView(
+        slot.number,
+        slot.environment,
+        slot.state,
+        lane.shape.batch,
+        lane.shape.function,
+        slot.backlog[0][0],
+        slot.head_since,
+        len(slot.backlog) - 1,
+    )
+
+
+def _amounts(need: Need) -> dict[str, float]:
+    cpu, memory, scratch, gpu = need
+    return {"cpu": cpu / 1000, "memory": float(memory), "scratch": float(scratch), "gpu": gpu / 1000}
+
+
+def _amount(name: str, units: int) -> str:
+    scale, unit = SCALES[name]
+    return f"{units / scale:.1f}{unit}"
+
+
+def _ordinal(number: int) -> str:
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
