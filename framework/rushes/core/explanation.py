@@ -18,12 +18,8 @@ from rushes.core.slots import Slot
 __all__ = ["QueueView", "SlotView", "Snapshot", "explain", "snapshot"]
 
 # Need is in thousandths of cores and devices, and in bytes; people read cores, devices and GiB.
-SCALES: Final = {
-    "cpu": (1000, ""),
-    "memory": (1 << 30, " GiB"),
-    "scratch": (1 << 30, " GiB"),
-    "gpu": (1000, ""),
-}
+GIB: Final = 1 << 30
+SCALES: Final = {"cpu": (1000, ""), "memory": (GIB, " GiB"), "scratch": (GIB, " GiB"), "gpu": (1000, "")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,8 @@ def explain(pool: Assignment, held: Dependencies, id_: int, now: float, *, pause
         for place, ask in enumerate(slot.backlog):
             if ask[0] == id_:
                 return _given(slot, place, now)
-    return f"{_place(lane, id_)}; {_reason(pool, lane, now, paused=paused)}"
+    reason = "the pool is paused" if paused else _reason(pool, lane, now)
+    return f"{_place(lane, id_)}; {reason}"
 
 
 def _given(slot: Slot, place: int, now: float) -> str:
@@ -108,10 +105,8 @@ def _place(lane: Lane, id_: int) -> str:
     return f"{_ordinal(before + 1)} in {queue.key.priority}/{queue.key.show}{aged}"
 
 
-def _reason(pool: Assignment, lane: Lane, now: float, *, paused: bool) -> str:
+def _reason(pool: Assignment, lane: Lane, now: float) -> str:
     shape, room, slots = lane.shape, pool.room, pool.slots
-    if paused:
-        return "the pool is paused"
     if shape.max_slots is not None and pool.busy_of(shape.batch) >= max(shape.max_slots, 1):
         return f"its batch has all the slots that it may have ({shape.max_slots})"
     rests_s = slots.rests_until(shape.environment) - now

@@ -60,6 +60,7 @@ from rushes.core.events import (
     Withdrawn,
 )
 from rushes.core.explanation import Snapshot, explain, snapshot
+from rushes.core.ordering import Queue
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.slots import BUSY, OPENING, Slot, Slots
@@ -126,7 +127,7 @@ class Scheduler:
         queue = self._waiting.queue(event.queue)
         queue.outside += max(event.count, 0)
         queue.stale = False
-        self._lease_all(out)
+        self._lease(queue, out)
 
     def _leased(self, event: Leased, now: float, out: list[Command]) -> None:
         queue = self._waiting.queue(event.queue)
@@ -135,6 +136,7 @@ class Scheduler:
         queue.stale = not event.asks
         self._waiting.receive(queue, event.asks, now)
         self._assign(now, out)
+        self._lease(queue, out)
 
     def _withdrawn(self, event: Withdrawn, now: float, out: list[Command]) -> None:
         for id_ in event.ids:
@@ -144,6 +146,7 @@ class Scheduler:
             for slot in (*self._slots, *self._slots.lost.values()):
                 self._take_from(slot, given, now, back=False)
         self._assign(now, out)
+        self._lease_all(out)
 
     def _deferred(self, event: Deferred, _now: float, out: list[Command]) -> None:
         out += self._held.defer(event.id, event.after, cancel_on_failure=event.cancel_on_failure)
@@ -262,7 +265,10 @@ class Scheduler:
         if not self._paused:
             self._assignment.run(now, out)
 
-    def _lease_all(self, out: list[Command]) -> None:
+    def _lease(self, queue: Queue, out: list[Command]) -> None:
         if not self._paused:
-            for queue in self._waiting.queues.values():
-                self._waiting.lease(queue, out)
+            self._waiting.lease(queue, out)
+
+    def _lease_all(self, out: list[Command]) -> None:
+        for queue in self._waiting.queues.values():
+            self._lease(queue, out)
