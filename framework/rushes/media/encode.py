@@ -12,31 +12,30 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 from rushes.asset import Asset, Output
 from rushes.errors import MediaError, PlatformError
 from rushes.media.builds import Build, find_build
+from rushes.media.dialect import claims_success_falsely, classify
+from rushes.media.failures import ROWS
 from rushes.media.fonts import find_font
 from rushes.media.guard import check_source, input_args, output_args
 from rushes.media.inspection import describe
-from rushes.media.plan import EncodePlan, plan_encode, plan_loudness
+from rushes.media.plan import EncodePlan, Expectation, plan_encode, plan_loudness
 from rushes.media.process import Supervision, ToolRun, check, run_ffmpeg
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
 from rushes.media.tracks import Loudness
 from rushes.media.umid import stamp_umid
-from rushes.media.verify import Expected, Verification, source_truth, verify
+from rushes.media.verify import Expected, SourceTruth, Verification, source_truth, verify
 
 __all__ = ["Encoded", "encode"]
 
 _LOUDNESS: Final = re.compile(r"\[Parsed_loudnorm_(\d+)[^\]]*\]\s*(?:\[info\]\s*)?\n?(\{.*?\})", re.DOTALL)
-_DAMAGE: Final = re.compile(
-    r"partial file|ended prematurely|corrupt|error while decoding|Error submitting packet|Decoding error"
-    r"|Invalid NAL unit|concealing \d+ DC",
-    re.IGNORECASE,
-)
+_DAMAGED: Final = next(row for row in ROWS if row.code == "damaged")
 """What ffmpeg prints of a damaged source while it exits 0."""
 
 
@@ -57,6 +56,7 @@ class Encoded:
         verification: what was checked, at which level, and what was found.
         warnings: what the caller should know.
         commands: every command, the last one included.
+        expected: what the plan promised of the result.
     """
 
     frames: int
@@ -69,6 +69,7 @@ class Encoded:
     size_bytes: int
     build: Mapping[str, str]
     verification: Mapping[str, Any]
+    expected: Expectation
     warnings: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = field(default=())
 
@@ -100,8 +101,10 @@ def encode(
     check_source(source)
     info = info or describe(source)
     build = build or find_build()
-    truth = source_truth(source, info)
-    opened = input_args(source, info.container.format, frame_rate=_sequence_rate(info, profile))
+    rate = _sequence_rate(info, profile)
+    salvages = profile.on_damage == "salvage"
+    truth = source_truth(source, frame_rate=rate, strict=not salvages, cancelled=supervision.cancelled)
+    opened = input_args(source, info.container.format, frame_rate=rate)
     with _folder(supervision) as folder:
         own = replace(supervision, cwd=folder)
         runs: list[ToolRun] = []
@@ -113,51 +116,67 @@ def encode(
             source=source,
             input_args=opened,
             target=output_args(path)[-1],
-            present=truth.frames,
+            present=None if salvages else truth.frames,
             loudness=measured,
         )
         _stage(plan, folder)
         try:
-            verification = _make(plan, profile, build, path, own, runs)
+            _run(plan, profile, build, path, own, runs)
+            expected = _expected(plan, source, truth, salvages=salvages)
+            verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
     return _encoded(plan, profile, build, path, runs, verification)
 
 
-def _make(
+def _run(
     plan: EncodePlan,
     profile: Profile,
     build: Build,
     path: Path,
     supervision: Supervision,
     runs: list[ToolRun],
-) -> Verification:
+) -> None:
+    """Run every command, and take ffmpeg at its word only where nothing it printed says otherwise."""
     for number, args in enumerate(plan.passes, start=1):
         shown = _share_of(supervision, number, len(plan.passes))
         run = run_ffmpeg(build, args, supervision=shown, total_s=plan.expected.duration_s)
         runs.append(check(run, build.major))
-    damage = _DAMAGE.search(runs[-1].stderr_tail)
-    if damage and profile.on_damage == "fail":
-        raise MediaError(
-            f"the source is damaged: ffmpeg reports {damage[0]!r} while decoding it.",
-            code="damaged",
-            fix="Copy it from the camera card again, or use on_damage=salvage to keep what decodes.",
-            details={"stderr_tail": runs[-1].stderr_tail[-2000:], "argv": list(runs[-1].argv)},
-        )
+    last = runs[-1]
+    damaged = profile.on_damage == "fail" and _DAMAGED.pattern.search(last.stderr_tail)
+    if damaged or claims_success_falsely(last):
+        raise classify(last, build.major)
     if profile.container == "mxf":
         stamp_umid(path, "\0".join(_portable(plan)))
-    expected = plan.expected
-    return verify(
-        path,
-        Expected(
-            frames=expected.frames,
-            duration_s=expected.duration_s,
-            tolerance_frames=expected.slack,
-            has_video=expected.size is not None,
-            audio_tracks=len(expected.audio_channels),
-        ),
-        level=profile.verify,
+
+
+def _expected(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: bool) -> Expected:
+    """What verification holds the result to: the plan's promise, measured on what the source really has."""
+    promised = plan.expected
+    part = Expected(
+        has_video=promised.size is not None,
+        audio_tracks=len(promised.audio_channels),
+        width=promised.size[0] if promised.size else None,
+        height=promised.size[1] if promised.size else None,
+        source_problem=truth.problem,
+    )
+    if salvages:
+        return part
+    whole = source.frames is None
+    if promised.rate is not None and promised.frames is not None:
+        duration_s, tolerance_s = float(promised.frames / promised.rate), None
+    else:
+        # The last picture of a variable rate has no end of its own in most containers.
+        duration_s, tolerance_s = (truth.duration_s if whole else promised.duration_s), 0.5
+    return replace(
+        part,
+        frames=promised.frames,
+        tolerance_frames=promised.slack,
+        leading=truth.leading if whole else 0,
+        duration_s=duration_s,
+        tolerance_s=tolerance_s,
+        audio_s=min(truth.audio_s, default=None) if whole and promised.audio_channels else None,
     )
 
 
@@ -235,7 +254,7 @@ def _encoded(
     warnings = list(plan.warnings)
     if plan.target_bytes is not None and size > plan.target_bytes * 1.03:
         warnings.append(f"the result has {size} bytes, more than the {plan.target_bytes} that were wished")
-    if profile.on_damage == "salvage" and _DAMAGE.search(runs[-1].stderr_tail):
+    if profile.on_damage == "salvage" and _DAMAGED.pattern.search(runs[-1].stderr_tail):
         warnings.append("the source is damaged: the result holds what could be decoded")
     return Encoded(
         frames=verification.frames or 0,
@@ -248,6 +267,7 @@ def _encoded(
         size_bytes=size,
         build=build.facts(),
         verification=verification.to_dict(),
+        expected=plan.expected,
         warnings=tuple(warnings),
         commands=tuple(run.argv for run in runs),
     )
@@ -277,12 +297,13 @@ def _share_of(supervision: Supervision, number: int, passes: int) -> Supervision
     )
 
 
-def _sequence_rate(info: MediaInfo, profile: Profile) -> Any:
+def _sequence_rate(info: MediaInfo, profile: Profile) -> Fraction | None:
     """An image sequence has the rate that the caller names, else the one that its headers state."""
     if not info.is_sequence:
         return None
     stream = info.primary_video
-    return profile.video.frame_rate or (stream.frame_rate if stream else None)
+    named = profile.video.frame_rate or (stream.frame_rate if stream else None)
+    return Fraction(named) if named else None
 
 
 def _portable(plan: EncodePlan) -> Iterator[str]:
