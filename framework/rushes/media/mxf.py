@@ -1,0 +1,40 @@
+"""MXF: its operational pattern, and whether its recording was completed (SMPTE ST 377-1, 7.1 and 8.3).
+
+Pure functions of the first bytes of a file and of the label that libavformat reads; nothing else is known here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["is_mxf", "operational_pattern", "was_completed"]
+
+_PARTITION_KEY: Final = bytes.fromhex("060e2b34020501010d01020101")
+_OPEN: Final = frozenset((0x01, 0x03))
+_ITEMS: Final = {1: "1", 2: "2", 3: "3"}
+_PACKAGES: Final = {1: "a", 2: "b", 3: "c"}
+_ATOM: Final = 0x10
+
+
+def is_mxf(head: bytes) -> bool:
+    """True if a header partition begins in the first bytes of a file, behind a run-in or not."""
+    return _PARTITION_KEY in head
+
+
+def was_completed(head: bytes) -> bool:
+    """False if the header partition says "open": the recording was cut off, or goes on."""
+    at = head.find(_PARTITION_KEY) + 14
+    return at >= len(head) or head[at] not in _OPEN
+
+
+def operational_pattern(label: str) -> str | None:
+    """``OP1a`` or ``OPAtom`` of an operational pattern's label in hexadecimal; None for others."""
+    digits = label.replace(".", "")
+    if len(digits) != 32:
+        return None
+    item, package = int(digits[24:26], 16), int(digits[26:28], 16)
+    if item == _ATOM:
+        return "OPAtom"
+    if item in _ITEMS and package in _PACKAGES:
+        return f"OP{_ITEMS[item]}{_PACKAGES[package]}"
+    return None
