@@ -20,12 +20,11 @@ MIGRATIONS: Final[list[list[str]]] = [
             submitted REAL NOT NULL, ended REAL, sealed INTEGER NOT NULL DEFAULT 0,
             seq INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,
             media_s REAL NOT NULL DEFAULT 0)""",
-        # `attempt`, `losses`, `seq` and `fence` have their final width from the start or stay small, so
-        # that an update in place seldom has to split a page.
+        # A start is not written: `running` and `paused` are states of the worker's memory alone.
         """CREATE TABLE invocations(
             id INTEGER PRIMARY KEY, state INTEGER NOT NULL, queue INTEGER NOT NULL, ord INTEGER NOT NULL,
             queued_at REAL NOT NULL, attempt INTEGER NOT NULL DEFAULT 0, losses INTEGER NOT NULL DEFAULT 0,
-            seq INTEGER, fence INTEGER, not_before REAL, key BLOB, source TEXT NOT NULL, frames TEXT,
+            seq INTEGER, not_before REAL, key BLOB, source TEXT NOT NULL, frames TEXT,
             params TEXT, subdir TEXT, tag TEXT, fingerprint TEXT, extra TEXT, reason TEXT)""",
         "CREATE INDEX waiting ON invocations(queue, ord, id) WHERE state=0",
         "CREATE INDEX due ON invocations(not_before) WHERE not_before IS NOT NULL",

@@ -33,7 +33,7 @@ ROOM_BYTES: Final = 4 * BALLAST_BYTES
 
 Row = tuple[Any, ...]
 ROW: Final = (
-    "id, attempt, losses, queued_at, source, frames, params, subdir, tag, fingerprint, extra, ord, hex(key)"
+    "id, attempt, losses, queued_at, source, frames, params, subdir, tag, fingerprint, extra, ord, key"
 )
 
 
@@ -278,21 +278,15 @@ class SqliteJournal:
         ).fetchone()
         return found
 
-    def started(self, rows: list[Row]) -> None:
-        """(fence, id): the invocations are running; each has one attempt more."""
-        self._write("UPDATE invocations SET state=2,attempt=attempt+1,fence=? WHERE id=?", rows)
-
     def moved(self, rows: list[Row]) -> None:
-        """(state, attempt change, losses change, not_before, reason, id): back to queued or held."""
+        """(state, attempts so far, losses so far, not_before, reason, id): held until the next try."""
         self._write(
-            "UPDATE invocations SET state=?,attempt=attempt+?,losses=losses+?,not_before=?,reason=?,"
-            "fence=NULL WHERE id=?",
-            rows,
+            "UPDATE invocations SET state=?,attempt=?,losses=?,not_before=?,reason=? WHERE id=?", rows
         )
 
     def ended(self, rows: list[Row], results: list[Row]) -> None:
-        """rows: (state, seq, id); results: (batch, seq, invocation, state, seconds, cached, data)."""
-        self._write("UPDATE invocations SET state=?,seq=? WHERE id=?", rows)
+        """rows: (state, seq, attempts, id); results: (batch, seq, invocation, state, seconds, cached, data)."""
+        self._write("UPDATE invocations SET state=?,seq=?,attempt=? WHERE id=?", rows)
         self._write("INSERT OR REPLACE INTO results VALUES(?,?,?,?,?,?,?)", results)
 
     def due(self, now: float) -> list[tuple[int, int]]:
@@ -332,16 +326,6 @@ class SqliteJournal:
             [(low, high)],
         )
         return rows
-
-    def recover(self) -> int:
-        """After a worker died: what was running is queued again, and has lost no attempt by it."""
-        count = int(self._one("SELECT count(*) FROM invocations WHERE state IN (2,3)"))
-        self._write(
-            "UPDATE invocations SET state=0,attempt=max(attempt-1,0),fence=NULL,reason=NULL "
-            "WHERE state IN (2,3)",
-            [()],
-        )
-        return count
 
     # -- dependencies, attempts, intents, results ---------------------------------------------------------
 

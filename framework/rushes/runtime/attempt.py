@@ -47,6 +47,7 @@ class Task:
         out: destination folder, or None.
         intent: what an earlier attempt was about to publish when it was lost, if anything.
         known: a result that exists for this key: its row's data.
+        logs: folder of the batch's logs, one file an invocation; None: no log is kept.
     """
 
     function: Function[Any, Any]
@@ -65,10 +66,15 @@ class Task:
     receipts: str = "beside"
     source_digest: str = ""
     queued_at: float = 0.0
-    log: Path | None = None
+    logs: Path | None = None
     intent: Mapping[str, Any] | None = None
     known: Mapping[str, Any] | None = None
     settle_s: float = 0.0
+
+    @property
+    def log(self) -> Path | None:
+        """The invocation's log; it may not exist."""
+        return self.logs / f"{self.invocation.rpartition('.')[2]}.log" if self.logs else None
 
 
 @dataclass(slots=True)
@@ -95,6 +101,7 @@ class Made:
             "encoder": self.encoder,
             "warnings": self.warnings,
             "published": self.published,
+            "media_s": self.media_s,
         }
         kept = json.dumps({k: v for k, v in rest.items() if v}, separators=(",", ":"))
         return b'{"result":' + self.result.encode() + b"," + kept[1:].encode()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, Final
 from rushes.core import commands as cmd
 from rushes.core import events as ev
 from rushes.core.ordering import order_of
+from rushes.core.policy import DEFAULT_CLASSES
 from rushes.core.retry import GiveUp, decide
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
@@ -33,6 +34,8 @@ from rushes.runtime.wire import WIRE, encode_packet
 __all__ = ["Dispatcher"]
 
 QUEUED, HELD, RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED = (state_number(s) for s in STATES)
+GROUP: Final = 8
+"""Short invocations in one packet: the cost of a packet is that of waking its reader."""
 STOP_CHUNK: Final = 5000
 """Waiting invocations that a cancel ends in one turn, so that a million do not stop the pool."""
 GRACE_S: Final = 5.0
@@ -43,6 +46,7 @@ STALL_MARGIN_S: Final = 15.0
 BROKEN_STARTS: Final = 3
 """Slots of one environment that die before they are ready until its work is failed with the reason."""
 _NOTHING: Final = b"{}"
+_RANK: Final = {policy.name: policy.rank for policy in DEFAULT_CLASSES}
 
 
 @dataclass(slots=True)
@@ -93,9 +97,8 @@ class Dispatcher:
         self.wedged = False
         self.after_commit: list[Callable[[], None]] = []
         self.next_due: float | None = None
-        self._hand_by_queue: dict[ev.QueueKey, int] = {}
+        self._leased: dict[ev.QueueKey, int] = {}
         self._broken: dict[str, int] = {}
-        self._starts: list[Any] = []
         self._ends: list[Any] = []
         self._results: list[Any] = []
         self._forget: list[Any] = []
@@ -106,12 +109,15 @@ class Dispatcher:
 
     # -- life ---------------------------------------------------------------------------------------------
 
-    def recover(self) -> int:
-        """Take up what an earlier worker left; returns how many invocations had been running."""
+    def recover(self) -> None:
+        """Take up what an earlier worker left.
+
+        A start is not journalled: what ran when a worker died is still queued in the journal, and loses no
+        attempt. Its slots died with it; a token of this epoch is larger than any that they hold.
+        """
         self.now = self._clock()
         journal = self.journal
         self._fence = journal.next_epoch() << 32
-        lost = int(journal.recover())
         for number, priority, show in journal.queues():
             self._name_queue(ev.QueueKey(priority, show), number)
         for row in journal.open_batches():
@@ -133,7 +139,6 @@ class Dispatcher:
             self.waiting[key] = count
             self.feed(ev.Queued(key, count))
         self.next_due = journal.next_due()
-        return lost
 
     def _take_up(self, row: Any) -> BatchState:
         number, batch, spec_text, submitted, _ended, sealed, seq, seconds, media_s = row
@@ -190,14 +195,12 @@ class Dispatcher:
                 slot = self.slots.get(command.slot)
                 if slot is not None:
                     todo.append(ev.Returned(command.slot, self._take_back(slot)))
+                    self.after_commit.append(lambda: slot.interrupt(encode_packet(["back", 0, 0])))
             case cmd.Release():
                 todo.extend(self._release(command))
 
     def flush(self) -> None:
         """Write what the turn has gathered."""
-        if self._starts:
-            self.journal.started(self._starts)
-            self._starts = []
         if self._ends:
             self.journal.ended(self._ends, self._results)
             self._ends, self._results = [], []
@@ -347,7 +350,7 @@ class Dispatcher:
         row = self.journal.result_at(batch, seq)
         state.seq += 1
         state.cached += 1
-        self._ends.append((SUCCEEDED, state.seq, number))
+        self._ends.append((SUCCEEDED, state.seq, 0, number))
         self._results.append((state.number, state.seq, number, SUCCEEDED, 0.0, 1, row[5]))
 
     def _raise_class(self, state: BatchState, leader: int) -> None:
@@ -356,10 +359,10 @@ class Dispatcher:
         if row is None or row[0] != QUEUED or leader in self.running:
             return
         before = self.queue_keys[row[6]]
-        if before.show != state.queue.show or not self.scheduler.outranks(state.queue, before):
+        if before.show != state.queue.show or _RANK[state.queue.priority] >= _RANK[before.priority]:
             return
         if self.hand.pop(leader, None) is not None:
-            self._hand_by_queue[before] -= 1
+            self._leased[before] -= 1
             self.feed(ev.Withdrawn([leader]))
         else:
             self.waiting[before] = max(self.waiting.get(before, 0) - 1, 0)
@@ -433,7 +436,7 @@ class Dispatcher:
 
     def _lease(self, queue: ev.QueueKey, count: int) -> ev.Leased:
         self.flush()
-        in_hand = self._hand_by_queue.get(queue, 0)
+        in_hand = self._leased.get(queue, 0)
         asks = []
         if self.waiting.get(queue, 0) > 0:
             for row in self.journal.lease(self._queue_number(queue), count, in_hand):
@@ -445,7 +448,7 @@ class Dispatcher:
                     break
                 self.hand[number] = row
                 asks.append(ev.Ask(number, row[11], row[3], state.shape))
-        self._hand_by_queue[queue] = in_hand + len(asks)
+        self._leased[queue] = in_hand + len(asks)
         left = max(self.waiting.get(queue, 0) - len(asks), 0)
         self.waiting[queue] = left if asks else 0
         return ev.Leased(queue, asks, self.waiting[queue])
@@ -461,40 +464,43 @@ class Dispatcher:
         self.slots[command.slot] = slot
         self._watch(slot)
 
-    def _start(self, slot_number: int, ids: Iterable[int]) -> None:
+    def _start(self, slot_number: int, ids: Sequence[int]) -> None:
         slot = self.slots[slot_number]
         if not slot.given:
             slot.began = slot.alive = self.now
-        for number in ids:
-            row = self.hand.pop(number)
-            state = self.batches[number >> 32]
-            self._hand_by_queue[state.queue] -= 1
-            self._fence += 1
-            self.running[number] = _Run(slot_number, self._fence, row[1] + 1, row[2], row)
-            self._starts.append((self._fence, number))
-            if state.number not in slot.knows:
-                slot.knows.add(state.number)
-                slot.give(pack(spec_packet(state), b"", self.home), 0)
-            slot.give(pack(self._run_packet(number, row, state), b"", self.home), number)
-            slot.given.append(number)
-            state.counts[QUEUED] -= 1
-            state.counts[RUNNING] += 1
-            state.dirty = True
+        # Long invocations travel alone, so that each can be taken back until it is begun.
+        size = GROUP if len(ids) >= 2 * GROUP else 1
+        for first in range(0, len(ids), size):
+            group = ids[first : first + size]
+            packet = pack(["run", [self._started(slot, number) for number in group]], b"", self.home)
+            slot.give(packet, group)
         self._push.add(slot_number)
 
-    def _run_packet(self, number: int, row: Any, state: BatchState) -> list[Any]:
-        _, attempt, _, queued_at, source, frames, params, subdir, tag, fingerprint, extra, _, key = row
+    def _started(self, slot: SlotProcess, number: int) -> list[Any]:
+        """Take an invocation out of hand and give what its slot is told of it."""
+        row = self.hand.pop(number)
+        _, attempt, losses, queued_at, source, frames, params, subdir, tag, mark, extra, _, key = row
+        state = self.batches[number >> 32]
+        self._fence = fence = self._fence + 1
+        self.running[number] = _Run(slot.number, fence, attempt + 1, losses, row)
+        if state.number not in slot.knows:
+            slot.knows.add(state.number)
+            slot.give(pack(spec_packet(state), b"", self.home), ())
+        slot.given.append(number)
+        counts = state.counts
+        counts[QUEUED] -= 1
+        counts[RUNNING] += 1
+        state.dirty = True
         more: dict[str, Any] | None = None
         if state.spec.get("out") is not None:
-            more = {"key": key.lower(), "queued_at": queued_at}
+            more = {"key": key.hex() if key else "", "queued_at": queued_at}
             if extra:
                 more.update(self._known_result(json.loads(extra)))
             if number in self.intents:
                 more["intent"] = json.loads(self.journal.intent(number) or "null")
         frame_pair = json.loads(frames) if frames else None
         return [
-            "run", number, attempt + 1, self._fence, state.number, source, frame_pair, params, subdir, tag,
-            fingerprint, more,
+            number, attempt + 1, fence, state.number, source, frame_pair, params, subdir, tag, mark, more,
         ]  # fmt: skip
 
     def _known_result(self, extra: dict[str, Any]) -> dict[str, Any]:
@@ -527,6 +533,8 @@ class Dispatcher:
                 self._intend(slot, header, body)
             elif verb == "fail":
                 self._fail(slot, header, body)
+            elif verb == "back":
+                self._back(slot, header[1])
             elif verb == "ready":
                 self._ready(slot, header)
 
@@ -549,6 +557,7 @@ class Dispatcher:
         if run is None or run.fence != fence or run.slot != slot.number:
             return None
         del self.running[number]
+        self._leased[self.batches[number >> 32].queue] -= 1
         with suppress(ValueError):
             if slot.given and slot.given[0] == number:
                 slot.given.popleft()
@@ -559,27 +568,36 @@ class Dispatcher:
         return run
 
     def _done(self, slot: SlotProcess, header: Any, body: bytes) -> None:
-        _, number, fence, seconds, media_s, cached = header
-        run = self._left(slot, number, fence)
-        if run is None:
-            return
-        state = self.batches[number >> 32]
-        state.seconds += seconds
-        state.media_s += media_s
-        state.cached += cached
-        state.move(RUNNING, SUCCEEDED)
-        state.seq += 1
-        self._ends.append((SUCCEEDED, state.seq, number))
-        self._results.append(
-            (state.number, state.seq, number, SUCCEEDED, seconds, cached, body.decode("utf-8", "replace"))
-        )
-        if number in self.intents:
-            self.intents.discard(number)
-            self._forget.append((number,))
-        self.feed(ev.Finished(slot.number, number, State.succeeded, seconds))
-        if number in self.awaited:
-            for event in self._after_end(number, State.succeeded):
-                self.feed(event)
+        text = body.decode("utf-8", "replace")
+        ascii_only = len(text) == len(body)
+        at = 0
+        for number, fence, seconds, media_s, cached, size in header[1]:
+            data = text[at : at + size] if ascii_only else body[at : at + size].decode("utf-8", "replace")
+            at += size
+            run = self._left(slot, number, fence)
+            if run is None:
+                continue
+            state = self.batches[number >> 32]
+            state.seconds += seconds
+            state.media_s += media_s
+            state.cached += cached
+            state.seq += 1
+            state.move(RUNNING, SUCCEEDED)
+            self._ends.append((SUCCEEDED, state.seq, run.attempt, number))
+            self._results.append((state.number, state.seq, number, SUCCEEDED, seconds, cached, data))
+            if number in self.intents:
+                self.intents.discard(number)
+                self._forget.append((number,))
+            self.feed(ev.Finished(slot.number, number, State.succeeded, seconds))
+            if number in self.awaited:
+                for event in self._after_end(number, State.succeeded):
+                    self.feed(event)
+
+    def _back(self, slot: SlotProcess, numbers: list[int]) -> None:
+        """What a slot had taken with a long one, and gave back unstarted."""
+        slot.drop(numbers)
+        self._back_in_hand(numbers)
+        self.feed(ev.Returned(slot.number, numbers))
 
     def _after_end(self, number: int, state: State) -> list[ev.Event]:
         if number not in self.awaited:
@@ -624,7 +642,9 @@ class Dispatcher:
             losses, lost = losses + 1, 1
         if state.stopping or error["kind"] == "cancelled":
             after = state.stopping[0] if state.stopping else State.cancelled
-            for event in self._end(state, number, RUNNING, state_number(after), seconds, _NOTHING):
+            for event in self._end(
+                state, number, RUNNING, state_number(after), seconds, _NOTHING, run.attempt
+            ):
                 self.feed(event)
             self.feed(ev.Finished(slot, number, after, seconds))
             return
@@ -633,66 +653,78 @@ class Dispatcher:
         self.journal.attempt([(number, run.attempt, self.now, seconds, error["code"], json.dumps(error))])
         if isinstance(verdict, GiveUp):
             error = {**error, "verdict": verdict.reason, "attempts": run.attempt}
-            for event in self._end(state, number, RUNNING, FAILED, seconds, _error_body(error)):
+            for event in self._end(state, number, RUNNING, FAILED, seconds, _error_body(error), run.attempt):
                 self.feed(event)
             self.feed(ev.Finished(slot, number, State.failed, seconds))
             return
         due = self.now + verdict.delay_s
         self.flush()
-        self.journal.moved([(HELD, 0, lost, due, verdict.reason, number)])
+        self.journal.moved([(HELD, run.attempt, losses, due, verdict.reason, number)])
         state.move(RUNNING, HELD)
         self.next_due = due if self.next_due is None else min(due, self.next_due)
         self.feed(ev.Finished(slot, number, State.held, seconds))
 
     def _end(
-        self, state: BatchState, number: int, before: int, after: int, seconds: float, body: bytes
+        self,
+        state: BatchState,
+        number: int,
+        before: int,
+        after: int,
+        seconds: float,
+        body: bytes,
+        attempt: int = 0,
     ) -> list[ev.Event]:
         state.move(before, after)
-        self._end_row(state, number, after, seconds, body)
+        self._end_row(state, number, after, seconds, body, attempt)
         if number in self.intents:
             self.intents.discard(number)
             self._forget.append((number,))
         return self._after_end(number, STATES[after])
 
-    def _end_row(self, state: BatchState, number: int, after: int, seconds: float, body: bytes) -> None:
+    def _end_row(
+        self, state: BatchState, number: int, after: int, seconds: float, body: bytes, attempt: int = 0
+    ) -> None:
         state.seq += 1
-        self._ends.append((after, state.seq, number))
+        self._ends.append((after, state.seq, attempt, number))
         self._results.append((state.number, state.seq, number, after, seconds, 0, body.decode()))
 
     def _take_back(self, slot: SlotProcess) -> list[int]:
         """Unstarted invocations of a slot, back in hand: they have lost no attempt."""
         back = slot.take_back()
-        if back:
-            self.flush()
-        for number in back:
+        self._back_in_hand(back)
+        return back
+
+    def _back_in_hand(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
             run = self.running.pop(number, None)
             if run is None:
                 continue
             state = self.batches[number >> 32]
-            self.journal.moved([(QUEUED, -1, 0, None, None, number)])
             state.move(RUNNING, QUEUED)
             self.hand[number] = run.row
-            self._hand_by_queue[state.queue] = self._hand_by_queue.get(state.queue, 0) + 1
-        return back
 
     def lost(self, slot: SlotProcess) -> None:
         """A slot has died: only what it was running is affected."""
         del self.slots[slot.number]
         self._unwatch(slot)
         back = self._take_back(slot)
+        culprit = slot.current
         how = slot.bury()
         if not slot.ready:
             self._start_failed(slot.environment, how)
-        # What it had taken and not answered: at most one, since it takes one at a time.
-        for number in list(slot.given):
-            run = self.running.pop(number, None)
-            if run is None:
-                continue
-            error = _loss(slot, how)
-            self._failed(slot.number, number, run, self.now - slot.began, error, lost=1)
+        # First, so that nothing is given to it again; the scheduler waits for the reports that follow.
+        self.feed(ev.SlotLost(slot.number))
+        # Of what it had taken, only the one that ran is charged; the others were not begun, or their answers
+        # were still under way, and they made no files: those say so before anything becomes visible.
+        others = [number for number in slot.given if number != culprit]
+        self._back_in_hand(others)
+        back += others
+        run = self.running.pop(culprit, None) if culprit in slot.given else None
+        if run is not None:
+            self._leased[self.batches[culprit >> 32].queue] -= 1
+            self._failed(slot.number, culprit, run, self.now - slot.began, _loss(slot, how), lost=1)
         if back:
             self.feed(ev.Returned(slot.number, back))
-        self.feed(ev.SlotLost(slot.number))
 
     def _start_failed(self, environment: str, how: str, *, final: bool = False) -> None:
         """After a few slots that never came up, fail the work that needs them, with the reason."""
@@ -725,7 +757,7 @@ class Dispatcher:
         rows = self.journal.unfinished(state.number, STOP_CHUNK)
         gone = [number for number, _ in rows if self.hand.pop(number, None) is not None]
         if gone:
-            self._hand_by_queue[state.queue] -= len(gone)
+            self._leased[state.queue] -= len(gone)
             self.feed(ev.Withdrawn(gone))
         outside = 0
         for number, before in rows:
@@ -826,8 +858,8 @@ class Dispatcher:
             "invocation": invocation,
             "asset": source,
             "function": json.loads(row[2])["function"],
-            "state": STATES[state].value,
-            "attempts": attempt,
+            "state": "running" if run else STATES[state].value,
+            "attempts": run.attempt if run else attempt,
             "losses": losses,
             "reason": waits,
             "not_before": not_before,
@@ -866,12 +898,18 @@ class Dispatcher:
                 for slot in self.slots.values()
             ],
             "queues": [
-                {"priority": k.priority, "show": k.show, "waiting": n + self._hand_by_queue.get(k, 0)}
-                for k, n in self.waiting.items()
-                if n or self._hand_by_queue.get(k, 0)
+                {"priority": key.priority, "show": key.show, "waiting": count}
+                for key, count in self._queued_by_queue().items()
             ],
             "batches": [state.id for state in self.batches.values()],
         }
+
+    def _queued_by_queue(self) -> dict[ev.QueueKey, int]:
+        found: dict[ev.QueueKey, int] = {}
+        for state in self.batches.values():
+            if state.counts[QUEUED]:
+                found[state.queue] = found.get(state.queue, 0) + state.counts[QUEUED]
+        return found
 
     def pause(self, *, paused: bool) -> None:
         self.paused = paused

@@ -5,6 +5,11 @@ what this process has not taken the worker can take back at any moment, however 
 carries results, progress and intents out, and the worker's answers in. There are no threads here: ffmpeg is
 started from the main thread, whose death would be taken for the parent's.
 
+Short invocations come a few in a packet, and their answers go back a few in a packet. When one of them turns
+out to be long, the worker sends `back` and SIGTERM: the answers so far and the invocations behind the long one
+return at once. A page that is shared with the worker holds the invocation that runs, so that the worker knows
+which one a death is to be charged to.
+
 A cancel is a packet on `talk` that names the invocation, then SIGTERM; a signal that comes after its
 invocation has ended finds no match and does nothing.
 """
@@ -14,10 +19,12 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import json
+import mmap
 import os
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 import traceback
@@ -37,6 +44,10 @@ from rushes.runtime.wire import WIRE, decode_packet
 __all__ = ["die_with", "main"]
 
 PROGRESS_EVERY_S: Final = 0.25
+GATHER: Final = 64
+GATHER_S: Final = 0.002
+"""Answers of short invocations travel together: waking the worker costs more than any of them."""
+_NOW: Final = struct.Struct("=Q")
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -47,7 +58,7 @@ class _Batch:
     id: str
     function: Any
     params: Any
-    spec: Mapping[str, Any]
+    shared: Mapping[str, Any]
     log: Path
 
 
@@ -62,7 +73,7 @@ def die_with(parent: int) -> None:
 class Slot:
     """The loop of one slot."""
 
-    def __init__(self, work: socket.socket, talk: socket.socket, home: Path) -> None:
+    def __init__(self, work: socket.socket, talk: socket.socket, home: Path, now: mmap.mmap) -> None:
         self._work = work
         self._talk = talk
         self._home = home
@@ -73,27 +84,40 @@ class Slot:
         self._cancelled = False
         self._shielded = False
         self._reported = 0.0
+        self._taken: deque[Any] = deque()
+        self._answers: list[tuple[Any, ...]] = []
+        self._bodies: list[bytes] = []
+        self._gathered_at = 0.0
+        self._now = now
 
     def run(self) -> None:
         """Take work until the worker closes its end."""
         signal.signal(signal.SIGTERM, self._on_term)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._say(["ready", WIRE, os.getpid(), __version__])
-        while True:
-            packet = self._work.recv(1 << 20)
-            if not packet:
-                return
+        while packet := self._next():
             header, _ = unpack(packet)
             if header[0] == "spec":
                 self._learn(header[1], header[2])
-            else:
-                self._attempt(header)
+                continue
+            self._taken.extend(header[1])
+            while self._taken:
+                self._attempt(self._taken.popleft())
+
+    def _next(self) -> bytes:
+        """The next packet; answers are sent before this process would have to wait for it."""
+        try:
+            return self._work.recv(1 << 20, socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            self._answer()
+            return self._work.recv(1 << 20)
 
     # -- one attempt --------------------------------------------------------------------------------------
 
     def _attempt(self, header: Any) -> None:
-        (_, number, attempt, fence, batch, source, frames, params, subdir, tag, fingerprint, more) = header
+        (number, attempt, fence, batch, source, frames, params, subdir, tag, fingerprint, more) = header
         self._current, self._fence, self._cancelled = number, fence, False
+        _NOW.pack_into(self._now, 0, number)
         began = time.perf_counter()
         try:
             known = self._batches[batch]
@@ -108,17 +132,16 @@ class Slot:
                 fingerprint=fingerprint or "",
                 subdir=subdir or "",
                 tag=tag or "",
-                log=known.log,
-                **self._shared(known.spec),
+                logs=known.log,
+                **known.shared,
                 **(more or {}),
             )
-            if task.log is not None:
-                object.__setattr__(task, "log", known.log / f"{number & 0xFFFFFFFF}.log")
-            made = run_attempt(task, self._report, self._gate, lambda: self._cancelled)
+            made = run_attempt(task, self._report, self._gate, self._is_cancelled)
             self._current = 0
             self._done(number, fence, time.perf_counter() - began, made)
         except BaseException as error:  # noqa: BLE001 - everything that a body can raise becomes an answer
             self._current = 0
+            self._answer()
             failure = _as_error(error, self._batches.get(batch))
             log = self._write_log(batch, number, attempt, error, failure)
             body = json.dumps({**failure.to_dict(), "log": log}).encode()
@@ -129,11 +152,24 @@ class Slot:
         self._flush_prints(batch, number)
 
     def _done(self, number: int, fence: int, seconds: float, made: Made) -> None:
-        self._say(["done", number, fence, seconds, made.media_s, int(made.cached)], made.data())
+        """Gather the answer; a few short ones travel together."""
+        body = made.data()
+        self._answers.append((number, fence, seconds, made.media_s, int(made.cached), len(body)))
+        self._bodies.append(body)
+        now = time.perf_counter()
+        if len(self._answers) == 1:
+            self._gathered_at = now
+        if made.outputs or len(self._answers) >= GATHER or now - self._gathered_at > GATHER_S:
+            self._answer()
 
-    @staticmethod
-    def _shared(spec: Mapping[str, Any]) -> dict[str, Any]:
-        return spec["task"]  # type: ignore[no-any-return]
+    def _answer(self) -> None:
+        if self._answers:
+            answers, bodies = self._answers, self._bodies
+            self._answers, self._bodies = [], []
+            self._say(["done", answers], b"".join(bodies))
+
+    def _is_cancelled(self) -> bool:
+        return self._cancelled
 
     def _learn(self, number: int, spec: dict[str, Any]) -> None:
         """Load a batch's function and options; a failure fails each of its invocations, not the slot."""
@@ -155,7 +191,7 @@ class Slot:
         except BaseException as error:  # noqa: BLE001 - as in `_attempt`
             self._batches[number] = _as_error(error, None)  # type: ignore[assignment]
             return
-        spec["task"] = {
+        shared = {
             "show": spec["show"],
             "deadline": spec["deadline"],
             "out": spec["out"],
@@ -165,7 +201,7 @@ class Slot:
             "settle_s": spec.get("settle_s", 0.0),
         }
         log = self._home / "logs" / spec["id"]
-        self._batches[number] = _Batch(spec["id"], function, params, spec, log)
+        self._batches[number] = _Batch(spec["id"], function, params, shared, log)
 
     # -- talking ------------------------------------------------------------------------------------------
 
@@ -181,6 +217,7 @@ class Slot:
     def _gate(self, intent: dict[str, Any]) -> None:
         """Ask the worker to journal what is about to be published; it answers only the current lease."""
         self._shielded = True
+        self._answer()
         self._say(["intent", self._current, self._fence], json.dumps(intent).encode())
         while True:
             while self._inbox:
@@ -206,6 +243,12 @@ class Slot:
 
     def _on_term(self, _signal: int, _frame: Any) -> None:
         self._take_in()
+        if any(verb == "back" for verb, *_ in self._inbox):
+            self._inbox = deque(m for m in self._inbox if m[0] != "back")
+            self._answer()
+            back = [header[0] for header in self._taken]
+            self._taken.clear()
+            self._say(["back", back])
         wanted = {number for verb, number, _ in self._inbox if verb == "cancel"}
         self._inbox = deque(m for m in self._inbox if m[0] != "cancel")
         if self._current in wanted and not self._shielded:
@@ -238,7 +281,7 @@ class Slot:
     def _flush_prints(self, batch: int, number: int) -> None:
         """Move what the body printed from the slot's own output file into the invocation's log."""
         known = self._batches.get(batch)
-        if os.fstat(1).st_size == 0 or not isinstance(known, _Batch):
+        if not os.lseek(1, 0, os.SEEK_END) or not isinstance(known, _Batch):
             self._shielded = False
             return
         sys.stdout.flush()
@@ -283,14 +326,19 @@ _FULL: Final = frozenset({28, 122})  # ENOSPC, EDQUOT
 
 
 def main() -> None:
-    """Entry of the process: ``python -m rushes.runtime.slot WORK_FD TALK_FD PARENT_PID HOME``."""
-    work, talk, parent = (int(a) for a in sys.argv[1:4])
+    """Entry of the process: ``python -m rushes.runtime.slot WORK_FD TALK_FD NOW_FD PARENT_PID HOME``."""
+    work, talk, now, parent = (int(a) for a in sys.argv[1:5])
     die_with(parent)
     faulthandler.enable()
     for entry in reversed(json.loads(os.environ.pop("RUSHES_SYS_PATH", "[]"))):
         if entry not in sys.path:
             sys.path.insert(0, entry)
-    slot = Slot(socket.socket(fileno=work), socket.socket(fileno=talk), Path(sys.argv[4]))
+    slot = Slot(
+        socket.socket(fileno=work),
+        socket.socket(fileno=talk),
+        Path(sys.argv[5]),
+        mmap.mmap(now, mmap.PAGESIZE),
+    )
     slot.run()
 
 

@@ -7,14 +7,16 @@ This module must not know queues or rules; the dispatcher decides.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -48,7 +50,7 @@ class SlotProcess:
         self.doomed = 0.0
         self.doom_reason = ""
         self.peak_bytes = 0
-        self._unsent: deque[tuple[bytes, int]] = deque()
+        self._unsent: deque[tuple[bytes, Sequence[int]]] = deque()
         self._work, work_far = socket.socketpair(socket.AF_UNIX, _PACKETS)
         self.talk, talk_far = socket.socketpair(socket.AF_UNIX, _PACKETS)
         for sock in (self._work, talk_far, self.talk):
@@ -60,6 +62,8 @@ class SlotProcess:
         self._work.setblocking(False)
         self.talk.setblocking(False)
         self.prints = home / "logs" / f"slot-{os.getpid()}-{number}.out"
+        handle = _unnamed_page(home)
+        self._now = mmap.mmap(handle, mmap.PAGESIZE)
         with self.prints.open("w+b") as prints:
             self.process = subprocess.Popen(
                 [
@@ -68,6 +72,7 @@ class SlotProcess:
                     "rushes.runtime.slot",
                     str(work_far.fileno()),
                     str(talk_far.fileno()),
+                    str(handle),
                     str(os.getpid()),
                     str(home),
                 ],
@@ -76,18 +81,24 @@ class SlotProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=prints,
                 stderr=prints,
-                pass_fds=(work_far.fileno(), talk_far.fileno()),
+                pass_fds=(work_far.fileno(), talk_far.fileno(), handle),
                 start_new_session=True,
             )
         talk_far.close()
+        os.close(handle)
+
+    @property
+    def current(self) -> int:
+        """The invocation that the slot runs, by its own account; 0 before the first."""
+        return int.from_bytes(self._now[:8], sys.byteorder)
 
     @property
     def pid(self) -> int:
         return self.process.pid
 
-    def give(self, packet: bytes, invocation: int) -> None:
-        """Queue a packet for the slot; `invocation` 0 is a batch's specification."""
-        self._unsent.append((packet, invocation))
+    def give(self, packet: bytes, invocations: Sequence[int]) -> None:
+        """Queue a packet for the slot; with no invocations it is a batch's specification."""
+        self._unsent.append((packet, invocations))
 
     @property
     def waits(self) -> bool:
@@ -119,16 +130,20 @@ class SlotProcess:
             if header[0] == "spec":
                 self.knows.discard(header[1])
             else:
-                back.append(header[1])
-        for packet, invocation in self._unsent:
-            if invocation:
-                back.append(invocation)
+                back.extend(row[0] for row in header[1])
+        for packet, invocations in self._unsent:
+            if invocations:
+                back.extend(invocations)
             else:
                 self.knows.discard(unpack(packet)[0][1])
         self._unsent.clear()
-        gone = set(back)
-        self.given = deque(i for i in self.given if i not in gone)
+        self.drop(back)
         return back
+
+    def drop(self, invocations: Sequence[int]) -> None:
+        """These are no longer with the slot."""
+        gone = set(invocations)
+        self.given = deque(i for i in self.given if i not in gone)
 
     def hear(self) -> list[tuple[Any, bytes]] | None:
         """What the slot has said; None once it is gone and has been heard out."""
@@ -203,7 +218,16 @@ class SlotProcess:
             self.prints.unlink()
         for sock in (self._work, self._far, self.talk):
             sock.close()
+        self._now.close()
         if status < 0:
             with suppress(ValueError):
                 return f"was killed by {signal.Signals(-status).name}"
         return f"ended with status {status}" + (f" ({last[:200]})" if last else "")
+
+
+def _unnamed_page(folder: Path) -> int:
+    """A descriptor of one page that has no name any more; the slot inherits it."""
+    handle, name = tempfile.mkstemp(dir=folder, prefix="slot-")
+    os.unlink(name)  # noqa: PTH108 - it is a name from mkstemp
+    os.ftruncate(handle, mmap.PAGESIZE)
+    return handle

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from rushes import __version__
 from rushes.core.events import Capacity
+from rushes.core.policy import SchedulerSettings
 from rushes.core.scheduler import Scheduler
 from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.batches import BatchState
@@ -35,6 +36,8 @@ __all__ = ["Worker"]
 ORPHAN_S: Final = 60.0
 """How long a batch waits for a submitter that has gone before it is taken to be complete as it is."""
 TICK_S: Final = 0.5
+# A slot is given up to 256 very short invocations, some 4 ms of work: as long as a commit can take.
+POOL: Final = SchedulerSettings(lease_window=2048, micro_batch_max=256)
 # No vowels, so that no id is a word, and nothing that is misread aloud.
 _ALPHABET: Final = "23456789bcdfghjkmnpqrstvwxz"
 
@@ -68,7 +71,7 @@ class Worker:
         self._selector = selectors.DefaultSelector()
         capacity = Capacity(settings.cpu, float(settings.memory_bytes), gpu=float(_gpus()))
         self.dispatcher = Dispatcher(
-            Scheduler(capacity), journal, settings.home, capacity, self._watch, self._unwatch
+            Scheduler(capacity, settings=POOL), journal, settings.home, capacity, self._watch, self._unwatch
         )
         self._clients: dict[int, _Client] = {}
         self._waiters: list[_Waiter] = []
