@@ -20,7 +20,15 @@ from rushes.asset import Asset, ImageSequence
 from rushes.errors import CallerError
 from rushes.runtime.files import ours, shown
 
-__all__ = ["Fingerprint", "fingerprint", "frames_on_disk", "sha256_file", "sha256_tree"]
+__all__ = [
+    "Content",
+    "Fingerprint",
+    "content_of",
+    "fingerprint",
+    "frames_on_disk",
+    "sha256_file",
+    "sha256_tree",
+]
 
 # 16 KiB hold every container's header and the start of its last index; SHA-256 of 32 KiB takes 18 µs with
 # the processor's own instructions, which is less than BLAKE2b needs (26 µs).
@@ -92,6 +100,31 @@ def sha256_tree(folder: Path) -> tuple[str, int]:
         size += path.stat().st_size
         digest.update(os.fsencode(name) + b"\0" + sha256_file(path).encode() + b"\n")
     return digest.hexdigest(), size
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All bytes of a file or a folder: their SHA-256, their number, and the last change."""
+
+    sha256: str
+    size_bytes: int
+    mtime_ns: int
+    folder: bool
+
+
+def content_of(path: Path) -> Content:
+    """The content of a file or folder; a link is not followed.
+
+    Raises:
+        OSError: it does not exist or cannot be read.
+        CallerError: it is, or holds, something else than files and folders.
+    """
+    found = path.lstat()
+    if stat.S_ISDIR(found.st_mode):
+        return Content(*sha256_tree(path), found.st_mtime_ns, folder=True)
+    if not stat.S_ISREG(found.st_mode):
+        raise CallerError(f"{shown(path)} is neither a file nor a folder.", code="bad-output")
+    return Content(sha256_file(path), found.st_size, found.st_mtime_ns, folder=False)
 
 
 def _tree(folder: Path, below: str) -> Iterator[tuple[str, Path]]:

@@ -1,0 +1,136 @@
+"""The receipt: where a result comes from, well enough to repeat it.
+
+It lies beside each output as ``<output>.rushes.json``, or in a folder of choice; docs/reference/receipt.md
+describes every field. This module must not know how outputs are published.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rushes.errors import CallerError
+from rushes.runtime.files import shown
+from rushes.runtime.ownership import RECEIPT_KIND, read_receipt
+
+__all__ = ["BOX_LEVELS", "FfmpegBuild", "Receipt", "ReceiptOutput", "ReceiptSource", "Timings"]
+
+BOX_LEVELS: Final[Mapping[str, str]] = {
+    "none": "nothing was decoded outside this process, or no limit could be set",
+    "rlimits": "decoding ran in throw-away children under process limits and a watchdog, with allow-lists of "
+    "formats and protocols; files and network of the host were within their reach",
+}
+"""What each level of the box keeps a hostile file from, and what not."""
+
+
+class _Part(BaseModel):
+    # An older reader ignores what a newer writer added; the compatibility rule is that of `Result`.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ReceiptSource(_Part):
+    """What the result was made of."""
+
+    uri: str
+    fingerprint: str = ""
+    sha256: str | None = None
+    frames: tuple[int, int] | None = None
+
+
+class ReceiptOutput(_Part):
+    """One output. For a folder, `sha256` is over the sorted names and SHA-256s of its files."""
+
+    name: str
+    path: str
+    size_bytes: int
+    sha256: str
+    folder: bool = False
+
+
+class FfmpegBuild(_Part):
+    """The build that encoded."""
+
+    name: str = ""
+    version: str = ""
+    configuration: str = ""
+
+
+class Timings(_Part):
+    """UTC epoch seconds, and processor seconds of all commands."""
+
+    queued: float = 0.0
+    started: float = 0.0
+    finished: float = 0.0
+    cpu_s: float = 0.0
+
+
+class Receipt(_Part):
+    """The provenance of one result."""
+
+    kind: Literal["rushes.receipt"] = RECEIPT_KIND
+    schema_version: int = Field(default=1, alias="schema")
+    rushes: str = ""
+    function: str
+    version: str
+    ref: str
+    source_digest: str = ""
+    params: dict[str, Any] = Field(default_factory=dict)
+    key: str = ""
+    source: ReceiptSource
+    result: Any = None
+    outputs: tuple[ReceiptOutput, ...] = ()
+    replaces: dict[str, str] = Field(default_factory=dict)
+    ffmpeg: FfmpegBuild | None = None
+    argv: tuple[tuple[str, ...], ...] = ()
+    encoder: str | None = None
+    tried: tuple[str, ...] = ()
+    verification: dict[str, Any] | None = None
+    box: str = "rlimits"
+    warnings: tuple[str, ...] = ()
+    timings: Timings = Timings()
+    host: str = ""
+    invocation: str = ""
+    attempt: int = 1
+    show: str = "default"
+    cost_usd: float | None = None
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    def to_text(self) -> str:
+        """The receipt as the file holds it: ASCII JSON, so that names that are no UTF-8 survive."""
+        return json.dumps(self.model_dump(mode="python", by_alias=True), indent=1, ensure_ascii=True) + "\n"
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Receipt:
+        """The receipt in a file.
+
+        Raises:
+            CallerError: there is none, or it is of a schema that this version cannot read.
+        """
+        data = read_receipt(path)
+        if data is None:
+            what = "is no receipt of Rushes" if Path(path).exists() else "does not exist"
+            raise CallerError(
+                f"{shown(path)} {what}.",
+                code="not-a-receipt",
+                fix="A receipt lies beside its output, as <output>.rushes.json.",
+            )
+        if data.get("schema") != 1:
+            raise CallerError(
+                f"{shown(path)} has schema {data.get('schema')!r}; this version reads schema 1.",
+                code="receipt-schema",
+                fix="Use the version of Rushes that wrote it, or a newer one.",
+            )
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise CallerError(
+                f"the receipt {shown(path)} is damaged: {where}: {first['msg']}.", code="not-a-receipt"
+            ) from error

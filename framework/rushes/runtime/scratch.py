@@ -1,0 +1,85 @@
+"""The scratch folders of attempts, below ``.rushes-scratch`` on the destination's file system.
+
+Whoever takes an invocation over renames the scratch folders of its older attempts away first, so that an
+attempt that wakes up late has nothing left to publish. This module must not know what is in them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from rushes.runtime.files import ours
+from rushes.runtime.ownership import SCRATCH
+
+__all__ = ["attempt_folder", "close_scratch", "open_scratch", "set_aside"]
+
+_ASIDE: Final = "aside-"
+
+
+def open_scratch(scratch_root: Path, invocation: str, attempt: int) -> Path:
+    """A new scratch folder of one attempt, under a name that no other attempt ever has.
+
+    Raises:
+        RushesError: it cannot be made.
+    """
+    folder = scratch_root / f"{_safe(invocation)}.{attempt}-{uuid.uuid4().hex[:8]}"
+    with ours(scratch_root, "write"):
+        for _ in range(3):
+            # Another attempt that ends may remove the empty root between the two steps.
+            scratch_root.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                folder.mkdir()
+                return folder
+        folder.mkdir(parents=True)
+    return folder
+
+
+def close_scratch(folder: Path) -> None:
+    """Remove an attempt's scratch folder, and the root when nobody else is at work in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.parent.name == SCRATCH:
+        with suppress(OSError):
+            folder.parent.rmdir()
+
+
+def set_aside(scratch_root: Path, invocation: str) -> int:
+    """Rename the scratch folders of all attempts at an invocation away, remove them, and say how many.
+
+    When this returns, no path that an older attempt knows leads to anything it wrote.
+
+    Raises:
+        RushesError: a folder cannot be renamed.
+    """
+    mine = re.compile(re.escape(_safe(invocation)) + r"\.[0-9]+(-[0-9a-f]+)?")
+    with ours(scratch_root, "write"):
+        try:
+            names = [entry.name for entry in scratch_root.iterdir()]
+        except FileNotFoundError:
+            return 0
+        count = 0
+        for name in filter(mine.fullmatch, names):
+            with suppress(FileNotFoundError):  # its own attempt, or another taker, was quicker
+                (scratch_root / name).rename(scratch_root / f"{_ASIDE}{uuid.uuid4().hex}")
+                count += 1
+    for path in list(scratch_root.glob(f"{_ASIDE}*")):
+        close_scratch(path)
+    with suppress(OSError):
+        scratch_root.rmdir()
+    return count
+
+
+def attempt_folder(path: Path) -> Path | None:
+    """The attempt's scratch folder that `path` is in, or None when it is in no scratch folder."""
+    for folder in (path, *path.parents):
+        if folder.parent.name == SCRATCH:
+            return folder
+    return None
+
+
+def _safe(invocation: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", invocation)
