@@ -1,0 +1,239 @@
+"""Commands about batches: follow, status, results, cancel, retry, list.
+
+This module must not know how a batch was made.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from rushes.cli.session import Session
+from rushes.cli.show import counted, counts_line, one_line, printable, short_name, summary_line, table
+from rushes.units import format_duration
+
+if TYPE_CHECKING:
+    from rushes.invocation import BatchStatus, Finished
+    from rushes.ports import Engine
+
+__all__ = ["BatchName", "cancel", "follow", "list_", "results", "retry", "status"]
+
+
+class BatchName(click.ParamType[str]):
+    """The id of a batch; ``last`` is the newest."""
+
+    name = "batch"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - the base class' signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        from rushes.errors import RushesError  # noqa: PLC0415 - only when a shell asks
+
+        session = ctx.find_root().obj or Session()
+        try:
+            engine = session.engine()
+            if not getattr(engine, "running", lambda: True)():
+                return []
+            batches = engine.batches(limit=50)
+        except RushesError:  # a shell that completes has nobody to tell it to
+            return []
+        return [
+            CompletionItem(b.batch, help=f"{b.title} {counts_line(b.counts)}")
+            for b in batches
+            if b.batch.startswith(incomplete)
+        ]
+
+
+_BATCH = click.argument("batch", type=BatchName())
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON, one object a line.")
+
+
+@click.command()
+@_BATCH
+@_JSON
+@click.pass_context
+def follow(ctx: click.Context, /, batch: str, *, as_json: bool) -> None:
+    """Follow BATCH until it has ended; its exit code is that of `run`."""
+    from rushes.cli.follow import follow_batch, report  # noqa: PLC0415 - only here
+    from rushes.cli.sinks import JsonSink, NothingSink  # noqa: PLC0415
+
+    session: Session = ctx.obj
+    engine = session.engine()
+    found = _status(engine, batch)
+    sink = JsonSink() if as_json else NothingSink()
+    outcome = follow_batch(session, engine, found.batch, sink)
+    quiet = as_json and not session.watched
+    ctx.exit(report(outcome, batch=found.batch, function=found.title, out=found.out, quiet=quiet))
+
+
+@click.command()
+@_BATCH
+@_JSON
+@click.pass_obj
+def status(session: Session, batch: str, *, as_json: bool) -> None:
+    """Where BATCH stands: counts, pace, and what runs now."""
+    found = _status(session.engine(), batch)
+    if as_json:
+        click.echo(json.dumps(_status_json(found)))
+        return
+    elapsed = (found.ended or time.time()) - found.submitted
+    click.echo(summary_line(found.title, found.counts, elapsed, found.media_s, found.out))
+    click.echo(
+        f"  {found.batch} · {found.priority} · show {printable(found.show)} · {counts_line(found.counts)}"
+    )
+    if found.tags:
+        click.echo(f"  tags {', '.join(f'{printable(k)}={printable(v)}' for k, v in found.tags.items())}")
+    if not found.sealed:
+        click.echo("  still being sent")
+    for one in found.running:
+        fraction = one.get("fraction")
+        part = f"{fraction:4.0%}" if isinstance(fraction, float) and fraction >= 0 else "  … "
+        name = short_name(str(one.get("asset") or ""))
+        since = format_duration(float(one.get("seconds") or 0.0))
+        click.echo(f"  ▸ {part} {name}  {one.get('invocation')}  {since}  {one.get('note') or ''}".rstrip())
+
+
+@click.command()
+@_BATCH
+@click.option("--failed", is_flag=True, help="Only those that failed.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
+@_JSON
+@click.pass_obj
+def results(session: Session, batch: str, *, failed: bool, limit: int | None, as_json: bool) -> None:
+    """What came of the invocations of BATCH so far, in the order in which they ended."""
+    engine = session.engine()
+    found = _status(engine, batch)
+    shown = 0
+    for page in _pages(engine, found.batch):
+        kept = [one for one in page if not failed or one.state.value == "failed"]
+        kept = kept[: limit - shown] if limit is not None else kept
+        shown += len(kept)
+        if as_json:
+            for one in kept:
+                click.echo(json.dumps(one.to_json()))
+        elif kept:
+            rows = [_result_row(one) for one in kept]
+            click.echo(table(["invocation", "state", "clip", "what came of it"], rows))
+        if limit is not None and shown >= limit:
+            break
+    if not shown and not as_json:
+        what = "has failed" if failed else "has ended"
+        click.echo(f"nothing {what} yet: {counts_line(found.counts)}", err=True)
+
+
+@click.command()
+@_BATCH
+@click.pass_obj
+def cancel(session: Session, batch: str) -> None:
+    """Cancel what has not ended of BATCH; nothing half-written is left."""
+    engine = session.engine()
+    found = _status(engine, batch)
+    if found.ended is not None:
+        click.echo(f"{found.batch} had ended already: {counts_line(found.counts)}", err=True)
+        return
+    engine.cancel(found.batch)
+    after = engine.status(found.batch)
+    click.echo(f"{found.batch} cancelled: {counts_line(after.counts)}", err=True)
+
+
+@click.command()
+@_BATCH
+@click.pass_obj
+def retry(session: Session, batch: str) -> None:
+    """Queue the failed and cancelled invocations of BATCH again."""
+    engine = session.engine()
+    found = _status(engine, batch)
+    count = engine.retry(found.batch)
+    if count:
+        click.echo(f"{counted(count, 'invocation')} queued again: rushes follow {found.batch}", err=True)
+    else:
+        click.echo(f"nothing of {found.batch} failed or was cancelled", err=True)
+
+
+@click.command(name="list")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@_JSON
+@click.pass_obj
+def list_(session: Session, limit: int, *, as_json: bool) -> None:
+    """The newest batches first."""
+    found = session.engine().batches(limit=limit)
+    if as_json:
+        for one in found:
+            click.echo(json.dumps(_status_json(one)))
+        return
+    if not found:
+        click.echo("no batches yet: rushes run FUNCTION INPUT", err=True)
+        return
+    now = time.time()
+    rows = [
+        [
+            one.batch,
+            one.title,
+            one.priority,
+            one.show,
+            "ended" if one.ended is not None else "runs" if one.sealed else "is sent",
+            counts_line(one.counts),
+            f"{format_duration(max(now - one.submitted, 0.0))} ago",
+        ]
+        for one in found
+    ]
+    click.echo(table(["batch", "function", "class", "show", "state", "invocations", "sent"], rows))
+
+
+def _status(engine: Engine, batch: str) -> BatchStatus:
+    """The batch's status; an invocation's id stands for its batch, ``last`` for the newest.
+
+    Raises:
+        CallerError: no such batch.
+    """
+    if batch == "last":
+        newest = engine.batches(limit=1)
+        if newest:
+            return newest[0]
+    return engine.status(batch.partition(".")[0])
+
+
+def _pages(engine: Engine, batch: str) -> Iterator[list[Finished]]:
+    seen = 0
+    while page := list(engine.results(batch, after=seen, limit=1000)):
+        seen = page[-1].seq
+        yield page
+
+
+def _result_row(one: Finished) -> list[str]:
+    error = one.error or {}
+    if one.state.value != "succeeded":
+        what = one_line(f"[{error.get('kind', 'platform')}] {error.get('message', '')}")
+        return [one.invocation, one.state.value, short_name(one.asset), what]
+    made = ", ".join(one.outputs) or one_line(json.dumps(one.result), 100)
+    return [one.invocation, "known" if one.cached else "succeeded", short_name(one.asset), made]
+
+
+def _status_json(found: BatchStatus) -> dict[str, Any]:
+    counts = asdict(found.counts)
+    return {
+        "schema": 1,
+        "batch": found.batch,
+        "title": found.title,
+        "function": found.function,
+        "priority": found.priority,
+        "show": found.show,
+        "out": found.out,
+        "counts": counts,
+        "sealed": found.sealed,
+        "submitted": found.submitted,
+        "ended": found.ended,
+        "seconds": found.seconds,
+        "media_s": found.media_s,
+        "running": [dict(one) for one in found.running],
+        "tags": dict(found.tags),
+    }

@@ -1,0 +1,235 @@
+"""Follows a batch to its end: results to a sink, progress to a display, Ctrl-C to a question.
+
+This module must not know what is drawn, nor how a batch was made.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from rushes.cli import interrupt
+from rushes.cli.show import failure_line, summary_line
+from rushes.cli.tally import Tally, exit_code
+from rushes.errors import CallerError, RushesError
+
+if TYPE_CHECKING:
+    from rushes.cli.progress import Progress
+    from rushes.cli.session import Session
+    from rushes.cli.sinks import Sink
+    from rushes.invocation import Finished, Invocation
+    from rushes.ports import Engine
+
+__all__ = ["Outcome", "Sending", "follow_batch", "report"]
+
+# Long enough to cost nothing, short enough that Ctrl-C is met at once: it is looked at between two waits.
+_WAIT_S: Final = 0.25
+# Between pages of a batch whose results come thick: otherwise each few would cost a message both ways, on
+# cores that the batch itself could use.
+_PAGE_EVERY_S: Final = 0.05
+_PAGE: Final = 1000
+# A display appears when a batch takes longer than a person would notice; drawing costs an import.
+_DRAW_AFTER_S: Final = 0.4
+_DRAW_EVERY_S: Final = 0.15
+
+
+class Sending(threading.Thread):
+    """Submits and seals a batch while its results are already followed."""
+
+    def __init__(self, engine: Engine, batch: str, invocations: Iterable[Invocation]) -> None:
+        super().__init__(name="rushes-submit", daemon=True)
+        self._engine, self._batch, self._invocations = engine, batch, invocations
+        self._failed: BaseException | None = None
+        self._refused = False
+        self.total: int | None = None
+        """How many were sent; None until all have been."""
+
+    def run(self) -> None:
+        """Submit everything, then seal."""
+        try:
+            self.total = self._engine.submit(self._batch, self._invocations)
+            self._engine.seal(self._batch)
+        except CallerError as error:
+            # Somebody cancelled the batch from another terminal: it has ended, and its results say so.
+            self._refused = error.code == "not-open"
+            self._failed = None if self._refused else error
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread by `check`
+            self._failed = error
+
+    def check(self) -> None:
+        """Raise what went wrong while sending, if anything did."""
+        if self._failed is not None:
+            raise self._failed
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How following a batch ended."""
+
+    tally: Tally
+    elapsed_s: float
+    interrupted: bool = False
+    left: bool = False
+    """The batch goes on without us."""
+
+
+def follow_batch(
+    session: Session, engine: Engine, batch: str, sink: Sink, *, sending: Sending | None = None
+) -> Outcome:
+    """Follow `batch` until it has ended, or a person has had enough.
+
+    Raises:
+        RushesError: the engine refused, or sending failed; the batch is then cancelled.
+    """
+    return _Follower(session, engine, batch, sink, sending).run()
+
+
+class _Follower:
+    def __init__(
+        self, session: Session, engine: Engine, batch: str, sink: Sink, sending: Sending | None
+    ) -> None:
+        self._engine = engine
+        self._session = session
+        self._batch = batch
+        self._sink = sink
+        self._sending = sending
+        self._tally = Tally()
+        self._began = time.monotonic()
+        self._seen = 0
+        self._drawn = 0.0
+        self._display: Progress | None = None
+
+    def run(self) -> Outcome:
+        with interrupt.noted() as interrupts:
+            try:
+                return self._follow(interrupts)
+            finally:
+                self._hide()
+
+    def _follow(self, interrupts: interrupt.Interrupts) -> Outcome:
+        while True:
+            page = self._engine.results(self._batch, after=self._seen, limit=_PAGE, wait_s=_WAIT_S)
+            self._take(page)
+            if self._over(page):
+                return self._outcome()
+            self._check_sending()
+            if interrupts.gone:
+                return self._leave(interrupts)
+            if interrupts.count:
+                answer = self._answer(interrupts)
+                if answer is not None:
+                    return answer
+            self._draw()
+            if 0 < len(page) < _PAGE:
+                time.sleep(_PAGE_EVERY_S)
+
+    def _take(self, page: Sequence[Finished]) -> None:
+        if not page:
+            return
+        self._seen = page[-1].seq
+        self._tally.add(page)
+        if self._display is not None and self._session.prints_to_terminal:
+            self._hide()
+        self._sink.add(page)
+
+    def _over(self, page: Sequence[Finished]) -> bool:
+        if self._sending is not None and self._sending.total is not None:
+            return self._tally.ended >= self._sending.total
+        if page or (self._sending is not None and self._sending.is_alive()):
+            return False
+        return self._engine.status(self._batch).ended is not None
+
+    def _check_sending(self) -> None:
+        if self._sending is None or self._sending.is_alive():
+            return
+        try:
+            self._sending.check()
+        except RushesError:
+            self._engine.cancel(self._batch)
+            raise
+
+    # -- interrupts ---------------------------------------------------------------------------------------
+
+    def _answer(self, interrupts: interrupt.Interrupts) -> Outcome | None:
+        self._hide()
+        answer = "cancel"
+        if self._session.answers and interrupts.count == 1:
+            answer = interrupt.ask()
+        interrupts.count = 0
+        if answer == "keep":
+            return None
+        if answer == "leave":
+            return self._leave(interrupts)
+        self._engine.cancel(self._batch)
+        self._take_rest()
+        return self._outcome(interrupted=True)
+
+    def _leave(self, interrupts: interrupt.Interrupts) -> Outcome:
+        """Send what has not been sent, so that the batch is whole, then go."""
+        self._hide()
+        if self._sending is not None and self._sending.is_alive():
+            click.echo("sending the rest of the list first; Ctrl-C cancels the batch", err=True)
+            gone = interrupts.gone
+            while self._sending.is_alive():
+                self._sending.join(_WAIT_S)
+                if interrupts.count or interrupts.gone != gone:
+                    self._engine.cancel(self._batch)
+                    return self._outcome(interrupted=True)
+        click.echo(f"left running: rushes follow {self._batch}", err=True)
+        return self._outcome(interrupted=True, left=True)
+
+    def _take_rest(self) -> None:
+        while page := self._engine.results(self._batch, after=self._seen, limit=_PAGE):
+            self._take(page)
+
+    def _outcome(self, *, interrupted: bool = False, left: bool = False) -> Outcome:
+        self._hide()
+        self._sink.close()
+        return Outcome(self._tally, time.monotonic() - self._began, interrupted, left)
+
+    # -- progress -----------------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if not self._session.watched or now - self._began < _DRAW_AFTER_S:
+            return
+        if now - self._drawn < _DRAW_EVERY_S:
+            return
+        if self._display is None:
+            from rushes.cli.progress import Progress  # noqa: PLC0415 - rich, for a batch worth watching
+
+            self._display = Progress()
+        self._drawn = now
+        self._display.show(self._engine.status(self._batch), now)
+
+    def _hide(self) -> None:
+        if self._display is not None:
+            self._display.hide()
+
+
+def report(outcome: Outcome, *, batch: str, function: str, out: str | None, quiet: bool = False) -> int:
+    """Say what came of a batch, failures last so that they are seen; gives the exit code.
+
+    Args:
+        outcome: how following it ended.
+        batch: its id.
+        function: what was run.
+        out: where outputs are, or None.
+        quiet: say nothing: standard output carries the same as JSON, and nobody watches.
+    """
+    tally = outcome.tally
+    if not outcome.left and not quiet:
+        for one in tally.failures:
+            click.echo(failure_line(one), err=True)
+        more = tally.counts.failed - len(tally.failures)
+        if more > 0:
+            click.echo(f"  and {more:,} more: rushes results {batch} --failed", err=True)
+        click.echo(summary_line(function, tally.counts, outcome.elapsed_s, tally.media_s, out), err=True)
+        if tally.counts.failed or tally.counts.cancelled:
+            click.echo(f"  again, what did not succeed: rushes retry {batch}", err=True)
+    return exit_code(tally, interrupted=outcome.interrupted)

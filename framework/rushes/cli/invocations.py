@@ -1,0 +1,197 @@
+"""Commands about one invocation: why, logs, receipt.
+
+This module must not know how work is run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rushes.cli.session import Session
+from rushes.cli.show import one_line, printable
+from rushes.errors import CallerError
+from rushes.units import format_duration
+
+__all__ = ["logs", "receipt", "why"]
+
+_INVOCATION = click.argument("invocation", metavar="BATCH.N")
+
+
+@click.command()
+@_INVOCATION
+@click.option("--json", "as_json", is_flag=True, help="All that is known, as one JSON object.")
+@click.pass_obj
+def why(session: Session, invocation: str, *, as_json: bool) -> None:
+    """Why an invocation waits, runs or failed: what it waits for, what was tried, what to do."""
+    found = session.engine().explain(_name(invocation))
+    if as_json:
+        click.echo(json.dumps(found, default=str))
+        return
+    for line in explanation(found):
+        click.echo(line)
+
+
+@click.command()
+@_INVOCATION
+@click.option("--path", is_flag=True, help="Print where the log is, not what it says.")
+@click.pass_obj
+def logs(session: Session, invocation: str, *, path: bool) -> None:
+    """What the attempts of an invocation logged and printed, the tools' own words among it."""
+    found = session.engine().explain(_name(invocation))
+    log = found.get("log")
+    if not log:
+        click.echo(f"{invocation} logged nothing ({found['state']})", err=True)
+        return
+    if path:
+        click.echo(log)
+        return
+    # As bytes: a tool may have written anything.
+    with Path(str(log)).open("rb") as file:
+        while chunk := file.read(1 << 16):
+            sys.stdout.buffer.write(chunk)
+    sys.stdout.flush()
+
+
+@click.command()
+@click.argument("of", metavar="BATCH.N|OUTPUT")
+@click.pass_obj
+def receipt(session: Session, of: str) -> None:
+    """The provenance of a result: of an invocation, or of a file that one made."""
+    if Path(of).exists():
+        click.echo(json.dumps(receipt_beside(Path(of)), indent=2))
+        return
+    if "/" in of:
+        raise CallerError(f"{of} does not exist.", code="not-found", fix="Name an output or an invocation.")
+    found = session.engine().explain(_name(of))
+    row = dict(found.get("result") or {})
+    path = row.get("receipt")
+    if path and Path(path).exists():
+        click.echo(Path(path).read_text(encoding="utf-8").rstrip("\n"))
+        return
+    if not row:
+        raise CallerError(
+            f"{of} has no result: it {_state_said(found)}.",
+            code="no-result",
+            fix=f"`rushes why {of}` says more.",
+        )
+    spec = dict(found.get("spec") or {})
+    kept = {
+        "invocation": found["invocation"],
+        "function": spec.get("function"),
+        "version": spec.get("version"),
+        "source": found.get("asset"),
+        "state": found["state"],
+        "seconds": found.get("seconds"),
+        "params": json.loads(spec.get("params") or "{}"),
+        **{k: v for k, v in row.items() if k != "published"},
+    }
+    click.echo(json.dumps(kept, indent=2))
+
+
+def receipt_beside(path: Path) -> Mapping[str, Any]:
+    """The receipt in a file, or of an output that has one beside it.
+
+    Raises:
+        CallerError: there is none.
+    """
+    from rushes.runtime.ownership import is_receipt_name, read_receipt, receipt_paths  # noqa: PLC0415
+
+    places = (path,) if is_receipt_name(path.name) else receipt_paths(path.absolute())
+    for place in places:
+        found = read_receipt(place)
+        if found is not None:
+            return found
+    raise CallerError(
+        f"{printable(str(path))} has no receipt{' beside it' if not is_receipt_name(path.name) else ''}.",
+        code="no-receipt",
+        fix="Name the receipt (….rushes.json), or the invocation that made it.",
+    )
+
+
+def explanation(found: Mapping[str, Any]) -> list[str]:
+    """What an engine's `explain` says, for a person."""
+    state = str(found["state"])
+    error = error_of(found)
+    lines = [
+        f"{found['invocation']}: {_state_said(found)}",
+        f"  {one_line(str(found.get('function', '')))} of {printable(str(found.get('asset') or 'no source'))}",
+        f"  class {found.get('priority', '?')}, show {printable(str(found.get('show', '?')))}",
+    ]
+    if state in {"queued", "held", "paused"} and found.get("reason"):
+        lines.append(f"  waits: {printable(str(found['reason']))}")
+    if state == "running":
+        fraction = found.get("fraction")
+        part = f", {fraction:.0%} done" if isinstance(fraction, float) and fraction >= 0 else ""
+        lines.append(f"  runs on slot {found.get('slot', '?')}{part}")
+    for one in found.get("history") or ():
+        lines.append(_tried(one))
+    losses = found.get("losses") or 0
+    if losses:
+        lines.append(f"  {losses} of its attempts took their slot down with them")
+    if error:
+        lines.append(
+            f"  {error.get('kind')} · {error.get('code')}: {one_line(str(error.get('message', '')), 2000)}"
+        )
+        if error.get("fix"):
+            lines.append(f"  next: {printable(str(error['fix']))}")
+        lines.append(f"  {_WHO.get(str(error.get('kind')), '')}".rstrip())
+    outputs = (found.get("result") or {}).get("outputs") or ()
+    lines += [f"  made {printable(path)}" for path in outputs]
+    if found.get("log"):
+        lines.append(f"  log: rushes logs {found['invocation']}")
+    return [line for line in lines if line.strip()]
+
+
+def error_of(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What went wrong at last, if it ended badly; else an empty mapping."""
+    if found["state"] not in {"failed", "cancelled"}:
+        return {}
+    row = found.get("result") or {}
+    error = row.get("error") or found.get("error")
+    if error:
+        return dict(error)
+    history = [one for one in found.get("history") or () if one.get("error")]
+    return dict(history[-1]["error"]) if history else {}
+
+
+_WHO = {
+    "caller": "It is not tried again by itself: the call has to change.",
+    "media": "It is not tried again by itself: the media is at fault.",
+    "platform": "It was tried as often as its function allows: `rushes retry` tries again.",
+    "policy": "It was refused on purpose.",
+}
+
+
+def _tried(one: Mapping[str, Any]) -> str:
+    error = one.get("error") or {}
+    said = f": {one_line(str(error['message']))}" if error.get("message") else ""
+    took = format_duration(float(one.get("seconds") or 0.0))
+    return f"  attempt {one.get('attempt')}: {one.get('outcome')} after {took}{said}"
+
+
+def _state_said(found: Mapping[str, Any]) -> str:
+    state, attempts = str(found["state"]), int(found.get("attempts") or 0)
+    said = {"queued": "waits in its queue", "held": "is held", "running": "runs", "paused": "is paused"}
+    text = said.get(state, state)
+    if state == "failed" and attempts:
+        text += f" after {attempts} attempt{'s' if attempts > 1 else ''}"
+    if state == "succeeded" and found.get("seconds"):
+        text += f" in {format_duration(float(found['seconds']))}"
+    return text
+
+
+def _name(invocation: str) -> str:
+    batch, _, number = invocation.partition(".")
+    if not batch or not number.isdigit():
+        raise CallerError(
+            f"{invocation!r} names no invocation.",
+            code="bad-value",
+            fix=f"Write BATCH.N: `rushes results {batch or 'BATCH'}` lists them.",
+        )
+    return invocation

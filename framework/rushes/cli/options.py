@@ -1,0 +1,258 @@
+"""The fields of a function's params model as typed command-line options, with help, choices and defaults.
+
+The command line only converts what it must (choices, repeated values, KEY=VALUE); the model validates. A
+field that has no shape on a command line (a nested model) is named in the help and set by a preset file.
+This module must not know what the function does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+import click
+
+from rushes.asset import Asset
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+__all__ = ["FieldOption", "nested_fields", "options_of", "values_of"]
+
+_LISTS: Final = (list, set, frozenset, Sequence, AbstractSet)
+_MAPPINGS: Final = (dict, Mapping)
+_BOUNDS: Final = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"), ("multiple_of", "a multiple of"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How one annotation is written on a command line."""
+
+    type: click.ParamType[Any]
+    choices: Mapping[str, Any] | None = None
+    flag: bool = False
+    repeated: bool = False
+    pairs: bool = False
+    count: int = 1
+
+
+class FieldOption(click.Option):
+    """An option that is a field of a params model."""
+
+    def __init__(self, field: str, info: FieldInfo, shape: _Shape) -> None:
+        self.field = field
+        self.shape = shape
+        dashed = field.replace("_", "-")
+        name = f"--{dashed}/--no-{dashed}" if shape.flag else f"--{dashed}"
+        settings: dict[str, Any] = {"help": _help(info, shape)}
+        if not shape.flag:
+            settings["type"] = shape.type
+            settings["metavar"] = "KEY=VALUE" if shape.pairs else None
+            settings["multiple"] = shape.repeated or shape.pairs
+            settings["nargs"] = shape.count
+        super().__init__([name, field], default=None, show_default=False, **settings)
+
+    def value(self, given: Any) -> Any:
+        """What was given, as the model takes it.
+
+        Raises:
+            click.BadParameter: a KEY=VALUE without its ``=``.
+        """
+        if self.shape.pairs:
+            return dict(self._pair(text) for text in given)
+        if self.shape.repeated:
+            return [self._one(text) for text in given]
+        if self.shape.count > 1:
+            return list(given)
+        return self._one(given)
+
+    def _one(self, given: Any) -> Any:
+        if self.shape.choices is not None:
+            return self.shape.choices[given]
+        return given
+
+    def _pair(self, text: str) -> tuple[str, str]:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{text!r} is no KEY=VALUE.", param=self)
+        return key, value
+
+
+class _Number(click.ParamType[Any]):
+    """A number where the field takes a number or a word, as in ``int | Literal["auto"]``."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ARG002 - the base class' signature
+        for kind in (int, float):
+            try:
+                return kind(value)
+            except ValueError:
+                continue
+        return value
+
+
+class _Asset(click.Path):
+    """A path or URI; whether it exists is for the engine, which may be elsewhere, to say."""
+
+    name = "asset"
+
+
+def options_of(model: type[BaseModel]) -> list[FieldOption]:
+    """One option a field that can be written on a command line, in the order of the model."""
+    found = ((name, info, _shape(info.annotation)) for name, info in model.model_fields.items())
+    return [FieldOption(name, info, shape) for name, info, shape in found if shape is not None]
+
+
+def nested_fields(model: type[BaseModel]) -> list[str]:
+    """The fields that a preset file alone can set."""
+    return [name for name, info in model.model_fields.items() if _shape(info.annotation) is None]
+
+
+def values_of(ctx: click.Context, options: Sequence[FieldOption]) -> dict[str, Any]:
+    """The fields that were given on the command line; the rest is left to presets and defaults."""
+    source = click.core.ParameterSource.COMMANDLINE
+    return {
+        option.field: option.value(ctx.params[option.field])
+        for option in options
+        if ctx.get_parameter_source(option.field) is source
+    }
+
+
+# -- annotations ----------------------------------------------------------------------------------------
+
+
+def _shape(annotation: Any) -> _Shape | None:
+    """How an annotation is written, or None when it cannot be."""
+    annotation = _bare(annotation)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is bool:
+        return _Shape(click.BOOL, flag=True)
+    if origin in _LISTS or annotation in _LISTS:
+        return _repeated(arguments[0] if arguments else str)
+    if origin is tuple:
+        return _tuple(arguments)
+    if origin in _MAPPINGS or annotation in _MAPPINGS:
+        return _Shape(click.STRING, pairs=True)
+    if origin in {Union, types.UnionType}:
+        return _union([_bare(a) for a in arguments])
+    return _scalar(annotation)
+
+
+def _scalar(annotation: Any) -> _Shape | None:
+    choices = _choices(annotation)
+    if choices is not None:
+        return _Shape(click.Choice(list(choices)), choices=choices)
+    if annotation is Asset:
+        return _Shape(_Asset())
+    if not inspect.isclass(annotation):
+        return _Shape(click.STRING)
+    if _is_model(annotation):
+        return None
+    for kind, type_ in ((int, click.INT), (float, click.FLOAT), (Path, click.Path())):
+        if issubclass(annotation, kind):
+            return _Shape(type_)
+    return _Shape(click.STRING)
+
+
+def _repeated(item: Any) -> _Shape | None:
+    shape = _scalar(_bare(item))
+    return None if shape is None else _Shape(shape.type, choices=shape.choices, repeated=True)
+
+
+def _tuple(arguments: tuple[Any, ...]) -> _Shape | None:
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        return _repeated(arguments[0])
+    shapes = [_scalar(_bare(a)) for a in arguments]
+    if None in shapes or not shapes:
+        return None
+    return _Shape(click.Tuple([s.type for s in shapes if s is not None]), count=len(shapes))
+
+
+def _union(members: list[Any]) -> _Shape | None:
+    """A union of scalars: a number is passed as one, so that the model need not guess."""
+    shapes = [_shape(member) for member in members]
+    if any(shape is None for shape in shapes):
+        return None
+    known = [shape for shape in shapes if shape is not None]
+    words = {k: v for shape in known if shape.choices for k, v in shape.choices.items()}
+    if len(words) == sum(len(shape.choices or {}) for shape in known) and all(s.choices for s in known):
+        return _Shape(click.Choice(list(words)), choices=words)
+    numeric = any(member in {int, float} for member in members)
+    return _Shape(_Number() if numeric else click.STRING)
+
+
+def _choices(annotation: Any) -> dict[str, Any] | None:
+    """The words of a Literal or an Enum, with the values that they stand for."""
+    if get_origin(annotation) is Literal:
+        return {str(value): value for value in get_args(annotation) if value is not None}
+    if inspect.isclass(annotation) and issubclass(annotation, Enum):
+        return {str(member.value): member.value for member in annotation}
+    return None
+
+
+def _bare(annotation: Any) -> Any:
+    """Without ``Annotated``, a type alias' name, and ``| None``."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif hasattr(annotation, "__value__"):  # `type Codec = …` and TypeAliasType
+            annotation = annotation.__value__
+        elif get_origin(annotation) in {Union, types.UnionType}:
+            members = [a for a in get_args(annotation) if a is not type(None)]
+            if len(members) != 1:
+                return Union[tuple(members)]  # noqa: UP007 - of a tuple that is only known now
+            annotation = members[0]
+        else:
+            return annotation
+
+
+def _is_model(annotation: Any) -> bool:
+    from pydantic import BaseModel  # noqa: PLC0415 - a function is at hand, so it is loaded already
+
+    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
+
+
+# -- help -----------------------------------------------------------------------------------------------
+
+
+def _help(info: FieldInfo, shape: _Shape) -> str:
+    parts = [(info.description or "").strip()]
+    notes = [text for text in (_bounds(info), _default(info)) if text]
+    if shape.repeated or shape.pairs:
+        notes.insert(0, "repeatable")
+    if notes:
+        parts.append(f"[{'; '.join(notes)}]")
+    return "  ".join(part for part in parts if part)
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = info.default
+    if isinstance(value, Enum):
+        value = value.value
+    if value is None or info.default_factory is not None or value in ("", (), [], {}):
+        return ""
+    if isinstance(value, bool):
+        return f"default: {'on' if value else 'off'}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return "default: " + ", ".join(str(v.value if isinstance(v, Enum) else v) for v in value)
+    return "" if _is_model(type(value)) else f"default: {value}"
+
+
+def _bounds(info: FieldInfo) -> str:
+    found = []
+    for constraint in info.metadata:
+        for name, sign in _BOUNDS:
+            bound = getattr(constraint, name, None)
+            if bound is not None:
+                found.append(f"{sign} {bound}")
+    return ", ".join(found)

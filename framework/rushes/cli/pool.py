@@ -1,0 +1,122 @@
+"""Commands about this machine's pool: pool, pause, resume, drain, worker.
+
+This module must not know what the slots run.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rushes.cli.session import Session
+from rushes.cli.show import counted, short_name, table
+from rushes.units import format_duration, format_size
+
+__all__ = ["drain", "pause", "pool", "resume", "worker"]
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def pool(session: Session, *, as_json: bool) -> None:
+    """The slots of this machine, what they run, and what waits."""
+    engine: Any = session.engine()
+    if not getattr(engine, "running", lambda: True)():
+        click.echo("{}" if as_json else "no worker runs; the next `rushes run` starts one")
+        return
+    found = engine.pool()
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    capacity = found.get("capacity", {})
+    worker_ = found.get("worker") or {}
+    size = f"{float(capacity.get('cpu', 0)):g} cores, {format_size(float(capacity.get('memory', 0)))}"
+    click.echo(f"pool of {size}" + (f", worker {worker_['pid']}" if worker_.get("pid") else ""))
+    for key, text in (
+        ("paused", "paused: nothing starts until `rushes resume`"),
+        ("draining", "draining: it ends once what runs has ended"),
+        ("low_on_space", f"held: the disk of {worker_.get('home', 'the journal')} is nearly full"),
+    ):
+        if found.get(key):
+            click.echo(click.style(text, fg="yellow"))
+    slots = found.get("slots") or []
+    if slots:
+        click.echo(table(["slot", "process", "runs", "clip", "for"], [_slot_row(one) for one in slots]))
+    else:
+        click.echo("no slots are up; they start with the first invocation")
+    queues = found.get("queues") or []
+    if queues:
+        rows = [[q["priority"], q["show"], f"{q['waiting']:,}"] for q in queues]
+        click.echo(table(["class", "show", "waiting"], rows, right=frozenset({2})))
+
+
+def _slot_row(one: dict[str, Any]) -> list[str]:
+    name = str(one.get("running") or ("idle" if one.get("ready") else "starts"))
+    more = int(one.get("given") or 0) - 1
+    clip = short_name(str(one["asset"])) if one.get("asset") else ""
+    since = format_duration(float(one.get("seconds") or 0.0)) if one.get("running") else ""
+    return [str(one["slot"]), str(one["pid"]), name + (f" +{more}" if more > 0 else ""), clip, since]
+
+
+@click.command()
+@click.pass_obj
+def pause(session: Session) -> None:
+    """Start nothing more on this machine; what runs goes on to its end."""
+    answer = session.engine().control("pause")
+    click.echo(f"paused; {_still(answer)}. `rushes resume` goes on.", err=True)
+
+
+@click.command()
+@click.pass_obj
+def resume(session: Session) -> None:
+    """Start work again after a pause."""
+    session.engine().control("resume")
+    click.echo("resumed", err=True)
+
+
+@click.command()
+@click.pass_obj
+def drain(session: Session) -> None:
+    """Let what runs end, then end the worker; what waits is kept for the next one."""
+    answer = session.engine().control("drain")
+    click.echo(f"draining; {_still(answer)}", err=True)
+
+
+def _still(answer: Any) -> str:
+    running = int(answer.get("running") or 0)
+    return f"{counted(running, 'invocation')} still running" if running else "nothing is running"
+
+
+@click.command()
+@click.option("--stop", is_flag=True, help="Stop the worker now; what ran is done again by the next one.")
+@click.option("--service", is_flag=True, help="Print a systemd user unit that keeps a worker up.")
+@click.pass_context
+def worker(ctx: click.Context, /, *, stop: bool, service: bool) -> None:
+    """Run this machine's worker in the foreground. None is needed: `rushes run` starts one by itself."""
+    session: Session = ctx.obj
+    if service:
+        click.echo(_unit(), nl=False)
+        return
+    if stop:
+        answer = session.engine().control("stop")
+        pid = answer.get("pid")
+        click.echo(f"worker {pid} stops" if pid else "no worker runs", err=True)
+        return
+    from rushes.engines.local import run_worker  # noqa: PLC0415 - the worker alone needs it
+
+    click.echo("worker in the foreground; Ctrl-C ends it", err=True)
+    ctx.exit(run_worker(foreground=True))
+
+
+def _unit() -> str:
+    import sys  # noqa: PLC0415 - only here
+
+    command = Path(sys.argv[0]).absolute()
+    return (
+        "[Unit]\nDescription=Rushes worker\n\n"
+        f"[Service]\nExecStart={command} worker\nRestart=on-failure\n\n"
+        "[Install]\nWantedBy=default.target\n"
+    )

@@ -1,0 +1,64 @@
+"""What one run of the command line shares: its engines, and whether a person is watching.
+
+The one place of the command line where an engine is built; a test hands in its own. This module must not
+import an engine before a command asks for one.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from rushes.ports import Engine
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Engines by name, built on first use.
+
+    Args:
+        engine: used for every name, in place of the installed ones.
+    """
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        self._given = engine
+        self._engines: dict[str, Engine] = {}
+
+    def engine(self, name: str = "local") -> Engine:
+        """The engine of that name.
+
+        Raises:
+            CallerError: none is installed under it.
+        """
+        if self._given is not None:
+            return self._given
+        if name not in self._engines:
+            self._engines[name] = cast("Engine", _load(name))
+        return self._engines[name]
+
+    @property
+    def watched(self) -> bool:
+        """True when progress may be drawn: standard error is a terminal."""
+        return sys.stderr.isatty()
+
+    @property
+    def prints_to_terminal(self) -> bool:
+        """True when standard output is read by a person."""
+        return sys.stdout.isatty()
+
+    @property
+    def answers(self) -> bool:
+        """True when a question can be asked and answered."""
+        return sys.stderr.isatty() and sys.stdin is not None and sys.stdin.isatty()
+
+
+def _load(name: str) -> Any:
+    if name == "local":  # spares a command that names no function the import of pydantic
+        from rushes.engines.local import LocalEngine  # noqa: PLC0415
+
+        return LocalEngine()
+    from rushes.function import load_engine  # noqa: PLC0415
+
+    return load_engine(name)

@@ -1,0 +1,168 @@
+"""Text for people: errors, tables, times, counts. Pure: values in, lines out.
+
+This module must not print, and must not know which command it serves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from rushes.units import format_duration
+
+if TYPE_CHECKING:
+    from rushes.errors import RushesError
+    from rushes.invocation import Counts, Finished
+
+__all__ = [
+    "counted",
+    "counts_line",
+    "error_lines",
+    "failure_line",
+    "one_line",
+    "printable",
+    "short_name",
+    "summary_line",
+    "table",
+]
+
+# What would move the cursor, break the line, or cannot be encoded at all: names come from strangers' disks.
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_MESSAGE_MAX: Final = 400
+
+
+def printable(text: str) -> str:
+    """`text` with what a terminal would act upon written as escapes."""
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a name that is no UTF-8, as os.fsdecode keeps it
+        return f"\\x{code - 0xDC00:02x}"
+    return match[0].encode("unicode_escape", "backslashreplace").decode()
+
+
+def one_line(text: str, limit: int = _MESSAGE_MAX) -> str:
+    """The first line of `text`, printable and no longer than `limit`."""
+    line = printable(text.strip().split("\n", 1)[0])
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def short_name(asset: str) -> str:
+    """The last part of an asset's URI."""
+    return printable(asset.rstrip("/").rsplit("/", 1)[-1] or asset)
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """``1 clip``, ``1,204 clips``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def error_lines(error: RushesError) -> list[str]:
+    """An error for a person: what happened, then the next step."""
+    label = {"policy": "refused", "cancelled": "cancelled"}.get(error.kind, "error")
+    lines = [f"{click.style(label + ':', fg='red', bold=True)} {one_line(error.message, 2000)}"]
+    if error.fix:
+        lines.append(f"  {printable(error.fix)}")
+    return lines
+
+
+def failure_line(finished: Finished) -> str:
+    """One failed invocation in one line: which clip, what happened, the next step, where the log is."""
+    error = finished.error or {}
+    what = one_line(str(error.get("message") or "failed for an unknown reason"))
+    fix = one_line(str(error.get("fix") or ""), 200)
+    kind = str(error.get("kind") or "platform")
+    parts = [f"{click.style('✗', fg='red')} {short_name(finished.asset)} [{kind}] {what}"]
+    if fix:
+        parts.append(f"→ {fix}")
+    parts.append(f"(rushes why {finished.invocation})")
+    return " ".join(parts)
+
+
+def counts_line(counts: Counts) -> str:
+    """``3 done (1 known already), 2 running, 7 waiting, 1 failed``."""
+    known = f" ({counts.cached:,} known already)" if counts.cached else ""
+    parts = [f"{counts.succeeded:,} done{known}"]
+    waiting = counts.queued + counts.held
+    for count, word in (
+        (counts.running, "running"),
+        (counts.paused, "paused"),
+        (waiting, "waiting"),
+        (counts.failed, "failed"),
+        (counts.cancelled, "cancelled"),
+    ):
+        if count:
+            parts.append(f"{count:,} {word}")
+    return ", ".join(parts)
+
+
+def summary_line(function: str, counts: Counts, elapsed_s: float, media_s: float, out: str | None) -> str:
+    """What was made, how fast, and where it is."""
+    fresh = counts.succeeded - counts.cached
+    made = "made" if out else "done"
+    parts = [f"{fresh:,} {made}"]
+    if counts.cached:
+        parts.append(f"{counts.cached:,} known already")
+    if counts.failed:
+        parts.append(click.style(f"{counts.failed:,} failed", fg="red"))
+    if counts.cancelled:
+        parts.append(f"{counts.cancelled:,} cancelled")
+    left = counts.total - counts.ended
+    if left:
+        parts.append(f"{left:,} not ended")
+    line = f"{click.style(function, bold=True)}: {', '.join(parts)} in {format_duration(elapsed_s)}"
+    pace = speed(fresh, elapsed_s, media_s)
+    if pace:
+        line += f" ({pace})"
+    if out and counts.succeeded:
+        line += f" → {printable(out)}"
+    return line
+
+
+def speed(count: int, elapsed_s: float, media_s: float) -> str:
+    """``12.3/s, 4.1× real time``; empty when nothing can be said."""
+    if elapsed_s <= 0 or not count:
+        return ""
+    rate = count / elapsed_s
+    shown = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/min"
+    return f"{shown}, {media_s / elapsed_s:.1f}× real time" if media_s > 0 else shown
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, right: frozenset[int] = frozenset()) -> str:
+    """Columns as wide as they need to be.
+
+    Args:
+        head: the titles.
+        rows: one sequence of cells a row.
+        right: columns that are aligned right, counted from 0.
+    """
+    cells = [[printable(str("" if cell is None else cell)) for cell in row] for row in rows]
+    widths = [max(len(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
+    lines = []
+    for number, row in enumerate([list(head), *cells]):
+        padded = [
+            cell.rjust(widths[n]) if n in right else cell.ljust(widths[n]) for n, cell in enumerate(row)
+        ]
+        line = "  ".join(padded).rstrip()
+        lines.append(click.style(line, bold=True) if number == 0 else line)
+    return "\n".join(lines)
+
+
+def fields(values: Mapping[str, Any]) -> str:
+    """``name  value`` a line; what is empty is left out."""
+    kept = {k: v for k, v in values.items() if v not in (None, "", [], {}, ())}
+    width = max((len(k) for k in kept), default=0)
+    return "\n".join(f"{k.ljust(width)}  {printable(_value(v))}" for k, v in kept.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}={_value(v)}" for k, v in value.items() if v not in (None, "", [], {}))
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(v) for v in value)
+    return str(value)

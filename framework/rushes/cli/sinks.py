@@ -1,0 +1,166 @@
+"""Where finished invocations go on standard output: JSON lines, paths, or what a function renders itself.
+
+A function's module may offer ``render(results, format) -> str`` style hooks (see `renderer_of`). This module
+must not know batches, progress or errors' wording.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import click
+
+from rushes.cli.show import fields, short_name, table
+from rushes.core.states import State
+
+if TYPE_CHECKING:
+    from rushes.function import Function
+    from rushes.invocation import Finished
+
+__all__ = ["JsonSink", "NothingSink", "Sink", "format_options", "sink_for"]
+
+_ROWS_MAX: Final = 200
+"""Rows that a table waits for before it settles on the width of its columns."""
+
+
+class Sink(Protocol):
+    """Takes pages of ended invocations."""
+
+    def add(self, page: Sequence[Finished]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def format_options(function: Function[Any, Any]) -> list[click.Option]:
+    """``--format`` with the formats that a function's module offers; empty when it offers none."""
+    formats = formats_of(function)
+    if not formats:
+        return []
+    text = f"How results are written.  [default: {formats[0]} on a terminal]"
+    return [click.Option(["--format"], type=click.Choice(formats), help=text)]
+
+
+def sink_for(function: Function[Any, Any], *, as_json: bool, chosen: str | None, terminal: bool) -> Sink:
+    """What the command line writes to standard output for a batch of `function`."""
+    if as_json:
+        return JsonSink()
+    formats = formats_of(function)
+    if formats and (terminal or chosen):
+        return _RenderSink(_module(function).render, chosen or formats[0])
+    if function.makes_outputs:
+        return NothingSink() if terminal else _PathSink()
+    return _TableSink() if terminal else _ResultSink()
+
+
+def formats_of(function: Function[Any, Any]) -> tuple[str, ...]:
+    """The formats that the function's module declares as ``FORMATS`` beside a ``render``."""
+    module = _module(function)
+    if not callable(getattr(module, "render", None)):
+        return ()
+    return tuple(getattr(module, "FORMATS", ()))
+
+
+def _module(function: Function[Any, Any]) -> Any:
+    return sys.modules.get(function.__module__)
+
+
+class JsonSink:
+    """One object a line, the schema of the CLI contract."""
+
+    def add(self, page: Sequence[Finished]) -> None:
+        _write(json.dumps(one.to_json()) for one in page)
+
+    def close(self) -> None:
+        return
+
+
+class _ResultSink:
+    """The results alone, one JSON object a line; failures go to standard error."""
+
+    def add(self, page: Sequence[Finished]) -> None:
+        _write(json.dumps(one.result) for one in page if one.state is State.succeeded)
+
+    def close(self) -> None:
+        return
+
+
+class _PathSink:
+    """The paths of outputs, one a line, for the next command."""
+
+    def add(self, page: Sequence[Finished]) -> None:
+        _write(path for one in page for path in one.outputs)
+
+    def close(self) -> None:
+        return
+
+
+class NothingSink:
+    def add(self, page: Sequence[Finished]) -> None:
+        """On a terminal, the summary says where the files are."""
+
+    def close(self) -> None:
+        return
+
+
+class _RenderSink:
+    """What the function's own ``render(rows, format, first=...)`` makes of each page."""
+
+    def __init__(self, render: Callable[..., str], chosen: str) -> None:
+        self._render = render
+        self._format = chosen
+        self._waiting: list[Finished] = []
+        self._first = True
+
+    def add(self, page: Sequence[Finished]) -> None:
+        self._waiting += [one for one in page if one.state is State.succeeded]
+        if len(self._waiting) >= _ROWS_MAX:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            text = self._render([one.result for one in self._waiting], self._format, first=self._first)
+            _write([text.rstrip("\n")] if text else [])
+            self._waiting, self._first = [], False
+
+
+class _TableSink:
+    """Scalar fields of the results as a table; a single result as a list of its fields."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Finished] = []
+        self._first = True
+
+    def add(self, page: Sequence[Finished]) -> None:
+        self._waiting += [one for one in page if one.state is State.succeeded]
+        if len(self._waiting) >= _ROWS_MAX:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        rows, self._waiting = self._waiting, []
+        if len(rows) == 1 and self._first:
+            _write([fields(rows[0].result or {})])
+        elif rows:
+            names = list(dict.fromkeys(k for one in rows for k, v in (one.result or {}).items() if _flat(v)))
+            cells = [[short_name(r.asset), *((r.result or {}).get(n) for n in names)] for r in rows]
+            _write([table(["clip", *names], cells)])
+        self._first = False
+
+
+def _flat(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool)
+
+
+def _write(lines: Iterable[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    if text:
+        # As bytes: a path that is no UTF-8 reaches the next command as it is on disk.
+        click.echo(text.encode("utf-8", "surrogateescape"), nl=False)
