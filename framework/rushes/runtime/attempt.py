@@ -154,7 +154,14 @@ def _run_with_outputs(task: Task, report: Reporter, gate: Gate, cancelled: Calla
             publication.recheck_source(task.source, fingerprint)
             receipt = context.receipt(fingerprint, started)
             pairs = [(output.path, Path(output.uri)) for output in context.outputs.values()]
-            intent = publication.prepare(pairs, receipt, receipts=task.receipts)
+            receipt = receipt.model_copy(update={"result": json.loads(made.result)})
+            intent = publication.prepare(
+                pairs,
+                receipt,
+                receipts=task.receipts,
+                destination=context.destination,
+                names=list(context.outputs),
+            )
             made.outputs = tuple(output.uri for output in context.outputs.values())
             made.receipt = intent.receipt_path
             made.published = intent.facts()
@@ -193,7 +200,10 @@ def _reuse(task: Task, publication: Any, gate: Gate) -> Made | None:
         try:
             pairs = publication.copy_published(published, scratch, wanted)
             text = publication.receipt_of(published[0])
-            intent = publication.prepare(pairs, text, receipts=task.receipts)
+            names = [fact["name"] for fact in published]
+            intent = publication.prepare(
+                pairs, text, receipts=task.receipts, destination=destination, names=names
+            )
             gate({"intent": intent.to_dict(), "made": {"result": result, "outputs": wanted}})
             publication.commit(intent)
         finally:
