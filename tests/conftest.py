@@ -113,33 +113,13 @@ def _end_processes_of(home: Path) -> None:
 # Clips --------------------------------------------------------------------------------------------
 
 
-class Media:
-    """The generated clips: ``media("h264.mp4")`` is the path of one, made when it is first asked for."""
-
-    def __init__(self, workshop: make_media.Workshop) -> None:
-        self.workshop = workshop
-
-    def __call__(self, name: str) -> Path:
-        return self.workshop.get(name)
-
-    def facts(self, name: str) -> make_media.Facts:
-        """What is true of a clip."""
-        return self.workshop.facts(name)
-
-    def copy(self, name: str, to: Path) -> Path:
-        """A copy that a test may change or delete; `to` is a file, or an existing folder."""
-        target = to / self(name).name if to.is_dir() else to
-        shutil.copyfile(self(name), target)
-        return target
-
-
 @pytest.fixture(scope="session")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
+def media(tmp_path_factory: pytest.TempPathFactory) -> make_media.Workshop:
     """Clips by name, made on demand and shared by all tests and test processes: read them, never write."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    return Media(make_media.workshop(base / "media"))
+    return make_media.workshop(base / "media")
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ class Recipe:
 
 
 class Workshop:
-    """A folder of generated clips, made on demand by one ffmpeg.
+    """A folder of generated clips, made on demand by one ffmpeg: ``workshop("h264.mp4")`` is one's path.
 
     Args:
         root: the folder; made if absent.
@@ -126,9 +126,20 @@ class Workshop:
             self._make(recipe, home)
         return home
 
+    def __call__(self, name: str) -> Path:
+        """The same as `get`."""
+        return self.get(name)
+
     def facts(self, name: str) -> Facts:
         """What is true of a clip."""
         return self.recipes[name].facts
+
+    def copy(self, name: str, to: Path) -> Path:
+        """Copies a clip, for whoever changes or deletes it; `to` is a file, or an existing folder."""
+        source = self.get(name)
+        target = to / source.name if to.is_dir() else to
+        shutil.copyfile(source, target)
+        return target
 
     def ffmpeg(self, *args: str | Path, cwd: Path | None = None) -> None:
         """Runs ffmpeg, bit-exact and on one thread, and raises with its words if it fails."""

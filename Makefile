@@ -1,0 +1,60 @@
+# Every target sets itself up: a virtual environment in .venv, with Rushes installed from this checkout.
+# Needs Python 3.11 or newer with pip and venv, and nothing else.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed-dev
+INSTALLED_BENCH := $(VENV)/.installed-bench
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Two test processes: on two cores the suite is a third faster than with one, and no test shares state.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint check bench soak clean
+
+help:
+	@echo "make demo    inspect and proxy real clips into ./demo"
+	@echo "make test    the tests (ARGS='-k name' chooses)"
+	@echo "make check   lint, types, layers, then the tests"
+	@echo "make bench   ours beside peers, in one run"
+	@echo "make soak    the tests with their full counts"
+	@echo "make clean   remove what these made (not .venv)"
+
+$(INSTALLED): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Rushes needs Python 3.11 or newer: put one on PATH, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) has no venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "installing into $(VENV) ..."
+	@$(PIP) -e ".[dev]"
+	@touch $@
+
+$(INSTALLED_BENCH): $(INSTALLED)
+	@echo "installing the peers that the benchmarks run beside ..."
+	@$(PIP) -e ".[bench]"
+	@touch $@
+
+demo: $(INSTALLED)
+	@$(BIN)/python samples/demo.py demo
+
+test: $(INSTALLED)
+	$(PYTEST) $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+bench: $(INSTALLED_BENCH)
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# The longest of the full counts takes its time: the limit on one test is an hour here.
+soak: $(INSTALLED)
+	$(PYTEST) --soak --timeout 3600 $(ARGS)
+
+clean:
+	rm -rf demo .media build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find framework functions samples tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
