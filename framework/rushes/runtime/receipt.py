@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rushes import __version__
 from rushes.errors import CallerError
 from rushes.runtime.files import shown
 from rushes.runtime.ownership import RECEIPT_KIND, read_receipt
@@ -74,7 +75,7 @@ class Receipt(_Part):
 
     kind: Literal["rushes.receipt"] = RECEIPT_KIND
     schema_version: int = Field(default=1, alias="schema")
-    rushes: str = ""
+    rushes: str = __version__
     function: str
     version: str
     ref: str
