@@ -79,6 +79,8 @@ class VideoEncoder:
         params_option: option that carries its own parameter string, and the separator ``:``.
         tags: sample entry by container.
         captions: option that keeps (1) or drops (0) A53 captions, since ffmpeg `captions_since`.
+        square_in: containers that lose the pixel's shape with this codec.
+        min_width, min_height: the smallest picture that it takes.
         hdr: how static HDR metadata is written: ``x265``, ``svt``, or None.
     """
 
@@ -107,7 +109,7 @@ class VideoEncoder:
     captions: str | None = None
     captions_since: int = 0
     hdr: str | None = None
-    max_width: int = 16384
+    square_in: tuple[str, ...] = ()
     min_width: int = 16
     min_height: int = 16
 
@@ -306,6 +308,7 @@ _DNXHR = VideoEncoder(
     },
     inter=False,
     max_bitrate=False,
+    square_in=("mxf",),
     min_width=256,
     min_height=120,
 )
@@ -398,6 +401,7 @@ _JPEG2000 = VideoEncoder(
     inter=False,
     max_bitrate=False,
     keep_format=True,
+    square_in=("mxf",),
     fixed=("-format:v", "j2k"),
     options={
         "numresolution": OptionRule("[1-9]"),

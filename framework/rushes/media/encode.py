@@ -117,6 +117,7 @@ def encode(
             input_args=opened,
             target=output_args(path)[-1],
             present=None if salvages else truth.frames,
+            present_s=None if salvages else truth.duration_s,
             loudness=measured,
         )
         _stage(plan, folder)

@@ -118,6 +118,7 @@ def plan_encode(
     input_args: Sequence[str],
     target: str,
     present: int | None = None,
+    present_s: float | None = None,
     loudness: Sequence[tracks.Loudness] | None = None,
     family: str = "software",
 ) -> EncodePlan:
@@ -128,6 +129,7 @@ def plan_encode(
         input_args: the options and ``-i`` that open it (`rushes.media.guard`).
         target: the output as ffmpeg is to write it, ``file:/…``.
         present: frames that the source really holds, counted by packets; None when unknown.
+        present_s: how long they last by their own times.
         loudness: what `plan_loudness` measured, where the profile wishes a loudness.
         family: the encoder family.
 
@@ -137,7 +139,7 @@ def plan_encode(
         PlatformError: the build lacks the encoder or a filter.
     """
     _refuse_holes(info)
-    picture = _plan_picture(info, profile, build, source.frames, present, family)
+    picture = _plan_picture(info, profile, build, source.frames, (present, present_s), family)
     time = picture.timing if picture else None
     sounds = tracks.audio_tracks(info, profile, select=time.sound if time else (), loudness=loudness)
     if picture is None and not sounds:
@@ -207,7 +209,7 @@ def _plan_picture(
     profile: Profile,
     build: BuildFacts,
     frames: FrameRange | None,
-    present: int | None,
+    present: tuple[int | None, float | None],
     family: str,
 ) -> _Picture | None:
     wish = profile.video
@@ -219,7 +221,13 @@ def _plan_picture(
             f"{info.name} has no picture.", code="no-video", fix="Use video codec none to keep the sound alone."
         )
     time = timing.plan_timing(
-        info, stream, profile, frames=frames, present=present, build_major=build.major
+        info,
+        stream,
+        profile,
+        frames=frames,
+        present=present[0],
+        present_s=present[1],
+        build_major=build.major,
     )
     if wish.codec == "copy":
         return _copied(info, stream, profile, frames, time)
@@ -233,7 +241,7 @@ def _plan_picture(
     size = geometry.plan_geometry(stream, wish, even=colour.even_of(pix_fmt))
     interlaced, deinterlace = _fields(stream, profile, encoder, size, time)
     size = _on_raster(variant, size, time, where)
-    _refuse_size(encoder, size, where)
+    _refuse_size(encoder, size, where, profile.container)
     steps = [
         *time.select,
         *((step("bwdif", mode="send_frame", parity="auto", deint="all"),) if deinterlace else ()),
@@ -385,7 +393,15 @@ def _shown_width(raster: Raster) -> int:
     return raster.width * int(num) // int(den)
 
 
-def _refuse_size(encoder: VideoEncoder, size: geometry.Geometry, where: str) -> None:
+def _refuse_size(
+    encoder: VideoEncoder, size: geometry.Geometry, where: str, container: str
+) -> None:
+    if container in encoder.square_in and size.sar != 1:
+        raise CallerError(
+            f"{where} in {container} loses the pixel's shape, which is {size.sar.numerator}:{size.sar.denominator}.",
+            code="bad-option",
+            fix="Set square_pixels=true, or choose container mov.",
+        )
     if size.width < encoder.min_width or size.height < encoder.min_height:
         raise CallerError(
             f"{where} is at least {encoder.min_width}x{encoder.min_height}; "

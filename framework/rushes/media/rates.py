@@ -168,11 +168,8 @@ def _key_frames(encoder: VideoEncoder, interval_s: float | None, rate: Fraction 
     if not encoder.inter:
         raise _refused(encoder, "makes every frame a key frame", "Leave keyframe_interval_s out.")
     if rate is None:
-        raise CallerError(
-            "keyframe_interval_s needs a frame rate, and the source states none.",
-            code="bad-option",
-            fix="Set frame_rate.",
-        )
+        # By the clock instead of by count; the encoder then hears of each key frame one frame ahead.
+        return ["-force_key_frames:v", f"expr:gte(t,n_forced*{interval_s:g})"]
     return ["-g", str(max(1, round(interval_s * rate)))]
 
 

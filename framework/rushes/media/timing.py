@@ -36,6 +36,9 @@ _SEEK_FROM_S: Final = 5.0
 """Below this, decoding from the start is as quick as a seek, and cannot be wrong."""
 _MOST_REPEATS: Final = 10
 """A conversion that shows the average frame more often than this has met a gap in the timestamps."""
+_WHOLE_FRAME: Final = 0.75
+"""Millisecond ticks and a last frame without a duration move an end by less than this many frames."""
+_GAPS: Final = "the timestamps have gaps: every frame keeps its own time (cfr=true fills them)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def plan_timing(
     *,
     frames: FrameRange | None,
     present: int | None,
+    present_s: float | None = None,
     build_major: int,
 ) -> Timing:
     """The time line that `profile` asks of `stream`.
@@ -86,15 +90,17 @@ def plan_timing(
     Args:
         frames: the wished frames of the source; None for all.
         present: frames that the source really holds, counted by packets; None when unknown.
+        present_s: how long they last by their own times.
 
     Raises:
         CallerError: the range leaves the clip, or the container cannot hold the rate.
         MediaError: the timestamps jump so far that a constant rate would be mostly repeats.
     """
-    wish = profile.video
     source_rate = stream.fps
     count = present if present is not None else stream.frames_declared
-    rate = _output_rate(stream, profile)
+    gaps = _has_gaps(stream, present, present_s)
+    varies = stream.rate_mode == "vfr" or gaps
+    rate = _output_rate(stream, profile, varies=varies)
     select, sound, seek = _selection(info, stream, frames, count)
     duration = _duration(info, stream, frames, source_rate)
     kept = count if frames is None else len(frames)
@@ -103,10 +109,10 @@ def plan_timing(
             source_rate, kept, 0, duration,
             timecode=start_timecode(info, stream, profile, frames, source_rate), source_rate=source_rate,
         )  # fmt: skip
-    converts = rate is not None and (wish.cfr or rate != source_rate or stream.rate_mode == "vfr")
+    converts = rate is not None and (rate != source_rate or varies)
     regular = rate is not None and not converts and not _is_exact(stream)
     convert: tuple[Step, ...] = ()
-    args = ["-fps_mode", "passthrough"]
+    args = ["-fps_mode:v", "passthrough"]
     slack = 0
     if rate is not None and (converts or regular):
         convert = (step("fps", fps=str(rate), round="near"),)
@@ -117,7 +123,7 @@ def plan_timing(
             args += ["-frames:v", str(math.ceil(kept * 1.02) + 2)]
     elif rate is None:
         # The source's own ticks: a variable rate survives to the microsecond. 5.1 spells it -1.
-        args += ["-enc_time_base", "demux" if build_major >= 7 else "-1"]
+        args += ["-enc_time_base:v", "demux" if build_major >= 7 else "-1"]
     return Timing(
         rate=rate,
         frames=kept,
@@ -130,6 +136,7 @@ def plan_timing(
         args=tuple(args),
         timecode=start_timecode(info, stream, profile, frames, rate or source_rate),
         source_rate=source_rate,
+        warnings=(_GAPS,) if gaps and rate is None else (),
     )
 
 
@@ -178,11 +185,18 @@ def _at_rate(label: Timecode, rate: Fraction) -> Timecode:
     return Timecode.parse(f"{text[:separator]}:{frame:02d}", rate, drop=drop)
 
 
-def _output_rate(stream: VideoStream, profile: Profile) -> Fraction | None:
+def _has_gaps(stream: VideoStream, present: int | None, present_s: float | None) -> bool:
+    """Whether a header's constant rate is contradicted by the packets: Matroska and AVI state an average."""
+    if stream.rate_mode == "vfr" or stream.fps is None or present is None or present_s is None:
+        return False
+    return not _is_exact(stream) and abs(present_s * stream.fps - present) > _WHOLE_FRAME
+
+
+def _output_rate(stream: VideoStream, profile: Profile, *, varies: bool) -> Fraction | None:
     wish = profile.video
     if wish.frame_rate is not None:
         return Fraction(wish.frame_rate)
-    if stream.rate_mode == "vfr":
+    if varies:
         if wish.cfr:
             return _nearest_standard(stream)
         if profile.container in _CFR_CONTAINERS:
@@ -196,6 +210,9 @@ def _output_rate(stream: VideoStream, profile: Profile) -> Fraction | None:
 
 
 def _nearest_standard(stream: VideoStream) -> Fraction:
+    """The rate that a variable clip was meant to have: its ticks' where that is a usual one, else its average's."""
+    if stream.nominal_rate and Fraction(stream.nominal_rate) in _STANDARD_RATES:
+        return Fraction(stream.nominal_rate)
     text = stream.average_rate or stream.frame_rate
     if not text:
         raise CallerError(
@@ -229,7 +246,7 @@ def _converted(
             fix="Leave cfr and frame_rate out, or rewrap the source first.",
         )
     made = round(duration * rate)
-    if kept is not None and made > kept * _MOST_REPEATS * max(1, rate / (stream.fps or rate)) + 250:
+    if kept is not None and made > kept * _MOST_REPEATS * max(1.0, float(rate / (stream.fps or rate))) + 250:
         raise MediaError(
             f"the timestamps jump: {kept} frames are spread over {duration:.0f} s.",
             code="timestamps",
