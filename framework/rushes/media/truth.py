@@ -18,6 +18,7 @@ import av.error
 
 from rushes.asset import Asset, ImageSequence
 from rushes.errors import Cancelled, MediaError
+from rushes.media.decoding import decode_from
 from rushes.media.guard import av_arguments, check_source
 from rushes.media.wholeness import missing_end
 
@@ -42,10 +43,14 @@ __all__ = [
 # Formats whose duration stands in their header, so that what is missing shows. Others are guessed by FFmpeg
 # from the last timestamps or the bit rate.
 _DECLARES_DURATION: Final = frozenset(("matroska,webm", "mxf", "avi", "flac", "gxf", "w64", "aiff", "caf"))
+# Streams that may be cut anywhere: only the last pictures tell.
+_ENDS_ANYWHERE: Final = frozenset(("mpegts", "mpeg"))
 # Uncompressed audio, whose length is its size.
 _LENGTH_IS_HEADER: Final = frozenset(("wav", "w64", "aiff", "caf"))
 # A muxer rounds, a subtitle lasts longer than the picture, an audio frame is 20–100 ms: less is no loss.
 _MISSING_S: Final = 0.5
+# Problems that are not those of a missing end.
+_DAMAGE: Final = ("incomplete packet", "to its end", "inside a picture")
 _ASK_EVERY: Final = 512
 
 
@@ -63,6 +68,7 @@ class StreamCount:
         start_s, end_s: of the first and after the last, or None without timestamps.
         disordered: packets whose decoding time is not after the one before.
         untimed: packets without any timestamp.
+        last_key: when the last keyframe is shown, in the stream's time base.
     """
 
     index: int
@@ -75,6 +81,7 @@ class StreamCount:
     end_s: float | None = None
     disordered: int = 0
     untimed: int = 0
+    last_key: int | None = None
 
     @property
     def duration_s(self) -> float | None:
@@ -92,7 +99,8 @@ class SourceTruth:
         duration_s: of what is there: of the video, or of the longest audio.
         declared_frames: what the header says, edit lists not considered; None if it does not.
         declared_duration_s: what the header says, of all streams.
-        audio_s: duration of each audio stream that has one, in the file's order.
+        audio_s: duration of each audio stream whose length is known, in the file's order.
+        audio_tracks: how many audio streams there are.
         how: read from the index, from all packets, or counted as files of a sequence.
         problem: what is missing or damaged, as the rest of a sentence; None for a whole file.
     """
@@ -103,6 +111,7 @@ class SourceTruth:
     declared_frames: int | None = None
     declared_duration_s: float | None = None
     audio_s: tuple[float, ...] = ()
+    audio_tracks: int = 0
     how: Literal["index", "packets", "files"] = "packets"
     problem: str | None = None
 
@@ -252,6 +261,7 @@ class _Counter:
         self._last_dts: int | None = None
         self._key_pts: int | None = None
         self._keys = 0
+        self._last_key: int | None = None
 
     def add(self, packet: Packet) -> None:
         self._corrupt += packet.is_corrupt
@@ -286,6 +296,7 @@ class _Counter:
             end_s=None if self._end is None or base is None else float(self._end * base),
             disordered=self._disordered,
             untimed=self._untimed,
+            last_key=self._last_key,
         )
 
     def _order(self, packet: Packet) -> None:
@@ -300,6 +311,7 @@ class _Counter:
         # pictures from before the file began.
         if packet.is_keyframe:
             self._keys += 1
+            self._last_key = packet.pts
             if self._keys == 1:
                 self._key_pts = packet.pts
             return False
@@ -366,6 +378,7 @@ def _declared(
         declared_frames=None if video is None else video.frames or frames,
         declared_duration_s=_declared_s(container),
         audio_s=_declared_audio(container),
+        audio_tracks=len(container.streams.audio),
         how="index",
     )
 
@@ -387,8 +400,9 @@ def _by_packets(container: InputContainer, cancelled: Callable[[], bool]) -> Sou
         declared_frames=(video.frames or None) if video is not None else None,
         declared_duration_s=_declared_s(container),
         audio_s=audio,
+        audio_tracks=len(container.streams.audio),
         how="packets",
-        problem=_missing(container, video, counts, error),
+        problem=_missing(container, video, counts, error) or _broken_end(container, video, seen),
     )
 
 
@@ -430,6 +444,14 @@ def _missing(
     return None
 
 
+def _broken_end(container: InputContainer, video: VideoStream | None, seen: StreamCount | None) -> str | None:
+    """Whether a stream that knows no length of its own stops in the middle of a picture."""
+    if container.format.name not in _ENDS_ANYWHERE or video is None or seen is None or seen.last_key is None:
+        return None
+    problem = decode_from(container, video, seen.last_key).problem
+    return None if problem is None else f"ends inside a picture: its end {problem}"
+
+
 def _lost(container: InputContainer, video: VideoStream, count: StreamCount) -> bool:
     # What an edit list leaves out is declared too, and an AVI counts frames that are empty.
     if container.format.name == "avi":
@@ -468,7 +490,7 @@ def _of_sequence(sequence: ImageSequence, frame_rate: Fraction | None) -> Source
 def _truncated(asset: Asset, problem: str) -> MediaError:
     return MediaError(
         f"{asset.name} {problem}.",
-        code="damaged" if "incomplete packet" in problem or "to its end" in problem else "truncated",
+        code="damaged" if any(word in problem for word in _DAMAGE) else "truncated",
         fix="Copy it from the source again, or wait until its copy is complete.",
         details={"source": str(asset.path)},
     )

@@ -18,7 +18,8 @@ import av
 import av.error
 
 from rushes.asset import Asset
-from rushes.errors import Cancelled, MediaError, PlatformError, RushesError
+from rushes.errors import MediaError, PlatformError, RushesError
+from rushes.media.decoding import Decoding, decode_from
 from rushes.media.truth import (
     SourceTruth,
     StreamCount,
@@ -46,6 +47,8 @@ Level = Literal["packets", "full"]
 _AUDIO_TOLERANCE_S: Final = 0.15
 # A first group longer than this is not decoded to its end; 10 s at 25 frames a second is x264's longest.
 _FIRST_FRAMES: Final = 250
+# Of a codec that has only keyframes a group is one picture: too few to say anything.
+_FIRST_AT_LEAST: Final = 12
 _AUDIO_PACKETS: Final = 8
 
 
@@ -176,7 +179,7 @@ class _Reading:
         self._decoded = 0
         self._problem: str | None = None
         self._last_key: int | None = None
-        self._open_streams: dict[int, _Decoding] = {}
+        self._open_streams: dict[int, Decoding] = {}
 
     def read(self) -> tuple[_Found, list[str]]:
         if not self._path.is_file() or self._path.stat().st_size == 0:
@@ -185,7 +188,7 @@ class _Reading:
         with open_source(Asset.of(self._path)) as container:
             video = primary_video(container)
             self._open_streams = {
-                stream.index: _Decoding(stream, self._limit(stream))
+                stream.index: Decoding(stream, self._limit(stream))
                 for stream in container.streams
                 if stream.type == "audio" or stream is video
             }
@@ -208,7 +211,7 @@ class _Reading:
         if decoding is None:
             return
         if packet.stream.type == "video" and packet.is_keyframe and packet.pts is not None:
-            if self._last_key is not None and self._level == "packets":
+            if self._level == "packets" and decoding.packets >= _FIRST_AT_LEAST:
                 decoding.finish()
             self._last_key = packet.pts
         decoding.feed(packet)
@@ -218,14 +221,7 @@ class _Reading:
         decoding = self._open_streams[video.index]
         if self._last_key is None or decoding.packets >= count.packets:
             return
-        container.seek(self._last_key, stream=video)
-        again = _Decoding(video, None, self._last_key)
-        for packet in container.demux(video):
-            again.feed(packet)
-            if again.packets % 64 == 0 and self._cancelled():
-                raise Cancelled
-        again.finish()
-        self._open_streams[-1] = again
+        self._open_streams[-1] = decode_from(container, video, self._last_key, self._cancelled)
 
     def _first_problem(self, error: str | None, counts: dict[int, StreamCount]) -> str | None:
         if error is not None:
@@ -260,56 +256,6 @@ class _Reading:
             decoded=decoded,
             problem=problem,
         )
-
-
-class _Decoding:
-    """Decodes a stream's packets until it has seen enough; remembers the first thing that is wrong.
-
-    Args:
-        stream: whose own decoder is used, and left as new.
-        most_packets: how many packets are enough; None for all that come.
-        not_before: pictures shown before this time may be broken: theirs come from before the seek.
-    """
-
-    def __init__(self, stream: Stream, most_packets: int | None, not_before: int | None = None) -> None:
-        self.kind = stream.type
-        self.packets = 0
-        self.frames = 0
-        self.problem: str | None = None
-        self._most = most_packets
-        self._not_before = not_before
-        self._codec: Any = stream.codec_context
-        if self._codec is not None and self.kind == "video" and not self._codec.is_open:
-            self._codec.thread_type = "AUTO"
-
-    def feed(self, packet: Packet) -> None:
-        if self._codec is None or packet.size == 0:
-            return
-        # What an edit list leaves out is decoded too, others are made from it; the decoder keeps it back.
-        self.packets += not packet.is_discard
-        self._take(packet)
-        if self._most is not None and self.packets >= self._most:
-            self.finish()
-
-    def finish(self) -> None:
-        if self._codec is not None:
-            self._take(None)
-            self._codec.flush_buffers()
-            self._codec = None
-
-    def _take(self, packet: Packet | None) -> None:
-        try:
-            frames = self._codec.decode(packet)
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError as error:
-            self.problem = self.problem or f"cannot be decoded ({error.strerror})"
-            return
-        for frame in frames:
-            early = self._not_before is not None and frame.pts is not None and frame.pts < self._not_before
-            self.frames += not early
-            if self.kind == "video" and frame.is_corrupt and not early:
-                self.problem = self.problem or "has damaged pictures"
 
 
 def _complaints(found: _Found, expected: Expected) -> Iterator[str]:
