@@ -117,13 +117,15 @@ class Assignment:
             self._busy_of_batch[batch] = self._busy_of_batch.get(batch, 0) + 1
 
     def _give(self, slot: Slot, sharers: int, now: float, out: list[Command]) -> bool:
-        """Give a busy slot its part of its lane, of which `sharers` slots take equal parts."""
+        """Fill a busy slot up from its lane, which `sharers` slots are to have equal parts of."""
         lane = slot.lane
         if lane is None:
             return False
         settings, backlog, flow = self._settings, slot.backlog, lane.flow
         most = self.expected.at_once(lane.shape.function, settings.micro_batch_s, settings.micro_batch_max)
-        count = min(most - len(backlog), -(-len(lane.asks) // sharers))
+        everything = len(lane.asks) + sum(len(other.backlog) for other in lane.slots)
+        fair = -(-everything // sharers)
+        count = min(most - len(backlog), fair - len(backlog), len(lane.asks))
         if count <= 0:
             return False
         self.settle(slot)

@@ -136,7 +136,8 @@ class SlotReady:
 class SlotLost:
     """A slot died or was replaced.
 
-    What it had been given has been reported by `Finished` or `Returned` before this event.
+    What it had been given is reported by `Finished` and `Returned`, before or after. After is better: nothing
+    is then given to a slot that is known to be dead.
     """
 
     slot: int

@@ -94,6 +94,7 @@ class Queue:
         "lanes",
         "leasing",
         "level",
+        "news",
         "outside",
         "parked",
         "stale",
@@ -108,6 +109,7 @@ class Queue:
         self.in_hand = 0  # waiting asks, those of parked lanes included
         self.parked = 0  # waiting asks of lanes whose batch has all the slots that it may have
         self.outside = 0
+        self.news = 0  # came to the outside since the last Lease was sent
         self.leasing = False  # a Lease was sent and is not answered yet
         self.stale = False  # the last answer was empty: ask again when something has changed
 

@@ -126,14 +126,18 @@ class Scheduler:
     def _queued(self, event: Queued, _now: float, out: list[Command]) -> None:
         queue = self._waiting.queue(event.queue)
         queue.outside += max(event.count, 0)
+        queue.news += max(event.count, 0)
         queue.stale = False
         self._lease(queue, out)
 
     def _leased(self, event: Leased, now: float, out: list[Command]) -> None:
         queue = self._waiting.queue(event.queue)
         queue.leasing = False
-        queue.outside = max(event.remaining, 0)
-        queue.stale = not event.asks
+        # Whether `remaining` was counted before or after what came meanwhile cannot be known. Too many only
+        # costs an empty lease; too few would leave work outside.
+        queue.outside = max(event.remaining, queue.news)
+        queue.stale = not event.asks and not queue.news
+        queue.news = 0
         self._waiting.receive(queue, event.asks, now)
         self._assign(now, out)
         self._lease(queue, out)

@@ -216,4 +216,5 @@ class Waiting:
         if queue.parked:
             without = tuple(sorted({lane.shape.batch for lane in queue.lanes if lane.parked and lane.asks}))
         queue.leasing = True
+        queue.news = 0
         out.append(Lease(queue.key, min(self._window - startable, queue.outside), without))

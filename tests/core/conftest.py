@@ -1,0 +1,369 @@
+"""A pool without machines: it does what the scheduler commands, on a fake clock, and watches it.
+
+`ModelPool` plays the journal (what waits outside), the slots, and time. Answers to commands do not come at
+once: they wait in `pending` until the test delivers them, in whatever order it likes. After every event it
+checks what must always hold; a broken promise raises AssertionError where it was broken.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from rushes.core.commands import CloseSlot, Command, Lease, OpenSlot, Recall, Release, Start
+from rushes.core.events import (
+    Ask,
+    Capacity,
+    ClassPolicy,
+    Ended,
+    Event,
+    Finished,
+    Leased,
+    Paused,
+    Queued,
+    QueueKey,
+    Returned,
+    Shape,
+    SlotLost,
+    SlotReady,
+    Tick,
+    Withdrawn,
+)
+from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
+from rushes.core.scheduler import Scheduler
+from rushes.core.states import State
+
+DIMENSIONS = ("cpu", "memory", "scratch", "gpu")
+
+
+@dataclass
+class ModelSlot:
+    """What a slot process would know."""
+
+    environment: str
+    ready: bool = False
+    dying: bool = False
+    backlog: list[Ask] = field(default_factory=list)
+
+
+class ModelPool:
+    """A worker without machines.
+
+    Args:
+        seconds: run time by function; what is not named takes one second.
+    """
+
+    def __init__(
+        self,
+        capacity: Capacity,
+        *,
+        seconds: dict[str, float] | None = None,
+        classes: Sequence[ClassPolicy] = DEFAULT_CLASSES,
+        settings: SchedulerSettings | None = None,
+    ) -> None:
+        self.capacity = capacity
+        self.settings = settings or SchedulerSettings()
+        self.scheduler = Scheduler(capacity, classes, self.settings)
+        self.ranks = {policy.name: policy.rank for policy in classes}
+        self.ageing = {policy.name: policy.ageing_s for policy in classes}
+        self.seconds = seconds or {}
+        self.now = 1000.0
+        self.paused = False
+        self.outside: dict[QueueKey, list[Ask]] = defaultdict(list)
+        self.queue_of: dict[int, QueueKey] = {}
+        self.leased: dict[int, Ask] = {}  # in the scheduler's hands, not given to a slot
+        self.aged: set[int] = set()
+        self.slots: dict[int, ModelSlot] = {}
+        self.pending: list[Event] = []
+        self.unanswered: set[QueueKey] = set()
+        self.resting: set[str] = set()
+        self.starts: Counter[int] = Counter()
+        self.excused: Counter[int] = Counter()  # returned, or to be tried again: may start once more
+        self.ended: dict[int, State] = {}
+        self.released: list[Release] = []
+        self.commands: list[Command] = []  # all of the last event
+        self.started: list[int] = []  # in order, over all events
+        self.served: Counter[str] = Counter()  # cpu-seconds by show
+        self._next = 1
+
+    # -- what a test does ------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        priority: str,
+        show: str,
+        shape: Shape,
+        count: int = 1,
+        *,
+        order: int | None = None,
+        queued_at: float | None = None,
+    ) -> list[int]:
+        """Queue `count` invocations; their ids."""
+        key = QueueKey(priority, show)
+        ids = list(range(self._next, self._next + count))
+        self._next += count
+        at = self.now if queued_at is None else queued_at
+        for id_ in ids:
+            self.queue_of[id_] = key
+            self.outside[key].append(Ask(id_, round(at * 1000) if order is None else order, at, shape))
+        self.outside[key].sort(key=lambda ask: (ask.order, ask.id))
+        self.do(Queued(key, count))
+        return ids
+
+    def do(self, event: Event) -> list[Command]:
+        """Hand the scheduler an event, carry out its commands, check everything."""
+        free_before = self.free()
+        if isinstance(event, Tick | Leased):
+            self._note_age(event)
+        if isinstance(event, Paused):
+            self.paused = event.paused
+        self.commands = self.scheduler.handle(event, self.now)
+        fresh: list[Ask] = []
+        for command in self.commands:
+            fresh += self._carry_out(command)
+        self._check(fresh, free_before)
+        return self.commands
+
+    def deliver(self, index: int = 0) -> None:
+        """Let one of the pending answers arrive."""
+        event = self.pending.pop(index)
+        if isinstance(event, Leased):
+            self.unanswered.discard(event.queue)
+            for ask in event.asks:
+                self.leased[ask.id] = ask
+        elif isinstance(event, SlotReady):
+            slot = self.slots.get(event.slot)
+            if slot is not None:
+                slot.ready = True
+                self.resting.discard(slot.environment)
+        elif isinstance(event, Returned):
+            slot = self.slots.get(event.slot)
+            if slot is None:
+                return  # it died meanwhile, and has reported all that it had
+            back, slot.backlog = slot.backlog[1:], slot.backlog[:1]
+            event = Returned(event.slot, tuple(ask.id for ask in back))
+            self._take_back(back)
+        self.do(event)
+
+    def deliver_all(self) -> None:
+        while self.pending:
+            self.deliver()
+
+    def finish(self, number: int, state: State = State.succeeded, seconds: float | None = None) -> int:
+        """The first invocation of a slot's backlog ends (or is to be tried again); its id."""
+        slot = self.slots[number]
+        ask = slot.backlog.pop(0)
+        took = self.seconds.get(ask.shape.function, 1.0) if seconds is None else seconds
+        self.served[self.queue_of[ask.id].show] += took * min(ask.shape.cpu, self.capacity.cpu)
+        self._close_books(ask, state)
+        self.do(Finished(number, ask.id, state, took))
+        if not state.ended:
+            self._requeue(ask)
+        return ask.id
+
+    def kill(self, number: int, *, lost_first: bool = True) -> None:
+        """A slot dies: its first invocation is to be tried again, the others come back."""
+        slot = self.slots[number]
+        if not slot.ready:
+            self.resting.add(slot.environment)
+            self.pending = [e for e in self.pending if e != SlotReady(number)]
+        slot.dying = True
+        had, slot.backlog = slot.backlog, []
+        if lost_first:
+            del self.slots[number]
+            self.do(SlotLost(number))
+        if had:
+            self._close_books(had[0], State.queued)
+            self.do(Finished(number, had[0].id, State.queued, 0.1))
+        if had[1:]:
+            self._take_back(had[1:])
+            self.do(Returned(number, tuple(ask.id for ask in had[1:])))
+        if not lost_first:
+            given_since = slot.backlog
+            del self.slots[number]
+            self.do(SlotLost(number))
+            if given_since:
+                self._take_back(given_since)
+                self.do(Returned(number, tuple(ask.id for ask in given_since)))
+        if had:
+            self._requeue(had[0])
+
+    def withdraw(self, ids: Iterable[int]) -> None:
+        """Cancel what has not been given to a slot."""
+        gone = [id_ for id_ in ids if id_ in self.leased]
+        for id_ in gone:
+            del self.leased[id_]
+            self.ended[id_] = State.cancelled
+        self.do(Withdrawn(gone))
+
+    def tick(self, seconds: float = 1.0) -> None:
+        self.now += seconds
+        self.do(Tick())
+
+    def run(self, most: int = 100_000) -> None:
+        """Let time pass until nothing is left to do: every run takes what `seconds` says."""
+        ends: dict[int, tuple[int, float]] = {}  # by slot: the id, when it ends
+        for _ in range(most):
+            self.deliver_all()
+            for number, slot in self.slots.items():
+                if not slot.backlog:
+                    ends.pop(number, None)
+                elif ends.get(number, (0, 0.0))[0] != slot.backlog[0].id:
+                    ask = slot.backlog[0]
+                    ends[number] = (ask.id, self.now + self.seconds.get(ask.shape.function, 1.0))
+            if not ends:
+                if not self.leased and not any(self.outside.values()):
+                    return
+                self.tick()
+                continue
+            number = min(ends, key=lambda n: (ends[n][1], n))
+            until = ends.pop(number)[1]
+            while self.now + 1.0 < until:
+                self.tick()
+            self.now = max(self.now, until)
+            self.finish(number)
+        raise AssertionError(f"{len(self.leased)} asks in hand never ran: {self.scheduler.snapshot()}")
+
+    # -- what it watches -------------------------------------------------------------------------------
+
+    def free(self) -> dict[str, float]:
+        """What is left of the capacity by what really runs."""
+        left = {name: getattr(self.capacity, name) for name in DIMENSIONS}
+        for slot in self.slots.values():
+            if slot.backlog:
+                for name in DIMENSIONS:
+                    left[name] -= self.need(slot.backlog[0].shape, name)
+        return left
+
+    def need(self, shape: Shape, name: str) -> float:
+        return float(min(getattr(shape, name), getattr(self.capacity, name)))
+
+    def busy_of(self, batch: str) -> int:
+        return sum(1 for slot in self.slots.values() if slot.backlog and slot.backlog[0].shape.batch == batch)
+
+    def rank(self, id_: int) -> int:
+        rank = self.ranks[self.queue_of[id_].priority]
+        return max(rank - 1, 0) if id_ in self.aged else rank
+
+    def running(self) -> list[int]:
+        return [slot.backlog[0].id for slot in self.slots.values() if slot.backlog]
+
+    def _note_age(self, event: Tick | Leased) -> None:
+        asks = self.leased.values() if isinstance(event, Tick) else event.asks
+        for ask in asks:
+            if ask.queued_at <= self.now - self.ageing[self.queue_of[ask.id].priority]:
+                self.aged.add(ask.id)
+
+    def _carry_out(self, command: Command) -> list[Ask]:
+        match command:
+            case Lease(queue, count, without):
+                assert queue not in self.unanswered, "one lease at a time"
+                assert not self.paused, "a paused pool leases nothing"
+                assert count > 0
+                self.unanswered.add(queue)
+                waiting = self.outside[queue]
+                taken = [ask for ask in waiting if ask.shape.batch not in without][:count]
+                self.outside[queue] = [ask for ask in waiting if ask not in taken]
+                self.pending.append(Leased(queue, tuple(taken), len(self.outside[queue])))
+            case OpenSlot(slot, environment):
+                assert slot not in self.slots, "a slot's number is used once"
+                self.slots[slot] = ModelSlot(environment)
+                self.pending.append(SlotReady(slot))
+            case CloseSlot(slot):
+                closed = self.slots.pop(slot)
+                assert closed.ready, "only idle slots are closed"
+                assert not closed.backlog, "only idle slots are closed"
+            case Start(slot, ids):
+                return self._start(slot, ids)
+            case Recall(slot):
+                assert slot in self.slots
+                self.pending.append(Returned(slot, ()))
+            case Release():
+                self.released.append(command)
+        return []
+
+    def _start(self, number: int, ids: Sequence[int]) -> list[Ask]:
+        assert not self.paused, "a paused pool starts nothing"
+        slot = self.slots[number]
+        assert slot.ready, "a slot takes nothing before it is ready"
+        assert ids, "a start starts something"
+        asks = [self.leased.pop(id_) for id_ in ids]  # KeyError: not in hand, or given twice
+        for ask in asks:
+            assert ask.shape.environment == slot.environment
+            assert ask.id not in self.ended, "nothing starts after its end"
+            self.starts[ask.id] += 1
+            self.started.append(ask.id)
+            assert self.starts[ask.id] <= 1 + self.excused[ask.id], "started once"
+        slot.backlog += asks
+        assert len({ask.shape for ask in slot.backlog}) == 1, "a backlog has one shape"
+        assert len(slot.backlog) <= self.settings.micro_batch_max
+        limit = asks[0].shape.max_slots
+        assert limit is None or self.busy_of(asks[0].shape.batch) <= limit, "max_slots holds"
+        return asks
+
+    def _check(self, fresh: list[Ask], free_before: dict[str, float]) -> None:
+        free = self.free()
+        assert all(left >= -1e-6 for left in free.values()), f"over capacity: {free}"
+        limit = self.settings.slot_limit
+        assert len(self.slots) <= (max(int(self.capacity.cpu), 1) + 2 if limit is None else limit)
+        if self.paused or not self.leased or any(slot.dying for slot in self.slots.values()):
+            return
+        eligible = [
+            ask
+            for ask in self.leased.values()
+            if ask.shape.environment not in self.resting
+            and (ask.shape.max_slots is None or self.busy_of(ask.shape.batch) < ask.shape.max_slots)
+        ]
+        if not eligible:
+            return
+        warm = {slot.environment for slot in self.slots.values() if slot.ready and not slot.backlog}
+
+        def could_start(ask: Ask) -> bool:
+            return ask.shape.environment in warm and all(
+                self.need(ask.shape, name) <= free[name] + 1e-6 for name in DIMENSIONS
+            )
+
+        # Work conserving, and no inversion: whoever is first in order has claims on it by nobody, so if all
+        # of the best rank could start, the first of them would have.
+        best = min(self.rank(ask.id) for ask in eligible)
+        assert not all(could_start(ask) for ask in eligible if self.rank(ask.id) == best), "idle for nothing"
+        # No inversion through packing: nobody took a part of what somebody better lacks.
+        for ask in fresh:
+            for other in eligible:
+                if self.rank(other.id) >= self.rank(ask.id):
+                    continue
+                for name in DIMENSIONS:
+                    lacking = self.need(other.shape, name) > free[name] + 1e-6
+                    assert not (lacking and self.need(ask.shape, name) > 0), (
+                        f"{ask} took {name} that {other} waits for"
+                    )
+
+    def _close_books(self, ask: Ask, state: State) -> None:
+        if state.ended:
+            assert ask.id not in self.ended, "ends once"
+            self.ended[ask.id] = state
+        else:
+            self.excused[ask.id] += 1
+
+    def _requeue(self, ask: Ask) -> None:
+        key = self.queue_of[ask.id]
+        self.outside[key].append(ask)
+        self.outside[key].sort(key=lambda a: (a.order, a.id))
+        self.do(Queued(key, 1))
+
+    def _take_back(self, asks: Iterable[Ask]) -> None:
+        for ask in asks:
+            self.leased[ask.id] = ask
+            self.excused[ask.id] += 1
+
+    def end(self, id_: int, state: State) -> None:
+        """Something that others may depend on has ended."""
+        self.do(Ended(id_, state))
+
+
+@pytest.fixture(scope="session")
+def model_pool() -> type[ModelPool]:
+    return ModelPool

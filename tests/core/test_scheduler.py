@@ -1,0 +1,659 @@
+"""The scheduler by example: one promise each, on a pool without machines."""
+
+from __future__ import annotations
+
+import pytest
+
+from rushes.core.commands import CloseSlot, Lease, OpenSlot, Recall, Release, Start
+from rushes.core.events import (
+    Ask,
+    Capacity,
+    ClassPolicy,
+    Deferred,
+    Ended,
+    Finished,
+    Leased,
+    Paused,
+    Queued,
+    QueueKey,
+    Returned,
+    Shape,
+    SlotLost,
+    SlotReady,
+    Tick,
+    Withdrawn,
+)
+from rushes.core.policy import SchedulerSettings
+from rushes.core.scheduler import Scheduler
+from rushes.core.states import State
+
+ONE = Capacity(cpu=1, memory=100)
+TWO = Capacity(cpu=2, memory=100)
+
+
+def shape(batch="b", *, environment="env", function="f", **need):
+    return Shape(batch, environment, function, **need)
+
+
+def warm(pool, environment="env", count=1):
+    """Open `count` slots of an environment by running something in each of them."""
+    pool.submit("interactive", "warm-up", shape(f"warm-{environment}", environment=environment), count)
+    pool.run()
+    assert sum(slot.environment == environment for slot in pool.slots.values()) >= count
+    pool.started.clear()
+    pool.served.clear()
+
+
+# -- starting ---------------------------------------------------------------------------------------------
+
+
+def test_queued_work_is_leased_then_a_slot_opens_then_it_starts():
+    scheduler = Scheduler(ONE)
+    queue, one = QueueKey("standard", "dune"), shape()
+
+    assert scheduler.handle(Queued(queue, 1), 0) == [Lease(queue, 1)]
+    assert scheduler.handle(Leased(queue, [Ask(7, 0, 0, one)], 0), 0) == [OpenSlot(1, "env")]
+    assert scheduler.handle(SlotReady(1), 1) == [Start(1, [7])]
+    assert scheduler.handle(Finished(1, 7, State.succeeded, 2.0), 3) == []
+
+
+def test_a_warm_slot_starts_work_in_the_same_breath_as_the_lease(model_pool):
+    pool = model_pool(ONE)
+    warm(pool)
+
+    pool.submit("standard", "dune", shape())
+    pool.deliver()
+
+    assert [type(command) for command in pool.commands] == [Start]
+
+
+def test_one_slot_opens_for_each_core_not_for_each_ask(model_pool):
+    pool = model_pool(TWO)
+
+    pool.submit("standard", "dune", shape(), 100)
+    pool.deliver()
+    pool.tick()
+    pool.tick()
+
+    assert len(pool.slots) == 2
+
+
+def test_everything_runs_once_and_leaves_the_pool_empty(model_pool):
+    pool = model_pool(TWO, seconds={"f": 0.001})
+
+    ids = pool.submit("standard", "dune", shape(), 3000)
+    pool.run()
+
+    assert set(pool.ended) == set(ids)
+    assert max(pool.starts.values()) == 1
+    left = pool.scheduler.snapshot()
+    assert left.free == left.capacity
+    assert all(queue.waiting == 0 for queue in left.queues)
+
+
+# -- order ------------------------------------------------------------------------------------------------
+
+
+def test_a_better_class_goes_first_whenever_it_comes(model_pool):
+    pool = model_pool(ONE)
+    warm(pool)
+    background = pool.submit("background", "dune", shape("bg"), 3)
+    pool.deliver_all()
+    urgent = pool.submit("urgent", "dune", shape("ur"), 3)
+    interactive = pool.submit("interactive", "dune", shape("in"), 1)
+
+    pool.run()
+
+    assert pool.started == [background[0], *interactive, *urgent, *background[1:]]
+
+
+def test_within_a_show_the_earliest_order_goes_first_and_ties_go_by_id(model_pool):
+    pool = model_pool(ONE)
+    warm(pool)
+    pool.do(Paused(paused=True))
+    late = pool.submit("standard", "dune", shape("late"), 2, order=30)
+    early = pool.submit("standard", "dune", shape("early"), 2, order=10)
+    middle = pool.submit("standard", "dune", shape("middle"), 1, order=20)
+    pool.do(Paused(paused=False))
+
+    pool.run()
+
+    assert pool.started == [*early, *middle, *late]
+
+
+def test_an_earlier_deadline_that_comes_later_overtakes_what_is_in_hand(model_pool):
+    pool = model_pool(ONE)
+    warm(pool)
+    first = pool.submit("standard", "dune", shape(), 3, order=10)
+    pool.deliver_all()
+    second = pool.submit("standard", "dune", shape(), 1, order=5)
+
+    pool.run()
+
+    assert pool.started == [first[0], second[0], first[1], first[2]]
+
+
+def test_work_past_the_ageing_bound_competes_one_rank_higher(model_pool):
+    classes = (ClassPolicy("high", 0), ClassPolicy("low", 1, ageing_s=60.0))
+    pool = model_pool(ONE, classes=classes, seconds={"f": 10.0})
+    pool.submit("high", "flood", shape("flood"), 200)
+    old = pool.submit("low", "dune", shape("old"))[0]
+
+    while old not in pool.starts:
+        pool.deliver_all()
+        pool.tick(10.0)
+        for number in [n for n, slot in pool.slots.items() if slot.backlog]:
+            pool.finish(number)
+
+    # 60 s until it has aged; then its show, new among the high ones, waits for no more than one run.
+    assert pool.now - 1000.0 <= 60.0 + 20.0
+
+
+def test_work_that_aged_outside_is_leased_as_aged(model_pool):
+    pool = model_pool(ONE)
+    warm(pool)
+    pool.do(Paused(paused=True))
+    young = pool.submit("standard", "a", shape("young"))
+    old = pool.submit("standard", "b", shape("old"), queued_at=pool.now - 4000)
+    pool.do(Paused(paused=False))
+    pool.deliver(1)  # the old one's lease; a slot is warm, so it starts
+    pool.run()
+
+    assert pool.started == [*old, *young]
+
+
+# -- shows ------------------------------------------------------------------------------------------------
+
+
+def test_two_shows_share_evenly_however_much_each_asks_for(model_pool):
+    pool = model_pool(TWO, seconds={"f": 3.0})
+    pool.submit("standard", "big", shape("big"), 400)
+    pool.submit("standard", "small", shape("small"), 40)
+    pool.deliver_all()
+    while sum(pool.served.values()) < 120:
+        pool.tick(3.0)
+        for number in [n for n, slot in pool.slots.items() if slot.backlog]:
+            pool.finish(number)
+        pool.deliver_all()
+
+    assert pool.served["big"] == pytest.approx(pool.served["small"], abs=6.0)
+
+
+def test_a_weight_of_two_gets_twice_as_much(model_pool):
+    classes = (ClassPolicy("standard", 0, weights={"heavy": 2.0}),)
+    pool = model_pool(ONE, classes=classes, seconds={"f": 1.0})
+    pool.submit("standard", "heavy", shape("heavy"), 300)
+    pool.submit("standard", "light", shape("light"), 300)
+    pool.deliver_all()
+    while sum(pool.served.values()) < 90:
+        pool.tick(1.0)
+        for number in [n for n, slot in pool.slots.items() if slot.backlog]:
+            pool.finish(number)
+        pool.deliver_all()
+
+    assert pool.served["heavy"] == pytest.approx(60, abs=2)
+
+
+def test_a_show_that_was_away_gets_no_credit_for_it(model_pool):
+    pool = model_pool(ONE, seconds={"f": 1.0})
+    pool.submit("standard", "steady", shape("steady"), 500)
+    pool.deliver_all()
+    for _ in range(100):
+        pool.tick(1.0)
+        pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog))
+        pool.deliver_all()
+    pool.served.clear()
+
+    pool.submit("standard", "back", shape("back"), 100)
+    pool.deliver_all()
+    for _ in range(20):
+        pool.tick(1.0)
+        pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog))
+        pool.deliver_all()
+
+    assert pool.served["back"] == pytest.approx(pool.served["steady"], abs=2.0)
+
+
+def test_shows_pay_for_what_their_work_really_took(model_pool):
+    pool = model_pool(ONE, seconds={"long": 9.0, "brief": 1.0})
+    pool.submit("standard", "a", shape("a", function="long"), 50)
+    pool.submit("standard", "b", shape("b", function="brief"), 400)
+    pool.deliver_all()
+    while sum(pool.served.values()) < 200:
+        number = next(n for n, slot in pool.slots.items() if slot.backlog)
+        pool.tick(pool.seconds[pool.slots[number].backlog[0].shape.function])
+        pool.finish(number)
+        pool.deliver_all()
+
+    assert pool.served["a"] == pytest.approx(pool.served["b"], abs=18.0)
+
+
+# -- packing ----------------------------------------------------------------------------------------------
+
+
+def test_big_work_is_not_starved_by_small_work_behind_it(model_pool):
+    pool = model_pool(Capacity(cpu=4, memory=100), seconds={"f": 5.0})
+    warm(pool, count=4)
+    small = pool.submit("standard", "dune", shape("small"), 4, order=1)
+    pool.deliver_all()
+    big = pool.submit("standard", "dune", shape("big", cpu=4), 1, order=2)
+    more = pool.submit("standard", "dune", shape("more"), 20, order=3)
+
+    pool.run()
+
+    assert pool.started[:5] == [*small, *big]
+    assert len(pool.started) == 5 + len(more)
+
+
+def test_work_that_needs_nothing_of_what_the_first_lacks_goes_on(model_pool):
+    pool = model_pool(Capacity(cpu=2, memory=100, gpu=1), seconds={"f": 5.0})
+    warm(pool, count=2)
+    pool.submit("standard", "dune", shape("running", gpu=1), 1, order=1)
+    pool.deliver_all()
+    blocked = pool.submit("standard", "dune", shape("needs-gpu", gpu=1), 1, order=2)
+    pool.deliver_all()
+    beside = pool.submit("background", "dune", shape("cpu-only"), 1)
+    pool.deliver_all()
+
+    assert blocked[0] not in pool.starts
+    assert beside[0] not in pool.starts, "the one core left is what the blocked one will take with the gpu"
+    free = pool.submit("background", "dune", shape("no-cpu", cpu=0), 1)
+    pool.deliver_all()
+    assert free[0] in pool.starts
+
+
+def test_what_is_bigger_than_the_pool_runs_alone(model_pool):
+    pool = model_pool(TWO)
+    huge = pool.submit("standard", "dune", shape("huge", cpu=64, memory=1e9, gpu=8), 2)
+    small = pool.submit("standard", "dune", shape("small"), 4)
+
+    pool.run()
+
+    assert set(pool.ended) == {*huge, *small}
+
+
+def test_a_batch_gets_no_more_than_its_slots_and_others_go_on(model_pool):
+    pool = model_pool(Capacity(cpu=3, memory=100), seconds={"f": 5.0})
+    warm(pool, count=3)
+    capped = pool.submit("standard", "dune", shape("capped", max_slots=1), 5, order=1)
+    others = pool.submit("standard", "dune", shape("others"), 5, order=2)
+    pool.deliver_all()
+
+    assert sorted(pool.running()) == [capped[0], others[0], others[1]]
+    pool.run()
+    assert set(pool.ended) == {*capped, *others} | set(pool.ended)
+
+
+def test_a_capped_batch_that_fills_the_window_does_not_keep_others_outside(model_pool):
+    pool = model_pool(TWO, settings=SchedulerSettings(lease_window=8), seconds={"f": 5.0})
+    warm(pool, count=2)
+    pool.submit("standard", "dune", shape("capped", max_slots=1), 500, order=1)
+    other = pool.submit("standard", "dune", shape("other"), 1, order=2)
+    pool.deliver_all()
+
+    assert other[0] in pool.running()
+
+
+# -- slots ------------------------------------------------------------------------------------------------
+
+
+def test_an_idle_slot_makes_room_for_another_environment(model_pool):
+    pool = model_pool(ONE)
+    for environment in ("a", "b", "c"):
+        warm(pool, environment)
+    pool.submit("standard", "dune", shape(environment="d"))
+    pool.deliver()
+
+    closed = [command for command in pool.commands if isinstance(command, CloseSlot)]
+    assert [command.slot for command in closed] == [1], "the least recently used"
+    assert OpenSlot(4, "d") in pool.commands
+
+
+def test_idle_slots_are_closed_after_a_while(model_pool):
+    pool = model_pool(ONE)
+    warm(pool)
+
+    pool.tick(599)
+    assert len(pool.slots) == 1
+    pool.tick(1)
+    assert pool.slots == {}
+
+
+def test_a_slot_that_dies_is_replaced_and_its_backlog_runs_elsewhere(model_pool):
+    pool = model_pool(ONE, seconds={"f": 0.001})
+    warm(pool)
+    ids = pool.submit("standard", "dune", shape(), 50)
+    pool.deliver_all()
+    victim = next(n for n, slot in pool.slots.items() if slot.backlog)
+
+    pool.kill(victim)
+    pool.run()
+
+    assert set(ids) <= set(pool.ended)
+
+
+def test_an_environment_whose_slots_die_at_once_rests_and_others_go_on(model_pool):
+    pool = model_pool(ONE)
+    broken = pool.submit("urgent", "dune", shape("broken", environment="broken"))
+    good = pool.submit("standard", "dune", shape("good", environment="good"))
+    pool.deliver(0)
+    pool.kill(next(iter(pool.slots)))
+    assert not [command for command in pool.commands if command == OpenSlot(2, "broken")]
+    assert "die before they are ready" in pool.scheduler.explain(broken[0], pool.now)
+    pool.deliver_all()
+
+    assert good[0] in pool.starts
+
+    pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog))
+    pool.tick(1.0)
+    assert "broken" in {slot.environment for slot in pool.slots.values()}, "it is tried again"
+
+
+def test_a_slot_for_blocked_work_opens_ahead(model_pool):
+    pool = model_pool(ONE, seconds={"f": 50.0})
+    warm(pool)
+    pool.submit("standard", "dune", shape())
+    pool.deliver_all()
+    pool.submit("standard", "dune", shape("other", environment="other"))
+    pool.deliver_all()
+
+    assert [slot.environment for slot in pool.slots.values()] == ["env", "other"]
+
+
+# -- micro-batches ----------------------------------------------------------------------------------------
+
+
+def test_an_unknown_function_is_given_one_at_a_time(model_pool):
+    pool = model_pool(ONE)
+    pool.submit("standard", "dune", shape(function="new"), 10)
+    pool.deliver_all()
+
+    assert [len(slot.backlog) for slot in pool.slots.values()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "at_once"), [(0.00001, 64), (0.001, 20), (0.006, 3), (0.02, 1), (5.0, 1)]
+)
+def test_a_slot_is_given_as_much_as_is_expected_to_fit_the_budget(model_pool, seconds, at_once):
+    pool = model_pool(ONE, seconds={"f": seconds})
+    warm(pool)
+
+    pool.submit("standard", "dune", shape(), 300)
+    pool.deliver_all()
+
+    assert [len(slot.backlog) for slot in pool.slots.values()] == [at_once]
+
+
+def test_a_slot_is_refilled_when_half_of_its_backlog_is_done(model_pool):
+    pool = model_pool(ONE, seconds={"f": 0.001})
+    warm(pool)
+    pool.submit("standard", "dune", shape(), 300)
+    pool.deliver_all()
+    number, slot = next(iter(pool.slots.items()))
+
+    lengths = []
+    for _ in range(30):
+        pool.finish(number)
+        lengths.append(len(slot.backlog))
+
+    assert min(lengths) > 10
+    assert max(lengths) == 20
+
+
+def test_several_free_slots_share_a_short_queue(model_pool):
+    pool = model_pool(TWO, seconds={"f": 0.0001})
+    warm(pool, count=2)
+
+    pool.submit("standard", "dune", shape(), 20)
+    pool.deliver_all()
+
+    assert [len(slot.backlog) for slot in pool.slots.values()] == [10, 10]
+
+
+def test_a_better_ask_stops_the_refilling(model_pool):
+    pool = model_pool(ONE, seconds={"f": 0.001})
+    warm(pool)
+    pool.submit("standard", "dune", shape("many"), 300)
+    pool.deliver_all()
+    number = next(iter(pool.slots))
+    urgent = pool.submit("urgent", "dune", shape("urgent"))[0]
+    pool.deliver_all()
+
+    before = len(pool.started)
+    while urgent not in pool.starts:
+        pool.finish(number)
+
+    assert pool.started[before] == urgent
+
+
+def test_what_waits_behind_a_long_run_is_recalled(model_pool):
+    pool = model_pool(TWO, seconds={"f": 0.001})
+    warm(pool, count=2)
+    ids = pool.submit("standard", "dune", shape(), 30)
+    pool.deliver_all()
+    stuck, other = sorted(pool.slots)
+    behind = [ask.id for ask in pool.slots[stuck].backlog[1:]]
+
+    while pool.slots[other].backlog:
+        pool.finish(other)
+    pool.tick(1.0)
+    assert Recall(stuck) in pool.commands
+    pool.deliver_all()
+
+    assert [ask.id for ask in pool.slots[other].backlog] == behind[: len(pool.slots[other].backlog)]
+    assert len(pool.slots[stuck].backlog) == 1, "and it is given nothing more until it has finished"
+    pool.run()
+    assert set(ids) <= set(pool.ended)
+
+
+# -- memory -----------------------------------------------------------------------------------------------
+
+
+def test_a_million_queued_outside_cost_a_window_in_hand():
+    scheduler = Scheduler(ONE)
+    queue, one = QueueKey("background", "dune"), shape()
+
+    (lease,) = scheduler.handle(Queued(queue, 1_000_000), 0)
+    asks = [Ask(n, n, 0, one) for n in range(lease.count)]
+    commands = scheduler.handle(Leased(queue, asks, 1_000_000 - len(asks)), 0)
+
+    assert lease.count == 512
+    assert not [command for command in commands if isinstance(command, Lease)]
+    (view,) = scheduler.snapshot().queues
+    assert (view.waiting, view.outside) == (512, 999_488)
+
+
+def test_more_is_leased_when_half_of_the_window_is_gone(model_pool):
+    pool = model_pool(ONE, settings=SchedulerSettings(lease_window=10), seconds={"f": 5.0})
+    warm(pool)
+    pool.submit("standard", "dune", shape(), 100)
+    pool.deliver_all()
+    number = next(iter(pool.slots))
+
+    leases = []
+    for _ in range(6):
+        pool.finish(number)
+        leases += [command.count for command in pool.commands if isinstance(command, Lease)]
+
+    assert leases == [6]
+
+
+def test_an_empty_answer_is_not_asked_again_until_something_changes():
+    scheduler = Scheduler(ONE)
+    queue = QueueKey("standard", "dune")
+    scheduler.handle(Queued(queue, 5), 0)
+
+    assert scheduler.handle(Leased(queue, [], 5), 0) == []
+    assert scheduler.handle(Tick(), 1) == [Lease(queue, 5)]
+
+
+# -- pausing, withdrawing, dependencies ---------------------------------------------------------------------
+
+
+def test_a_paused_pool_starts_and_leases_nothing_and_goes_on_after(model_pool):
+    pool = model_pool(ONE)
+    warm(pool)
+    pool.do(Paused(paused=True))
+    ids = pool.submit("interactive", "dune", shape(), 3)
+    pool.tick()
+    assert pool.commands == []
+
+    pool.do(Paused(paused=False))
+    pool.run()
+
+    assert pool.started == ids
+
+
+def test_withdrawn_work_never_starts(model_pool):
+    pool = model_pool(ONE)
+    warm(pool)
+    ids = pool.submit("standard", "dune", shape(), 5)
+    pool.deliver_all()
+
+    pool.withdraw(ids[2:4])
+    pool.run()
+
+    assert pool.started == [ids[0], ids[1], ids[4]]
+
+
+def test_withdrawing_what_a_slot_was_given_takes_it_from_its_backlog(model_pool):
+    pool = model_pool(ONE, seconds={"f": 0.001})
+    warm(pool)
+    ids = pool.submit("standard", "dune", shape(), 10)
+    pool.deliver_all()
+    number, slot = next(iter(pool.slots.items()))
+    gone = {ask.id for ask in slot.backlog[1:]}
+
+    pool.do(Withdrawn(sorted(gone)))
+    slot.backlog = slot.backlog[:1]
+    pool.finish(number)
+
+    assert len(gone) == len(ids) - 1
+    left = pool.scheduler.snapshot()
+    assert left.free == left.capacity
+
+
+def test_held_work_is_released_when_all_that_it_waits_for_has_succeeded():
+    scheduler = Scheduler(ONE)
+    scheduler.handle(Deferred(3, (1, 2)), 0)
+
+    assert scheduler.handle(Finished(9, 1, State.succeeded, 1.0), 0) == []
+    scheduler_ended = [
+        scheduler.handle(event, 0)
+        for event in (Ended(1, State.succeeded), Ended(2, State.succeeded), Ended(2, State.succeeded))
+    ]
+
+    assert scheduler_ended == [[], [Release((3,))], []]
+
+
+@pytest.mark.parametrize("state", [State.failed, State.cancelled])
+def test_a_failed_dependency_cancels_or_not_as_asked(state):
+    scheduler = Scheduler(ONE)
+    scheduler.handle(Deferred(2, (1,), cancel_on_failure=True), 0)
+    scheduler.handle(Deferred(3, (1,), cancel_on_failure=False), 0)
+
+    assert scheduler.handle(Ended(1, state), 0) == [
+        Release((3,)),
+        Release((2,), cancel=True, because=1),
+    ]
+
+
+# -- events that make no sense --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SlotReady(99),
+        SlotLost(99),
+        SlotReady(1),
+        Finished(99, 5, State.succeeded, 1.0),
+        Finished(1, 99, State.failed, 1.0),
+        Finished(1, 4, State.succeeded, 1.0),  # waits, was never given to that slot
+        Returned(99, (1, 2)),
+        Returned(1, (99,)),
+        Returned(1, ()),
+        Withdrawn((99, 100)),
+        Deferred(5, ()),
+        Leased(QueueKey("standard", "dune"), (), 0),
+        Leased(QueueKey("standard", "dune"), (Ask(2, 0, 0.0, shape()), Ask(3, 0, 0.0, shape())), 0),
+        Tick(),
+    ],
+    ids=repr,
+)
+def test_an_event_that_makes_no_sense_changes_nothing(model_pool, event):
+    pool = model_pool(ONE, seconds={"f": 5.0})
+    warm(pool)
+    ids = pool.submit("standard", "dune", shape(), 4)
+    pool.deliver_all()
+    pool.tick(0)
+    before = pool.scheduler.snapshot()
+
+    commands = pool.scheduler.handle(event, pool.now)
+
+    assert [c for c in commands if not isinstance(c, Release)] == []
+    assert pool.scheduler.snapshot() == before
+    pool.run()
+    assert set(ids) <= set(pool.ended)
+
+
+def test_a_report_that_comes_after_its_slot_was_lost_still_counts():
+    scheduler = Scheduler(ONE)
+    queue = QueueKey("standard", "dune")
+    scheduler.handle(Leased(queue, [Ask(7, 0, 0, shape())], 0), 0)
+    scheduler.handle(SlotReady(1), 0)
+
+    scheduler.handle(SlotLost(1), 1)
+    scheduler.handle(Finished(1, 7, State.succeeded, 1.0), 1)
+    commands = scheduler.handle(SlotReady(2), 2)
+
+    assert not [command for command in commands if isinstance(command, Start)]
+    assert "not in the pool's hands" in scheduler.explain(7, 2)
+
+
+def test_a_class_that_nobody_knows_goes_last_rather_than_nowhere(model_pool):
+    pool = model_pool(ONE)
+    scheduler = pool.scheduler
+    scheduler.handle(Leased(QueueKey("mystery", "dune"), [Ask(1, 0, 0, shape("m"))], 0), 0)
+    scheduler.handle(Leased(QueueKey("standard", "dune"), [Ask(2, 0, 0, shape("s"))], 0), 0)
+
+    assert scheduler.handle(SlotReady(1), 0) == [Start(1, [2])]
+    assert scheduler.handle(Finished(1, 2, State.succeeded, 1.0), 1) == [Start(1, [1])]
+
+
+# -- what people ask --------------------------------------------------------------------------------------
+
+
+def test_explain_says_where_work_stands_and_what_it_waits_for(model_pool):
+    pool = model_pool(TWO, seconds={"f": 5.0})
+    warm(pool)
+    running = pool.submit("urgent", "dune", shape("one"))[0]
+    pool.deliver_all()
+    big = pool.submit("urgent", "dune", shape("big", cpu=2), 3)
+    pool.deliver_all()
+    pool.do(Deferred(900, (1, 2)))
+    pool.now += 2.5
+
+    def explain(id_):
+        return pool.scheduler.explain(id_, pool.now)
+
+    assert explain(running) == "running on slot 1 for 2.5 s"
+    assert explain(big[2]) == "3rd in urgent/dune; waits for cpu 2.0, 1.0 free"
+    assert explain(900) == "held: it waits for 1, 2 to end"
+    assert explain(12345).startswith("not in the pool's hands")
+    pool.do(Paused(paused=True))
+    assert explain(big[0]) == "1st in urgent/dune; the pool is paused"
+
+
+def test_a_snapshot_tells_slots_queues_and_what_is_free(model_pool):
+    pool = model_pool(TWO, seconds={"f": 5.0})
+    warm(pool, count=2)
+    ids = pool.submit("urgent", "dune", shape("one", memory=10), 3)
+    pool.deliver_all()
+
+    view = pool.scheduler.snapshot()
+
+    assert view.free["cpu"] == 0
+    assert view.free["memory"] == 80
+    assert sorted(slot.running for slot in view.slots) == ids[:2]
+    assert [(q.queue.priority, q.waiting) for q in view.queues if q.waiting] == [("urgent", 1)]
