@@ -52,6 +52,14 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
 }
 _WHERE: Final = {name: row for group in COMMANDS.values() for name, row in group.items()}
 
+# \b keeps the lines below it as they are.
+_HELP: Final = """Write a function over one clip, run it on thousands.
+
+\b
+  rushes run inspect A001.mov
+  rushes run proxy ~/footage --out ~/proxies
+"""
+
 
 class _App(click.Group):
     """Commands by name, imported when called; errors of ours told in a line and an exit code."""
@@ -101,13 +109,9 @@ class _App(click.Group):
 @click.group(
     cls=_App,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help=_HELP,
     epilog="`rushes run FUNCTION --help` shows the options of a function.",
 )
 @click.version_option(__version__, "--version", message="rushes %(version)s")
-def app() -> None:  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
-    """Write a function over one clip, run it on thousands.
-
-    \b
-      rushes run inspect A001.mov
-      rushes run proxy ~/footage --out ~/proxies
-    """
+def app() -> None:
+    """The top of the tree; its help is `_HELP`."""

@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from rushes.cli.session import Session
 from rushes.cli.show import counted, counts_line, one_line, printable, short_name, summary_line, table
+from rushes.errors import CallerError, RushesError
 from rushes.units import format_duration
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ class BatchName(click.ParamType[str]):
         param: click.Parameter,  # noqa: ARG002 - the base class' signature
         incomplete: str,
     ) -> list[CompletionItem]:
-        from rushes.errors import RushesError  # noqa: PLC0415 - only when a shell asks
-
         session = ctx.find_root().obj or Session()
         try:
             engine = session.engine()
@@ -197,8 +196,11 @@ def _status(engine: Engine, batch: str) -> BatchStatus:
     """
     if batch == "last":
         newest = engine.batches(limit=1)
-        if newest:
-            return newest[0]
+        if not newest:
+            raise CallerError(
+                "there is no batch yet.", code="not-found", fix="`rushes run FUNCTION INPUT` makes one."
+            )
+        return newest[0]
     return engine.status(batch.partition(".")[0])
 
 

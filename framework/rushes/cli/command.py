@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rushes.cli.options import FieldOption
     from rushes.function import Function
 
-__all__ = ["Asked", "FunctionCommand", "asked"]
+__all__ = ["Asked", "FunctionCommand", "FunctionName", "asked"]
 
 _KEY: Final = "rushes.asked"
 
@@ -47,7 +47,7 @@ def asked(ctx: click.Context) -> Asked:
     return cast("Asked", found)
 
 
-class _FunctionName(click.ParamType[str]):
+class FunctionName(click.ParamType[str]):
     name = "function"
 
     def shell_complete(
@@ -66,7 +66,7 @@ class FunctionCommand(click.Command):
         super().__init__(*args, **kwargs)
         self._dispatch = dispatch_options()
         self.params = [
-            click.Argument(["function"], type=_FunctionName(), required=False),
+            click.Argument(["function"], type=FunctionName(), required=False),
             click.Argument(["inputs"], nargs=-1, type=click.Path(), metavar="[INPUT]..."),
             *self._dispatch,
         ]

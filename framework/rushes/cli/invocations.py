@@ -118,9 +118,10 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
     """What an engine's `explain` says, for a person."""
     state = str(found["state"])
     error = error_of(found)
+    clip = printable(str(found.get("asset") or "no source"))
     lines = [
         f"{found['invocation']}: {_state_said(found)}",
-        f"  {one_line(str(found.get('function', '')))} of {printable(str(found.get('asset') or 'no source'))}",
+        f"  {one_line(str(found.get('function', '')))} of {clip}",
         f"  class {found.get('priority', '?')}, show {printable(str(found.get('show', '?')))}",
     ]
     if state in {"queued", "held", "paused"} and found.get("reason"):
@@ -129,8 +130,7 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
         fraction = found.get("fraction")
         part = f", {fraction:.0%} done" if isinstance(fraction, float) and fraction >= 0 else ""
         lines.append(f"  runs on slot {found.get('slot', '?')}{part}")
-    for one in found.get("history") or ():
-        lines.append(_tried(one))
+    lines += [_tried(one) for one in found.get("history") or ()]
     losses = found.get("losses") or 0
     if losses:
         lines.append(f"  {losses} of its attempts took their slot down with them")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import click
+from click.shell_completion import CompletionItem
 
 from rushes.asset import Asset
 
@@ -67,8 +68,10 @@ class FieldOption(click.Option):
         """
         if self.shape.pairs:
             return dict(self._pair(text) for text in given)
+        if self.shape.repeated and self.shape.choices is not None:
+            return [self._one(word) for words in given for word in words]
         if self.shape.repeated:
-            return [self._one(text) for text in given]
+            return list(given)
         if self.shape.count > 1:
             return list(given)
         return self._one(given)
@@ -97,6 +100,26 @@ class _Number(click.ParamType[Any]):
             except ValueError:
                 continue
         return value
+
+
+class _Words(click.ParamType[Any]):
+    """Words of a list, several with commas: ``name,timecode``."""
+
+    name = "words"
+
+    def __init__(self, choices: Mapping[str, Any]) -> None:
+        self._choices = click.Choice(list(choices))
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return self._choices.get_metavar(param, ctx)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
+        return [str(self._choices.convert(word.strip(), param, ctx)) for word in str(value).split(",")]
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return self._choices.shell_complete(ctx, param, incomplete)
 
 
 class _Asset(click.Path):
@@ -164,7 +187,10 @@ def _scalar(annotation: Any) -> _Shape | None:
 
 def _repeated(item: Any) -> _Shape | None:
     shape = _scalar(_bare(item))
-    return None if shape is None else _Shape(shape.type, choices=shape.choices, repeated=True)
+    if shape is None:
+        return None
+    words = _Words(shape.choices) if shape.choices is not None else shape.type
+    return _Shape(words, choices=shape.choices, repeated=True)
 
 
 def _tuple(arguments: tuple[Any, ...]) -> _Shape | None:

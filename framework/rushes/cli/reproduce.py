@@ -1,0 +1,66 @@
+"""`reproduce`: make a result again from its receipt and say whether it is the same.
+
+This module must not know how a result is repeated.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from rushes.cli.session import Session
+from rushes.cli.show import printable
+from rushes.errors import CallerError
+
+__all__ = ["reproduce"]
+
+
+@click.command()
+@click.argument("receipt", metavar="RECEIPT|OUTPUT|BATCH.N")
+@click.option("--into", type=click.Path(path_type=Path), help="An empty folder that keeps what is made.")
+@click.option("--json", "as_json", is_flag=True, help="The comparison as one JSON object.")
+@click.pass_context
+def reproduce(ctx: click.Context, /, receipt: str, into: Path | None, *, as_json: bool) -> None:
+    """Make a result again and compare the two; the original is not touched.
+
+    Software encodes on the same ffmpeg build are byte-identical. The exit code is 0 when the results are, 1
+    when they differ.
+    """
+    from rushes.runtime.reproduce import reproduce as repeat  # noqa: PLC0415 - the media stack
+
+    found = repeat(_receipt_path(ctx.obj, receipt), into=into)
+    if as_json:
+        click.echo(json.dumps(found.to_dict()))
+        ctx.exit(0 if found.identical else 1)
+    for name, same in found.outputs.items():
+        mark = click.style("same bytes", fg="green") if same else click.style("differs", fg="red")
+        click.echo(f"{printable(name)}: {mark}")
+    if found.result is not None:
+        click.echo("result: the same" if found.result else "result: differs")
+    for line in (*found.differences, *(f"note: {note}" for note in found.notes)):
+        click.echo(f"  {printable(line)}")
+    if found.folder is not None:
+        click.echo(f"kept in {found.folder}", err=True)
+    verdict = "reproduced" if found.identical else "not reproduced"
+    click.echo(f"{found.function}: {verdict}", err=True)
+    ctx.exit(0 if found.identical else 1)
+
+
+def _receipt_path(session: Session, text: str) -> str:
+    """The path of a receipt or an output; an invocation's id stands for its receipt.
+
+    Raises:
+        CallerError: there is no such file or invocation, or it has no receipt.
+    """
+    path = Path(text).expanduser()
+    batch, _, number = text.partition(".")
+    if path.exists() or "/" in text or not number.isdigit():
+        return str(path)
+    row = session.engine().explain(f"{batch}.{number}").get("result") or {}
+    if not row.get("receipt"):
+        raise CallerError(
+            f"{text} left no receipt file.", code="no-receipt", fix="Only results with outputs have one."
+        )
+    return str(row["receipt"])
