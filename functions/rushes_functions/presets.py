@@ -119,7 +119,9 @@ def preset_profile(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> Pro
         for name in _RATE_CONTROLS:
             merged.pop(name, None)
             merged.get("video", {}).pop(name, None)
-    if overrides.get("video.codec", merged.get("video", {}).get("codec")) != merged.get("video", {}).get("codec"):
+    if overrides.get("video.codec", merged.get("video", {}).get("codec")) != merged.get("video", {}).get(
+        "codec"
+    ):
         # Another codec: what the preset said of the old one means nothing for it.
         for name in ("variant", "quality", "speed", "pix_fmt", "encoder_options"):
             merged["video"].pop(name, None)

@@ -27,7 +27,10 @@ class ProxyParams(Params):
         "mov", description="Container; mov carries every field that relinking compares, mp4 no reel name."
     )
     height: int | None = Field(
-        None, ge=64, le=4320, description=f"Height in pixels, never above the clip's; {DEFAULT_HEIGHT} by default."
+        None,
+        ge=64,
+        le=4320,
+        description=f"Height in pixels, never above the clip's; {DEFAULT_HEIGHT} by default.",
     )
     fraction: FractionText | None = Field(None, description="Size as a fraction of the clip's: 1/2, 1/4.")
     quality: float | None = Field(
@@ -48,7 +51,9 @@ class ProxyParams(Params):
     on_damage: Literal["fail", "salvage"] = Field(
         "fail", description="A damaged clip fails, or is saved as far as it decodes."
     )
-    verify: Literal["packets", "full"] = Field("packets", description="How thoroughly the proxy is read back.")
+    verify: Literal["packets", "full"] = Field(
+        "packets", description="How thoroughly the proxy is read back."
+    )
     threads: int = Field(2, ge=1, le=64, description="Threads; part of what makes a repeat identical.")
 
     @model_validator(mode="after")

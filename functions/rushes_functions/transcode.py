@@ -108,7 +108,9 @@ class TranscodeParams(Params):
     on_damage: Literal["fail", "salvage"] | None = Field(
         None, description="A damaged source fails, or is saved as far as it decodes."
     )
-    verify: Literal["packets", "full"] | None = Field(None, description="packets, or full: decode everything.")
+    verify: Literal["packets", "full"] | None = Field(
+        None, description="packets, or full: decode everything."
+    )
     threads: int | None = Field(None, ge=1, le=64, description="Threads; 2 by default.")
 
     @model_validator(mode="after")
@@ -166,7 +168,9 @@ def _read(file: Asset) -> Mapping[str, Any]:
         data = yaml.safe_load(Path(file.path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CallerError(
-            f"the preset file {file.name} cannot be read: {error}.", code="bad-preset", fix="Write YAML or JSON."
+            f"the preset file {file.name} cannot be read: {error}.",
+            code="bad-preset",
+            fix="Write YAML or JSON.",
         ) from error
     if not isinstance(data, dict):
         raise CallerError(

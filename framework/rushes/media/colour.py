@@ -227,7 +227,10 @@ def _scale_options(
     if not converted and not is_rgb(stream.pix_fmt) and "pc" in {source.range, tags.range}:
         found |= {"in_range": source.range or "tv", "out_range": tags.range or "tv"}
     if converted and tags.matrix and tags.matrix != "gbr":
-        found |= {"out_color_matrix": tags.matrix.replace("bt2020nc", "bt2020"), "out_range": tags.range or "tv"}
+        found |= {
+            "out_color_matrix": tags.matrix.replace("bt2020nc", "bt2020"),
+            "out_range": tags.range or "tv",
+        }
     return found
 
 

@@ -167,8 +167,10 @@ def _expected(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: 
     whole = source.frames is None
     if promised.rate is not None and promised.frames is not None:
         duration_s, tolerance_s = float(promised.frames / promised.rate), None
+    elif promised.frames is not None:
+        # The last picture of a variable rate has no end of its own: muxers repeat the one before, be it hours.
+        duration_s, tolerance_s = None, None
     else:
-        # The last picture of a variable rate has no end of its own in most containers.
         duration_s, tolerance_s = (truth.duration_s if whole else promised.duration_s), 0.5
     return replace(
         part,
@@ -311,4 +313,3 @@ def _portable(plan: EncodePlan) -> Iterator[str]:
     """The words of a plan that are the same on every machine."""
     for args in plan.passes:
         yield from (Path(word).name if word.startswith("file:") else word for word in args)
-

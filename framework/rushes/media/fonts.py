@@ -41,7 +41,9 @@ def find_font(environ: Mapping[str, str] | None = None, folders: Sequence[str] =
         path = Path(named).expanduser()
         if not path.is_file():
             raise CallerError(
-                f"{VARIABLE} names {named}, which is no file.", code="no-font", fix="Name a .ttf or .otf file."
+                f"{VARIABLE} names {named}, which is no file.",
+                code="no-font",
+                fix="Name a .ttf or .otf file.",
             )
         return path.absolute()
     found = _installed(folders)

@@ -157,12 +157,15 @@ class VideoWish(_Wish):
     )
     frame_rate: RateText | None = Field(None, description="Constant frame rate of the result.")
     cfr: bool = Field(
-        default=False, description="Make a variable rate constant, at frame_rate or the source's nominal rate."
+        default=False,
+        description="Make a variable rate constant, at frame_rate or the source's nominal rate.",
     )
     colour: Literal["keep", "bt709", "bt2020", "bt601-625", "bt601-525"] = Field(
         "keep", description="Colour space of the result (primaries, transfer and matrix)."
     )
-    colour_range: Literal["keep", "tv", "pc"] = Field("keep", description="Levels: tv (limited) or pc (full).")
+    colour_range: Literal["keep", "tv", "pc"] = Field(
+        "keep", description="Levels: tv (limited) or pc (full)."
+    )
     tone_map: Literal["off", "hable", "mobius", "reinhard", "clip"] = Field(
         "off", description="Tone map HDR to SDR BT.709 with this curve; an SDR source is left alone."
     )
@@ -177,7 +180,8 @@ class AudioWish(_Wish):
     """What the sound should be. Every track is kept, in order, unless `tracks` says otherwise."""
 
     codec: AudioCodec = Field(
-        "auto", description="Codec; auto fits container and video, copy keeps the source's, none leaves it out."
+        "auto",
+        description="Codec; auto fits container and video, copy keeps the source's, none leaves it out.",
     )
     bitrate: BitRate | None = Field(None, description="Bits a second of each track, for lossy codecs.")
     sample_rate: int | None = Field(None, ge=8000, le=192000, description="Samples a second.")
@@ -257,7 +261,9 @@ def _contradictions(profile: Profile) -> list[str]:
     if video.codec in {"copy", "none"}:
         changed = sorted(_changes(video))
         if changed:
-            found.append(f"codec={video.codec} cannot change {', '.join(changed)}; choose a codec or leave out")
+            found.append(
+                f"codec={video.codec} cannot change {', '.join(changed)}; choose a codec or leave out"
+            )
     if audio.codec in {"copy", "none"}:
         changed = [n for n in ("bitrate", "sample_rate", "loudness") if getattr(audio, n) is not None]
         changed += ["layout"] if audio.layout != "keep" else []

@@ -87,9 +87,7 @@ def rate_args(
         warnings.append(f"{encoder.name} meets a target size in one pass: expect it within 10 %")
     if not two:
         return RateControl((_with_params(encoder, args, params),), warnings)
-    return RateControl(
-        tuple(_of_pass(encoder, args, params, number) for number in (1, 2)), warnings
-    )
+    return RateControl(tuple(_of_pass(encoder, args, params, number) for number in (1, 2)), warnings)
 
 
 def _of_pass(encoder: VideoEncoder, args: list[str], params: dict[str, str], number: int) -> tuple[str, ...]:
@@ -106,15 +104,11 @@ def _with_params(encoder: VideoEncoder, args: list[str], params: dict[str, str])
     return (*args, encoder.params_option, joined)
 
 
-def _bits(
-    encoder: VideoEncoder, profile: Profile, duration_s: float | None, audio_bits: int
-) -> int | None:
+def _bits(encoder: VideoEncoder, profile: Profile, duration_s: float | None, audio_bits: int) -> int | None:
     wish = profile.video
     if profile.target_size is None:
         if wish.bitrate is not None and not encoder.bitrate:
-            raise _refused(
-                encoder, "sets its own bit rate", "Choose another variant, or leave bitrate out."
-            )
+            raise _refused(encoder, "sets its own bit rate", "Choose another variant, or leave bitrate out.")
         return wish.bitrate
     if not encoder.bitrate:
         raise _refused(encoder, "sets its own bit rate, so it has no target size", "Use h264 or hevc.")

@@ -236,9 +236,7 @@ def _of_one(
     if container == "mxf":
         # MXF has no time stamps: a late start becomes silence, a gap too.
         steps = (*steps, step("aresample", **{"async": 1, "first_pts": 0}))
-    return [
-        AudioTrack(Chain(stream.index, steps), args, channels, bits, stream.language, stream.title)
-    ]
+    return [AudioTrack(Chain(stream.index, steps), args, channels, bits, stream.language, stream.title)]
 
 
 def _loudness_steps(wish: AudioWish, stream: AudioStream, measured: Loudness | None) -> tuple[Step, ...]:
