@@ -172,9 +172,7 @@ class StubEngine:
                 "priority": spec.priority,
                 "show": spec.show,
                 "history": _history(row),
-                "result": row.finished.result if row.finished else None,
-                "receipt": row.finished.receipt if row.finished else None,
-                "error": dict(row.finished.error) if row.finished and row.finished.error else None,
+                "result": _row_data(row.finished) if row.finished else None,
                 "seconds": row.finished.seconds if row.finished else None,
                 "log": None,
                 "spec": {k: v for k, v in asdict(spec).items() if k != "environment"},
@@ -214,11 +212,9 @@ class StubEngine:
 
     def call(self, function: Function[Any, Any], source: Asset, params: Params, options: Options) -> Result:
         """Run here and now."""
-        from rushes.runtime.attempt import Task, run_attempt  # noqa: PLC0415 - only when something runs
+        from rushes.runtime.direct import call  # noqa: PLC0415 - only when something runs
 
-        task = Task(function, source, params, out=options.out, name=options.name, receipts=options.receipts)
-        made = run_attempt(task, _ignore, _ignore, lambda: False)
-        return function.result_model.model_validate_json(made.result)  # type: ignore[no-any-return]
+        return call(function, source, params, options)
 
     def launch(
         self,
@@ -427,6 +423,19 @@ class StubEngine:
             ),
             tags=spec.tags,
         )
+
+
+def _row_data(finished: Finished) -> dict[str, Any]:
+    """What a ledger keeps of an end."""
+    row = {
+        "result": finished.result,
+        "outputs": list(finished.outputs),
+        "receipt": finished.receipt,
+        "encoder": finished.encoder,
+        "warnings": list(finished.warnings),
+        "error": dict(finished.error) if finished.error else None,
+    }
+    return {k: v for k, v in row.items() if v}
 
 
 def _history(row: _Row) -> list[dict[str, Any]]:
