@@ -1,8 +1,8 @@
 """What parameter sets and SEI messages say and libavformat keeps to itself: chroma location, HDR metadata.
 
-Reads H.264 and HEVC extradata (``avcC``, ``hvcC`` or start codes) and the head of a coded frame (ITU-T H.264
-7.3, annexes D and E; H.265 likewise). Nothing is decoded. Pure functions of bytes: what cannot be parsed gives
-the value that the standard infers, or None.
+Reads H.264 and HEVC extradata (``avcC``, ``hvcC`` or start codes) and coded frames (ITU-T H.264 7.3, annexes
+D and E; H.265 likewise). Nothing is decoded. Pure functions of bytes: what cannot be parsed gives the value
+that the standard infers, or None.
 """
 
 from __future__ import annotations
@@ -94,23 +94,12 @@ def hdr_of_parameters(codec: str, extradata: bytes) -> StaticHdr:
     return _hdr(codec, _units(codec, extradata))
 
 
-def hdr_of_frame(codec: str, packet: bytes, length_size: int) -> StaticHdr:
-    """The HDR messages of one coded frame.
-
-    Args:
-        codec: ``h264`` or ``hevc``.
-        packet: the frame; its head is enough for all but Dolby Vision, which comes last.
-        length_size: bytes of each unit's length, 0 for start codes.
-    """
-    return _hdr(codec, _sized(packet, length_size) if length_size else _start_coded(packet))
-
-
-def length_size(codec: str, extradata: bytes) -> int:
-    """How many bytes give the length of each unit in a packet; 0 when start codes are used."""
+def hdr_of_frame(codec: str, packet: bytes, extradata: bytes) -> StaticHdr:
+    """The HDR messages of one coded frame, whose packaging `extradata` tells."""
     at = 21 if codec == "hevc" else 4
     if len(extradata) <= at or extradata[0] != 1:
-        return 0
-    return (extradata[at] & 3) + 1
+        return _hdr(codec, _start_coded(packet))
+    return _hdr(codec, _sized(packet, (extradata[at] & 3) + 1))
 
 
 # -- units ----------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def _picture(track: VideoStream) -> Iterator[str]:
 
 
 def _lengths(info: MediaInfo) -> Iterator[str]:
-    picture = info.primary_video
+    picture = info.primary_video if info.audio and info.video else None
     if picture is None or not picture.duration_s:
         return
     for sound in info.audio:

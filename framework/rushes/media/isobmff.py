@@ -1,15 +1,16 @@
 """ISO base media files (mp4, mov, m4a, 3gp): what the index says and libavformat does not hand on.
 
-Display matrix, edit lists, sample table, encryption, HDR boxes, timecode flags, and whether the file is whole
-(ISO/IEC 14496-12; QuickTime File Format; Dolby Vision Streams Within the ISO Base Media File Format). Only box
-headers and small boxes are read, wherever the index lies: never the media. Pure but for the `read` that it is
-given; it must not know PyAV.
+Display matrix, edit lists, sample table, encryption, HDR boxes, timecode flags, and whether the file is
+whole (ISO/IEC 14496-12; QuickTime File Format; Dolby Vision Streams Within the ISO Base Media File Format).
+Only box headers and small boxes are read, wherever the index lies: never the media. Pure but for the `read`
+that it is given; it must not know PyAV.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from rushes.media.hdr_boxes import content_light, dolby_vision, mastering_display
@@ -31,6 +32,7 @@ _MAX_DEPTH_BOXES: Final = 20_000
 _WHOLE_INDEX_BYTES: Final = 262_144
 _SMALL_BOX_BYTES: Final = 65_536
 _CONTAINERS: Final = frozenset((b"trak", b"mdia", b"minf", b"stbl", b"edts"))
+_MEDIA: Final = frozenset((b"mdat", b"moof"))
 _TABLES: Final = frozenset((b"stts", b"stsz", b"stsd"))
 _VISUAL_ENTRY_BYTES: Final = 86
 _HEADER: Final = struct.Struct(">I4s")
@@ -60,30 +62,19 @@ def read_iso(read: Read, size: int, head: bytes) -> Structure:
     saw_media = False
     for _ in range(_MAX_TOP_BOXES):
         raw = head[offset : offset + 16] if offset + 16 <= len(head) else read(offset, 16)
-        if len(raw) < 8:
-            break
-        length, kind = _HEADER.unpack_from(raw)
-        skip = 8
-        if length == 1 and len(raw) >= 16:
-            length, skip = _U64.unpack_from(raw, 8)[0], 16
-        elif length == 0:
-            length = size - offset
+        length, kind, skip = _top_box(raw, size - offset)
         if length < skip:
             break
-        end = offset + length
+        start, end = offset + skip, offset + length
         if kind == b"moov":
             file.has_index = True
             file.index_first = not saw_media
-            body = _index_bytes(read, head, offset + skip, min(end, size))
-            _read_index(file, body, size)
-        elif kind == b"mdat":
+            _read_index(file, _index_bytes(read, head, start, min(end, size)), size)
+        elif kind == b"ftyp":
+            file.brand = head[start : min(start + 4, end)].decode("latin-1").strip() or None
+        elif kind in _MEDIA:
             saw_media = True
-        elif kind == b"moof":
-            file.fragmented = saw_media = True
-        elif kind == b"ftyp" and length >= 12:
-            file.brand = (
-                (read(offset + skip, 4) if offset else head[skip : skip + 4]).decode("latin-1").strip()
-            )
+            file.fragmented = file.fragmented or kind == b"moof"
         if end > size:
             file.missing_bytes = end - size
             break
@@ -91,6 +82,16 @@ def read_iso(read: Read, size: int, head: bytes) -> Structure:
         if file.fragmented and file.has_index:
             break
     return file
+
+
+def _top_box(raw: bytes, rest: int) -> tuple[int, bytes, int]:
+    """Length, kind and header length of the box that begins with `raw`; length 0 ends the walk."""
+    if len(raw) < 8:
+        return 0, b"", 8
+    length, kind = _HEADER.unpack_from(raw)
+    if length == 1 and len(raw) >= 16:
+        return _U64.unpack_from(raw, 8)[0], kind, 16
+    return (rest if length == 0 else length), kind, 8
 
 
 def _index_bytes(read: Read, head: bytes, start: int, end: int) -> bytes:
@@ -132,8 +133,9 @@ def _slim(read: Read, start: int, end: int, parts: list[bytes], budget: list[int
 
 def _boxes(buf: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of the payload of each box in a range; stops at the first that makes no sense."""
+    unpack = _HEADER.unpack_from
     while start + 8 <= end:
-        length, kind = _HEADER.unpack_from(buf, start)
+        length, kind = unpack(buf, start)
         skip = 8
         if length == 1 and start + 16 <= end:
             length, skip = _U64.unpack_from(buf, start + 8)[0], 16
@@ -148,10 +150,14 @@ def _boxes(buf: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]
 
 def _read_index(file: Structure, buf: bytes, size: int) -> None:
     movie_scale = 0
+    # All that is wanted of a sound track's sample table is whether it is encrypted.
+    encrypted = b"sinf" in buf
     for kind, start, end in _boxes(buf, 0, len(buf)):
         if kind == b"trak":
             if len(file.tracks) < _MAX_TRACKS:
-                file.tracks.append(_track(file, buf, start, end, movie_scale, size))
+                file.tracks.append(
+                    _track(_Index(file, buf, size, encrypted=encrypted), start, end, movie_scale)
+                )
         elif kind == b"mvhd" and end - start >= 32:
             movie_scale = _U32.unpack_from(buf, start + (20 if buf[start] == 1 else 12))[0]
         elif kind == b"mvex":
@@ -161,13 +167,24 @@ def _read_index(file: Structure, buf: bytes, size: int) -> None:
             file.systems.append(f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}")
 
 
-def _track(file: Structure, buf: bytes, start: int, end: int, movie_scale: int, size: int) -> Track:
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """What every level of the walk through the index needs."""
+
+    file: Structure
+    buf: bytes
+    size: int
+    encrypted: bool
+
+
+def _track(index: _Index, start: int, end: int, movie_scale: int) -> Track:
+    buf = index.buf
     track = Track()
     edits = (0, 0)
     timescale = 0
     for kind, a, b in _boxes(buf, start, end):
         if kind == b"mdia":
-            timescale = _media(file, track, buf, a, b, size)
+            timescale = _media(index, track, a, b)
         elif kind == b"tkhd":
             _track_header(track, buf, a, b)
         elif kind == b"edts":
@@ -200,7 +217,8 @@ def _turn(a: int, b: int, c: int, d: int) -> tuple[int, bool]:
     return 0, flipped
 
 
-def _media(file: Structure, track: Track, buf: bytes, start: int, end: int, size: int) -> int:
+def _media(index: _Index, track: Track, start: int, end: int) -> int:
+    buf = index.buf
     timescale = 0
     for kind, a, b in _boxes(buf, start, end):
         if kind == b"mdhd" and b - a >= 24:
@@ -208,14 +226,15 @@ def _media(file: Structure, track: Track, buf: bytes, start: int, end: int, size
         elif kind == b"hdlr" and b - a >= 12:
             track.handler = buf[a + 8 : a + 12].decode("latin-1")
             track.kind = _KINDS.get(track.handler, "data")
-        elif kind == b"minf":
+        elif kind == b"minf" and (index.encrypted or track.kind != "audio"):
             for inner, c, d in _boxes(buf, a, b):
                 if inner == b"stbl":
-                    _sample_table(file, track, buf, c, d, size)
+                    _sample_table(index, track, c, d)
     return timescale
 
 
-def _sample_table(file: Structure, track: Track, buf: bytes, start: int, end: int, size: int) -> None:
+def _sample_table(index: _Index, track: Track, start: int, end: int) -> None:
+    buf = index.buf
     for kind, a, b in _boxes(buf, start, end):
         if kind == b"stsd" and b - a >= 16:
             _sample_entry(track, buf, a + 8, b)
@@ -226,10 +245,10 @@ def _sample_table(file: Structure, track: Track, buf: bytes, start: int, end: in
             sample_bytes, track.samples = _PAIR.unpack_from(buf, a + 4)
             # A table of sizes is bounded by the file; one size for all is not, and the demuxer would build
             # an index of that many entries.
-            if sample_bytes and track.kind != "audio" and track.samples * sample_bytes > 2 * size:
-                file.impossible = (
+            if sample_bytes and track.kind != "audio" and track.samples * sample_bytes > 2 * index.size:
+                index.file.impossible = (
                     f"track {track.id} claims {track.samples} samples of {sample_bytes} bytes "
-                    f"in a file of {size} bytes"
+                    f"in a file of {index.size} bytes"
                 )
             break
 

@@ -1,4 +1,4 @@
-"""Matroska and WebM: what the track headers say and libavformat does not hand on, and whether the file is whole.
+"""Matroska and WebM: what track headers say and libavformat does not hand on; whether the file is whole.
 
 Default durations, colour with chroma siting and mastering data, projection (rotation), stereo mode, Dolby
 Vision, encryption (RFC 9559). Only the head of the file up to the track headers is read, never a cluster
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from rushes.media.hdr_boxes import dolby_vision
@@ -45,10 +46,9 @@ def is_matroska(head: bytes) -> bool:
 def read_matroska(read: Read, size: int, head: bytes) -> Structure:
     """The facts of a Matroska file of `size` bytes; `head` is its beginning, to spare reads."""
     file = Structure(family="matroska", brand="matroska", has_index=False)
-    try:
+    # A header that breaks off: what was read until then stands.
+    with suppress(IndexError, struct.error):
         _read_segment(file, read, size, head)
-    except (IndexError, struct.error):
-        pass  # a header that breaks off: what was read until then stands
     return file
 
 
@@ -99,23 +99,17 @@ def _top_level(file: Structure, read: Read, head: bytes, offset: int, end: int) 
 
 def _element(buf: bytes, at: int) -> tuple[int, int, int | None]:
     """Id, start of the payload and its length (None: unknown) of the element at `at`."""
-    first = buf[at]
-    if first >= 0x80:
-        width = 1
-    elif first >= 0x40:
-        width = 2
-    else:
-        width = 3 if first >= 0x20 else 4
+    width = 9 - buf[at].bit_length()
+    if width > 4:
+        raise IndexError(at)
     kind = int.from_bytes(buf[at : at + width], "big")
     at += width
-    first = buf[at]
-    width = 9 - first.bit_length()
+    width = 9 - buf[at].bit_length()
     if width > 8:
         raise IndexError(at)
-    length = int.from_bytes(buf[at : at + width], "big") - (1 << 7 * width)
-    if length == (1 << 7 * width) - 1:
-        return kind, at + width, None
-    return kind, at + width, length
+    marker = 1 << 7 * width
+    length = int.from_bytes(buf[at : at + width], "big") - marker
+    return kind, at + width, None if length == marker - 1 else length
 
 
 def _children(buf: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:

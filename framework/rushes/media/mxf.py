@@ -1,6 +1,6 @@
 """MXF: its operational pattern, and whether its recording was completed (SMPTE ST 377-1, 7.1 and 8.3).
 
-Pure functions of the first bytes of a file and of the label that libavformat reads; nothing else is known here.
+Pure functions of a file's first bytes and of the label that libavformat reads; nothing else is known here.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ _MAX_TAGS: Final = 256
 _MAX_TAG_CHARACTERS: Final = 4096
 
 _REEL: Final = ("reel_name", "reel", "tape", "tape_name", "com.apple.proapps.reel", "reelname")
+_REEL_KEYS: Final = frozenset((*_REEL, *(key.upper() for key in _REEL)))
 _MAKE: Final = (
     "com.apple.quicktime.make",
     "com.apple.proapps.manufacturer",
@@ -50,6 +51,7 @@ _LENS: Final = (
     "lens_type",
 )
 _SOFTWARE: Final = ("com.apple.quicktime.software", "software", "encoder", "encoded_by")
+_CAMERA_KEYS: Final = frozenset((*_MAKE, *_MODEL, *_SERIAL, *_LENS))
 
 Tags = Mapping[str, str]
 
@@ -76,6 +78,8 @@ def find_timecode(
         family: format of the container: decides what its own tag stands for.
         rate: the picture's rate, e.g. ``25/1``.
     """
+    if not any("timecode" in t or "TIMECODE" in t for t in (container, *(tags for _, _, tags in streams))):
+        return None, None
     own: Literal["mxf", "dv", "tag"] = "mxf" if family == "mxf" else "dv" if family == "dv" else "tag"
     bad = None
     candidates: list[tuple[str | None, Literal["tmcd", "mxf", "dv", "tag"], int | None]] = [
@@ -106,19 +110,17 @@ def find_reel(container: Tags, streams: Sequence[tuple[int, str, Tags]]) -> str 
         if kind == "tmcd" and tags.get("reel_name"):
             return tags["reel_name"]
     for tags in (container, *(tags for _, _, tags in streams)):
-        if tags and (found := _any(tags, _REEL)):
+        if not (_REEL_KEYS.isdisjoint(tags) or (found := _any(tags, _REEL)) is None):
             return found
     return None
 
 
 def find_camera(tags: Tags) -> Camera | None:
     """What recorded the clip, out of the container's tags; None when nothing says so."""
-    if not tags:
+    if _CAMERA_KEYS.isdisjoint(map(str.lower, tags)):
         return None
     low = {key.lower(): value for key, value in tags.items()}
     make, model, serial, lens = (_first(low, keys) for keys in (_MAKE, _MODEL, _SERIAL, _LENS))
-    if not (make or model or serial or lens):
-        return None
     return Camera(make=make, model=model, serial=serial, lens=lens, software=_first(low, _SOFTWARE))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Final
 
 from rushes.media.schema import RateDecision, RateMode
 
@@ -21,6 +22,7 @@ _SAME: Fraction = Fraction(1, 2000)
 # Nothing is shot as variable rate above this; a nominal rate beyond it is the clock of the timestamps.
 _MAX_NOMINAL = 120
 _MAX_CLOCK = 1000
+_FIXED: Final[dict[str, RateDecision]] = {"mxf": "edit-rate", "image2": "sequence"}
 
 
 def decide(
@@ -44,10 +46,8 @@ def decide(
         return "cfr", "single-frame"
     if table is not None:
         return ("cfr" if table else "vfr"), "sample-table"
-    if family == "mxf":
-        return "cfr", "edit-rate"
-    if family == "image2":
-        return "cfr", "sequence"
+    if family in _FIXED:
+        return "cfr", _FIXED[family]
     if not average or not nominal or nominal > _MAX_CLOCK or average > _MAX_CLOCK:
         return "unknown", "undecided"
     if average == nominal or abs(average - nominal) <= nominal * _SAME:

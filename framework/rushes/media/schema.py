@@ -47,6 +47,7 @@ RateDecision = Literal[
     "sample-table",
     "average-equals-nominal",
     "average-differs-from-nominal",
+    "first-packets",
     "edit-rate",
     "sequence",
     "packet-scan",
@@ -288,10 +289,7 @@ class SequenceInfo(_Part):
 class Container(_Part):
     """The file itself."""
 
-    format: str = Field(description="Demuxer: mp4, mov, matroska, webm, mxf, mpegts, wav, image2, …")
-    format_names: list[str] = Field(
-        default_factory=list, description="All names that ffmpeg's demuxer goes by, e.g. mov, mp4, m4a."
-    )
+    format: str = Field(description="mp4, mov, m4a, matroska, webm, mxf, mpegts, wav, dv, image2, …")
     brand: str | None = Field(None, description="Major brand of an ISO base media file, e.g. isom, qt.")
     size_bytes: int = Field(description="Size in bytes; of a sequence, of all its frames.")
     duration_s: float | None = Field(None, description="Declared duration in seconds.")
@@ -344,6 +342,8 @@ class MediaInfo(_Part):
     def primary_video(self) -> VideoStream | None:
         """The picture track: the default one, else the largest; never a cover picture."""
         tracks = [v for v in self.video if not v.attached_picture]
+        if len(tracks) == 1:
+            return tracks[0]
         return max(
             tracks,
             key=lambda v: ("default" in v.dispositions, v.width * v.height, -v.index),

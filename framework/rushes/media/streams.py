@@ -187,7 +187,7 @@ def hdr(codec: str, extradata: bytes | None, description: Colour, track: Track) 
     else:
         name = "hdr10" if mastering or light else "pq"
     return HdrMetadata(
-        format=name,  # type: ignore[arg-type]
+        format=name,
         mastering=mastering,
         content_light=light,
         dolby_vision=track.dolby,
@@ -253,7 +253,7 @@ def _dispositions(bits: int) -> list[str]:
 
 
 def _title(tags: Mapping[str, str]) -> str | None:
-    """The stream's title; QuickTime puts it into the handler's name, where muxers write a word of their own."""
+    """The stream's title; QuickTime has it in the handler's name, where muxers write a word of their own."""
     title = _get(tags, "title")
     if title is None:
         title = _get(tags, "handler_name")
@@ -316,7 +316,7 @@ def _location(codec: str, extradata: bytes | None, track: Track) -> str | None:
 
 @lru_cache(maxsize=256)
 def _layout_name(name: str, channels: int) -> str | None:
-    """A layout with a name: libavutil calls channels without one "2 channels"."""
+    """A layout that has a name: libavutil calls others "2 channels"."""
     return None if not name or name == f"{channels} channels" else name
 
 

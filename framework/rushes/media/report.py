@@ -1,0 +1,254 @@
+"""Descriptions for people and for other programs: a table, one clip in detail, CSV.
+
+Pure but for the width of the terminal, which the caller gives. Text from files is a stranger's: control
+characters are shown as escapes, in every format.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from rushes.media.schema import AudioStream, MediaInfo, VideoStream
+from rushes.units import format_duration, format_size
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["CSV_COLUMNS", "as_csv", "as_csv_row", "as_table", "as_text", "frame_count", "printable"]
+
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """`text` with control characters as escapes, so that it can be shown on a terminal."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def frame_count(info: MediaInfo) -> int | None:
+    """Frames of the picture: counted, else declared, else duration times rate; None for sound alone."""
+    picture = info.primary_video
+    if picture is None:
+        return None
+    known = picture.frames_counted if not info.is_sequence else None
+    known = known or picture.frames_declared
+    if known is not None:
+        return known
+    seconds = picture.duration_s or info.duration_s
+    return round(seconds * picture.fps) if seconds and picture.fps else None
+
+
+# -- CSV ------------------------------------------------------------------------------------------------
+
+_OF_CLIP: Final = ("name", "format", "size_bytes", "duration_s", "bit_rate")
+# Column and attribute of the picture, of its colour, and of the first sound track.
+_OF_PICTURE: Final = {
+    "video_codec": "codec", "video_profile": "profile", "video_level": "level", "width": "width",
+    "height": "height", "sar": "sar", "dar": "dar", "rotation": "rotation", "frame_rate": "frame_rate",
+    "rate_mode": "rate_mode", "field_order": "field_order", "pix_fmt": "pix_fmt", "bit_depth": "bit_depth",
+    "chroma_location": "chroma_location",
+}  # fmt: skip
+_OF_COLOUR: Final = ("primaries", "transfer", "matrix", "range")
+_OF_ORIGIN: Final = ("hdr", "frames", "timecode", "reel", "camera", "audio_tracks")
+_OF_SOUND: Final = {
+    "audio_codec": "codec", "audio_channels": "channels", "audio_layout": "layout",
+    "sample_rate": "sample_rate", "audio_bit_depth": "bit_depth",
+}  # fmt: skip
+CSV_COLUMNS: Final = (
+    *_OF_CLIP, *_OF_PICTURE, *_OF_COLOUR, *_OF_ORIGIN, *_OF_SOUND, "checksum", "warnings"
+)  # fmt: skip
+
+
+def as_csv_row(info: MediaInfo) -> list[str]:
+    """One clip's values under `CSV_COLUMNS`; the first sound track stands for all."""
+    picture = info.primary_video
+    sound = info.audio[0] if info.audio else None
+    box, checksum = info.container, info.checksum
+    values: list[Any] = [info.name, box.format, box.size_bytes, info.duration_s, box.bit_rate]
+    values += [getattr(picture, name, None) for name in _OF_PICTURE.values()]
+    values += [getattr(picture.color, name) if picture else None for name in _OF_COLOUR]
+    values += [
+        picture.hdr.format if picture and picture.hdr else None,
+        frame_count(info),
+        info.timecode.value if info.timecode else None,
+        info.reel,
+        _camera(info),
+        len(info.audio),
+    ]
+    values += [getattr(sound, name, None) for name in _OF_SOUND.values()]
+    values += [f"{checksum.algorithm}:{checksum.value}" if checksum else None, " | ".join(info.warnings)]
+    return ["" if value is None else printable(str(value)) for value in values]
+
+
+def as_csv(infos: Iterable[MediaInfo], *, header: bool = True) -> str:
+    """RFC 4180 text of many clips, with a header line or without."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(CSV_COLUMNS)
+    writer.writerows(as_csv_row(info) for info in infos)
+    return text.getvalue()
+
+
+# -- tables ---------------------------------------------------------------------------------------------
+
+
+def as_table(infos: Sequence[MediaInfo]) -> RenderableType:
+    """A rich renderable: one clip in detail, or several with a row each."""
+    return _detail(infos[0]) if len(infos) == 1 else _rows(infos)
+
+
+def as_text(infos: Sequence[MediaInfo], *, width: int, colour: bool) -> str:
+    """`as_table` as text of at most `width` columns, with ANSI colours or without."""
+    from rich.console import Console  # noqa: PLC0415 - only where a table is wanted
+
+    text = io.StringIO()
+    console = Console(
+        file=text,
+        width=width,
+        force_terminal=colour,
+        no_color=not colour,
+        highlight=False,
+        emoji=False,
+        color_system="standard" if colour else None,
+    )
+    console.print(as_table(infos), markup=False)
+    return text.getvalue()
+
+
+def _rows(infos: Sequence[MediaInfo]) -> RenderableType:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("clip", overflow="fold")
+    for name in ("length", "size", "picture", "rate", "codec", "sound", "timecode"):
+        table.add_column(name, no_wrap=name in {"length", "size", "timecode"}, justify="left")
+    table.add_column("warnings", style="yellow", overflow="fold")
+    for info in infos:
+        picture = info.primary_video
+        cells = (
+            info.name,
+            _length(info),
+            format_size(info.container.size_bytes),
+            _shape(picture) if picture else "–",
+            _rate(picture) if picture else "–",
+            (picture.codec or "?") if picture else info.container.format,
+            _sound(info.audio),
+            info.timecode.value if info.timecode else "–",
+            ", ".join(w.partition(":")[0] for w in info.warnings),
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    return table
+
+
+def _detail(info: MediaInfo) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in _facts(info):
+        grid.add_row(name, Text(printable(value)))
+    warnings = [Text(f"! {printable(w)}", style="yellow") for w in info.warnings]
+    return Group(Text(printable(info.name), style="bold cyan"), grid, *warnings)
+
+
+def _facts(info: MediaInfo) -> Iterator[tuple[str, str]]:
+    box = info.container
+    rate = f", {box.bit_rate / 1e6:.2f} Mb/s" if box.bit_rate else ""
+    pattern = f" {box.operational_pattern}" if box.operational_pattern else ""
+    yield "file", f"{box.format}{pattern}, {format_size(box.size_bytes)}, {_length(info)}{rate}"
+    if info.sequence is not None:
+        yield "frames", f"{info.sequence.first}-{info.sequence.last}, {info.sequence.frames} there"
+    for track in info.video:
+        yield from _picture_facts(track)
+    for sound in info.audio:
+        yield "sound", _one_sound(sound)
+    for subtitle in info.subtitles:
+        yield "subtitles", " ".join(filter(None, (subtitle.codec, subtitle.language, subtitle.title)))
+    yield from _origin_facts(info)
+
+
+def _picture_facts(track: VideoStream) -> Iterator[tuple[str, str]]:
+    if track.attached_picture:
+        yield "cover", f"{track.codec} {track.width}×{track.height}"
+        return
+    turned = f", turned {track.rotation}°" if track.rotation else ""
+    yield "picture", f"{_codec(track)}, {_shape(track)} ({track.dar}){turned}, {track.pix_fmt}"
+    yield "", f"{_rate(track)} by {track.rate_decided_by}, {track.field_order}"
+    if colour := _colour(track):
+        yield "", colour
+
+
+def _origin_facts(info: MediaInfo) -> Iterator[tuple[str, str]]:
+    if info.timecode:
+        yield "timecode", f"{info.timecode.value} ({info.timecode.source})"
+    for name, value in (("reel", info.reel), ("camera", _camera(info)), ("created", info.container.created)):
+        if value:
+            yield name, value
+    if info.chapters:
+        yield "chapters", str(len(info.chapters))
+    if info.attachments:
+        yield "attached", ", ".join(a.filename or a.mime_type or "?" for a in info.attachments)
+    if info.checksum:
+        yield info.checksum.algorithm, info.checksum.value
+
+
+def _length(info: MediaInfo) -> str:
+    frames = frame_count(info)
+    if info.duration_s is None:
+        return f"{frames} frames" if frames else "–"
+    return format_duration(info.duration_s)
+
+
+def _shape(track: VideoStream) -> str:
+    return f"{track.width}×{track.height}"
+
+
+def _rate(track: VideoStream) -> str:
+    if track.frame_rate is None:
+        return "no rate"
+    rate = Fraction(track.frame_rate)
+    shown = f"{float(rate):.3f}".rstrip("0").rstrip(".")
+    return f"{shown} {track.rate_mode}" if track.rate_mode != "unknown" else shown
+
+
+def _codec(track: VideoStream) -> str:
+    words = (track.codec, track.profile, f"@{track.level}" if track.level else None)
+    return " ".join(filter(None, words))
+
+
+def _colour(track: VideoStream) -> str:
+    colour = track.color
+    words = [colour.primaries, colour.transfer, colour.matrix, colour.range, track.hdr and track.hdr.format]
+    if track.chroma_location:
+        words.append(f"chroma {track.chroma_location}")
+    return " ".join(word for word in words if word)
+
+
+def _sound(tracks: Sequence[AudioStream]) -> str:
+    if not tracks:
+        return "–"
+    first = f"{tracks[0].codec} {tracks[0].layout or f'{tracks[0].channels} ch'}"
+    return first if len(tracks) == 1 else f"{len(tracks)} × {first}"
+
+
+def _one_sound(sound: AudioStream) -> str:
+    depth = f", {sound.bit_depth} bit" if sound.bit_depth else ""
+    language = f", {sound.language}" if sound.language else ""
+    layout = sound.layout or f"{sound.channels} channels"
+    return f"{sound.codec} {layout}, {sound.sample_rate} Hz{depth}{language}"
+
+
+def _camera(info: MediaInfo) -> str | None:
+    if info.camera is None:
+        return None
+    return " ".join(filter(None, (info.camera.make, info.camera.model))) or None

@@ -1,0 +1,92 @@
+"""Inspect: what a clip is, in one documented shape, without decoding or reading all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rushes import Asset, Params, Resources, Result, function
+from rushes.media.inspection import describe
+from rushes.media.schema import MediaInfo
+
+__all__ = ["FORMATS", "InspectParams", "InspectResult", "inspect", "render"]
+
+FORMATS = ("table", "json", "csv", "ale")
+"""What `render` can write, the default first."""
+
+
+class InspectParams(Params):
+    """Options of `inspect`."""
+
+    count_frames: bool = Field(
+        default=False,
+        description="Read all packets: true frame counts, variable rates for certain, timestamps that jump.",
+    )
+    checksum: Literal["sha256", "sha1", "md5", "blake2b"] | None = Field(
+        None, description="Also digest all bytes of the clip."
+    )
+    deep: bool = Field(
+        default=False,
+        description="Also decode the first frame, with PyAV and with ffmpeg, and say where they disagree.",
+    )
+
+
+class InspectResult(Result):
+    """What `inspect` found out."""
+
+    media: MediaInfo = Field(description="The description of the clip.")
+
+    def model_dump_json(self, **options: Any) -> str:
+        """The result as JSON, without what the clip does not state: an absent field is None."""
+        options.setdefault("exclude_none", True)
+        return super().model_dump_json(**options)
+
+
+@function(
+    version="1",
+    resources=Resources(cpu=1, memory="1GiB"),
+    retries=2,
+    owner="rushes",
+)
+def inspect(clip: Asset, params: InspectParams) -> InspectResult:
+    """Describe a clip: container, picture, sound, colour, timecode, reel, camera, and what looks wrong.
+
+    Reads headers only, unless asked for more: a file of any size takes a moment.
+    """
+    return InspectResult(
+        media=describe(clip, count_frames=params.count_frames, checksum=params.checksum, deep=params.deep)
+    )
+
+
+def render(results: Sequence[Mapping[str, Any] | None], format: str, *, first: bool = True) -> str:  # noqa: A002
+    """Results as text: ``table``, ``json`` (one object a line), ``csv`` or ``ale``.
+
+    Args:
+        results: the data of some `InspectResult`, in order; None is passed over.
+        format: one of `FORMATS`.
+        first: False when headers have been written before.
+    """
+    data = [result["media"] for result in results if result]
+    if format == "json":
+        return "".join(f"{json.dumps(media, ensure_ascii=True)}\n" for media in data)
+    infos = [MediaInfo.model_validate(media) for media in data]
+    if not infos:
+        return ""
+    if format == "csv":
+        from rushes.media.report import as_csv  # noqa: PLC0415 - one of four
+
+        return as_csv(infos, header=first)
+    if format == "ale":
+        from rushes.media.ale import as_ale  # noqa: PLC0415 - one of four
+
+        return as_ale(infos, header=first)
+    from rushes.media.report import as_text  # noqa: PLC0415 - one of four
+
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return as_text(infos, width=shutil.get_terminal_size((120, 24)).columns, colour=colour)
