@@ -44,7 +44,8 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "broadcast.ts": (*_PICTURE, *_SOUND, *_H264),
     "camera.m2ts": (*_PICTURE, *_SOUND, *_H264, "-mpegts_m2ts_mode", "1"),
     "long-gop.mxf": (
-        *_PICTURE, *_SOUND, "-c:v", "mpeg2video", "-b:v", "5M", "-bf", "2", "-c:a", "pcm_s16le", "-ar", "48000",
+        *_PICTURE, *_SOUND, "-c:v", "mpeg2video", "-b:v", "5M", "-bf", "2",
+        "-c:a", "pcm_s16le", "-ar", "48000",
     ),
     "intra.mxf": (
         "-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=1",

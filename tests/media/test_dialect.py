@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the lines of drivers are quoted whole
 from __future__ import annotations
 
 import json
@@ -7,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from rushes.errors import error_from_dict
-from rushes.media.dialect import claims_success_falsely, classify
+from rushes.media.dialect import claims_success_falsely, classify, damage_in
 from rushes.media.failures import ROWS
 from rushes.media.process import ToolRun
 from rushes.media.redact import redact
@@ -228,8 +229,21 @@ def test_a_clips_name_cannot_break_the_sentence() -> None:
         ("deprecated pixel format used", False),
     ],
 )
-def test_success_is_not_believed_against_the_text(text: str, is_false: bool) -> None:
+def test_success_is_not_believed_against_the_text(text: str, *, is_false: bool) -> None:
     assert claims_success_falsely(failed(text, 0)) is is_false
+
+
+@pytest.mark.parametrize(
+    ("text", "damage"),
+    [
+        ("[matroska,webm @ 0x1] File ended prematurely", "File ended prematurely"),
+        ("[h264 @ 0x1] error while decoding MB 0 10, bytestream 496", "error while decoding MB"),
+        ("[aac @ 0x1] 2 frames left in the queue on closing", None),
+        ("", None),
+    ],
+)
+def test_damage_is_read_from_a_run_that_ended_with_0(text: str, damage: str | None) -> None:
+    assert damage_in(failed(text, 0)) == damage
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +108,7 @@ def test_a_tool_runs_in_the_folder_that_it_is_given(tmp_path: Path) -> None:
 
 
 def test_a_tool_that_writes_without_end_fills_neither_memory_nor_disk(tmp_path: Path) -> None:
-    code = "import sys; sys.stderr.write('first\\n' + 'x' * 99 + '\\n' + ('y' * 99 + '\\n') * 100_000 + 'last\\n')"
+    code = "import sys; sys.stderr.write('first\\n' + ('y' * 99 + '\\n') * 100_000 + 'last\\n')"
     log = tmp_path / "logs" / "tool.log"
     run = run_tool(python(code), supervision=Supervision(log_path=log))
     assert run.stderr_tail.startswith("first\n")
@@ -168,7 +167,8 @@ def test_everything_that_a_tool_started_ends_with_it(short_grace: None) -> None:
 import subprocess, sys
 sleep = ["sleep", "1000"]
 pids = [subprocess.Popen(sleep).pid, subprocess.Popen(sleep, start_new_session=True).pid]
-shell = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!; wait"], stdout=subprocess.PIPE, start_new_session=True)
+command = ["sh", "-c", "sleep 1000 & echo $!; wait"]
+shell = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
 pids += [shell.pid, int(shell.stdout.readline())]
 print(*pids, flush=True)
 shell.wait()
@@ -282,10 +282,10 @@ def test_the_fixed_options_come_first_and_never_change(bundled: Build) -> None:
 
 def test_nothing_is_left_open_by_a_run() -> None:
     run_tool(["true"])
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         run_tool(["true"])
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_success_that_ffmpeg_takes_back_in_its_text_is_none(tmp_path: Path, bundled: Build) -> None:
@@ -345,9 +345,3 @@ def test_cancelling_comes_before_any_limit() -> None:
 
 def test_a_run_that_was_stopped_is_never_ok() -> None:
     assert not ToolRun(("x",), 0, 1.0, 1.0, "", None, "stalled").ok
-
-
-def test_limits_are_checked_in_pairs_of_looks() -> None:
-    # The reason stays the same as long as its cause does: no limit hides another between two looks.
-    found = looks([Seen(memory_bytes=5)] * 4, Limits(memory_bytes=1, time_s=0.3))
-    assert all(a == b == "memory" for a, b in pairwise(found))

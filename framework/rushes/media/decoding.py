@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import av.error
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Packet = AnyPacket[Any]
 
 __all__ = ["Decoding", "decode_from"]
+
+_STEPS_BACK_S: Final = (0, 1, 5, 30, 3600)
 
 
 class Decoding:
@@ -38,7 +40,8 @@ class Decoding:
         self._not_before = not_before
         self._codec: Any = stream.codec_context
         if self._codec is not None and self.kind == "video" and not self._codec.is_open:
-            self._codec.thread_type = "AUTO"
+            # Not by frames: measured, the mark of a damaged picture is then lost in one run of three.
+            self._codec.thread_type = "SLICE"
 
     def feed(self, packet: Packet) -> None:
         if self._codec is None or packet.size == 0:
@@ -77,11 +80,21 @@ def decode_from(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Decoding:
     """Decodes from the keyframe shown at `keyframe`, in the stream's time base, to the end."""
-    container.seek(keyframe, stream=video)
+    second = round(1 / video.time_base) if video.time_base else 1
     decoding = Decoding(video, None, keyframe)
-    for packet in container.demux(video):
-        decoding.feed(packet)
-        if decoding.packets % 64 == 0 and cancelled():
-            raise Cancelled
+    for back in _STEPS_BACK_S:
+        container.seek(max(0, keyframe - back * second) if back else keyframe, stream=video)
+        decoding = Decoding(video, None, keyframe)
+        for packet in container.demux(video):
+            if decoding.packets == 0 and not packet.is_keyframe:
+                continue
+            # Sought by time, a transport stream is entered behind the keyframe: further back, then.
+            if decoding.packets == 0 and packet.pts is not None and packet.pts > keyframe:
+                break
+            decoding.feed(packet)
+            if decoding.packets % 64 == 0 and cancelled():
+                raise Cancelled
+        if decoding.packets:
+            break
     decoding.finish()
     return decoding

@@ -19,7 +19,7 @@ from rushes.media.redact import redact
 if TYPE_CHECKING:
     from rushes.media.process import ToolRun
 
-__all__ = ["claims_success_falsely", "classify"]
+__all__ = ["claims_success_falsely", "classify", "damage_in"]
 
 _SENTENCE_CHARACTERS: Final = 240
 # "[h264 @ 0x55f2c1] ": where in ffmpeg a line comes from means nothing to its reader.
@@ -51,6 +51,13 @@ def classify(run: ToolRun, build_major: int = 0) -> RushesError:
 def claims_success_falsely(run: ToolRun) -> bool:
     """Whether ffmpeg exits 0 although it says that it could not finish its output."""
     return run.exit_status == 0 and FALSE_SUCCESS.search(run.stderr_tail) is not None
+
+
+def damage_in(run: ToolRun) -> str | None:
+    """What ffmpeg said of damage in its source, in a run that it may well have ended with 0; else None."""
+    row = next(row for row in ROWS if row.code == "damaged")
+    found = row.pattern.search(run.stderr_tail)
+    return _plain(found[0]) if found else None
 
 
 def _stopped(run: ToolRun, source: str) -> RushesError:
