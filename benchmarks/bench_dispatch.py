@@ -1,0 +1,59 @@
+"""Dispatch: no-op invocations, submit → last result read and checked, with two warm processes each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import measure
+from report import AT_LEAST, Goal, Options, Row, Section
+
+_OURS = "Rushes, synchronous=FULL"
+_REFERENCE = "bare batched SQLite queue, same columns, synchronous=FULL"
+_LEASED = "bare SQLite queue whose two workers lease 64 rows, synchronous=FULL"
+_HUEY = "huey SqliteHuey, durable default"
+_HUEY_OFF = "huey SqliteHuey, fsync=False"
+_CELERY = "Celery on Redis, nothing kept on disk"
+_RAY = "Ray tasks, nothing kept on disk"
+_GOALS = {
+    _REFERENCE: Goal(AT_LEAST, 0.4),
+    _LEASED: None,
+    _HUEY: Goal(AT_LEAST, 20),
+    _HUEY_OFF: Goal(AT_LEAST, 2.5),
+    _CELERY: Goal(AT_LEAST, 15),
+    _RAY: Goal(AT_LEAST, 15),
+}
+
+
+def run(options: Options) -> Section:
+    count, slow = options.count, options.slow_count
+    section = Section(
+        f"Dispatch: {count:,} no-op invocations",
+        "Submit → last result, every result read and its value checked; two warm slots (peers: two processes). "
+        "Ours holds each submission and each result against power loss before it says so. Figures are "
+        f"invocations a second; Celery ran {slow:,}.",
+    )
+    peers = options.peers_python
+
+    def rate(name: str, *arguments: object, n: int = count, **how: str) -> Callable[[], float]:
+        return lambda: n / float(measure.script(name, *arguments, **how)["seconds"])
+
+    series, section.left_out = measure.interleave(
+        {
+            _OURS: rate("dispatch_ours.py", "throughput", count),
+            _REFERENCE: rate("reference_sqlite.py", "broker", count),
+            _LEASED: rate("reference_sqlite.py", "leased", count),
+            _HUEY: rate("peer_huey.py", count, "default", python=peers),
+            _HUEY_OFF: rate("peer_huey.py", count, "unsynced", python=peers),
+            _CELERY: rate("peer_celery.py", slow, n=slow, python=peers),
+            _RAY: rate("peer_ray.py", count, python=peers),
+        },
+        options.rounds,
+    )
+    if _OURS not in series:
+        return section
+    ours = series.pop(_OURS)
+    section.rows = [
+        Row(name, measure.ratios(ours, other), _GOALS[name], ours, other, "inv/s")
+        for name, other in series.items()
+    ]
+    return section

@@ -1,0 +1,128 @@
+"""What a benchmark says: rows of ratios against a goal, and the page that keeps them.
+
+This module must not know how anything is measured. It writes only figures that it was given.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from measure import Series
+
+__all__ = ["AT_LEAST", "AT_MOST", "Goal", "Options", "Row", "Section", "page", "shown"]
+
+AT_LEAST, AT_MOST = "≥", "≤"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How much to run."""
+
+    rounds: int
+    count: int
+    large: int
+    largest: int
+    slow_count: int
+    files: int
+    clip_s: int
+    peers_python: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """``≥ 20`` or ``≤ 1.02``; the median of the ratio is what is compared."""
+
+    sense: str
+    value: float
+
+    def met(self, ratio: Series) -> bool:
+        return ratio.median >= self.value if self.sense == AT_LEAST else ratio.median <= self.value
+
+    def __str__(self) -> str:
+        return f"{self.sense} {self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison: `ratio` is paired, round by round; `ours` and `other` are in `unit`."""
+
+    against: str
+    ratio: Series
+    goal: Goal | None
+    ours: Series
+    other: Series
+    unit: str
+
+
+@dataclass(slots=True)
+class Section:
+    """What one benchmark found, with what it could not run and why."""
+
+    title: str
+    what: str
+    rows: list[Row] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    facts: list[str] = field(default_factory=list)
+
+
+def shown(section: Section) -> str:
+    """The section as Markdown."""
+    lines = [f"## {section.title}", "", section.what, ""]
+    if section.rows:
+        lines += [
+            "| against | ratio | goal | | ours | the other | unit |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+    for row in section.rows:
+        goal, met = (
+            ("", "")
+            if row.goal is None
+            else (str(row.goal), "met" if row.goal.met(row.ratio) else "**missed**")
+        )
+        lines.append(
+            f"| {row.against} | {row.ratio} | {goal} | {met} | {row.ours} | {row.other} | {row.unit} |"
+        )
+    lines += ["", *(f"- {fact}" for fact in section.facts)]
+    lines += [f"- Left out: {name}: {reason}" for name, reason in section.left_out.items()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def page(sections: Sequence[Section], options: Options, versions: Iterable[tuple[str, str]]) -> str:
+    """The whole of results.md."""
+    told = ", ".join(f"{name} {version}" for name, version in versions)
+    head = [
+        "# Benchmark results",
+        "",
+        "Written by `make bench`; nothing here was typed in. A ratio is taken within a round, in which the",
+        f"methods take turns; shown are its median and [least–most] over {options.rounds} rounds. Trust the",
+        "ratios: seconds are those of one machine, which may have been shared. For each goal, the median counts.",
+        "",
+        f"- When: {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC",
+        f"- Where: {platform.system()} {platform.release()}, {os.cpu_count()} CPUs ({_processor()}), "
+        f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB; load "
+        f"{os.getloadavg()[2]:.1f} over the last 15 minutes of the run",
+        f"- With: Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {told}",
+        f"- Command: `python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`".replace(
+            options.peers_python, "…/python"
+        ),
+        "",
+    ]
+    return "\n".join(head) + "\n" + "\n".join(shown(section) for section in sections)
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.machine()
