@@ -159,9 +159,11 @@ class LocalEngine:
 
     def control(self, verb: str) -> Mapping[str, Any]:
         """``pause``, ``resume``, ``drain`` or ``stop``; the last two start no worker in order to end it."""
-        if verb in {"drain", "stop"} and not self._client.running():
+        ends = verb in {"drain", "stop"}
+        if ends and not self._client.running():
             return {"action": verb, "running": 0, "pid": None}
-        answer, _ = self._client.request({"verb": "control", "action": verb}, start=verb not in {"stop"})
+        self._client.close()
+        answer, _ = self._client.request({"verb": "control", "action": verb}, start=not ends)
         self._client.close()
         return answer
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rushes.asset import Asset, Output
 from rushes.context import Context
 from rushes.errors import CallerError, PlatformError
+from rushes.runtime.scratch import close_scratch, open_scratch
 
 if TYPE_CHECKING:
     from rushes.function import Function, Params, Result
@@ -195,8 +196,7 @@ def _reuse(task: Task, publication: Any, gate: Gate) -> Made | None:
     wanted = [str(destination.resolve(fact["name"])) for fact in published]
     receipt = known.get("receipt")
     if wanted != [fact["path"] for fact in published]:
-        scratch = destination.scratch_root() / f"{task.invocation}.{task.attempt}"
-        scratch.mkdir(parents=True, exist_ok=True)
+        scratch = open_scratch(destination.scratch_root(), task.invocation, task.attempt)
         try:
             pairs = publication.copy_published(published, scratch, wanted)
             text = publication.receipt_of(published[0])
@@ -207,7 +207,7 @@ def _reuse(task: Task, publication: Any, gate: Gate) -> Made | None:
             gate({"intent": intent.to_dict(), "made": {"result": result, "outputs": wanted}})
             publication.commit(intent)
         finally:
-            _remove_scratch(scratch)
+            close_scratch(scratch)
         for fact, path in zip(published, wanted, strict=True):
             result = result.replace(json.dumps(fact["path"]), json.dumps(path))
         receipt, published = intent.receipt_path, intent.facts()
@@ -262,14 +262,12 @@ class Attempt(Context):
     @property
     def scratch(self) -> Path:
         if self._scratch is None:
-            name = f"{self.invocation}.{self.attempt}"
-            if self.invocation == "here":
-                name = f"here-{os.getpid()}-{time.monotonic_ns()}"
             if self.destination is not None:
-                self._scratch = self.destination.scratch_root() / name
-                self._scratch.mkdir(parents=True, exist_ok=True)
+                self._scratch = open_scratch(
+                    self.destination.scratch_root(), self.invocation, self.attempt
+                )
             else:
-                self._scratch = Path(tempfile.mkdtemp(prefix=f"rushes-{name}-"))
+                self._scratch = Path(tempfile.mkdtemp(prefix=f"rushes-{self.invocation}-"))
         return self._scratch
 
     @property
@@ -410,7 +408,7 @@ class Attempt(Context):
                 )
         encode = self.encodes[-1] if self.encodes else None
         return Made(
-            result.model_dump_json(),
+            _as_json(result),
             encoder=encode.encoder if encode else None,
             warnings=tuple(self.warnings),
             media_s=sum(e.duration_s or 0.0 for e in self.encodes),
@@ -461,17 +459,8 @@ class Attempt(Context):
     def close(self) -> None:
         """Remove the scratch folder; whatever was published has left it."""
         if self._scratch is not None:
-            _remove_scratch(self._scratch)
+            close_scratch(self._scratch)
             self._scratch = None
-
-
-def _remove_scratch(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.parent.name == ".rushes-scratch":
-        try:
-            folder.parent.rmdir()
-        except OSError:  # others are still at work in it
-            return
 
 
 def _tool_failed(tool: str, run: ToolRun) -> PlatformError:

@@ -38,6 +38,11 @@ class Client:
         self._settings = settings
         self._argv = list(worker_argv)
         self._local = threading.local()
+        self._open: list[socket.socket] = []
+
+    def __del__(self) -> None:
+        for sock in self._open:
+            sock.close()
 
     def request(
         self, header: dict[str, Any], body: bytes = b"", *, start: bool = True
@@ -47,14 +52,15 @@ class Client:
         Raises:
             RushesError: what the worker refused, or why it cannot be reached.
         """
-        for attempt in range(4):
-            stream = self._stream(start=start)
+        give_up = time.monotonic() + START_TIMEOUT_S
+        while True:
             try:
+                stream = self._stream(start=start)
                 stream.send(header, body)
                 answer, payload = stream.receive(ANSWER_TIMEOUT_S)
-            except (EOFError, ConnectionError, BrokenPipeError):
+            except (EOFError, ConnectionError):
                 self.close()
-                if attempt == 3 or not start:
+                if time.monotonic() > give_up or not start:
                     raise _gone(self._settings) from None
                 continue
             except TimeoutError as error:
@@ -63,7 +69,6 @@ class Client:
             if "error" in answer:
                 raise error_from_dict(answer["error"])
             return answer, payload
-        raise _gone(self._settings)
 
     def send(self, header: dict[str, Any], body: bytes = b"") -> Stream:
         """Send without waiting; the answer is read from the stream later (used to pipeline submissions)."""
@@ -87,6 +92,7 @@ class Client:
         stream = getattr(self._local, "stream", None)
         if stream is not None:
             stream.sock.close()
+            self._open.remove(stream.sock)
             self._local.stream = None
 
     @property
@@ -97,8 +103,6 @@ class Client:
 
     def running(self) -> bool:
         """True when a worker answers; starts none."""
-        if getattr(self._local, "stream", None) is not None:
-            return True
         with suppress(OSError):
             self._connect().close()
             return True
@@ -117,16 +121,17 @@ class Client:
                 raise _gone(self._settings) from None
             sock = self._start()
         stream = Stream(sock)
-        stream.send({"verb": "hello", "wire": WIRE})
         try:
+            stream.send({"verb": "hello", "wire": WIRE})
             answer, _ = stream.receive(ANSWER_TIMEOUT_S)
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             sock.close()
-            raise _gone(self._settings) from None
+            raise
         if "error" in answer:
             sock.close()
             raise error_from_dict(answer["error"])
         self._local.stream, self._local.hello = stream, answer
+        self._open.append(sock)
         return stream
 
     def _connect(self) -> socket.socket:

@@ -777,7 +777,7 @@ class Dispatcher:
         if slot.doomed or not slot.given:
             return
         slot.doomed, slot.doom_reason = self.now + GRACE_S, reason
-        number = slot.given[0]
+        number = slot.current if slot.current in self.running else slot.given[0]
         run = self.running[number]
         self.after_commit.append(lambda: slot.interrupt(encode_packet(["cancel", number, run.fence])))
 

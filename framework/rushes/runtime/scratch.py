@@ -66,9 +66,9 @@ def set_aside(scratch_root: Path, invocation: str) -> int:
             with suppress(FileNotFoundError):  # its own attempt, or another taker, was quicker
                 (scratch_root / name).rename(scratch_root / f"{_ASIDE}{uuid.uuid4().hex}")
                 count += 1
-    for path in list(scratch_root.glob(f"{_ASIDE}*")):
-        close_scratch(path)
-    with suppress(OSError):
+    with suppress(OSError):  # somebody else removed the empty root meanwhile
+        for path in list(scratch_root.glob(f"{_ASIDE}*")):
+            close_scratch(path)
         scratch_root.rmdir()
     return count
 

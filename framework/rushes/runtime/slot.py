@@ -82,7 +82,8 @@ class Slot:
         self._current = 0
         self._fence = 0
         self._cancelled = False
-        self._shielded = False
+        self._interruptible = False
+        self._signalled = False
         self._reported = 0.0
         self._taken: deque[Any] = deque()
         self._answers: list[tuple[Any, ...]] = []
@@ -116,10 +117,10 @@ class Slot:
 
     def _attempt(self, header: Any) -> None:
         (number, attempt, fence, batch, source, frames, params, subdir, tag, fingerprint, more) = header
-        self._current, self._fence, self._cancelled = number, fence, False
-        _NOW.pack_into(self._now, 0, number)
         began = time.perf_counter()
         try:
+            self._current, self._fence, self._cancelled = number, fence, False
+            _NOW.pack_into(self._now, 0, number)
             known = self._batches[batch]
             if isinstance(known, RushesError):
                 raise known
@@ -136,11 +137,14 @@ class Slot:
                 **known.shared,
                 **(more or {}),
             )
+            self._interruptible = True
+            if self._signalled:
+                self._obey()
             made = run_attempt(task, self._report, self._gate, self._is_cancelled)
-            self._current = 0
+            self._interruptible = False
             self._done(number, fence, time.perf_counter() - began, made)
         except BaseException as error:  # noqa: BLE001 - everything that a body can raise becomes an answer
-            self._current = 0
+            self._interruptible = False
             self._answer()
             failure = _as_error(error, self._batches.get(batch))
             log = self._write_log(batch, number, attempt, error, failure)
@@ -216,7 +220,7 @@ class Slot:
 
     def _gate(self, intent: dict[str, Any]) -> None:
         """Ask the worker to journal what is about to be published; it answers only the current lease."""
-        self._shielded = True
+        self._interruptible = False
         self._answer()
         self._say(["intent", self._current, self._fence], json.dumps(intent).encode())
         while True:
@@ -226,7 +230,6 @@ class Slot:
                     continue
                 if verb == "go":
                     return
-                self._shielded = False
                 raise Cancelled("another attempt has taken this one's place", code="stale")
             if select.select([self._talk], [], [], 0.2)[0]:
                 self._take_in()
@@ -242,18 +245,37 @@ class Slot:
             self._inbox.append(decode_packet(packet)[0])
 
     def _on_term(self, _signal: int, _frame: Any) -> None:
-        self._take_in()
-        if any(verb == "back" for verb, *_ in self._inbox):
-            self._inbox = deque(m for m in self._inbox if m[0] != "back")
-            self._answer()
-            back = [header[0] for header in self._taken]
-            self._taken.clear()
-            self._say(["back", back])
-        wanted = {number for verb, number, _ in self._inbox if verb == "cancel"}
-        self._inbox = deque(m for m in self._inbox if m[0] != "cancel")
-        if self._current in wanted and not self._shielded:
+        self._signalled = True
+        if self._interruptible:
+            self._obey()
+
+    def _obey(self) -> None:
+        """Do what the worker wants at once. Only while a body runs: so nothing of this loop is torn."""
+        self._interruptible = False
+        cancel = False
+        while self._signalled:
+            self._signalled = False
+            self._take_in()
+            kept: deque[Any] = deque()
+            for message in self._inbox:
+                if message[0] == "back":
+                    self._give_back()
+                elif message[0] == "cancel":
+                    cancel = cancel or message[1] == self._current
+                else:
+                    kept.append(message)
+            self._inbox = kept
+        if cancel:
             self._cancelled = True
             raise Cancelled
+        self._interruptible = True
+
+    def _give_back(self) -> None:
+        """The body turned out to be long: what is behind it is somebody else's."""
+        self._answer()
+        back = [header[0] for header in self._taken]
+        self._taken.clear()
+        self._say(["back", back])
 
     # -- logs -------------------------------------------------------------------------------------------
 
@@ -282,7 +304,6 @@ class Slot:
         """Move what the body printed from the slot's own output file into the invocation's log."""
         known = self._batches.get(batch)
         if not os.lseek(1, 0, os.SEEK_END) or not isinstance(known, _Batch):
-            self._shielded = False
             return
         sys.stdout.flush()
         text = os.pread(1, 1 << 20, 0)
@@ -292,8 +313,7 @@ class Slot:
             with (known.log / f"{number & 0xFFFFFFFF}.log").open("ab") as file:
                 file.write(text)
         except OSError:
-            pass
-        self._shielded = False
+            return
 
 
 def _as_error(error: BaseException, batch: Any) -> RushesError:

@@ -1,0 +1,41 @@
+"""An embedded engine of a test's own, and the functions that run on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rushes import catalog
+from rushes.engines.local import LocalEngine
+
+PLAIN = Path(__file__).with_name("plain.py")
+
+
+@pytest.fixture
+def engine(rushes_home: Path) -> Iterator[LocalEngine]:
+    """The engine of this test's state folder; its worker is stopped at the end."""
+    made = LocalEngine()
+    yield made
+    made.control("stop")
+    made.close()
+
+
+@pytest.fixture
+def plain(engine: LocalEngine) -> Callable[[str], Any]:
+    """A function of `plain.py` by name."""
+
+    def find(name: str) -> Any:
+        return catalog.find(f"{PLAIN}:{name}")
+
+    return find
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> str:
+    """A file to name as the source; these functions do not read it."""
+    path = tmp_path / "clip.bin"
+    path.write_bytes(b"a clip")
+    return str(path)

@@ -1,0 +1,116 @@
+"""Functions that the engine tests run in slots; loaded by path, so each is `plain.py:NAME` to a slot."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from rushes import Asset, Context, MediaError, Output, Params, PlatformError, Resources, Result, function
+
+
+class Number(Params):
+    n: int = 0
+
+
+class Told(Result):
+    n: int
+    pid: int = 0
+    seen: str = ""
+
+
+class Wrote(Result):
+    file: Output
+    text: str
+
+
+@function(version="1")
+def echo(clip: Asset, params: Number) -> Told:
+    """Gives the number back."""
+    return Told(n=params.n, pid=os.getpid(), seen=os.environ.get("RUSHES_TEST_MARK", ""))
+
+
+@function(version="1")
+def write(clip: Asset, params: Number, ctx: Context) -> Wrote:
+    """Writes one small file."""
+    out = ctx.output(f"{params.n}.txt")
+    text = f"{params.n} of {ctx.invocation} in attempt {ctx.attempt}\n"
+    out.path.write_text(text)
+    return Wrote(file=out, text=text)
+
+
+class Wait(Number):
+    gate: str = ""
+    """A file: the body runs until it exists."""
+
+
+@function(version="1", stall_s=600)
+def linger(clip: Asset, params: Wait, ctx: Context) -> Told:
+    """Runs until its gate is opened."""
+    while not Path(params.gate).exists():
+        ctx.progress(0.5)
+        time.sleep(0.01)
+    return Told(n=params.n, pid=os.getpid())
+
+
+@function(version="1", stall_s=600)
+def linger_writing(clip: Asset, params: Wait, ctx: Context) -> Wrote:
+    """Has half written its file until its gate is opened."""
+    out = ctx.output(f"{params.n}.txt")
+    out.path.write_text("half")
+    while not Path(params.gate).exists():
+        ctx.progress(0.5)
+        time.sleep(0.01)
+    out.path.write_text("whole")
+    return Wrote(file=out, text="whole")
+
+
+@function(version="1", retries=2)
+def poison(clip: Asset, params: Number) -> Told:
+    """Kills its slot on number 5; every other number is well."""
+    if params.n == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Told(n=params.n)
+
+
+@function(version="1", resources=Resources(memory="150MiB"))
+def greedy(clip: Asset, params: Number, ctx: Context) -> Told:
+    """Takes more memory than it declared, and waits to be found out."""
+    held = bytearray(os.urandom(1024) * 400_000)
+    while True:
+        ctx.progress(0.1, f"{len(held)}")
+        time.sleep(0.05)
+
+
+@function(version="1", stall_s=0.5, retries=0)
+def stuck(clip: Asset, params: Number) -> Told:
+    """Makes no progress."""
+    while True:
+        time.sleep(1)
+
+
+class Marks(Number):
+    folder: str = ""
+    kind: str = "platform"
+
+
+@function(version="1", retries=2)
+def fails_at_first(clip: Asset, params: Marks, ctx: Context) -> Told:
+    """Fails in its first attempt, by the kind of error that it is told."""
+    mark = Path(params.folder) / f"{params.n}.{ctx.attempt}"
+    mark.write_text("")
+    if ctx.attempt == 1:
+        if params.kind == "media":
+            raise MediaError("the clip is cut short.", code="truncated")
+        if params.kind == "bug":
+            msg = "a bug"
+            raise ValueError(msg)
+        raise PlatformError("the tool did not start.", code="tool-failed")
+    return Told(n=params.n)
+
+
+@function(version="1")
+def says(clip: Asset, params: Number, ctx: Context) -> Told:
+    """Prints and logs."""
+    print(f"printed {params.n}")
+    ctx.log(f"logged {params.n}")
+    return Told(n=params.n)

@@ -1,0 +1,151 @@
+"""Slots that die, hang or outgrow their memory; workers that die: only the attempt at fault is affected."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rushes import PlatformError
+from rushes.engines.local import LocalEngine
+from waiting import until
+
+Find = Callable[[str], Any]
+
+
+def running(engine: LocalEngine) -> list[Any]:
+    return [slot for slot in engine.pool()["slots"] if slot["running"]]
+
+
+def test_a_poison_clip_is_set_aside_after_three_slots_and_the_others_are_unaffected(
+    plain: Find, clip: str
+) -> None:
+    batch = plain("poison").starmap((clip, {"n": n}) for n in range(40))
+    outcomes = {int(o.finished.invocation.split(".")[1]) - 1: o for o in batch}
+
+    assert [n for n, o in outcomes.items() if not o.ok] == [5]
+    error = outcomes[5].error or {}
+    assert outcomes[5].finished.attempts == 3
+    assert "SIGKILL" in error["message"]
+    assert "set aside" in error["verdict"]
+
+
+def test_an_attempt_that_outgrows_its_memory_is_stopped_and_says_so(plain: Find, clip: str) -> None:
+    with pytest.raises(PlatformError, match=r"grew to .* MiB; its function declares 150"):
+        plain("greedy").remote(clip)
+
+
+def test_an_attempt_without_progress_is_stopped_and_says_so(
+    plain: Find, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = next(iter(plain("stuck").map([clip])))
+
+    assert (outcome.error or {})["code"] == "slot-killed"
+    assert "made no progress" in (outcome.error or {})["message"]
+
+
+def test_a_killed_slot_loses_only_what_it_ran(
+    engine: LocalEngine, plain: Find, clip: str, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    batch = plain("linger").starmap((clip, {"n": n, "gate": str(gate)}) for n in range(3))
+    begun = until(lambda: [r for r in batch.progress.running if r["fraction"] > 0])[0]["invocation"]
+    victim = next(slot for slot in running(engine) if slot["running"] == begun)
+    os.kill(victim["pid"], signal.SIGKILL)
+    gate.write_text("")
+
+    attempts = sorted(outcome.finished.attempts for outcome in batch)
+    assert batch.progress.counts.succeeded == 3
+    assert attempts == [1, 1, 2]
+
+
+def test_a_killed_worker_takes_its_slots_along_and_the_next_client_carries_on(
+    engine: LocalEngine, plain: Find, clip: str, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    batch = plain("linger").starmap((clip, {"n": n, "gate": str(gate)}) for n in range(5))
+    slots = [slot["pid"] for slot in until(lambda: running(engine))]
+    os.kill(engine.pool()["worker"]["pid"], signal.SIGKILL)
+    until(lambda: not any(psutil.pid_exists(pid) for pid in slots))
+    gate.write_text("")
+
+    assert sorted(outcome.result.n for outcome in batch) == [0, 1, 2, 3, 4]
+    assert {outcome.finished.attempts for outcome in batch} == {1}
+
+
+def test_a_slot_is_the_submitter(
+    engine: LocalEngine, plain: Find, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUSHES_TEST_MARK", "first")
+    first = plain("echo").remote(clip, n=1)
+    monkeypatch.setenv("RUSHES_TEST_MARK", "second")
+    second = plain("echo").remote(clip, n=2)
+
+    assert (first.seen, second.seen) == ("first", "second")
+    assert first.pid != second.pid
+
+
+def test_a_slot_stays_warm_for_the_next_batch(plain: Find, clip: str) -> None:
+    first = plain("echo").remote(clip, n=1)
+    second = plain("echo").remote(clip, n=2)
+
+    assert first.pid == second.pid
+
+
+def test_work_whose_interpreter_is_gone_fails_and_says_so(
+    engine: LocalEngine, plain: Find, clip: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = tmp_path / "venv" / "python"
+    engine.pool()
+    monkeypatch.setattr("sys.executable", str(gone))
+    outcome = next(iter(plain("echo").map([clip], n=1)))
+
+    assert (outcome.error or {})["code"] == "slot-start"
+    assert str(gone) in (outcome.error or {})["message"]
+
+
+def test_an_urgent_batch_goes_before_a_standard_one_that_waits(
+    engine: LocalEngine, plain: Find, clip: str, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    blocker = plain("linger").starmap((clip, {"n": n, "gate": str(gate)}) for n in range(8))
+    until(lambda: running(engine))
+    standard = plain("echo").starmap((clip, {"n": n}) for n in range(200))
+    urgent = plain("echo").with_options(priority="urgent").starmap((clip, {"n": -n}) for n in range(1, 50))
+    gate.write_text("")
+    for batch in (blocker, standard, urgent):
+        batch.wait()
+
+    assert urgent.progress.ended <= standard.progress.ended
+
+
+def test_a_paused_pool_starts_nothing_and_goes_on_when_it_is_resumed(
+    engine: LocalEngine, plain: Find, clip: str
+) -> None:
+    plain("echo").remote(clip, n=0)
+    engine.control("pause")
+    batch = plain("echo").map([clip], n=1)
+    assert engine.results(batch.id, wait_s=0.3) == []
+    assert engine.pool()["paused"]
+    engine.control("resume")
+
+    assert next(iter(batch)).result.n == 1
+
+
+def test_a_drained_worker_finishes_what_runs_and_ends(
+    engine: LocalEngine, plain: Find, clip: str, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    batch = plain("linger").starmap((clip, {"n": n, "gate": str(gate)}) for n in range(9))
+    until(lambda: running(engine))
+    engine.control("drain")
+    gate.write_text("")
+    until(lambda: not engine.running())
+
+    assert 0 < sum(1 for o in batch if o.finished.attempts == 1) <= 9
+    assert batch.progress.counts.succeeded == 9
