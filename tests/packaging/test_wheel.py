@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+# One process builds and installs it for all of these.
+pytestmark = pytest.mark.xdist_group("wheel")
+
 ROOT = Path(__file__).parents[2]
 
 
