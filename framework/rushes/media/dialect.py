@@ -19,7 +19,7 @@ from rushes.media.redact import redact
 if TYPE_CHECKING:
     from rushes.media.process import ToolRun
 
-__all__ = ["claims_success_falsely", "classify", "damage_in"]
+__all__ = ["check", "claims_success_falsely", "classify", "damage_in"]
 
 _SENTENCE_CHARACTERS: Final = 240
 # "[h264 @ 0x55f2c1] ": where in ffmpeg a line comes from means nothing to its reader.
@@ -46,6 +46,17 @@ def classify(run: ToolRun, build_major: int = 0) -> RushesError:
     if FRAMES_DUPLICATED.search(run.stderr_tail):
         return _timestamps(run, source)
     return _by_exit_status(run, source, build_major)
+
+
+def check(run: ToolRun, build_major: int = 0) -> ToolRun:
+    """`run`, if the tool ended by itself with exit status 0 and does not say otherwise.
+
+    Raises:
+        RushesError: what `classify` makes of it.
+    """
+    if not run.ok or claims_success_falsely(run):
+        raise classify(run, build_major)
+    return run
 
 
 def claims_success_falsely(run: ToolRun) -> bool:

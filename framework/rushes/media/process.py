@@ -2,7 +2,7 @@
 
 One thread, the caller's: it reads the tool's pipes, looks at its memory and its pace, and ends it with all
 that it started when a limit is passed, somebody cancels, or an exception passes through. Nothing here knows
-what an encode is, and nothing is raised for a tool that fails: `check` does that.
+what an encode is, and nothing is raised for a tool that fails: `dialect.check` does that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import IO, Final
 from rushes.errors import CallerError, PlatformError
 from rushes.media.builds import Build
 from rushes.media.child import Child, Rlimits, environment
-from rushes.media.dialect import claims_success_falsely, classify
+from rushes.media.dialect import check
 from rushes.media.progress import FfmpegProgress, Progress, ProgressParser
 from rushes.media.tail import Tail
 from rushes.media.watchdog import TICK_S, Limits, Seen, Stopped, Watchdog
@@ -166,17 +166,6 @@ def run_ffmpeg(
     return run_tool(
         (str(build.path), *fixed, *args), supervision=supervision, progress_parser=FfmpegProgress()
     )
-
-
-def check(run: ToolRun, build_major: int = 0) -> ToolRun:
-    """`run`, if the tool ended by itself with exit status 0 and does not say otherwise.
-
-    Raises:
-        RushesError: what `dialect.classify` makes of it.
-    """
-    if not run.ok or claims_success_falsely(run):
-        raise classify(run, build_major)
-    return run
 
 
 class _Run:
