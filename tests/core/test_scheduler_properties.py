@@ -1,0 +1,298 @@
+"""The scheduler under anything: whatever happens in whatever order, its promises hold.
+
+The checks themselves stand in `ModelPool`, which makes them after every event; here is what happens to it.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from rushes.core.events import (
+    Ask,
+    Capacity,
+    ClassPolicy,
+    Finished,
+    Leased,
+    Paused,
+    Queued,
+    QueueKey,
+    Returned,
+    Shape,
+    SlotLost,
+    SlotReady,
+    Withdrawn,
+)
+from rushes.core.policy import SchedulerSettings
+from rushes.core.states import State
+
+CLASSES = (
+    ClassPolicy("interactive", 0, ageing_s=50.0),
+    ClassPolicy("urgent", 1, ageing_s=50.0),
+    ClassPolicy("standard", 2, ageing_s=50.0),
+    ClassPolicy("background", 3, ageing_s=200.0),
+)
+SECONDS = {"quick": 0.001, "brief": 0.008, "slow": 30.0}
+WINDOW = 8
+SHAPES = [
+    Shape("quick-a", "e1", "quick"),
+    Shape("quick-b", "e1", "quick", cpu=0.5),
+    Shape("brief", "e2", "brief"),
+    Shape("slow", "e1", "slow", cpu=2, memory=40),
+    Shape("wide", "e2", "slow", cpu=3, memory=10),
+    Shape("memory", "e1", "slow", cpu=1, memory=70),
+    Shape("gpu", "e3", "slow", cpu=0, gpu=1),
+    Shape("gpu-cpu", "e3", "quick", cpu=1, gpu=1, scratch=5),
+    Shape("capped", "e1", "quick", max_slots=1),
+    Shape("capped-slow", "e2", "slow", max_slots=2),
+    Shape("impossible", "e1", "slow", cpu=50, memory=1e6, scratch=1e6, gpu=5),
+]
+MOST_TRIES = 3
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """Everything that can happen to a pool, in any order."""
+
+    pool_type: type
+
+    def __init__(self):
+        super().__init__()
+        self.pool = self.pool_type(
+            Capacity(cpu=3, memory=100, scratch=10, gpu=1),
+            seconds=SECONDS,
+            classes=CLASSES,
+            settings=SchedulerSettings(lease_window=WINDOW, idle_slot_s=100.0),
+        )
+
+    @rule(
+        priority=st.sampled_from([policy.name for policy in CLASSES]),
+        show=st.sampled_from(["dune", "arrival", "sicario"]),
+        shape=st.sampled_from(SHAPES),
+        count=st.integers(1, 30),
+        order=st.none() | st.integers(0, 5),
+    )
+    def submit(self, priority, show, shape, count, order):
+        self.pool.submit(priority, show, shape, count, order=order)
+
+    @precondition(lambda self: self.pool.pending)
+    @rule(data=st.data())
+    def an_answer_arrives(self, data):
+        self.pool.deliver(data.draw(st.integers(0, len(self.pool.pending) - 1)))
+
+    @precondition(lambda self: self.pool.running())
+    @rule(data=st.data(), state=st.sampled_from([State.succeeded] * 4 + [State.failed, State.queued]))
+    def an_attempt_finishes(self, data, state):
+        busy = sorted(n for n, slot in self.pool.slots.items() if slot.backlog)
+        number = data.draw(st.sampled_from(busy))
+        id_ = self.pool.slots[number].backlog[0].id
+        if self.pool.starts[id_] >= MOST_TRIES and state is State.queued:
+            state = State.failed
+        self.pool.now += SECONDS[self.pool.slots[number].backlog[0].shape.function]
+        self.pool.finish(number, state)
+
+    @precondition(lambda self: self.pool.slots)
+    @rule(data=st.data(), lost_first=st.booleans())
+    def a_slot_dies(self, data, lost_first):
+        self.pool.kill(data.draw(st.sampled_from(sorted(self.pool.slots))), lost_first=lost_first)
+
+    @rule(seconds=st.sampled_from([0.0, 0.2, 1.0, 60.0, 150.0]))
+    def time_passes(self, seconds):
+        self.pool.tick(seconds)
+
+    @rule(paused=st.booleans())
+    def somebody_pauses_or_resumes(self, paused):
+        self.pool.do(Paused(paused))
+
+    @precondition(lambda self: self.pool.leased)
+    @rule(data=st.data())
+    def somebody_cancels(self, data):
+        self.pool.withdraw(
+            data.draw(st.lists(st.sampled_from(sorted(self.pool.leased)), max_size=5, unique=True))
+        )
+
+    @rule(number=st.integers(1, 8), id_=st.integers(-1, 60), data=st.data())
+    def an_event_comes_that_makes_no_sense(self, number, id_, data):
+        known = self.pool.slots.get(number)
+        ids = {ask.id for ask in known.backlog} if known else set()
+        waits = sorted(self.pool.leased)
+        queue = QueueKey("standard", "dune")
+        nonsense = [
+            Finished(1000, id_, State.succeeded, 1.0),
+            Returned(1000, (id_,)),
+            SlotReady(1000),
+            SlotLost(1000),
+            Withdrawn((100_000,)),
+            Queued(queue, 0),
+        ]
+        if id_ not in ids:
+            nonsense += [Finished(number, id_, State.succeeded, 1.0), Returned(number, (id_,))]
+        if known is not None and known.ready:
+            nonsense.append(SlotReady(number))
+        if waits and queue not in self.pool.unanswered:
+            again = tuple(self.pool.leased[i] for i in waits)
+            nonsense.append(Leased(queue, again, len(self.pool.outside[queue])))
+        self.pool.do(data.draw(st.sampled_from(nonsense)))
+
+    @invariant()
+    def what_is_in_hand_is_bounded(self):
+        waiting = {}
+        for id_ in self.pool.leased:
+            waiting[self.pool.queue_of[id_]] = waiting.get(self.pool.queue_of[id_], 0) + 1
+        # Retries and what slots give back come on top of what was leased.
+        assert all(count <= 4 * WINDOW + 64 for count in waiting.values())
+
+    @invariant()
+    def the_scheduler_agrees_with_the_pool(self):
+        view = self.pool.scheduler.snapshot()
+        assert sum(queue.waiting for queue in view.queues) == len(self.pool.leased)
+        assert {slot.number for slot in view.slots} == set(self.pool.slots)
+        assert sorted(s.running for s in view.slots if s.running is not None) == sorted(self.pool.running())
+        free = self.pool.free()
+        assert all(abs(view.free[name] - free[name]) < 1e-6 for name in ("cpu", "memory", "gpu"))
+
+    @invariant()
+    def everything_can_be_explained(self):
+        for id_ in list(self.pool.leased)[:3] + self.pool.running()[:3]:
+            assert "not in the pool's hands" not in self.pool.scheduler.explain(id_, self.pool.now)
+
+    def teardown(self):
+        """Then everything that was ever submitted ends, exactly once, and nothing is left."""
+        pool = self.pool
+        pool.do(Paused(paused=False))
+        pool.run()
+        assert set(pool.ended) == set(pool.queue_of), "every invocation ends"
+        view = pool.scheduler.snapshot()
+        assert view.free == view.capacity
+        pool.tick(1.0)
+        assert pool.scheduler.snapshot().queues == ()
+        pool.tick(100.0)
+        assert pool.scheduler.snapshot().slots == ()
+
+
+def run_machine(model_pool, examples):
+    class Machine(PoolMachine):
+        pool_type = model_pool
+
+    quick = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+    run_state_machine_as_test(Machine, settings=quick)
+
+
+def test_promises_hold_whatever_happens_in_whatever_order(model_pool):
+    run_machine(model_pool, 80)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_promises_hold_whatever_happens_in_whatever_order_at_length(model_pool):
+    run_machine(model_pool, 3000)
+
+
+run_times = st.lists(st.floats(0.5, 20.0), min_size=20, max_size=60)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(times=st.lists(run_times, min_size=2, max_size=5), cores=st.integers(1, 3))
+def test_shows_that_always_have_work_never_drift_apart_further_than_the_bound(model_pool, times, cores):
+    # given shows of equal weight, each with more work than the pool can do, whose runs differ in length
+    pool = model_pool(Capacity(cpu=cores, memory=10))
+    for number, of_show in enumerate(times):
+        for place, _ in enumerate(of_show):
+            pool.submit("standard", f"show{number}", Shape(f"{number}-{place}", "e", f"{number}-{place}"))
+    lengths = {f"{n}-{place}": s for n, of in enumerate(times) for place, s in enumerate(of)}
+    pool.seconds = lengths
+    pool.deliver_all()
+    ends: dict[int, float] = {}
+    longest = max(lengths.values())
+    paid = dict.fromkeys((f"show{n}" for n in range(len(times))), 0.0)
+
+    # when the pool runs while all of them have work waiting
+    while True:
+        for slot in pool.slots:
+            if pool.slots[slot].backlog and slot not in ends:
+                ends[slot] = pool.now + lengths[pool.slots[slot].backlog[0].shape.function]
+        waiting = {pool.queue_of[id_].show for id_ in pool.leased}
+        if len(waiting) < len(times) or not ends:
+            break
+        slot = min(ends, key=lambda n: (ends[n], n))
+        pool.now = ends.pop(slot)
+        ask = pool.slots[slot].backlog[0]
+        paid[pool.queue_of[ask.id].show] += lengths[ask.shape.function]
+        pool.finish(slot)
+        pool.deliver_all()
+        # then no two shows are ever further apart than what all cores may have been given in ignorance
+        assert max(paid.values()) - min(paid.values()) <= (cores + 1) * (longest + 1.0)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    ageing=st.floats(5.0, 100.0),
+    run_s=st.floats(0.5, 10.0),
+    better_shows=st.integers(1, 4),
+)
+def test_aged_work_waits_no_longer_than_its_bound_and_one_turn_of_each_better_show(
+    model_pool, ageing, run_s, better_shows
+):
+    classes = (ClassPolicy("high", 0), ClassPolicy("low", 1, ageing_s=ageing))
+    pool = model_pool(Capacity(cpu=1, memory=10), classes=classes, seconds={"f": run_s})
+    for number in range(better_shows):
+        pool.submit("high", f"flood{number}", Shape(f"flood{number}", "e", "f"), 300)
+    (old,) = pool.submit("low", "patient", Shape("patient", "e", "f"))
+    begun = pool.now
+
+    while old not in pool.starts:
+        pool.deliver_all()
+        pool.tick(run_s)
+        for slot in [n for n, slot in pool.slots.items() if slot.backlog]:
+            pool.finish(slot)
+
+    assert pool.now - begun <= ageing + (better_shows + 3) * run_s
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    work=st.lists(
+        st.tuples(
+            st.sampled_from(["urgent", "standard", "background"]),
+            st.sampled_from(["dune", "arrival"]),
+            st.sampled_from(SHAPES),
+            st.integers(0, 3),
+        ),
+        min_size=1,
+        max_size=25,
+    ),
+    data=st.data(),
+)
+def test_the_order_in_which_equal_events_come_does_not_matter_for_what_runs(model_pool, work, data):
+    # given the same asks, leased in two different orders at one moment
+    asks = [
+        (QueueKey(priority, show), Ask(id_, order, 1000.0, shape))
+        for id_, (priority, show, shape, order) in enumerate(work, start=1)
+    ]
+    shuffled = data.draw(st.permutations(asks))
+    results = []
+    for arrangement in (asks, shuffled):
+        pool = model_pool(Capacity(cpu=3, memory=100, scratch=10, gpu=1), seconds=SECONDS, classes=CLASSES)
+        pool.do(Paused(paused=True))
+        for queue, ask in arrangement:
+            pool.queue_of[ask.id] = queue
+            pool.leased[ask.id] = ask
+            pool.do(Leased(queue, (ask,), 0))
+        pool.do(Paused(paused=False))
+        pool.run()
+        results.append((set(pool.ended), pool.started))
+
+    # then the same work runs, and in the same order
+    assert results[0] == results[1]
