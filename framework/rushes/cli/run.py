@@ -167,7 +167,7 @@ def _open(engine: Engine, work: Work) -> tuple[str, Iterator[Any]]:
 
 
 def _title(work: Work) -> str:
-    return work.function.name if "/" in work.title or work.title.endswith(".py") else work.title
+    return work.function.name if "/" in work.title or ".py" in work.title else work.title
 
 
 # -- without sending --------------------------------------------------------------------------------------

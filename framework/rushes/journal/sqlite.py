@@ -49,6 +49,8 @@ class SqliteJournal:
         self.ballast = path.with_name("ballast")
         try:
             self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+            # Names on disk may hold bytes that are no UTF-8; `_name` writes them as they are.
+            self._db.text_factory = _text
             os.chmod(path, 0o600)  # noqa: PTH101 - same call, and the path is known to exist
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={synchronous}")
@@ -242,8 +244,8 @@ class SqliteJournal:
         """
         self._write(
             "INSERT OR IGNORE INTO invocations(id,state,queue,ord,queued_at,key,source,frames,params,subdir,"
-            "tag,fingerprint,extra,reason) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            rows,
+            "tag,fingerprint,extra,reason) VALUES(?,?,?,?,?,?,CAST(? AS TEXT),?,?,CAST(? AS TEXT),?,?,?,?)",
+            [row if _plain(row[6], row[9]) else _with_names(row) for row in rows],
         )
 
     def known(self, keys: Sequence[bytes]) -> list[Row]:
@@ -475,3 +477,17 @@ def _unreadable(path: Path, error: sqlite3.Error) -> PlatformError:
         fix=f"Move it to {aside} to start a new one; outputs and receipts are not touched.",
         details={"sqlite": json.dumps(str(error))},
     )
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("utf-8", "surrogateescape")
+
+
+def _plain(source: str, subdir: str | None) -> bool:
+    return source.isascii() and (subdir is None or subdir.isascii())
+
+
+def _with_names(row: Row) -> Row:
+    """The row with its source (6) and subdir (9) as bytes: SQLite takes no text that is no UTF-8."""
+    source, subdir = os.fsencode(row[6]), None if row[9] is None else os.fsencode(row[9])
+    return (*row[:6], source, *row[7:9], subdir, *row[10:])

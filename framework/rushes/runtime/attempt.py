@@ -463,6 +463,13 @@ class Attempt(Context):
             self._scratch = None
 
 
+def _as_json(result: Result) -> str:
+    try:
+        return result.model_dump_json()
+    except ValueError:  # pydantic writes UTF-8 only, and a name on disk may be none
+        return json.dumps(result.model_dump(mode="json"), separators=(",", ":"))
+
+
 def _tool_failed(tool: str, run: ToolRun) -> PlatformError:
     last = next((line for line in reversed(run.stderr_tail.splitlines()) if line.strip()), "it said nothing")
     why = f"was stopped ({run.stopped})" if run.stopped else f"ended with status {run.exit_status}"

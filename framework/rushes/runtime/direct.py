@@ -5,6 +5,7 @@ This module must not know workers or slots.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rushes.asset import Asset
@@ -39,7 +40,7 @@ def call(function: Function[Any, Any], source: Asset, params: Params, options: O
     )
     made = run_attempt(task, _nothing, _nothing_to_ask, _never)
     model: type[Result] = function.result_model
-    return model.model_validate_json(made.result)
+    return model.model_validate(json.loads(made.result))  # its JSON may name what is no UTF-8
 
 
 def _nothing(_fraction: float, _note: str) -> None:

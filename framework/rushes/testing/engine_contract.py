@@ -12,6 +12,7 @@ know which engine it examines.
 
 from __future__ import annotations
 
+import os
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
@@ -204,6 +205,17 @@ class EngineContract:
         assert ends["a.mov"].outputs == (str(out / "a.mov"),)
         assert (out / "a.mov").read_bytes() == (clips / "a.mov").read_bytes()
         assert sorted(p.name for p in out.iterdir()) == ["a.mov", "a.mov.rushes.json"]
+
+    def test_a_name_that_is_no_utf8_is_only_a_name(self, engine: Engine, clips: Path) -> None:
+        name = os.fsdecode(b"caf\xe9.mov")
+        (clips / name).write_bytes(bytes(7))
+        batch = self._send(engine, clips, "copy", [name], options=Options(out=str(clips / "out")))
+
+        (end,) = self._ended(engine, batch, 1)
+
+        assert (end.asset, end.outputs) == (str(clips / name), (str(clips / "out" / name),))
+        assert (clips / "out" / name).read_bytes() == bytes(7)
+        assert engine.explain(f"{batch}.1")["asset"] == str(clips / name)
 
     # -- batches ------------------------------------------------------------------------------------------
 
