@@ -182,7 +182,7 @@ class _Expansion:
         other = os.path.abspath(os.path.join(self._base, text))
         return other if _names_something(other) else beside
 
-    def _refusal(self, text: str, path: str | None = None, *, literal: bool = False) -> CallerError | None:
+    def _refusal(self, text: str, path: str | None = None, *, literal: bool = False) -> RushesError | None:
         path = path or (self._path(text) if text else "")
         if not path or "\0" in path:
             return CallerError("an empty name is no INPUT.", code="bad-value", fix="Give a path.")
@@ -247,7 +247,13 @@ def _unusable(path: str) -> RushesError | None:
     return cannot_read(path) if regular else not_a_file(path)
 
 
-def _missing(path: str) -> CallerError:
+def _missing(path: str) -> RushesError:
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a parent folder that may not be entered, a loop above, a name too long
+        return foreign(error, path, "read")
     named = f"no frame of {shown(path)} exists." if Asset(path).sequence else f"{shown(path)} does not exist."
     parent = os.path.dirname(path)
     fix = (

@@ -76,24 +76,28 @@ def _read(file: IO[bytes]) -> bytes:
 
 def _pieces(file: IO[bytes], separator: bytes, rest: bytes = b"") -> Iterator[bytes]:
     """What stands between separators, in pieces of bounded length."""
-    first = True
-    while True:
-        chunk = _read(file)
-        *whole, rest = (rest + chunk).split(separator)
-        if not chunk and rest:
-            whole.append(rest)
+    first, ended = True, False
+    while not ended:
+        *whole, rest = rest.split(separator)
         for piece in whole:
-            text = piece.removeprefix(b"\xef\xbb\xbf") if first else piece
+            yield _clean(piece, separator, first=first)
             first = False
-            yield text.removesuffix(b"\r") if separator == b"\n" else text
-        if not chunk:
-            return
         if len(rest) > _LINE_BYTES:
             raise CallerError(
                 f"a line of the manifest is longer than {_LINE_BYTES} bytes.",
                 code="bad-manifest",
                 fix="A manifest is text: one source a line.",
             )
+        chunk = _read(file)
+        ended = not chunk
+        rest += chunk
+    if rest:
+        yield _clean(rest, separator, first=first)
+
+
+def _clean(piece: bytes, separator: bytes, *, first: bool) -> bytes:
+    text = piece.removeprefix(b"\xef\xbb\xbf") if first else piece  # what Windows' editors put in front
+    return text.removesuffix(b"\r") if separator == b"\n" else text
 
 
 def _txt(lines: Iterable[bytes], _path: str) -> Iterator[Line]:

@@ -37,7 +37,7 @@ from rushes.runtime.files import (
 )
 from rushes.runtime.fingerprint import content_of
 from rushes.runtime.intent import Action, Intent, Part
-from rushes.runtime.ownership import read_receipt, receipt_name
+from rushes.runtime.ownership import described, read_receipt, receipt_name
 from rushes.runtime.published import copy_published, is_unchanged, receipt_of
 from rushes.runtime.scratch import attempt_folder, close_scratch, open_scratch, set_aside
 from rushes.runtime.source import fingerprint_of, recheck_source, wait_settled
@@ -96,12 +96,26 @@ def _publish(part: Part, receipt_text: str) -> Published:
     steps.at("output")
     try:
         with ours(target, "publish"):
-            promise = _place(part, staged, target)
+            promise = _place_or_say(part, staged, target)
+    except _TakenError:
+        undo()
+        raise _taken(part) from None
     except RushesError:
         undo()
         raise
     receipt = Path(part.receipt) if part.receipt else None
     return Published(part.name, target, part.sha256, part.size_bytes, receipt, part.action, promise)
+
+
+class _TakenError(Exception):
+    """The target appeared since it was found free."""
+
+
+def _place_or_say(part: Part, staged: Path, target: Path) -> Promise:
+    try:
+        return _place(part, staged, target)
+    except FileExistsError:
+        raise _TakenError from None
 
 
 def _place(part: Part, staged: Path, target: Path) -> Promise:
@@ -126,7 +140,7 @@ def _place(part: Part, staged: Path, target: Path) -> Promise:
     except FileExistsError:
         if _holds(target, part):
             return Promise.atomic
-        raise _taken(target) from None
+        raise
 
 
 def _check_replaced(part: Part, staged: Path, target: Path) -> None:
@@ -210,7 +224,7 @@ def adopt(intent: Intent) -> bool:
         for part in todo:
             steps.at("adopt-part")
             _finish(part, own.receipt_text)
-    except CallerError:  # somebody took a target meanwhile: the new attempt finds and names it
+    except (CallerError, _TakenError):  # somebody took a target: the new attempt finds and names it
         _discard(own)
         return False
     _settle(own)
@@ -248,7 +262,7 @@ def _finish(part: Part, text: str) -> None:
         _place_receipt(part, text)
     if part.action != "adopt":
         with ours(part.target, "publish"):
-            _place(part, Path(part.staged), Path(part.target))
+            _place_or_say(part, Path(part.staged), Path(part.target))
 
 
 def _discard(intent: Intent) -> None:
@@ -282,10 +296,11 @@ def _nothing() -> None:
     return
 
 
-def _taken(target: Path) -> RushesError:
-    """Somebody made the target since it was found free; when that was Rushes, another try finds a name."""
-    receipt = read_receipt(target.with_name(receipt_name(target.name)))
-    if receipt is None:
+def _taken(part: Part) -> RushesError:
+    """What to say of a target that appeared; when Rushes made it, another try finds another name."""
+    target = Path(part.target)
+    receipt = read_receipt(part.receipt or target.with_name(receipt_name(target.name)))
+    if receipt is None or described(receipt, target.name) is None:
         return not_ours(target, "was not there when this work began")
     return PlatformError(
         f"{shown(target)} was published by another invocation meanwhile.",
