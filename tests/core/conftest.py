@@ -86,7 +86,7 @@ class ModelPool:
         self.released: list[Release] = []
         self.commands: list[Command] = []  # all of the last event
         self.started: list[int] = []  # in order, over all events
-        self.served: Counter[str] = Counter()  # cpu-seconds by show
+        self.served: dict[str, float] = defaultdict(float)  # cpu-seconds by show
         self._next = 1
 
     # -- what a test does ------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rushes.core.commands import CloseSlot, Lease, OpenSlot, Recall, Release, Start
@@ -31,11 +33,11 @@ ONE = Capacity(cpu=1, memory=100)
 TWO = Capacity(cpu=2, memory=100)
 
 
-def shape(batch="b", *, environment="env", function="f", **need):
+def shape(batch: Any = "b", *, environment: Any = "env", function: Any = "f", **need: Any) -> Shape:
     return Shape(batch, environment, function, **need)
 
 
-def warm(pool, environment="env", count=1):
+def warm(pool: Any, environment: Any = "env", count: Any = 1) -> None:
     """Open `count` slots of an environment by running something in each of them."""
     pool.submit("interactive", "warm-up", shape(f"warm-{environment}", environment=environment), count)
     pool.run()
@@ -47,7 +49,7 @@ def warm(pool, environment="env", count=1):
 # -- starting ---------------------------------------------------------------------------------------------
 
 
-def test_queued_work_is_leased_then_a_slot_opens_then_it_starts():
+def test_queued_work_is_leased_then_a_slot_opens_then_it_starts() -> None:
     scheduler = Scheduler(ONE)
     queue, one = QueueKey("standard", "dune"), shape()
 
@@ -57,7 +59,7 @@ def test_queued_work_is_leased_then_a_slot_opens_then_it_starts():
     assert scheduler.handle(Finished(1, 7, State.succeeded, 2.0), 3) == []
 
 
-def test_a_warm_slot_starts_work_in_the_same_breath_as_the_lease(model_pool):
+def test_a_warm_slot_starts_work_in_the_same_breath_as_the_lease(model_pool: Any) -> None:
     pool = model_pool(ONE)
     warm(pool)
 
@@ -67,7 +69,7 @@ def test_a_warm_slot_starts_work_in_the_same_breath_as_the_lease(model_pool):
     assert [type(command) for command in pool.commands] == [Start]
 
 
-def test_one_slot_opens_for_each_core_not_for_each_ask(model_pool):
+def test_one_slot_opens_for_each_core_not_for_each_ask(model_pool: Any) -> None:
     pool = model_pool(TWO)
 
     pool.submit("standard", "dune", shape(), 100)
@@ -78,7 +80,7 @@ def test_one_slot_opens_for_each_core_not_for_each_ask(model_pool):
     assert len(pool.slots) == 2
 
 
-def test_everything_runs_once_and_leaves_the_pool_empty(model_pool):
+def test_everything_runs_once_and_leaves_the_pool_empty(model_pool: Any) -> None:
     pool = model_pool(TWO, seconds={"f": 0.001})
 
     ids = pool.submit("standard", "dune", shape(), 3000)
@@ -94,7 +96,7 @@ def test_everything_runs_once_and_leaves_the_pool_empty(model_pool):
 # -- order ------------------------------------------------------------------------------------------------
 
 
-def test_a_better_class_goes_first_whenever_it_comes(model_pool):
+def test_a_better_class_goes_first_whenever_it_comes(model_pool: Any) -> None:
     pool = model_pool(ONE)
     warm(pool)
     background = pool.submit("background", "dune", shape("bg"), 3)
@@ -107,7 +109,7 @@ def test_a_better_class_goes_first_whenever_it_comes(model_pool):
     assert pool.started == [background[0], *interactive, *urgent, *background[1:]]
 
 
-def test_within_a_show_the_earliest_order_goes_first_and_ties_go_by_id(model_pool):
+def test_within_a_show_the_earliest_order_goes_first_and_ties_go_by_id(model_pool: Any) -> None:
     pool = model_pool(ONE)
     warm(pool)
     pool.do(Paused(paused=True))
@@ -121,7 +123,7 @@ def test_within_a_show_the_earliest_order_goes_first_and_ties_go_by_id(model_poo
     assert pool.started == [*early, *middle, *late]
 
 
-def test_an_earlier_deadline_that_comes_later_overtakes_what_is_in_hand(model_pool):
+def test_an_earlier_deadline_that_comes_later_overtakes_what_is_in_hand(model_pool: Any) -> None:
     pool = model_pool(ONE)
     warm(pool)
     first = pool.submit("standard", "dune", shape(), 3, order=10)
@@ -133,7 +135,7 @@ def test_an_earlier_deadline_that_comes_later_overtakes_what_is_in_hand(model_po
     assert pool.started == [first[0], second[0], first[1], first[2]]
 
 
-def test_work_past_the_ageing_bound_competes_one_rank_higher(model_pool):
+def test_work_past_the_ageing_bound_competes_one_rank_higher(model_pool: Any) -> None:
     classes = (ClassPolicy("high", 0), ClassPolicy("low", 1, ageing_s=60.0))
     pool = model_pool(ONE, classes=classes, seconds={"f": 10.0})
     pool.submit("high", "flood", shape("flood"), 200)
@@ -149,7 +151,7 @@ def test_work_past_the_ageing_bound_competes_one_rank_higher(model_pool):
     assert pool.now - 1000.0 <= 60.0 + 20.0
 
 
-def test_work_that_aged_outside_is_leased_as_aged(model_pool):
+def test_work_that_aged_outside_is_leased_as_aged(model_pool: Any) -> None:
     pool = model_pool(ONE)
     warm(pool)
     pool.do(Paused(paused=True))
@@ -165,7 +167,7 @@ def test_work_that_aged_outside_is_leased_as_aged(model_pool):
 # -- shows ------------------------------------------------------------------------------------------------
 
 
-def test_two_shows_share_evenly_however_much_each_asks_for(model_pool):
+def test_two_shows_share_evenly_however_much_each_asks_for(model_pool: Any) -> None:
     pool = model_pool(TWO, seconds={"f": 3.0})
     pool.submit("standard", "big", shape("big"), 400)
     pool.submit("standard", "small", shape("small"), 40)
@@ -179,7 +181,7 @@ def test_two_shows_share_evenly_however_much_each_asks_for(model_pool):
     assert pool.served["big"] == pytest.approx(pool.served["small"], abs=6.0)
 
 
-def test_a_weight_of_two_gets_twice_as_much(model_pool):
+def test_a_weight_of_two_gets_twice_as_much(model_pool: Any) -> None:
     classes = (ClassPolicy("standard", 0, weights={"heavy": 2.0}),)
     pool = model_pool(ONE, classes=classes, seconds={"f": 1.0})
     pool.submit("standard", "heavy", shape("heavy"), 300)
@@ -194,7 +196,7 @@ def test_a_weight_of_two_gets_twice_as_much(model_pool):
     assert pool.served["heavy"] == pytest.approx(60, abs=2)
 
 
-def test_a_show_that_was_away_gets_no_credit_for_it(model_pool):
+def test_a_show_that_was_away_gets_no_credit_for_it(model_pool: Any) -> None:
     pool = model_pool(ONE, seconds={"f": 1.0})
     pool.submit("standard", "steady", shape("steady"), 500)
     pool.deliver_all()
@@ -214,7 +216,7 @@ def test_a_show_that_was_away_gets_no_credit_for_it(model_pool):
     assert pool.served["back"] == pytest.approx(pool.served["steady"], abs=2.0)
 
 
-def test_shows_pay_for_what_their_work_really_took(model_pool):
+def test_shows_pay_for_what_their_work_really_took(model_pool: Any) -> None:
     pool = model_pool(ONE, seconds={"long": 9.0, "brief": 1.0})
     pool.submit("standard", "a", shape("a", function="long"), 50)
     pool.submit("standard", "b", shape("b", function="brief"), 400)
@@ -231,7 +233,7 @@ def test_shows_pay_for_what_their_work_really_took(model_pool):
 # -- packing ----------------------------------------------------------------------------------------------
 
 
-def test_big_work_is_not_starved_by_small_work_behind_it(model_pool):
+def test_big_work_is_not_starved_by_small_work_behind_it(model_pool: Any) -> None:
     pool = model_pool(Capacity(cpu=4, memory=100), seconds={"f": 5.0})
     warm(pool, count=4)
     small = pool.submit("standard", "dune", shape("small"), 4, order=1)
@@ -245,7 +247,7 @@ def test_big_work_is_not_starved_by_small_work_behind_it(model_pool):
     assert len(pool.started) == 5 + len(more)
 
 
-def test_work_that_needs_nothing_of_what_the_first_lacks_goes_on(model_pool):
+def test_work_that_needs_nothing_of_what_the_first_lacks_goes_on(model_pool: Any) -> None:
     pool = model_pool(Capacity(cpu=2, memory=100, gpu=1), seconds={"f": 5.0})
     warm(pool, count=2)
     pool.submit("standard", "dune", shape("running", gpu=1), 1, order=1)
@@ -262,7 +264,7 @@ def test_work_that_needs_nothing_of_what_the_first_lacks_goes_on(model_pool):
     assert free[0] in pool.starts
 
 
-def test_what_is_bigger_than_the_pool_runs_alone(model_pool):
+def test_what_is_bigger_than_the_pool_runs_alone(model_pool: Any) -> None:
     pool = model_pool(TWO)
     huge = pool.submit("standard", "dune", shape("huge", cpu=64, memory=1e9, gpu=8), 2)
     small = pool.submit("standard", "dune", shape("small"), 4)
@@ -272,7 +274,7 @@ def test_what_is_bigger_than_the_pool_runs_alone(model_pool):
     assert set(pool.ended) == {*huge, *small}
 
 
-def test_a_batch_gets_no_more_than_its_slots_and_others_go_on(model_pool):
+def test_a_batch_gets_no_more_than_its_slots_and_others_go_on(model_pool: Any) -> None:
     pool = model_pool(Capacity(cpu=3, memory=100), seconds={"f": 5.0})
     warm(pool, count=3)
     capped = pool.submit("standard", "dune", shape("capped", max_slots=1), 5, order=1)
@@ -284,7 +286,7 @@ def test_a_batch_gets_no_more_than_its_slots_and_others_go_on(model_pool):
     assert set(pool.ended) == {*capped, *others} | set(pool.ended)
 
 
-def test_a_capped_batch_that_fills_the_window_does_not_keep_others_outside(model_pool):
+def test_a_capped_batch_that_fills_the_window_does_not_keep_others_outside(model_pool: Any) -> None:
     pool = model_pool(TWO, settings=SchedulerSettings(lease_window=8), seconds={"f": 5.0})
     warm(pool, count=2)
     pool.submit("standard", "dune", shape("capped", max_slots=1), 500, order=1)
@@ -297,7 +299,7 @@ def test_a_capped_batch_that_fills_the_window_does_not_keep_others_outside(model
 # -- slots ------------------------------------------------------------------------------------------------
 
 
-def test_an_idle_slot_makes_room_for_another_environment(model_pool):
+def test_an_idle_slot_makes_room_for_another_environment(model_pool: Any) -> None:
     pool = model_pool(ONE)
     for environment in ("a", "b", "c"):
         warm(pool, environment)
@@ -309,7 +311,7 @@ def test_an_idle_slot_makes_room_for_another_environment(model_pool):
     assert OpenSlot(4, "d") in pool.commands
 
 
-def test_idle_slots_are_closed_after_a_while(model_pool):
+def test_idle_slots_are_closed_after_a_while(model_pool: Any) -> None:
     pool = model_pool(ONE)
     warm(pool)
 
@@ -319,7 +321,7 @@ def test_idle_slots_are_closed_after_a_while(model_pool):
     assert pool.slots == {}
 
 
-def test_a_slot_that_dies_is_replaced_and_its_backlog_runs_elsewhere(model_pool):
+def test_a_slot_that_dies_is_replaced_and_its_backlog_runs_elsewhere(model_pool: Any) -> None:
     pool = model_pool(ONE, seconds={"f": 0.001})
     warm(pool)
     ids = pool.submit("standard", "dune", shape(), 50)
@@ -332,7 +334,7 @@ def test_a_slot_that_dies_is_replaced_and_its_backlog_runs_elsewhere(model_pool)
     assert set(ids) <= set(pool.ended)
 
 
-def test_an_environment_whose_slots_die_at_once_rests_and_others_go_on(model_pool):
+def test_an_environment_whose_slots_die_at_once_rests_and_others_go_on(model_pool: Any) -> None:
     pool = model_pool(ONE)
     broken = pool.submit("urgent", "dune", shape("broken", environment="broken"))
     good = pool.submit("standard", "dune", shape("good", environment="good"))
@@ -349,7 +351,7 @@ def test_an_environment_whose_slots_die_at_once_rests_and_others_go_on(model_poo
     assert "broken" in {slot.environment for slot in pool.slots.values()}, "it is tried again"
 
 
-def test_a_slot_for_blocked_work_opens_ahead(model_pool):
+def test_a_slot_for_blocked_work_opens_ahead(model_pool: Any) -> None:
     pool = model_pool(ONE, seconds={"f": 50.0})
     warm(pool)
     pool.submit("standard", "dune", shape())
@@ -363,7 +365,7 @@ def test_a_slot_for_blocked_work_opens_ahead(model_pool):
 # -- micro-batches ----------------------------------------------------------------------------------------
 
 
-def test_an_unknown_function_is_given_one_at_a_time(model_pool):
+def test_an_unknown_function_is_given_one_at_a_time(model_pool: Any) -> None:
     pool = model_pool(ONE)
     pool.submit("standard", "dune", shape(function="new"), 10)
     pool.deliver_all()
@@ -374,7 +376,9 @@ def test_an_unknown_function_is_given_one_at_a_time(model_pool):
 @pytest.mark.parametrize(
     ("seconds", "at_once"), [(0.00001, 64), (0.001, 20), (0.006, 3), (0.02, 1), (5.0, 1)]
 )
-def test_a_slot_is_given_as_much_as_is_expected_to_fit_the_budget(model_pool, seconds, at_once):
+def test_a_slot_is_given_as_much_as_is_expected_to_fit_the_budget(
+    model_pool: Any, seconds: Any, at_once: Any
+) -> None:
     pool = model_pool(ONE, seconds={"f": seconds})
     warm(pool)
 
@@ -384,7 +388,7 @@ def test_a_slot_is_given_as_much_as_is_expected_to_fit_the_budget(model_pool, se
     assert [len(slot.backlog) for slot in pool.slots.values()] == [at_once]
 
 
-def test_a_slot_is_refilled_when_half_of_its_backlog_is_done(model_pool):
+def test_a_slot_is_refilled_when_half_of_its_backlog_is_done(model_pool: Any) -> None:
     pool = model_pool(ONE, seconds={"f": 0.001})
     warm(pool)
     pool.submit("standard", "dune", shape(), 300)
@@ -400,7 +404,7 @@ def test_a_slot_is_refilled_when_half_of_its_backlog_is_done(model_pool):
     assert max(lengths) == 20
 
 
-def test_several_free_slots_share_a_short_queue(model_pool):
+def test_several_free_slots_share_a_short_queue(model_pool: Any) -> None:
     pool = model_pool(TWO, seconds={"f": 0.0001})
     warm(pool, count=2)
 
@@ -410,7 +414,7 @@ def test_several_free_slots_share_a_short_queue(model_pool):
     assert [len(slot.backlog) for slot in pool.slots.values()] == [10, 10]
 
 
-def test_a_better_ask_stops_the_refilling(model_pool):
+def test_a_better_ask_stops_the_refilling(model_pool: Any) -> None:
     pool = model_pool(ONE, seconds={"f": 0.001})
     warm(pool)
     pool.submit("standard", "dune", shape("many"), 300)
@@ -426,7 +430,7 @@ def test_a_better_ask_stops_the_refilling(model_pool):
     assert pool.started[before] == urgent
 
 
-def test_what_waits_behind_a_long_run_is_recalled(model_pool):
+def test_what_waits_behind_a_long_run_is_recalled(model_pool: Any) -> None:
     pool = model_pool(TWO, seconds={"f": 0.001})
     warm(pool, count=2)
     ids = pool.submit("standard", "dune", shape(), 30)
@@ -449,11 +453,12 @@ def test_what_waits_behind_a_long_run_is_recalled(model_pool):
 # -- memory -----------------------------------------------------------------------------------------------
 
 
-def test_a_million_queued_outside_cost_a_window_in_hand():
+def test_a_million_queued_outside_cost_a_window_in_hand() -> None:
     scheduler = Scheduler(ONE)
     queue, one = QueueKey("background", "dune"), shape()
 
     (lease,) = scheduler.handle(Queued(queue, 1_000_000), 0)
+    assert isinstance(lease, Lease)
     asks = [Ask(n, n, 0, one) for n in range(lease.count)]
     commands = scheduler.handle(Leased(queue, asks, 1_000_000 - len(asks)), 0)
 
@@ -463,7 +468,7 @@ def test_a_million_queued_outside_cost_a_window_in_hand():
     assert (view.waiting, view.outside) == (512, 999_488)
 
 
-def test_more_is_leased_when_half_of_the_window_is_gone(model_pool):
+def test_more_is_leased_when_half_of_the_window_is_gone(model_pool: Any) -> None:
     pool = model_pool(ONE, settings=SchedulerSettings(lease_window=10), seconds={"f": 5.0})
     warm(pool)
     pool.submit("standard", "dune", shape(), 100)
@@ -478,7 +483,7 @@ def test_more_is_leased_when_half_of_the_window_is_gone(model_pool):
     assert leases == [6]
 
 
-def test_an_empty_answer_is_not_asked_again_until_something_changes():
+def test_an_empty_answer_is_not_asked_again_until_something_changes() -> None:
     scheduler = Scheduler(ONE)
     queue = QueueKey("standard", "dune")
     scheduler.handle(Queued(queue, 5), 0)
@@ -490,7 +495,7 @@ def test_an_empty_answer_is_not_asked_again_until_something_changes():
 # -- pausing, withdrawing, dependencies ---------------------------------------------------------------------
 
 
-def test_a_paused_pool_starts_and_leases_nothing_and_goes_on_after(model_pool):
+def test_a_paused_pool_starts_and_leases_nothing_and_goes_on_after(model_pool: Any) -> None:
     pool = model_pool(ONE)
     warm(pool)
     pool.do(Paused(paused=True))
@@ -504,7 +509,7 @@ def test_a_paused_pool_starts_and_leases_nothing_and_goes_on_after(model_pool):
     assert pool.started == ids
 
 
-def test_withdrawn_work_never_starts(model_pool):
+def test_withdrawn_work_never_starts(model_pool: Any) -> None:
     pool = model_pool(ONE)
     warm(pool)
     ids = pool.submit("standard", "dune", shape(), 5)
@@ -516,7 +521,7 @@ def test_withdrawn_work_never_starts(model_pool):
     assert pool.started == [ids[0], ids[1], ids[4]]
 
 
-def test_withdrawing_what_a_slot_was_given_takes_it_from_its_backlog(model_pool):
+def test_withdrawing_what_a_slot_was_given_takes_it_from_its_backlog(model_pool: Any) -> None:
     pool = model_pool(ONE, seconds={"f": 0.001})
     warm(pool)
     ids = pool.submit("standard", "dune", shape(), 10)
@@ -533,7 +538,7 @@ def test_withdrawing_what_a_slot_was_given_takes_it_from_its_backlog(model_pool)
     assert left.free == left.capacity
 
 
-def test_held_work_is_released_when_all_that_it_waits_for_has_succeeded():
+def test_held_work_is_released_when_all_that_it_waits_for_has_succeeded() -> None:
     scheduler = Scheduler(ONE)
     scheduler.handle(Deferred(3, (1, 2)), 0)
 
@@ -547,7 +552,7 @@ def test_held_work_is_released_when_all_that_it_waits_for_has_succeeded():
 
 
 @pytest.mark.parametrize("state", [State.failed, State.cancelled])
-def test_a_failed_dependency_cancels_or_not_as_asked(state):
+def test_a_failed_dependency_cancels_or_not_as_asked(state: Any) -> None:
     scheduler = Scheduler(ONE)
     scheduler.handle(Deferred(2, (1,), cancel_on_failure=True), 0)
     scheduler.handle(Deferred(3, (1,), cancel_on_failure=False), 0)
@@ -581,7 +586,7 @@ def test_a_failed_dependency_cancels_or_not_as_asked(state):
     ],
     ids=repr,
 )
-def test_an_event_that_makes_no_sense_changes_nothing(model_pool, event):
+def test_an_event_that_makes_no_sense_changes_nothing(model_pool: Any, event: Any) -> None:
     pool = model_pool(ONE, seconds={"f": 5.0})
     warm(pool)
     ids = pool.submit("standard", "dune", shape(), 4)
@@ -597,7 +602,7 @@ def test_an_event_that_makes_no_sense_changes_nothing(model_pool, event):
     assert set(ids) <= set(pool.ended)
 
 
-def test_a_report_that_comes_after_its_slot_was_lost_still_counts():
+def test_a_report_that_comes_after_its_slot_was_lost_still_counts() -> None:
     scheduler = Scheduler(ONE)
     queue = QueueKey("standard", "dune")
     scheduler.handle(Leased(queue, [Ask(7, 0, 0, shape())], 0), 0)
@@ -611,7 +616,7 @@ def test_a_report_that_comes_after_its_slot_was_lost_still_counts():
     assert "not in the pool's hands" in scheduler.explain(7, 2)
 
 
-def test_a_class_that_nobody_knows_goes_last_rather_than_nowhere(model_pool):
+def test_a_class_that_nobody_knows_goes_last_rather_than_nowhere(model_pool: Any) -> None:
     pool = model_pool(ONE)
     scheduler = pool.scheduler
     scheduler.handle(Leased(QueueKey("mystery", "dune"), [Ask(1, 0, 0, shape("m"))], 0), 0)
@@ -624,7 +629,7 @@ def test_a_class_that_nobody_knows_goes_last_rather_than_nowhere(model_pool):
 # -- what people ask --------------------------------------------------------------------------------------
 
 
-def test_explain_says_where_work_stands_and_what_it_waits_for(model_pool):
+def test_explain_says_where_work_stands_and_what_it_waits_for(model_pool: Any) -> None:
     pool = model_pool(TWO, seconds={"f": 5.0})
     warm(pool)
     running = pool.submit("urgent", "dune", shape("one"))[0]
@@ -634,8 +639,8 @@ def test_explain_says_where_work_stands_and_what_it_waits_for(model_pool):
     pool.do(Deferred(900, (1, 2)))
     pool.now += 2.5
 
-    def explain(id_):
-        return pool.scheduler.explain(id_, pool.now)
+    def explain(id_: Any) -> str:
+        return str(pool.scheduler.explain(id_, pool.now))
 
     assert explain(running) == "running on slot 1 for 2.5 s"
     assert explain(big[2]) == "3rd in urgent/dune; waits for cpu 2.0, 1.0 free"
@@ -645,7 +650,7 @@ def test_explain_says_where_work_stands_and_what_it_waits_for(model_pool):
     assert explain(big[0]) == "1st in urgent/dune; the pool is paused"
 
 
-def test_a_snapshot_tells_slots_queues_and_what_is_free(model_pool):
+def test_a_snapshot_tells_slots_queues_and_what_is_free(model_pool: Any) -> None:
     pool = model_pool(TWO, seconds={"f": 5.0})
     warm(pool, count=2)
     ids = pool.submit("urgent", "dune", shape("one", memory=10), 3)

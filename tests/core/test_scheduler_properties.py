@@ -5,6 +5,8 @@ The checks themselves stand in `ModelPool`, which makes them after every event; 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -63,7 +65,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     pool_type: type
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.pool = self.pool_type(
             Capacity(cpu=3, memory=100, scratch=10, gpu=1),
@@ -79,17 +81,17 @@ class PoolMachine(RuleBasedStateMachine):
         count=st.integers(1, 30),
         order=st.none() | st.integers(0, 5),
     )
-    def submit(self, priority, show, shape, count, order):
+    def submit(self, priority: Any, show: Any, shape: Any, count: Any, order: Any) -> None:
         self.pool.submit(priority, show, shape, count, order=order)
 
     @precondition(lambda self: self.pool.pending)
     @rule(data=st.data())
-    def an_answer_arrives(self, data):
+    def an_answer_arrives(self, data: Any) -> None:
         self.pool.deliver(data.draw(st.integers(0, len(self.pool.pending) - 1)))
 
     @precondition(lambda self: self.pool.running())
     @rule(data=st.data(), state=st.sampled_from([State.succeeded] * 4 + [State.failed, State.queued]))
-    def an_attempt_finishes(self, data, state):
+    def an_attempt_finishes(self, data: Any, state: Any) -> None:
         busy = sorted(n for n, slot in self.pool.slots.items() if slot.backlog)
         number = data.draw(st.sampled_from(busy))
         id_ = self.pool.slots[number].backlog[0].id
@@ -100,26 +102,26 @@ class PoolMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.pool.slots)
     @rule(data=st.data(), lost_first=st.booleans())
-    def a_slot_dies(self, data, lost_first):
+    def a_slot_dies(self, data: Any, lost_first: Any) -> None:
         self.pool.kill(data.draw(st.sampled_from(sorted(self.pool.slots))), lost_first=lost_first)
 
     @rule(seconds=st.sampled_from([0.0, 0.2, 1.0, 60.0, 150.0]))
-    def time_passes(self, seconds):
+    def time_passes(self, seconds: Any) -> None:
         self.pool.tick(seconds)
 
     @rule(paused=st.booleans())
-    def somebody_pauses_or_resumes(self, paused):
+    def somebody_pauses_or_resumes(self, paused: Any) -> None:
         self.pool.do(Paused(paused))
 
     @precondition(lambda self: self.pool.leased)
     @rule(data=st.data())
-    def somebody_cancels(self, data):
+    def somebody_cancels(self, data: Any) -> None:
         self.pool.withdraw(
             data.draw(st.lists(st.sampled_from(sorted(self.pool.leased)), max_size=5, unique=True))
         )
 
     @rule(number=st.integers(1, 8), id_=st.integers(-1, 60), data=st.data())
-    def an_event_comes_that_makes_no_sense(self, number, id_, data):
+    def an_event_comes_that_makes_no_sense(self, number: Any, id_: Any, data: Any) -> None:
         known = self.pool.slots.get(number)
         ids = {ask.id for ask in known.backlog} if known else set()
         waits = sorted(self.pool.leased)
@@ -142,15 +144,15 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.do(data.draw(st.sampled_from(nonsense)))
 
     @invariant()
-    def what_is_in_hand_is_bounded(self):
-        waiting = {}
+    def what_is_in_hand_is_bounded(self) -> None:
+        waiting: dict[QueueKey, int] = {}
         for id_ in self.pool.leased:
             waiting[self.pool.queue_of[id_]] = waiting.get(self.pool.queue_of[id_], 0) + 1
         # Retries and what slots give back come on top of what was leased.
         assert all(count <= 4 * WINDOW + 64 for count in waiting.values())
 
     @invariant()
-    def the_scheduler_agrees_with_the_pool(self):
+    def the_scheduler_agrees_with_the_pool(self) -> None:
         view = self.pool.scheduler.snapshot()
         assert sum(queue.waiting for queue in view.queues) == len(self.pool.leased)
         assert {slot.number for slot in view.slots} == set(self.pool.slots)
@@ -159,11 +161,11 @@ class PoolMachine(RuleBasedStateMachine):
         assert all(abs(view.free[name] - free[name]) < 1e-6 for name in ("cpu", "memory", "gpu"))
 
     @invariant()
-    def everything_can_be_explained(self):
+    def everything_can_be_explained(self) -> None:
         for id_ in list(self.pool.leased)[:3] + self.pool.running()[:3]:
             assert "not in the pool's hands" not in self.pool.scheduler.explain(id_, self.pool.now)
 
-    def teardown(self):
+    def teardown(self) -> None:
         """Then everything that was ever submitted ends, exactly once, and nothing is left."""
         pool = self.pool
         pool.do(Paused(paused=False))
@@ -177,7 +179,7 @@ class PoolMachine(RuleBasedStateMachine):
         assert pool.scheduler.snapshot().slots == ()
 
 
-def run_machine(model_pool, examples):
+def run_machine(model_pool: Any, examples: Any) -> None:
     class Machine(PoolMachine):
         pool_type = model_pool
 
@@ -190,13 +192,13 @@ def run_machine(model_pool, examples):
     run_state_machine_as_test(Machine, settings=quick)
 
 
-def test_promises_hold_whatever_happens_in_whatever_order(model_pool):
+def test_promises_hold_whatever_happens_in_whatever_order(model_pool: Any) -> None:
     run_machine(model_pool, 80)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_promises_hold_whatever_happens_in_whatever_order_at_length(model_pool):
+def test_promises_hold_whatever_happens_in_whatever_order_at_length(model_pool: Any) -> None:
     run_machine(model_pool, 3000)
 
 
@@ -205,7 +207,9 @@ run_times = st.lists(st.floats(0.5, 20.0), min_size=20, max_size=60)
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(times=st.lists(run_times, min_size=2, max_size=5), cores=st.integers(1, 3))
-def test_shows_that_always_have_work_never_drift_apart_further_than_the_bound(model_pool, times, cores):
+def test_shows_that_always_have_work_never_drift_apart_further_than_the_bound(
+    model_pool: Any, times: Any, cores: Any
+) -> None:
     # given shows of equal weight, each with more work than the pool can do, whose runs differ in length
     pool = model_pool(Capacity(cpu=cores, memory=10))
     for number, of_show in enumerate(times):
@@ -243,8 +247,8 @@ def test_shows_that_always_have_work_never_drift_apart_further_than_the_bound(mo
     better_shows=st.integers(1, 4),
 )
 def test_aged_work_waits_no_longer_than_its_bound_and_one_turn_of_each_better_show(
-    model_pool, ageing, run_s, better_shows
-):
+    model_pool: Any, ageing: Any, run_s: Any, better_shows: Any
+) -> None:
     classes = (ClassPolicy("high", 0), ClassPolicy("low", 1, ageing_s=ageing))
     pool = model_pool(Capacity(cpu=1, memory=10), classes=classes, seconds={"f": run_s})
     for number in range(better_shows):
@@ -275,7 +279,9 @@ def test_aged_work_waits_no_longer_than_its_bound_and_one_turn_of_each_better_sh
     ),
     data=st.data(),
 )
-def test_the_order_in_which_equal_events_come_does_not_matter_for_what_runs(model_pool, work, data):
+def test_the_order_in_which_equal_events_come_does_not_matter_for_what_runs(
+    model_pool: Any, work: Any, data: Any
+) -> None:
     # given the same asks, leased in two different orders at one moment
     asks = [
         (QueueKey(priority, show), Ask(id_, order, 1000.0, shape))
