@@ -19,7 +19,7 @@ from rushes.asset import Asset
 from rushes.errors import CallerError
 from rushes.runtime import places as places_module
 from rushes.runtime.clips import clip_names
-from rushes.runtime.inputs import Found, expand
+from rushes.runtime.inputs import Found, distinct, expand
 from rushes.runtime.places import Places
 
 
@@ -432,14 +432,14 @@ def test_the_same_stems_of_two_roots_are_twins_and_the_same_file_twice_is_one_cl
 )
 def test_no_two_inputs_ever_get_the_same_output_name(asked: list[tuple[str, str, int]]) -> None:
     taken = Places()
-    names_given = [
-        (subdir, stem, identity, taken.take(subdir, stem, f"{subdir}/{stem}", str(identity)))
-        for subdir, stem, identity in asked
-    ]
+    holders: dict[tuple[str, str], int] = {}
+    known: set[tuple[str, str, int]] = set()
+    for subdir, stem, identity in asked:
+        tag, again = taken.take(subdir, stem, f"{subdir}/{stem}", str(identity))
 
-    outputs = [(subdir, stem + tag) for subdir, stem, _, tag in names_given if tag is not None]
-    assert len(set(outputs)) == len(outputs)
-    assert len(outputs) == len({(s, n, i) for s, n, i, _ in names_given})
+        assert holders.setdefault((subdir, stem + tag), identity) == identity
+        assert again == ((subdir, stem, identity) in known)
+        known.add((subdir, stem, identity))
 
 
 def test_names_stay_unique_when_they_no_longer_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,9 +451,19 @@ def test_names_stay_unique_when_they_no_longer_fit_into_memory(monkeypatch: pyte
     again = [taken.take("", f"A{n}", f"A{n}.mxf", f"mxf{n}") for n in range(40)]
     taken.close()
 
-    assert first == [""] * 40
-    assert all(tag is not None and tag.startswith("~") for tag in twins)
-    assert again == [None] * 40
+    assert first == [("", False)] * 40
+    assert all(tag.startswith("~") and not again for tag, again in twins)
+    assert again == [(tag, True) for tag, _ in twins]
+
+
+def test_clips_that_a_program_names_are_kept_one_for_one_under_distinct_names() -> None:
+    asked = [("/a/A.mov", None), ("/b/A.mov", None), ("/a/A.mov", {"height": 1}), ("/a/A.mov", None)]
+
+    clips = list(distinct((Asset.of(path), params) for path, params in asked))
+
+    assert [(c.asset.uri, c.params) for c in clips] == asked
+    assert clips[0].tag == clips[3].tag == ""
+    assert len({c.tag for c in clips}) == 3
 
 
 # -- sequences ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,7 +28,7 @@ from rushes.runtime.ownership import is_receipt_name
 from rushes.runtime.places import Places
 from rushes.runtime.tree import Item, Tree, cannot_read, has_magic, like_a_pattern, not_a_file
 
-__all__ = ["Found", "expand"]
+__all__ = ["Found", "distinct", "expand"]
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://")
 
@@ -82,11 +82,27 @@ def expand(
     return expansion.run(inputs)
 
 
+def distinct(clips: Iterable[tuple[Asset, Any]]) -> Iterator[Found]:
+    """Clips that a program names itself, each with its own options or None, as `Found`, one for one.
+
+    Nothing is looked at on disk and nothing is left out; but no two that differ get the same output name.
+    """
+    places = Places()
+    try:
+        for asset, params in clips:
+            identity = f"{asset}\0{params!r}"
+            tag, _ = places.take("", asset.stem, asset.name, identity)
+            yield Found(asset, "", tag, None, params)
+    finally:
+        places.close()
+
+
 class _Expansion:
     def __init__(self, out: str | None, base: str, stdin: IO[bytes] | IO[str] | None) -> None:
         self._base = base
         self._stdin = stdin
         self._places = Places()
+        self._duplicates = 0
         self._tree = Tree(_identity(out, base), skip_own=out is not None)
 
     def check(self, text: str) -> None:
@@ -100,11 +116,11 @@ class _Expansion:
         count = 0
         try:
             for text in inputs:
-                before, skipped, known = count, self._tree.skipped, self._places.duplicates
+                before, skipped, known = count, self._tree.skipped, self._duplicates
                 for found in self._one(text):
                     count += 1
                     yield found
-                if count == before and known == self._places.duplicates:
+                if count == before and known == self._duplicates:
                     empty.append((text, self._nothing_in(text, self._tree.skipped - skipped)))
             if count == 0:
                 raise empty[0][1]
@@ -145,8 +161,9 @@ class _Expansion:
                 yield Found(asset, item.subdir, "", item.problem.to_dict(), params)
                 continue
             relative = f"{item.subdir}/{asset.name}"
-            tag = self._places.take(item.subdir, asset.stem, relative, f"{item.path}\0{own}")
-            if tag is not None:
+            tag, again = self._places.take(item.subdir, asset.stem, relative, f"{item.path}\0{own}")
+            self._duplicates += again
+            if not again:
                 yield Found(asset, item.subdir, tag, None, params)
 
     def _listed(self, lines: Iterator[Line], where: str, home: str) -> Iterator[Found]:

@@ -31,10 +31,8 @@ class Places:
     def __init__(self) -> None:
         self._taken: dict[bytes, bytes] = {}
         self._table: sqlite3.Connection | None = None
-        self.duplicates = 0
-        """Inputs that asked again for the place that they have."""
 
-    def take(self, subdir: str, stem: str, relative: str, identity: str) -> str | None:
+    def take(self, subdir: str, stem: str, relative: str, identity: str) -> tuple[str, bool]:
         """The tag that makes the output name of an input unique: ``""`` for the first that asks for it.
 
         Args:
@@ -44,26 +42,20 @@ class Places:
             identity: what the input is; the same one asking twice for a place is a duplicate.
 
         Returns:
-            The tag, or None when this very input has the place already.
+            The tag, and whether this very input had the place already.
         """
         mark = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).digest()[:16]
         place = os.fsencode(_folded(f"{subdir}\0{stem}"))
         holder = self._claim(place, mark)
-        if holder is None:
-            return ""
-        if holder == mark:
-            self.duplicates += 1
-            return None
+        if holder is None or holder == mark:
+            return "", holder == mark
         # The path below INPUT keeps a tag when a tree is moved; two trees may hold the same one.
         for seed in (os.fsencode(relative), mark):
             for digits in (4, 8, 16, 32):
                 tag = short_hash(seed, digits)
                 holder = self._claim(place + tag.encode(), mark)
-                if holder is None:
-                    return tag
-                if holder == mark:
-                    self.duplicates += 1
-                    return None
+                if holder is None or holder == mark:
+                    return tag, holder == mark
         msg = f"no name is left for {identity!r}"  # needs two equal SHA-256s
         raise AssertionError(msg)
 
