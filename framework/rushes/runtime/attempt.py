@@ -263,9 +263,7 @@ class Attempt(Context):
     def scratch(self) -> Path:
         if self._scratch is None:
             if self.destination is not None:
-                self._scratch = open_scratch(
-                    self.destination.scratch_root(), self.invocation, self.attempt
-                )
+                self._scratch = open_scratch(self.destination.scratch_root(), self.invocation, self.attempt)
             else:
                 self._scratch = Path(tempfile.mkdtemp(prefix=f"rushes-{self.invocation}-"))
         return self._scratch
@@ -329,6 +327,7 @@ class Attempt(Context):
         progress: Callable[[str], float | None] | None = None,
     ) -> ToolRun:
         from rushes.media.process import run_tool  # noqa: PLC0415 - as above
+        from rushes.media.progress import LineProgress  # noqa: PLC0415
 
         function = self.task.function
         if tool not in function.tools:
@@ -345,7 +344,9 @@ class Attempt(Context):
                 fix=f"Install {tool} or add its folder to PATH.",
             )
         run = run_tool(
-            [found, *(os.fspath(a) for a in argv)], supervision=self._supervision(), fraction_of=progress
+            [found, *(os.fspath(a) for a in argv)],
+            supervision=self._supervision(),
+            progress_parser=LineProgress(progress) if progress else None,
         )
         self.runs.append(run)
         if run.stopped is not None or run.exit_status != 0:
@@ -386,7 +387,7 @@ class Attempt(Context):
         )
 
     def _on_tool(self, progress: Any) -> None:
-        fraction = progress.fraction
+        fraction = progress.share
         speed = f"{progress.speed:.1f}×" if progress.speed else ""
         self._report(-1.0 if fraction is None else fraction, speed)
 
@@ -471,7 +472,8 @@ def _as_json(result: Result) -> str:
 
 
 def _tool_failed(tool: str, run: ToolRun) -> PlatformError:
-    last = next((line for line in reversed(run.stderr_tail.splitlines()) if line.strip()), "it said nothing")
+    text = run.stderr_tail.splitlines()
+    last = next((line for line in reversed(text) if line.strip()), "it said nothing")
     why = f"was stopped ({run.stopped})" if run.stopped else f"ended with status {run.exit_status}"
     return PlatformError(
         f"{tool} {why}: {last.strip()[:300]}",
