@@ -430,6 +430,24 @@ def test_a_better_ask_stops_the_refilling(model_pool: Any) -> None:
     assert pool.started[before] == urgent
 
 
+def test_a_slot_is_not_refilled_with_what_a_better_ask_lacks(model_pool: Any) -> None:
+    pool = model_pool(Capacity(cpu=3, memory=100, gpu=1), seconds={"f": 0.001})
+    warm(pool)
+    pool.submit("background", "dune", shape("many", gpu=1), 300)
+    pool.deliver_all()
+    number = next(n for n, slot in pool.slots.items() if slot.backlog)
+    given = len(pool.slots[number].backlog)
+    urgent = pool.submit("urgent", "dune", shape("urgent", gpu=1))[0]
+    pool.deliver_all()
+
+    for _ in range(given):
+        assert urgent not in pool.starts
+        pool.finish(number)
+        pool.deliver_all()
+
+    assert urgent in pool.starts
+
+
 def test_what_waits_behind_a_long_run_is_recalled(model_pool: Any) -> None:
     pool = model_pool(TWO, seconds={"f": 0.001})
     warm(pool, count=2)
