@@ -29,10 +29,17 @@ def main(argv: list[str]) -> int:
     footage, proxies = home / "footage", home / "proxies"
     footage.mkdir(parents=True, exist_ok=True)
     _fill(footage)
-    # The worker's state lies in the demo's folder too, and the worker goes soon after the demo is done.
+    # The worker's state lies in the demo's folder too, and the worker goes when the demo is done.
     environ = os.environ | {"RUSHES_HOME": str(home / "state"), "RUSHES_IDLE": "20s"}
+    try:
+        return _show(environ, home, footage, proxies)
+    finally:
+        subprocess.run([_rushes(), "drain"], env=environ, capture_output=True, check=False)
+
+
+def _show(environ: dict[str, str], home: Path, footage: Path, proxies: Path) -> int:
     for command in (
-        ["run", "inspect", _short(footage)],
+        ["run", "inspect", _short(footage), "--format", "table"],
         ["run", "proxy", _short(footage), "--out", _short(proxies), "--height", "180"],
     ):
         print(f"\n$ rushes {shlex.join(command)}", flush=True)
@@ -69,11 +76,11 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _summary(home: Path, proxies: Path) -> None:
-    made = [path for path in proxies.rglob("*.m*") if path.is_file()]
+    made = list(proxies.rglob("*.mov"))
     print(f"\n{len(made)} proxies are in {_short(proxies)}, each with a receipt that says how it was made.")
     print("Do it again (make demo) and only what is missing is done.")
     print(f"Your own footage:  {_short(Path(_rushes()))} run proxy ~/footage --out ~/proxies")
-    print(f"All of it is in {_short(home)}; delete that folder and nothing is left.")
+    print(f"All of this is in {_short(home)}, and the clips that it began with in .media: both can go.")
 
 
 def _rushes() -> str:
