@@ -43,7 +43,7 @@ def test_doing_it_again_makes_nothing_new(rushes: Rushes, folder: Path) -> None:
 
     result = rushes("run", "fun.py:copy", "clips", "--out", "made")
 
-    assert "0 made, 2 known already" in result.stderr
+    assert "copy: 2 known already" in result.stderr
     assert (folder / "made" / "a.mov").stat().st_mtime_ns == before
 
 

@@ -105,7 +105,7 @@ def summary_line(function: str, counts: Counts, elapsed_s: float, media_s: float
     """What was made, how fast, and where it is."""
     fresh = counts.succeeded - counts.cached
     made = "made" if out else "done"
-    parts = [f"{fresh:,} {made}"]
+    parts = [f"{fresh:,} {made}"] if fresh or not counts.ended else []
     if counts.cached:
         parts.append(f"{counts.cached:,} known already")
     if counts.failed:
