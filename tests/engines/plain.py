@@ -38,6 +38,14 @@ def write(clip: Asset, params: Number, ctx: Context) -> Wrote:
     return Wrote(file=out, text=text)
 
 
+@function(version="1")
+def same_name(clip: Asset, params: Number, ctx: Context) -> Wrote:
+    """Writes its number under a name that does not depend on it."""
+    out = ctx.output("result.txt")
+    out.path.write_text(str(params.n))
+    return Wrote(file=out, text=str(params.n))
+
+
 class Wait(Number):
     gate: str = ""
     """A file: the body runs until it exists."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rushes import CallerError, MediaError
+from rushes import CallerError, MediaError, Resources
 from rushes.core.states import State
 from rushes.engines.local import LocalEngine
 
@@ -86,17 +87,27 @@ def test_an_output_that_exists_unchanged_is_known_and_one_that_was_deleted_is_ma
     plain: Find, clip: str, tmp_path: Path
 ) -> None:
     write = plain("write").with_options(out=str(tmp_path / "out"))
-    assert [o.finished.cached for o in write.starmap((clip, {"n": n}) for n in range(3))] == [False] * 3
+    for name in "012":
+        (tmp_path / name).write_text(name)
+    assert [o.finished.cached for o in _numbered(write, tmp_path, 3)] == [False] * 3
     (tmp_path / "out" / "1.txt").unlink()
 
-    again = {o.finished.result["file"][-5:]: o.finished.cached for o in _numbered(write, clip, 3)}
+    again = {o.finished.result["file"][-5:]: o.finished.cached for o in _numbered(write, tmp_path, 3)}
 
     assert again == {"0.txt": True, "1.txt": False, "2.txt": True}
     assert (tmp_path / "out" / "1.txt").exists()
 
 
-def _numbered(function: Any, clip: str, count: int) -> Any:
-    return function.starmap((clip, {"n": n}) for n in range(count))
+def _numbered(function: Any, folder: Path, count: int) -> Any:
+    return function.starmap((str(folder / str(n)), {"n": n}) for n in range(count))
+
+
+def test_two_results_of_one_clip_get_two_names(plain: Find, clip: str, tmp_path: Path) -> None:
+    function = plain("same_name").with_options(out=str(tmp_path / "out"))
+    outputs = {o.outputs[0] for o in function.starmap([(clip, {"n": 1}), (clip, {"n": 2})])}
+
+    assert len(outputs) == 2
+    assert {Path(path).read_text() for path in outputs} == {"1", "2"}
 
 
 def test_a_known_output_is_copied_to_another_place(plain: Find, clip: str, tmp_path: Path) -> None:
@@ -180,9 +191,7 @@ def test_cancel_ends_what_waits_and_what_runs_and_leaves_nothing_behind(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_cancel_of_a_small_part_leaves_other_batches_alone(
-    plain: Find, clip: str, tmp_path: Path
-) -> None:
+def test_cancel_of_a_small_part_leaves_other_batches_alone(plain: Find, clip: str, tmp_path: Path) -> None:
     others = plain("echo").starmap((clip, {"n": n}) for n in range(500))
     batch = plain("linger").starmap((clip, {"n": n, "gate": str(tmp_path / "never")}) for n in range(4))
     batch.cancel()
@@ -223,9 +232,6 @@ def test_work_that_is_larger_than_the_pool_is_refused(plain: Find, clip: str) ->
 
 
 def _needing(function: Any, **needs: Any) -> Any:
-    from dataclasses import replace
-
-    from rushes import Resources
-
-    function._declared = replace(function._declared, resources=Resources(**needs))
-    return function
+    copy = function.with_options()
+    copy._declared = replace(function._declared, resources=Resources(**needs))
+    return copy

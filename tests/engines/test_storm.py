@@ -45,6 +45,13 @@ def killer(every_s: float, victims: Callable[[], list[int]], seed: int) -> Itera
         thread.join()
 
 
+def clips(folder: Path, count: int) -> list[str]:
+    paths = [folder / f"clip{n}.bin" for n in range(count)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    return [str(path) for path in paths]
+
+
 def check_outputs(batch: Any, out: Path, count: int) -> None:
     """Each invocation ended once; each output is whole, is what its result says, and nothing else is there."""
     seen: dict[str, str] = {}
@@ -63,12 +70,13 @@ def check_outputs(batch: Any, out: Path, count: int) -> None:
     [(400, 1.5), pytest.param(10_000, 1.0, marks=pytest.mark.soak)],
 )
 def test_killed_slots_lose_and_double_nothing(
-    engine: LocalEngine, plain: Find, clip: str, tmp_path: Path, count: int, every_s: float
+    engine: LocalEngine, plain: Find, tmp_path: Path, count: int, every_s: float
 ) -> None:
     out = tmp_path / "out"
+    sources = clips(tmp_path, count)
     write = plain("write").with_options(out=str(out))
     with killer(every_s, lambda: [s["pid"] for s in engine.pool()["slots"]], seed=1) as killed:
-        batch = write.starmap((clip, {"n": n}) for n in range(count))
+        batch = write.starmap((source, {"n": n}) for n, source in enumerate(sources))
         batch.wait()
 
     assert killed
@@ -80,13 +88,14 @@ def test_killed_slots_lose_and_double_nothing(
     [(400, 2.0), pytest.param(10_000, 5.0, marks=pytest.mark.soak)],
 )
 def test_killed_workers_lose_and_double_nothing(
-    engine: LocalEngine, plain: Find, clip: str, tmp_path: Path, count: int, every_s: float
+    engine: LocalEngine, plain: Find, tmp_path: Path, count: int, every_s: float
 ) -> None:
     out = tmp_path / "out"
+    sources = clips(tmp_path, count)
     write = plain("write").with_options(out=str(out))
     victim = LocalEngine()
     with killer(every_s, lambda: [victim.pool()["worker"]["pid"]], seed=2) as killed:
-        batch = write.starmap((clip, {"n": n}) for n in range(count))
+        batch = write.starmap((source, {"n": n}) for n, source in enumerate(sources))
         batch.wait()
 
     assert killed

@@ -63,12 +63,14 @@ class LocalEngine:
         params: Params,
     ) -> tuple[str, int]:
         """Open, submit and seal a batch; returns its id and how many invocations it has."""
-        from rushes.runtime.inputs import Found  # noqa: PLC0415 - a follower does not need it
+        from rushes.runtime.inputs import Found, distinct  # noqa: PLC0415 - a follower does not need it
         from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415
 
         spec = batch_spec(function, options, params, environ=self._environ)
         batch = self.open(spec)
-        found = (Found(asset, params=cast("Any", own)) for asset, own in items)
+        # Without files there are no names that could clash.
+        plain = (Found(asset, params=cast("Any", own)) for asset, own in items)
+        found = distinct(items) if function.makes_outputs else plain
         count = self.submit(batch, invocations(function, options, params, found))
         self.seal(batch)
         return batch, count

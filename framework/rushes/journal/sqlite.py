@@ -257,10 +257,14 @@ class SqliteJournal:
             keys,
         ).fetchall()
 
-    def lease(self, queue: int, count: int, held_back: int) -> list[Row]:
-        """The first rows of a queue in its order; `held_back` of them may be in hand already."""
+    def lease(self, queue: int, count: int, held_back: int, without: Sequence[int] = ()) -> list[Row]:
+        """The first rows of a queue in its order; `held_back` of them may be in hand already.
+
+        Rows of the batches `without` are left out.
+        """
+        left_out = f"AND id>>32 NOT IN ({','.join(map(str, without))})" if without else ""
         return self._db.execute(
-            f"SELECT {ROW} FROM invocations WHERE state=0 AND queue=? ORDER BY ord,id LIMIT ?",  # noqa: S608
+            f"SELECT {ROW} FROM invocations WHERE state=0 AND queue=? {left_out} ORDER BY ord,id LIMIT ?",  # noqa: S608
             (queue, count + held_back),
         ).fetchall()
 

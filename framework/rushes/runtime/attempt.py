@@ -141,13 +141,15 @@ def _run_with_outputs(task: Task, report: Reporter, gate: Gate, cancelled: Calla
         made = _reuse(task, publication, gate)
         if made is not None:
             return made
+    settled = ""
     if task.settle_s:
-        publication.wait_settled(task.source, task.settle_s)
+        publication.wait_settled(task.source, task.settle_s, cancelled=cancelled)
+        settled = publication.fingerprint_of(task.source)
     context = Attempt(task, report, cancelled)
     try:
         if context.destination is not None:
             publication.set_aside(context.destination.scratch_root(), task.invocation)
-        fingerprint = task.fingerprint or publication.fingerprint_of(task.source)
+        fingerprint = settled or task.fingerprint or publication.fingerprint_of(task.source)
         started = time.time()
         result = task.function.invoke(task.source, task.params, context)
         made = context.made(result)

@@ -56,7 +56,7 @@ class Dispatcher:
         self._unwatch = unwatch
         pool.carry_out = {
             cmd.Start: lambda command, _: self.lending.start(command.slot, command.ids),
-            cmd.Lease: lambda command, todo: todo.append(self.lending.lease(command.queue, command.count)),
+            cmd.Lease: lambda command, todo: todo.append(self.lending.lease(command)),
             cmd.OpenSlot: self.lending.open_slot,
             cmd.CloseSlot: lambda command, _: self.hearing.close(command.slot),
             cmd.Recall: lambda command, todo: todo.extend(self.lending.recall(command.slot)),

@@ -77,7 +77,7 @@ class Slot:
         self._work = work
         self._talk = talk
         self._home = home
-        self._batches: dict[int, _Batch] = {}
+        self._batches: dict[int, _Batch | RushesError] = {}
         self._inbox: deque[Any] = deque()
         self._current = 0
         self._fence = 0
@@ -193,7 +193,7 @@ class Slot:
             except ValueError:  # required options come with each invocation
                 params = function.params_model.model_construct()
         except BaseException as error:  # noqa: BLE001 - as in `_attempt`
-            self._batches[number] = _as_error(error, None)  # type: ignore[assignment]
+            self._batches[number] = _as_error(error, None)
             return
         shared = {
             "show": spec["show"],

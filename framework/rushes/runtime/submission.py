@@ -33,7 +33,25 @@ MAX_PARAMS_BYTES: Final = 64 * 1024
 
 # What a slot needs of the submitter's environment. Credentials are not among them: the environment is kept
 # in the journal, so that work goes on after a crash.
-_PASSED: Final = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD", "CONDA_PREFIX", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "OCIO", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"]
+_PASSED: Final = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "CONDA_PREFIX",
+    "FONTCONFIG_PATH",
+    "FONTCONFIG_FILE",
+    "OCIO",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
+]
 _PASSED_PREFIXES: Final = ("LC_", "PYTHON", "RUSHES_", "CUDA_", "NVIDIA_", "FFMPEG", "LIBVA_", "OPENBLAS_")
 
 

@@ -1,0 +1,232 @@
+"""Admission: what happens to an invocation before it waits for a slot.
+
+Is its result known? Is the same work under way? Does it wait for other work? This module must not know slots.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from rushes.core import events as ev
+from rushes.core.commands import Release
+from rushes.core.ordering import order_of
+from rushes.core.policy import DEFAULT_CLASSES
+from rushes.core.states import State
+from rushes.errors import CallerError
+from rushes.runtime.batches import STATES, BatchState
+from rushes.runtime.pool import CANCELLED, FAILED, HELD, QUEUED, SUCCEEDED, Pool, error_body
+
+__all__ = ["Admission"]
+
+_RANK: Final = {policy.name: policy.rank for policy in DEFAULT_CLASSES}
+
+
+class Admission:
+    """Takes batches and invocations in; settles what depends on what."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def open(self, batch: str, spec: dict[str, Any]) -> BatchState:
+        """Add a batch."""
+        needs = spec.get("resources") or {}
+        for noun, have in (("memory", self.pool.capacity.memory), ("gpu", self.pool.capacity.gpu)):
+            if float(needs.get(noun, 0.0)) > have:
+                raise CallerError(
+                    f"{spec['function']} needs {noun} {needs[noun]:.0f}; this pool has {have:.0f}.",
+                    code="too-big",
+                    fix="Lower its Resources, or run it on a larger machine.",
+                )
+        self.pool.journal.open_batch(batch, json.dumps(spec), self.pool.now)
+        return self.pool.take_up(self.pool.journal.batch(batch))
+
+    def submit(self, state: BatchState, rows: list[Any]) -> int:
+        """Add invocations; rows that came before are skipped, so that a client may send them again.
+
+        Each row: [n, source, key, frames, params, subdir, tag, after, on_failure, problem, fingerprint].
+        """
+        rows = [row for row in rows if row[0] > state.last_n]
+        if not rows:
+            return 0
+        state.last_n = rows[-1][0]
+        self.pool.flush()
+        base = state.number << 32
+        order = order_of(state.spec.get("deadline"), self.pool.now)
+        keys = [bytes.fromhex(row[2]) if row[2] else None for row in rows]
+        known = self._known(state, keys)
+        inserts: list[Any] = []
+        queued = 0
+        deferred: list[tuple[int, list[int], bool]] = []
+        for row, key in zip(rows, keys, strict=True):
+            number = base | row[0]
+            _, source, _, frames, params, subdir, tag, after, on_failure, problem, fingerprint = row
+            status, extra, reason = QUEUED, None, None
+            if problem is not None:
+                status = FAILED
+                self.pool.end_row(state, number, FAILED, body=error_body(problem))
+            elif after:
+                ids = self._resolve(after)
+                status, reason = HELD, f"waits for {', '.join(after[:3])}"
+                deferred.append((number, ids, on_failure != "run"))
+            elif key is not None and not state.spec.get("force"):
+                status, extra, reason, joined = self._admit(state, number, key, known)
+                if joined is not None:
+                    deferred.append((number, [joined], False))
+            if key is not None:
+                known.setdefault(key, (number, status, None))
+            inserts.append(
+                (
+                    number, status, state.queue_number, order, self.pool.now, key, source,
+                    json.dumps(frames) if frames else None, params, subdir or None, tag or None,
+                    fingerprint or None, extra, reason,
+                )
+            )  # fmt: skip
+            state.counts[status] += 1
+            queued += status == QUEUED
+        self.pool.journal.add(inserts)
+        self.pool.flush()
+        if queued:
+            self.pool.waiting[state.queue] = self.pool.waiting.get(state.queue, 0) + queued
+            self.pool.feed(ev.Queued(state.queue, queued))
+        for number, ids, cancel in deferred:
+            self.pool.journal.depend([(number, one, int(cancel)) for one in ids])
+            self.defer(number, ids, cancel=cancel)
+        state.dirty = True
+        return len(rows)
+
+    def _known(self, state: BatchState, keys: list[bytes | None]) -> dict[bytes, Any]:
+        """Key → (id, state, seq) of what is known or under way for the same show; the newest success."""
+        wanted = [k for k in keys if k is not None]
+        if not wanted or state.spec.get("force"):
+            return {}
+        found: dict[bytes, Any] = {}
+        for start in range(0, len(wanted), 900):
+            for key, number, status, seq, show in self.pool.journal.known(wanted[start : start + 900]):
+                if show == state.spec["show"] and (status <= SUCCEEDED) and _better(status, found.get(key)):
+                    found[key] = (number, status, seq)
+        return found
+
+    def _admit(
+        self, state: BatchState, number: int, key: bytes, known: dict[bytes, Any]
+    ) -> tuple[int, str | None, str | None, int | None]:
+        """Is the result known, or under way? Gives the state to start in, extra, reason, who to wait for."""
+        match = known.get(key)
+        if match is None:
+            return QUEUED, None, None, None
+        other, status, seq = match
+        if status == SUCCEEDED:
+            if state.spec.get("out") is None:
+                self._end_as(state, number, other >> 32, seq)
+                return SUCCEEDED, None, None, None
+            return QUEUED, json.dumps({"known": [other >> 32, seq]}), None, None
+        if status < SUCCEEDED:
+            self._raise_class(state, other)
+            leader = f"{self.pool.name_of(other)}"
+            return HELD, json.dumps({"joined": other}), f"the same work is under way as {leader}", other
+        return QUEUED, None, None, None
+
+    def _end_as(self, state: BatchState, number: int, batch: int, seq: int) -> None:
+        row = self.pool.journal.result_at(batch, seq)
+        self.pool.succeed(state, number, seconds=0.0, cached=1, attempt=0, data=row[5])
+
+    def _raise_class(self, state: BatchState, leader: int) -> None:
+        """A second submitter of the same work can raise its class while it waits."""
+        row = self.pool.journal.status_of(leader)
+        if row is None or row[0] != QUEUED or leader in self.pool.running:
+            return
+        before = self.pool.queue_keys[row[6]]
+        if before.show != state.queue.show or _RANK[state.queue.priority] >= _RANK[before.priority]:
+            return
+        if self.pool.hand.pop(leader, None) is not None:
+            self.pool.leased[before] -= 1
+            self.pool.feed(ev.Withdrawn([leader]))
+        else:
+            self.pool.waiting[before] = max(self.pool.waiting.get(before, 0) - 1, 0)
+        self.pool.journal.requeue([(state.queue_number, leader)])
+        self.pool.waiting[state.queue] = self.pool.waiting.get(state.queue, 0) + 1
+        self.pool.feed(ev.Queued(state.queue, 1))
+
+    def _resolve(self, after: Iterable[str]) -> list[int]:
+        ids = []
+        for text in after:
+            batch, _, n = text.partition(".")
+            row = self.pool.journal.batch(batch)
+            if row is None or (n and not n.isdigit()):
+                raise CallerError(
+                    f"after={text!r} names no invocation.",
+                    code="not-found",
+                    fix="Give the id of an invocation (BATCH.N) or of a batch.",
+                )
+            ids.append(row[0] << 32 | int(n or 0))
+        return ids
+
+    def defer(self, number: int, ids: list[int], *, cancel: bool) -> None:
+        self.pool.awaited.update(ids)
+        self.pool.feed(ev.Deferred(number, ids, cancel))
+        self.pool.flush()
+        for one, status in self.pool.journal.ended_states(ids).items():
+            self.pool.feed(ev.Ended(one, STATES[status]))
+
+    def release(self, command: Release) -> list[ev.Event]:
+        """Dependencies are settled: queue, or end as the one that it waited for."""
+        follow: list[ev.Event] = []
+        self.pool.flush()
+        for number in command.ids:
+            state = self.pool.batches.get(number >> 32)
+            row = self.pool.journal.status_of(number)
+            if state is None or row is None or row[0] != HELD:
+                continue
+            extra = json.loads(row[9]) if row[9] else {}
+            joined = extra.get("joined")
+            if command.cancel:
+                because = self.pool.name_of(command.because or 0)
+                error = {
+                    "kind": "cancelled",
+                    "code": "dependency-failed",
+                    "message": f"{because}, which it waits for, did not succeed.",
+                }
+                follow.extend(self.pool.end(state, number, HELD, CANCELLED, body=error_body(error)))
+            elif joined is not None and self._end_joined(state, number, joined):
+                follow.extend(self.pool.after_end(number, State.succeeded))
+            else:
+                self.pool.journal.requeue([(state.queue_number, number)])
+                state.move(HELD, QUEUED)
+                self.pool.waiting[state.queue] = self.pool.waiting.get(state.queue, 0) + 1
+                follow.append(ev.Queued(state.queue, 1))
+        return follow
+
+    def _end_joined(self, state: BatchState, number: int, leader: int) -> bool:
+        """End a follower with its leader's result when that needs no files of its own."""
+        row = self.pool.journal.status_of(leader)
+        if row is None or row[0] != SUCCEEDED or state.spec.get("out") is not None:
+            return False
+        self._end_as(state, number, leader >> 32, row[5])
+        state.move(HELD, SUCCEEDED)
+        return True
+
+    def retry(self, batch: str) -> int:
+        """Queue the failed and cancelled invocations of a batch again."""
+        row = self.pool.require(batch)
+        self.pool.flush()
+        reopened = self.pool.journal.reopen(row[0])
+        if not reopened:
+            return 0
+        state = self.pool.batches.get(row[0])
+        if state is None:
+            state = self.pool.take_up(row)
+        state.counts = [0] * len(STATES)
+        for number, count in self.pool.journal.counts(state.number):
+            state.counts[number] = count
+        state.cached = self.pool.journal.cached_count(state.number)
+        state.last_n = self.pool.journal.last_n(state.number)
+        state.stopping, state.sealed, state.ended, state.dirty = None, True, None, True
+        self.pool.waiting[state.queue] = self.pool.waiting.get(state.queue, 0) + len(reopened)
+        self.pool.feed(ev.Queued(state.queue, len(reopened)))
+        return len(reopened)
+
+
+def _better(status: int, other: Any) -> bool:
+    """A success beats work under way; the newest success beats an older one."""
+    return other is None or status == SUCCEEDED or other[1] != SUCCEEDED

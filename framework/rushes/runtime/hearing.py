@@ -1,0 +1,216 @@
+"""Hearing: what slots say, and what it means for their invocations.
+
+This module must not know queues; it ends invocations, or holds them for another try.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from rushes.core import events as ev
+from rushes.core.retry import GiveUp, decide
+from rushes.core.states import State
+from rushes.errors import PlatformError
+from rushes.runtime.batches import state_number
+from rushes.runtime.lending import Lending
+from rushes.runtime.pool import FAILED, HELD, RUNNING, SUCCEEDED, Pool, Run, error_body
+from rushes.runtime.slots import SlotProcess
+from rushes.runtime.wire import WIRE, encode_packet
+
+__all__ = ["Hearing"]
+
+
+class Hearing:
+    """Turns answers, failures and deaths into ends, retries and intents."""
+
+    def __init__(self, pool: Pool, lending: Lending, unwatch: Callable[[SlotProcess], None]) -> None:
+        self.pool = pool
+        self.lending = lending
+        self._unwatch = unwatch
+
+    def hear(self, slot: SlotProcess) -> None:
+        """Take in what a slot has said, or its death."""
+        heard = slot.hear()
+        if heard is None:
+            if slot.number in self.pool.slots:
+                self.lost(slot)
+            return
+        for header, body in heard:
+            verb = header[0]
+            if verb == "done":
+                self._done(slot, header, body)
+            elif verb == "at":
+                self._at(slot, header)
+            elif verb == "intent":
+                self._intend(slot, header, body)
+            elif verb == "fail":
+                self._fail(slot, header, body)
+            elif verb == "back":
+                self._back(slot, header[1])
+            elif verb == "ready":
+                self._ready(slot, header)
+
+    def _ready(self, slot: SlotProcess, header: Any) -> None:
+        if header[1] != WIRE:
+            self.lending.start_failed(
+                slot.environment,
+                f"speaks protocol {header[1]} (Rushes {header[3]}); this worker speaks {WIRE}",
+                final=True,
+            )
+            slot.kill()
+            return
+        slot.ready = True
+        self.lending.warmed(slot.environment)
+        self.pool.feed(ev.SlotReady(slot.number))
+
+    def _left(self, slot: SlotProcess, number: int, fence: int) -> Run | None:
+        """The run that an answer is about, taken off its slot; None for a stale answer."""
+        run = self.pool.running.get(number)
+        if run is None or run.fence != fence or run.slot != slot.number:
+            return None
+        del self.pool.running[number]
+        self.pool.leased[self.pool.batches[number >> 32].queue] -= 1
+        with suppress(ValueError):
+            if slot.given and slot.given[0] == number:
+                slot.given.popleft()
+            else:
+                slot.given.remove(number)
+        slot.began = slot.alive = self.pool.now
+        slot.doomed = 0.0
+        return run
+
+    def _done(self, slot: SlotProcess, header: Any, body: bytes) -> None:
+        text = body.decode("utf-8", "replace")
+        ascii_only = len(text) == len(body)
+        at = 0
+        for number, fence, seconds, media_s, cached, size in header[1]:
+            data = text[at : at + size] if ascii_only else body[at : at + size].decode("utf-8", "replace")
+            at += size
+            run = self._left(slot, number, fence)
+            if run is None:
+                continue
+            state = self.pool.batches[number >> 32]
+            state.seconds += seconds
+            state.media_s += media_s
+            state.move(RUNNING, SUCCEEDED)
+            self.pool.succeed(state, number, seconds=seconds, cached=cached, attempt=run.attempt, data=data)
+            self.pool.feed(ev.Finished(slot.number, number, State.succeeded, seconds))
+            if number in self.pool.awaited:
+                for event in self.pool.after_end(number, State.succeeded):
+                    self.pool.feed(event)
+
+    def _back(self, slot: SlotProcess, numbers: list[int]) -> None:
+        """What a slot had taken with a long one, and gave back unstarted."""
+        slot.drop(numbers)
+        self.lending.back_in_hand(numbers)
+        self.pool.feed(ev.Returned(slot.number, numbers))
+
+    def _at(self, slot: SlotProcess, header: Any) -> None:
+        _, number, fence, fraction, note = header
+        run = self.pool.running.get(number)
+        slot.alive = self.pool.now
+        if run is not None and run.fence == fence:
+            run.fraction, run.note = fraction, note
+
+    def _intend(self, slot: SlotProcess, header: Any, body: bytes) -> None:
+        """Fencing: only the attempt that holds the lease may publish, and only once that is journalled."""
+        _, number, fence = header
+        run = self.pool.running.get(number)
+        state = self.pool.batches.get(number >> 32)
+        if run is None or run.fence != fence or (state is not None and state.stopping):
+            self.pool.after_commit.append(lambda: slot.answer(encode_packet(["stop", number, fence])))
+            return
+        self.pool.journal.intend(number, body.decode())
+        self.pool.intents.add(number)
+        slot.alive = self.pool.now
+        self.pool.after_commit.append(lambda: slot.answer(encode_packet(["go", number, fence])))
+
+    def _fail(self, slot: SlotProcess, header: Any, body: bytes) -> None:
+        _, number, fence, seconds = header
+        run = self._left(slot, number, fence)
+        if run is not None:
+            self._failed(slot.number, number, run, seconds, json.loads(body))
+
+    def _failed(
+        self, slot: int, number: int, run: Run, seconds: float, error: dict[str, Any], *, lost: int = 0
+    ) -> None:
+        """Decide what a failed attempt comes to."""
+        state = self.pool.batches[number >> 32]
+        state.seconds += seconds
+        losses = run.losses + lost
+        if error.get("code") == "out-of-memory" and not lost:
+            losses, lost = losses + 1, 1
+        if state.stopping or error["kind"] == "cancelled":
+            after = state.stopping[0] if state.stopping else State.cancelled
+            for event in self.pool.end(
+                state, number, RUNNING, state_number(after), seconds=seconds, attempt=run.attempt
+            ):
+                self.pool.feed(event)
+            self.pool.feed(ev.Finished(slot, number, after, seconds))
+            return
+        retries = int(state.spec.get("retries", 2))
+        verdict = decide(error["kind"], error["code"], run.attempt - losses, losses, retries, number)
+        self.pool.journal.attempt(
+            [(number, run.attempt, self.pool.now, seconds, error["code"], json.dumps(error))]
+        )
+        if isinstance(verdict, GiveUp):
+            error = {**error, "verdict": verdict.reason, "attempts": run.attempt}
+            for event in self.pool.end(
+                state, number, RUNNING, FAILED, body=error_body(error), seconds=seconds, attempt=run.attempt
+            ):
+                self.pool.feed(event)
+            self.pool.feed(ev.Finished(slot, number, State.failed, seconds))
+            return
+        due = self.pool.now + verdict.delay_s
+        self.pool.flush()
+        self.pool.journal.moved([(HELD, run.attempt, losses, due, verdict.reason, number)])
+        state.move(RUNNING, HELD)
+        self.pool.next_due = due if self.pool.next_due is None else min(due, self.pool.next_due)
+        self.pool.feed(ev.Finished(slot, number, State.held, seconds))
+
+    def lost(self, slot: SlotProcess) -> None:
+        """A slot has died: only what it was running is affected."""
+        del self.pool.slots[slot.number]
+        self._unwatch(slot)
+        back = self.lending.take_back(slot)
+        culprit = slot.current
+        how = slot.bury()
+        if not slot.ready:
+            self.lending.start_failed(slot.environment, how)
+        # First, so that nothing is given to it again; the scheduler waits for the reports that follow.
+        self.pool.feed(ev.SlotLost(slot.number))
+        # Of what it had taken, only the one that ran is charged; the others were not begun, or their answers
+        # were still under way, and they made no files: those say so before anything becomes visible.
+        others = [number for number in slot.given if number != culprit]
+        self.lending.back_in_hand(others)
+        back += others
+        run = self.pool.running.pop(culprit, None) if culprit in slot.given else None
+        if run is not None:
+            self.pool.leased[self.pool.batches[culprit >> 32].queue] -= 1
+            self._failed(slot.number, culprit, run, self.pool.now - slot.began, _loss(slot, how), lost=1)
+        if back:
+            self.pool.feed(ev.Returned(slot.number, back))
+
+    def close(self, number: int) -> None:
+        """Let an idle slot go."""
+        slot = self.pool.slots.pop(number, None)
+        if slot is not None:
+            slot.let_go()
+            self.pool.dying.append(slot)
+            self._unwatch(slot)
+
+
+def _loss(slot: SlotProcess, how: str) -> dict[str, Any]:
+    if "MiB" in slot.doom_reason:
+        code, message = "out-of-memory", f"the attempt {slot.doom_reason} and was stopped."
+        fix = "Declare more with Resources(memory=...), or use a smaller clip."
+    elif slot.doom_reason:
+        code, message = "slot-killed", f"the attempt {slot.doom_reason} and was stopped."
+        fix = "If the work is sound, raise stall_s or timeout_s of the function."
+    else:
+        code, message = "slot-lost", f"the slot that ran it {how}."
+        fix = "If it happens again with this clip, the clip or its decoder is at fault."
+    return PlatformError(message, code=code, fix=fix).to_dict()

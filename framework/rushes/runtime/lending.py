@@ -1,0 +1,170 @@
+"""Lending: invocations go from the journal into hand, from there to slots, and back.
+
+This module must not know what comes of an attempt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from rushes.core import commands as cmd
+from rushes.core import events as ev
+from rushes.core.states import State
+from rushes.errors import PlatformError
+from rushes.runtime.batches import spec_packet
+from rushes.runtime.pool import QUEUED, RUNNING, SUCCEEDED, Pool, Run
+from rushes.runtime.slots import SlotProcess
+from rushes.runtime.spool import pack
+from rushes.runtime.wire import encode_packet
+
+__all__ = ["Lending"]
+
+GROUP: Final = 8
+"""Short invocations in one packet: the cost of a packet is that of waking its reader."""
+BROKEN_STARTS: Final = 3
+"""Slots of one environment that die before they are ready until its work is failed with the reason."""
+
+
+class Lending:
+    """Leases, slot processes, and what each has been given. `watch` is told of new slots."""
+
+    def __init__(self, pool: Pool, watch: Callable[[SlotProcess], None]) -> None:
+        self.pool = pool
+        self._watch = watch
+        self._broken: dict[str, int] = {}
+        self._fence = 0
+
+    def next_epoch(self) -> None:
+        """From here on fencing tokens are larger than any that an earlier worker gave."""
+        self._fence = self.pool.journal.next_epoch() << 32
+
+    def lease(self, command: cmd.Lease) -> ev.Leased:
+        """The first invocations of a queue, in its order, that are not in hand or with a slot already."""
+        self.pool.flush()
+        queue, count = command.queue, command.count
+        held_back = self.pool.leased.get(queue, 0)
+        asks: list[ev.Ask] = []
+        if self.pool.waiting.get(queue, 0) > 0:
+            left_out = [self.pool.by_id[one].number for one in command.without if one in self.pool.by_id]
+            rows = self.pool.journal.lease(self.pool.queue_number(queue), count, held_back, left_out)
+            for row in rows:
+                number = row[0]
+                state = self.pool.batches.get(number >> 32)
+                if number in self.pool.hand or number in self.pool.running or state is None:
+                    continue
+                if len(asks) >= count:
+                    break
+                self.pool.hand[number] = row
+                asks.append(ev.Ask(number, row[11], row[3], state.shape))
+            if not asks and not left_out:
+                self.pool.waiting[queue] = 0
+        self.pool.leased[queue] = held_back + len(asks)
+        self.pool.waiting[queue] = max(self.pool.waiting.get(queue, 0) - len(asks), 0)
+        return ev.Leased(queue, asks, self.pool.waiting[queue])
+
+    def open_slot(self, command: cmd.OpenSlot, todo: deque[ev.Event]) -> None:
+        how = self.pool.environments.get(command.environment) or {}
+        try:
+            slot = SlotProcess(command.slot, command.environment, how, self.pool.home)
+        except (OSError, KeyError) as error:
+            self.start_failed(command.environment, f"cannot be started: {error}")
+            todo.append(ev.SlotLost(command.slot))
+            return
+        self.pool.slots[command.slot] = slot
+        self._watch(slot)
+
+    def start(self, slot_number: int, ids: Sequence[int]) -> None:
+        slot = self.pool.slots[slot_number]
+        if not slot.given:
+            slot.began = slot.alive = self.pool.now
+        # Long invocations travel alone, so that each can be taken back until it is begun.
+        size = GROUP if len(ids) >= 2 * GROUP else 1
+        for first in range(0, len(ids), size):
+            group = ids[first : first + size]
+            packet = pack(["run", [self._started(slot, number) for number in group]], b"", self.pool.home)
+            slot.give(packet, group)
+        self.pool.to_push.add(slot_number)
+
+    def _started(self, slot: SlotProcess, number: int) -> list[Any]:
+        """Take an invocation out of hand and give what its slot is told of it."""
+        row = self.pool.hand.pop(number)
+        _, attempt, losses, queued_at, source, frames, params, subdir, tag, mark, extra, _, key = row
+        state = self.pool.batches[number >> 32]
+        self._fence = fence = self._fence + 1
+        self.pool.running[number] = Run(slot.number, fence, attempt + 1, losses, row)
+        if state.number not in slot.knows:
+            slot.knows.add(state.number)
+            slot.give(pack(spec_packet(state), b"", self.pool.home), ())
+        slot.given.append(number)
+        counts = state.counts
+        counts[QUEUED] -= 1
+        counts[RUNNING] += 1
+        state.dirty = True
+        more: dict[str, Any] | None = None
+        if state.spec.get("out") is not None:
+            more = {"key": key.hex() if key else "", "queued_at": queued_at}
+            if extra:
+                more.update(self._known_result(json.loads(extra)))
+            if number in self.pool.intents:
+                more["intent"] = json.loads(self.pool.journal.intent(number) or "null")
+        frame_pair = json.loads(frames) if frames else None
+        return [
+            number, attempt + 1, fence, state.number, source, frame_pair, params, subdir, tag, mark, more,
+        ]  # fmt: skip
+
+    def _known_result(self, extra: dict[str, Any]) -> dict[str, Any]:
+        if "joined" in extra:
+            row = self.pool.journal.status_of(extra["joined"])
+            if row is None or row[0] != SUCCEEDED:
+                return {}
+            extra = {"known": [extra["joined"] >> 32, row[5]]}
+        if "known" in extra:
+            found = self.pool.journal.result_at(*extra["known"])
+            return {"known": json.loads(found[5])} if found is not None and found[5] else {}
+        return {}
+
+    def take_back(self, slot: SlotProcess) -> list[int]:
+        """Unstarted invocations of a slot, back in hand: they have lost no attempt."""
+        back = slot.take_back()
+        self.back_in_hand(back)
+        return back
+
+    def back_in_hand(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            run = self.pool.running.pop(number, None)
+            if run is None:
+                continue
+            state = self.pool.batches[number >> 32]
+            state.move(RUNNING, QUEUED)
+            self.pool.hand[number] = run.row
+
+    def start_failed(self, environment: str, how: str, *, final: bool = False) -> None:
+        """After a few slots that never came up, fail the work that needs them, with the reason."""
+        self._broken[environment] = self._broken.get(environment, 0) + 1
+        if not final and self._broken[environment] < BROKEN_STARTS:
+            return
+        error = PlatformError(
+            f"no slot could be started for it: the process {how}.",
+            code="slot-start",
+            fix="Run `rushes doctor` in the environment that submitted it.",
+        ).to_dict()
+        for state in self.pool.batches.values():
+            if state.shape.environment == environment and state.stopping is None:
+                state.stopping = (State.failed, error)
+        self._broken.pop(environment, None)
+
+    def recall(self, number: int) -> list[ev.Event]:
+        """The first of what a slot was given is long: take the rest back, also what it has taken in."""
+        slot = self.pool.slots.get(number)
+        if slot is None:
+            return []
+        back = self.take_back(slot)
+        self.pool.after_commit.append(lambda: slot.interrupt(encode_packet(["back", 0, 0])))
+        return [ev.Returned(number, back)]
+
+    def warmed(self, environment: str) -> None:
+        """A slot of this environment came up."""
+        self._broken.pop(environment, None)

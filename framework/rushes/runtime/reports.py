@@ -1,0 +1,127 @@
+"""Reports: what people ask about a batch, an invocation or the pool. Reads, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rushes.core import events as ev
+from rushes.core.states import State
+from rushes.errors import CallerError
+from rushes.runtime.batches import STATES, status_json
+from rushes.runtime.pool import QUEUED, Pool
+
+__all__ = ["Reports"]
+
+
+class Reports:
+    """Answers for `status`, `why` and `pool`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def status(self, batch: str) -> dict[str, Any]:
+        """Where a batch stands, with what of it runs now."""
+        self.pool.flush()
+        row = self.pool.require(batch)
+        state = self.pool.by_id.get(batch)
+        if state is None:
+            counts = [0] * len(STATES)
+            for number, count in self.pool.journal.counts(row[0]):
+                counts[number] = count
+            return status_json(row, counts, self.pool.journal.cached_count(row[0]))
+        found = status_json(row, list(state.counts), state.cached)
+        found.update(seq=state.seq, seconds=state.seconds, media_s=state.media_s, sealed=state.sealed)
+        found["running"] = [
+            {
+                "invocation": state.public_id(slot.given[0]),
+                "asset": self.pool.running[slot.given[0]].row[4],
+                "fraction": self.pool.running[slot.given[0]].fraction,
+                "note": self.pool.running[slot.given[0]].note,
+                "seconds": self.pool.now - slot.began,
+            }
+            for slot in self.pool.slots.values()
+            if slot.given and slot.given[0] >> 32 == state.number
+        ]
+        return found
+
+    def explain(self, invocation: str) -> dict[str, Any]:
+        """Everything known of one invocation."""
+        self.pool.flush()
+        batch, _, n = invocation.partition(".")
+        row = self.pool.require(batch)
+        number = row[0] << 32 | int(n) if n.isdigit() else 0
+        found = self.pool.journal.status_of(number) if number else None
+        if found is None:
+            raise CallerError(
+                f"there is no invocation {invocation!r}.",
+                code="not-found",
+                fix=f"`rushes results {batch}` names them.",
+            )
+        state, attempt, losses, reason, not_before, seq, queue, queued_at, source, _extra = found
+        run = self.pool.running.get(number)
+        result = self.pool.journal.result_at(row[0], seq) if seq else None
+        log = self.pool.home / "logs" / batch / f"{number & 0xFFFFFFFF}.log"
+        waits = reason or ""
+        if run is None and STATES[state] is State.queued:
+            waits = self.pool.scheduler.explain(number, self.pool.now)
+        return {
+            "invocation": invocation,
+            "asset": source,
+            "function": json.loads(row[2])["function"],
+            "state": "running" if run else STATES[state].value,
+            "attempts": run.attempt if run else attempt,
+            "losses": losses,
+            "reason": waits,
+            "not_before": not_before,
+            "queued_at": queued_at,
+            "priority": self.pool.queue_keys[queue].priority,
+            "show": self.pool.queue_keys[queue].show,
+            "slot": run.slot if run else None,
+            "fraction": run.fraction if run else None,
+            "history": [
+                {"attempt": a, "ended": e, "seconds": s, "outcome": o, "error": json.loads(d)}
+                for a, e, s, o, d in self.pool.journal.attempts(number)
+            ],
+            "result": json.loads(result[5]) if result and result[5] else None,
+            "seconds": result[3] if result else None,
+            "log": str(log) if log.exists() else None,
+            "spec": {k: v for k, v in json.loads(row[2]).items() if k != "environment"},
+        }
+
+    def describe_pool(self) -> dict[str, Any]:
+        """Slots and what they run; capacity; queues."""
+        return {
+            "capacity": {
+                "cpu": self.pool.capacity.cpu,
+                "memory": self.pool.capacity.memory,
+                "gpu": self.pool.capacity.gpu,
+            },
+            "paused": self.pool.paused,
+            "low_on_space": self.pool.wedged,
+            "slots": [
+                {
+                    "slot": slot.number,
+                    "pid": slot.pid,
+                    "ready": slot.ready,
+                    "executable": (self.pool.environments.get(slot.environment) or {}).get("executable"),
+                    "running": self.pool.name_of(slot.given[0]) if slot.given else None,
+                    "asset": self.pool.running[slot.given[0]].row[4] if slot.given else None,
+                    "given": len(slot.given),
+                    "seconds": self.pool.now - slot.began if slot.given else 0.0,
+                }
+                for slot in self.pool.slots.values()
+            ],
+            "queues": [
+                {"priority": key.priority, "show": key.show, "waiting": count}
+                for key, count in self._queued_by_queue().items()
+            ],
+            "batches": [state.id for state in self.pool.batches.values()],
+        }
+
+    def _queued_by_queue(self) -> dict[ev.QueueKey, int]:
+        found: dict[ev.QueueKey, int] = {}
+        for state in self.pool.batches.values():
+            if state.counts[QUEUED]:
+                found[state.queue] = found.get(state.queue, 0) + state.counts[QUEUED]
+        return found

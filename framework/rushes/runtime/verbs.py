@@ -1,0 +1,211 @@
+"""The verbs that clients say to a worker, each with its answer.
+
+An answer is a value that is sent after the commit; None means that `following` answers later. This module
+must not know sockets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rushes import __version__
+from rushes.errors import CallerError, PlatformError, RushesError
+from rushes.runtime.batches import BatchState
+from rushes.runtime.dispatcher import Dispatcher
+from rushes.runtime.following import Following
+from rushes.runtime.settings import Settings
+from rushes.runtime.wire import WIRE, Stream
+
+__all__ = ["ClientState", "Verbs"]
+
+# No vowels, so that no id is a word, and nothing that is misread aloud.
+_ALPHABET: Final = "23456789bcdfghjkmnpqrstvwxz"
+
+
+@dataclass(slots=True)
+class ClientState:
+    """One connected client: its number, its stream, the batches that it submits."""
+
+    number: int
+    stream: Stream
+    batches: set[int] = field(default_factory=set)
+    writing: bool = False
+
+
+class Verbs:
+    """Answers requests. `stopping` and `draining` are what people have asked of the worker."""
+
+    def __init__(self, dispatcher: Dispatcher, following: Following, settings: Settings) -> None:
+        self._dispatcher = dispatcher
+        self._following = following
+        self._pool = dispatcher.pool
+        self._journal = dispatcher.pool.journal
+        self._settings = settings
+        self.stopping = False
+        self.draining = False
+        self._verbs: dict[str, Callable[[ClientState, Any, bytes], dict[str, Any] | None]] = {
+            "hello": self._hello,
+            "open": self._open,
+            "submit": self._submit,
+            "seal": self._seal,
+            "results": self._results,
+            "status": self._status,
+            "batches": self._batches,
+            "cancel": self._cancel,
+            "retry": self._retry,
+            "explain": self._explain,
+            "pool": self._describe_pool,
+            "control": self._control,
+            "journal": self._keep_journal,
+        }
+
+    def answer(self, client: ClientState, header: Any, body: bytes) -> dict[str, Any] | None:
+        """What to answer; an error is an answer too.
+
+        Raises:
+            PlatformError: the journal's disk is full: the whole turn has to wait.
+        """
+        verb = self._verbs.get(str(header.get("verb")))
+        try:
+            if verb is None:
+                raise _other_version(f"does not know {header.get('verb')!r}")
+            return verb(client, header, body)
+        except RushesError as error:
+            if error.code == "journal-full":
+                raise
+            return {"error": error.to_dict()}
+
+    def _hello(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        if header.get("wire") != WIRE:
+            raise _other_version(f"speaks protocol {WIRE}, this client {header.get('wire')}")
+        return {
+            "wire": WIRE,
+            "version": __version__,
+            "pid": os.getpid(),
+            "home": str(self._settings.home),
+            "moved": self._settings.moved,
+        }
+
+    # -- submitting ---------------------------------------------------------------------------------------
+
+    def _open(self, client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        self._require_space()
+        if self.draining:
+            raise PlatformError(
+                "the worker is draining and takes no new work.",
+                code="draining",
+                fix="Wait until it has ended; the next command starts a new one.",
+            )
+        batch = "".join(secrets.choice(_ALPHABET) for _ in range(6))
+        state = self._dispatcher.admission.open(batch, header["spec"])
+        state.client = client.number
+        client.batches.add(state.number)
+        return {"batch": batch}
+
+    def _submit(self, client: ClientState, header: Any, body: bytes) -> dict[str, Any]:
+        self._require_space()
+        state = self._live(header["batch"])
+        state.client, state.orphaned = client.number, None
+        client.batches.add(state.number)
+        added = self._dispatcher.admission.submit(state, json.loads(body))
+        return {"added": added, "last_n": state.last_n}
+
+    def _seal(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        state = self._pool.by_id.get(header["batch"])
+        if state is not None:
+            state.sealed = state.dirty = True
+            state.orphaned = None
+        return {}
+
+    def _live(self, batch: str) -> BatchState:
+        state = self._pool.by_id.get(batch)
+        if state is None:
+            raise CallerError(f"batch {batch!r} is not open.", code="not-open", fix="Open a new one.")
+        return state
+
+    def _require_space(self) -> None:
+        if self._pool.wedged:
+            raise PlatformError(
+                f"the disk of the journal is nearly full ({self._settings.home}).",
+                code="disk-full",
+                fix="Free some space: what was submitted goes on by itself then.",
+            )
+
+    # -- following and steering ---------------------------------------------------------------------------
+
+    def _results(self, client: ClientState, header: Any, _body: bytes) -> None:
+        self._following.wait_for_results(client.stream, header)
+
+    def _status(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        return {"status": self._dispatcher.reports.status(header["batch"])}
+
+    def _batches(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        rows = self._journal.batches(int(header.get("limit", 50)))
+        return {"batches": [self._dispatcher.reports.status(row[1]) for row in rows]}
+
+    def _cancel(self, client: ClientState, header: Any, _body: bytes) -> dict[str, Any] | None:
+        batch = header["batch"]
+        self._pool.require(batch)
+        state = self._pool.by_id.get(batch)
+        if state is None:
+            return {"ended": True}
+        self._dispatcher.watch.cancel(state)
+        self._following.wait_for_end(client.stream, batch)
+        return None
+
+    def _retry(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        self._require_space()
+        return {"queued": self._dispatcher.admission.retry(header["batch"])}
+
+    def _explain(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        return {"explained": self._dispatcher.reports.explain(header["invocation"])}
+
+    def _describe_pool(self, _client: ClientState, _header: Any, _body: bytes) -> dict[str, Any]:
+        described = self._dispatcher.reports.describe_pool()
+        described["worker"] = {
+            "pid": os.getpid(),
+            "version": __version__,
+            "home": str(self._settings.home),
+        }
+        described["draining"] = self.draining
+        return {"pool": described}
+
+    def _control(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        action = header["action"]
+        if action in {"pause", "resume"}:
+            self._dispatcher.pause(paused=action == "pause")
+        elif action == "drain":
+            self._dispatcher.pause(paused=True)
+            self.draining = True
+        elif action == "stop":
+            self.draining = self.stopping = True
+        else:
+            raise CallerError(
+                f"{action!r} is nothing that a pool can do.",
+                code="bad-value",
+                fix="Use pause, resume, drain or stop.",
+            )
+        return {"action": action, "running": len(self._pool.running), "pid": os.getpid()}
+
+    def _keep_journal(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        self._pool.flush()
+        if header["action"] == "prune":
+            before = self._pool.now - float(header["older_s"])
+            return {"pruned": self._journal.prune(before, keep=int(header.get("keep", 0)))}
+        if header["action"] == "backup":
+            self._journal.backup(Path(header["target"]))
+        return {"journal": self._journal.statistics()}
+
+
+def _other_version(how: str) -> PlatformError:
+    return PlatformError(
+        f"the worker of this machine (Rushes {__version__}) {how}.",
+        code="wire",
+        fix="Let its work end, then `rushes worker --stop`: the next command starts a new one.",
+    )

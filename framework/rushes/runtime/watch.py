@@ -1,0 +1,150 @@
+"""The watch: what time alone brings, and what people want stopped.
+
+Stalls, memory, time limits, retries that are due, a full disk, cancelled batches. This module must not know
+how work starts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rushes.core import events as ev
+from rushes.core.states import State
+from rushes.runtime.batches import BatchState, state_number
+from rushes.runtime.hearing import Hearing
+from rushes.runtime.lending import Lending
+from rushes.runtime.pool import HELD, NOTHING, QUEUED, Pool, error_body
+from rushes.runtime.slots import SlotProcess
+from rushes.runtime.wire import encode_packet
+
+__all__ = ["Watch"]
+
+STOP_CHUNK: Final = 5000
+"""Waiting invocations that a cancel ends in one turn, so that a million do not stop the pool."""
+GRACE_S: Final = 5.0
+"""Between asking a slot to stop and killing it."""
+WATCH_EVERY_S: Final = 1.0
+STALL_MARGIN_S: Final = 15.0
+"""The slot's own watchdog over its tool goes first: it can say what was wrong."""
+
+
+class Watch:
+    """Looks after slots and batches between events."""
+
+    def __init__(self, pool: Pool, lending: Lending, hearing: Hearing) -> None:
+        self.pool = pool
+        self.lending = lending
+        self.hearing = hearing
+        self._watched = 0.0
+
+    def cancel(self, state: BatchState) -> None:
+        """End what waits and stop what runs; the batch ends a few turns later."""
+        state.stopping = (State.cancelled, None)
+        state.sealed = True
+        state.dirty = True
+
+    def stop_some(self, state: BatchState) -> None:
+        if state.stopping is None:
+            return
+        after, error = state.stopping
+        body = error_body(error) if error else NOTHING
+        rows = self.pool.journal.unfinished(state.number, STOP_CHUNK)
+        gone = [number for number, _ in rows if self.pool.hand.pop(number, None) is not None]
+        if gone:
+            self.pool.leased[state.queue] -= len(gone)
+            self.pool.feed(ev.Withdrawn(gone))
+        outside = 0
+        for number, before in rows:
+            if number in self.pool.running:
+                continue
+            outside += before == QUEUED
+            for event in self.pool.end(state, number, before, state_number(after), body=body):
+                self.pool.feed(event)
+        self.pool.waiting[state.queue] = max(self.pool.waiting.get(state.queue, 0) - (outside - len(gone)), 0)
+        for slot in self.pool.slots.values():
+            if slot.given and slot.given[0] >> 32 == state.number:
+                self._interrupt(slot, "")
+            elif any(number >> 32 == state.number for number in slot.given):
+                self.pool.feed(ev.Returned(slot.number, self.lending.take_back(slot)))
+
+    def _interrupt(self, slot: SlotProcess, reason: str) -> None:
+        if slot.doomed or not slot.given:
+            return
+        slot.doomed, slot.doom_reason = self.pool.now + GRACE_S, reason
+        number = slot.current if slot.current in self.pool.running else slot.given[0]
+        run = self.pool.running[number]
+        self.pool.after_commit.append(lambda: slot.interrupt(encode_packet(["cancel", number, run.fence])))
+
+    def tick(self) -> None:
+        """What time alone brings: retries that are due, stalls, memory, space, dead slots."""
+        if self.pool.next_due is not None and self.pool.next_due <= self.pool.now:
+            self._requeue_due()
+        self.pool.feed(ev.Tick())
+        if self.pool.now - self._watched < WATCH_EVERY_S:
+            return
+        self._watched = self.pool.now
+        for slot in list(self.pool.slots.values()):
+            self._watch_over(slot)
+        self.pool.dying = [slot for slot in self.pool.dying if not self._gone(slot)]
+        if self.pool.journal.look_for_space() is self.pool.wedged:
+            self.pool.wedged = not self.pool.wedged
+            self.tell_paused()
+
+    def _requeue_due(self) -> None:
+        self.pool.flush()
+        rows = self.pool.journal.due(self.pool.now)
+        self.pool.journal.requeue([(queue, number) for number, queue in rows])
+        for number, queue in rows:
+            key = self.pool.queue_keys[queue]
+            self.pool.batches[number >> 32].move(HELD, QUEUED)
+            self.pool.waiting[key] = self.pool.waiting.get(key, 0) + 1
+            self.pool.feed(ev.Queued(key, 1))
+        self.pool.next_due = self.pool.journal.next_due()
+
+    def _watch_over(self, slot: SlotProcess) -> None:
+        if slot.process.poll() is not None:
+            self.hearing.hear(slot)
+            if slot.number in self.pool.slots:
+                self.hearing.lost(slot)
+            return
+        if slot.doomed and self.pool.now >= slot.doomed:
+            slot.kill()
+            return
+        if not slot.given:
+            return
+        spec = self.pool.batches[slot.given[0] >> 32].spec
+        quiet = self.pool.now - slot.alive
+        limit = spec.get("timeout_s")
+        if quiet > float(spec.get("stall_s") or 120.0) + STALL_MARGIN_S:
+            slot.doom_reason = f"made no progress for {quiet:.0f} s"
+            slot.kill()
+        elif limit and self.pool.now - slot.began > float(limit) + STALL_MARGIN_S:
+            slot.doom_reason = f"ran longer than its limit of {float(limit):.0f} s"
+            slot.kill()
+        elif self.pool.now - slot.began > WATCH_EVERY_S:
+            allowed = float((spec.get("resources") or {}).get("memory") or 0.0)
+            size = slot.tree_bytes()
+            if allowed and size > allowed:
+                slot.doom_reason = (
+                    f"grew to {size / 2**20:.0f} MiB; its function declares {allowed / 2**20:.0f}"
+                )
+                slot.kill()
+
+    @staticmethod
+    def _gone(slot: SlotProcess) -> bool:
+        if slot.process.poll() is None:
+            return False
+        slot.bury()
+        return True
+
+    def stop(self) -> None:
+        """End every slot now; what ran is queued again by the next worker."""
+        for slot in [*self.pool.slots.values(), *self.pool.dying]:
+            slot.kill()
+        for slot in [*self.pool.slots.values(), *self.pool.dying]:
+            slot.bury()
+        self.pool.slots.clear()
+
+    def tell_paused(self) -> None:
+        """Nothing new starts while a person paused the pool, or while the journal's disk is nearly full."""
+        self.pool.feed(ev.Paused(self.pool.paused or self.pool.wedged))
