@@ -117,8 +117,10 @@ def _avcc(data: bytes) -> Iterator[bytes]:
         return
     for _ in range(data[5] & 0x1F):
         length = int.from_bytes(data[at : at + 2], "big")
-        if length:
-            yield data[at + 2 : at + 2 + length]
+        unit = data[at + 2 : at + 2 + length]
+        if not unit:
+            return
+        yield unit
         at += 2 + length
 
 

@@ -20,6 +20,7 @@ from rushes.media import streams
 from rushes.media.checksum import digest
 from rushes.media.findings import Facts, findings
 from rushes.media.first_packets import after_first_packets, leaves_questions
+from rushes.media.guard import MAX_PIXELS
 from rushes.media.mxf import operational_pattern
 from rushes.media.origin import bounded, find_camera, find_reel, find_timecode
 from rushes.media.scan import Counted, count_packets
@@ -131,10 +132,7 @@ def _assemble(looked: Looked, container: InputContainer, counted: Mapping[int, C
     for place, picture in enumerate(video):
         if not counted and leaves_questions(picture, family):
             video[place] = after_first_packets(container, picture)
-    if not (video or audio or found.subtitles or found.data):
-        raise MediaError(
-            f"{clip.name} holds no stream at all.", code="not-media", fix="Check that it plays at its source."
-        )
+    _refuse_empty(looked, found)
     still = family == "still"
     duration, start, bit_rate = container.duration, container.start_time, container.bit_rate
     rate = next((v.frame_rate for v in video if v.frame_rate and not v.attached_picture), None)
@@ -207,6 +205,22 @@ def _streams(
         else:
             found.data.append(streams.data(stream, track))
     return found
+
+
+def _refuse_empty(looked: Looked, found: _Found) -> None:
+    if not (found.video or found.audio or found.subtitles or found.data):
+        raise MediaError(
+            f"{looked.clip.name} holds no stream at all.",
+            code="not-media",
+            fix="Check that it plays at its source.",
+        )
+    if found.video and not found.audio and not any(v.width and v.height for v in found.video):
+        raise MediaError(
+            f"{looked.clip.name} holds a picture whose size cannot be read: it is damaged, or larger than "
+            f"{MAX_PIXELS / 1e6:.0f} megapixels.",
+            code="no-picture",
+            fix="Check that it plays at its source.",
+        )
 
 
 def _paired(listed: Sequence[Stream], structure: Structure) -> list[tuple[Stream, Track | None]]:

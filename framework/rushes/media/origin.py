@@ -13,7 +13,7 @@ from rushes.media.schema import Camera, Timecode
 
 __all__ = ["bounded", "find_camera", "find_reel", "find_timecode"]
 
-_TIMECODE: Final = re.compile(r"(\d{2}):([0-5]\d):([0-5]\d)([:;.])(\d{2,3})")
+_TIMECODE: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d)([:;.])(\d{2,3})", re.ASCII)
 _MAX_TAGS: Final = 256
 _MAX_TAG_CHARACTERS: Final = 4096
 

@@ -133,7 +133,7 @@ class Timecode(_Part):
     value: str = Field(description="HH:MM:SS:FF, with a semicolon before FF when frames are dropped.")
     drop_frame: bool = Field(description="Drop-frame counting.")
     rate: str | None = Field(None, description="Frames a second that it counts at, e.g. 24000/1001.")
-    source: Literal["tmcd", "mxf", "dv", "tag", "gop"] = Field(description="Where it was found.")
+    source: Literal["tmcd", "mxf", "dv", "tag"] = Field(description="Where it was found.")
     stream: int | None = Field(None, description="Index of the stream that carries it, if one does.")
 
 
