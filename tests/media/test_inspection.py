@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -234,9 +235,14 @@ def test_a_sequence_reports_its_gaps_as_ranges(plates: Path) -> None:
 def test_a_sequence_opens_two_frames_however_many_there_are(
     plates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = []
+    opened: list[object] = []
     real = av.open
-    monkeypatch.setattr(av, "open", lambda *a, **k: opened.append(k.get("file", a)) or real(*a, **k))
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        opened.append(arguments)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(av, "open", counting)
 
     describe(plates)
 
