@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rushes import Asset, CallerError, Context, Output, Params, Profile, Resources, Result, function
 from rushes.media.inspection import describe
-from rushes.media.profile import AudioWish, BurnIn, FractionText, VideoWish
+from rushes.media.profile import AudioWish, BurnIn, FractionText, RateText, VideoWish
 from rushes.media.relink import compare, require
 from rushes_functions.presets import EXTENSIONS, as_list
 
@@ -41,6 +41,9 @@ class ProxyParams(Params):
         (), description="What to burn in: name, timecode, frame; several with commas."
     )
     cfr: bool = Field(default=False, description="Make a variable frame rate constant.")
+    frame_rate: RateText | None = Field(
+        None, description="Rate of an image sequence; of a clip, the constant rate to convert it to."
+    )
     tone_map: Literal["off", "hable", "mobius", "reinhard", "clip"] = Field(
         "off", description="Show an HDR clip as SDR, by this curve."
     )
@@ -83,6 +86,7 @@ class ProxyParams(Params):
                 lut=self.lut,
                 burn_in=self.burn_in,
                 cfr=self.cfr,
+                frame_rate=self.frame_rate,
                 tone_map=self.tone_map,
             ),
             audio=AudioWish(codec="pcm_s16le" if self.audio == "pcm" else self.audio),

@@ -102,6 +102,7 @@ def encode(
     info = info or describe(source)
     build = build or find_build()
     rate = _sequence_rate(info, profile)
+    info = _at_rate(info, rate)
     salvages = profile.on_damage == "salvage"
     truth = source_truth(source, frame_rate=rate, strict=not salvages, cancelled=supervision.cancelled)
     opened = input_args(source, info.container.format, frame_rate=rate)
@@ -309,7 +310,17 @@ def _sequence_rate(info: MediaInfo, profile: Profile) -> Fraction | None:
     return Fraction(named) if named else None
 
 
+def _at_rate(info: MediaInfo, rate: Fraction | None) -> MediaInfo:
+    """The description of a sequence that is read at the rate that the caller names."""
+    stream = info.primary_video
+    if rate is None or stream is None:
+        return info
+    frames = info.sequence.frames if info.sequence else 0
+    timed = stream.model_copy(update={"frame_rate": str(rate), "duration_s": float(frames / rate)})
+    return info.model_copy(update={"video": [timed if v is stream else v for v in info.video]})
+
+
 def _portable(plan: EncodePlan) -> Iterator[str]:
-    """The words of a plan that are the same on every machine."""
-    for args in plan.passes:
+    """The words of a plan that are the same on every machine, whatever its result is called."""
+    for *args, _ in plan.passes:
         yield from (Path(word).name if word.startswith("file:") else word for word in args)

@@ -118,7 +118,7 @@ def plan_picture(
     _refuse_size(encoder, size, where, profile.container)
     steps = [
         *time.select,
-        *((step("bwdif", mode="send_frame", parity="auto", deint="all"),) if deinterlace else ()),
+        *((_deinterlaced(stream),) if deinterlace else ()),
         *_sized(size, tint),
         *_tagged(tint, stream, interlaced=interlaced),
     ]
@@ -225,6 +225,12 @@ def _fields(
     return (False, True) if wish == "on" or not keeps else (True, False)
 
 
+def _deinterlaced(stream: VideoStream) -> Step:
+    """One frame of two fields; their order is the description's, for not every decoder knows it."""
+    parity = "tff" if timing.shows_top_first(stream) else "bff"
+    return step("bwdif", mode="send_frame", parity=parity, deint="all")
+
+
 def _on_raster(
     variant: Variant, size: geometry.Geometry, time: timing.Timing, where: str
 ) -> geometry.Geometry:
@@ -310,7 +316,7 @@ def _sized(size: geometry.Geometry, tint: colour.ColourPlan) -> list[Step]:
 
 
 def _tagged(tint: colour.ColourPlan, stream: VideoStream, *, interlaced: bool) -> list[Step]:
-    top_first = stream.field_order in {"tt", "bt"}
+    top_first = timing.shows_top_first(stream)
     tags = tint.tags
     options = {
         "field_mode": ("tff" if top_first else "bff") if interlaced else "prog",

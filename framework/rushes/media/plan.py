@@ -121,10 +121,10 @@ def plan_encode(
         *labels.timecode_args(timecode, profile),
         *labels.container_args(profile, info, reel),
     ]
-    passes, target_lost = _passes(
+    passes = _passes(
         profile, build, picture, sounds, chains, graph, tail, input_args=input_args, target=target
     )
-    warnings = (*(picture.warnings if picture else ()), *lost, *reel.warnings, *target_lost)
+    warnings = (*(picture.warnings if picture else ()), *lost, *reel.warnings)
     if timecode is not None and profile.container in labels.UNTIMED:
         warnings = (*warnings, f"{profile.container} cannot hold the start timecode {timecode}")
     return EncodePlan(
@@ -174,7 +174,7 @@ def _passes(
     *,
     input_args: Sequence[str],
     target: str,
-) -> tuple[tuple[tuple[str, ...], ...], list[str]]:
+) -> tuple[tuple[str, ...], ...]:
     head = ["-xerror", "-max_error_rate", "0"] if profile.on_damage == "fail" else ["-max_error_rate", "1"]
     head += ["-filter_complex_threads", str(profile.threads)] if graph.text else []
     seek = picture.timing.seek if picture else ()
@@ -182,7 +182,7 @@ def _passes(
     filtered = [*opened, *(("-filter_complex", graph.text) if graph.text else ())]
     if picture is None or picture.encoder is None:
         video = [] if picture is None else ["-c:v:0", "copy"]
-        return ((*filtered, *_maps(graph), *video, *tail, "-y", target),), []
+        return ((*filtered, *_maps(graph), *video, *tail, "-y", target),)
     control = rate_args(
         picture.encoder,
         profile,
@@ -195,12 +195,12 @@ def _passes(
     video = [*video_args(picture, profile), *picture.timing.args]
     last = (*filtered, *_maps(graph), *video, *control.passes[-1], *tail, "-y", target)
     if len(control.passes) == 1:
-        return (last,), control.warnings
+        return (last,)
     # The first pass looks at the picture alone: sound would be encoded for nothing.
     alone = compile_graph(chains)
     text = ("-filter_complex", alone.text) if alone.text else ()
     first = (*opened, *text, *_maps(alone), *video, *control.passes[0], "-an", "-sn", "-f", "null", "-")
-    return (first, last), control.warnings
+    return (first, last)
 
 
 def _maps(graph: Graph) -> list[str]:

@@ -7,7 +7,7 @@ which share its parameter string with the rate control. Pure; it must not name a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -30,7 +30,6 @@ class RateControl:
     """The encoder's arguments, one tuple a pass."""
 
     passes: tuple[tuple[str, ...], ...]
-    warnings: list[str] = field(default_factory=list)
 
 
 def rate_args(
@@ -55,7 +54,6 @@ def rate_args(
         CallerError: the encoder has no such control, option or value.
     """
     wish = profile.video
-    warnings: list[str] = []
     args: list[str] = []
     params = {k: v.format(n=profile.threads) for k, v in encoder.params.items()}
     bits = _bits(encoder, profile, duration_s, audio_bits)
@@ -82,12 +80,9 @@ def rate_args(
     options, own = _options(encoder, wish.encoder_options)
     args += options
     params |= own
-    two = profile.target_size is not None and encoder.two_pass is not None
-    if profile.target_size is not None and not two:
-        warnings.append(f"{encoder.name} meets a target size in one pass: expect it within 10 %")
-    if not two:
-        return RateControl((_with_params(encoder, args, params),), warnings)
-    return RateControl(tuple(_of_pass(encoder, args, params, number) for number in (1, 2)), warnings)
+    if profile.target_size is None:
+        return RateControl((_with_params(encoder, args, params),))
+    return RateControl(tuple(_of_pass(encoder, args, params, number) for number in (1, 2)))
 
 
 def _of_pass(encoder: VideoEncoder, args: list[str], params: dict[str, str], number: int) -> tuple[str, ...]:
@@ -112,6 +107,8 @@ def _bits(encoder: VideoEncoder, profile: Profile, duration_s: float | None, aud
         return wish.bitrate
     if not encoder.bitrate:
         raise _refused(encoder, "sets its own bit rate, so it has no target size", "Use h264 or hevc.")
+    if encoder.two_pass is None:
+        raise _refused(encoder, "has one pass only and would miss a size by far", "Use bitrate or quality.")
     if not duration_s:
         raise CallerError(
             "a target size needs a duration, and the source states none.",

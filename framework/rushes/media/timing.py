@@ -19,7 +19,7 @@ from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo, VideoStream
 from rushes.media.timecode import Timecode, drops_frames, nominal_rate
 
-__all__ = ["Timing", "is_interlaced", "plan_timing", "start_timecode"]
+__all__ = ["Timing", "is_interlaced", "plan_timing", "shows_top_first", "start_timecode"]
 
 _STANDARD_RATES: Final = tuple(
     Fraction(n, d)
@@ -73,6 +73,15 @@ class Timing:
 def is_interlaced(stream: VideoStream) -> bool:
     """Whether the source says that it has two fields a frame."""
     return stream.field_order in {"tt", "bb", "tb", "bt"}
+
+
+def shows_top_first(stream: VideoStream) -> bool:
+    """Whether the top field of an interlaced picture is the earlier one.
+
+    The second letter is not asked: ffmpeg, and ProRes files from editing programs, write ``tb`` for
+    interleaved fields of which the top one comes first.
+    """
+    return stream.field_order.startswith("t")
 
 
 def plan_timing(
