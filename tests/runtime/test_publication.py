@@ -781,7 +781,8 @@ def _published(root: Path, source: str, target: str = "A.mp4") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(source)
     made = {"name": target, "path": str(path), "size_bytes": 1, "sha256": "0"}
-    data = {"kind": "rushes.receipt", "schema": 1, "source": {"uri": str(root / source)}, "outputs": [made]}
+    head = {"kind": "rushes.receipt", "schema": 1, "params": {}}
+    data = {**head, "source": {"uri": str(root / source)}, "outputs": [made]}
     path.with_name(receipt_name(path.name)).write_text(json.dumps(data))
 
 

@@ -130,7 +130,8 @@ class Destination:
         if not self.tag and not plain.parent.exists():
             return plain
         holder = self._holder(plain)
-        if holder == self.source_uri:
+        # With a tag there may be two results of one clip, and only the options tell whose the plain name is.
+        if holder == self.source_uri and (not self.tag or self._options_at(plain) == self.params):
             return plain
         if self.tag:
             return _tagged(plain, self.tag)
@@ -146,12 +147,20 @@ class Destination:
 
     def _holder(self, target: Path) -> str | None:
         """The source that the output at `target` was made of, as its receipt says; None when none says."""
+        source = self._receipt_at(target).get("source")
+        return str(source["uri"]) if source else None
+
+    def _options_at(self, target: Path) -> Any:
+        return self._receipt_at(target).get("params")
+
+    def _receipt_at(self, target: Path) -> Mapping[str, Any]:
+        """The receipt of an output that exists; empty when there is none that names a source."""
         for path in receipt_paths(target, self.receipts_folder):
             receipt = read_receipt(path)
             source = receipt.get("source") if receipt is not None and os.path.lexists(target) else None
-            if isinstance(source, dict) and isinstance(source.get("uri"), str):
-                return str(source["uri"])
-        return None
+            if receipt is not None and isinstance(source, dict) and isinstance(source.get("uri"), str):
+                return receipt
+        return {}
 
     def _filled(self, name: str) -> str:
         assert self.template is not None  # noqa: S101 - the one caller has looked
