@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from rushes.media.builds import Build
 
 RECIPES = make_media.RECIPES.values()
-GOOD = [recipe.name for recipe in RECIPES if recipe.set == "good"]
+# A sequence with gaps is whole in each of its files, and yet not a whole clip: see below.
+GOOD = [r.name for r in RECIPES if r.set == "good" and not r.facts.get("missing_frames")]
+GAPS = [r.name for r in RECIPES if r.set == "good" and r.facts.get("missing_frames")]
 
 
 def _broken(*expect: str) -> list[str]:
@@ -118,6 +120,19 @@ def test_a_whole_file_is_encoded_without_a_false_alarm(
     assert outcome.encoded is not None, outcome
     if "frames" in facts:
         assert outcome.encoded.frames == facts["frames"]
+
+
+@pytest.mark.parametrize("name", GAPS)
+def test_a_sequence_with_gaps_fails_as_media_and_names_the_missing_frame(
+    media: make_media.Workshop, attempt: Any, name: str
+) -> None:
+    first = media.facts(name)["missing_frames"][0]
+
+    refused = attempt(media(name))
+
+    assert isinstance(refused.failed, MediaError), refused
+    assert str(first) in refused.failed.message
+    assert refused.left == ()
 
 
 def test_real_clips_are_described_and_encoded_without_a_false_alarm(

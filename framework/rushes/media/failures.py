@@ -270,6 +270,18 @@ _MACHINE: Final = (
     ),
 )  # fmt: skip
 
+# 5.1 with `-xerror` ends on a decoder's own words and adds none of its own: "[prores @ 0x…] invalid frame
+# header". Read last, for some encoders go by the same names.
+_DECODERS: Final = (
+    _row(
+        "damaged", MediaError, "fail",
+        r"^\[(?:h264|hevc|mpeg[124]video|mpeg4|prores|dnxhd|dvvideo|mjpeg|jpeg2000|ffv1|cfhd|vp[89]|libdav1d"
+        r"|av1|png|exr|dpx|tiff|aac|ac3|mp[23]float|flac|opus|vorbis) @ [^\]]+\] "
+        r".*(?:invalid|wrong|damaged|mismatch|overread|corrupt).*",
+        "{source} is damaged: {found}.", _COPY_AGAIN,
+    ),
+)  # fmt: skip
+
 _NOTHING: Final = (
     _row(
         "nothing-decoded", MediaError, "fail",
@@ -278,7 +290,16 @@ _NOTHING: Final = (
     ),
 )  # fmt: skip
 
-ROWS: Final = (*_SECURITY_AND_LIMITS, *_DEVICES, *_DISK, *_SOURCES, *_SETTINGS, *_MACHINE, *_NOTHING)
+ROWS: Final = (
+    *_SECURITY_AND_LIMITS,
+    *_DEVICES,
+    *_DISK,
+    *_SOURCES,
+    *_SETTINGS,
+    *_MACHINE,
+    *_DECODERS,
+    *_NOTHING,
+)
 
 FRAMES_DUPLICATED: Final = re.compile(r"More than \d+ frames duplicated", re.IGNORECASE)
 
