@@ -42,7 +42,7 @@ FUNCTIONS = textwrap.dedent('''\
         """
         ctx.log("counting")
         if "bad" in clip.name:
-            raise MediaError(f"{clip.name} is damaged: it ends early.", code="truncated", fix="Copy it again.")
+            raise MediaError(f"{clip.name} is damaged: it ends early.", code="truncated", fix="Copy again.")
         name = clip.name.upper() if params.shout else clip.name
         return Sized(size=clip.path.stat().st_size // params.unit, name=name)
 

@@ -115,9 +115,7 @@ def test_an_odd_name_is_only_a_name(rushes: Rushes, folder: Path, name: str) -> 
 
 def test_a_name_that_is_no_utf8_is_only_a_name(rushes: Rushes, folder: Path) -> None:
     (folder / "odd").mkdir()
-    path = os.path.join(os.fsencode(folder), b"odd", b"caf\xe9.mov")
-    with open(path, "wb") as file:
-        file.write(bytes(7))
+    (folder / "odd" / os.fsdecode(b"caf\xe9.mov")).write_bytes(bytes(7))
 
     result = rushes("run", "fun.py:copy", "odd", "--out", "made")
 
@@ -165,7 +163,7 @@ def test_twins_get_names_of_their_own(rushes: Rushes, folder: Path) -> None:
     result = rushes("run", "fun.py:copy", "clips", "--out", "made", "--name", "{stem}.out")
 
     assert result.exit_code == 0
-    assert len({line for line in result.stdout.splitlines()}) == 3
+    assert len(set(result.stdout.splitlines())) == 3
     assert any("~" in line for line in result.stdout.splitlines())
 
 

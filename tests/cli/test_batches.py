@@ -133,7 +133,7 @@ def test_why_explains_a_failure_and_what_to_do(rushes: Rushes, batch: str) -> No
 
     assert "stub1.3: failed after 1 attempt" in text
     assert "media · truncated: bad.mov is damaged: it ends early." in text
-    assert "next: Copy it again." in text
+    assert "next: Copy again." in text
     assert "the media is at fault" in text
 
 

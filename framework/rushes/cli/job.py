@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from rushes.errors import CallerError
 
-__all__ = ["Job", "is_job", "load_job", "load_preset"]
+__all__ = ["KEYS", "Job", "is_job", "load_job", "load_preset"]
 
 VERSION: Final = 1
 _SCALARS: Final[dict[str, tuple[type, ...]]] = {
@@ -32,7 +32,7 @@ _SCALARS: Final[dict[str, tuple[type, ...]]] = {
     "frames": (str,),
     "max_cost": (int, float),
 }
-_KEYS: Final = ("rushes", "function", "inputs", "params", "preset", "class", "tags", "after", *_SCALARS)
+KEYS: Final = ("rushes", "function", "inputs", "params", "preset", "class", "tags", "after", *_SCALARS)
 _EXAMPLE: Final = "rushes: 1"
 
 
@@ -75,10 +75,10 @@ def load_job(file: str) -> Job:
             f"Begin it with `{_EXAMPLE}`.",
         )
     for key in data:
-        if key not in _KEYS:
-            near = difflib.get_close_matches("class" if key == "priority" else str(key), _KEYS, n=1)
+        if key not in KEYS:
+            near = difflib.get_close_matches("class" if key == "priority" else str(key), KEYS, n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
-            raise _bad(path, f"has an unknown key {key!r}", f"{hint}Keys: {', '.join(_KEYS)}.")
+            raise _bad(path, f"has an unknown key {key!r}", f"{hint}Keys: {', '.join(KEYS)}.")
     function = data.get("function")
     if not isinstance(function, str) or not function:
         raise _bad(path, "names no function", "Add a line such as `function: proxy`.")

@@ -88,7 +88,7 @@ def _running(one: object, width: int) -> Text:
     note = printable(str(row.get("note") or ""))
     since = format_duration(float(row.get("seconds") or 0.0))
     name = short_name(str(row.get("asset") or row.get("invocation") or ""))
-    room = max(width - len(shown) - len(note) - len(since) - 8, 8)
+    room = max(width - len(shown) - len(note) - len(since) - 9, 8)
     name = name if len(name) <= room else name[: room - 1] + "…"
     return Text.assemble(("  ▸ ", "cyan"), f"{shown} {name}  ", (f"{since}  {note}".rstrip(), "dim"))
 

@@ -1,0 +1,277 @@
+"""Commands about this machine and about functions: pool, journal, doctor, new, describe, completion."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rushes.cli.app import COMMANDS, app
+from rushes.cli.doctor import checks
+from rushes.cli.session import Session
+from rushes.testing import StubEngine
+
+Rushes = Callable[..., Result]
+
+
+# -- the pool ---------------------------------------------------------------------------------------------
+
+
+def test_pool_shows_slots_queues_and_a_pause(
+    rushes: Rushes, engine: StubEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {
+        "capacity": {"cpu": 2.0, "memory": 2.0**31, "gpu": 0}, "paused": True,
+        "slots": [
+            {"slot": 1, "pid": 7, "ready": True, "running": "b.1", "asset": "/a", "given": 3, "seconds": 5},
+            {"slot": 2, "pid": 78, "ready": True, "running": None, "asset": None, "given": 0, "seconds": 0},
+        ],
+        "queues": [{"priority": "urgent", "show": "dune", "waiting": 12345}],
+    }  # fmt: skip
+    monkeypatch.setattr(engine, "pool", lambda: found)
+
+    text = rushes("pool").stdout
+
+    assert "pool of 2 cores, 2.0 GiB" in text
+    assert "paused: nothing starts until `rushes resume`" in text
+    assert "b.1 +2" in text
+    assert "idle" in text
+    assert "12,345" in text
+    assert json.loads(rushes("pool", "--json").stdout) == found
+
+
+def test_pause_resume_and_drain_reach_the_pool(rushes: Rushes, engine: StubEngine) -> None:
+    assert "paused; nothing is running" in rushes("pause").stderr
+    assert engine.pool()["paused"]
+    assert rushes("resume").exit_code == 0
+    assert not engine.pool()["paused"]
+    assert "draining" in rushes("drain").stderr
+
+
+def test_worker_stop_without_a_worker_says_so(rushes: Rushes) -> None:
+    assert "no worker runs" in rushes("worker", "--stop").stderr
+
+
+def test_worker_service_prints_a_unit(rushes: Rushes) -> None:
+    text = rushes("worker", "--service").stdout
+
+    assert text.startswith("[Unit]")
+    assert " worker\nRestart=" in text
+
+
+def test_journal_reaches_the_engine_that_owns_it(
+    rushes: Rushes, engine: StubEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def journal(verb: str, **arguments: Any) -> dict[str, Any]:
+        asked.append((verb, arguments))
+        return {"pruned": 3, "journal": {"path": "/x", "size_bytes": 2048}}
+
+    monkeypatch.setattr(engine, "journal", journal, raising=False)
+
+    assert "size_bytes  2.0 KiB" in rushes("journal", "show").stdout
+    assert "3 batches forgotten" in rushes("journal", "prune", "--older", "2h", "--keep", "5").stderr
+    assert rushes("journal", "backup", "copy.db").stdout == f"{folder / 'copy.db'}\n"
+    assert asked == [
+        ("show", {}),
+        ("prune", {"older_s": 7200.0, "keep": 5}),
+        ("backup", {"target": str(folder / "copy.db")}),
+    ]
+
+
+def test_a_backup_replaces_nothing(rushes: Rushes, folder: Path) -> None:
+    (folder / "copy.db").write_text("mine")
+
+    result = rushes("journal", "backup", "copy.db")
+
+    assert result.exit_code == 2
+    assert "copy.db exists" in result.stderr
+
+
+# -- doctor -----------------------------------------------------------------------------------------------
+
+
+def test_doctor_finds_this_machine_well(rushes: Rushes) -> None:
+    result = rushes("doctor")
+
+    assert result.exit_code == 0
+    for name in ("python", "system", "ffmpeg", "pyav", "journal", "disk", "pool", "scratch", "box", "worker"):
+        assert f"  {name}" in result.stdout
+    assert "rlimits" in result.stdout
+
+
+def test_doctor_tells_a_broken_ffmpeg_and_its_fix(rushes: Rushes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUSHES_FFMPEG", "/nowhere/ffmpeg")
+
+    result = rushes("doctor", "--json")
+
+    assert result.exit_code == 1
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    (broken,) = [one for one in found if one["level"] == "fail"]
+    assert broken["name"] == "ffmpeg"
+    assert "/nowhere/ffmpeg" in broken["says"]
+    assert broken["fix"]
+    assert any(one["name"] == "box" for one in found), "the checks after it were made"
+
+
+@pytest.mark.parametrize(
+    ("pool", "level", "says"),
+    [
+        ({"slots": [1, 2]}, "ok", "2 slots"),
+        ({"slots": [], "paused": True}, "warn", "paused"),
+        ({"slots": [], "low_on_space": True}, "fail", "nearly full"),
+    ],
+)
+def test_doctor_tells_how_the_worker_is(
+    monkeypatch: pytest.MonkeyPatch, pool: dict[str, Any], level: str, says: str
+) -> None:
+    engine = StubEngine()
+    monkeypatch.setattr(engine, "pool", lambda: pool)
+
+    found = {one.name: one for one in checks(Session(engine), os.environ)}["worker"]
+
+    assert found.level == level
+    assert says in found.says
+
+
+def test_doctor_starts_no_worker(rushes_home: Path, folder: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor"], obj=Session())
+
+    assert "none runs" in result.stdout
+    assert not (rushes_home / "worker.lock").exists()
+
+
+# -- functions --------------------------------------------------------------------------------------------
+
+
+def test_functions_lists_what_is_installed(
+    rushes: Rushes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "site" / "theirs-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rushes.functions]\nclean = theirs.clean:clean\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+    assert "clean" in rushes("functions").stdout
+    rows = [json.loads(line) for line in rushes("functions", "--json").stdout.splitlines()]
+    assert {"name": "clean", "ref": "theirs.clean:clean", "distribution": "theirs"} in rows
+
+
+def test_describe_says_what_a_function_takes_and_gives(rushes: Rushes) -> None:
+    text = rushes("describe", "fun.py:size").stdout
+
+    assert text.startswith("size 1")
+    assert "More of it." in text
+    assert "owner        dailies" in text
+    assert "--unit INTEGER" in text
+    assert "result  (schema 1)" in text
+
+
+def test_describe_in_json_has_the_schemas(rushes: Rushes) -> None:
+    found = json.loads(rushes("describe", "fun.py:size", "--json").stdout)
+
+    assert found["params"]["properties"]["unit"]["minimum"] == 1
+    assert set(found["result"]["properties"]) == {"size", "name"}
+    assert len(found["source_digest"]) == 64
+
+
+def test_new_writes_a_function_that_passes_its_own_test(rushes: Rushes, folder: Path) -> None:
+    result = rushes("new", "first_frame")
+    assert result.stdout.split() == ["first_frame.py", "test_first_frame.py", "first_frame.md"]
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_first_frame.py"],
+        cwd=folder, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )  # fmt: skip
+
+    assert run.returncode == 0, run.stdout
+    assert "2 passed" in run.stdout
+    assert "--width INTEGER" in rushes("run", "./first_frame.py", "--help").stdout
+
+
+@pytest.mark.parametrize("there", ["mine.py", "test_mine.py", "mine.md"])
+def test_new_overwrites_nothing(rushes: Rushes, folder: Path, there: str) -> None:
+    (folder / there).write_text("mine")
+
+    result = rushes("new", "mine")
+
+    assert result.exit_code == 2
+    assert there in result.stderr
+    assert [p.name for p in folder.glob("*mine*")] == [there]
+    assert (folder / there).read_text() == "mine"
+
+
+# -- completion -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(rushes: Rushes, shell: str) -> None:
+    result = rushes("completion", shell)
+
+    assert result.exit_code == 0
+    assert f"_RUSHES_COMPLETE={shell}_complete" in result.stdout
+
+
+def completed(words: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What bash would offer after `words`."""
+    monkeypatch.setenv("_RUSHES_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    result = CliRunner().invoke(app, [], prog_name="rushes")
+    return [line.partition(",")[2] for line in result.stdout.splitlines()]
+
+
+def test_a_shell_completes_commands_functions_and_their_options(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert completed("rushes re", monkeypatch) == ["results", "retry", "receipt", "reproduce", "resume"]
+    assert "proxy" in completed("rushes run pro", monkeypatch) or "rushes" not in _installed()
+    assert completed("rushes run fun.py:size clips --un", monkeypatch) == ["--unit"]
+    assert completed("rushes run fun.py:many clips --codec h", monkeypatch) == ["h264", "hevc"]
+    assert completed("rushes run nothere clips --prio", monkeypatch) == ["--priority"]
+
+
+def _installed() -> set[str]:
+    from importlib.metadata import distributions  # noqa: PLC0415 - only where the package is not installed
+
+    return {d.name for d in distributions()}
+
+
+def test_a_shell_completes_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = StubEngine()
+    from rushes.invocation import BatchSpec  # noqa: PLC0415 - only here
+
+    engine.open(BatchSpec("f", "1"))
+    monkeypatch.setattr(Session, "engine", lambda self, name="local": engine)
+
+    assert completed("rushes follow st", monkeypatch) == ["stub1"]
+
+
+# -- the whole tree ---------------------------------------------------------------------------------------
+
+
+def test_every_command_has_a_help_that_says_what_the_table_says(rushes: Rushes) -> None:
+    rows = {name: help_ for group in COMMANDS.values() for name, (_, help_) in group.items()}
+
+    for name in rows:
+        result = rushes(name, "--help")
+        assert result.exit_code == 0
+        assert result.stdout.startswith(f"Usage: rushes {name}")
+    top = rushes("--help").stdout
+    assert all(help_ in " ".join(top.split()) for help_ in rows.values())
+
+
+def test_version_is_told(rushes: Rushes) -> None:
+    from rushes import __version__  # noqa: PLC0415 - only here
+
+    assert rushes("--version").stdout == f"rushes {__version__}\n"

@@ -1,0 +1,187 @@
+"""What the command line decides: exit codes, deadlines, pace, and how text is written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from rushes.cli.dispatch import deadline_of
+from rushes.cli.progress import Pace, lines_of
+from rushes.cli.show import failure_line, one_line, printable, speed, summary_line, table
+from rushes.cli.tally import FAILURES_SHOWN, Tally, exit_code
+from rushes.core.states import State
+from rushes.errors import CallerError
+from rushes.invocation import BatchStatus, Counts, Finished
+
+
+def end(seq: int, state: State, *, code: str = "", kind: str = "media", **more: Any) -> Finished:
+    error = {"kind": kind, "code": code, "message": "it broke"} if state is not State.succeeded else None
+    return Finished(seq, "b", f"b.{seq}", "/x/a.mov", "f", state, error=error, **more)
+
+
+@pytest.mark.parametrize(
+    ("states", "interrupted", "code"),
+    [
+        (["succeeded"], False, 0),
+        ([], False, 0),
+        (["succeeded", "failed"], False, 1),
+        (["cancelled"], False, 1),
+        (["budget"], False, 3),
+        (["budget", "failed"], False, 1),
+        (["failed"], True, 130),
+        (["budget"], True, 130),
+    ],
+)
+def test_the_worst_code_wins(states: list[str], interrupted: bool, code: int) -> None:  # noqa: FBT001
+    tally = Tally()
+    for seq, name in enumerate(states, 1):
+        if name == "budget":
+            tally.add([end(seq, State.failed, kind="policy", code="budget-spent")])
+        else:
+            tally.add([end(seq, State(name))])
+
+    assert exit_code(tally, interrupted=interrupted) == code
+
+
+def test_a_tally_counts_all_and_keeps_few() -> None:
+    tally = Tally()
+
+    tally.add(end(seq, State.failed) for seq in range(1, 1001))
+
+    assert tally.counts.failed == 1000
+    assert [one.seq for one in tally.failures] == list(range(1, FAILURES_SHOWN + 1))
+
+
+NOON = datetime(2026, 3, 1, 12, 0).astimezone().timestamp()
+
+
+@pytest.mark.parametrize(
+    ("text", "after_s"),
+    [
+        ("2h", 7200.0),
+        ("+15m", 900.0),
+        ("12:30", 1800.0),
+        ("11:00", 23 * 3600.0),
+        ("2026-03-01T13:00", 3600.0),
+        ("2026-03-02", 12 * 3600.0),
+    ],
+)
+def test_a_deadline_is_a_time_from_now_on(text: str, after_s: float) -> None:
+    assert deadline_of(text, NOON) == pytest.approx(NOON + after_s)
+
+
+@pytest.mark.parametrize("text", ["soon", "25:00", "2026-13-01", "", "2026-02-28"])
+def test_what_is_no_deadline_or_has_passed_is_refused(text: str) -> None:
+    with pytest.raises(CallerError):
+        deadline_of(text, NOON)
+
+
+def test_pace_follows_the_last_half_minute() -> None:
+    pace = Pace()
+    for second in range(100):
+        pace.add(float(second), 10.0 * min(second, 50), 20.0 * second)
+
+    assert pace.per_second() == pytest.approx(0.0)
+    assert pace.realtime() == pytest.approx(20.0)
+
+
+def test_pace_says_nothing_before_anything_moved() -> None:
+    pace = Pace()
+    pace.add(1.0, 0, 0.0)
+
+    assert (pace.per_second(), pace.realtime()) == (0.0, 0.0)
+
+
+def status(counts: Counts, **more: Any) -> BatchStatus:
+    return BatchStatus(
+        batch="b7",
+        title="proxy",
+        function="proxy",
+        priority="urgent",
+        show="dune",
+        out="/out",
+        counts=counts,
+        sealed=True,
+        submitted=0.0,
+        ended=None,
+        seconds=0.0,
+        media_s=0.0,
+        **more,
+    )
+
+
+def test_the_drawing_says_counts_pace_and_time_left() -> None:
+    pace = Pace()
+    pace.add(0.0, 0, 0.0)
+    pace.add(10.0, 20, 50.0)
+
+    lines = [
+        line.plain
+        for line in lines_of(status(Counts(queued=78, running=2, succeeded=20, cached=5)), pace, 100)
+    ]
+
+    assert lines[0] == "proxy  b7 · urgent · show dune"
+    assert "20/100" in lines[1]
+    assert " 20%" in lines[1]
+    assert lines[2] == (
+        "20 done (5 known already), 2 running, 78 waiting · 2.0/s · 40 s left · 5.0× real time"
+    )
+
+
+def test_the_drawing_keeps_long_names_in_their_line() -> None:
+    row = {"asset": "/x/" + "n" * 300 + ".mov", "fraction": 0.25, "note": "2.1×", "seconds": 3.0}
+
+    line = lines_of(status(Counts(running=1), running=(row,)), _still(), 80)[-1].plain
+
+    assert len(line) <= 80
+    assert " 25% nnn" in line
+    assert line.endswith("2.1×")
+
+
+def _still() -> Pace:
+    pace = Pace()
+    pace.add(0.0, 0, 0.0)
+    return pace
+
+
+def test_a_summary_says_what_was_made_how_fast_and_where() -> None:
+    counts = Counts(succeeded=12, cached=2, failed=1)
+
+    line = summary_line("proxy", counts, 20.0, 64.0, "/proxies")
+
+    assert "10 made, 2 known already" in line
+    assert "in 20 s (30.0/min, 3.2× real time) → /proxies" in line
+
+
+def test_nothing_is_said_of_a_speed_that_is_not_known() -> None:
+    assert speed(0, 3.0, 0.0) == ""
+    assert speed(5, 0.0, 0.0) == ""
+
+
+def test_an_error_of_many_lines_is_one_line() -> None:
+    assert one_line("first\nsecond") == "first"
+    assert len(one_line("x" * 5000)) == 400
+    found = end(1, State.failed)
+    assert "\n" not in failure_line(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb", "a\\nb"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\udce9", "\\xe9"),
+        ("\u202etxt.exe", "\\u202etxt.exe"),
+        ("ü 日本", "ü 日本"),
+    ],
+)
+def test_what_a_terminal_would_act_upon_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_table_is_as_wide_as_its_cells() -> None:
+    text = table(["a", "count"], [["x", 1], ["longer", 20]], right=frozenset({1}))
+
+    assert [line.rstrip() for line in text.splitlines()][1:] == ["x           1", "longer     20"]
