@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-dev
 INSTALLED_BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
-# Two test processes: on two cores the suite is a third faster than with one, and no test shares state.
+# Two test processes, for small machines have two cores; no two tests share state.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
