@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rushes.asset import Asset, FrameRange, Output
+    from rushes.batch import Batch, Handle, Outcome
     from rushes.context import Context
+    from rushes.declaration import Params, Resources, Result
     from rushes.errors import (
         CallerError,
         Cancelled,
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
         PolicyError,
         RushesError,
     )
-    from rushes.function import Batch, Function, Handle, Outcome, Params, Resources, Result, function
+    from rushes.function import Function, function
     from rushes.media.profile import Profile
 
 __version__ = "0.1.0"
@@ -59,7 +61,9 @@ _HOMES = {
         "PolicyError",
         "RushesError",
     ),
-    "function": ("Batch", "Function", "Handle", "Outcome", "Params", "Resources", "Result", "function"),
+    "batch": ("Batch", "Handle", "Outcome"),
+    "declaration": ("Params", "Resources", "Result"),
+    "function": ("Function", "function"),
     "media.profile": ("Profile",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -108,9 +108,9 @@ class Asset:
             raise CallerError("an empty string names no asset.", code="bad-value", fix="Give a path.")
         if "://" in text[:12] and re.match(r"^[a-z][a-z0-9+.-]*://", text):
             if text.startswith("file://"):
-                return cls(os.path.abspath(text[7:]))
+                return cls(os.path.abspath(text[7:]))  # noqa: PTH100 - resolve() would follow symlinks
             return cls(text)
-        return cls(os.path.abspath(text))
+        return cls(os.path.abspath(text))  # noqa: PTH100 - as above
 
     def with_frames(self, start: int, stop: int) -> Asset:
         """The same clip, limited to the frames from `start` up to but not including `stop`."""

@@ -239,8 +239,10 @@ class SqliteJournal:
     # -- invocations ------------------------------------------------------------------------------------
 
     def add(self, rows: list[Row]) -> None:
-        """Insert (id, state, queue, ord, queued_at, key, source, frames, params, subdir, tag, fingerprint,
-        extra, reason). Rows that are there already stay as they are: a client may send a chunk twice.
+        """Insert invocations; one that is there already stays as it is: a client may send a chunk twice.
+
+        Each row: id, state, queue, ord, queued_at, key, source, frames, params, subdir, tag, fingerprint,
+        extra, reason.
         """
         self._write(
             "INSERT OR IGNORE INTO invocations(id,state,queue,ord,queued_at,key,source,frames,params,subdir,"
@@ -387,7 +389,7 @@ class SqliteJournal:
         self._write("DELETE FROM intents WHERE invocation=?", rows)
 
     def results(self, number: int, after: int, limit: int) -> list[Row]:
-        """(seq, invocation, state, seconds, cached, data, source, attempt) of a batch, as they ended."""
+        """(seq, invocation, state, seconds, cached, data, source, attempt), as they ended."""
         return self._db.execute(
             "SELECT r.seq,r.invocation,r.state,r.seconds,r.cached,r.data,i.source,i.attempt FROM results r "
             "JOIN invocations i ON i.id=r.invocation WHERE r.batch=? AND r.seq>? ORDER BY r.seq LIMIT ?",

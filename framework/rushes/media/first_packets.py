@@ -1,4 +1,4 @@
-"""The first packets of a picture, where headers leave a question open: a few dozen at most, one megabyte.
+"""The first packets of a picture, where headers leave a question open: a dozen at most, one megabyte.
 
 Matroska states a rate whether or not its writer kept to it; many HDR streams carry their mastering data in
 the first frame only. Nothing is decoded.
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["after_first_packets", "leaves_questions"]
 
-# A second of film: a telephone's rate wavers within that, and most of it has been read to open the file.
-_MAX_PACKETS: Final = 24
+# Half a second of film: a telephone's rate wavers within that, and most of it was read to open the file.
+_MAX_PACKETS: Final = 12
 _MAX_BYTES: Final = 1 << 20
 _WITH_MESSAGES: Final = frozenset(("h264", "hevc"))
 
@@ -35,7 +35,7 @@ def _asks_hdr(track: VideoStream) -> bool:
 
 
 def _asks_rate(track: VideoStream) -> bool:
-    return track.rate_decided_by == "average-equals-nominal"
+    return track.rate_decided_by in {"average-equals-nominal", "undecided"}
 
 
 def after_first_packets(container: InputContainer, track: VideoStream) -> VideoStream:

@@ -474,11 +474,11 @@ def _as_json(result: Result) -> str:
 
 
 def _tool_failed(tool: str, run: ToolRun) -> PlatformError:
-    text = run.stderr_tail.splitlines()
-    last = next((line for line in reversed(text) if line.strip()), "it said nothing")
+    said = [line.strip() for line in run.stderr_tail.splitlines() if line.strip()]
+    last = said[-1] if said else "it said nothing"
     why = f"was stopped ({run.stopped})" if run.stopped else f"ended with status {run.exit_status}"
     return PlatformError(
-        f"{tool} {why}: {last.strip()[:300]}",
+        f"{tool} {why}: {last[:300]}",
         code="tool-failed",
         fix="The full text is in the attempt's log.",
         details={"argv": list(run.argv), "exit_status": run.exit_status, "stderr": run.stderr_tail[-4000:]},

@@ -6,8 +6,8 @@ carries results, progress and intents out, and the worker's answers in. There ar
 started from the main thread, whose death would be taken for the parent's.
 
 Short invocations come a few in a packet, and their answers go back a few in a packet. When one of them turns
-out to be long, the worker sends `back` and SIGTERM: the answers so far and the invocations behind the long one
-return at once. A page that is shared with the worker holds the invocation that runs, so that the worker knows
+out to be long, the worker sends `back` and SIGTERM: the answers so far and the invocations behind it return
+at once. A page that is shared with the worker holds the invocation that runs, so that the worker knows
 which one a death is to be charged to.
 
 A cancel is a packet on `talk` that names the invocation, then SIGTERM; a signal that comes after its
@@ -121,9 +121,7 @@ class Slot:
         try:
             self._current, self._fence, self._cancelled = number, fence, False
             _NOW.pack_into(self._now, 0, number)
-            known = self._batches[batch]
-            if isinstance(known, RushesError):
-                raise known
+            known = self._of(batch)
             task = Task(
                 known.function,
                 Asset(source, FrameRange(*frames) if frames else None),
@@ -155,6 +153,12 @@ class Slot:
                 os._exit(0)
         self._flush_prints(batch, number)
 
+    def _of(self, batch: int) -> _Batch:
+        known = self._batches[batch]
+        if isinstance(known, RushesError):
+            raise known
+        return known
+
     def _done(self, number: int, fence: int, seconds: float, made: Made) -> None:
         """Gather the answer; a few short ones travel together."""
         body = made.data()
@@ -181,13 +185,7 @@ class Slot:
 
         try:
             function = catalog.find(spec["function"])
-            digest = catalog.source_digest(function)
-            if spec["source_digest"] and digest != spec["source_digest"]:
-                raise CallerError(
-                    f"the source of {function.name} changed after it was submitted.",
-                    code="source-of-function-changed",
-                    fix="Submit it again.",
-                )
+            _check_source(function.name, spec["source_digest"], catalog.source_digest(function))
             try:
                 params = function.params_model.model_validate_json(spec["params"])
             except ValueError:  # required options come with each invocation
@@ -314,6 +312,15 @@ class Slot:
                 file.write(text)
         except OSError:
             return
+
+
+def _check_source(name: str, submitted: str, here: str) -> None:
+    if submitted and submitted != here:
+        raise CallerError(
+            f"the source of {name} changed after it was submitted.",
+            code="function-changed",
+            fix="Submit it again.",
+        )
 
 
 def _as_error(error: BaseException, batch: Any) -> RushesError:

@@ -58,9 +58,9 @@ class SlotProcess:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         # The far end of `work` stays open here too: what the slot has not taken can be read back from it.
         self._far = work_far
-        self._far.setblocking(True)
-        self._work.setblocking(False)
-        self.talk.setblocking(False)
+        self._far.setblocking(True)  # noqa: FBT003 - its only parameter
+        self._work.setblocking(False)  # noqa: FBT003 - its only parameter
+        self.talk.setblocking(False)  # noqa: FBT003 - its only parameter
         self.prints = home / "logs" / f"slot-{os.getpid()}-{number}.out"
         handle = _unnamed_page(home)
         self._now = mmap.mmap(handle, mmap.PAGESIZE)

@@ -1,0 +1,203 @@
+"""Batches as a program follows them: dispatch options, the engine behind them, outcomes as they come.
+
+This module must not know how an engine works; it names one and asks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+
+from rushes.asset import Asset
+from rushes.declaration import Params, Result
+from rushes.errors import CallerError, error_from_dict
+from rushes.invocation import PRIORITIES, BatchStatus, Finished
+
+if TYPE_CHECKING:
+    from rushes.function import Function
+
+__all__ = ["Batch", "Handle", "Options", "Outcome", "RunnableEngine", "load_engine"]
+
+R = TypeVar("R", bound="Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How invocations are dispatched; nothing here changes a result, so nothing here is in its key."""
+
+    out: str | None = None
+    priority: str = "standard"
+    show: str = "default"
+    deadline: float | None = None
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    receipts: str = "beside"
+    force: bool = False
+    slots: int | None = None
+    engine: str = "local"
+    after: tuple[Handle[Any] | Batch[Any] | str, ...] = ()
+    on_failure: str = "cancel"
+    settle_s: float = 0.0
+    """How long a source must have been unchanged before it is read."""
+
+    def __post_init__(self) -> None:
+        if self.priority not in PRIORITIES:
+            raise CallerError(
+                f"priority {self.priority!r} is no class.",
+                code="bad-value",
+                fix=f"Use one of {', '.join(PRIORITIES)}.",
+            )
+        if self.on_failure not in {"cancel", "run"}:
+            raise CallerError(
+                f"on_failure {self.on_failure!r} is no policy.", code="bad-value", fix="Use cancel or run."
+            )
+
+
+class RunnableEngine(Protocol):
+    """What a `Function` asks of an engine."""
+
+    def call(
+        self, function: Function[Any, Any], source: Asset, params: Params, options: Options
+    ) -> Result: ...
+
+    def launch(
+        self,
+        function: Function[Any, Any],
+        options: Options,
+        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
+        params: Params,
+    ) -> tuple[str, int]: ...
+
+    def results(
+        self, batch: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0.0
+    ) -> Sequence[Finished]: ...
+
+    def status(self, batch: str) -> BatchStatus: ...
+
+    def cancel(self, batch: str) -> None: ...
+
+
+def load_engine(name: str) -> RunnableEngine:
+    """The engine of that name, built with its defaults; found by entry point, imported only here.
+
+    Raises:
+        CallerError: none is installed under that name.
+    """
+    if name == "local":
+        module, attribute = "rushes.engines.local", "LocalEngine"
+    else:
+        found = {e.name: e for e in entry_points(group="rushes.engines")}
+        if name not in found:
+            known = ", ".join(sorted({"local", *found}))
+            raise CallerError(
+                f"no engine is called {name!r}.", code="unknown-engine", fix=f"Installed here: {known}."
+            )
+        module, attribute = found[name].module, found[name].attr
+    return cast("RunnableEngine", getattr(import_module(module), attribute)())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[R]):
+    """How one invocation ended; `result` raises what went wrong."""
+
+    finished: Finished
+    model: type[R]
+
+    @property
+    def ok(self) -> bool:
+        return self.finished.state.value == "succeeded"
+
+    @property
+    def asset(self) -> str:
+        return self.finished.asset
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return self.finished.outputs
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        return self.finished.error
+
+    @property
+    def result(self) -> R:
+        """The result.
+
+        Raises:
+            RushesError: the invocation failed or was cancelled.
+        """
+        if not self.ok:
+            raise error_from_dict(self.finished.error or {"kind": "cancelled", "code": "cancelled"})
+        return self.model.model_validate(self.finished.result)
+
+
+class Batch(Generic[R]):
+    """Invocations submitted together. Iterating yields an `Outcome` for each as it ends, until all have."""
+
+    def __init__(self, engine: RunnableEngine, batch: str, model: type[R], total: int) -> None:
+        self._engine = engine
+        self._model = model
+        self.id = batch
+        self.total = total
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __iter__(self) -> Iterator[Outcome[R]]:
+        seen = 0
+        while seen < self.total:
+            page = self._engine.results(self.id, after=seen, wait_s=10.0)
+            for finished in page:
+                seen = finished.seq
+                yield Outcome(finished, self._model)
+
+    @property
+    def progress(self) -> BatchStatus:
+        """Where the batch stands now."""
+        return self._engine.status(self.id)
+
+    def wait(self) -> BatchStatus:
+        """Wait until every invocation has ended."""
+        for _ in self:
+            pass
+        return self.progress
+
+    def results(self) -> list[R]:
+        """All results in the order in which they ended.
+
+        Raises:
+            RushesError: the first failure.
+        """
+        return [outcome.result for outcome in self]
+
+    def cancel(self) -> None:
+        """Cancel what has not ended; nothing half-written is left."""
+        self._engine.cancel(self.id)
+
+    def __repr__(self) -> str:
+        return f"<batch {self.id}: {self.total} invocations>"
+
+
+class Handle(Generic[R]):
+    """One submitted invocation."""
+
+    def __init__(self, batch: Batch[R]) -> None:
+        self.batch = batch
+
+    @property
+    def id(self) -> str:
+        return f"{self.batch.id}.1"
+
+    def result(self) -> R:
+        """Wait for the invocation and return its result.
+
+        Raises:
+            RushesError: it failed or was cancelled.
+        """
+        return next(iter(self.batch)).result
+
+    def cancel(self) -> None:
+        self.batch.cancel()
