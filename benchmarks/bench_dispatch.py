@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import measure
@@ -28,14 +29,14 @@ def run(options: Options) -> Section:
     count, slow = options.count, options.slow_count
     section = Section(
         f"Dispatch: {count:,} no-op invocations",
-        "Submit → last result, every result read and its value checked; two warm slots (peers: two processes). "
-        "Ours holds each submission and each result against power loss before it says so. Figures are "
-        f"invocations a second; Celery ran {slow:,}.",
+        "Submit → last result, every result read and its value checked; two warm slots (peers: two "
+        "processes). Ours holds each submission and each result against power loss before it says so. "
+        f"Figures are invocations a second; Celery ran {slow:,}.",
     )
     peers = options.peers_python
 
-    def rate(name: str, *arguments: object, n: int = count, **how: str) -> Callable[[], float]:
-        return lambda: n / float(measure.script(name, *arguments, **how)["seconds"])
+    def rate(name: str, *arguments: object, n: int = count, python: str = "") -> Callable[[], float]:
+        return lambda: n / float(measure.script(name, *arguments, python=python or sys.executable)["seconds"])
 
     series, section.left_out = measure.interleave(
         {

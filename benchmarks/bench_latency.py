@@ -25,7 +25,7 @@ def run(options: Options) -> Section:
         said: dict[str, Any] = measure.script(script, "latency", _EACH)
         taken = sorted(1000 * seconds for seconds in said["latencies_s"])
         highest[name].append(taken[int(0.99 * len(taken))])
-        return statistics.median(taken)
+        return float(statistics.median(taken))
 
     series, section.left_out = measure.interleave(
         {

@@ -25,8 +25,8 @@ _INSPECT = "`rushes run inspect one.mp4`"
 def run(options: Options) -> Section:
     section = Section(
         "Start-up of the command line",
-        f"Whole processes, byte code and page cache warm; {_INSPECT} on a warm worker, each time a file that it has "
-        f"not seen. In milliseconds; the median of {_EACH} runs is a round's figure.",
+        f"Whole processes, byte code and page cache warm; {_INSPECT} on a warm worker, each time a file that "
+        f"it has not seen. In milliseconds; the median of {_EACH} runs is a round's figure.",
     )
     home = options.folder / "startup"
     home.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,8 @@ _OURS, _BARE = "Rushes", "the same ffmpeg command, run bare"
 def run(options: Options) -> Section:
     section = Section(
         f"A transcode: {options.clip_s} s of 1080p25, H.264, preset medium",
-        "Submit → published, verified result on a warm pool, against the command of its receipt run alone. CPU "
-        "is that of the client, the worker, its slots and all that they start.",
+        "Submit → published, verified result on a warm pool, against the command of its receipt run alone. "
+        "CPU is that of the client, the worker, its slots and all that they start.",
     )
     folder = options.folder / "transcode"
     source = clips.long_clip(options.folder / "clips", options.clip_s)

@@ -21,7 +21,7 @@ from typing import Any
 import measure
 from noop import noop
 
-from rushes import Asset
+from rushes import Asset, RushesError
 from rushes.engines.local import LocalEngine
 
 SLOTS = 2
@@ -45,6 +45,10 @@ def warm_pool(folder: Path) -> Iterator[tuple[LocalEngine, Asset]]:
             for outcome in noop.starmap((asset, {"n": -warmed - i}) for i in range(100)):
                 assert outcome.ok
         yield engine, asset
+    except RushesError:
+        # The folder is about to go, and with it what the worker said.
+        sys.stderr.write((folder / "home" / "worker.log").read_text(errors="replace")[-2000:])
+        raise
     finally:
         engine.control("stop")
 

@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 SAMPLE_EVERY_S = 0.05
 
 
-class Failed(Exception):
+class Failed(Exception):  # noqa: N818 - a verdict on a method, raised by name
     """A method did not do what it is measured at: its figure would be false."""
 
 

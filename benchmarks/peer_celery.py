@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from celery import Celery
 from celery.result import ResultSet
@@ -29,9 +30,11 @@ app.conf.update(
 )
 
 
-@app.task(name="noop")
-def noop(n: int) -> int:
+def same(n: int) -> int:
     return n
+
+
+noop: Any = app.task(name="noop")(same)
 
 
 def submit(n: int) -> None:
@@ -61,12 +64,19 @@ def main(n: str) -> None:
         "BENCH_REDIS": f"redis://127.0.0.1:{port}/0",
         "PYTHONPATH": str(Path(__file__).parent),
     }
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     started = []
     with tempfile.TemporaryDirectory(prefix="rushes-bench-") as folder:
         options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
         try:
-            started.append(subprocess.Popen([server, *options], cwd=folder, start_new_session=True, **quiet))
+            started.append(
+                subprocess.Popen(
+                    [server, *options],
+                    cwd=folder,
+                    start_new_session=True,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
             worker = [
                 "-m",
                 "celery",
@@ -85,7 +95,8 @@ def main(n: str) -> None:
                     env=environment,
                     cwd=folder,
                     start_new_session=True,
-                    **quiet,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
                 )
             )
             subprocess.run(

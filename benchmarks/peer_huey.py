@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from huey import SqliteHuey
 
@@ -25,9 +26,11 @@ OPTIONS = {} if os.environ.get("BENCH_HUEY_MODE") == "default" else {"fsync": Fa
 huey = SqliteHuey("bench", filename=DATABASE or ":memory:", results=True, **OPTIONS)
 
 
-@huey.task()
-def noop(n: int) -> int:
+def same(n: int) -> int:
     return n
+
+
+noop: Any = huey.task()(same)
 
 
 def consume() -> None:
@@ -57,10 +60,13 @@ def main(n: str, mode: str) -> None:
             "BENCH_HUEY_MODE": mode,
             "PYTHONPATH": str(Path(__file__).parent),
         }
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         me = [sys.executable, "-c"]
         consumer = subprocess.Popen(
-            [*me, "import peer_huey; peer_huey.consume()"], env=environment, start_new_session=True, **quiet
+            [*me, "import peer_huey; peer_huey.consume()"],
+            env=environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             subprocess.run(

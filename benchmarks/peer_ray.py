@@ -9,15 +9,18 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 
 
-@ray.remote
-def noop(n: int) -> int:
+def same(n: int) -> int:
     return n
+
+
+noop: Any = ray.remote(same)
 
 
 def main(n: int) -> None:

@@ -100,7 +100,7 @@ def chunks(n: int) -> Iterator[list[tuple[Any, ...]]]:
         yield [row_of(i) for i in range(start, min(start + CHUNK, n + 1))]
 
 
-def broker(n: int, synchronous: str, folder: Path) -> dict[str, Any]:
+def broker(n: int, synchronous: str, folder: Path) -> dict[str, Any]:  # noqa: C901 - one loop, read top-down
     """Submit all, dispatch, collect, read every result back; asserts count and values."""
     db = prepared(folder / "reference.sqlite3", synchronous)
     pipes: list[Connection] = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -98,21 +97,18 @@ def shown(section: Section) -> str:
 def page(sections: Sequence[Section], options: Options, versions: Iterable[tuple[str, str]]) -> str:
     """The whole of results.md."""
     told = ", ".join(f"{name} {version}" for name, version in versions)
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} CPUs ({_processor()})"
     head = [
         "# Benchmark results",
         "",
         "Written by `make bench`; nothing here was typed in. A ratio is taken within a round, in which the",
-        f"methods take turns; shown are its median and [least–most] over {options.rounds} rounds. Trust the",
-        "ratios: seconds are those of one machine, which may have been shared. For each goal, the median counts.",
+        f"methods take turns; shown are its median and [least–most] over {options.rounds} round(s). Trust the",
+        "ratios: seconds are those of one machine, which may be shared. For each goal, the median counts.",
         "",
         f"- When: {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC",
-        f"- Where: {platform.system()} {platform.release()}, {os.cpu_count()} CPUs ({_processor()}), "
-        f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB; load "
-        f"{os.getloadavg()[2]:.1f} over the last 15 minutes of the run",
+        f"- Where: {machine}, {gib:.0f} GiB; load over the last 15 minutes {os.getloadavg()[2]:.1f}",
         f"- With: Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {told}",
-        f"- Command: `python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`".replace(
-            options.peers_python, "…/python"
-        ),
         "",
     ]
     return "\n".join(head) + "\n" + "\n".join(shown(section) for section in sections)
