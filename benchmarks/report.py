@@ -104,7 +104,7 @@ def page(sections: Sequence[Section], options: Options, versions: Iterable[tuple
         "",
         "Written by `make bench`; nothing here was typed in. A ratio is taken within a round, in which the",
         f"methods take turns; shown are its median and [least–most] over {options.rounds} round(s). Trust",
-        "the ratios: seconds are those of one machine, which may be shared. For each goal, the median counts.",
+        "the ratios: seconds are of one machine, maybe a shared one. For each goal, the median counts.",
         "",
         f"- When: {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC",
         f"- Where: {machine}, {gib:.0f} GiB; load over the last 15 minutes {os.getloadavg()[2]:.1f}",
