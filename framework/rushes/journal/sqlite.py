@@ -141,10 +141,10 @@ class SqliteJournal:
         self.ballast.unlink(missing_ok=True)
 
     def _lay_ballast(self) -> None:
-        if self.ballast.exists() and self.ballast.stat().st_size == BALLAST_BYTES:
-            return
-        if shutil.disk_usage(self.path.parent).free < ROOM_BYTES:
-            self.low_on_space = True
+        """Set some room aside, if there is plenty."""
+        laid = self.ballast.exists() and self.ballast.stat().st_size == BALLAST_BYTES
+        self.low_on_space = _free_bytes(self.path) < (BALLAST_BYTES if laid else ROOM_BYTES)
+        if laid or self.low_on_space:
             return
         try:
             with self.ballast.open("wb") as file:
@@ -155,15 +155,10 @@ class SqliteJournal:
         except OSError:
             self.ballast.unlink(missing_ok=True)
             self.low_on_space = True
-            return
-        self.low_on_space = False
 
     def look_for_space(self) -> bool:
         """True when new work may be taken; lays the ballast down again once there is room."""
-        if self.low_on_space:
-            self._lay_ballast()
-        elif shutil.disk_usage(self.path.parent).free < BALLAST_BYTES:
-            self.low_on_space = True
+        self._lay_ballast()
         return not self.low_on_space
 
     # -- batches ----------------------------------------------------------------------------------------
@@ -293,7 +288,7 @@ class SqliteJournal:
         )
 
     def ended(self, rows: list[Row], results: list[Row]) -> None:
-        """rows: (state, seq, attempts, id); results: (batch, seq, invocation, state, seconds, cached, data)."""
+        """rows: (state, seq, attempts, id). results: (batch, seq, id, state, seconds, cached, data)."""
         self._write("UPDATE invocations SET state=?,seq=?,attempt=? WHERE id=?", rows)
         self._write("INSERT OR REPLACE INTO results VALUES(?,?,?,?,?,?,?)", results)
 
@@ -473,6 +468,10 @@ class SqliteJournal:
 
 
 _BATCH: Final = "SELECT number,id,spec,submitted,ended,sealed,seq,seconds,media_s FROM batches"
+
+
+def _free_bytes(path: Path) -> int:
+    return shutil.disk_usage(path.parent).free
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> PlatformError:

@@ -398,7 +398,7 @@ class Attempt(Context):
         expected = self.task.function.result_model
         if not isinstance(result, expected):
             raise CallerError(
-                f"{self.task.function.name} returned {type(result).__name__}; it declares {expected.__name__}.",
+                f"{self.task.function.name} returned {type(result).__name__}, not {expected.__name__}.",
                 code="bad-result",
                 fix=f"Return a {expected.__name__}.",
             )

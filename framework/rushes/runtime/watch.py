@@ -24,7 +24,7 @@ STOP_CHUNK: Final = 5000
 GRACE_S: Final = 5.0
 """Between asking a slot to stop and killing it."""
 WATCH_EVERY_S: Final = 1.0
-STALL_MARGIN_S: Final = 15.0
+STALL_MARGIN_S: Final = 5.0
 """The slot's own watchdog over its tool goes first: it can say what was wrong."""
 
 

@@ -1,0 +1,253 @@
+"""The journal: durable turns, forward migrations, a full disk, pruning and backups."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rushes import PlatformError
+from rushes.journal.schema import MIGRATIONS
+from rushes.journal.sqlite import BALLAST_BYTES, SqliteJournal
+from waiting import until
+
+SPEC = json.dumps({"function": "m:f", "version": "1", "priority": "standard", "show": "dune"})
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
+    made = SqliteJournal(tmp_path / "journal.sqlite3")
+    yield made
+    made.close()
+
+
+def row(number: int, *, source: str = "/a.mov", key: bytes | None = None) -> tuple[Any, ...]:
+    return (number, 0, 1, 0, 0.0, key, source, None, None, None, None, None, None, None)
+
+
+def filled(journal: SqliteJournal, count: int) -> int:
+    journal.begin()
+    number = journal.open_batch("abc", SPEC, 1.0)
+    journal.queue("standard", "dune")
+    journal.add([row(number << 32 | n) for n in range(1, count + 1)])
+    journal.commit()
+    return number
+
+
+def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
+    first = SqliteJournal(tmp_path / "j")
+    filled(first, 3)
+    first.begin()
+    first.add([row(1 << 32 | 4)])
+    first.close()
+
+    again = SqliteJournal(tmp_path / "j")
+    assert again.last_n(1) == 3
+    again.close()
+
+
+def test_a_queue_is_leased_in_its_order_and_skips_batches_that_are_left_out(journal: SqliteJournal) -> None:
+    filled(journal, 5)
+
+    assert [r[0] & 0xFFFF for r in journal.lease(1, 2, held_back=1)] == [1, 2, 3]
+    assert journal.lease(1, 9, 0, without=[1]) == []
+
+
+def test_rows_that_come_twice_stay_as_they_are(journal: SqliteJournal) -> None:
+    number = filled(journal, 2)
+    journal.begin()
+    journal.ended([(4, 1, 1, number << 32 | 1)], [(number, 1, number << 32 | 1, 4, 0.1, 0, "{}")])
+    journal.add([row(number << 32 | 1)])
+    journal.commit()
+
+    assert journal.counts(number) == [(0, 1), (4, 1)]
+
+
+def test_names_that_are_no_utf8_come_back_as_they_were(journal: SqliteJournal) -> None:
+    name = os.fsdecode(b"/footage/caf\xe9\n\x01.mov")
+    journal.begin()
+    number = journal.open_batch("abc", SPEC, 1.0)
+    journal.queue("standard", "dune")
+    journal.add([row(number << 32 | 1, source=name)])
+    journal.commit()
+
+    assert journal.lease(1, 1, 0)[0][4] == name
+
+
+def test_a_full_disk_costs_the_ballast_first_and_then_waits_with_the_turn_kept(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(journal, 1)
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count={pages + 1}")
+    assert journal.ballast.stat().st_size == BALLAST_BYTES
+
+    journal.begin()
+    with pytest.raises(PlatformError, match="disk of the journal is full"):
+        journal.add([row(1 << 32 | n, source="x" * 200) for n in range(2, 200)])
+    assert journal.low_on_space
+    assert not journal.ballast.exists()
+    assert journal.last_n(1) == 1
+
+    journal._db.execute("PRAGMA max_page_count=1000000")
+    journal.commit()
+    assert journal.last_n(1) == 199
+    assert journal.look_for_space()
+    assert journal.ballast.stat().st_size == BALLAST_BYTES
+
+
+def test_new_work_is_refused_while_there_is_no_room_for_the_ballast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1024))
+    journal = SqliteJournal(tmp_path / "j")
+
+    assert not journal.look_for_space()
+    assert not journal.ballast.exists()
+    monkeypatch.undo()
+    assert journal.look_for_space()
+    journal.close()
+
+
+def test_an_older_journal_is_brought_forward_and_a_newer_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = SqliteJournal(tmp_path / "j")
+    filled(journal, 2)
+    journal.close()
+
+    monkeypatch.setattr(
+        "rushes.journal.sqlite.MIGRATIONS", [*MIGRATIONS, ["ALTER TABLE batches ADD COLUMN colour TEXT"]]
+    )
+    forward = SqliteJournal(tmp_path / "j")
+    assert forward.statistics()["schema"] == len(MIGRATIONS) + 1
+    assert forward.last_n(1) == 2
+    forward.close()
+
+    monkeypatch.undo()
+    with pytest.raises(PlatformError, match="written by a newer Rushes"):
+        SqliteJournal(tmp_path / "j")
+
+
+def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "j").write_bytes(b"not a database, and long enough to look at" * 100)
+
+    with pytest.raises(PlatformError, match=r"the journal .*/j cannot be used"):
+        SqliteJournal(tmp_path / "j")
+
+
+def test_prune_forgets_ended_batches_and_keeps_open_ones(journal: SqliteJournal) -> None:
+    ended = filled(journal, 2)
+    journal.begin()
+    journal.save_batch(ended, ended=2.0, sealed=True, seq=0, seconds=0.0, media_s=0.0)
+    journal.open_batch("def", SPEC, 1.0)
+
+    assert journal.prune(100.0, keep=2) == 0
+    assert journal.prune(100.0) == 1
+    journal.commit()
+    assert [r[1] for r in journal.batches(10)] == ["def"]
+    assert journal.statistics()["invocations"] == 0
+
+
+def test_a_backup_holds_what_was_committed(journal: SqliteJournal, tmp_path: Path) -> None:
+    filled(journal, 7)
+    journal.backup(tmp_path / "copy")
+
+    copy = sqlite3.connect(tmp_path / "copy")
+    assert copy.execute("SELECT count(*) FROM invocations").fetchone() == (7,)
+    assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    copy.close()
+
+
+def test_epochs_only_grow(tmp_path: Path) -> None:
+    seen = []
+    for _ in range(3):
+        journal = SqliteJournal(tmp_path / "j")
+        journal.begin()
+        seen.append(journal.next_epoch())
+        journal.commit()
+        journal.close()
+
+    assert seen == sorted(set(seen))
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from rushes.journal.sqlite import SqliteJournal
+journal = SqliteJournal(Path(sys.argv[1]))
+journal.begin()
+number = journal.open_batch("abc", '{"function":"m:f"}', 1.0)
+journal.queue("standard", "dune")
+n = 0
+while True:
+    journal.begin()
+    journal.add([(number << 32 | (n + k), 0, 1, 0, 0.0, None, "/a", *[None] * 7) for k in range(1, 51)])
+    journal.commit()
+    n += 50
+    print(n, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.soak)])
+def test_what_was_acknowledged_survives_a_killed_writer(tmp_path: Path, kills: int) -> None:
+    for turn in range(kills):
+        path = tmp_path / f"j{turn}"
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        acknowledged = [int(writer.stdout.readline()) for _ in range(1 + turn % 5)][-1]
+        writer.send_signal(signal.SIGKILL)
+        later = [int(line) for line in writer.stdout if line.strip()]
+        writer.wait()
+        writer.stdout.close()
+
+        journal = SqliteJournal(path)
+        assert journal.last_n(1) >= max([acknowledged, *later])
+        assert journal._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        journal.close()
+
+
+Find = Callable[[str], Any]
+
+
+def test_the_engine_goes_on_when_space_returns(
+    tmp_path: Path, rushes_home: Path, plain: Find, clip: str, tmpfs: Callable[[Path, str], None]
+) -> None:
+    """A real full disk under the journal: a clear refusal, nothing corrupt, and it goes on by itself."""
+    tmpfs(rushes_home, "120m")
+    echo = plain("echo")
+    assert echo.remote(clip, n=1).n == 1
+    filler = rushes_home / "filler"
+    free = shutil.disk_usage(rushes_home).free
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free - 4 * 1024 * 1024)
+
+    def refused() -> str:
+        try:
+            echo.remote(clip, n=2)
+        except PlatformError as error:
+            return error.code
+        return ""
+
+    assert until(refused) == "disk-full"
+    filler.unlink()
+
+    def works() -> bool:
+        try:
+            return bool(echo.remote(clip, n=3).n == 3)
+        except PlatformError:
+            return False
+
+    assert until(works)
