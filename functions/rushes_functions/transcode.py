@@ -145,10 +145,31 @@ class TranscodeParams(Params):
             ) from problem
 
 
-_VIDEO: Final = (
-    "variant quality bitrate max_bitrate speed keyframe_interval_s pix_fmt width height fraction fit upscale crop "
-    "square_pixels deinterlace frame_rate cfr colour colour_range tone_map lut burn_in encoder_options".split()
-)
+_VIDEO: Final = [
+    "variant",
+    "quality",
+    "bitrate",
+    "max_bitrate",
+    "speed",
+    "keyframe_interval_s",
+    "pix_fmt",
+    "width",
+    "height",
+    "fraction",
+    "fit",
+    "upscale",
+    "crop",
+    "square_pixels",
+    "deinterlace",
+    "frame_rate",
+    "cfr",
+    "colour",
+    "colour_range",
+    "tone_map",
+    "lut",
+    "burn_in",
+    "encoder_options",
+]
 _PLACES: Final[Mapping[str, str]] = {
     **{name: f"video.{name}" for name in _VIDEO},
     "video": "video.codec",
@@ -189,7 +210,7 @@ class TranscodeResult(Result):
     duration_s: float
     encoder: str
     size_bytes: int
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
 
 
 @function(version="1", resources=Resources(cpu=2, memory="2GiB"), retries=2)
@@ -204,5 +225,5 @@ def transcode(clip: Asset, params: TranscodeParams, ctx: Context) -> TranscodeRe
         duration_s=made.duration_s,
         encoder=made.encoder,
         size_bytes=made.size_bytes,
-        notes=list(made.warnings),
+        notes=made.warnings,
     )

@@ -34,7 +34,8 @@ def hd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("hd") / "A001C001.mov"
     _make(
         path, "-f", "lavfi", "-i", "testsrc2=s=1280x720:r=30000/1001", "-f", "lavfi", "-i", "sine=r=48000",
-        "-frames:v", "4", "-t", "0.2", "-vf", "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709",
+        "-frames:v", "4", "-t", "0.2",
+        "-vf", "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709",
         "-c:v", "prores_ks", "-profile:v", "0", "-c:a", "pcm_s24le", "-ac", "2", "-timecode", "01:00:00;00",
         "-metadata:s:v", "reel_name=A001",
     )  # fmt: skip
@@ -114,7 +115,7 @@ def test_every_preset_has_an_expectation() -> None:
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_a_preset_makes_what_its_name_says_and_the_same_again(preset: str, hd: Path, tmp_path: Path) -> None:
-    profile = TranscodeParams(preset=preset).profile()  # type: ignore[arg-type]
+    profile = TranscodeParams(preset=preset).profile()
     first, second = tmp_path / f"1.{profile.container}", tmp_path / f"2.{profile.container}"
 
     made = encode(Asset.of(hd), first, profile)
@@ -140,7 +141,7 @@ def test_a_preset_makes_what_its_name_says_and_the_same_again(preset: str, hd: P
 @pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("preset", sorted(set(PRESETS) - {"streaming-hevc", "streaming-vp9", "prores-4444"}))
 def test_a_preset_works_with_ffmpeg_5_too(preset: str, hd: Path, tmp_path: Path) -> None:
-    profile = TranscodeParams(preset=preset).profile()  # type: ignore[arg-type]
+    profile = TranscodeParams(preset=preset).profile()
     target = tmp_path / f"1.{profile.container}"
 
     made = encode(Asset.of(hd), target, profile, build=read_build(_DEBIAN))
@@ -267,7 +268,8 @@ def test_hdr_metadata_survives(codec: str, speed: str, media: make_media.Worksho
     assert after.bit_depth == 10
     assert after.color.transfer == "smpte2084"
     with av.open(str(tmp_path / "x.mkv")) as container:
-        side = {str(d.type) for d in next(container.decode(video=0)).side_data}
+        side_data: Any = next(container.decode(video=0)).side_data
+    side = {str(item.type) for item in side_data}
     assert any("MASTERING" in kind for kind in side)
     assert any("CONTENT_LIGHT" in kind for kind in side)
 
@@ -351,7 +353,9 @@ def test_a_variable_rate_passes_through_with_every_time(media: make_media.Worksh
 
     def times(path: Path) -> list[float]:
         with av.open(str(path)) as container:
-            return sorted(round(float(p.pts * p.time_base), 4) for p in container.demux(video=0) if p.size)
+            return sorted(
+                round(float(p.pts * p.time_base), 4) for p in container.demux(video=0) if p.pts is not None
+            )
 
     assert times(tmp_path / "x.mp4") == times(source)
 

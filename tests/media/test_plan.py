@@ -27,11 +27,39 @@ from rushes.media.schema import (
 )
 from rushes.media.tracks import Loudness
 
-_ENCODERS = "libx264 libx265 libsvtav1 libvpx-vp9 prores_ks dnxhd mpeg2video ffv1 libopenjpeg".split()
-_FILTERS = (
-    "aformat aresample atrim asetpts bwdif channelmap crop drawtext format fps loudnorm lut3d pad scale "
-    "setparams setpts setsar tonemap trim zscale"
-).split()
+_ENCODERS = [
+    "libx264",
+    "libx265",
+    "libsvtav1",
+    "libvpx-vp9",
+    "prores_ks",
+    "dnxhd",
+    "mpeg2video",
+    "ffv1",
+    "libopenjpeg",
+]
+_FILTERS = [
+    "aformat",
+    "aresample",
+    "atrim",
+    "asetpts",
+    "bwdif",
+    "channelmap",
+    "crop",
+    "drawtext",
+    "format",
+    "fps",
+    "loudnorm",
+    "lut3d",
+    "pad",
+    "scale",
+    "setparams",
+    "setpts",
+    "setsar",
+    "tonemap",
+    "trim",
+    "zscale",
+]
 
 
 @dataclass
@@ -104,6 +132,12 @@ _TAGS = [
 _SETPARAMS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:field_mode=prog:range=tv"
 
 
+_PROXY_GRAPH = (
+    "[0:0]scale=flags=bicubic+accurate_rnd:h=540:w=960[s0];[s0]setsar=sar=1/1[s1];"
+    f"[s1]format=pix_fmts=yuv420p[s2];[s2]{_SETPARAMS}[s3]"
+)
+
+
 def test_the_whole_command_of_an_h264_proxy() -> None:
     info = clip(
         timecode=Timecode(value="01:00:00:00", drop_frame=False, rate="25/1", source="tmcd"), reel="A001"
@@ -124,8 +158,7 @@ def test_the_whole_command_of_an_h264_proxy() -> None:
         "-xerror", "-max_error_rate", "0", "-filter_complex_threads", "2", "-threads", "2",
         "-i", "file:/clips/A001.mov",
         "-filter_complex",
-        "[0:0]scale=flags=bicubic+accurate_rnd:h=540:w=960[s0];[s0]setsar=sar=1/1[s1];"
-        f"[s1]format=pix_fmts=yuv420p[s2];[s2]{_SETPARAMS}[s3]",
+        _PROXY_GRAPH,
         "-map", "[s3]", "-map", "0:1",
         "-c:v:0", "libx264", "-profile:v", "high", "-pix_fmt:v", "yuv420p", *_TAGS, "-tag:v", "avc1",
         "-fps_mode:v", "passthrough",
@@ -370,6 +403,7 @@ def test_tags_from_a_file_become_one_line_each() -> None:
 # -- refusals -------------------------------------------------------------------------------------------
 
 _VFR = picture(rate_mode="vfr")
+_LEFT, _RIGHT = sound(1, channels=1), sound(2, channels=1)
 _TOP_FIRST = picture(field_order="tt")
 
 
@@ -398,10 +432,10 @@ _TOP_FIRST = picture(field_order="tt")
         (clip(picture(color=Colour())), {"video": {"colour": "bt2020"}}, "states its colour"),
         (clip(), {"audio": {"codec": "flac"}, "container": "ts"}, "ts does not hold flac"),
         (clip(), {"audio": {"tracks": [3]}}, "no audio track 3"),
-        (clip(audio=[sound(channels=16, layout="16 channels")]), {"audio": {"codec": "aac"}}, "8 channels a track"),
-        (clip(audio=[sound(1, channels=1), sound(2, channels=1)]), {"audio": {"loudness": -23}}, "mono tracks"),
+        (clip(audio=[sound(channels=16)]), {"audio": {"codec": "aac"}}, "8 channels a track"),
+        (clip(audio=[_LEFT, _RIGHT]), {"audio": {"loudness": -23}}, "mono tracks"),
         (clip(), {"audio": {"codec": "opus", "sample_rate": 44100}}, "cannot be sampled at 44100"),
-        (clip(), {"video": {"codec": "copy"}, "container": "ts", "audio": {"codec": "aac"}}, "not hold prores"),
+        (clip(), {"video": {"codec": "copy"}, "container": "ts"}, "not hold prores"),
         (clip(), {"timecode": "25:00:00:00", "container": "mov"}, "does not exist"),
         (clip(), {"timecode": "01:00:00;00", "container": "mov"}, "no drop-frame"),
     ],

@@ -70,7 +70,7 @@ def test_every_preset_is_a_profile_that_survives_json(preset: str) -> None:
 
 
 def test_an_override_replaces_the_presets_rate_control() -> None:
-    profile = TranscodeParams(preset="streaming-h264", bitrate="8M").profile()  # type: ignore[arg-type]
+    profile = TranscodeParams(preset="streaming-h264", bitrate="8M").profile()
 
     assert profile.video.bitrate == 8_000_000
     assert profile.video.quality is None

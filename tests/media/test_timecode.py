@@ -34,14 +34,17 @@ RATES = (FILM, Fraction(24), PAL, NTSC, Fraction(30), Fraction(50), FAST_NTSC, F
     ],
 )
 def test_a_label_and_its_frame_number_name_each_other(
-    frames: int, rate: Fraction, drop: bool, label: str
+    frames: int,
+    rate: Fraction,
+    drop: bool,  # noqa: FBT001 - a column of the table
+    label: str,
 ) -> None:
     assert str(Timecode(frames, rate, drop)) == label
     assert Timecode.parse(label, rate).frames == frames
 
 
 @given(rate=st.sampled_from(RATES), frames=st.integers(0, 86_400 * 120), drop=st.booleans())
-def test_every_frame_of_the_day_has_one_label(rate: Fraction, frames: int, drop: bool) -> None:
+def test_every_frame_of_the_day_has_one_label(*, rate: Fraction, frames: int, drop: bool) -> None:
     timecode = Timecode(frames, rate, drop and drops_frames(rate))
 
     assert Timecode.parse(str(timecode), rate, drop=timecode.drop) == timecode

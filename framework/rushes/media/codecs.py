@@ -71,7 +71,7 @@ class VideoEncoder:
         containers: where its result may go, the usual one first.
         variants: by name; the first is the default for 8 bits, `deep` names the one for more.
         quality, bitrate, max_bitrate: the rate controls that it has.
-        two_pass: ``ffmpeg`` (-pass), ``params`` (inside its parameter string), or None.
+        passes: how it takes two: ``ffmpeg`` (-pass), ``params`` (inside its parameter string), or None.
         keep_format: keep the source's pixel format where a variant takes it (mezzanine codecs), instead of
             the usual delivery format.
         interlaced: arguments for an interlaced encode; None where the codec has none.
@@ -93,7 +93,7 @@ class VideoEncoder:
     quality: Quality | None = None
     bitrate: bool = False
     max_bitrate: bool = True
-    two_pass: str | None = None
+    passes: str | None = None
     speed_option: str = "-preset"
     speeds: tuple[str, ...] = ()
     speed: str | None = None
@@ -145,7 +145,7 @@ _H264 = VideoEncoder(
     },
     quality=Quality("-crf", 0, 51, 20),
     bitrate=True,
-    two_pass="ffmpeg",
+    passes="ffmpeg",
     speeds=_X26X_SPEEDS,
     speed="medium",
     # Bit reproducibility: lookahead threads otherwise follow the machine's cores.
@@ -187,7 +187,7 @@ _HEVC = VideoEncoder(
     deep="main10",
     quality=Quality("-crf", 0, 51, 23),
     bitrate=True,
-    two_pass="params",
+    passes="params",
     speeds=_X26X_SPEEDS,
     speed="medium",
     # frame-threads and the pool follow the machine's cores unless named, and change the bits.
@@ -253,7 +253,7 @@ _VP9 = VideoEncoder(
     # Without a zero bit rate libvpx takes -crf as a mere ceiling.
     quality=Quality("-crf", 0, 63, 32, also=("-b:v", "0")),
     bitrate=True,
-    two_pass="ffmpeg",
+    passes="ffmpeg",
     speed_option="-cpu-used",
     speeds=tuple(str(n) for n in range(9)),
     speed="2",
@@ -381,7 +381,8 @@ _FFV1 = VideoEncoder(
     keep_format=True,
     fixed=("-slicecrc", "1", "-g:v", "1", "-slices", "16", "-coder", "1", "-context", "1"),
     interlaced=(),
-    options={"slices": OptionRule("4|6|9|12|16|24|30"), "context": OptionRule(_FLAG), "coder": OptionRule(_FLAG)},
+    options={"slices": OptionRule("4|6|9|12|16|24|30"), "context": OptionRule(_FLAG),
+             "coder": OptionRule(_FLAG)},
 )  # fmt: skip
 
 _J2K_FORMATS: Final = (

@@ -23,8 +23,8 @@ __all__ = [
     "even_of",
     "has_alpha",
     "is_rgb",
-    "mastering_x265",
     "mastering_svt",
+    "mastering_x265",
     "plan_colour",
 ]
 
@@ -67,6 +67,8 @@ def plan_colour(stream: VideoStream, wish: VideoWish, pix_fmt: str, *, limited_o
     """The colour of the result.
 
     Args:
+        stream: the source's picture.
+        wish: what it should be.
         pix_fmt: the pixel format of the result.
         limited_only: the codec is read as limited range whatever its tags say.
 
@@ -110,7 +112,9 @@ def choose_pix_fmt(
     """A pixel format out of those that an encoder's variant takes.
 
     Args:
+        stream: the source's picture.
         offered: what it takes, the usual one first.
+        wished: the one that the caller names; None for the row's choice.
         keep: prefer the source's own format where it is offered.
         where: what is choosing, for the message.
 
@@ -289,8 +293,7 @@ def _lost_hdr(stream: VideoStream, *, kept: bool) -> list[str]:
 
 def _nearest(stream: VideoStream, offered: Sequence[str]) -> str:
     """The offered format that loses nothing of the source's, the smallest first; else the usual one."""
-    if stream.pix_fmt in offered:
-        return stream.pix_fmt
+    # yuvj is yuv with its range in its name; the range is a tag of its own here.
     wanted = (stream.pix_fmt or "").replace("yuvj", "yuv")
     if wanted in offered:
         return wanted

@@ -86,6 +86,8 @@ def encode(
     """Encode `source` into `target` as `profile` wishes, and verify the result against the source.
 
     Args:
+        source: the clip; its frame range is honoured.
+        profile: what the result should be.
         target: the file to write; nothing is there afterwards when this raises.
         supervision: limits, progress, cancellation and log of every command.
         build: the ffmpeg to use; None for the one that the environment names.
@@ -109,7 +111,7 @@ def encode(
     with _folder(supervision) as folder:
         own = replace(supervision, cwd=folder)
         runs: list[ToolRun] = []
-        measured = _measure(info, profile, build, source, opened, own, runs)
+        measured = _measure(info, profile, build, source=source, opened=opened, supervision=own, runs=runs)
         plan = plan_encode(
             info,
             profile,
@@ -123,13 +125,13 @@ def encode(
         )
         _stage(plan, folder)
         try:
-            _run(plan, profile, build, path, own, runs)
+            _run(plan, profile, build, path, supervision=own, runs=runs)
             expected = _expected(plan, source, truth, salvages=salvages)
             verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-    return _encoded(plan, profile, build, path, runs, verification)
+    return _encoded(plan, profile, build, path, runs=runs, verification=verification)
 
 
 def _run(
@@ -137,6 +139,7 @@ def _run(
     profile: Profile,
     build: Build,
     path: Path,
+    *,
     supervision: Supervision,
     runs: list[ToolRun],
 ) -> None:
@@ -169,7 +172,7 @@ def _expected(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: 
     if promised.rate is not None and promised.frames is not None:
         duration_s, tolerance_s = float(promised.frames / promised.rate), None
     elif promised.frames is not None:
-        # The last picture of a variable rate has no end of its own: muxers repeat the one before, be it hours.
+        # The last picture of a variable rate has no end of its own: muxers repeat the one before, by hours.
         duration_s, tolerance_s = None, None
     else:
         duration_s, tolerance_s = (truth.duration_s if whole else promised.duration_s), 0.5
@@ -188,6 +191,7 @@ def _measure(
     info: MediaInfo,
     profile: Profile,
     build: Build,
+    *,
     source: Asset,
     opened: Sequence[str],
     supervision: Supervision,
@@ -251,6 +255,7 @@ def _encoded(
     profile: Profile,
     build: Build,
     path: Path,
+    *,
     runs: Sequence[ToolRun],
     verification: Verification,
 ) -> Encoded:

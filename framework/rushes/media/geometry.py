@@ -69,6 +69,8 @@ def plan_geometry(stream: VideoStream, wish: VideoWish, *, even: tuple[bool, boo
     """The geometry that `wish` asks of `stream`.
 
     Args:
+        stream: the source's picture.
+        wish: what it should be.
         even: whether the pixel format needs an even width, an even height.
 
     Raises:
@@ -83,7 +85,7 @@ def plan_geometry(stream: VideoStream, wish: VideoWish, *, even: tuple[bool, boo
     box = _wished(wish, *shape)
     box = _not_larger(wish, box, (width, height), shape)
     if wish.width and wish.height and wish.fit != "inside" and box != shape:
-        return _fitted(wish, shape, (width, height), crop, final_sar, even)
+        return _fitted(wish, shape, (width, height), crop=crop, sar=final_sar, even=even)
     size = _aligned(box, even)
     scale = Rect(*size) if size != (width, height) else None
     return Geometry(*size, final_sar, crop=crop, scale=scale)
@@ -143,6 +145,7 @@ def _fitted(
     wish: VideoWish,
     shape: tuple[int, int],
     source: tuple[int, int],
+    *,
     crop: Rect | None,
     sar: Fraction,
     even: tuple[bool, bool],

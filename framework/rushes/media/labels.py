@@ -23,10 +23,31 @@ _REPEATABLE: Final = frozenset({"mkv", "webm", "mxf"})
 """Muxers that draw random identifiers unless told to be exact (MXF gets its own afterwards)."""
 _TAG_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_. -]{0,79}")
 _NOT_OURS: Final = frozenset(
-    "encoder major_brand minor_version compatible_brands timecode duration handler_name vendor_id "
-    "company_name product_name product_version product_version_num product_uid uid generation_uid "
-    "toolkit_version_num application_platform operational_pattern_ul material_package_umid "
-    "file_package_umid modification_date reel_name creation_time".split()
+    [
+        "encoder",
+        "major_brand",
+        "minor_version",
+        "compatible_brands",
+        "timecode",
+        "duration",
+        "handler_name",
+        "vendor_id",
+        "company_name",
+        "product_name",
+        "product_version",
+        "product_version_num",
+        "product_uid",
+        "uid",
+        "generation_uid",
+        "toolkit_version_num",
+        "application_platform",
+        "operational_pattern_ul",
+        "material_package_umid",
+        "file_package_umid",
+        "modification_date",
+        "reel_name",
+        "creation_time",
+    ]
 )
 """Tags that describe the source's own file or muxer, or that are written from better knowledge."""
 _MOST_TAG_BYTES: Final = 4096
@@ -59,7 +80,7 @@ class Reel:
 
 
 def reel(info: MediaInfo, profile: Profile, timecode: Timecode | None) -> Reel:
-    """Where the reel name goes: the timecode track, where editing programs look, else the container's tags."""
+    """Where the reel name goes: the timecode track, where editing programs look, else the file's tags."""
     named = {"keep": info.reel, "drop": None}.get(profile.reel, profile.reel)
     if named is None:
         return Reel()

@@ -57,6 +57,7 @@ def plan_picture(
     info: MediaInfo,
     profile: Profile,
     build: BuildFacts,
+    *,
     frames: FrameRange | None,
     present: tuple[int | None, float | None],
     family: str,
@@ -159,8 +160,16 @@ def _copied(
         )
     width, height, sar = stream.width, stream.height, Fraction(1)
     return Picture(
-        stream, None, None, time, geometry.Geometry(width, height, sar), (), None, False, ()
-    )  # fmt: skip
+        stream=stream,
+        encoder=None,
+        variant=None,
+        timing=time,
+        geometry=geometry.Geometry(width, height, sar),
+        steps=(),
+        colour=None,
+        interlaced=False,
+        warnings=(),
+    )
 
 
 def _encoder(profile: Profile, build: BuildFacts, family: str) -> VideoEncoder:
@@ -274,7 +283,7 @@ def _shown_width(raster: Raster) -> int:
 def _refuse_size(encoder: VideoEncoder, size: geometry.Geometry, where: str, container: str) -> None:
     if container in encoder.square_in and size.sar != 1:
         raise CallerError(
-            f"{where} in {container} loses the pixel's shape, which is {size.sar.numerator}:{size.sar.denominator}.",
+            f"{where} in {container} loses the pixel's shape, which is {size.sar}.",
             code="bad-option",
             fix="Set square_pixels=true, or choose container mov.",
         )

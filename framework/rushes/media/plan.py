@@ -84,6 +84,9 @@ def plan_encode(
     """How to make `profile` of the clip that `info` describes, with this build.
 
     Args:
+        info: the clip, described.
+        profile: the wish.
+        build: what the ffmpeg build can do.
         source: the clip; its name may be burnt in, its frame range is honoured.
         input_args: the options and ``-i`` that open it (`rushes.media.guard`).
         target: the output as ffmpeg is to write it, ``file:/…``.
@@ -98,7 +101,9 @@ def plan_encode(
         PlatformError: the build lacks the encoder or a filter.
     """
     _refuse_holes(info)
-    picture = plan_picture(info, profile, build, source.frames, (present, present_s), family)
+    picture = plan_picture(
+        info, profile, build, frames=source.frames, present=(present, present_s), family=family
+    )
     time = picture.timing if picture else None
     sounds = tracks.audio_tracks(info, profile, select=time.sound if time else (), loudness=loudness)
     if picture is None and not sounds:
@@ -122,7 +127,15 @@ def plan_encode(
         *labels.container_args(profile, info, reel),
     ]
     passes = _passes(
-        profile, build, picture, sounds, chains, graph, tail, input_args=input_args, target=target
+        profile,
+        build,
+        picture,
+        sounds=sounds,
+        chains=chains,
+        graph=graph,
+        tail=tail,
+        input_args=input_args,
+        target=target,
     )
     warnings = (*(picture.warnings if picture else ()), *lost, *reel.warnings)
     if timecode is not None and profile.container in labels.UNTIMED:
@@ -130,7 +143,7 @@ def plan_encode(
     return EncodePlan(
         passes=passes,
         encoder=_encoder_name(picture, sounds),
-        expected=_expectation(info, profile, picture, sounds, timecode, reel.name),
+        expected=_expectation(info, profile, picture, sounds=sounds, timecode=timecode, reel=reel.name),
         staged=staged,
         needs_font=needs_font,
         target_bytes=profile.target_size,
@@ -167,11 +180,11 @@ def _passes(
     profile: Profile,
     build: BuildFacts,
     picture: Picture | None,
+    *,
     sounds: Sequence[tracks.AudioTrack],
     chains: Sequence[Chain],
     graph: Graph,
     tail: Sequence[str],
-    *,
     input_args: Sequence[str],
     target: str,
 ) -> tuple[tuple[str, ...], ...]:
@@ -227,6 +240,7 @@ def _expectation(
     info: MediaInfo,
     profile: Profile,
     picture: Picture | None,
+    *,
     sounds: Sequence[tracks.AudioTrack],
     timecode: Timecode | None,
     reel: str | None,

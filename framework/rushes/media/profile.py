@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from rushes.asset import Asset  # noqa: TC001 - pydantic reads the annotation
+from rushes.asset import Asset
 from rushes.errors import CallerError
 from rushes.units import parse_size
 
@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 VideoCodec = Literal[
-    "h264", "hevc", "av1", "vp9", "prores", "dnxhr", "xdcam_hd422", "avcintra", "ffv1", "jpeg2000", "copy", "none"
+    "h264", "hevc", "av1", "vp9", "prores", "dnxhr", "xdcam_hd422", "avcintra", "ffv1", "jpeg2000",
+    "copy", "none",
 ]  # fmt: skip
 AudioCodec = Literal["auto", "aac", "opus", "ac3", "eac3", "flac", "pcm_s16le", "pcm_s24le", "copy", "none"]
 Container = Literal["mov", "mp4", "mkv", "webm", "mxf", "ts"]
@@ -144,7 +145,7 @@ class VideoWish(_Wish):
     fraction: FractionText | None = Field(None, description="Size as a fraction of the source's: 1/2.")
     fit: Literal["inside", "stretch", "pad", "fill"] = Field(
         "inside",
-        description="With width and height: inside keeps the shape, pad adds bars, fill crops, stretch distorts.",
+        description="With width and height: inside keeps the shape, pad adds bars, fill cuts.",
     )
     upscale: Literal["refuse", "skip", "allow"] = Field(
         "refuse", description="A size above the source's: refuse it, skip the scaling, or allow it."
@@ -241,29 +242,32 @@ class Profile(_Wish):
 
 
 def _contradictions(profile: Profile) -> list[str]:
-    video, audio = profile.video, profile.audio
+    return [*_of_video(profile), *_of_audio(profile.video, profile.audio)]
+
+
+def _of_video(profile: Profile) -> list[str]:
+    video = profile.video
+    controls = {"quality": video.quality, "bitrate": video.bitrate, "target_size": profile.target_size}
+    chosen = [name for name, value in controls.items() if value is not None]
     found = []
-    rates = [
-        name
-        for name, value in (
-            ("quality", video.quality),
-            ("bitrate", video.bitrate),
-            ("target_size", profile.target_size),
-        )
-        if value is not None
-    ]
-    if len(rates) > 1:
-        found.append(f"{' and '.join(rates)} exclude each other; give one")
+    if len(chosen) > 1:
+        found.append(f"{' and '.join(chosen)} exclude each other; give one")
     if video.fraction is not None and (video.width or video.height):
         found.append("fraction and width or height exclude each other; give one")
     if video.fit != "inside" and not (video.width and video.height):
         found.append(f"fit={video.fit} needs both width and height")
-    if video.codec in {"copy", "none"}:
-        changed = sorted(_changes(video))
-        if changed:
-            found.append(
-                f"codec={video.codec} cannot change {', '.join(changed)}; choose a codec or leave out"
-            )
+    changed = sorted(_changes(video)) if video.codec in {"copy", "none"} else []
+    if changed:
+        found.append(f"codec={video.codec} cannot change {', '.join(changed)}; choose a codec or leave out")
+    if len(set(video.burn_in)) != len(video.burn_in):
+        found.append(f"burn_in names something twice: {', '.join(video.burn_in)}")
+    if video.tone_map != "off" and video.colour not in {"keep", "bt709"}:
+        found.append(f"tone_map makes BT.709 and excludes colour={video.colour}")
+    return found
+
+
+def _of_audio(video: VideoWish, audio: AudioWish) -> list[str]:
+    found = []
     if audio.codec in {"copy", "none"}:
         changed = [n for n in ("bitrate", "sample_rate", "loudness") if getattr(audio, n) is not None]
         changed += ["layout"] if audio.layout != "keep" else []
@@ -271,10 +275,6 @@ def _contradictions(profile: Profile) -> list[str]:
             found.append(f"audio codec={audio.codec} cannot change {', '.join(changed)}")
     if video.codec == "none" and audio.codec == "none":
         found.append("video and audio are both none: nothing would be left")
-    if len(set(video.burn_in)) != len(video.burn_in):
-        found.append(f"burn_in names something twice: {', '.join(video.burn_in)}")
-    if video.tone_map != "off" and video.colour not in {"keep", "bt709"}:
-        found.append(f"tone_map makes BT.709 and excludes colour={video.colour}")
     return found
 
 

@@ -21,7 +21,7 @@ __all__ = ["RateControl", "rate_args"]
 _OVERHEAD: Final = 0.985
 """Of a target size, what is left for essence: containers take 0.5 to 1.5 % at these rates."""
 _LEAST_BITS: Final = 20_000
-_PASS_LOG: Final = "twopass"
+_STATISTICS: Final = "twopass"
 """Name of the first pass's log, in the encode's own folder."""
 
 
@@ -45,10 +45,13 @@ def rate_args(
     """The arguments that fulfil quality, bit rate or target size, threads, preset and options.
 
     Args:
+        encoder: the row that spells them.
+        profile: the wish.
         rate: frames per second, for the distance between key frames.
         duration_s: of the result, for a target size.
         audio_bits: bits a second of all sound tracks together.
         major: of the ffmpeg build.
+        colour: HDR metadata to write; None for a copied picture.
 
     Raises:
         CallerError: the encoder has no such control, option or value.
@@ -86,10 +89,10 @@ def rate_args(
 
 
 def _of_pass(encoder: VideoEncoder, args: list[str], params: dict[str, str], number: int) -> tuple[str, ...]:
-    if encoder.two_pass == "params":
-        own = params | {"pass": str(number), "stats": f"{_PASS_LOG}.log"}
+    if encoder.passes == "params":
+        own = params | {"pass": str(number), "stats": f"{_STATISTICS}.log"}
         return _with_params(encoder, args, own)
-    return _with_params(encoder, [*args, "-pass", str(number), "-passlogfile", _PASS_LOG], params)
+    return _with_params(encoder, [*args, "-pass", str(number), "-passlogfile", _STATISTICS], params)
 
 
 def _with_params(encoder: VideoEncoder, args: list[str], params: dict[str, str]) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ def _bits(encoder: VideoEncoder, profile: Profile, duration_s: float | None, aud
         return wish.bitrate
     if not encoder.bitrate:
         raise _refused(encoder, "sets its own bit rate, so it has no target size", "Use h264 or hevc.")
-    if encoder.two_pass is None:
+    if encoder.passes is None:
         raise _refused(encoder, "has one pass only and would miss a size by far", "Use bitrate or quality.")
     if not duration_s:
         raise CallerError(

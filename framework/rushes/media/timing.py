@@ -31,7 +31,7 @@ _STANDARD_RATES: Final = tuple(
 _CFR_CONTAINERS: Final = frozenset({"mxf"})
 """MXF counts edit units: it has no place for a frame's own time."""
 _SEEKABLE: Final = frozenset({"mov", "mp4", "matroska", "webm"})
-"""Indexed well enough that a seek lands on the frame that was meant (MPEG-TS and MXF were measured not to)."""
+"""Indexed so well that a seek lands on the frame that was meant (MPEG-TS was measured not to be)."""
 _SEEK_FROM_S: Final = 5.0
 """Below this, decoding from the start is as quick as a seek, and cannot be wrong."""
 _MOST_REPEATS: Final = 10
@@ -97,6 +97,10 @@ def plan_timing(
     """The time line that `profile` asks of `stream`.
 
     Args:
+        info: the source.
+        stream: its picture.
+        profile: the wish.
+        build_major: of ffmpeg, for how it spells the source's ticks.
         frames: the wished frames of the source; None for all.
         present: frames that the source really holds, counted by packets; None when unknown.
         present_s: how long they last by their own times.
@@ -219,7 +223,7 @@ def _output_rate(stream: VideoStream, profile: Profile, *, varies: bool) -> Frac
 
 
 def _nearest_standard(stream: VideoStream) -> Fraction:
-    """The rate that a variable clip was meant to have: its ticks' where that is a usual one, else its average's."""
+    """The rate that a variable clip was meant to have: its ticks', or the usual one nearest its average."""
     if stream.nominal_rate and Fraction(stream.nominal_rate) in _STANDARD_RATES:
         return Fraction(stream.nominal_rate)
     text = stream.average_rate or stream.frame_rate

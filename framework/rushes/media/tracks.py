@@ -35,7 +35,8 @@ AUDIO_IN: Final[Mapping[str, frozenset[str]]] = {
 VIDEO_IN: Final[Mapping[str, frozenset[str]]] = {
     "mp4": frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video"}),
     "mov": frozenset(
-        {"h264", "hevc", "prores", "dnxhd", "mpeg2video", "mpeg4", "mjpeg", "png", "jpeg2000", "dvvideo", "ffv1"}
+        {"h264", "hevc", "prores", "dnxhd", "mpeg2video", "mpeg4", "mjpeg", "png", "jpeg2000", "dvvideo",
+         "ffv1"}
     ),
     "mkv": frozenset(
         {"h264", "hevc", "av1", "vp9", "vp8", "prores", "dnxhd", "mpeg2video", "mpeg4", "mjpeg", "ffv1",
@@ -98,6 +99,8 @@ def audio_tracks(
     """The sound tracks of the result, in order.
 
     Args:
+        info: the source.
+        profile: the wish.
         select: steps that pick the wished part of the clip.
         loudness: what the first pass measured, a track each; None before it, and where none is wished.
 
@@ -110,7 +113,7 @@ def audio_tracks(
     chosen = _chosen(info.audio, wish)
     if wish.loudness is not None and len(chosen) > 1 and all(a.channels == 1 for a in chosen):
         raise CallerError(
-            f"the loudness of {len(chosen)} mono tracks cannot be set track by track: they are one programme.",
+            f"the loudness of {len(chosen)} mono tracks cannot be set one by one: they are one programme.",
             code="bad-option",
             fix="Choose one track with tracks, or leave loudness out.",
         )
@@ -125,6 +128,8 @@ def subtitle_codecs(info: MediaInfo, profile: Profile, *, partial: bool) -> tupl
     """Subtitle streams that are kept, with the codec of each, and warnings of those that are not.
 
     Args:
+        info: the source.
+        profile: the wish.
         partial: only a range of the clip is wanted, which subtitles cannot follow.
 
     Raises:
