@@ -9,10 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from rushes import Asset, Params, Resources, Result, function
-from rushes.media.inspection import describe
 from rushes.media.schema import MediaInfo
 
 __all__ = ["FORMATS", "InspectParams", "InspectResult", "inspect", "render"]
@@ -40,6 +39,8 @@ class InspectParams(Params):
 class InspectResult(Result):
     """What `inspect` found out."""
 
+    model_config = ConfigDict(defer_build=True)
+
     media: MediaInfo = Field(description="The description of the clip.")
 
     def model_dump_json(self, **options: Any) -> str:
@@ -59,6 +60,8 @@ def inspect(clip: Asset, params: InspectParams) -> InspectResult:
 
     Reads headers only, unless asked for more: a file of any size takes a moment.
     """
+    from rushes.media.inspection import describe  # noqa: PLC0415 - whoever submits does not need it
+
     return InspectResult(
         media=describe(clip, count_frames=params.count_frames, checksum=params.checksum, deep=params.deep)
     )

@@ -6,6 +6,7 @@ the first frame only. Nothing is decoded.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.media.bitstream import StaticHdr, hdr_of_frame
@@ -20,6 +21,9 @@ __all__ = ["after_first_packets", "leaves_questions"]
 # Half a second of film: a telephone's rate wavers within that, and most of it was read to open the file.
 _MAX_PACKETS: Final = 12
 _MAX_BYTES: Final = 1 << 20
+# Fewer timestamps than this, rounded to milliseconds, say nothing of a pace; above, they are right to 5 %.
+_ENOUGH: Final = 5
+_OTHER_PACE: Final = 0.05
 _WITH_MESSAGES: Final = frozenset(("h264", "hevc"))
 
 
@@ -61,9 +65,21 @@ def after_first_packets(container: InputContainer, track: VideoStream) -> VideoS
         if count >= _MAX_PACKETS or size > _MAX_BYTES:
             break
     # Frames come in decoding order: what is shown after the last one decoded may still have gaps.
-    if shown_until is not None and not is_constant(sorted(t for t in stamps if t <= shown_until)):
+    if shown_until is not None and _varies(
+        sorted(t for t in stamps if t <= shown_until), stream.time_base, track.nominal_rate
+    ):
         update |= {"rate_mode": "vfr", "rate_decided_by": "first-packets"}
     return track.model_copy(update=update) if update else track
+
+
+def _varies(stamps: list[int], base: Fraction | None, nominal: str | None) -> bool:
+    """True if the first frames do not keep one pace, or keep another one than the headers state."""
+    if not is_constant(stamps):
+        return True
+    if base is None or nominal is None or len(stamps) < _ENOUGH:
+        return False
+    pace = (stamps[-1] - stamps[0]) * base / (len(stamps) - 1) * Fraction(nominal)
+    return abs(pace - 1) > _OTHER_PACE
 
 
 def _with_messages(track: VideoStream, found: StaticHdr) -> dict[str, Any]:

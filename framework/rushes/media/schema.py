@@ -59,7 +59,8 @@ RateDecision = Literal[
 class _Part(BaseModel):
     """A frozen part of the description; unknown fields of a newer writer are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Built on first use: whoever submits an inspection imports these models and never validates one.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Colour(_Part):
