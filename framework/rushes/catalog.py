@@ -17,11 +17,11 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from rushes.errors import CallerError
 
@@ -34,8 +34,7 @@ GROUP: Final = "rushes.functions"
 _PRIVATE: Final = "_rushes_file_"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Listed:
+class Listed(NamedTuple):
     """An installed function that has not been imported."""
 
     name: str
@@ -317,11 +316,18 @@ def _resolve(folder: Path, name: str) -> list[Path]:
 def _digest(files: list[Path], root: Path) -> str:
     total = hashlib.sha256()
     for file in sorted(files):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        found = file.stat()
+        content = _file_digest(file, found.st_mtime_ns, found.st_size)
         total.update(f"{os.path.relpath(file, root)}\0{content}\n".encode(errors="surrogateescape"))
     return total.hexdigest()
 
 
+@lru_cache(maxsize=1024)
+def _file_digest(file: Path, _mtime_ns: int, _size: int) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@cache
 def _is_installed(file: Path) -> bool:
     homes = {sysconfig.get_path(kind) for kind in ("purelib", "platlib", "stdlib")}
     return bool({"site-packages", "dist-packages"} & set(file.parts)) or any(

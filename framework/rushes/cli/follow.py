@@ -47,13 +47,14 @@ class Sending(threading.Thread):
         self._failed: BaseException | None = None
         self._refused = False
         self.total: int | None = None
-        """How many were sent; None until all have been."""
+        """How many were sent; None until all have been, and the batch is sealed."""
 
     def run(self) -> None:
         """Submit everything, then seal."""
         try:
-            self.total = self._engine.submit(self._batch, self._invocations)
+            total = self._engine.submit(self._batch, self._invocations)
             self._engine.seal(self._batch)
+            self.total = total
         except CallerError as error:
             # Somebody cancelled the batch from another terminal: it has ended, and its results say so.
             self._refused = error.code == "not-open"
@@ -126,7 +127,14 @@ class _Follower:
                     return answer
             self._draw()
             if 0 < len(page) < _PAGE:
-                time.sleep(_PAGE_EVERY_S)
+                self._rest()
+
+    def _rest(self) -> None:
+        """Let some results gather; not when all that is missing is the word that everything was sent."""
+        if self._sending is not None and self._sending.is_alive():
+            self._sending.join(_PAGE_EVERY_S)
+        else:
+            time.sleep(_PAGE_EVERY_S)
 
     def _take(self, page: Sequence[Finished]) -> None:
         if not page:
