@@ -5,8 +5,10 @@ This module must not know how an engine works; it names one and asks it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
@@ -86,6 +88,12 @@ def load_engine(name: str) -> RunnableEngine:
     Raises:
         CallerError: none is installed under that name.
     """
+    return _built(name, os.getpid(), frozenset(os.environ.items()))
+
+
+@lru_cache(maxsize=4)
+def _built(name: str, _process: int, _environ: frozenset[tuple[str, str]]) -> RunnableEngine:
+    """One engine a process and environment, so that its connection serves every call."""
     if name == "local":
         module, attribute = "rushes.engines.local", "LocalEngine"
     else:

@@ -119,6 +119,6 @@ def fails_at_first(clip: Asset, params: Marks, ctx: Context) -> Told:
 @function(version="1")
 def says(clip: Asset, params: Number, ctx: Context) -> Told:
     """Prints and logs."""
-    print(f"printed {params.n}")
+    print(f"printed {params.n}")  # noqa: T201 - that is the test
     ctx.log(f"logged {params.n}")
     return Told(n=params.n)

@@ -10,10 +10,10 @@ from typing import Any
 
 import psutil
 import pytest
+from waiting import until
 
 from rushes import PlatformError
 from rushes.engines.local import LocalEngine
-from waiting import until
 
 Find = Callable[[str], Any]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from rushes import PlatformError
 from rushes.journal.schema import MIGRATIONS
 from rushes.journal.sqlite import BALLAST_BYTES, SqliteJournal
-from waiting import until
 
 SPEC = json.dumps({"function": "m:f", "version": "1", "priority": "standard", "show": "dune"})
 

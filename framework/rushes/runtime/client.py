@@ -70,6 +70,25 @@ class Client:
                 raise error_from_dict(answer["error"])
             return answer, payload
 
+    def request_all(self, requests: Sequence[tuple[dict[str, Any], bytes]]) -> None:
+        """Several requests in one go, their answers awaited together.
+
+        Raises:
+            RushesError: the first that was refused.
+        """
+        try:
+            stream = self._stream(start=True)
+            stream.send_all(requests)
+            answers = [stream.receive(ANSWER_TIMEOUT_S)[0] for _ in requests]
+        except (EOFError, ConnectionError):
+            self.close()
+            for header, body in requests:
+                self.request(header, body)
+            return
+        for answer in answers:
+            if "error" in answer:
+                raise error_from_dict(answer["error"])
+
     def send(self, header: dict[str, Any], body: bytes = b"") -> Stream:
         """Send without waiting; the answer is read from the stream later (used to pipeline submissions)."""
         stream = self._stream(start=True)

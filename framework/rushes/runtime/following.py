@@ -18,6 +18,9 @@ __all__ = ["Following"]
 
 LONGEST_WAIT_S: Final = 60.0
 LARGEST_PAGE: Final = 5000
+# A page costs a client more than a row: while more is to come, a few rows wait for others.
+SMALL_PAGE: Final = 64
+GATHER_S: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class _Waiter:
     limit: int
     until: float
     for_end: bool
+    asked: float
 
 
 class Following:
@@ -43,13 +47,27 @@ class Following:
         limit = min(int(header.get("limit", 1000)), LARGEST_PAGE)
         after = int(header.get("after", 0))
         self._waiters.append(
-            _Waiter(stream, header["batch"], after, limit, self.pool.now + wait_s, for_end=False)
+            _Waiter(
+                stream,
+                header["batch"],
+                after,
+                limit,
+                self.pool.now + wait_s,
+                for_end=False,
+                asked=self.pool.now,
+            )
         )
 
     def wait_for_end(self, stream: Stream, batch: str) -> None:
         """Answer once the batch has ended."""
         until = self.pool.now + LONGEST_WAIT_S
-        self._waiters.append(_Waiter(stream, batch, 0, 0, until, for_end=True))
+        self._waiters.append(_Waiter(stream, batch, 0, 0, until, for_end=True, asked=self.pool.now))
+
+    @property
+    def impatient(self) -> bool:
+        """True while rows wait for others to make up a page."""
+        pairs = ((self.pool.by_id.get(w.batch), w.after) for w in self._waiters if not w.for_end)
+        return any(state is not None and state.seq > after for state, after in pairs)
 
     def forget(self, stream: Stream) -> None:
         """A client is gone."""
@@ -69,7 +87,11 @@ class Following:
             waiter.stream.queue({"ended": state is None})
             return True
         if state is not None:
-            if state.seq <= waiter.after and patient:
+            rows = state.seq - waiter.after
+            if rows <= 0 and patient:
+                return False
+            few = rows < SMALL_PAGE and state.unfinished > rows
+            if few and patient and self.pool.now - waiter.asked < GATHER_S:
                 return False
             number, function = state.number, state.spec["function"]
         else:

@@ -45,7 +45,7 @@ __all__ = ["die_with", "main"]
 
 PROGRESS_EVERY_S: Final = 0.25
 GATHER: Final = 64
-GATHER_S: Final = 0.002
+GATHER_S: Final = 0.02
 """Answers of short invocations travel together: waking the worker costs more than any of them."""
 _NOW: Final = struct.Struct("=Q")
 _PR_SET_PDEATHSIG: Final = 1

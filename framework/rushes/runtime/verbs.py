@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rushes import __version__
 from rushes.errors import CallerError, PlatformError, RushesError
@@ -23,9 +22,6 @@ from rushes.runtime.settings import Settings
 from rushes.runtime.wire import WIRE, Stream
 
 __all__ = ["ClientState", "Verbs"]
-
-# No vowels, so that no id is a word, and nothing that is misread aloud.
-_ALPHABET: Final = "23456789bcdfghjkmnpqrstvwxz"
 
 
 @dataclass(slots=True)
@@ -102,7 +98,13 @@ class Verbs:
                 code="draining",
                 fix="Wait until it has ended; the next command starts a new one.",
             )
-        batch = "".join(secrets.choice(_ALPHABET) for _ in range(6))
+        batch = header["batch"]
+        known = self._journal.batch(batch)
+        if known is not None:
+            # Said twice, because the answer to the first was lost with an earlier worker.
+            if json.loads(known[2]).get("token") == header["spec"].get("token"):
+                return {"batch": batch}
+            raise PlatformError(f"a batch {batch!r} exists.", code="batch-exists")
         state = self._dispatcher.admission.open(batch, header["spec"])
         state.client = client.number
         client.batches.add(state.number)
@@ -118,7 +120,9 @@ class Verbs:
 
     def _seal(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         state = self._pool.by_id.get(header["batch"])
-        if state is not None:
+        if state is None:
+            self._pool.require(header["batch"])
+        else:
             state.sealed = state.dirty = True
             state.orphaned = None
         return {}

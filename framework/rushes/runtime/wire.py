@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from rushes.errors import PlatformError
@@ -57,6 +57,10 @@ class Stream:
     def send(self, header: Any, body: bytes = b"") -> None:
         """Send a whole frame, blocking."""
         self.sock.sendall(encode_frame(header, body))
+
+    def send_all(self, frames: Sequence[tuple[Any, bytes]]) -> None:
+        """Send several frames in one write, blocking."""
+        self.sock.sendall(b"".join(encode_frame(header, body) for header, body in frames))
 
     def receive(self, timeout_s: float | None = None) -> tuple[Any, bytes]:
         """The next frame, blocking.

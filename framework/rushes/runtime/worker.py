@@ -21,7 +21,7 @@ from rushes.core.policy import SchedulerSettings
 from rushes.core.scheduler import Scheduler
 from rushes.errors import PlatformError
 from rushes.runtime.dispatcher import Dispatcher
-from rushes.runtime.following import Following
+from rushes.runtime.following import GATHER_S, Following
 from rushes.runtime.settings import Settings
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.verbs import ClientState, Verbs
@@ -121,7 +121,7 @@ class Worker:
         # Somebody may wait behind a long one: the scheduler looks at the clock on a tick.
         if any(len(slot.given) > 1 for slot in pool.slots.values()):
             return 0.05
-        return TICK_S
+        return GATHER_S if self._following.impatient else TICK_S
 
     def _wait_for_space(self, error: PlatformError) -> None:
         """The disk is full to the last byte: keep the turn, and try until it is written."""
