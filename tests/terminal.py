@@ -70,12 +70,18 @@ class Terminal:
             assert time.monotonic() < end, f"it never ended:\n{self.text}"
         return self.process.wait(seconds)
 
+    def close_window(self) -> None:
+        """What closing a terminal's window does: the command gets SIGHUP, and nobody reads it any more."""
+        os.close(self._master)
+        self._master = -1
+
     def close(self) -> None:
         """End the command if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        os.close(self._master)
+        if self._master >= 0:
+            os.close(self._master)
 
     def _read(self) -> bool:
         """Take in what was written; False once the command is gone."""

@@ -175,6 +175,26 @@ def test_ctrl_c_then_l_leaves_the_batch_running(
     until(lambda: engine.status(batch.batch).counts.succeeded == 1)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_window_that_is_closed_leaves_the_batch_running(
+    start: Callable[..., Terminal],
+    work: Path,
+    engine: LocalEngine,
+    asked: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    terminal = start("run", "gate.py", "clips/a.mov")
+    terminal.wait_for("50% a.mov")
+    if asked:
+        terminal.press("\x03")
+        terminal.wait_for("[l]eave")
+
+    terminal.close_window()
+
+    assert terminal.process.wait(60) == 130
+    open_gate(work)
+    until(lambda: engine.batches()[0].counts.succeeded == 1)
+
+
 # -- without a terminal -----------------------------------------------------------------------------------
 
 

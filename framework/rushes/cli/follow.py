@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -125,7 +126,8 @@ class _Follower:
                 answer = self._answer(interrupts)
                 if answer is not None:
                     return answer
-            self._draw()
+            with suppress(OSError):  # a terminal that goes away is told by SIGHUP, above
+                self._draw()
             if 0 < len(page) < _PAGE:
                 self._rest()
 
@@ -167,7 +169,7 @@ class _Follower:
         self._hide()
         answer = "cancel"
         if self._session.answers and interrupts.count == 1:
-            answer = interrupt.ask()
+            answer = interrupt.ask(interrupts)
         interrupts.count = 0
         if answer == "keep":
             return None
@@ -181,14 +183,14 @@ class _Follower:
         """Send what has not been sent, so that the batch is whole, then go."""
         self._hide()
         if self._sending is not None and self._sending.is_alive():
-            click.echo("sending the rest of the list first; Ctrl-C cancels the batch", err=True)
+            _say("sending the rest of the list first; Ctrl-C cancels the batch")
             gone = interrupts.gone
             while self._sending.is_alive():
                 self._sending.join(_WAIT_S)
                 if interrupts.count or interrupts.gone != gone:
                     self._engine.cancel(self._batch)
                     return self._outcome(interrupted=True)
-        click.echo(f"left running: rushes follow {self._batch}", err=True)
+        _say(f"left running: rushes follow {self._batch}")
         return self._outcome(interrupted=True, left=True)
 
     def _take_rest(self) -> None:
@@ -217,7 +219,13 @@ class _Follower:
 
     def _hide(self) -> None:
         if self._display is not None:
-            self._display.hide()
+            with suppress(OSError):  # its terminal was closed
+                self._display.hide()
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # its terminal was closed: what is left to do is done all the same
+        click.echo(text, err=True)
 
 
 def report(outcome: Outcome, *, batch: str, function: str, out: str | None, quiet: bool = False) -> int:

@@ -6,16 +6,23 @@ is done about an interrupt.
 
 from __future__ import annotations
 
+import os
+import select
 import signal
+import sys
+import termios
 import threading
+import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 
 __all__ = ["Interrupts", "ask", "noted"]
+
+_LOOK_EVERY_S: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -53,22 +60,47 @@ def noted() -> Iterator[Interrupts]:
             signal.signal(number, handler)
 
 
-def ask() -> str:
+def ask(found: Interrupts) -> str:
     """What a person wants done with a batch after Ctrl-C: ``cancel``, ``leave`` or ``keep``.
 
-    A second Ctrl-C, or no terminal to answer on, cancels now.
+    A second Ctrl-C cancels now; a terminal that is closed meanwhile leaves it running.
     """
-    words = {"c": "cancel", "l": "leave", "k": "keep"}
-    click.echo("[c]ancel this batch, [l]eave it running, [k]eep following? ", nl=False, err=True)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        while True:
-            answer = words.get(click.getchar().lower())
-            if answer:
-                click.echo(answer, err=True)
-                return answer
-    except (KeyboardInterrupt, EOFError):
-        click.echo("cancel", err=True)
-        return "cancel"
+        with _keys(sys.stdin.fileno()) as fd:
+            # The keys are ours before the question is out: one that is pressed at once is not lost.
+            click.echo("[c]ancel this batch, [l]eave it running, [k]eep following? ", nl=False, err=True)
+            answer = _answer(fd, found)
+    except KeyboardInterrupt:
+        answer = "cancel"
+    except (OSError, termios.error):  # the terminal is gone
+        return "leave"
+    with suppress(OSError):
+        click.echo(answer, err=True)
+    return answer
+
+
+def _answer(fd: int, found: Interrupts) -> str:
+    words = {b"c": "cancel", b"l": "leave", b"k": "keep"}
+    while not found.gone:
+        if not select.select([fd], [], [], _LOOK_EVERY_S)[0]:
+            continue
+        key = os.read(fd, 1)
+        if not key:
+            return "leave"
+        if key.lower() in words:
+            return words[key.lower()]
+    return "leave"
+
+
+@contextmanager
+def _keys(fd: int) -> Iterator[int]:
+    """Each key as it is pressed, not echoed; Ctrl-C raises `KeyboardInterrupt`."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = termios.tcgetattr(fd)
+    tty.setcbreak(fd)
+    try:
+        yield fd
     finally:
-        signal.signal(signal.SIGINT, before)
+        with suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGINT, handler)
