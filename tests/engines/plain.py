@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ class Told(Result):
     n: int
     pid: int = 0
     seen: str = ""
+    executable: str = ""
 
 
 class Wrote(Result):
@@ -26,7 +28,9 @@ class Wrote(Result):
 @function(version="1")
 def echo(clip: Asset, params: Number) -> Told:
     """Gives the number back."""
-    return Told(n=params.n, pid=os.getpid(), seen=os.environ.get("RUSHES_TEST_MARK", ""))
+    return Told(
+        n=params.n, pid=os.getpid(), seen=os.environ.get("RUSHES_TEST_MARK", ""), executable=sys.executable
+    )
 
 
 @function(version="1")
@@ -58,6 +62,15 @@ def linger(clip: Asset, params: Wait, ctx: Context) -> Told:
         ctx.progress(0.5)
         time.sleep(0.01)
     return Told(n=params.n, pid=os.getpid())
+
+
+@function(version="1", stall_s=600)
+def mostly_short(clip: Asset, params: Wait, ctx: Context) -> Told:
+    """Number 1000 runs until its gate is opened; all others are done at once."""
+    while params.n == 1000 and not Path(params.gate).exists():
+        ctx.progress(0.5)
+        time.sleep(0.01)
+    return Told(n=params.n)
 
 
 @function(version="1", stall_s=600)
