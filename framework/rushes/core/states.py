@@ -3,8 +3,9 @@
 An invocation is born `queued`, or `held` when it may not start yet (it waits for another invocation, for
 its next try, or for budget). The scheduler starts it (`running`), may pause it in place (`paused`), gives
 it back (`queued`) or holds it for a retry (`held`). It ends exactly once: `succeeded`, `failed` or
-`cancelled`. Nothing leaves an ended state: trying again is a new invocation that starts over, which the
-`rushes retry` command makes of a failed one. An illegal transition raises and changes nothing.
+`cancelled`. Nothing leaves an ended state by itself. Only a person's `rushes retry` opens a batch again: its
+failed and cancelled invocations start over under their ids, as if they had never been tried, which is no
+transition but a new beginning. An illegal transition raises and changes nothing.
 """
 
 from __future__ import annotations

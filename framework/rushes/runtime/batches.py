@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rushes.core.events import QueueKey, Shape
-from rushes.core.states import State
+from rushes.core.states import TRANSITIONS, State, transition
 
-__all__ = ["STATES", "BatchState", "state_number"]
+__all__ = ["STATES", "BatchState", "shape_of", "spec_packet", "state_number", "status_json"]
 
-STATES = tuple(State)
-_NUMBER = {state: number for number, state in enumerate(STATES)}
+STATES: Final = tuple(State)
+_NUMBER: Final = {state: number for number, state in enumerate(STATES)}
+# By number, because every invocation passes here twice.
+_LEGAL: Final = frozenset(
+    (_NUMBER[before], _NUMBER[after]) for before, afters in TRANSITIONS.items() for after in afters
+)
+_TOLD_TO_SLOTS: Final = (
+    "function", "version", "source_digest", "params", "out", "name", "show", "deadline", "receipts",
+    "settle_s",
+)  # fmt: skip
 
 
 def state_number(state: State) -> int:
@@ -60,7 +68,13 @@ class BatchState:
         return sum(self.counts[:4])
 
     def move(self, before: int, after: int) -> None:
-        """One invocation went from a state to another."""
+        """One invocation went from a state to another.
+
+        Raises:
+            IllegalTransition: it cannot have; nothing has changed.
+        """
+        if (before, after) not in _LEGAL:
+            transition(STATES[before], STATES[after])
         self.counts[before] -= 1
         self.counts[after] += 1
         self.dirty = True
@@ -88,10 +102,8 @@ def shape_of(batch: str, spec: dict[str, Any]) -> Shape:
 
 def spec_packet(state: BatchState) -> list[Any]:
     """What a slot is told of a batch before its first invocation."""
-    kept = (
-        "function version source_digest params out name show deadline receipts settle_s".split()  # noqa: SIM905
-    )
-    return ["spec", state.number, {"id": state.id, **{k: state.spec.get(k) for k in kept}}]
+    told = {name: state.spec.get(name) for name in _TOLD_TO_SLOTS}
+    return ["spec", state.number, {"id": state.id, **told}]
 
 
 def status_json(row: Any, counts: list[int], cached: int) -> dict[str, Any]:

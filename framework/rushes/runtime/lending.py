@@ -99,10 +99,7 @@ class Lending:
             slot.knows.add(state.number)
             slot.give(pack(spec_packet(state), b"", self.pool.home), ())
         slot.given.append(number)
-        counts = state.counts
-        counts[QUEUED] -= 1
-        counts[RUNNING] += 1
-        state.dirty = True
+        state.move(QUEUED, RUNNING)
         more: dict[str, Any] | None = None
         if state.spec.get("out") is not None:
             more = {"key": key.hex() if key else "", "queued_at": queued_at}
