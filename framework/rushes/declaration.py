@@ -7,7 +7,7 @@ function is run.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, get_type_hints
 
@@ -150,8 +150,8 @@ def _check_resources(refuse: Callable[[str, str], CallerError], resources: Any) 
             raise refuse(f"{noun}: {error.message}", error.fix) from error
 
 
-def shape_of(body: Callable[..., Any]) -> Shape:
-    """Read a body's signature.
+def shape_of(body: Callable[..., Any], local: Mapping[str, Any]) -> Shape:
+    """Read a body's signature; `local` are the names around it, for models that live in a function.
 
     Raises:
         CallerError: it is not ``(clip: Asset[, params: Params][, ctx: Context]) -> Result``.
@@ -162,7 +162,7 @@ def shape_of(body: Callable[..., Any]) -> Shape:
     if inspect.iscoroutinefunction(body) or inspect.isgeneratorfunction(body):
         raise _refuse(name, "is async or a generator.", "A body is an ordinary function: drop async/yield.")
     try:
-        hints = get_type_hints(body)
+        hints = get_type_hints(body, localns=dict(local))
     except NameError as error:
         raise _refuse(
             name,

@@ -25,6 +25,7 @@ from rushes.declaration import (
     Params,
     Resources,
     Result,
+    Shape,
     bad_params,
     check_declared,
     mentions_output,
@@ -61,16 +62,16 @@ class Function(Generic[P, R]):
     ``f(clip)`` runs here and now and returns the result; ``f.map(clips)`` runs on an engine.
     """
 
-    def __init__(self, body: Callable[..., R], declared: Declared) -> None:
+    def __init__(self, body: Callable[..., R], declared: Declared, shape: Shape) -> None:
         self._body = body
         self._declared = declared
+        self._shape = shape
         self.options = Options()
         self.name = body.__name__
         self.ref = f"{body.__module__}:{body.__qualname__}"
         """How a slot finds it; the catalogue replaces it for a function loaded by path."""
         self.path: str | None = None
         """The file that it was loaded from by path, else None."""
-        self._shape = shape_of(body)
         update_wrapper(self, body)
 
     # -- what it declares -------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ class Function(Generic[P, R]):
         if "after" in options:
             after = options["after"]
             options["after"] = tuple(after) if isinstance(after, list | tuple) else (after,)
-        other: Function[P, R] = Function(self._body, self._declared)
+        other: Function[P, R] = Function(self._body, self._declared, self._shape)
         other.ref, other.path = self.ref, self.path
         other.options = replace(self.options, **options)
         return other
@@ -325,7 +326,9 @@ def function(
 
     def decorate(body: Callable[..., Any]) -> Function[Any, Any]:
         check_declared(getattr(body, "__name__", repr(body)), declared)
-        return Function(body, declared)
+        # The frame of the `def`: a model that was defined inside a function is found there.
+        around = sys._getframe(1).f_locals  # noqa: SLF001 - typing offers no other way
+        return Function(body, declared, shape_of(body, around))
 
     return cast("_Decorator", decorate)
 

@@ -1,0 +1,295 @@
+"""The concrete context of an attempt on this machine: outputs, scratch, encodes, tools, progress, logs.
+
+It gathers what the receipt has to say. This module must not know slots, nor when outputs become visible.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rushes.asset import Asset, Output
+from rushes.context import Context
+from rushes.errors import CallerError, PlatformError
+from rushes.runtime.scratch import close_scratch, open_scratch
+from rushes.runtime.task import Made, Reporter, Task
+
+if TYPE_CHECKING:
+    from rushes.declaration import Result
+    from rushes.media.encode import Encoded
+    from rushes.media.process import Supervision, ToolRun
+    from rushes.media.profile import Profile
+    from rushes.runtime.destination import Destination
+    from rushes.runtime.receipt import Receipt
+
+__all__ = ["LocalContext", "destination_of"]
+
+HOST: Final = socket.gethostname()
+
+
+class LocalContext(Context):
+    """The concrete context of one attempt."""
+
+    def __init__(self, task: Task, report: Reporter, cancelled: Callable[[], bool]) -> None:
+        self.task = task
+        self.invocation = task.invocation
+        self.attempt = task.attempt
+        self.show = task.show
+        self.deadline = task.deadline
+        self._report = report
+        self._cancelled = cancelled
+        self._scratch: Path | None = None
+        self._destination: Destination | None = None
+        self.outputs: dict[str, Output] = {}
+        self.warnings: list[str] = []
+        self.encodes: list[Encoded] = []
+        self.runs: list[ToolRun] = []
+        self._build: dict[str, str] | None = None
+
+    # -- what the author sees -----------------------------------------------------------------------------
+
+    @property
+    def scratch(self) -> Path:
+        if self._scratch is None:
+            if self.destination is not None:
+                self._scratch = open_scratch(self.destination.scratch_root(), self.invocation, self.attempt)
+            else:
+                self._scratch = Path(tempfile.mkdtemp(prefix=f"rushes-{self.invocation}-"))
+        return self._scratch
+
+    @property
+    def destination(self) -> Destination | None:
+        """Where outputs go; None for a function without an ``out``."""
+        if self._destination is None and self.task.out is not None:
+            self._destination = destination_of(self.task)
+        return self._destination
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled()
+
+    def output(self, name: str) -> Output:
+        if self.destination is None:
+            raise CallerError(
+                f"{self.task.function.name} makes a file and was given no place for it.",
+                code="no-out",
+                fix="Give out=... (on the command line: --out DIR).",
+            )
+        if name in self.outputs:
+            return self.outputs[name]
+        final = self.destination.resolve(name)
+        folder = self.scratch / "out"
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = Output(name, path, str(final))
+        self.outputs[name] = made
+        return made
+
+    def encode(self, source: Asset, target: Output | Path, profile: Profile) -> Encoded:
+        from rushes.media.encode import encode  # noqa: PLC0415 - the media stack is imported when used
+
+        made = encode(source, Path(target), profile, supervision=self._supervision())
+        self.encodes.append(made)
+        self.warnings.extend(made.warnings)
+        return made
+
+    def ffmpeg(self, stream: Any, *, total_s: float | None = None) -> ToolRun:
+        import ffmpeg  # noqa: PLC0415 - as above
+
+        from rushes.media.builds import find_build  # noqa: PLC0415
+        from rushes.media.dialect import check  # noqa: PLC0415
+        from rushes.media.guard import guard_graph  # noqa: PLC0415
+        from rushes.media.process import run_ffmpeg  # noqa: PLC0415
+
+        build = find_build()
+        self._build = build.facts()
+        argv = ["-y", *guard_graph(ffmpeg.get_args(stream))]
+        run = run_ffmpeg(build, argv, supervision=self._supervision(), total_s=total_s)
+        self.runs.append(run)
+        check(run, build.major)
+        return run
+
+    def run(
+        self,
+        tool: str,
+        argv: Sequence[str | Path | Output],
+        *,
+        progress: Callable[[str], float | None] | None = None,
+    ) -> ToolRun:
+        from rushes.media.process import run_tool  # noqa: PLC0415 - as above
+        from rushes.media.progress import LineProgress  # noqa: PLC0415
+
+        function = self.task.function
+        if tool not in function.tools:
+            raise CallerError(
+                f"{function.name} ran {tool!r}, which it did not declare.",
+                code="undeclared-tool",
+                fix=f'Add it to the decorator: @function(..., tools=["{tool}"]).',
+            )
+        found = shutil.which(tool)
+        if found is None:
+            raise PlatformError(
+                f"{function.name} needs the tool {tool!r}, which is not on PATH here.",
+                code="no-tool",
+                fix=f"Install {tool} or add its folder to PATH.",
+            )
+        run = run_tool(
+            [found, *(os.fspath(a) for a in argv)],
+            supervision=self._supervision(),
+            progress_parser=LineProgress(progress) if progress else None,
+        )
+        self.runs.append(run)
+        if run.stopped is not None or run.exit_status != 0:
+            raise _tool_failed(tool, run)
+        return run
+
+    def progress(self, fraction: float, note: str = "") -> None:
+        self._report(fraction, note)
+
+    def log(self, message: str) -> None:
+        if self.task.log is None:
+            return
+        self.task.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.task.log.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+        self.log(f"warning: {message}")
+
+    # -- what the runtime asks --------------------------------------------------------------------------
+
+    def _supervision(self) -> Supervision:
+        from rushes.media.process import Limits, Supervision  # noqa: PLC0415 - as above
+
+        function = self.task.function
+        return Supervision(
+            limits=Limits(
+                stall_s=function.stall_s,
+                time_s=function.timeout_s,
+                memory_bytes=round(function.resources.vector()["memory"]),
+            ),
+            on_progress=self._on_tool,
+            cancelled=self._cancelled,
+            log_path=self.task.log,
+            cwd=self.scratch,
+        )
+
+    def _on_tool(self, progress: Any) -> None:
+        fraction = progress.share
+        speed = f"{progress.speed:.1f}×" if progress.speed else ""
+        self._report(-1.0 if fraction is None else fraction, speed)
+
+    def made(self, result: Result) -> Made:
+        """The row of what the body returned."""
+        expected = self.task.function.result_model
+        if not isinstance(result, expected):
+            raise CallerError(
+                f"{self.task.function.name} returned {type(result).__name__}, not {expected.__name__}.",
+                code="bad-result",
+                fix=f"Return a {expected.__name__}.",
+            )
+        for output in self.outputs.values():
+            if not output.path.exists():
+                raise CallerError(
+                    f"{self.task.function.name} asked for the output {output.name!r} and did not write it.",
+                    code="missing-output",
+                    fix="Write it, or ask for it only when you do.",
+                )
+        encode = self.encodes[-1] if self.encodes else None
+        return Made(
+            _as_json(result),
+            encoder=encode.encoder if encode else None,
+            warnings=tuple(self.warnings),
+            media_s=sum(e.duration_s or 0.0 for e in self.encodes),
+        )
+
+    def receipt(self, fingerprint: str, started: float) -> Receipt:
+        """The provenance of what was made; its outputs are filled in by the publication."""
+        from rushes.runtime.receipt import Receipt  # noqa: PLC0415 - as above
+
+        task, function = self.task, self.task.function
+        last = self.encodes[-1] if self.encodes else None
+        runs: Sequence[Any] = [*self.encodes, *self.runs]
+        return Receipt.model_validate(
+            {
+                "function": function.name,
+                "version": function.version,
+                "ref": function.ref,
+                "source_digest": task.source_digest,
+                "params": task.params.model_dump(mode="json"),
+                "key": task.key,
+                "source": {
+                    "uri": task.source.uri,
+                    "fingerprint": fingerprint,
+                    "frames": [task.source.frames.start, task.source.frames.stop]
+                    if task.source.frames
+                    else None,
+                },
+                "invocation": task.invocation,
+                "attempt": task.attempt,
+                "show": task.show,
+                "host": HOST,
+                "ffmpeg": last.build if last else self._build,
+                "argv": [list(run.argv) for run in runs],
+                "encoder": last.encoder if last else None,
+                "tried": list(last.tried) if last else [],
+                "verification": last.verification if last else None,
+                "box": "rlimits",
+                "warnings": self.warnings,
+                "timings": {
+                    "queued": task.queued_at or started,
+                    "started": started,
+                    "finished": time.time(),
+                    "cpu_s": sum(run.cpu_s for run in runs),
+                },
+            }
+        )
+
+    def close(self) -> None:
+        """Remove the scratch folder; whatever was published has left it."""
+        if self._scratch is not None:
+            close_scratch(self._scratch)
+            self._scratch = None
+
+
+def destination_of(task: Task) -> Destination:
+    """Where the outputs of a task go."""
+    from rushes.runtime.destination import Destination  # noqa: PLC0415 - as above
+
+    return Destination(
+        out=task.out,
+        subdir=task.subdir,
+        tag=task.tag,
+        template=task.name,
+        receipts=task.receipts,
+        source_uri=task.source.uri,
+        params=task.params.model_dump(mode="json"),
+        function=task.function.name,
+    )
+
+
+def _as_json(result: Result) -> str:
+    try:
+        return result.model_dump_json()
+    except ValueError:  # pydantic writes UTF-8 only, and a name on disk may be none
+        return json.dumps(result.model_dump(mode="json"), separators=(",", ":"))
+
+
+def _tool_failed(tool: str, run: ToolRun) -> PlatformError:
+    said = [line.strip() for line in run.stderr_tail.splitlines() if line.strip()]
+    last = said[-1] if said else "it said nothing"
+    why = f"was stopped ({run.stopped})" if run.stopped else f"ended with status {run.exit_status}"
+    return PlatformError(
+        f"{tool} {why}: {last[:300]}",
+        code="tool-failed",
+        fix="The full text is in the attempt's log.",
+        details={"argv": list(run.argv), "exit_status": run.exit_status, "stderr": run.stderr_tail[-4000:]},
+    )

@@ -1,0 +1,97 @@
+"""What one attempt is about, and what it leaves. Values only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rushes.asset import Asset
+
+if TYPE_CHECKING:
+    from rushes.declaration import Params
+    from rushes.function import Function
+
+__all__ = ["Gate", "Made", "Reporter", "Task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one attempt is about.
+
+    Args:
+        function: the author's function.
+        source: the clip; its bytes are local.
+        params: the validated options.
+        invocation: id, ``<batch>.<n>``, or ``here``.
+        key: hex digest of what determines the result.
+        fingerprint: of the source at submission; it is compared again before publication.
+        out: destination folder, or None.
+        intent: what an earlier attempt was about to publish when it was lost, if anything.
+        known: a result that exists for this key: its row's data.
+        logs: folder of the batch's logs, one file an invocation; None: no log is kept.
+    """
+
+    function: Function[Any, Any]
+    source: Asset
+    params: Params
+    invocation: str = "here"
+    attempt: int = 1
+    key: str = ""
+    fingerprint: str = ""
+    show: str = "default"
+    deadline: float | None = None
+    out: str | None = None
+    subdir: str = ""
+    tag: str = ""
+    name: str | None = None
+    receipts: str = "beside"
+    source_digest: str = ""
+    queued_at: float = 0.0
+    logs: Path | None = None
+    intent: Mapping[str, Any] | None = None
+    known: Mapping[str, Any] | None = None
+    settle_s: float = 0.0
+
+    @property
+    def log(self) -> Path | None:
+        """The invocation's log; it may not exist."""
+        return self.logs / f"{self.invocation.rpartition('.')[2]}.log" if self.logs else None
+
+
+@dataclass(slots=True)
+class Made:
+    """What a successful attempt leaves: the row of the ledger."""
+
+    result: str
+    """JSON of the result model."""
+    outputs: tuple[str, ...] = ()
+    receipt: str | None = None
+    encoder: str | None = None
+    warnings: tuple[str, ...] = ()
+    media_s: float = 0.0
+    cached: bool = False
+    published: list[dict[str, Any]] = field(default_factory=list)
+
+    def data(self) -> bytes:
+        """The row's data: JSON, the result spliced in as it is."""
+        if not (self.outputs or self.warnings or self.encoder or self.receipt):
+            return b'{"result":' + self.result.encode() + b"}"
+        rest = {
+            "outputs": self.outputs,
+            "receipt": self.receipt,
+            "encoder": self.encoder,
+            "warnings": self.warnings,
+            "published": self.published,
+            "media_s": self.media_s,
+        }
+        kept = json.dumps({k: v for k, v in rest.items() if v}, separators=(",", ":"))
+        return b'{"result":' + self.result.encode() + b"," + kept[1:].encode()
+
+
+Reporter = Callable[[float, str], None]
+"""Called with a fraction 0..1 (negative: alive, fraction unknown) and a note."""
+Gate = Callable[[dict[str, Any]], None]
+"""Called with the intent before anything becomes visible; raises when this attempt may not go on."""

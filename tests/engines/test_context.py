@@ -1,0 +1,70 @@
+"""What a body's context does: ffmpeg graphs of its own, declared tools, and what the receipt says of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import pytest
+
+from rushes import CallerError, MediaError, catalog
+from rushes.media.guard import guard_graph
+
+GRAPHS = Path(__file__).with_name("graphs.py")
+Media = Callable[[str], Path]
+
+
+@pytest.fixture
+def graphs() -> Callable[[str], Any]:
+    return lambda name: catalog.find(f"{GRAPHS}:{name}")
+
+
+def test_a_graph_of_the_author_s_own_runs_and_is_in_the_receipt(
+    graphs: Callable[[str], Any], media: Media, tmp_path: Path
+) -> None:
+    made = graphs("half")(str(media("h264.mp4")), out=str(tmp_path))
+
+    receipt = json.loads((tmp_path / "half.mp4.rushes.json").read_text())
+    assert Path(made.file).stat().st_size > 0
+    assert receipt["ffmpeg"]["version"]
+    assert "scale=iw/2:ih/2" in " ".join(receipt["argv"][0])
+
+
+def test_a_playlist_cannot_pull_another_file_in_through_a_graph(
+    graphs: Callable[[str], Any], media: Media, tmp_path: Path
+) -> None:
+    other = media("h264.ts")
+    playlist = tmp_path / "clip.mp4"
+    playlist.write_text(f"ffconcat version 1.0\nfile {other}\n")
+
+    with pytest.raises((MediaError, CallerError)):
+        graphs("half")(str(playlist), out=str(tmp_path / "out"))
+    assert not (tmp_path / "out" / "half.mp4").exists()
+
+
+def test_the_inputs_of_a_graph_are_limited_and_its_outputs_left_alone() -> None:
+    stream = ffmpeg.input("/a/clip.mov", ss=1).output("/b/out.mp4", vcodec="copy")
+    args = guard_graph(ffmpeg.get_args(stream))
+
+    assert args[:3] == ["-protocol_whitelist", "file", "-format_whitelist"]
+    assert args[4:8] == ["-ss", "1", "-i", "file:/a/clip.mov"]
+    assert args[-3:] == ["-vcodec", "copy", "/b/out.mp4"]
+
+
+def test_a_declared_tool_runs_with_progress_and_an_undeclared_one_is_refused(
+    graphs: Callable[[str], Any], media: Media, tmp_path: Path
+) -> None:
+    assert graphs("tool")(str(media("h264.mp4"))).said == "made by a tool"
+    with pytest.raises(CallerError, match=r"tools=\[\"cp\"\]"):
+        graphs("undeclared")(str(media("h264.mp4")))
+
+
+def test_an_output_that_was_asked_for_and_not_written_is_named(
+    graphs: Callable[[str], Any], media: Media, tmp_path: Path
+) -> None:
+    with pytest.raises(CallerError, match=r"nothing\.mp4"):
+        graphs("forgets")(str(media("h264.mp4")), out=str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == []
