@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -22,10 +21,11 @@ from typing import Any, Final
 
 from rushes.errors import PlatformError
 from rushes.journal.schema import MIGRATIONS
+from rushes.runtime.files import free_bytes
 
-__all__ = ["QUEUED", "SqliteJournal"]
+__all__ = ["SqliteJournal"]
 
-QUEUED, HELD, RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED = range(7)
+*_, SUCCEEDED, FAILED, CANCELLED = range(7)  # by `rushes.journal.schema`, which no later enum may change
 BALLAST_BYTES: Final = 16 * 1024 * 1024
 """Enough for the largest turn (a few thousand rows) and the checkpoint after it."""
 ROOM_BYTES: Final = 4 * BALLAST_BYTES
@@ -50,7 +50,6 @@ class SqliteJournal:
         try:
             self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
             # Names on disk may hold bytes that are no UTF-8; `_name` writes them as they are.
-            self._db.text_factory = _text
             os.chmod(path, 0o600)  # noqa: PTH101 - same call, and the path is known to exist
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={synchronous}")
@@ -143,7 +142,7 @@ class SqliteJournal:
     def _lay_ballast(self) -> None:
         """Set some room aside, if there is plenty."""
         laid = self.ballast.exists() and self.ballast.stat().st_size == BALLAST_BYTES
-        self.low_on_space = _free_bytes(self.path) < (BALLAST_BYTES if laid else ROOM_BYTES)
+        self.low_on_space = free_bytes(self.path.parent) < (BALLAST_BYTES if laid else ROOM_BYTES)
         if laid or self.low_on_space:
             return
         try:
@@ -241,7 +240,7 @@ class SqliteJournal:
         """
         self._write(
             "INSERT OR IGNORE INTO invocations(id,state,queue,ord,queued_at,key,source,frames,params,subdir,"
-            "tag,fingerprint,extra,reason) VALUES(?,?,?,?,?,?,CAST(? AS TEXT),?,?,CAST(? AS TEXT),?,?,?,?)",
+            "tag,fingerprint,extra,reason) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             [row if _plain(row[6], row[9]) else _with_names(row) for row in rows],
         )
 
@@ -260,17 +259,11 @@ class SqliteJournal:
         Rows of the batches `without` are left out.
         """
         left_out = f"AND id>>32 NOT IN ({','.join(map(str, without))})" if without else ""
-        return self._db.execute(
+        rows = self._db.execute(
             f"SELECT {ROW} FROM invocations WHERE state=0 AND queue=? {left_out} ORDER BY ord,id LIMIT ?",  # noqa: S608
             (queue, count + held_back),
         ).fetchall()
-
-    def row(self, invocation: int) -> Row | None:
-        found: Row | None = self._db.execute(
-            f"SELECT {ROW} FROM invocations WHERE id=?",  # noqa: S608
-            (invocation,),
-        ).fetchone()
-        return found
+        return _named(rows, 4, 7)
 
     def status_of(self, invocation: int) -> Row | None:
         """state, attempt, losses, reason, not_before, seq, queue, queued_at, source, extra."""
@@ -279,7 +272,7 @@ class SqliteJournal:
             "FROM invocations WHERE id=?",
             (invocation,),
         ).fetchone()
-        return found
+        return None if found is None else _named([found], 8)[0]
 
     def moved(self, rows: list[Row]) -> None:
         """(state, attempts so far, losses so far, not_before, reason, id): held until the next try."""
@@ -385,11 +378,12 @@ class SqliteJournal:
 
     def results(self, number: int, after: int, limit: int) -> list[Row]:
         """(seq, invocation, state, seconds, cached, data, source, attempt), as they ended."""
-        return self._db.execute(
+        rows = self._db.execute(
             "SELECT r.seq,r.invocation,r.state,r.seconds,r.cached,r.data,i.source,i.attempt FROM results r "
             "JOIN invocations i ON i.id=r.invocation WHERE r.batch=? AND r.seq>? ORDER BY r.seq LIMIT ?",
             (number, after, limit),
         ).fetchall()
+        return _named(rows, 6)
 
     def result_at(self, number: int, seq: int) -> Row | None:
         found: Row | None = self._db.execute(
@@ -470,10 +464,6 @@ class SqliteJournal:
 _BATCH: Final = "SELECT number,id,spec,submitted,ended,sealed,seq,seconds,media_s FROM batches"
 
 
-def _free_bytes(path: Path) -> int:
-    return shutil.disk_usage(path.parent).free
-
-
 def _unreadable(path: Path, error: sqlite3.Error) -> PlatformError:
     aside = f"{path}.{time.strftime('%Y%m%d')}"
     return PlatformError(
@@ -484,15 +474,30 @@ def _unreadable(path: Path, error: sqlite3.Error) -> PlatformError:
     )
 
 
-def _text(stored: bytes) -> str:
-    return stored.decode("utf-8", "surrogateescape")
-
-
 def _plain(source: str, subdir: str | None) -> bool:
     return source.isascii() and (subdir is None or subdir.isascii())
 
 
 def _with_names(row: Row) -> Row:
-    """The row with its source (6) and subdir (9) as bytes: SQLite takes no text that is no UTF-8."""
-    source, subdir = os.fsencode(row[6]), None if row[9] is None else os.fsencode(row[9])
-    return (*row[:6], source, *row[7:9], subdir, *row[10:])
+    """The row with its source (6) and subdir (9) as bytes where they are no UTF-8, which SQLite refuses."""
+    return (*row[:6], _storable(row[6]), *row[7:9], _storable(row[9]), *row[10:])
+
+
+def _storable(name: str | None) -> str | bytes | None:
+    if name is None:
+        return None
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name
+
+
+def _named(rows: list[Row], *columns: int) -> list[Row]:
+    """Rows as they came, the names in these columns as text again where they were kept as bytes."""
+    if not any(type(row[c]) is bytes for row in rows for c in columns):
+        return rows
+    return [
+        tuple(os.fsdecode(v) if i in columns and type(v) is bytes else v for i, v in enumerate(row))
+        for row in rows
+    ]

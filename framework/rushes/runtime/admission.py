@@ -20,6 +20,8 @@ from rushes.runtime.pool import CANCELLED, FAILED, HELD, QUEUED, SUCCEEDED, Pool
 
 __all__ = ["Admission"]
 
+DIRECT: Final = 2048
+"""Rows of one queue that may be in hand without having been leased: as many as the scheduler's window."""
 _RANK: Final = {policy.name: policy.rank for policy in DEFAULT_CLASSES}
 
 
@@ -88,13 +90,36 @@ class Admission:
         self.pool.journal.add(inserts)
         self.pool.flush()
         if queued:
-            self.pool.waiting[state.queue] = self.pool.waiting.get(state.queue, 0) + queued
-            self.pool.feed(ev.Queued(state.queue, queued))
+            self._offer(state, inserts, queued)
         for number, ids, cancel in deferred:
             self.pool.journal.depend([(number, one, int(cancel)) for one in ids])
             self.defer(number, ids, cancel=cancel)
         state.dirty = True
         return len(rows)
+
+    def _offer(self, state: BatchState, inserts: list[Any], queued: int) -> None:
+        """Tell the scheduler of new work: as asks in hand while nothing waits before it, else as a count.
+
+        What goes straight into hand is not read back from the journal, which saves a third of its cost.
+        """
+        pool, queue = self.pool, state.queue
+        room = DIRECT - pool.leased.get(queue, 0)
+        asks: list[ev.Ask] = []
+        if pool.waiting.get(queue, 0) == 0 and room > 0 and state.shape.max_slots is None:
+            for row in inserts:
+                if row[1] == QUEUED and len(asks) < room:
+                    number, _, _, order, at, key, source, frames, params, subdir, tag, mark, extra, _ = row
+                    pool.hand[number] = (
+                        number, 0, 0, at, source, frames, params, subdir, tag, mark, extra, order, key
+                    )  # fmt: skip
+                    asks.append(ev.Ask(number, order, at, state.shape))
+        pool.leased[queue] = pool.leased.get(queue, 0) + len(asks)
+        left = queued - len(asks)
+        pool.waiting[queue] = pool.waiting.get(queue, 0) + left
+        if asks:
+            pool.feed(ev.Leased(queue, asks, pool.waiting[queue]))
+        else:
+            pool.feed(ev.Queued(queue, left))
 
     def _known(self, state: BatchState, keys: list[bytes | None]) -> dict[bytes, Any]:
         """Key → (id, state, seq) of what is known or under way for the same show; the newest success."""
