@@ -28,17 +28,16 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One frozen object; every value can be set by an environment variable ``RUSHES_<NAME>``.
+    """One frozen object; the variables that set a value stand behind it.
 
     Args:
         home: state folder (`RUSHES_HOME`): journal, logs, lock.
         moved: why `home` is not the folder that was asked for, or "".
-        socket: the worker's Unix socket, in a folder that only this user can enter.
+        socket: the worker's Unix socket, in a folder that only this user can enter (`XDG_RUNTIME_DIR`).
         cpu: cores of the pool (`RUSHES_CPU`).
         memory_bytes: memory of the pool (`RUSHES_MEMORY`).
         idle_s: the worker ends after so long without work or clients (`RUSHES_IDLE`).
-        slot_idle_s: a warm slot that has had nothing to do for so long is let go.
-        synchronous: SQLite's; FULL survives power loss.
+        synchronous: of the journal: FULL survives power loss; no variable weakens it.
     """
 
     home: Path
@@ -46,7 +45,6 @@ class Settings:
     cpu: float
     memory_bytes: int
     idle_s: float = 600.0
-    slot_idle_s: float = 600.0
     synchronous: str = "FULL"
     moved: str = ""
 
@@ -77,10 +75,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         moved = f"{asked} is on a network file system, where the journal cannot live; it is in {home}"
     _private_folder(home)
     _private_folder(home / "logs")
-    run = Path(environ.get("XDG_RUNTIME_DIR") or f"/tmp/rushes-{os.getuid()}")  # noqa: S108 - as above
-    if environ.get("XDG_RUNTIME_DIR") and not os.access(run, os.W_OK):
-        run = Path(f"/tmp/rushes-{os.getuid()}")  # noqa: S108 - as above
-    run = run / "rushes" if environ.get("XDG_RUNTIME_DIR") and os.access(run, os.W_OK) else run
+    run = _run_folder(environ)
     _private_folder(run)
     # A Unix socket's path holds 107 bytes, so it is named by a digest of the home that it serves.
     digest = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
@@ -116,6 +111,16 @@ def is_network_folder(folder: Path) -> bool:
 def _default_home(environ: Mapping[str, str]) -> str:
     state = environ.get("XDG_STATE_HOME")
     return f"{state}/rushes" if state else "~/.local/state/rushes"
+
+
+def _run_folder(environ: Mapping[str, str]) -> Path:
+    """Where sockets go: the session's own folder where there is one that can be written."""
+    given = environ.get("XDG_RUNTIME_DIR")
+    if given and os.access(given, os.W_OK):
+        return Path(given) / "rushes"
+    # Directly below /tmp, whose sticky bit keeps others from renaming what is checked to be ours: a folder
+    # inside somebody else's could be swapped.
+    return Path(f"/tmp/rushes-{os.getuid()}")  # noqa: S108 - as above
 
 
 def _private_folder(folder: Path) -> None:
