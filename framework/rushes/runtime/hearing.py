@@ -204,13 +204,9 @@ class Hearing:
 
 
 def _loss(slot: SlotProcess, how: str) -> dict[str, Any]:
-    if "MiB" in slot.doom_reason:
-        code, message = "out-of-memory", f"the attempt {slot.doom_reason} and was stopped."
-        fix = "Declare more with Resources(memory=...), or use a smaller clip."
-    elif slot.doom_reason:
-        code, message = "slot-killed", f"the attempt {slot.doom_reason} and was stopped."
-        fix = "If the work is sound, raise stall_s or timeout_s of the function."
-    else:
-        code, message = "slot-lost", f"the slot that ran it {how}."
-        fix = "If it happens again with this clip, the clip or its decoder is at fault."
-    return PlatformError(message, code=code, fix=fix).to_dict()
+    error = slot.killed_for or PlatformError(
+        f"the slot that ran it {how}.",
+        code="slot-lost",
+        fix="If it happens again with this clip, the clip or its decoder is at fault.",
+    )
+    return error.to_dict()

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import psutil
 
+from rushes.errors import PlatformError
 from rushes.runtime.spool import unpack
 
 __all__ = ["SlotProcess"]
@@ -44,12 +45,12 @@ class SlotProcess:
         self.given: deque[int] = deque()
         self.knows: set[int] = set()
         self.ready = False
-        self.closing = False
         self.began = time.time()
         self.alive = self.began
         self.doomed = 0.0
-        self.doom_reason = ""
-        self.peak_bytes = 0
+        """When it is killed unless it has stopped by itself; 0: nobody has asked it to."""
+        self.killed_for: PlatformError | None = None
+        """What the watch killed it for, for its invocation to be told."""
         self._unsent: deque[tuple[bytes, Sequence[int]]] = deque()
         self._work, work_far = socket.socketpair(socket.AF_UNIX, _PACKETS)
         self.talk, talk_far = socket.socketpair(socket.AF_UNIX, _PACKETS)
@@ -182,7 +183,6 @@ class SlotProcess:
         for process in family:
             with suppress(psutil.Error):
                 total += process.memory_info().rss
-        self.peak_bytes = max(self.peak_bytes, total)
         return total
 
     def kill(self) -> None:
@@ -200,7 +200,6 @@ class SlotProcess:
 
     def let_go(self) -> None:
         """Close our end of `work`: an idle slot ends by itself."""
-        self.closing = True
         self._work.close()
         self._far.close()
 

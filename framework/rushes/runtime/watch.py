@@ -6,10 +6,11 @@ how work starts.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from rushes.core import events as ev
 from rushes.core.states import State
+from rushes.errors import PlatformError
 from rushes.runtime.batches import BatchState, state_number
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.lending import Lending
@@ -63,14 +64,14 @@ class Watch:
         self.pool.waiting[state.queue] = max(self.pool.waiting.get(state.queue, 0) - (outside - len(gone)), 0)
         for slot in self.pool.slots.values():
             if slot.given and slot.given[0] >> 32 == state.number:
-                self._interrupt(slot, "")
+                self._interrupt(slot)
             elif any(number >> 32 == state.number for number in slot.given):
                 self.pool.feed(ev.Returned(slot.number, self.lending.take_back(slot)))
 
-    def _interrupt(self, slot: SlotProcess, reason: str) -> None:
+    def _interrupt(self, slot: SlotProcess) -> None:
         if slot.doomed or not slot.given:
             return
-        slot.doomed, slot.doom_reason = self.pool.now + GRACE_S, reason
+        slot.doomed = self.pool.now + GRACE_S
         number = slot.current if slot.current in self.pool.running else slot.given[0]
         run = self.pool.running[number]
         self.pool.after_commit.append(lambda: slot.interrupt(encode_packet(["cancel", number, run.fence])))
@@ -112,23 +113,31 @@ class Watch:
             return
         if not slot.given:
             return
-        spec = self.pool.batches[slot.given[0] >> 32].spec
-        quiet = self.pool.now - slot.alive
-        limit = spec.get("timeout_s")
-        if quiet > float(spec.get("stall_s") or 120.0) + STALL_MARGIN_S:
-            slot.doom_reason = f"made no progress for {quiet:.0f} s"
+        error = self._overrun(slot, self.pool.batches[slot.given[0] >> 32].spec)
+        if error is not None:
+            slot.killed_for = error
             slot.kill()
-        elif limit and self.pool.now - slot.began > float(limit) + STALL_MARGIN_S:
-            slot.doom_reason = f"ran longer than its limit of {float(limit):.0f} s"
-            slot.kill()
-        elif self.pool.now - slot.began > WATCH_EVERY_S:
-            allowed = float((spec.get("resources") or {}).get("memory") or 0.0)
-            size = slot.tree_bytes()
-            if allowed and size > allowed:
-                slot.doom_reason = (
-                    f"grew to {size / 2**20:.0f} MiB; its function declares {allowed / 2**20:.0f}"
-                )
-                slot.kill()
+
+    def _overrun(self, slot: SlotProcess, spec: dict[str, Any]) -> PlatformError | None:
+        """The limit of its function that the attempt in a slot has passed, if any."""
+        quiet_s, ran_s = self.pool.now - slot.alive, self.pool.now - slot.began
+        limit_s = spec.get("timeout_s")
+        if quiet_s > float(spec.get("stall_s") or 120.0) + STALL_MARGIN_S:
+            return _stopped(f"made no progress for {quiet_s:.0f} s")
+        if limit_s and ran_s > float(limit_s) + STALL_MARGIN_S:
+            return _stopped(f"ran longer than its limit of {float(limit_s):.0f} s")
+        allowed = float((spec.get("resources") or {}).get("memory") or 0.0)
+        if ran_s <= WATCH_EVERY_S or not allowed:
+            return None
+        size = slot.tree_bytes()
+        if size <= allowed:
+            return None
+        return PlatformError(
+            f"the attempt grew to {size / 2**20:.0f} MiB; its function declares {allowed / 2**20:.0f}, "
+            "so it was stopped.",
+            code="out-of-memory",
+            fix="Declare more with Resources(memory=...), or use a smaller clip.",
+        )
 
     @staticmethod
     def _gone(slot: SlotProcess) -> bool:
@@ -148,3 +157,11 @@ class Watch:
     def tell_paused(self) -> None:
         """Nothing new starts while a person paused the pool, or while the journal's disk is nearly full."""
         self.pool.feed(ev.Paused(self.pool.paused or self.pool.wedged))
+
+
+def _stopped(why: str) -> PlatformError:
+    return PlatformError(
+        f"the attempt {why} and was stopped.",
+        code="slot-killed",
+        fix="If the work is sound, raise stall_s or timeout_s of the function.",
+    )
