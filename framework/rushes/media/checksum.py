@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from rushes.errors import CallerError
 from rushes.media.schema import Checksum
 
-__all__ = ["Algorithm", "digest"]
+__all__ = ["digest"]
 
-Algorithm = Literal["sha256", "sha1", "md5", "blake2b"]
 _KNOWN: Final = ("sha256", "sha1", "md5", "blake2b")
 # Large enough that the loop costs nothing, small enough to stay in the second-level cache.
 _BLOCK_BYTES: Final = 1 << 20

@@ -14,7 +14,7 @@ from typing import Final
 
 from rushes.media.profile import Container, VideoCodec
 
-__all__ = ["VIDEO_ENCODERS", "OptionRule", "Quality", "Raster", "Variant", "VideoEncoder", "encoder_for"]
+__all__ = ["VIDEO_ENCODERS", "OptionRule", "Quality", "Raster", "Variant", "VideoEncoder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,8 +415,3 @@ VIDEO_ENCODERS: Final[tuple[VideoEncoder, ...]] = (
     _H264, _HEVC, _AV1, _VP9, _PRORES, _DNXHR, _XDCAM, _AVCINTRA, _FFV1, _JPEG2000,
 )  # fmt: skip
 """In order of preference within a codec."""
-
-
-def encoder_for(codec: VideoCodec, *, family: str = "software") -> VideoEncoder | None:
-    """The first encoder of a family that fulfils `codec`, or None."""
-    return next((e for e in VIDEO_ENCODERS if e.codec == codec and e.family == family), None)

@@ -53,7 +53,6 @@ class Dispatcher:
         self.hearing = Hearing(pool, self.lending, unwatch)
         self.watch = Watch(pool, self.lending, self.hearing)
         self.reports = Reports(pool)
-        self._unwatch = unwatch
         pool.carry_out = {
             cmd.Start: lambda command, _: self.lending.start(command.slot, command.ids),
             cmd.Lease: lambda command, todo: todo.append(self.lending.lease(command)),
@@ -137,9 +136,6 @@ class Dispatcher:
     def pause(self, *, paused: bool) -> None:
         self.pool.paused = paused
         self.watch.tell_paused()
-
-    def tell_paused(self) -> None:
-        self.pool.feed(ev.Paused(self.pool.paused or self.pool.wedged))
 
     @property
     def idle(self) -> bool:
