@@ -235,3 +235,9 @@ def _needing(function: Any, **needs: Any) -> Any:
     copy = function.with_options()
     copy._declared = replace(function._declared, resources=Resources(**needs))
     return copy
+
+
+def test_a_slot_serves_hundreds_of_batches(plain: Find, clip: str) -> None:
+    echo = plain("echo")
+
+    assert [echo.remote(clip, n=n).n for n in range(300)] == list(range(300))

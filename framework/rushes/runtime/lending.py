@@ -24,6 +24,7 @@ __all__ = ["Lending"]
 
 GROUP: Final = 8
 """Short invocations in one packet: the cost of a packet is that of waking its reader."""
+BATCHES_KNOWN: Final = 256
 BROKEN_STARTS: Final = 3
 """Slots of one environment that die before they are ready until its work is failed with the reason."""
 
@@ -96,8 +97,12 @@ class Lending:
         self._fence = fence = self._fence + 1
         self.pool.running[number] = Run(slot.number, fence, attempt + 1, losses, row)
         if state.number not in slot.knows:
+            # A slot that has served hundreds of batches starts anew, so that its memory stays bounded.
+            forget = len(slot.knows) >= BATCHES_KNOWN
+            if forget:
+                slot.knows.clear()
             slot.knows.add(state.number)
-            slot.give(pack(spec_packet(state), b"", self.pool.home), ())
+            slot.give(pack([*spec_packet(state), forget], b"", self.pool.home), ())
         slot.given.append(number)
         state.move(QUEUED, RUNNING)
         more: dict[str, Any] | None = None

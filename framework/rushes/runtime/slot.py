@@ -99,6 +99,8 @@ class Slot:
         while packet := self._next():
             header, _ = unpack(packet)
             if header[0] == "spec":
+                if header[3]:
+                    self._batches.clear()
                 self._learn(header[1], header[2])
                 continue
             self._taken.extend(header[1])
