@@ -22,6 +22,7 @@ from typing import Any, Final
 from rushes.errors import PlatformError
 from rushes.journal.schema import MIGRATIONS
 from rushes.runtime.files import free_bytes
+from rushes.runtime.records import BatchRow, EndRow, InvocationRow, KnownRow, LeasedRow, NewRow, ResultRow
 
 __all__ = ["SqliteJournal"]
 
@@ -60,7 +61,7 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise _unreadable(path, error) from error
         self._open = False
-        self._turn: list[tuple[str, list[Row]]] = []
+        self._turn: list[tuple[str, Sequence[Row]]] = []
         self.low_on_space = False
         self._lay_ballast()
 
@@ -97,7 +98,7 @@ class SqliteJournal:
         self._open = False
         self._turn.clear()
 
-    def _write(self, sql: str, rows: list[Row]) -> None:
+    def _write(self, sql: str, rows: Sequence[Row]) -> None:
         self.begin()
         self._turn.append((sql, rows))
         try:
@@ -175,18 +176,18 @@ class SqliteJournal:
         )
         return number
 
-    def batch(self, batch: str) -> Row | None:
-        """number, id, spec, submitted, ended, sealed, seq, seconds, media_s of a batch."""
-        found: Row | None = self._db.execute(f"{_BATCH} WHERE id=?", (batch,)).fetchone()
-        return found
+    def batch(self, batch: str) -> BatchRow | None:
+        """A batch by its id."""
+        found = self._db.execute(f"{_BATCH} WHERE id=?", (batch,)).fetchone()
+        return None if found is None else BatchRow._make(found)
 
-    def batches(self, limit: int) -> list[Row]:
-        """The newest batches, as `batch` gives one."""
-        return self._db.execute(f"{_BATCH} ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
+    def batches(self, limit: int) -> list[BatchRow]:
+        """The newest batches first."""
+        return [*map(BatchRow._make, self._db.execute(f"{_BATCH} ORDER BY number DESC LIMIT ?", (limit,)))]
 
-    def open_batches(self) -> list[Row]:
+    def open_batches(self) -> list[BatchRow]:
         """The batches that have not ended, oldest first."""
-        return self._db.execute(f"{_BATCH} WHERE ended IS NULL ORDER BY number").fetchall()
+        return [*map(BatchRow._make, self._db.execute(f"{_BATCH} WHERE ended IS NULL ORDER BY number"))]
 
     def save_batch(
         self, number: int, *, ended: float | None, sealed: bool, seq: int, seconds: float, media_s: float
@@ -221,7 +222,7 @@ class SqliteJournal:
             found = self._one("SELECT id FROM queues WHERE priority=? AND show=?", priority, show)
         return int(found)
 
-    def queues(self) -> list[Row]:
+    def queues(self) -> list[tuple[int, str, str]]:
         return self._db.execute("SELECT id,priority,show FROM queues").fetchall()
 
     def waiting(self) -> list[tuple[int, int]]:
@@ -232,7 +233,7 @@ class SqliteJournal:
 
     # -- invocations ------------------------------------------------------------------------------------
 
-    def add(self, rows: list[Row]) -> None:
+    def add(self, rows: list[NewRow]) -> None:
         """Insert invocations; one that is there already stays as it is: a client may send a chunk twice.
 
         Each row: id, state, queue, ord, queued_at, key, source, frames, params, subdir, tag, fingerprint,
@@ -244,7 +245,7 @@ class SqliteJournal:
             [row if _plain(row[6], row[9]) else _with_names(row) for row in rows],
         )
 
-    def known(self, keys: Sequence[bytes]) -> list[Row]:
+    def known(self, keys: Sequence[bytes]) -> list[KnownRow]:
         """(key, id, state, seq, show) of the invocations with one of these keys, oldest first."""
         marks = ",".join("?" * len(keys))
         return self._db.execute(
@@ -253,7 +254,7 @@ class SqliteJournal:
             keys,
         ).fetchall()
 
-    def lease(self, queue: int, count: int, held_back: int, without: Sequence[int] = ()) -> list[Row]:
+    def lease(self, queue: int, count: int, held_back: int, without: Sequence[int] = ()) -> list[LeasedRow]:
         """The first rows of a queue in its order; `held_back` of them may be in hand already.
 
         Rows of the batches `without` are left out.
@@ -265,22 +266,22 @@ class SqliteJournal:
         ).fetchall()
         return _named(rows, 4, 7)
 
-    def status_of(self, invocation: int) -> Row | None:
-        """state, attempt, losses, reason, not_before, seq, queue, queued_at, source, extra."""
+    def status_of(self, invocation: int) -> InvocationRow | None:
+        """Where an invocation stands."""
         found: Row | None = self._db.execute(
             "SELECT state,attempt,losses,reason,not_before,seq,queue,queued_at,source,extra "
             "FROM invocations WHERE id=?",
             (invocation,),
         ).fetchone()
-        return None if found is None else _named([found], 8)[0]
+        return None if found is None else InvocationRow._make(_named([found], 8)[0])
 
-    def moved(self, rows: list[Row]) -> None:
+    def moved(self, rows: list[tuple[int, int, int, float, str, int]]) -> None:
         """(state, attempts so far, losses so far, not_before, reason, id): held until the next try."""
         self._write(
             "UPDATE invocations SET state=?,attempt=?,losses=?,not_before=?,reason=? WHERE id=?", rows
         )
 
-    def ended(self, rows: list[Row], results: list[Row]) -> None:
+    def ended(self, rows: list[tuple[int, int, int, int]], results: list[EndRow]) -> None:
         """rows: (state, seq, attempts, id). results: (batch, seq, id, state, seconds, cached, data)."""
         self._write("UPDATE invocations SET state=?,seq=?,attempt=? WHERE id=?", rows)
         self._write("INSERT OR REPLACE INTO results VALUES(?,?,?,?,?,?,?)", results)
@@ -295,7 +296,7 @@ class SqliteJournal:
         found = self._one("SELECT min(not_before) FROM invocations WHERE not_before IS NOT NULL")
         return None if found is None else float(found)
 
-    def requeue(self, rows: list[Row]) -> None:
+    def requeue(self, rows: list[tuple[int, int]]) -> None:
         """(queue, id): held invocations are queued."""
         self._write("UPDATE invocations SET state=0,queue=?,not_before=NULL,reason=NULL WHERE id=?", rows)
 
@@ -325,11 +326,11 @@ class SqliteJournal:
 
     # -- dependencies, attempts, intents, results ---------------------------------------------------------
 
-    def depend(self, rows: list[Row]) -> None:
+    def depend(self, rows: list[tuple[int, int, int]]) -> None:
         """(invocation, after, cancel on failure)."""
         self._write("INSERT OR IGNORE INTO dependencies VALUES(?,?,?)", rows)
 
-    def dependencies(self) -> list[Row]:
+    def dependencies(self) -> list[tuple[int, int, int]]:
         """(invocation, after, cancel) of the held invocations."""
         return self._db.execute(
             "SELECT d.invocation,d.after,d.cancel FROM dependencies d "
@@ -349,13 +350,13 @@ class SqliteJournal:
                 found[one] = FAILED if bad else SUCCEEDED
         return found
 
-    def attempt(self, rows: list[Row]) -> None:
+    def attempt(self, rows: list[tuple[int, int, float, float, str, str]]) -> None:
         """(invocation, attempt, ended, seconds, outcome, data): attempts that did not simply succeed."""
         self._write(
             "INSERT INTO attempts(invocation,attempt,ended,seconds,outcome,data) VALUES(?,?,?,?,?,?)", rows
         )
 
-    def attempts(self, invocation: int) -> list[Row]:
+    def attempts(self, invocation: int) -> list[tuple[int, float, float, str, str]]:
         return self._db.execute(
             "SELECT attempt,ended,seconds,outcome,data FROM attempts WHERE invocation=? ORDER BY rowid",
             (invocation,),
@@ -373,10 +374,12 @@ class SqliteJournal:
         found = self._one("SELECT data FROM intents WHERE invocation=?", invocation)
         return None if found is None else str(found)
 
-    def forget_intents(self, rows: list[Row]) -> None:
+    def forget_intents(self, rows: list[tuple[int]]) -> None:
         self._write("DELETE FROM intents WHERE invocation=?", rows)
 
-    def results(self, number: int, after: int, limit: int) -> list[Row]:
+    def results(
+        self, number: int, after: int, limit: int
+    ) -> list[tuple[int, int, int, float, int, str, str, int]]:
         """(seq, invocation, state, seconds, cached, data, source, attempt), as they ended."""
         rows = self._db.execute(
             "SELECT r.seq,r.invocation,r.state,r.seconds,r.cached,r.data,i.source,i.attempt FROM results r "
@@ -385,12 +388,12 @@ class SqliteJournal:
         ).fetchall()
         return _named(rows, 6)
 
-    def result_at(self, number: int, seq: int) -> Row | None:
-        found: Row | None = self._db.execute(
+    def result_at(self, number: int, seq: int) -> ResultRow | None:
+        found = self._db.execute(
             "SELECT seq,invocation,state,seconds,cached,data FROM results WHERE batch=? AND seq=?",
             (number, seq),
         ).fetchone()
-        return found
+        return None if found is None else ResultRow._make(found)
 
     # -- housekeeping ------------------------------------------------------------------------------------
 

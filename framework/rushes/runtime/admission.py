@@ -42,7 +42,7 @@ class Admission:
                     fix="Lower its Resources, or run it on a larger machine.",
                 )
         self.pool.journal.open_batch(batch, json.dumps(spec), self.pool.now)
-        return self.pool.take_up(self.pool.journal.batch(batch))
+        return self.pool.take_up(self.pool.require(batch))
 
     def submit(self, state: BatchState, rows: list[Any]) -> int:
         """Add invocations; rows that came before are skipped, so that a client may send them again.
@@ -143,8 +143,8 @@ class Admission:
         other, status, seq = match
         if status == SUCCEEDED:
             if state.spec.get("out") is None:
-                self._end_as(state, number, other >> 32, seq)
-                return SUCCEEDED, None, None, None
+                ended = self._end_as(state, number, other >> 32, seq)
+                return SUCCEEDED if ended else QUEUED, None, None, None
             return QUEUED, json.dumps({"known": [other >> 32, seq]}), None, None
         if status < SUCCEEDED:
             self._raise_class(state, other)
@@ -152,16 +152,20 @@ class Admission:
             return HELD, json.dumps({"joined": other}), f"the same work is under way as {leader}", other
         return QUEUED, None, None, None
 
-    def _end_as(self, state: BatchState, number: int, batch: int, seq: int) -> None:
-        row = self.pool.journal.result_at(batch, seq)
-        self.pool.succeed(state, number, seconds=0.0, cached=1, attempt=0, data=row[5])
+    def _end_as(self, state: BatchState, number: int, batch: int, seq: int | None) -> bool:
+        """End an invocation with another's result; False when that is not in the journal."""
+        row = None if seq is None else self.pool.journal.result_at(batch, seq)
+        if row is None:
+            return False
+        self.pool.succeed(state, number, seconds=0.0, cached=1, attempt=0, data=row.data)
+        return True
 
     def _raise_class(self, state: BatchState, leader: int) -> None:
         """A second submitter of the same work can raise its class while it waits."""
         row = self.pool.journal.status_of(leader)
-        if row is None or row[0] != QUEUED or leader in self.pool.running:
+        if row is None or row.state != QUEUED or leader in self.pool.running:
             return
-        before = self.pool.queue_keys[row[6]]
+        before = self.pool.queue_keys[row.queue]
         if before.show != state.queue.show or _RANK[state.queue.priority] >= _RANK[before.priority]:
             return
         if self.pool.hand.pop(leader, None) is not None:
@@ -184,7 +188,7 @@ class Admission:
                     code="not-found",
                     fix="Give the id of an invocation (BATCH.N) or of a batch.",
                 )
-            ids.append(row[0] << 32 | int(n or 0))
+            ids.append(row.number << 32 | int(n or 0))
         return ids
 
     def defer(self, number: int, ids: list[int], *, cancel: bool) -> None:
@@ -201,9 +205,9 @@ class Admission:
         for number in command.ids:
             state = self.pool.batches.get(number >> 32)
             row = self.pool.journal.status_of(number)
-            if state is None or row is None or row[0] != HELD:
+            if state is None or row is None or row.state != HELD:
                 continue
-            extra = json.loads(row[9]) if row[9] else {}
+            extra = json.loads(row.extra) if row.extra else {}
             joined = extra.get("joined")
             if command.cancel:
                 because = self.pool.name_of(command.because or 0)
@@ -225,9 +229,10 @@ class Admission:
     def _end_joined(self, state: BatchState, number: int, leader: int) -> bool:
         """End a follower with its leader's result when that needs no files of its own."""
         row = self.pool.journal.status_of(leader)
-        if row is None or row[0] != SUCCEEDED or state.spec.get("out") is not None:
+        if row is None or row.state != SUCCEEDED or state.spec.get("out") is not None:
             return False
-        self._end_as(state, number, leader >> 32, row[5])
+        if not self._end_as(state, number, leader >> 32, row.seq):
+            return False
         state.move(HELD, SUCCEEDED)
         return True
 
@@ -235,10 +240,10 @@ class Admission:
         """Queue the failed and cancelled invocations of a batch again."""
         row = self.pool.require(batch)
         self.pool.flush()
-        reopened = self.pool.journal.reopen(row[0])
+        reopened = self.pool.journal.reopen(row.number)
         if not reopened:
             return 0
-        state = self.pool.batches.get(row[0])
+        state = self.pool.batches.get(row.number)
         if state is None:
             state = self.pool.take_up(row)
         state.counts = [0] * len(STATES)

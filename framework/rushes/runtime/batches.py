@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rushes.core.events import QueueKey, Shape
 from rushes.core.states import TRANSITIONS, State, transition
+from rushes.runtime.records import BatchRow
 
 __all__ = ["STATES", "BatchState", "shape_of", "spec_packet", "state_number", "status_json"]
 
@@ -106,7 +107,7 @@ def spec_packet(state: BatchState) -> list[Any]:
     return ["spec", state.number, {"id": state.id, **told}]
 
 
-def status_json(row: Any, counts: list[int], cached: int) -> dict[str, Any]:
+def status_json(row: BatchRow, counts: list[int], cached: int) -> dict[str, Any]:
     """A batch's row as a client reads it."""
     number, batch, spec_text, submitted, ended, sealed, seq, seconds, media_s = row
     spec = json.loads(spec_text)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rushes.core import commands as cmd
 from rushes.core import events as ev
@@ -27,6 +26,7 @@ from rushes.runtime.admission import Admission
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.lending import Lending
 from rushes.runtime.pool import CANCELLED, FAILED, Pool
+from rushes.runtime.records import Journal
 from rushes.runtime.reports import Reports
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.watch import Watch
@@ -40,7 +40,7 @@ class Dispatcher:
     def __init__(
         self,
         scheduler: Scheduler,
-        journal: Any,
+        journal: Journal,
         home: Path,
         capacity: ev.Capacity,
         *,

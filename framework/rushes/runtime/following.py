@@ -87,10 +87,10 @@ class Following:
             waiter.stream.queue({"ended": state is None})
             return True
         if state is not None:
-            rows = state.seq - waiter.after
-            if rows <= 0 and patient:
+            count = state.seq - waiter.after
+            if count <= 0 and patient:
                 return False
-            few = rows < SMALL_PAGE and state.unfinished > rows
+            few = count < SMALL_PAGE and state.unfinished > count
             if few and patient and self.pool.now - waiter.asked < GATHER_S:
                 return False
             number, function = state.number, state.spec["function"]
@@ -99,7 +99,7 @@ class Following:
             if row is None:
                 waiter.stream.queue({"error": _unknown(waiter.batch).to_dict()})
                 return True
-            number, function = row[0], json.loads(row[2])["function"]
+            number, function = row.number, json.loads(row.spec)["function"]
         rows = self.pool.journal.results(number, waiter.after, waiter.limit)
         header = {"rows": len(rows), "function": function, "ended": state is None}
         waiter.stream.queue(header, _page(rows))

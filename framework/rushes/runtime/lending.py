@@ -120,12 +120,12 @@ class Lending:
     def _known_result(self, extra: dict[str, Any]) -> dict[str, Any]:
         if "joined" in extra:
             row = self.pool.journal.status_of(extra["joined"])
-            if row is None or row[0] != SUCCEEDED:
+            if row is None or row.state != SUCCEEDED:
                 return {}
-            extra = {"known": [extra["joined"] >> 32, row[5]]}
+            extra = {"known": [extra["joined"] >> 32, row.seq]}
         if "known" in extra:
             found = self.pool.journal.result_at(*extra["known"])
-            return {"known": json.loads(found[5])} if found is not None and found[5] else {}
+            return {"known": json.loads(found.data)} if found is not None and found.data else {}
         return {}
 
     def take_back(self, slot: SlotProcess) -> list[int]:

@@ -20,6 +20,7 @@ from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.errors import CallerError, RushesError
 from rushes.runtime.batches import STATES, BatchState, shape_of, state_number
+from rushes.runtime.records import BatchRow, EndRow, Journal, LeasedRow
 from rushes.runtime.slots import SlotProcess
 
 __all__ = [
@@ -47,9 +48,13 @@ class Run:
     fence: int
     attempt: int
     losses: int
-    row: Any
+    row: LeasedRow
     fraction: float = -1.0
     note: str = ""
+
+    @property
+    def asset(self) -> str:
+        return self.row[4]
 
 
 class Pool:
@@ -58,7 +63,7 @@ class Pool:
     def __init__(
         self,
         scheduler: Scheduler,
-        journal: Any,
+        journal: Journal,
         home: Path,
         capacity: ev.Capacity,
         clock: Callable[[], float] = time.time,
@@ -75,7 +80,7 @@ class Pool:
         self.slots: dict[int, SlotProcess] = {}
         self.dying: list[SlotProcess] = []
         self.running: dict[int, Run] = {}
-        self.hand: dict[int, Any] = {}
+        self.hand: dict[int, LeasedRow] = {}
         """Rows that were leased and have not been given to a slot."""
         self.leased: dict[ev.QueueKey, int] = {}
         """Of each queue, the rows that are in hand or with a slot: the journal has them as queued."""
@@ -93,9 +98,9 @@ class Pool:
         self.paused = False
         self.wedged = False
         self.carry_out: dict[type[Command], Callable[[Any, deque[ev.Event]], None]] = {}
-        self._ends: list[Any] = []
-        self._results: list[Any] = []
-        self._forget: list[Any] = []
+        self._ends: list[tuple[int, int, int, int]] = []
+        self._results: list[EndRow] = []
+        self._forget: list[tuple[int]] = []
 
     def feed(self, event: ev.Event) -> None:
         """Tell the scheduler, and carry out what it decides, until it decides nothing more."""
@@ -165,7 +170,7 @@ class Pool:
         self.awaited.discard(number)
         return [ev.Ended(number, state)]
 
-    def require(self, batch: str) -> Any:
+    def require(self, batch: str) -> BatchRow:
         """A batch's row.
 
         Raises:
@@ -178,7 +183,7 @@ class Pool:
             )
         return row
 
-    def take_up(self, row: Any) -> BatchState:
+    def take_up(self, row: BatchRow) -> BatchState:
         number, batch, spec_text, submitted, _ended, sealed, seq, seconds, media_s = row
         spec = json.loads(spec_text)
         key = ev.QueueKey(spec["priority"], spec["show"])

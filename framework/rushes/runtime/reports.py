@@ -27,15 +27,15 @@ class Reports:
         state = self.pool.by_id.get(batch)
         if state is None:
             counts = [0] * len(STATES)
-            for number, count in self.pool.journal.counts(row[0]):
+            for number, count in self.pool.journal.counts(row.number):
                 counts[number] = count
-            return status_json(row, counts, self.pool.journal.cached_count(row[0]))
+            return status_json(row, counts, self.pool.journal.cached_count(row.number))
         found = status_json(row, list(state.counts), state.cached)
         found.update(seq=state.seq, seconds=state.seconds, media_s=state.media_s, sealed=state.sealed)
         found["running"] = [
             {
                 "invocation": state.public_id(slot.given[0]),
-                "asset": self.pool.running[slot.given[0]].row[4],
+                "asset": self.pool.running[slot.given[0]].asset,
                 "fraction": self.pool.running[slot.given[0]].fraction,
                 "note": self.pool.running[slot.given[0]].note,
                 "seconds": self.pool.now - slot.began,
@@ -50,7 +50,7 @@ class Reports:
         self.pool.flush()
         batch, _, n = invocation.partition(".")
         row = self.pool.require(batch)
-        number = row[0] << 32 | int(n) if n.isdigit() else 0
+        number = row.number << 32 | int(n) if n.isdigit() else 0
         found = self.pool.journal.status_of(number) if number else None
         if found is None:
             raise CallerError(
@@ -58,35 +58,35 @@ class Reports:
                 code="not-found",
                 fix=f"`rushes results {batch}` names them.",
             )
-        state, attempt, losses, reason, not_before, seq, queue, queued_at, source, _extra = found
         run = self.pool.running.get(number)
-        result = self.pool.journal.result_at(row[0], seq) if seq else None
+        result = self.pool.journal.result_at(row.number, found.seq) if found.seq else None
         log = self.pool.home / "logs" / batch / f"{number & 0xFFFFFFFF}.log"
-        waits = reason or ""
-        if run is None and STATES[state] is State.queued:
+        spec = json.loads(row.spec)
+        waits = found.reason or ""
+        if run is None and STATES[found.state] is State.queued:
             waits = self.pool.scheduler.explain(number, self.pool.now)
         return {
             "invocation": invocation,
-            "asset": source,
-            "function": json.loads(row[2])["function"],
-            "state": "running" if run else STATES[state].value,
-            "attempts": run.attempt if run else attempt,
-            "losses": losses,
+            "asset": found.source,
+            "function": spec["function"],
+            "state": "running" if run else STATES[found.state].value,
+            "attempts": run.attempt if run else found.attempt,
+            "losses": found.losses,
             "reason": waits,
-            "not_before": not_before,
-            "queued_at": queued_at,
-            "priority": self.pool.queue_keys[queue].priority,
-            "show": self.pool.queue_keys[queue].show,
+            "not_before": found.not_before,
+            "queued_at": found.queued_at,
+            "priority": self.pool.queue_keys[found.queue].priority,
+            "show": self.pool.queue_keys[found.queue].show,
             "slot": run.slot if run else None,
             "fraction": run.fraction if run else None,
             "history": [
                 {"attempt": a, "ended": e, "seconds": s, "outcome": o, "error": json.loads(d)}
                 for a, e, s, o, d in self.pool.journal.attempts(number)
             ],
-            "result": json.loads(result[5]) if result and result[5] else None,
-            "seconds": result[3] if result else None,
+            "result": json.loads(result.data) if result and result.data else None,
+            "seconds": result.seconds if result else None,
             "log": str(log) if log.exists() else None,
-            "spec": {k: v for k, v in json.loads(row[2]).items() if k != "environment"},
+            "spec": {k: v for k, v in spec.items() if k != "environment"},
         }
 
     def describe_pool(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Reports:
                     "ready": slot.ready,
                     "executable": (self.pool.environments.get(slot.environment) or {}).get("executable"),
                     "running": self.pool.name_of(slot.given[0]) if slot.given else None,
-                    "asset": self.pool.running[slot.given[0]].row[4] if slot.given else None,
+                    "asset": self.pool.running[slot.given[0]].asset if slot.given else None,
                     "given": len(slot.given),
                     "seconds": self.pool.now - slot.began if slot.given else 0.0,
                 }

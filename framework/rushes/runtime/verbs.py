@@ -102,7 +102,7 @@ class Verbs:
         known = self._journal.batch(batch)
         if known is not None:
             # Said twice, because the answer to the first was lost with an earlier worker.
-            if json.loads(known[2]).get("token") == header["spec"].get("token"):
+            if json.loads(known.spec).get("token") == header["spec"].get("token"):
                 return {"batch": batch}
             raise PlatformError(f"a batch {batch!r} exists.", code="batch-exists")
         state = self._dispatcher.admission.open(batch, header["spec"])
@@ -151,7 +151,7 @@ class Verbs:
 
     def _batches(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         rows = self._journal.batches(int(header.get("limit", 50)))
-        return {"batches": [self._dispatcher.reports.status(row[1]) for row in rows]}
+        return {"batches": [self._dispatcher.reports.status(row.id) for row in rows]}
 
     def _cancel(self, client: ClientState, header: Any, _body: bytes) -> dict[str, Any] | None:
         batch = header["batch"]

@@ -22,6 +22,7 @@ from rushes.core.scheduler import Scheduler
 from rushes.errors import PlatformError
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.following import GATHER_S, Following
+from rushes.runtime.records import Journal
 from rushes.runtime.settings import Settings
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.verbs import ClientState, Verbs
@@ -39,7 +40,7 @@ POOL: Final = SchedulerSettings(lease_window=2048, micro_batch_max=256)
 class Worker:
     """The loop. `journal` is open; `settings` say where the socket goes and how large the pool is."""
 
-    def __init__(self, settings: Settings, journal: Any) -> None:
+    def __init__(self, settings: Settings, journal: Journal) -> None:
         self._settings = settings
         self._journal = journal
         self._selector = selectors.DefaultSelector()

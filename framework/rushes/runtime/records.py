@@ -1,0 +1,228 @@
+"""What the worker asks of its journal: ports, each as narrow as its callers, and the rows that they carry.
+
+`rushes.journal` holds what answers. An invocation's number is its batch's number shifted left by 32, plus its
+n; states are numbers in the order of `rushes.core.states.State`; times are UTC epoch seconds. What is written
+between `begin` and `commit` is durable together, or not at all. This module must not know SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+__all__ = [
+    "AttemptRecords",
+    "BatchRecords",
+    "BatchRow",
+    "EndRow",
+    "Housekeeping",
+    "InvocationRecords",
+    "InvocationRow",
+    "Journal",
+    "KnownRow",
+    "LeasedRow",
+    "NewRow",
+    "ResultRow",
+    "Turns",
+]
+
+
+class BatchRow(NamedTuple):
+    """A batch as it was last saved."""
+
+    number: int
+    id: str
+    spec: str
+    """JSON of the `BatchSpec`."""
+    submitted: float
+    ended: float | None
+    sealed: int
+    seq: int
+    seconds: float
+    media_s: float
+
+
+class InvocationRow(NamedTuple):
+    """Where an invocation stands."""
+
+    state: int
+    attempt: int
+    losses: int
+    reason: str | None
+    not_before: float | None
+    seq: int | None
+    """Its end's place in the batch, once it has ended."""
+    queue: int
+    queued_at: float
+    source: str
+    extra: str | None
+    """JSON: the invocation that it ``joined``, or the place of the ``known`` result."""
+
+
+class ResultRow(NamedTuple):
+    """How an invocation ended."""
+
+    seq: int
+    invocation: int
+    state: int
+    seconds: float
+    cached: int
+    data: str
+    """JSON: result, outputs, receipt, encoder, warnings, error."""
+
+
+# Every invocation passes as each of these, so they are plain tuples, as the database gives them.
+NewRow = tuple[
+    int, int, int, int, float, bytes | None, str, str | None, str | None, str | None, str | None, str | None,
+    str | None, str | None,
+]  # fmt: skip
+"""id, state, queue, order, queued_at, key, source, frames, params, subdir, tag, fingerprint, extra,
+reason."""
+LeasedRow = tuple[
+    int, int, int, float, str, str | None, str | None, str | None, str | None, str | None, str | None, int,
+    bytes | None,
+]  # fmt: skip
+"""id, attempt, losses, queued_at, source, frames, params, subdir, tag, fingerprint, extra, order, key."""
+EndRow = tuple[int, int, int, int, float, int, str]
+"""batch, seq, id, state, seconds, cached, data."""
+KnownRow = tuple[bytes, int, int, int | None, str]
+"""key, id, state, seq, show."""
+
+
+class Turns(Protocol):
+    """The worker's turns, each one transaction."""
+
+    def begin(self) -> None: ...
+
+    def commit(self) -> None:
+        """Make the turn durable.
+
+        Raises:
+            PlatformError: the disk is full (``journal-full``); the turn is kept, and may be committed later.
+        """
+
+    def close(self) -> None: ...
+
+    def look_for_space(self) -> bool:
+        """True when new work may be taken."""
+
+    def next_epoch(self) -> int:
+        """A number larger than any before it: the high part of this worker's fencing tokens."""
+
+
+class BatchRecords(Protocol):
+    """Batches and queues."""
+
+    def open_batch(self, batch: str, spec: str, now: float) -> int: ...
+
+    def batch(self, batch: str) -> BatchRow | None: ...
+
+    def batches(self, limit: int) -> list[BatchRow]:
+        """The newest first."""
+
+    def open_batches(self) -> list[BatchRow]:
+        """Those that have not ended, oldest first."""
+
+    def save_batch(
+        self, number: int, *, ended: float | None, sealed: bool, seq: int, seconds: float, media_s: float
+    ) -> None: ...
+
+    def counts(self, number: int) -> list[tuple[int, int]]:
+        """State and how many, of a batch's invocations."""
+
+    def cached_count(self, number: int) -> int: ...
+
+    def last_n(self, number: int) -> int:
+        """The highest n of a batch; 0 for an empty one."""
+
+    def queue(self, priority: str, show: str) -> int:
+        """The number of a queue, made on first use."""
+
+    def queues(self) -> list[tuple[int, str, str]]:
+        """Number, class and show of each."""
+
+    def waiting(self) -> list[tuple[int, int]]:
+        """Queue and how many are queued."""
+
+
+class InvocationRecords(Protocol):
+    """Invocations from their submission to their end, and what they wait for."""
+
+    def add(self, rows: list[NewRow]) -> None:
+        """One that is there already stays as it is: a client may send a chunk twice."""
+
+    def known(self, keys: Sequence[bytes]) -> list[KnownRow]:
+        """The invocations with one of these keys, oldest first."""
+
+    def lease(self, queue: int, count: int, held_back: int, without: Sequence[int] = ()) -> list[LeasedRow]:
+        """The first of a queue in its order, `held_back` more than `count`; none of the batches `without`."""
+
+    def status_of(self, invocation: int) -> InvocationRow | None: ...
+
+    def moved(self, rows: list[tuple[int, int, int, float, str, int]]) -> None:
+        """State, attempts, losses, not before, reason, id: held until the next try."""
+
+    def requeue(self, rows: list[tuple[int, int]]) -> None:
+        """Queue and id: queued, there."""
+
+    def ended(self, rows: list[tuple[int, int, int, int]], results: list[EndRow]) -> None:
+        """Each of `rows`: state, seq, attempts, id."""
+
+    def due(self, now: float) -> list[tuple[int, int]]:
+        """Id and queue of held invocations whose next try is due."""
+
+    def next_due(self) -> float | None: ...
+
+    def unfinished(self, number: int, limit: int) -> list[tuple[int, int]]:
+        """Id and state of invocations of a batch that are queued or held."""
+
+    def reopen(self, number: int) -> list[tuple[int, int]]:
+        """Queue the failed and cancelled invocations of a batch again; gives id and queue."""
+
+    def depend(self, rows: list[tuple[int, int, int]]) -> None:
+        """Id, the id that it waits for, whether a failure of that cancels it."""
+
+    def dependencies(self) -> list[tuple[int, int, int]]:
+        """Those of held invocations, as `depend` was given them."""
+
+    def ended_states(self, ids: Sequence[int]) -> dict[int, int]:
+        """The state of those of `ids` that have ended; an id with n = 0 stands for its whole batch."""
+
+
+class AttemptRecords(Protocol):
+    """What attempts came to, and what they are about to publish."""
+
+    def attempt(self, rows: list[tuple[int, int, float, float, str, str]]) -> None:
+        """Id, attempt, when it ended, seconds, outcome, error as JSON."""
+
+    def attempts(self, invocation: int) -> list[tuple[int, float, float, str, str]]: ...
+
+    def intend(self, invocation: int, data: str) -> None: ...
+
+    def intended(self) -> set[int]: ...
+
+    def intent(self, invocation: int) -> str | None: ...
+
+    def forget_intents(self, rows: list[tuple[int]]) -> None: ...
+
+    def results(
+        self, number: int, after: int, limit: int
+    ) -> list[tuple[int, int, int, float, int, str, str, int]]:
+        """Seq, id, state, seconds, cached, data, source, attempts, in the order in which they ended."""
+
+    def result_at(self, number: int, seq: int) -> ResultRow | None: ...
+
+
+class Housekeeping(Protocol):
+    """What a person asks of the journal itself."""
+
+    def prune(self, before: float, *, keep: int = 0) -> int: ...
+
+    def backup(self, target: Path) -> None: ...
+
+    def statistics(self) -> dict[str, Any]: ...
+
+
+class Journal(Turns, BatchRecords, InvocationRecords, AttemptRecords, Housekeeping, Protocol):
+    """The durable record of one pool: whoever owns it owns the pool."""
