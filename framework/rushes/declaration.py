@@ -237,7 +237,8 @@ def bad_params(name: str, model: type[BaseModel], problem: ValidationError) -> C
         elif error["type"] == "missing":
             lines.append(f"{name} needs option {where!r}")
         else:
-            lines.append(f"{name} option {where}={error['input']!r}: {error['msg']}")
+            said = error["msg"].removeprefix("Value error, ")  # pydantic's, before a validator's own words
+            lines.append(f"{name} option {where}={error['input']!r}: {said}")
     known = ", ".join(model.model_fields) or "none"
     return CallerError("; ".join(lines) + ".", code="bad-option", fix=f"Its options: {known}.")
 

@@ -19,7 +19,7 @@ FUNCTIONS = textwrap.dedent('''\
     from enum import Enum
     from typing import Annotated, Literal
 
-    from pydantic import BaseModel, Field
+    from pydantic import BaseModel, BeforeValidator, Field
 
     from rushes import Asset, Context, MediaError, Output, Params, Result, function
 
@@ -68,6 +68,10 @@ FUNCTIONS = textwrap.dedent('''\
         x: int = 1
 
 
+    def thousands(value):
+        return int(value[:-1]) * 1000 if isinstance(value, str) and value.endswith("k") else value
+
+
     class Many(Params):
         codec: Literal["h264", "hevc"] = Field("h264", description="Codec.")
         bits: Literal[8, 10] = 8
@@ -81,6 +85,9 @@ FUNCTIONS = textwrap.dedent('''\
         rate: int | Literal["auto"] = "auto"
         limit: Annotated[int, Field(gt=0, le=10)] = 5
         deep: Deep = Deep()
+        pace: Annotated[int, BeforeValidator(thousands)] | None = None
+        picks: Annotated[tuple[int, ...], BeforeValidator(thousands)] = ()
+        knobs: Annotated[dict[str, str], BeforeValidator(thousands)] = {}
         needed: str
 
 

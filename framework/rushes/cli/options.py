@@ -8,6 +8,7 @@ This module must not know what the function does.
 from __future__ import annotations
 
 import inspect
+import re
 import types
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -29,6 +30,7 @@ __all__ = ["FieldOption", "nested_fields", "options_of", "values_of"]
 
 _LISTS: Final = (list, set, frozenset, Sequence, AbstractSet)
 _MAPPINGS: Final = (dict, Mapping)
+_NEXT_PAIR: Final = re.compile(r",(?=[^,=]+=)")
 _BOUNDS: Final = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"), ("multiple_of", "a multiple of"))
 
 
@@ -42,6 +44,8 @@ class _Shape:
     repeated: bool = False
     pairs: bool = False
     count: int = 1
+    parsed: bool = False
+    """The model reads text itself: it is handed ``8M`` as it was typed, and ``a,b`` as two."""
 
 
 class FieldOption(click.Option):
@@ -67,7 +71,10 @@ class FieldOption(click.Option):
             click.BadParameter: a KEY=VALUE without its ``=``.
         """
         if self.shape.pairs:
-            return dict(self._pair(text) for text in given)
+            split = _pairs if self.shape.parsed else _whole
+            return dict(self._pair(text) for one in given for text in split(one))
+        if self.shape.parsed and self.shape.repeated:
+            return [word.strip() for words in given for word in words.split(",")]
         if self.shape.repeated and self.shape.choices is not None:
             return [self._one(word) for words in given for word in words]
         if self.shape.repeated:
@@ -88,6 +95,15 @@ class FieldOption(click.Option):
         return key, value
 
 
+def _whole(text: str) -> list[str]:
+    return [text]
+
+
+def _pairs(text: str) -> list[str]:
+    """``a=1,b=2,3`` as ``a=1`` and ``b=2,3``."""
+    return [pair.strip() for pair in _NEXT_PAIR.split(text)]
+
+
 class _Number(click.ParamType[Any]):
     """A number where the field takes a number or a word, as in ``int | Literal["auto"]``."""
 
@@ -100,6 +116,13 @@ class _Number(click.ParamType[Any]):
             except ValueError:
                 continue
         return value
+
+
+class _Typed(click.ParamType[Any]):
+    """What was typed, as it is, under the name of what the model makes of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = "value" if name in {"integer", "float"} else name
 
 
 class _Words(click.ParamType[Any]):
@@ -130,13 +153,13 @@ class _Asset(click.Path):
 
 def options_of(model: type[BaseModel]) -> list[FieldOption]:
     """One option a field that can be written on a command line, in the order of the model."""
-    found = ((name, info, _shape(info.annotation)) for name, info in model.model_fields.items())
+    found = ((name, info, _field_shape(info)) for name, info in model.model_fields.items())
     return [FieldOption(name, info, shape) for name, info, shape in found if shape is not None]
 
 
 def nested_fields(model: type[BaseModel]) -> list[str]:
     """The fields that a preset file alone can set."""
-    return [name for name, info in model.model_fields.items() if _shape(info.annotation) is None]
+    return [name for name, info in model.model_fields.items() if _field_shape(info) is None]
 
 
 def values_of(ctx: click.Context, options: Sequence[FieldOption]) -> dict[str, Any]:
@@ -150,6 +173,32 @@ def values_of(ctx: click.Context, options: Sequence[FieldOption]) -> dict[str, A
 
 
 # -- annotations ----------------------------------------------------------------------------------------
+
+
+def _field_shape(info: FieldInfo) -> _Shape | None:
+    """How a field is written. A model that reads text itself knows more forms of it than we do."""
+    shape = _shape(info.annotation)
+    if shape is None or shape.choices is not None or shape.flag or shape.count > 1:
+        return shape
+    if not any(_reads_text(one) for one in (*info.metadata, *_notes(info.annotation))):
+        return shape
+    words = _Typed(str(shape.type.name))
+    return _Shape(words, repeated=shape.repeated, pairs=shape.pairs, parsed=True)
+
+
+def _reads_text(note: Any) -> bool:
+    from pydantic import BeforeValidator, PlainValidator, WrapValidator  # noqa: PLC0415 - as in `_is_model`
+
+    return isinstance(note, BeforeValidator | PlainValidator | WrapValidator)
+
+
+def _notes(annotation: Any) -> list[Any]:
+    """What ``Annotated`` says of an annotation, or of what it may be besides None."""
+    if get_origin(annotation) is Annotated:
+        return list(get_args(annotation)[1:])
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return [note for member in get_args(annotation) for note in _notes(member)]
+    return []
 
 
 def _shape(annotation: Any) -> _Shape | None:
