@@ -9,12 +9,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rushes.runtime.local_context import LocalContext, destination_of
 from rushes.runtime.scratch import close_scratch, open_scratch
 from rushes.runtime.task import Gate, Made, Reporter, Task
+
+if TYPE_CHECKING:
+    from rushes.runtime.destination import Destination
+    from rushes.runtime.intent import Intent
+    from rushes.runtime.receipt import Receipt
 
 __all__ = ["Gate", "Made", "Reporter", "Task", "run_attempt"]
 
@@ -38,92 +44,93 @@ def run_attempt(task: Task, report: Reporter, gate: Gate, cancelled: Callable[[]
 def _run_with_outputs(task: Task, report: Reporter, gate: Gate, cancelled: Callable[[], bool]) -> Made:
     from rushes.runtime import publication  # noqa: PLC0415 - a function without outputs does not pay for it
 
-    if task.intent is not None:
-        intent = publication.Intent.from_dict(task.intent["intent"])
-        if publication.adopt(intent):
-            return Made(**task.intent["made"])
-    if task.known is not None:
-        made = _reuse(task, publication, gate)
-        if made is not None:
-            return made
-    settled = ""
+    if task.intent is not None and publication.adopt(publication.Intent.from_dict(task.intent["intent"])):
+        return Made(**task.intent["made"])
+    made = _reuse(task, gate)
+    if made is not None:
+        return made
+    fingerprint = task.fingerprint
     if task.settle_s:
         publication.wait_settled(task.source, task.settle_s, cancelled=cancelled)
-        settled = publication.fingerprint_of(task.source)
+        fingerprint = publication.fingerprint_of(task.source)
     context = LocalContext(task, report, cancelled)
     try:
         if context.destination is not None:
             publication.set_aside(context.destination.scratch_root(), task.invocation)
-        fingerprint = settled or task.fingerprint or publication.fingerprint_of(task.source)
+        fingerprint = fingerprint or publication.fingerprint_of(task.source)
         started = time.time()
-        result = task.function.invoke(task.source, task.params, context)
-        made = context.made(result)
+        made = context.made(task.function.invoke(task.source, task.params, context))
         if context.outputs:
             publication.recheck_source(task.source, fingerprint)
-            receipt = context.receipt(fingerprint, started)
-            pairs = [(output.path, Path(output.uri)) for output in context.outputs.values()]
-            receipt = receipt.model_copy(update={"result": json.loads(made.result)})
-            intent = publication.prepare(
-                pairs,
-                receipt,
-                receipts=task.receipts,
-                destination=context.destination,
-                names=list(context.outputs),
-            )
-            made.outputs = tuple(output.uri for output in context.outputs.values())
-            made.receipt = intent.receipt_path
-            made.published = intent.facts()
-            gate({"intent": intent.to_dict(), "made": _made_dict(made)})
-            publication.commit(intent)
+            _publish(task, context, made, context.receipt(fingerprint, started), gate)
         return made
     finally:
         context.close()
 
 
-def _made_dict(made: Made) -> dict[str, Any]:
-    return {
-        "result": made.result,
-        "outputs": made.outputs,
-        "receipt": made.receipt,
-        "encoder": made.encoder,
-        "warnings": made.warnings,
-        "media_s": made.media_s,
-        "published": made.published,
-    }
+def _publish(task: Task, context: LocalContext, made: Made, receipt: Receipt, gate: Gate) -> None:
+    """Make what the body wrote visible, and say in `made` where it is."""
+    from rushes.runtime import publication  # noqa: PLC0415 - as above
+
+    outputs = context.outputs.values()
+    intent = publication.prepare(
+        [(output.path, Path(output.uri)) for output in outputs],
+        receipt.model_copy(update={"result": json.loads(made.result)}),
+        receipts=task.receipts,
+        destination=context.destination,
+        names=list(context.outputs),
+    )
+    made.outputs = tuple(output.uri for output in outputs)
+    _commit(intent, made, gate)
 
 
-def _reuse(task: Task, publication: Any, gate: Gate) -> Made | None:
+def _commit(intent: Intent, made: Made, gate: Gate) -> None:
+    """What passes the gate is the whole row: whoever adopts the intent later knows as much as we do."""
+    from rushes.runtime import publication  # noqa: PLC0415 - as above
+
+    made.receipt, made.published = intent.receipt_path, intent.facts()
+    gate({"intent": intent.to_dict(), "made": asdict(made)})
+    publication.commit(intent)
+
+
+def _reuse(task: Task, gate: Gate) -> Made | None:
     """The known result, if its outputs still exist unchanged; copied when another place is asked for."""
+    from rushes.runtime import publication  # noqa: PLC0415 - as above
+
     known = task.known or {}
     published = known.get("published") or []
     if not published or not all(publication.is_unchanged(fact) for fact in published):
         return None
     destination = destination_of(task)
-    result = json.dumps(known["result"], separators=(",", ":"))
-    wanted = [str(destination.resolve(fact["name"])) for fact in published]
-    receipt = known.get("receipt")
-    if wanted != [fact["path"] for fact in published]:
-        scratch = open_scratch(destination.scratch_root(), task.invocation, task.attempt)
-        try:
-            pairs = publication.copy_published(published, scratch, wanted)
-            text = publication.receipt_of(published[0])
-            names = [fact["name"] for fact in published]
-            intent = publication.prepare(
-                pairs, text, receipts=task.receipts, destination=destination, names=names
-            )
-            gate({"intent": intent.to_dict(), "made": {"result": result, "outputs": wanted}})
-            publication.commit(intent)
-        finally:
-            close_scratch(scratch)
-        for fact, path in zip(published, wanted, strict=True):
-            result = result.replace(json.dumps(fact["path"]), json.dumps(path))
-        receipt, published = intent.receipt_path, intent.facts()
-    return Made(
-        result,
-        outputs=tuple(wanted),
-        receipt=receipt,
+    made = Made(
+        json.dumps(known["result"], separators=(",", ":")),
+        outputs=tuple(str(destination.resolve(fact["name"])) for fact in published),
+        receipt=known.get("receipt"),
         encoder=known.get("encoder"),
         warnings=tuple(known.get("warnings") or ()),
         cached=True,
         published=published,
     )
+    if made.outputs != tuple(fact["path"] for fact in published):
+        _copy(task, made, destination, gate)
+    return made
+
+
+def _copy(task: Task, made: Made, destination: Destination, gate: Gate) -> None:
+    """Publish copies of a known result's outputs at the places that `made` names."""
+    from rushes.runtime import publication  # noqa: PLC0415 - as above
+
+    scratch = open_scratch(destination.scratch_root(), task.invocation, task.attempt)
+    try:
+        intent = publication.prepare(
+            publication.copy_published(made.published, scratch, made.outputs),
+            publication.receipt_of(made.published[0]),
+            receipts=task.receipts,
+            destination=destination,
+            names=[fact["name"] for fact in made.published],
+        )
+        for fact, path in zip(made.published, made.outputs, strict=True):
+            made.result = made.result.replace(json.dumps(fact["path"]), json.dumps(path))
+        _commit(intent, made, gate)
+    finally:
+        close_scratch(scratch)
