@@ -77,5 +77,9 @@ class Engine(Protocol):
         ...
 
     def control(self, verb: str) -> Mapping[str, Any]:
-        """``pause``, ``resume`` or ``drain`` the pool."""
+        """``pause``, ``resume``, ``drain`` or ``stop`` the pool.
+
+        Raises:
+            CallerError: another verb.
+        """
         ...

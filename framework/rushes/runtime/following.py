@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rushes.errors import CallerError
 from rushes.runtime.pool import Pool
+from rushes.runtime.refusals import unknown_batch
 from rushes.runtime.wire import Stream
 
 __all__ = ["Following"]
@@ -97,7 +97,7 @@ class Following:
         else:
             row = self.pool.journal.batch(waiter.batch)
             if row is None:
-                waiter.stream.queue({"error": _unknown(waiter.batch).to_dict()})
+                waiter.stream.queue({"error": unknown_batch(waiter.batch).to_dict()})
                 return True
             number, function = row.number, json.loads(row.spec)["function"]
         rows = self.pool.journal.results(number, waiter.after, waiter.limit)
@@ -114,9 +114,3 @@ def _page(rows: list[Any]) -> bytes:
         for seq, number, state, seconds, cached, data, source, attempt in rows
     ]
     return ("[" + ",".join(lines) + "]").encode()
-
-
-def _unknown(batch: str) -> CallerError:
-    return CallerError(
-        f"there is no batch {batch!r}.", code="not-found", fix="`rushes list` names the batches."
-    )

@@ -18,9 +18,10 @@ from rushes.core import events as ev
 from rushes.core.commands import Command
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
-from rushes.errors import CallerError, RushesError
+from rushes.errors import RushesError
 from rushes.runtime.batches import STATES, BatchState, shape_of, state_number
 from rushes.runtime.records import BatchRow, EndRow, Journal, LeasedRow
+from rushes.runtime.refusals import unknown_batch
 from rushes.runtime.slots import SlotProcess
 
 __all__ = [
@@ -178,9 +179,7 @@ class Pool:
         """
         row = self.journal.batch(batch)
         if row is None:
-            raise CallerError(
-                f"there is no batch {batch!r}.", code="not-found", fix="`rushes list` names the batches."
-            )
+            raise unknown_batch(batch)
         return row
 
     def take_up(self, row: BatchRow) -> BatchState:

@@ -18,6 +18,7 @@ from rushes.asset import Asset, FrameRange
 from rushes.core.states import State
 from rushes.errors import CallerError, Cancelled, RushesError
 from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation
+from rushes.runtime.refusals import CONTROLS, unknown_batch, unknown_control, unknown_invocation
 
 if TYPE_CHECKING:
     from rushes.function import Function, Options, Params, Result
@@ -155,11 +156,7 @@ class StubEngine:
         with self._changed:
             rows = self._batch(batch).rows
             if not number.isdigit() or not 1 <= int(number) <= len(rows):
-                raise CallerError(
-                    f"there is no invocation {invocation!r}.",
-                    code="not-found",
-                    fix=f"`rushes results {batch}` names them.",
-                )
+                raise unknown_invocation(invocation)
             row, spec = rows[int(number) - 1], self._batch(batch).spec
             return {
                 "invocation": row.id,
@@ -198,12 +195,8 @@ class StubEngine:
         Raises:
             CallerError: another verb.
         """
-        if verb not in {"pause", "resume", "drain", "stop"}:
-            raise CallerError(
-                f"{verb!r} is nothing that a pool can do.",
-                code="bad-value",
-                fix="Use pause, resume, drain or stop.",
-            )
+        if verb not in CONTROLS:
+            raise unknown_control(verb)
         self.paused = verb != "resume"
         self._settle()
         return {"action": verb, "running": 0}
@@ -386,9 +379,7 @@ class StubEngine:
     def _batch(self, batch: str) -> _Batch:
         found = self._batches.get(batch)
         if found is None:
-            raise CallerError(
-                f"there is no batch {batch!r}.", code="not-found", fix="`rushes list` names the batches."
-            )
+            raise unknown_batch(batch)
         return found
 
     def _status(self, batch: _Batch) -> BatchStatus:

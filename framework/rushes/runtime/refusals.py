@@ -1,0 +1,40 @@
+"""What every engine refuses, in the same words whichever it is: unknown names, and verbs that nothing does.
+
+This module must not know how an engine looks them up.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rushes.errors import CallerError
+
+__all__ = ["CONTROLS", "unknown_batch", "unknown_control", "unknown_invocation"]
+
+CONTROLS: Final = ("pause", "resume", "drain", "stop")
+"""What can be asked of a pool."""
+
+
+def unknown_batch(batch: str) -> CallerError:
+    """No batch has that id."""
+    return CallerError(
+        f"there is no batch {batch!r}.", code="not-found", fix="`rushes list` names the batches."
+    )
+
+
+def unknown_invocation(invocation: str) -> CallerError:
+    """Its batch exists and has no such invocation."""
+    return CallerError(
+        f"there is no invocation {invocation!r}.",
+        code="not-found",
+        fix=f"`rushes results {invocation.partition('.')[0]}` names them.",
+    )
+
+
+def unknown_control(verb: str) -> CallerError:
+    """The pool was asked for something else than `CONTROLS`."""
+    return CallerError(
+        f"{verb!r} is nothing that a pool can do.",
+        code="bad-value",
+        fix=f"Use {', '.join(CONTROLS[:-1])} or {CONTROLS[-1]}.",
+    )
