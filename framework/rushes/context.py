@@ -82,7 +82,7 @@ class Context(ABC):
         """Run a tool that the function declared (``tools=[...]``), with the same limits and watchdog.
 
         Args:
-            tool: its declared name, found on ``PATH``.
+            tool: its declared name, found on ``PATH``; ``ffmpeg`` is the build that Rushes uses.
             argv: its arguments, the program's name not among them.
             progress: turns one line of the tool's output into a fraction 0..1, or None.
         """

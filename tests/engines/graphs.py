@@ -30,6 +30,14 @@ def tool(clip: Asset, ctx: Context) -> Said:
     return Said(said=target.read_text())
 
 
+@function(version="1", tools=["ffmpeg"])
+def bare(clip: Asset, ctx: Context) -> Made:
+    """Runs ffmpeg with a command line of its own."""
+    out = ctx.output("bare.mp4")
+    ctx.run("ffmpeg", ["-i", clip.path, "-c", "copy", out.path])
+    return Made(file=out)
+
+
 def _percent(line: str) -> float | None:
     return float(line.rstrip("%\n")) / 100 if "%" in line else None
 

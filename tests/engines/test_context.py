@@ -11,6 +11,7 @@ import ffmpeg
 import pytest
 
 from rushes import CallerError, MediaError, catalog
+from rushes.media.builds import find_build
 from rushes.media.guard import guard_graph
 
 GRAPHS = Path(__file__).with_name("graphs.py")
@@ -60,6 +61,18 @@ def test_a_declared_tool_runs_with_progress_and_an_undeclared_one_is_refused(
     assert graphs("tool")(str(media("h264.mp4"))).said == "made by a tool"
     with pytest.raises(CallerError, match=r"tools=\[\"cp\"\]"):
         graphs("undeclared")(str(media("h264.mp4")))
+
+
+def test_the_tool_ffmpeg_is_the_build_that_comes_along(
+    graphs: Callable[[str], Any], media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    graphs("bare")(str(media("h264.mp4")), out=str(tmp_path))
+
+    receipt = json.loads((tmp_path / "bare.mp4.rushes.json").read_text())
+    assert receipt["argv"][0][0] == str(find_build().path)
+    assert receipt["ffmpeg"]["version"] == find_build().version
 
 
 def test_an_output_that_was_asked_for_and_not_written_is_named(

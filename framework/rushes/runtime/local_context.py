@@ -133,13 +133,7 @@ class LocalContext(Context):
                 code="undeclared-tool",
                 fix=f'Add it to the decorator: @function(..., tools=["{tool}"]).',
             )
-        found = shutil.which(tool)
-        if found is None:
-            raise PlatformError(
-                f"{function.name} needs the tool {tool!r}, which is not on PATH here.",
-                code="no-tool",
-                fix=f"Install {tool} or add its folder to PATH.",
-            )
+        found = self._executable(tool)
         run = run_tool(
             [found, *(os.fspath(a) for a in argv)],
             supervision=self._supervision(),
@@ -149,6 +143,23 @@ class LocalContext(Context):
         if run.stopped is not None or run.exit_status != 0:
             raise _tool_failed(tool, run)
         return run
+
+    def _executable(self, tool: str) -> str:
+        """Where a tool is. ffmpeg comes with Rushes: its build is meant, whatever lies on PATH."""
+        if tool == "ffmpeg":
+            from rushes.media.builds import find_build  # noqa: PLC0415 - as in `run`
+
+            build = find_build()
+            self._build = build.facts()
+            return str(build.path)
+        found = shutil.which(tool)
+        if found is None:
+            raise PlatformError(
+                f"{self.task.function.name} needs the tool {tool!r}, which is not on PATH here.",
+                code="no-tool",
+                fix=f"Install {tool} or add its folder to PATH.",
+            )
+        return found
 
     def progress(self, fraction: float, note: str = "") -> None:
         self._report(fraction, note)
