@@ -101,6 +101,23 @@ def test_each_submitter_s_work_runs_in_its_own_virtual_environment(
     assert set(closed(theirs)[1:]) == {str(other / "bin" / "python")}
 
 
+def test_a_module_in_the_current_folder_is_found_as_python_c_and_notebooks_find_it(
+    rushes_home: Path, clip: str, tmp_path: Path
+) -> None:
+    (tmp_path / "beside_me.py").write_text(
+        "from rushes import Asset, Result, function\n\n\n"
+        "class Named(Result):\n    stem: str\n\n\n"
+        "@function(version='1')\ndef named(clip: Asset) -> Named:\n    return Named(stem=clip.stem)\n"
+    )
+    code = "import sys, beside_me; print(beside_me.named.remote(sys.argv[1]).stem)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, clip], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.strip() == Path(clip).stem, done.stderr
+
+
 def test_ten_terminals_that_start_at_once_share_one_worker(rushes_home: Path, clip: str) -> None:
     started = [terminal("echo", clip, 5, params={"n": n}) for n in range(10)]
     ran = [closed(process) for process in started]

@@ -62,7 +62,8 @@ def environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """
     named = {n.strip() for n in environ.get("RUSHES_PASS_ENV", "").split(",")} | set(_PASSED)
     variables = {k: v for k, v in sorted(environ.items()) if k in named or k.startswith(_PASSED_PREFIXES)}
-    path = [os.path.abspath(p) for p in sys.path if p and not p.endswith(".zip")]  # noqa: PTH100
+    # The empty entry of `python -c` and of notebooks is the current folder: abspath makes it so.
+    path = [os.path.abspath(p) for p in sys.path if not p.endswith(".zip")]  # noqa: PTH100
     how = {"executable": sys.executable, "variables": variables, "sys_path": path}
     digest = hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:16]
     return {**how, "digest": digest}
