@@ -9,11 +9,12 @@ import pytest
 
 from rushes.cli.dispatch import deadline_of
 from rushes.cli.progress import Pace, lines_of
-from rushes.cli.show import failure_line, one_line, printable, speed, summary_line, table
+from rushes.cli.show import failure_line, one_line, speed, summary_line, table
 from rushes.cli.tally import FAILURES_SHOWN, Tally, exit_code
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.invocation import BatchStatus, Counts, Finished
+from rushes.printing import printable
 
 
 def end(seq: int, state: State, *, code: str = "", kind: str = "media", **more: Any) -> Finished:

@@ -130,7 +130,7 @@ def test_a_system_error_becomes_ours_by_who_has_to_act(number: int, kind: type, 
 
 def test_a_path_is_shown_on_one_line_whatever_is_in_it() -> None:
     assert shown("/a/é b") == "/a/é b"
-    assert shown("/a/\n\x1b[31m\udcff") == "/a/\\n\\x1b[31m\\udcff"
+    assert shown("/a/\n\x1b[31m\udcff") == "/a/\\n\\x1b[31m\\xff"
 
 
 # -- fingerprints --------------------------------------------------------------------------------------

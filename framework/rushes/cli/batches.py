@@ -15,8 +15,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from rushes.cli.session import Session
-from rushes.cli.show import counted, counts_line, one_line, printable, short_name, summary_line, table
+from rushes.cli.show import counted, counts_line, one_line, short_name, summary_line, table
 from rushes.errors import CallerError, RushesError
+from rushes.printing import printable
 from rushes.units import format_duration
 
 if TYPE_CHECKING:

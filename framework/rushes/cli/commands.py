@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from rushes.asset import Asset, Output
-from rushes.cli.show import printable
 from rushes.context import Context
 from rushes.errors import RushesError
+from rushes.printing import printable
 
 if TYPE_CHECKING:
     from rushes.cli.run import Work

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rushes.cli.command import FunctionName
-from rushes.cli.show import fields, one_line, printable, table
+from rushes.cli.show import fields, one_line, table
+from rushes.printing import printable
 from rushes.units import format_size
 
 if TYPE_CHECKING:

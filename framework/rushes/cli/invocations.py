@@ -14,8 +14,9 @@ from typing import Any
 import click
 
 from rushes.cli.session import Session
-from rushes.cli.show import one_line, printable
+from rushes.cli.show import one_line
 from rushes.errors import CallerError
+from rushes.printing import printable
 from rushes.units import format_duration
 
 __all__ = ["logs", "receipt", "why"]

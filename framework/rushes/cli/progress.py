@@ -13,7 +13,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from rushes.cli.show import counts_line, printable, short_name
+from rushes.cli.show import counts_line, short_name
+from rushes.printing import printable
 from rushes.units import format_duration
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from rushes.cli.session import Session
-from rushes.cli.show import printable
 from rushes.errors import CallerError
+from rushes.printing import printable
 
 __all__ = ["reproduce"]
 

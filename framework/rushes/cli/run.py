@@ -16,8 +16,9 @@ import click
 from rushes.cli.command import FunctionCommand, asked
 from rushes.cli.dispatch import frames_of, options_from
 from rushes.cli.session import Session
-from rushes.cli.show import counted, printable
+from rushes.cli.show import counted
 from rushes.errors import CallerError
+from rushes.printing import printable
 
 if TYPE_CHECKING:
     from rushes.function import Function, Options, Params

@@ -5,12 +5,12 @@ This module must not print, and must not know which command it serves.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from rushes.printing import printable
 from rushes.units import format_duration
 
 if TYPE_CHECKING:
@@ -23,27 +23,12 @@ __all__ = [
     "error_lines",
     "failure_line",
     "one_line",
-    "printable",
     "short_name",
     "summary_line",
     "table",
 ]
 
-# What would move the cursor, break the line, or cannot be encoded at all: names come from strangers' disks.
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MESSAGE_MAX: Final = 400
-
-
-def printable(text: str) -> str:
-    """`text` with what a terminal would act upon written as escapes."""
-    return _UNPRINTABLE.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a byte of a name that is no UTF-8, as os.fsdecode keeps it
-        return f"\\x{code - 0xDC00:02x}"
-    return match[0].encode("unicode_escape", "backslashreplace").decode()
 
 
 def one_line(text: str, limit: int = _MESSAGE_MAX) -> str:

@@ -12,9 +12,10 @@ from fractions import Fraction
 from typing import Final
 
 from rushes.errors import CallerError
-from rushes.media.report import frame_count, printable
+from rushes.media.report import frame_count
 from rushes.media.schema import MediaInfo
 from rushes.media.timecode import Timecode
+from rushes.printing import printable
 
 __all__ = ["COLUMNS", "as_ale"]
 

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.media.schema import AudioStream, MediaInfo, VideoStream
+from rushes.printing import printable
 from rushes.units import format_duration, format_size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["CSV_COLUMNS", "as_csv", "as_csv_row", "as_table", "as_text", "frame_count", "printable"]
-
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """`text` with control characters as escapes, so that it can be shown on a terminal."""
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+__all__ = ["CSV_COLUMNS", "as_csv", "as_csv_row", "as_table", "as_text", "frame_count"]
 
 
 def frame_count(info: MediaInfo) -> int | None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rushes.errors import CallerError, PlatformError, RushesError
+from rushes.printing import printable
 
 __all__ = [
     "Promise",
@@ -200,10 +201,7 @@ def free_bytes(path: Path) -> int:
 
 def shown(path: str | os.PathLike[str]) -> str:
     """A path as it can be printed: control characters and bytes that are no UTF-8 are escaped."""
-    text = os.fspath(path)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(os.fspath(path))
 
 
 def foreign(error: OSError, path: str | os.PathLike[str], act: str) -> RushesError:
