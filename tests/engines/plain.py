@@ -135,3 +135,23 @@ def says(clip: Asset, params: Number, ctx: Context) -> Told:
     print(f"printed {params.n}")  # noqa: T201 - that is the test
     ctx.log(f"logged {params.n}")
     return Told(n=params.n)
+
+
+class Text(Number):
+    text: str = ""
+
+
+class Said(Result):
+    text: str
+
+
+@function(version="1")
+def parrot(clip: Asset, params: Text) -> Told:
+    """Takes a long text and says how much of it there is."""
+    return Told(n=len(params.text))
+
+
+@function(version="1")
+def talkative(clip: Asset, params: Number) -> Said:
+    """Gives two megabytes back."""
+    return Said(text="x" * 2_000_000)

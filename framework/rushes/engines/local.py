@@ -29,6 +29,8 @@ __all__ = ["LocalEngine", "run_worker"]
 
 CHUNK: Final = 1000
 """Invocations a message: one commit serves them all, and the worker takes them in within 20 ms."""
+CHUNK_BYTES: Final = 4 * 1024 * 1024
+"""Of options in one message: they may be long, and a frame has a limit."""
 FIRST_CHUNK: Final = 32
 """The first message is small, so that work starts at once; each further one is four times as large."""
 WINDOW: Final = 4
@@ -36,6 +38,7 @@ WINDOW: Final = 4
 _STATES: Final = tuple(State)
 # No vowels, so that no id is a word, and nothing that is misread aloud. 387 million ids of six letters.
 _ALPHABET: Final = "23456789bcdfghjkmnpqrstvwxz"
+_PARAMS: Final = 4  # of a row: see `_rows`
 Request = tuple[dict[str, Any], bytes]
 
 
@@ -99,10 +102,8 @@ class LocalEngine:
         """Stream invocations in chunks; each is durable before more than a few others are sent."""
         under_way: list[Request] = []
         total = 0
-        size = FIRST_CHUNK
-        while chunk := list(islice(rows, size)):
+        for chunk in _chunks(rows):
             total = chunk[-1][0]
-            size = min(size * 4, CHUNK)
             under_way.append(_submission(batch, chunk))
             self._pipeline(under_way)
             while len(under_way) >= WINDOW:
@@ -212,6 +213,22 @@ def _opening(spec: BatchSpec) -> tuple[str, Request]:
 def _plain(spec: BatchSpec) -> dict[str, Any]:
     """The fields as they are: `dataclasses.asdict` would copy the whole environment, in 0.5 ms."""
     return {field.name: getattr(spec, field.name) for field in fields(spec)}
+
+
+def _chunks(rows: Iterator[list[Any]]) -> Iterator[list[list[Any]]]:
+    """Rows in messages: few at first, then more, and never more than a frame takes."""
+    size = FIRST_CHUNK
+    chunk: list[list[Any]] = []
+    carried = 0
+    for row in rows:
+        chunk.append(row)
+        carried += len(row[_PARAMS] or "")
+        if len(chunk) >= size or carried >= CHUNK_BYTES:
+            yield chunk
+            size = min(size * 4, CHUNK)
+            chunk, carried = [], 0
+    if chunk:
+        yield chunk
 
 
 def _submission(batch: str, rows: list[list[Any]]) -> Request:

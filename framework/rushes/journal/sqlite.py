@@ -29,6 +29,8 @@ __all__ = ["SqliteJournal"]
 *_, SUCCEEDED, FAILED, CANCELLED = range(7)  # by `rushes.journal.schema`, which no later enum may change
 BALLAST_BYTES: Final = 16 * 1024 * 1024
 """Enough for the largest turn (a few thousand rows) and the checkpoint after it."""
+PAGE_BYTES: Final = 8 * 1024 * 1024
+"""Results in one answer: a row more than that ends the page."""
 ROOM_BYTES: Final = 4 * BALLAST_BYTES
 """Below this much free space no new work is taken; above it the ballast is laid down again."""
 
@@ -380,12 +382,21 @@ class SqliteJournal:
     def results(
         self, number: int, after: int, limit: int
     ) -> list[tuple[int, int, int, float, int, str, str, int]]:
-        """(seq, invocation, state, seconds, cached, data, source, attempt), as they ended."""
-        rows = self._db.execute(
+        """(seq, invocation, state, seconds, cached, data, source, attempt), as they ended.
+
+        At most `limit`, and no more than a page of the socket takes.
+        """
+        found = self._db.execute(
             "SELECT r.seq,r.invocation,r.state,r.seconds,r.cached,r.data,i.source,i.attempt FROM results r "
             "JOIN invocations i ON i.id=r.invocation WHERE r.batch=? AND r.seq>? ORDER BY r.seq LIMIT ?",
             (number, after, limit),
-        ).fetchall()
+        )
+        rows, size = [], 0
+        for row in found:
+            rows.append(row)
+            size += len(row[5] or "")
+            if size > PAGE_BYTES:
+                break
         return _named(rows, 6)
 
     def result_at(self, number: int, seq: int) -> ResultRow | None:

@@ -15,7 +15,7 @@ from rushes.core.ordering import order_of
 from rushes.core.policy import DEFAULT_CLASSES
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.runtime.batches import STATES, BatchState
+from rushes.runtime.batches import STATES, BatchState, n_of
 from rushes.runtime.pool import CANCELLED, FAILED, HELD, QUEUED, SUCCEEDED, Pool, error_body
 
 __all__ = ["Admission"]
@@ -52,8 +52,10 @@ class Admission:
         rows = [row for row in rows if row[0] > state.last_n]
         if not rows:
             return 0
-        state.last_n = rows[-1][0]
         self.pool.flush()
+        # Before anything is counted: what is refused leaves no trace.
+        awaited = {tuple(after): self._resolve(after) for after in (row[7] for row in rows) if after}
+        state.last_n = rows[-1][0]
         base = state.number << 32
         order = order_of(state.spec.get("deadline"), self.pool.now)
         keys = [bytes.fromhex(row[2]) if row[2] else None for row in rows]
@@ -69,7 +71,7 @@ class Admission:
                 status = FAILED
                 self.pool.end_row(state, number, FAILED, body=error_body(problem))
             elif after:
-                ids = self._resolve(after)
+                ids = awaited[tuple(after)]
                 status, reason = HELD, f"waits for {', '.join(after[:3])}"
                 deferred.append((number, ids, on_failure != "run"))
             elif key is not None and not state.spec.get("force"):
@@ -182,13 +184,15 @@ class Admission:
         for text in after:
             batch, _, n = text.partition(".")
             row = self.pool.journal.batch(batch)
-            if row is None or (n and not n.isdigit()):
+            number = 0 if row is None else row.number << 32 | n_of(n)
+            # What never comes would be waited for for ever.
+            if row is None or (n and (not n_of(n) or self.pool.journal.status_of(number) is None)):
                 raise CallerError(
                     f"after={text!r} names no invocation.",
                     code="not-found",
                     fix="Give the id of an invocation (BATCH.N) or of a batch.",
                 )
-            ids.append(row.number << 32 | int(n or 0))
+            ids.append(number)
         return ids
 
     def defer(self, number: int, ids: list[int], *, cancel: bool) -> None:

@@ -13,9 +13,10 @@ from rushes.core.events import QueueKey, Shape
 from rushes.core.states import TRANSITIONS, State, transition
 from rushes.runtime.records import BatchRow
 
-__all__ = ["STATES", "BatchState", "shape_of", "spec_packet", "state_number", "status_json"]
+__all__ = ["STATES", "BatchState", "n_of", "shape_of", "spec_packet", "state_number", "status_json"]
 
 STATES: Final = tuple(State)
+_LAST_N: Final = 2**32 - 1
 _NUMBER: Final = {state: number for number, state in enumerate(STATES)}
 # By number, because every invocation passes here twice.
 _LEGAL: Final = frozenset(
@@ -30,6 +31,13 @@ _TOLD_TO_SLOTS: Final = (
 def state_number(state: State) -> int:
     """The journal's number of a state."""
     return _NUMBER[state]
+
+
+def n_of(text: str) -> int:
+    """The n of ``<batch>.<n>``; 0 for what is none. The journal has 32 bits for it."""
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(_LAST_N)):
+        return 0
+    return n if (n := int(text)) <= _LAST_N else 0
 
 
 @dataclass(slots=True)

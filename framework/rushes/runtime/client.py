@@ -80,6 +80,9 @@ class Client:
             stream = self._stream(start=True)
             stream.send_all(requests)
             answers = [stream.receive(ANSWER_TIMEOUT_S)[0] for _ in requests]
+        except TimeoutError as error:
+            self.close()
+            raise _silent(self._settings) from error
         except (EOFError, ConnectionError):
             self.close()
             for header, body in requests:
@@ -92,7 +95,11 @@ class Client:
     def send(self, header: dict[str, Any], body: bytes = b"") -> Stream:
         """Send without waiting; the answer is read from the stream later (used to pipeline submissions)."""
         stream = self._stream(start=True)
-        stream.send(header, body)
+        try:
+            stream.send(header, body)
+        except TimeoutError as error:
+            self.close()
+            raise _silent(self._settings) from error
         return stream
 
     def receive(self) -> tuple[dict[str, Any], bytes]:
@@ -104,7 +111,11 @@ class Client:
         stream: Stream | None = getattr(self._local, "stream", None)
         if stream is None:
             raise EOFError
-        return stream.receive(ANSWER_TIMEOUT_S)
+        try:
+            return stream.receive(ANSWER_TIMEOUT_S)
+        except TimeoutError as error:
+            self.close()
+            raise _silent(self._settings) from error
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from rushes.core import events as ev
 from rushes.core.states import State
-from rushes.errors import CallerError
-from rushes.runtime.batches import STATES, status_json
+from rushes.runtime.batches import STATES, n_of, status_json
 from rushes.runtime.pool import QUEUED, Pool
+from rushes.runtime.refusals import unknown_invocation
 
 __all__ = ["Reports"]
 
@@ -50,14 +50,10 @@ class Reports:
         self.pool.flush()
         batch, _, n = invocation.partition(".")
         row = self.pool.require(batch)
-        number = row.number << 32 | int(n) if n.isdigit() else 0
+        number = row.number << 32 | n_of(n) if n_of(n) else 0
         found = self.pool.journal.status_of(number) if number else None
         if found is None:
-            raise CallerError(
-                f"there is no invocation {invocation!r}.",
-                code="not-found",
-                fix=f"`rushes results {batch}` names them.",
-            )
+            raise unknown_invocation(invocation)
         run = self.pool.running.get(number)
         result = self.pool.journal.result_at(row.number, found.seq) if found.seq else None
         log = self.pool.home / "logs" / batch / f"{number & 0xFFFFFFFF}.log"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.batches import BatchState
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.following import Following
+from rushes.runtime.refusals import unknown_control
 from rushes.runtime.settings import Settings
 from rushes.runtime.wire import WIRE, Stream
 
@@ -32,6 +35,8 @@ class ClientState:
     stream: Stream
     batches: set[int] = field(default_factory=set)
     writing: bool = False
+    lost: bool = False
+    """It said what cannot be read; its connection is of no more use."""
 
 
 class Verbs:
@@ -76,6 +81,11 @@ class Verbs:
             if error.code == "journal-full":
                 raise
             return {"error": error.to_dict()}
+        except (ValueError, TypeError, LookupError, OverflowError) as error:
+            # One client's nonsense must not end the work of all others.
+            sys.stderr.write(f"rushes worker: {header.get('verb')!r}\n{traceback.format_exc()}")
+            sys.stderr.flush()
+            return {"error": _nonsense(header, error).to_dict()}
 
     def _hello(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         if header.get("wire") != WIRE:
@@ -144,6 +154,8 @@ class Verbs:
     # -- following and steering ---------------------------------------------------------------------------
 
     def _results(self, client: ClientState, header: Any, _body: bytes) -> None:
+        if header["batch"] not in self._pool.by_id:
+            self._pool.require(header["batch"])
         self._following.wait_for_results(client.stream, header)
 
     def _status(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
@@ -190,11 +202,7 @@ class Verbs:
         elif action == "stop":
             self.draining = self.stopping = True
         else:
-            raise CallerError(
-                f"{action!r} is nothing that a pool can do.",
-                code="bad-value",
-                fix="Use pause, resume, drain or stop.",
-            )
+            raise unknown_control(action)
         return {"action": action, "running": len(self._pool.running), "pid": os.getpid()}
 
     def _keep_journal(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
@@ -205,6 +213,14 @@ class Verbs:
         if header["action"] == "backup":
             self._journal.backup(Path(header["target"]))
         return {"journal": self._journal.statistics()}
+
+
+def _nonsense(header: Any, error: Exception) -> CallerError:
+    return CallerError(
+        f"the worker cannot make sense of this {header.get('verb')!r}: {type(error).__name__}: {error}"[:500],
+        code="bad-request",
+        fix="See worker.log in its folder.",
+    )
 
 
 def _other_version(how: str) -> PlatformError:

@@ -13,9 +13,9 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from rushes.errors import PlatformError
+from rushes.errors import CallerError, PlatformError
 
-__all__ = ["MAX_PACKET", "WIRE", "Stream", "decode_packet", "encode_frame", "encode_packet"]
+__all__ = ["MAX_FRAME", "MAX_PACKET", "WIRE", "Stream", "decode_packet", "encode_frame", "encode_packet"]
 
 WIRE: Final = 1
 """Version of the frames and of the headers; client, worker and slot must agree on it."""
@@ -23,13 +23,24 @@ WIRE: Final = 1
 # The default socket buffer on Linux is 212,992 bytes, and one packet has to fit into it whole.
 MAX_PACKET: Final = 128 * 1024
 _LENGTHS: Final = struct.Struct(">II")
-_MAX_FRAME: Final = 64 * 1024 * 1024
+MAX_FRAME: Final = 64 * 1024 * 1024
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 
 
 def encode_frame(header: Any, body: bytes = b"") -> bytes:
-    """One frame for a byte stream."""
+    """One frame for a byte stream.
+
+    Raises:
+        CallerError: the far end would not take a frame as large as this.
+    """
     head = _dumps(header).encode()
+    if len(head) + len(body) > MAX_FRAME:
+        raise CallerError(
+            f"{header.get('verb', 'an answer')!r} would take {len(head) + len(body)} bytes; "
+            f"at most {MAX_FRAME} go over the socket.",
+            code="too-big",
+            fix="Put large options into a file and name it by an Asset option.",
+        )
     return _LENGTHS.pack(len(head), len(body)) + head + body
 
 
@@ -93,9 +104,9 @@ class Stream:
         """The whole frames that have arrived."""
         while len(self._inbox) >= _LENGTHS.size:
             head, body = _LENGTHS.unpack_from(self._inbox)
-            if head + body > _MAX_FRAME:
+            if head + body > MAX_FRAME:
                 raise PlatformError(
-                    f"a frame of {head + body} bytes came over the socket; at most {_MAX_FRAME} are taken.",
+                    f"a frame of {head + body} bytes came over the socket; at most {MAX_FRAME} are taken.",
                     code="wire",
                 )
             end = _LENGTHS.size + head + body

@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -191,12 +192,30 @@ class Worker:
 
     def _serve(self, client: ClientState) -> None:
         alive = client.stream.read()
-        for header, body in client.stream.frames():
-            answer = self._verbs.answer(client, header, body)
+        frames = client.stream.frames()
+        while (frame := self._next_frame(client, frames)) is not None:
+            answer = self._verbs.answer(client, *frame)
             if answer is not None:
                 self._answer_later(client, answer)
-        if not alive:
+        if not alive or client.lost:
             self._drop(client)
+
+    @staticmethod
+    def _next_frame(client: ClientState, frames: Iterator[tuple[Any, bytes]]) -> tuple[Any, bytes] | None:
+        """The next whole request; None too once a client speaks what is no frame of ours."""
+        try:
+            header, body = next(frames)
+        except StopIteration:
+            return None
+        except (PlatformError, ValueError, RecursionError) as error:
+            sys.stderr.write(f"rushes worker: a client was let go: {error}\n")
+            sys.stderr.flush()
+            client.lost = True
+            return None
+        if isinstance(header, dict):
+            return header, body
+        client.lost = True
+        return None
 
     def _answer_later(self, client: ClientState, answer: dict[str, Any]) -> None:
         self._pool.after_commit.append(lambda: client.stream.queue(answer))
