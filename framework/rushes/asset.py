@@ -36,6 +36,10 @@ _SEQUENCE: Final = re.compile(
 )
 
 
+# An absolute path without these is in its plain form already: a million of them are looked at.
+_NOT_PLAIN: Final = re.compile(r"/(?:/|\.{0,2}(?:/|$))")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FrameRange:
     """Half-open frame numbers: `start` is in, `stop` is out.
@@ -109,6 +113,8 @@ class Asset:
         if "://" in text[:12] and re.match(r"^[a-z][a-z0-9+.-]*://", text):
             if text.startswith("file://"):
                 return cls(os.path.abspath(text[7:]))  # noqa: PTH100 - resolve() would follow symlinks
+            return cls(text)
+        if text[0] == "/" and not _NOT_PLAIN.search(text):
             return cls(text)
         return cls(os.path.abspath(text))  # noqa: PTH100 - as above
 

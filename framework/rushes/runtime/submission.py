@@ -15,14 +15,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from rushes import catalog
 from rushes.asset import Asset
+from rushes.batch import Options
+from rushes.declaration import Params, bad_params
 from rushes.errors import CallerError, RushesError
-from rushes.function import Function, Options, Params
+from rushes.function import Function
 from rushes.invocation import BatchSpec, Invocation
 from rushes.runtime.fingerprint import fingerprint
 from rushes.runtime.inputs import Found
@@ -143,15 +145,16 @@ def invocations(
 ) -> Iterator[Invocation]:
     """One invocation a clip, in order, streaming; what is wrong with a clip becomes its `problem`."""
     keys = _Keys(function, params)
+    own_params = _OwnParams(function, params)
     after = tuple(_id_of(a) for a in options.after)
     for item in found:
         problem = item.problem
         key, mark, own = "", "", None
         if problem is None:
             try:
-                own_params, own = _own_params(function, params, item.params)
-                mark = keys.fingerprint_of(item.asset)
-                key = keys.key(item.asset, mark, own, own_params)
+                its_params, own = own_params.of(item.params)
+                mark, tail = keys.marks(item.asset)
+                key = keys.key(tail, own, its_params)
             except RushesError as error:
                 problem = error.to_dict()
         frames = item.asset.frames
@@ -172,8 +175,8 @@ def invocations(
 def key_of(function: Function[Any, Any], source: Asset, params: Params) -> tuple[str, str]:
     """The key of one invocation, and its source's fingerprint."""
     keys = _Keys(function, params)
-    mark = keys.fingerprint_of(source)
-    return keys.key(source, mark, None, params), mark
+    mark, tail = keys.marks(source)
+    return keys.key(tail, None, params), mark
 
 
 class _Keys:
@@ -191,17 +194,18 @@ class _Keys:
         self._reads_name = function.reads_name
         self._has_assets = _names_asset(function.params_model)
         self._shared_params = self._canonical(params, _dump(params))
-        self._marks = lru_cache(maxsize=256)(lambda asset: str(fingerprint(asset)))
+        self.marks = lru_cache(maxsize=256)(self._marks)
+        """Of an asset: its fingerprint, and what it adds to a key. The last few assets are remembered."""
 
-    def fingerprint_of(self, asset: Asset) -> str:
-        return self._marks(asset)
-
-    def key(self, asset: Asset, mark: str, own: str | None, params: Params) -> str:
-        digest = self._base.copy()
-        text = self._shared_params if own is None else self._canonical(params, own)
-        digest.update(text.encode())
+    def _marks(self, asset: Asset) -> tuple[str, bytes]:
+        mark = str(fingerprint(asset))
         name = asset.name if self._reads_name else ""
-        digest.update(f"\0{mark}\0{asset.frames}\0{name}".encode(errors="surrogateescape"))
+        return mark, f"\0{mark}\0{asset.frames}\0{name}".encode(errors="surrogateescape")
+
+    def key(self, tail: bytes, own: str | None, params: Params) -> str:
+        text = self._shared_params if own is None else self._canonical(params, own)
+        digest = self._base.copy()
+        digest.update(text.encode() + tail)
         return digest.hexdigest()[:32]
 
     def _canonical(self, params: Params, text: str) -> str:
@@ -223,20 +227,39 @@ def _fingerprinted(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def _own_params(
-    function: Function[Any, Any], shared: Params, own: Mapping[str, Any] | Params | None
-) -> tuple[Params, str | None]:
-    if own is None:
-        return shared, None
-    params = own if isinstance(own, Params) else function.params(shared, **own)
-    text = _dump(params)
-    if len(text) > MAX_PARAMS_BYTES:
-        raise CallerError(
-            f"the options of one invocation take {len(text)} bytes; at most {MAX_PARAMS_BYTES} are carried.",
-            code="too-big",
-            fix="Put the data into a file and name it by an Asset option.",
-        )
-    return params, text
+class _OwnParams:
+    """The options of single invocations, upon those that the batch shares."""
+
+    def __init__(self, function: Function[Any, Any], shared: Params) -> None:
+        self._function = function
+        self._shared = shared
+        self._values = shared.model_dump()
+
+    def of(self, own: Mapping[str, Any] | Params | None) -> tuple[Params, str | None]:
+        """The validated options, and their canonical JSON where they are the invocation's own.
+
+        Raises:
+            CallerError: an option is wrong, or they are too large to be carried.
+        """
+        if own is None:
+            return self._shared, None
+        params = own if isinstance(own, Params) else self._validated(own)
+        text = _dump(params)
+        if len(text) > MAX_PARAMS_BYTES:
+            raise CallerError(
+                f"the options of one invocation take {len(text)} bytes; at most {MAX_PARAMS_BYTES} are "
+                "carried.",
+                code="too-big",
+                fix="Put the data into a file and name it by an Asset option.",
+            )
+        return params, text
+
+    def _validated(self, own: Mapping[str, Any]) -> Params:
+        model = self._function.params_model
+        try:
+            return cast("Params", model.model_validate({**self._values, **own}))
+        except ValidationError as problem:
+            raise bad_params(self._function.name, model, problem) from problem
 
 
 def _dump(params: Params) -> str:
