@@ -29,8 +29,8 @@ class Done(Result):
 
 @function(version="1", retries=0)
 def gated(clip: Asset, ctx: Context) -> Done:
-    """Wait until a file called `open` lies beside the clip."""
-    while not clip.path.with_name("open").exists():
+    """Wait until a file called `open`, or one with the clip's stem and `.go`, lies beside the clip."""
+    while not (clip.path.with_name("open").exists() or clip.path.with_suffix(".go").exists()):
         ctx.progress(0.5, "half-way")
         time.sleep(0.02)
     if "bad" in clip.name:
@@ -89,6 +89,20 @@ def test_progress_is_drawn_and_gives_way_to_a_summary(start: Callable[..., Termi
     assert "━━━" not in final
     assert "running" not in final
     assert terminal.cursor_shown
+
+
+def test_the_drawing_stays_while_results_that_print_nothing_come_in(
+    start: Callable[..., Terminal], work: Path
+) -> None:
+    terminal = start("run", "gate.py", "clips/a.mov", "clips/b.mov")
+    terminal.wait_for("0/2", "50% a.mov")
+
+    (work / "clips" / "a.go").write_text("")
+    terminal.wait_for("1/2", "50% b.mov")
+    open_gate(work)
+
+    assert terminal.end() == 0
+    assert terminal.raw.count(b"\x1b[?25l") == 1  # the cursor is hidden once: drawn over, never taken away
 
 
 def test_a_quick_command_draws_nothing_but_its_result(start: Callable[..., Terminal], work: Path) -> None:

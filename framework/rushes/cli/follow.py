@@ -143,7 +143,7 @@ class _Follower:
             return
         self._seen = page[-1].seq
         self._tally.add(page)
-        if self._display is not None and self._session.prints_to_terminal:
+        if self._session.prints_to_terminal and self._sink.writes(page):
             self._hide()
         self._sink.add(page)
 

@@ -29,6 +29,9 @@ _ROWS_MAX: Final = 200
 class Sink(Protocol):
     """Takes pages of ended invocations."""
 
+    def writes(self, page: Sequence[Finished]) -> bool:
+        """True when `add` of that page would write something: a drawing has to make room first."""
+
     def add(self, page: Sequence[Finished]) -> None: ...
 
     def close(self) -> None: ...
@@ -70,6 +73,9 @@ def _module(function: Function[Any, Any]) -> Any:
 class JsonSink:
     """One object a line, the schema of the CLI contract."""
 
+    def writes(self, page: Sequence[Finished]) -> bool:
+        return bool(page)
+
     def add(self, page: Sequence[Finished]) -> None:
         _write(json.dumps(one.to_json()) for one in page)
 
@@ -79,6 +85,9 @@ class JsonSink:
 
 class _ResultSink:
     """The results alone, one JSON object a line; failures go to standard error."""
+
+    def writes(self, page: Sequence[Finished]) -> bool:
+        return bool(page)
 
     def add(self, page: Sequence[Finished]) -> None:
         _write(json.dumps(one.result) for one in page if one.state is State.succeeded)
@@ -90,6 +99,9 @@ class _ResultSink:
 class _PathSink:
     """The paths of outputs, one a line, for the next command."""
 
+    def writes(self, page: Sequence[Finished]) -> bool:
+        return bool(page)
+
     def add(self, page: Sequence[Finished]) -> None:
         _write(path for one in page for path in one.outputs)
 
@@ -98,6 +110,9 @@ class _PathSink:
 
 
 class NothingSink:
+    def writes(self, page: Sequence[Finished]) -> bool:  # noqa: ARG002 - the protocol's signature
+        return False
+
     def add(self, page: Sequence[Finished]) -> None:
         """On a terminal, the summary says where the files are."""
 
@@ -113,6 +128,9 @@ class _RenderSink:
         self._format = chosen
         self._waiting: list[Finished] = []
         self._first = True
+
+    def writes(self, page: Sequence[Finished]) -> bool:
+        return len(self._waiting) + len(page) >= _ROWS_MAX
 
     def add(self, page: Sequence[Finished]) -> None:
         self._waiting += [one for one in page if one.state is State.succeeded]
@@ -135,6 +153,9 @@ class _TableSink:
     def __init__(self) -> None:
         self._waiting: list[Finished] = []
         self._first = True
+
+    def writes(self, page: Sequence[Finished]) -> bool:
+        return len(self._waiting) + len(page) >= _ROWS_MAX
 
     def add(self, page: Sequence[Finished]) -> None:
         self._waiting += [one for one in page if one.state is State.succeeded]
