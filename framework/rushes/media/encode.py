@@ -19,8 +19,7 @@ from typing import Any, Final
 from rushes.asset import Asset, Output
 from rushes.errors import MediaError, PlatformError
 from rushes.media.builds import Build, find_build
-from rushes.media.dialect import claims_success_falsely, classify
-from rushes.media.failures import ROWS
+from rushes.media.dialect import classify, damage_in
 from rushes.media.fonts import find_font
 from rushes.media.guard import check_source, input_args, output_args
 from rushes.media.inspection import describe
@@ -35,8 +34,6 @@ from rushes.media.verify import Expected, SourceTruth, Verification, source_trut
 __all__ = ["Encoded", "encode"]
 
 _LOUDNESS: Final = re.compile(r"\[Parsed_loudnorm_(\d+)[^\]]*\]\s*(?:\[info\]\s*)?\n?(\{.*?\})", re.DOTALL)
-_DAMAGED: Final = next(row for row in ROWS if row.code == "damaged")
-"""What ffmpeg prints of a damaged source while it exits 0."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +146,7 @@ def _run(
         run = run_ffmpeg(build, args, supervision=shown, total_s=plan.expected.duration_s)
         runs.append(check(run, build.major))
     last = runs[-1]
-    damaged = profile.on_damage == "fail" and _DAMAGED.pattern.search(last.stderr_tail)
-    if damaged or claims_success_falsely(last):
+    if profile.on_damage == "fail" and damage_in(last) is not None:
         raise classify(last, build.major)
     if profile.container == "mxf":
         stamp_umid(path, "\0".join(_portable(plan)))
@@ -263,7 +259,7 @@ def _encoded(
     warnings = list(plan.warnings)
     if plan.target_bytes is not None and size > plan.target_bytes * 1.03:
         warnings.append(f"the result has {size} bytes, more than the {plan.target_bytes} that were wished")
-    if profile.on_damage == "salvage" and _DAMAGED.pattern.search(runs[-1].stderr_tail):
+    if profile.on_damage == "salvage" and damage_in(runs[-1]) is not None:
         warnings.append("the source is damaged: the result holds what could be decoded")
     return Encoded(
         frames=verification.frames or 0,

@@ -113,8 +113,7 @@ class LocalContext(Context):
         argv = ["-y", *guard_graph(ffmpeg.get_args(stream))]
         run = run_ffmpeg(build, argv, supervision=self._supervision(), total_s=total_s)
         self.runs.append(run)
-        check(run, build.major)
-        return run
+        return check(run, build.major)
 
     def run(
         self,
@@ -123,7 +122,8 @@ class LocalContext(Context):
         *,
         progress: Callable[[str], float | None] | None = None,
     ) -> ToolRun:
-        from rushes.media.process import run_tool  # noqa: PLC0415 - as above
+        from rushes.media.dialect import check  # noqa: PLC0415 - as above
+        from rushes.media.process import run_tool  # noqa: PLC0415
         from rushes.media.progress import LineProgress  # noqa: PLC0415
 
         function = self.task.function
@@ -133,25 +133,26 @@ class LocalContext(Context):
                 code="undeclared-tool",
                 fix=f'Add it to the decorator: @function(..., tools=["{tool}"]).',
             )
-        found = self._executable(tool)
+        found, major = self._executable(tool)
         run = run_tool(
             [found, *(os.fspath(a) for a in argv)],
             supervision=self._supervision(),
             progress_parser=LineProgress(progress) if progress else None,
         )
         self.runs.append(run)
-        if run.stopped is not None or run.exit_status != 0:
-            raise _tool_failed(tool, run)
-        return run
+        return check(run, major)
 
-    def _executable(self, tool: str) -> str:
-        """Where a tool is. ffmpeg comes with Rushes: its build is meant, whatever lies on PATH."""
+    def _executable(self, tool: str) -> tuple[str, int]:
+        """Where a tool is, and ffmpeg's major version; 0 for others.
+
+        ffmpeg comes with Rushes: its build is meant, whatever lies on PATH.
+        """
         if tool == "ffmpeg":
             from rushes.media.builds import find_build  # noqa: PLC0415 - as in `run`
 
             build = find_build()
             self._build = build.facts()
-            return str(build.path)
+            return str(build.path), build.major
         found = shutil.which(tool)
         if found is None:
             raise PlatformError(
@@ -159,7 +160,7 @@ class LocalContext(Context):
                 code="no-tool",
                 fix=f"Install {tool} or add its folder to PATH.",
             )
-        return found
+        return found, 0
 
     def progress(self, fraction: float, note: str = "") -> None:
         self._report(fraction, note)
@@ -292,15 +293,3 @@ def _as_json(result: Result) -> str:
         return result.model_dump_json()
     except ValueError:  # pydantic writes UTF-8 only, and a name on disk may be none
         return json.dumps(result.model_dump(mode="json"), separators=(",", ":"))
-
-
-def _tool_failed(tool: str, run: ToolRun) -> PlatformError:
-    said = [line.strip() for line in run.stderr_tail.splitlines() if line.strip()]
-    last = said[-1] if said else "it said nothing"
-    why = f"was stopped ({run.stopped})" if run.stopped else f"ended with status {run.exit_status}"
-    return PlatformError(
-        f"{tool} {why}: {last[:300]}",
-        code="tool-failed",
-        fix="The full text is in the attempt's log.",
-        details={"argv": list(run.argv), "exit_status": run.exit_status, "stderr": run.stderr_tail[-4000:]},
-    )
