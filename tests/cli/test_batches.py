@@ -103,6 +103,27 @@ def test_retry_queues_the_failed_ones(rushes: Rushes, batch: str, folder: Path) 
     assert "1 invocation queued again: rushes follow stub1" in rushes("retry", batch).stderr
 
 
+@pytest.mark.parametrize("verb", ["retry", "cancel"])
+def test_what_acts_on_a_whole_batch_refuses_the_name_of_one_invocation(
+    rushes: Rushes, batch: str, verb: str
+) -> None:
+    result = rushes(verb, f"{batch}.3")
+
+    assert result.exit_code == 2
+    assert f"stub1.3 is one invocation; {verb} acts on a whole batch" in result.stderr
+    assert f"rushes {verb} stub1" in result.stderr
+
+
+def test_last_with_a_number_is_an_invocation_of_the_newest_batch(rushes: Rushes, batch: str) -> None:
+    rushes("submit", "fun.py:size", "bad.mov")
+
+    assert rushes("why", "last.1").stdout.startswith("stub2.1: failed")
+
+
+def test_why_of_one_failed_attempt_says_what_went_wrong_once(rushes: Rushes, batch: str) -> None:
+    assert rushes("why", "stub1.3").stdout.count("is damaged: it ends early") == 1
+
+
 def test_retry_of_a_batch_without_failures_says_so(rushes: Rushes) -> None:
     rushes("submit", "fun.py:size", "clips")
 

@@ -135,6 +135,7 @@ def results(session: Session, batch: str, *, failed: bool, limit: int | None, as
 @click.pass_obj
 def cancel(session: Session, batch: str) -> None:
     """Cancel what has not ended of BATCH; nothing half-written is left."""
+    _whole(batch, "cancel")
     engine = session.engine()
     found = _status(engine, batch)
     if found.ended is not None:
@@ -150,6 +151,7 @@ def cancel(session: Session, batch: str) -> None:
 @click.pass_obj
 def retry(session: Session, batch: str) -> None:
     """Queue the failed and cancelled invocations of BATCH again."""
+    _whole(batch, "retry")
     engine = session.engine()
     found = _status(engine, batch)
     count = engine.retry(found.batch)
@@ -203,6 +205,17 @@ def _status(engine: Engine, batch: str) -> BatchStatus:
             )
         return newest[0]
     return engine.status(batch.partition(".")[0])
+
+
+def _whole(batch: str, verb: str) -> None:
+    """Refuse one invocation's id where the whole batch would be acted upon."""
+    whole, dot, _ = batch.partition(".")
+    if dot:
+        raise CallerError(
+            f"{batch} is one invocation; {verb} acts on a whole batch.",
+            code="bad-value",
+            fix=f"For all of it: rushes {verb} {whole}",
+        )
 
 
 def _pages(engine: Engine, batch: str) -> Iterator[list[Finished]]:

@@ -30,7 +30,7 @@ _INVOCATION = click.argument("invocation", metavar="BATCH.N")
 @click.pass_obj
 def why(session: Session, invocation: str, *, as_json: bool) -> None:
     """Why an invocation waits, runs or failed: what it waits for, what was tried, what to do."""
-    found = session.engine().explain(_name(invocation))
+    found = _explained(session, invocation)
     if as_json:
         click.echo(json.dumps(found, default=str))
         return
@@ -44,13 +44,16 @@ def why(session: Session, invocation: str, *, as_json: bool) -> None:
 @click.pass_obj
 def logs(session: Session, invocation: str, *, path: bool) -> None:
     """What the attempts of an invocation logged and printed, the tools' own words among it."""
-    found = session.engine().explain(_name(invocation))
+    found = _explained(session, invocation)
     log = found.get("log")
     if not log:
         click.echo(f"{invocation} logged nothing ({found['state']})", err=True)
         return
     if path:
         click.echo(log)
+        return
+    if not Path(str(log)).exists() or not Path(str(log)).stat().st_size:
+        click.echo(f"{invocation} logged nothing ({found['state']})", err=True)
         return
     # As bytes: a tool may have written anything.
     with Path(str(log)).open("rb") as file:
@@ -69,7 +72,7 @@ def receipt(session: Session, of: str) -> None:
         return
     if "/" in of:
         raise CallerError(f"{of} does not exist.", code="not-found", fix="Name an output or an invocation.")
-    found = session.engine().explain(_name(of))
+    found = _explained(session, of)
     row = dict(found.get("result") or {})
     path = row.get("receipt")
     if path and Path(path).exists():
@@ -131,7 +134,9 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
         fraction = found.get("fraction")
         part = f", {fraction:.0%} done" if isinstance(fraction, float) and fraction >= 0 else ""
         lines.append(f"  runs on slot {found.get('slot', '?')}{part}")
-    lines += [_tried(one) for one in found.get("history") or ()]
+    history = list(found.get("history") or ())
+    # What the last attempt failed of stands below, in full: it is not said twice.
+    lines += [_tried(one, told=bool(error) and one is history[-1]) for one in history]
     losses = found.get("losses") or 0
     if losses:
         lines.append(f"  {losses} of its attempts took their slot down with them")
@@ -169,9 +174,9 @@ _WHO = {
 }
 
 
-def _tried(one: Mapping[str, Any]) -> str:
+def _tried(one: Mapping[str, Any], *, told: bool) -> str:
     error = one.get("error") or {}
-    said = f": {one_line(str(error['message']))}" if error.get("message") else ""
+    said = f": {one_line(str(error['message']))}" if error.get("message") and not told else ""
     took = format_duration(float(one.get("seconds") or 0.0))
     return f"  attempt {one.get('attempt')}: {one.get('outcome')} after {took}{said}"
 
@@ -185,6 +190,16 @@ def _state_said(found: Mapping[str, Any]) -> str:
     if state == "succeeded" and found.get("seconds"):
         text += f" in {format_duration(float(found['seconds']))}"
     return text
+
+
+def _explained(session: Session, invocation: str) -> Mapping[str, Any]:
+    """All that is known of an invocation; ``last.N`` is one of the newest batch."""
+    engine = session.engine()
+    name = _name(invocation)
+    if name.startswith("last."):
+        newest = engine.batches(limit=1)
+        name = newest[0].batch + name.removeprefix("last") if newest else name
+    return engine.explain(name)
 
 
 def _name(invocation: str) -> str:
