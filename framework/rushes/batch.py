@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from rushes.asset import Asset
+from rushes.core.states import State
 from rushes.declaration import Params, Result
 from rushes.errors import CallerError, error_from_dict
 from rushes.invocation import PRIORITIES, BatchStatus, Finished
@@ -116,7 +117,11 @@ class Outcome(Generic[R]):
 
     @property
     def ok(self) -> bool:
-        return self.finished.state.value == "succeeded"
+        return self.finished.state is State.succeeded
+
+    @property
+    def state(self) -> State:
+        return self.finished.state
 
     @property
     def asset(self) -> str:
@@ -209,3 +214,6 @@ class Handle(Generic[R]):
 
     def cancel(self) -> None:
         self.batch.cancel()
+
+    def __repr__(self) -> str:
+        return f"<handle on {self.id}>"
