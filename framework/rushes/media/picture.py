@@ -85,7 +85,7 @@ def plan_picture(
         raise MediaError(
             f"{info.name} has no picture.",
             code="no-video",
-            fix="Use video codec none to keep the sound alone.",
+            fix="Leave sound files out, or transcode them with video none, which keeps the sound alone.",
         )
     if not stream.width or not stream.height:
         raise MediaError(
