@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rushes.asset import Asset, Output
+from rushes.asset import Asset
 from rushes.context import Context
 from rushes.errors import CallerError
 from rushes.units import parse_size
@@ -28,7 +28,7 @@ __all__ = [
     "Shape",
     "bad_params",
     "check_declared",
-    "mentions_output",
+    "mentions",
     "shape_of",
 ]
 
@@ -215,16 +215,16 @@ def _parameters(
     return params, order
 
 
-def mentions_output(annotation: Any, seen: set[Any]) -> bool:
-    """True when an annotation names an `Output`, however deep."""
-    if annotation is Output:
+def mentions(annotation: Any, wanted: type, seen: frozenset[Any] = frozenset()) -> bool:
+    """True when an annotation names `wanted`, however deep; a model that names itself is looked at once."""
+    if annotation is wanted:
         return True
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         if annotation in seen:
             return False
-        seen.add(annotation)
-        return any(mentions_output(f.annotation, seen) for f in annotation.model_fields.values())
-    return any(mentions_output(part, seen) for part in getattr(annotation, "__args__", ()))
+        seen |= {annotation}
+        return any(mentions(field.annotation, wanted, seen) for field in annotation.model_fields.values())
+    return any(mentions(part, wanted, seen) for part in getattr(annotation, "__args__", ()))
 
 
 def bad_params(name: str, model: type[BaseModel], problem: ValidationError) -> CallerError:

@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
-from rushes.asset import Asset
+from rushes.asset import Asset, Output
 from rushes.batch import Batch, Handle, Options, Outcome, RunnableEngine, load_engine
 from rushes.context import Context
 from rushes.declaration import (
@@ -28,7 +28,7 @@ from rushes.declaration import (
     Shape,
     bad_params,
     check_declared,
-    mentions_output,
+    mentions,
     shape_of,
 )
 from rushes.errors import CallerError
@@ -123,7 +123,7 @@ class Function(Generic[P, R]):
     @cached_property
     def makes_outputs(self) -> bool:
         """True when the result names files, so that an ``out`` is needed."""
-        return mentions_output(self._shape.result, set())
+        return mentions(self._shape.result, Output)
 
     # -- here and now -----------------------------------------------------------------------------------
 

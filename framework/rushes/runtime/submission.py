@@ -7,7 +7,6 @@ who takes the invocations.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import os
 import sys
@@ -22,10 +21,11 @@ from pydantic import BaseModel, ValidationError
 from rushes import catalog
 from rushes.asset import Asset
 from rushes.batch import Options
-from rushes.declaration import Params, bad_params
+from rushes.declaration import Params, bad_params, mentions
 from rushes.errors import CallerError, RushesError
 from rushes.function import Function
 from rushes.invocation import BatchSpec, Invocation
+from rushes.runtime.destination import check_template
 from rushes.runtime.fingerprint import fingerprint
 from rushes.runtime.inputs import Found
 
@@ -82,7 +82,8 @@ def batch_spec(
     """What all invocations of a batch share.
 
     Raises:
-        CallerError: the function makes files and `out` is missing, or cannot be written.
+        CallerError: the function makes files and `out` is missing, or cannot be written; the template of
+            names cannot be used.
     """
     out = options.out
     if function.makes_outputs and out is None:
@@ -93,6 +94,8 @@ def batch_spec(
         )
     if out is not None:
         out = _local_out(out) if function.makes_outputs else None
+    if options.name is not None:
+        check_template(options.name, function.params_model.model_fields)
     return BatchSpec(
         function=function.ref,
         version=function.version,
@@ -192,7 +195,7 @@ class _Keys:
         ]
         self._base = hashlib.sha256(json.dumps(shared).encode())
         self._reads_name = function.reads_name
-        self._has_assets = _names_asset(function.params_model)
+        self._has_assets = mentions(function.params_model, Asset)
         self._shared_params = self._canonical(params, _dump(params))
         self.marks = lru_cache(maxsize=256)(self._marks)
         """Of an asset: its fingerprint, and what it adds to a key. The last few assets are remembered."""
@@ -264,17 +267,6 @@ class _OwnParams:
 
 def _dump(params: Params) -> str:
     return params.model_dump_json()
-
-
-def _names_asset(model: type[BaseModel]) -> bool:
-    def names(annotation: Any) -> bool:
-        if annotation is Asset:
-            return True
-        if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
-            return _names_asset(annotation)
-        return any(names(part) for part in getattr(annotation, "__args__", ()))
-
-    return any(names(field.annotation) for field in model.model_fields.values())
 
 
 def _ffmpeg_major() -> int:

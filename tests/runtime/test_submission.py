@@ -1,0 +1,56 @@
+"""From a function and its options to a batch: what is refused before anything is sent, what makes a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rushes import Asset, CallerError, Context, Output, Params, Result, function
+from rushes.function import Options
+from rushes.runtime.submission import batch_spec, key_of
+
+
+class Tree(Params):
+    """Options that hold options of their own kind, and a file."""
+
+    lut: Asset | None = None
+    below: Tree | None = None
+
+
+class Made(Result):
+    file: Output
+
+
+@function(version="1")
+def graded(clip: Asset, params: Tree, ctx: Context) -> Made:
+    """Never run here."""
+    raise NotImplementedError
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Asset:
+    path = tmp_path / "a.mov"
+    path.write_bytes(b"frames")
+    return Asset(str(path))
+
+
+def test_a_template_that_names_no_field_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    options = Options(out=str(tmp_path / "out"), name="{stem}_{heigth}{ext}")
+
+    with pytest.raises(CallerError, match="heigth") as caught:
+        batch_spec(graded, options, graded.params())
+
+    assert "lut" in caught.value.fix
+
+
+def test_a_file_deep_in_the_options_is_in_the_key_by_its_bytes(clip: Asset, tmp_path: Path) -> None:
+    lut = tmp_path / "look.cube"
+    lut.write_bytes(b"one")
+    params = graded.params(below={"lut": str(lut)})
+    before, _ = key_of(graded, clip, params)
+    lut.write_bytes(b"two")
+
+    after, _ = key_of(graded, clip, params)
+
+    assert before != after
