@@ -67,15 +67,23 @@ def inspect(clip: Asset, params: InspectParams) -> InspectResult:
     )
 
 
-def render(results: Sequence[Mapping[str, Any] | None], format: str, *, first: bool = True) -> str:  # noqa: A002
+def render(
+    results: Sequence[Mapping[str, Any] | None],
+    format: str,  # noqa: A002 - as the option is called
+    *,
+    first: bool = True,
+    clips: Sequence[str] = (),
+) -> str:
     """Results as text: ``table``, ``json`` (one object a line), ``csv`` or ``ale``.
 
     Args:
         results: the data of some `InspectResult`, in order; None is passed over.
         format: one of `FORMATS`.
         first: False when headers have been written before.
+        clips: where the clip of each result is; cameras name the clips of every card alike.
     """
     data = [result["media"] for result in results if result]
+    paths = [path for path, result in zip(clips, results, strict=True) if result] if clips else []
     if format == "json":
         return "".join(f"{json.dumps(media, ensure_ascii=True)}\n" for media in data)
     infos = [MediaInfo.model_validate(media) for media in data]
@@ -84,7 +92,7 @@ def render(results: Sequence[Mapping[str, Any] | None], format: str, *, first: b
     if format == "csv":
         from rushes.media.report import as_csv  # noqa: PLC0415 - one of four
 
-        return as_csv(infos, header=first)
+        return as_csv(infos, paths, header=first)
     if format == "ale":
         from rushes.media.ale import as_ale  # noqa: PLC0415 - one of four
 
@@ -92,4 +100,4 @@ def render(results: Sequence[Mapping[str, Any] | None], format: str, *, first: b
     from rushes.media.report import as_text  # noqa: PLC0415 - one of four
 
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return as_text(infos, width=shutil.get_terminal_size((120, 24)).columns, colour=colour)
+    return as_text(infos, paths, width=shutil.get_terminal_size((120, 24)).columns, colour=colour)

@@ -72,6 +72,25 @@ def test_csv_has_a_header_once_and_a_row_a_clip(described: Any) -> None:
     assert more.count("\n") == 1
 
 
+def test_clips_of_one_name_are_told_apart_by_their_folders(described: Any) -> None:
+    data = described("timecode.mov", "timecode.mov")
+    clips = ["/cards/A/day1/timecode.mov", "/cards/B/day1/timecode.mov"]
+
+    table = render(data, "table", clips=clips)
+    rows = list(csv.DictReader(io.StringIO(render(data, "csv", clips=clips))))
+
+    assert "A/day1/timecode.mov" in table
+    assert "B/day1/timecode.mov" in table
+    assert "cards" not in table
+    assert [row["path"] for row in rows] == clips
+
+
+def test_clips_of_different_names_are_told_by_their_names(described: Any) -> None:
+    table = render(described("timecode.mov", "sound.wav"), "table", clips=["/a/timecode.mov", "/b/sound.wav"])
+
+    assert "/" not in table
+
+
 def test_an_ale_has_heading_columns_and_data(described: Any) -> None:
     lines = render(described("timecode.mov", "timecode_drop.mov", "sound.wav"), "ale").splitlines()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,11 +52,11 @@ _OF_SOUND: Final = {
     "sample_rate": "sample_rate", "audio_bit_depth": "bit_depth",
 }  # fmt: skip
 CSV_COLUMNS: Final = (
-    *_OF_CLIP, *_OF_PICTURE, *_OF_COLOUR, *_OF_ORIGIN, *_OF_SOUND, "checksum", "warnings"
+    *_OF_CLIP, *_OF_PICTURE, *_OF_COLOUR, *_OF_ORIGIN, *_OF_SOUND, "checksum", "warnings", "path"
 )  # fmt: skip
 
 
-def as_csv_row(info: MediaInfo) -> list[str]:
+def as_csv_row(info: MediaInfo, path: str = "") -> list[str]:
     """One clip's values under `CSV_COLUMNS`; the first sound track stands for all."""
     picture = info.primary_video
     sound = info.audio[0] if info.audio else None
@@ -73,29 +73,48 @@ def as_csv_row(info: MediaInfo) -> list[str]:
         len(info.audio),
     ]
     values += [getattr(sound, name, None) for name in _OF_SOUND.values()]
-    values += [f"{checksum.algorithm}:{checksum.value}" if checksum else None, " | ".join(info.warnings)]
+    values += [
+        f"{checksum.algorithm}:{checksum.value}" if checksum else None,
+        " | ".join(info.warnings),
+        path,
+    ]
     return ["" if value is None else printable(str(value)) for value in values]
 
 
-def as_csv(infos: Iterable[MediaInfo], *, header: bool = True) -> str:
-    """RFC 4180 text of many clips, with a header line or without."""
+def as_csv(infos: Sequence[MediaInfo], paths: Sequence[str] = (), *, header: bool = True) -> str:
+    """RFC 4180 text of many clips, with a header line or without; `paths` says where each is, if known."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if header:
         writer.writerow(CSV_COLUMNS)
-    writer.writerows(as_csv_row(info) for info in infos)
+    known = paths or [""] * len(infos)
+    writer.writerows(as_csv_row(info, path) for info, path in zip(infos, known, strict=True))
     return text.getvalue()
+
+
+_NAME_MIN: Final = 24
+"""Columns that a name keeps where the width is short: it is what a row is found by."""
 
 
 # -- tables ---------------------------------------------------------------------------------------------
 
 
-def as_table(infos: Sequence[MediaInfo]) -> RenderableType:
-    """A rich renderable: one clip in detail, or several with a row each."""
-    return _detail(infos[0]) if len(infos) == 1 else _rows(infos)
+def as_table(infos: Sequence[MediaInfo], paths: Sequence[str] = ()) -> RenderableType:
+    """A rich renderable: one clip in detail, or several with a row each, told apart by `paths` if need be."""
+    return _detail(infos[0]) if len(infos) == 1 else _rows(infos, _told_apart(infos, paths))
 
 
-def as_text(infos: Sequence[MediaInfo], *, width: int, colour: bool) -> str:
+def _told_apart(infos: Sequence[MediaInfo], paths: Sequence[str]) -> list[str]:
+    """The clips' names; their paths below the folder that all share, where two names are alike."""
+    names = [info.name for info in infos]
+    if len(set(names)) == len(names) or not paths:
+        return names
+    parts = [path.split("/") for path in paths]
+    shared = next((n for n, level in enumerate(zip(*parts, strict=False)) if len(set(level)) > 1), 0)
+    return ["/".join(one[min(shared, len(one) - 1) :]) for one in parts]
+
+
+def as_text(infos: Sequence[MediaInfo], paths: Sequence[str] = (), *, width: int, colour: bool) -> str:
     """`as_table` as text of at most `width` columns, with ANSI colours or without."""
     from rich.console import Console  # noqa: PLC0415 - only where a table is wanted
 
@@ -109,24 +128,24 @@ def as_text(infos: Sequence[MediaInfo], *, width: int, colour: bool) -> str:
         emoji=False,
         color_system="standard" if colour else None,
     )
-    console.print(as_table(infos), markup=False)
+    console.print(as_table(infos, paths), markup=False)
     return text.getvalue()
 
 
-def _rows(infos: Sequence[MediaInfo]) -> RenderableType:
+def _rows(infos: Sequence[MediaInfo], names: Sequence[str]) -> RenderableType:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("clip", overflow="fold")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("clip", overflow="fold", min_width=min(max(map(len, names)), _NAME_MIN))
     for name in ("length", "size", "picture", "rate", "codec", "sound", "timecode"):
         table.add_column(name, no_wrap=name in {"length", "size", "timecode"}, justify="left")
     table.add_column("warnings", style="yellow", overflow="fold")
-    for info in infos:
+    for info, name in zip(infos, names, strict=True):
         picture = info.primary_video
         cells = (
-            info.name,
+            name,
             _length(info),
             format_size(info.container.size_bytes),
             _shape(picture) if picture else "–",
