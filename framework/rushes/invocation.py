@@ -12,7 +12,16 @@ from typing import Any, Final, NamedTuple
 
 from rushes.core.states import State
 
-__all__ = ["PRIORITIES", "BatchSpec", "BatchStatus", "Counts", "Finished", "Invocation", "Receipts"]
+__all__ = [
+    "PRIORITIES",
+    "BatchSpec",
+    "BatchStatus",
+    "Counts",
+    "Finished",
+    "Invocation",
+    "Receipts",
+    "function_name",
+]
 
 PRIORITIES: Final = ("interactive", "urgent", "standard", "background")
 
@@ -178,3 +187,8 @@ class BatchStatus:
     running: tuple[Mapping[str, Any], ...] = ()
     """What runs now: invocation, asset, fraction 0..1, note, seconds."""
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def function_name(ref: str) -> str:
+    """What people call the function that a slot finds as ``package.module:name`` or ``/abs/file.py:name``."""
+    return ref.rpartition(":")[2]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from rushes.asset import Asset
 from rushes.core.states import State
 from rushes.errors import CallerError, RushesError, error_from_dict
-from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation
+from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name
 from rushes.runtime.client import Client
 from rushes.runtime.settings import Settings, settings_from
 
@@ -251,7 +251,7 @@ def _finished(batch: str, function: str, row: Sequence[Any]) -> Finished:
         batch,
         f"{batch}.{n}",
         source,
-        function.rsplit(":", 1)[-1],
+        function_name(function),
         _STATES[state],
         tuple(data.get("outputs", ())),
         data.get("result"),
@@ -273,7 +273,7 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
     return BatchStatus(
         batch=found["batch"],
         title=found["title"],
-        function=found["function"].rsplit(":", 1)[-1],
+        function=function_name(found["function"]),
         priority=found["priority"],
         show=found["show"],
         out=found["out"],

@@ -155,6 +155,7 @@ class EngineContract:
         }
         assert [one.seq for one in ends] == [1, 2]
         assert {one.asset for one in ends} == {str(clips / "a.mov"), str(clips / "b.mov")}
+        assert {one.function for one in ends} == {"measure"}
 
     def test_results_go_on_from_a_sequence_number(self, engine: Engine, clips: Path) -> None:
         batch = self._send(engine, clips, "measure", ["a.mov", "b.mov"])
@@ -251,6 +252,7 @@ class EngineContract:
         status = self._settled(engine, batch)
 
         assert (status.title, status.priority, status.show) == ("measure", "urgent", "dune")
+        assert status.function == "measure"
         assert dict(status.tags) == {"reel": "A001"}
 
     @pytest.mark.parametrize("ask", ["status", "results", "cancel", "retry"])
@@ -323,6 +325,7 @@ class EngineContract:
         until = time.monotonic() + _PATIENCE_S
         while not engine.status(batch).counts.running and time.monotonic() < until:
             time.sleep(0.01)
+        assert engine.status(batch).counts.running == 1
 
         engine.cancel(batch)
 

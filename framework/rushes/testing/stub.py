@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rushes.asset import Asset, FrameRange
 from rushes.core.states import State
 from rushes.errors import CallerError, Cancelled, RushesError
-from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation
+from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name
 from rushes.runtime.refusals import CONTROLS, unknown_batch, unknown_control, unknown_invocation
 
 if TYPE_CHECKING:
@@ -352,7 +352,7 @@ class StubEngine:
             batch=batch.id,
             invocation=row.id,
             asset=row.invocation.source,
-            function=batch.spec.function,
+            function=function_name(batch.spec.function),
             state=state,
             outputs=made.outputs if made else (),
             result=json.loads(made.result) if made else None,
@@ -392,7 +392,7 @@ class StubEngine:
         return BatchStatus(
             batch=batch.id,
             title=spec.title,
-            function=spec.function,
+            function=function_name(spec.function),
             priority=spec.priority,
             show=spec.show,
             out=spec.out,
