@@ -1,13 +1,15 @@
 """Where finished invocations go on standard output: JSON lines, paths, or what a function renders itself.
 
-A function's module may offer ``render(results, format) -> str`` style hooks (see `renderer_of`). This module
-must not know batches, progress or errors' wording.
+A function's module may offer ``FORMATS``, names of formats, the terminal's first, and ``render(results,
+format, *, first, clips) -> str``, which writes results in one of them. This module must not know batches,
+progress or errors' wording.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -70,85 +72,58 @@ def _module(function: Function[Any, Any]) -> Any:
     return sys.modules.get(function.__module__)
 
 
-class JsonSink:
+class _LineSink(ABC):
+    """Lines that are written as soon as there are any."""
+
+    def writes(self, page: Sequence[Finished]) -> bool:
+        return bool(page)
+
+    def add(self, page: Sequence[Finished]) -> None:
+        _write(self._lines(page))
+
+    def close(self) -> None:
+        return
+
+    @abstractmethod
+    def _lines(self, page: Sequence[Finished]) -> Iterable[str]: ...
+
+
+class JsonSink(_LineSink):
     """One object a line, the schema of the CLI contract."""
 
-    def writes(self, page: Sequence[Finished]) -> bool:
-        return bool(page)
-
-    def add(self, page: Sequence[Finished]) -> None:
-        _write(json.dumps(one.to_json()) for one in page)
-
-    def close(self) -> None:
-        return
+    def _lines(self, page: Sequence[Finished]) -> Iterable[str]:
+        return (json.dumps(one.to_json()) for one in page)
 
 
-class _ResultSink:
+class _ResultSink(_LineSink):
     """The results alone, one JSON object a line; failures go to standard error."""
 
-    def writes(self, page: Sequence[Finished]) -> bool:
-        return bool(page)
-
-    def add(self, page: Sequence[Finished]) -> None:
-        _write(json.dumps(one.result) for one in page if one.state is State.succeeded)
-
-    def close(self) -> None:
-        return
+    def _lines(self, page: Sequence[Finished]) -> Iterable[str]:
+        return (json.dumps(one.result) for one in page if one.state is State.succeeded)
 
 
-class _PathSink:
+class _PathSink(_LineSink):
     """The paths of outputs, one a line, for the next command."""
 
-    def writes(self, page: Sequence[Finished]) -> bool:
-        return bool(page)
-
-    def add(self, page: Sequence[Finished]) -> None:
-        _write(path for one in page for path in one.outputs)
-
-    def close(self) -> None:
-        return
+    def _lines(self, page: Sequence[Finished]) -> Iterable[str]:
+        return (path for one in page for path in one.outputs)
 
 
 class NothingSink:
+    """On a terminal, the summary says where the files are."""
+
     def writes(self, page: Sequence[Finished]) -> bool:  # noqa: ARG002 - the protocol's signature
         return False
 
     def add(self, page: Sequence[Finished]) -> None:
-        """On a terminal, the summary says where the files are."""
+        """Nothing."""
 
     def close(self) -> None:
         return
 
 
-class _RenderSink:
-    """What the function's own ``render(rows, format, first=...)`` makes of each page."""
-
-    def __init__(self, render: Callable[..., str], chosen: str) -> None:
-        self._render = render
-        self._format = chosen
-        self._waiting: list[Finished] = []
-        self._first = True
-
-    def writes(self, page: Sequence[Finished]) -> bool:
-        return len(self._waiting) + len(page) >= _ROWS_MAX
-
-    def add(self, page: Sequence[Finished]) -> None:
-        self._waiting += [one for one in page if one.state is State.succeeded]
-        if len(self._waiting) >= _ROWS_MAX:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            text = self._render([one.result for one in self._waiting], self._format, first=self._first)
-            _write([text.rstrip("\n")] if text else [])
-            self._waiting, self._first = [], False
-
-
-class _TableSink:
-    """Scalar fields of the results as a table; a single result as a list of its fields."""
+class _RowSink(ABC):
+    """Rows that wait for others, so that columns fit them all."""
 
     def __init__(self) -> None:
         self._waiting: list[Finished] = []
@@ -160,20 +135,41 @@ class _TableSink:
     def add(self, page: Sequence[Finished]) -> None:
         self._waiting += [one for one in page if one.state is State.succeeded]
         if len(self._waiting) >= _ROWS_MAX:
-            self._flush()
+            self.close()
 
     def close(self) -> None:
-        self._flush()
-
-    def _flush(self) -> None:
         rows, self._waiting = self._waiting, []
-        if len(rows) == 1 and self._first:
-            _write([fields(rows[0].result or {})])
-        elif rows:
-            names = list(dict.fromkeys(k for one in rows for k, v in (one.result or {}).items() if _flat(v)))
-            cells = [[short_name(r.asset), *((r.result or {}).get(n) for n in names)] for r in rows]
-            _write([table(["clip", *names], cells)])
-        self._first = False
+        if rows:
+            text = self._text(rows, first=self._first)
+            _write([text.rstrip("\n")] if text else [])
+            self._first = False
+
+    @abstractmethod
+    def _text(self, rows: Sequence[Finished], *, first: bool) -> str: ...
+
+
+class _RenderSink(_RowSink):
+    """What the function's own ``render`` makes of the rows."""
+
+    def __init__(self, render: Callable[..., str], chosen: str) -> None:
+        super().__init__()
+        self._render = render
+        self._format = chosen
+
+    def _text(self, rows: Sequence[Finished], *, first: bool) -> str:
+        results, clips = [one.result for one in rows], [one.asset for one in rows]
+        return self._render(results, self._format, first=first, clips=clips)
+
+
+class _TableSink(_RowSink):
+    """Scalar fields of the results as a table; a single result as a list of its fields."""
+
+    def _text(self, rows: Sequence[Finished], *, first: bool) -> str:
+        if len(rows) == 1 and first:
+            return fields(rows[0].result or {})
+        names = list(dict.fromkeys(k for one in rows for k, v in (one.result or {}).items() if _flat(v)))
+        cells = [[short_name(r.asset), *((r.result or {}).get(n) for n in names)] for r in rows]
+        return table(["clip", *names], cells)
 
 
 def _flat(value: Any) -> bool:
