@@ -11,7 +11,6 @@ This module must not know the rules of scheduling; it keeps rows.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import time
@@ -52,7 +51,6 @@ class SqliteJournal:
         self.ballast = path.with_name("ballast")
         try:
             self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-            # Names on disk may hold bytes that are no UTF-8; `_name` writes them as they are.
             os.chmod(path, 0o600)  # noqa: PTH101 - same call, and the path is known to exist
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={synchronous}")
@@ -484,7 +482,7 @@ def _unreadable(path: Path, error: sqlite3.Error) -> PlatformError:
         f"the journal {path} cannot be used: {error}.",
         code="journal-unreadable",
         fix=f"Move it to {aside} to start a new one; outputs and receipts are not touched.",
-        details={"sqlite": json.dumps(str(error))},
+        details={"sqlite": str(error)},
     )
 
 

@@ -6,7 +6,7 @@ a conversion needs an answer, and then the plan warns. This module must not know
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -162,19 +162,9 @@ def even_of(pix_fmt: str) -> tuple[bool, bool]:
 def mastering_x265(hdr: HdrMetadata) -> dict[str, str]:
     """Static HDR metadata as x265 writes it: chromaticity in 0.00002, luminance in 0.0001 cd/m²."""
     found = {"hdr10": "1", "repeat-headers": "1"}
-    mastering = hdr.mastering
-    if mastering and mastering.red and mastering.green and mastering.blue and mastering.white:
-        colours = "".join(
-            f"{name}({round(xy[0] * 50000)},{round(xy[1] * 50000)})"
-            for name, xy in (
-                ("G", mastering.green),
-                ("B", mastering.blue),
-                ("R", mastering.red),
-                ("WP", mastering.white),
-            )
-        )
-        low, high = mastering.min_luminance or 0.0, mastering.max_luminance or 0.0
-        found["master-display"] = f"{colours}L({round(high * 10000)},{round(low * 10000)})"
+    display = _display(hdr, lambda xy: str(round(xy * 50000)), lambda light: str(round(light * 10000)))
+    if display is not None:
+        found["master-display"] = display
     if hdr.content_light:
         found["max-cll"] = f"{hdr.content_light.max_cll},{hdr.content_light.max_fall}"
     return found if len(found) > 2 else {}
@@ -183,22 +173,24 @@ def mastering_x265(hdr: HdrMetadata) -> dict[str, str]:
 def mastering_svt(hdr: HdrMetadata) -> dict[str, str]:
     """Static HDR metadata as SVT-AV1 writes it: plain CIE coordinates and cd/m²."""
     found: dict[str, str] = {}
-    mastering = hdr.mastering
-    if mastering and mastering.red and mastering.green and mastering.blue and mastering.white:
-        colours = "".join(
-            f"{name}({xy[0]:.5f},{xy[1]:.5f})"
-            for name, xy in (
-                ("G", mastering.green),
-                ("B", mastering.blue),
-                ("R", mastering.red),
-                ("WP", mastering.white),
-            )
-        )
-        low, high = mastering.min_luminance or 0.0, mastering.max_luminance or 0.0
-        found["mastering-display"] = f"{colours}L({high:.4f},{low:.4f})"
+    display = _display(hdr, "{:.5f}".format, "{:.4f}".format)
+    if display is not None:
+        found["mastering-display"] = display
     if hdr.content_light:
         found["content-light"] = f"{hdr.content_light.max_cll},{hdr.content_light.max_fall}"
     return found
+
+
+def _display(
+    hdr: HdrMetadata, coordinate: Callable[[float], str], light: Callable[[float], str]
+) -> str | None:
+    """The mastering display in the order that both encoders ask for, or None where it is not whole."""
+    display = hdr.mastering
+    if not (display and display.red and display.green and display.blue and display.white):
+        return None
+    points = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
+    colours = "".join(f"{name}({coordinate(x)},{coordinate(y)})" for name, (x, y) in points)
+    return f"{colours}L({light(display.max_luminance or 0.0)},{light(display.min_luminance or 0.0)})"
 
 
 def _source_tags(stream: VideoStream) -> Tags:

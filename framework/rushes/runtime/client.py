@@ -6,7 +6,6 @@ This module must not know what a worker is made of; it is told how to start one.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import socket
 import subprocess
@@ -234,5 +233,5 @@ def _no_start(log: Path, began: int) -> PlatformError:
         f"the worker could not be started: {last[:300]}",
         code="no-worker",
         fix=f"The full text is in {log}; `rushes doctor` checks what it needs.",
-        details={"log": json.dumps(text)},
+        details={"log": text},
     )
