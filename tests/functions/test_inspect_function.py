@@ -118,8 +118,13 @@ def test_tabs_and_lines_in_a_name_do_not_break_an_ale(described: Any) -> None:
     assert last.startswith("new line tab\t")
 
 
+@pytest.mark.parametrize("columns", [60, 80, 200])
 @pytest.mark.parametrize("names", [("timecode.mov",), ("timecode.mov", "sound.wav", "hdr10.mp4")])
-def test_a_table_names_what_an_editor_asks_for(described: Any, names: tuple[str, ...]) -> None:
+def test_a_table_names_what_an_editor_asks_for(
+    described: Any, names: tuple[str, ...], columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+
     text = render(described(*names), "table")
 
     for word in ("timecode.mov", "prores", "320×180", "25 cfr", "01:00:00:00"):

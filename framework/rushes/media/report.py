@@ -92,10 +92,6 @@ def as_csv(infos: Sequence[MediaInfo], paths: Sequence[str] = (), *, header: boo
     return text.getvalue()
 
 
-_NAME_MIN: Final = 24
-"""Columns that a name keeps where the width is short: it is what a row is found by."""
-
-
 # -- tables ---------------------------------------------------------------------------------------------
 
 
@@ -115,8 +111,13 @@ def _told_apart(infos: Sequence[MediaInfo], paths: Sequence[str]) -> list[str]:
 
 
 def as_text(infos: Sequence[MediaInfo], paths: Sequence[str] = (), *, width: int, colour: bool) -> str:
-    """`as_table` as text of at most `width` columns, with ANSI colours or without."""
+    """`as_table` as text in `width` columns, with ANSI colours or without.
+
+    What a narrow terminal has no room for folds, then the clips' size is left out, then lines get longer than
+    the terminal: nothing is ever cut short.
+    """
     from rich.console import Console  # noqa: PLC0415 - only where a table is wanted
+    from rich.measure import Measurement  # noqa: PLC0415
 
     text = io.StringIO()
     console = Console(
@@ -128,35 +129,61 @@ def as_text(infos: Sequence[MediaInfo], paths: Sequence[str] = (), *, width: int
         emoji=False,
         color_system="standard" if colour else None,
     )
-    console.print(as_table(infos, paths), markup=False)
+    table = as_table(infos, paths)
+    if len(infos) > 1:
+        endless = console.options.update(max_width=_ENDLESS)
+        if Measurement.get(console, endless, table).minimum > width:
+            table = _rows(infos, _told_apart(infos, paths), without="size")
+            console.width = max(width, Measurement.get(console, endless, table).minimum)
+    console.print(table, markup=False)
     return text.getvalue()
 
 
-def _rows(infos: Sequence[MediaInfo], names: Sequence[str]) -> RenderableType:
+_ENDLESS: Final = 10_000
+_FOLDING: Final = {"sound", "warnings"}
+_LEAST_MOST: Final = 24
+"""Columns that a long name keeps at least: it is what a row is found by."""
+
+
+def _rows(infos: Sequence[MediaInfo], names: Sequence[str], without: str = "") -> RenderableType:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    rows = [_row(info, name) for info, name in zip(infos, names, strict=True)]
+    left_out = {without} | ({"warnings"} if not any(row["warnings"] for row in rows) else set())
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("clip", overflow="fold", min_width=min(max(map(len, names)), _NAME_MIN))
-    for name in ("length", "size", "picture", "rate", "codec", "sound", "timecode"):
-        table.add_column(name, no_wrap=name in {"length", "size", "timecode"}, justify="left")
-    table.add_column("warnings", style="yellow", overflow="fold")
-    for info, name in zip(infos, names, strict=True):
-        picture = info.primary_video
-        cells = (
+    shown = [name for name in rows[0] if name not in left_out]
+    for name in shown:
+        # rich cuts any column without a least width when it is short of room.
+        most = max(len(row[name]) for row in rows)
+        words = (len(word) for row in rows for word in row[name].split())
+        least = min(max(words, default=1) if name in _FOLDING else most, _LEAST_MOST)
+        table.add_column(
             name,
-            _length(info),
-            format_size(info.container.size_bytes),
-            _shape(picture) if picture else "–",
-            _rate(picture) if picture else "–",
-            (picture.codec or "?") if picture else info.container.format,
-            _sound(info.audio),
-            info.timecode.value if info.timecode else "–",
-            ", ".join(w.partition(":")[0] for w in info.warnings),
+            min_width=least,
+            no_wrap=least == most,
+            overflow="fold",
+            style="yellow" if name == "warnings" else "",
         )
-        table.add_row(*(Text(printable(cell)) for cell in cells))
+    for row in rows:
+        table.add_row(*(Text(printable(row[name])) for name in shown))
     return table
+
+
+def _row(info: MediaInfo, name: str) -> dict[str, str]:
+    picture = info.primary_video
+    return {
+        "clip": name,
+        "length": _length(info),
+        "size": format_size(info.container.size_bytes),
+        "picture": _shape(picture) if picture else "–",
+        "rate": _rate(picture) if picture else "–",
+        "codec": (picture.codec or "?") if picture else info.container.format,
+        "sound": _sound(info.audio),
+        "timecode": info.timecode.value if info.timecode else "–",
+        "warnings": ", ".join(w.partition(":")[0] for w in info.warnings),
+    }
 
 
 def _detail(info: MediaInfo) -> RenderableType:
