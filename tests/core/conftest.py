@@ -183,7 +183,7 @@ class ModelPool:
             self.do(Returned(number, tuple(ask.id for ask in had[1:])))
         if not lost_first:
             given_since = slot.backlog
-            del self.slots[number]
+            self.slots.pop(number, None)  # it may have been closed meanwhile, for nothing waited for it
             self.do(SlotLost(number))
             if given_since:
                 self._take_back(given_since)
