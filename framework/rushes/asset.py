@@ -135,7 +135,7 @@ class Asset:
             raise CallerError(
                 f"{self.uri} is not on this machine.",
                 code="not-local",
-                fix="Run it with an engine that transfers it (--engine aws), or copy it here.",
+                fix="Copy it here, or run it with an engine that transfers it.",
             )
         return Path(self.uri)
 

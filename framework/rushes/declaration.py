@@ -229,7 +229,7 @@ def mentions(annotation: Any, wanted: type, seen: frozenset[Any] = frozenset()) 
 
 def bad_params(name: str, model: type[BaseModel], problem: ValidationError) -> CallerError:
     """One sentence for pydantic's report: the option, its value, what was expected."""
-    lines = []
+    lines, hints = [], []
     for error in problem.errors(include_url=False):
         where = ".".join(str(part) for part in error["loc"]) or "options"
         if error["type"] == "extra_forbidden":
@@ -239,8 +239,16 @@ def bad_params(name: str, model: type[BaseModel], problem: ValidationError) -> C
         else:
             said = error["msg"].removeprefix("Value error, ")  # pydantic's, before a validator's own words
             lines.append(f"{name} option {where}={error['input']!r}: {said}")
-    known = ", ".join(model.model_fields) or "none"
-    return CallerError("; ".join(lines) + ".", code="bad-option", fix=f"Its options: {known}.")
+            hints.append(_described(model, error["loc"]))
+    if len(hints) < len(lines) or not all(hints):
+        hints = [f"Its options: {', '.join(model.model_fields) or 'none'}."]
+    return CallerError("; ".join(lines) + ".", code="bad-option", fix=" ".join(dict.fromkeys(hints)))
+
+
+def _described(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """What its author says of the option that an error is about; empty when nothing."""
+    field = model.model_fields.get(str(loc[0])) if loc else None
+    return f"{loc[0]}: {field.description}" if field is not None and field.description else ""
 
 
 def _refuse(name: str, what: str, fix: str) -> CallerError:

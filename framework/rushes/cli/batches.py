@@ -85,11 +85,15 @@ def status(session: Session, batch: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_status_json(found)))
         return
-    elapsed = (found.ended or time.time()) - found.submitted
-    click.echo(summary_line(found.title, found.counts, elapsed, found.media_s, found.out))
-    click.echo(
-        f"  {found.batch} · {found.priority} · show {printable(found.show)} · {counts_line(found.counts)}"
-    )
+    about = f"{found.batch} · {found.priority} · show {printable(found.show)}"
+    if found.ended is None:
+        since = format_duration(max(time.time() - found.submitted, 0.0))
+        click.echo(f"{found.title}: {counts_line(found.counts)}, sent {since} ago")
+        click.echo(f"  {about}")
+    else:
+        elapsed = found.ended - found.submitted
+        click.echo(summary_line(found.title, found.counts, elapsed, found.media_s, found.out))
+        click.echo(f"  {about} · {counts_line(found.counts)}")
     if found.tags:
         click.echo(f"  tags {', '.join(f'{printable(k)}={printable(v)}' for k, v in found.tags.items())}")
     if not found.sealed:

@@ -93,6 +93,7 @@ class Hearing:
             if run is None:
                 continue
             state = self.pool.batches[number >> 32]
+            self.lending.loaded(state.number)
             state.seconds += seconds
             state.media_s += media_s
             state.move(RUNNING, SUCCEEDED)
@@ -179,7 +180,9 @@ class Hearing:
         culprit = slot.current
         how = slot.bury()
         if not slot.ready:
-            self.lending.start_failed(slot.environment, how)
+            self.lending.start_failed(slot.environment, "never came up" if slot.killed_for else how)
+        elif culprit and not culprit & 0xFFFFFFFF:
+            self.lending.load_failed(culprit >> 32, _loss(slot, how))
         # First, so that nothing is given to it again; the scheduler waits for the reports that follow.
         self.pool.feed(ev.SlotLost(slot.number))
         # Of what it had taken, only the one that ran is charged; the others were not begun, or their answers

@@ -207,7 +207,7 @@ class _Expansion:
             return CallerError(
                 f"{shown(path)} is not on this machine.",
                 code="not-local",
-                fix="Run it with an engine that transfers it (--engine aws), or copy it here.",
+                fix="Copy it here, or run it with an engine that transfers it.",
             )
         if _names_something(path):
             return None

@@ -36,6 +36,7 @@ class Lending:
         self.pool = pool
         self._watch = watch
         self._broken: dict[str, int] = {}
+        self._unloaded: dict[int, int] = {}
         self._fence = 0
 
     def next_epoch(self) -> None:
@@ -157,6 +158,26 @@ class Lending:
             if state.shape.environment == environment and state.stopping is None:
                 state.stopping = (State.failed, error)
         self._broken.pop(environment, None)
+
+    def load_failed(self, batch: int, error: dict[str, Any]) -> None:
+        """After a few slots that died of loading a batch's function, fail what is left of it."""
+        self._unloaded[batch] = self._unloaded.get(batch, 0) + 1
+        state = self.pool.batches.get(batch)
+        if state is None or state.stopping or self._unloaded[batch] < BROKEN_STARTS:
+            return
+        function = state.spec["function"]
+        error = {
+            **error,
+            "message": f"{function} could not be loaded: {error['message']}",
+            "fix": "Import it in the environment that submitted it, and see what ends the process.",
+        }
+        state.stopping = (State.failed, error)
+        del self._unloaded[batch]
+
+    def loaded(self, batch: int) -> None:
+        """A slot could load the function of this batch."""
+        if self._unloaded:
+            self._unloaded.pop(batch, None)
 
     def recall(self, number: int) -> list[ev.Event]:
         """The first of what a slot was given is long: take the rest back, also what it has taken in."""

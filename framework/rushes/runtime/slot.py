@@ -17,6 +17,7 @@ invocation has ended finds no match and does nothing.
 from __future__ import annotations
 
 import ctypes
+import errno
 import faulthandler
 import json
 import mmap
@@ -38,6 +39,7 @@ from rushes import __version__
 from rushes.asset import Asset, FrameRange
 from rushes.errors import CallerError, Cancelled, PlatformError, RushesError
 from rushes.runtime.attempt import Made, Task, run_attempt
+from rushes.runtime.orphans import adopt_orphans
 from rushes.runtime.spool import pack, unpack
 from rushes.runtime.wire import WIRE, decode_packet
 
@@ -47,6 +49,9 @@ PROGRESS_EVERY_S: Final = 0.25
 GATHER: Final = 64
 GATHER_S: Final = 0.02
 """Answers of short invocations travel together: waking the worker costs more than any of them."""
+MAX_RESULT_BYTES: Final = 4 * 1024 * 1024
+"""Of one result: it is kept in the journal and read by terminals; data belongs into outputs."""
+MAX_ERROR_CHARS: Final = 4000
 _NOW: Final = struct.Struct("=Q")
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -90,6 +95,7 @@ class Slot:
         self._bodies: list[bytes] = []
         self._gathered_at = 0.0
         self._now = now
+        self._pid = os.getpid()
 
     def run(self) -> None:
         """Take work until the worker closes its end."""
@@ -142,13 +148,15 @@ class Slot:
                 self._obey()
             made = run_attempt(task, self._report, self._gate, self._is_cancelled)
             self._interruptible = False
+            self._end_if_forked()
             self._done(number, fence, time.perf_counter() - began, made)
         except BaseException as error:  # noqa: BLE001 - everything that a body can raise becomes an answer
+            self._end_if_forked()
             self._interruptible = False
             self._answer()
             failure = _as_error(error, self._batches.get(batch))
             log = self._write_log(batch, number, attempt, error, failure)
-            body = json.dumps({**failure.to_dict(), "log": log}).encode()
+            body = _bounded({**failure.to_dict(), "log": log})
             self._say(["fail", number, fence, time.perf_counter() - began], body)
             if isinstance(error, SystemExit | MemoryError):
                 # The interpreter may be in any state: a fresh slot is cheaper than a wrong result.
@@ -164,6 +172,12 @@ class Slot:
     def _done(self, number: int, fence: int, seconds: float, made: Made) -> None:
         """Gather the answer; a few short ones travel together."""
         body = made.data()
+        if len(body) > MAX_RESULT_BYTES:
+            raise CallerError(
+                f"the result takes {len(body)} bytes; at most {MAX_RESULT_BYTES} are kept.",
+                code="result-too-big",
+                fix="Write the data to an output, and give back where it is.",
+            )
         self._answers.append((number, fence, seconds, made.media_s, int(made.cached), len(body)))
         self._bodies.append(body)
         now = time.perf_counter()
@@ -185,6 +199,9 @@ class Slot:
         """Load a batch's function and options; a failure fails each of its invocations, not the slot."""
         from rushes import catalog  # noqa: PLC0415 - pulls in the author's code
 
+        # No invocation is number 0: should loading end this process, the worker knows that it did.
+        _NOW.pack_into(self._now, 0, number << 32)
+
         try:
             function = catalog.find(spec["function"])
             _check_source(function.name, spec["source_digest"], catalog.source_digest(function))
@@ -194,6 +211,7 @@ class Slot:
                 params = function.params_model.model_construct()
         except BaseException as error:  # noqa: BLE001 - as in `_attempt`
             self._batches[number] = _as_error(error, None)
+            _NOW.pack_into(self._now, 0, 0)
             return
         shared = {
             "show": spec["show"],
@@ -204,6 +222,7 @@ class Slot:
             "source_digest": spec["source_digest"],
             "settle_s": spec.get("settle_s", 0.0),
         }
+        _NOW.pack_into(self._now, 0, 0)
         log = self._home / "logs" / spec["id"]
         self._batches[number] = _Batch(spec["id"], function, params, shared, log)
 
@@ -218,8 +237,14 @@ class Slot:
             self._reported = now
             self._say(["at", self._current, self._fence, fraction, note])
 
+    def _end_if_forked(self) -> None:
+        """A child that the body forked came back here: there must not be two of this slot."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+
     def _gate(self, intent: dict[str, Any]) -> None:
         """Ask the worker to journal what is about to be published; it answers only the current lease."""
+        self._end_if_forked()
         self._interruptible = False
         self._answer()
         self._say(["intent", self._current, self._fence], json.dumps(intent).encode())
@@ -303,17 +328,21 @@ class Slot:
     def _flush_prints(self, batch: int, number: int) -> None:
         """Move what the body printed from the slot's own output file into the invocation's log."""
         known = self._batches.get(batch)
-        if not os.lseek(1, 0, os.SEEK_END) or not isinstance(known, _Batch):
-            return
-        sys.stdout.flush()
-        text = os.pread(1, 1 << 20, 0)
-        os.ftruncate(1, 0)
         try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            if not os.lseek(1, 0, os.SEEK_END) or not isinstance(known, _Batch):
+                return
+            text = os.pread(1, 1 << 20, 0)
+            os.ftruncate(1, 0)
             known.log.mkdir(parents=True, exist_ok=True)
             with (known.log / f"{number & 0xFFFFFFFF}.log").open("ab") as file:
                 file.write(text)
-        except OSError:
-            return
+        except (OSError, ValueError) as error:
+            if getattr(error, "errno", None) == errno.EBADF:
+                # The body closed what it was given; what is opened next would take its place.
+                self._answer()
+                os._exit(0)
 
 
 def _check_source(name: str, submitted: str, here: str) -> None:
@@ -345,10 +374,27 @@ def _as_error(error: BaseException, batch: Any) -> RushesError:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return CallerError(
-        f"{name} raised {type(error).__name__}{where}: {error}",
+        f"{name} raised {type(error).__name__}{where}: {_words(error)}",
         code="function-raised",
         fix="See its log for the traceback, mend the function and submit again.",
     )
+
+
+def _words(error: BaseException) -> str:
+    """What an exception says, as far as anybody reads; an author's class may fail at saying it."""
+    try:
+        text = str(error)
+    except Exception as worse:  # noqa: BLE001 - whatever it is, the slot goes on
+        return f"(its text cannot be had: {type(worse).__name__})"
+    return text if len(text) <= MAX_ERROR_CHARS else f"{text[:MAX_ERROR_CHARS]} ..."
+
+
+def _bounded(failure: dict[str, Any]) -> bytes:
+    """An error as it is kept: one that carries too much loses its details, then the end of its message."""
+    body = json.dumps(failure).encode()
+    if len(body) <= MAX_RESULT_BYTES:
+        return body
+    return json.dumps({**failure, "details": {}, "message": failure["message"][:MAX_ERROR_CHARS]}).encode()
 
 
 _FULL: Final = frozenset({28, 122})  # ENOSPC, EDQUOT
@@ -358,6 +404,7 @@ def main() -> None:
     """Entry of the process: ``python -m rushes.runtime.slot WORK_FD TALK_FD NOW_FD PARENT_PID HOME``."""
     work, talk, now, parent = (int(a) for a in sys.argv[1:5])
     die_with(parent)
+    adopt_orphans()
     faulthandler.enable()
     for entry in reversed(json.loads(os.environ.pop("RUSHES_SYS_PATH", "[]"))):
         if entry not in sys.path:

@@ -24,6 +24,7 @@ from typing import Any, Final
 import psutil
 
 from rushes.errors import PlatformError
+from rushes.runtime.orphans import MARK
 from rushes.runtime.spool import unpack
 
 __all__ = ["SlotProcess"]
@@ -77,7 +78,11 @@ class SlotProcess:
                     str(os.getpid()),
                     str(home),
                 ],
-                env={**how["variables"], "RUSHES_SYS_PATH": json.dumps(how.get("sys_path", []))},
+                env={
+                    **how["variables"],
+                    MARK: str(os.getpid()),
+                    "RUSHES_SYS_PATH": json.dumps(how.get("sys_path", [])),
+                },
                 cwd=home,
                 stdin=subprocess.DEVNULL,
                 stdout=prints,
@@ -204,7 +209,12 @@ class SlotProcess:
         self._far.close()
 
     def bury(self) -> str:
-        """Wait for the dead process, close everything, and say how it died."""
+        """Wait for the dead process, close everything, and say how it died.
+
+        What it had started ends with it.
+        """
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
         try:
             status = self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:

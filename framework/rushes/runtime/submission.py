@@ -123,7 +123,9 @@ def batch_spec(
 def _local_out(out: str) -> str:
     if "://" in out[:12]:
         raise CallerError(
-            f"{out} is not on this machine.", code="not-local", fix="Use --engine aws for s3:// outputs."
+            f"{out} is not on this machine.",
+            code="not-local",
+            fix="Name a folder here, or use an engine that writes there.",
         )
     path = Path(out).expanduser().absolute()
     try:

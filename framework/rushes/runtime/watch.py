@@ -14,6 +14,7 @@ from rushes.errors import PlatformError
 from rushes.runtime.batches import BatchState, state_number
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.lending import Lending
+from rushes.runtime.orphans import end_orphans
 from rushes.runtime.pool import HELD, NOTHING, QUEUED, Pool, error_body
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.wire import encode_packet
@@ -25,6 +26,10 @@ STOP_CHUNK: Final = 5000
 GRACE_S: Final = 5.0
 """Between asking a slot to stop and killing it."""
 WATCH_EVERY_S: Final = 1.0
+ASLEEP_S: Final = 10.0
+"""A worker looks many times a second; when it did not for so long, it was not running."""
+START_S: Final = 60.0
+"""A slot that has not come up by then never will."""
 STALL_MARGIN_S: Final = 5.0
 """The slot's own watchdog over its tool goes first: it can say what was wrong."""
 
@@ -36,7 +41,7 @@ class Watch:
         self.pool = pool
         self.lending = lending
         self.hearing = hearing
-        self._watched = 0.0
+        self._watched = pool.now
 
     def cancel(self, state: BatchState) -> None:
         """End what waits and stop what runs; the batch ends a few turns later."""
@@ -81,12 +86,16 @@ class Watch:
         if self.pool.next_due is not None and self.pool.next_due <= self.pool.now:
             self._requeue_due()
         self.pool.feed(ev.Tick())
-        if self.pool.now - self._watched < WATCH_EVERY_S:
+        since = self.pool.now - self._watched
+        if 0 <= since < WATCH_EVERY_S:
             return
         self._watched = self.pool.now
+        if not 0 <= since < ASLEEP_S:
+            self._forgive(since)
         for slot in list(self.pool.slots.values()):
             self._watch_over(slot)
         self.pool.dying = [slot for slot in self.pool.dying if not self._gone(slot)]
+        self._end_orphans()
         if self.pool.journal.look_for_space() is self.pool.wedged:
             self.pool.wedged = not self.pool.wedged
             self.tell_paused()
@@ -109,6 +118,10 @@ class Watch:
                 self.hearing.lost(slot)
             return
         if slot.doomed and self.pool.now >= slot.doomed:
+            slot.kill()
+            return
+        if not slot.ready and self.pool.now - slot.began > START_S:
+            slot.killed_for = _stopped(f"waited {START_S:.0f} s for its slot to come up")
             slot.kill()
             return
         if not slot.given:
@@ -146,6 +159,16 @@ class Watch:
         slot.bury()
         return True
 
+    def _forgive(self, lost_s: float) -> None:
+        """The machine slept, this process was stopped, or the clock was set: nobody hung meanwhile."""
+        for slot in self.pool.slots.values():
+            slot.began += lost_s
+            slot.alive += lost_s
+            slot.doomed += lost_s if slot.doomed else 0.0
+
+    def _end_orphans(self) -> None:
+        end_orphans({slot.pid for slot in (*self.pool.slots.values(), *self.pool.dying)})
+
     def stop(self) -> None:
         """End every slot now; what ran is queued again by the next worker."""
         for slot in [*self.pool.slots.values(), *self.pool.dying]:
@@ -153,6 +176,8 @@ class Watch:
         for slot in [*self.pool.slots.values(), *self.pool.dying]:
             slot.bury()
         self.pool.slots.clear()
+        self.pool.dying.clear()
+        self._end_orphans()
 
     def tell_paused(self) -> None:
         """Nothing new starts while a person paused the pool, or while the journal's disk is nearly full."""

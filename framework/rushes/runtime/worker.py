@@ -23,6 +23,7 @@ from rushes.core.scheduler import Scheduler
 from rushes.errors import PlatformError
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.following import GATHER_S, Following
+from rushes.runtime.orphans import adopt_orphans
 from rushes.runtime.records import Journal
 from rushes.runtime.settings import Settings
 from rushes.runtime.slots import SlotProcess
@@ -60,6 +61,7 @@ class Worker:
 
     def run(self) -> None:
         """Serve until told to stop, or until nothing has happened for the idle time."""
+        adopt_orphans()
         self._journal.begin()
         self._dispatcher.recover()
         self._journal.commit()

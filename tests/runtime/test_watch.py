@@ -1,0 +1,85 @@
+"""The watch over slots, on a clock of the test's own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from rushes.runtime.slots import SlotProcess
+from rushes.runtime.watch import START_S, WATCH_EVERY_S, Watch
+
+STALL_S = 30.0
+
+
+class Slot:
+    """A slot that has been given one invocation and has nothing to say."""
+
+    def __init__(self, now: float, *, ready: bool = True) -> None:
+        self.number, self.pid = 1, 0
+        self.given, self.ready = [1 << 32 | 1] if ready else [], ready
+        self.began = self.alive = now
+        self.doomed = 0.0
+        self.killed_for: Any = None
+        self.killed = False
+        self.process = SimpleNamespace(poll=lambda: None)
+
+    def tree_bytes(self) -> int:
+        return 0
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+class Bench:
+    """A watch over one slot; `at` lets it look at a time."""
+
+    def __init__(self, slot: Slot, now: float) -> None:
+        batch = SimpleNamespace(spec={"stall_s": STALL_S})
+        journal = SimpleNamespace(look_for_space=lambda: True)
+        self.pool = SimpleNamespace(
+            now=now, next_due=None, feed=lambda _: None, slots={1: cast("SlotProcess", slot)}, dying=[],
+            journal=journal, wedged=False, batches={1: batch},
+        )  # fmt: skip
+        self.watch = Watch(cast("Any", self.pool), cast("Any", None), cast("Any", None))
+        self.at(now)
+
+    def at(self, now: float) -> None:
+        self.pool.now = now
+        self.watch.tick()
+
+
+def test_an_attempt_that_hangs_while_the_worker_looks_on_is_stopped() -> None:
+    slot = Slot(1000.0)
+    bench = Bench(slot, 1000.0)
+
+    for second in range(1, int(STALL_S) + 10):
+        bench.at(1000.0 + second)
+
+    assert slot.killed
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0], ids=["the machine slept", "the clock was set back"])
+def test_an_hour_that_nobody_saw_is_not_held_against_an_attempt(jump_s: float) -> None:
+    slot = Slot(10_000.0)
+    bench = Bench(slot, 10_000.0)
+
+    bench.at(10_000.0 + jump_s)
+    bench.at(10_000.0 + jump_s + WATCH_EVERY_S)
+    assert not slot.killed
+
+    for second in range(2, int(STALL_S) + 10):
+        bench.at(10_000.0 + jump_s + second)
+    assert slot.killed
+
+
+def test_a_slot_that_never_comes_up_is_given_up() -> None:
+    slot = Slot(0.0, ready=False)
+    bench = Bench(slot, 0.0)
+
+    for second in range(1, int(START_S) + 3):
+        assert not slot.killed or second > START_S
+        bench.at(float(second))
+
+    assert slot.killed
