@@ -22,6 +22,10 @@ import make_media
 _LEFT_OUT = "left out: "
 _CI = os.environ.get("CI", "").lower() in {"true", "1"}
 
+# What Python buffers and caches differs with these: tests are to see what most people have.
+for _variable in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+    os.environ.pop(_variable, None)
+
 
 # What is left out, and said to be -----------------------------------------------------------------
 

@@ -7,9 +7,7 @@ under a private module name that follows from its absolute path, so that a slot 
 
 from __future__ import annotations
 
-import ast
 import difflib
-import hashlib
 import importlib
 import importlib.util
 import os
@@ -17,13 +15,14 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from rushes.errors import CallerError
+from rushes.source_file import digest_of, load, local_files
 
 if TYPE_CHECKING:
     from rushes.function import Function
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Listed", "find", "installed", "source_digest"]
 
 GROUP: Final = "rushes.functions"
-_PRIVATE: Final = "_rushes_file_"
 
 
 class Listed(NamedTuple):
@@ -76,7 +74,7 @@ def source_digest(function: Function[Any, Any]) -> str:
     top-level package.
     """
     if function.path is not None:
-        return _digest(_local_files(Path(function.path)), Path(function.path).parent)
+        return digest_of(local_files(Path(function.path)), Path(function.path).parent)
     module = sys.modules.get(function.ref.partition(":")[0])
     top = sys.modules.get((module.__name__ if module else "").partition(".")[0])
     if module is None or top is None or not getattr(module, "__file__", None):
@@ -85,9 +83,9 @@ def source_digest(function: Function[Any, Any]) -> str:
         return ""
     roots = [Path(p) for p in getattr(top, "__path__", ())]
     if not roots:
-        return _digest([Path(str(module.__file__))], Path(str(module.__file__)).parent)
+        return digest_of([Path(str(module.__file__))], Path(str(module.__file__)).parent)
     files = [f for root in roots for f in root.rglob("*.py")]
-    return _digest(files, roots[0].parent)
+    return digest_of(files, roots[0].parent)
 
 
 # -- by entry point -------------------------------------------------------------------------------------
@@ -173,53 +171,16 @@ def _find_in_file(path: Path, attribute: str) -> Function[Any, Any]:
             code="unknown-function",
             fix=f"Did you mean {path.parent / near[0]}?" if near else "Check the path.",
         )
-    module = _load_file(path)
+    try:
+        module = load(path)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an author's module may raise anything
+        _refuse_import(str(path), error)
     if not attribute:
         attribute = _only_function(module, path)
     found = _pick(module, attribute, f"{path}:{attribute}")
     found.path = str(path)
     found.ref = f"{path}:{attribute}"
     return found
-
-
-def _load_file(path: Path) -> ModuleType:
-    """The module of a file; read again only when it, or a module beside it that it imports, has changed."""
-    name = _PRIVATE + hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    files = _local_files(path)
-    digest = _digest(files, path.parent)
-    loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__rushes_digest__", None) == digest:
-        return loaded
-    _make_importable(str(path.parent))
-    _forget_neighbours([f for f in files if f != path], path.parent)
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise CallerError(f"{path} cannot be read as Python.", code="bad-import", fix="Check the file.")
-    module = importlib.util.module_from_spec(spec)
-    module.__dict__["__rushes_digest__"] = digest
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - an author's module may raise anything
-        del sys.modules[name]
-        _refuse_import(str(path), error)
-    return module
-
-
-_folders: Final[set[str]] = set()
-"""Those that `_make_importable` put on ``sys.path``."""
-
-
-def _make_importable(folder: str) -> None:
-    """Let modules of `folder` be imported, before those of other folders and after all else.
-
-    After all else, because a file called ``inspect.py`` beside it must not shadow Python's own.
-    """
-    if folder in sys.path and folder not in _folders:
-        return
-    _folders.add(folder)
-    others = [p for p in sys.path if p in _folders and p != folder]
-    sys.path[:] = [p for p in sys.path if p not in _folders] + [folder, *others]
 
 
 def _only_function(module: ModuleType, path: Path) -> str:
@@ -243,88 +204,6 @@ def _only_function(module: ModuleType, path: Path) -> str:
         code="ambiguous-function",
         fix=f"Name one: {path}:{names[0]}.",
     )
-
-
-def _forget_neighbours(files: list[Path], folder: Path) -> None:
-    """Drop modules that are to be imported from `folder` anew: they changed, or another folder's are loaded.
-
-    Only modules that were themselves loaded from beside some file by path, or that lie in this folder, are
-    dropped: what is installed stays.
-    """
-    beside = {str(Path(m.__file__ or "").parent) for n, m in _modules() if n.startswith(_PRIVATE)}
-    beside.add(str(folder))
-    for name in {_module_name(f, folder) for f in files}:
-        loaded = sys.modules.get(name)
-        origin = getattr(loaded, "__file__", None)
-        if loaded is None or origin is None:
-            continue
-        home = Path(origin).parent.parent if Path(origin).name == "__init__.py" else Path(origin).parent
-        if str(home) in beside or "." in name:
-            del sys.modules[name]
-    importlib.invalidate_caches()
-
-
-def _modules() -> list[tuple[str, ModuleType]]:
-    return [(name, m) for name, m in list(sys.modules.items()) if isinstance(m, ModuleType)]
-
-
-def _module_name(file: Path, folder: Path) -> str:
-    parts = list(file.relative_to(folder).with_suffix("").parts)
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-# -- its source -----------------------------------------------------------------------------------------
-
-
-def _local_files(path: Path) -> list[Path]:
-    """The file and the modules in its folder that it imports, also indirectly and inside functions.
-
-    Read from the source rather than from what happens to be loaded, so that every process agrees.
-    """
-    folder, seen, waiting = path.parent, {path}, [path]
-    while waiting:
-        for name in _imported_names(waiting.pop()):
-            for found in _resolve(folder, name):
-                if found not in seen:
-                    seen.add(found)
-                    waiting.append(found)
-    return sorted(seen)
-
-
-def _imported_names(file: Path) -> Iterator[str]:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):  # importing it reports that, with its line
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        # A relative import only happens inside a package, whose files are taken as a whole.
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _resolve(folder: Path, name: str) -> list[Path]:
-    top = folder / name.partition(".")[0]
-    if (top / "__init__.py").is_file():
-        return sorted(top.rglob("*.py"))
-    module = folder.joinpath(*name.split(".")).with_suffix(".py")
-    return [module] if module.is_file() else []
-
-
-def _digest(files: list[Path], root: Path) -> str:
-    total = hashlib.sha256()
-    for file in sorted(files):
-        found = file.stat()
-        content = _file_digest(file, found.st_mtime_ns, found.st_size)
-        total.update(f"{os.path.relpath(file, root)}\0{content}\n".encode(errors="surrogateescape"))
-    return total.hexdigest()
-
-
-@lru_cache(maxsize=1024)
-def _file_digest(file: Path, _mtime_ns: int, _size: int) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import py_compile
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -336,3 +337,19 @@ def test_something_else_in_a_file_is_no_function(write: Callable[..., Path]) -> 
     path = write("mine.py", "x = 1\n")
 
     assert refusal(f"{path}:x").code == "not-a-function"
+
+
+def test_cached_bytecode_of_the_same_second_and_size_is_not_run(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = write("mine.py", "import neighbour_c\n" + BODY.format(name="sized", size="neighbour_c.SIZE"))
+    neighbour = write("neighbour_c.py", "SIZE = 1\n")
+    py_compile.compile(str(neighbour))
+    as_before = neighbour.stat().st_mtime_ns
+
+    write("neighbour_c.py", "SIZE = 2\n")
+    os.utime(neighbour, ns=(as_before, as_before))
+    catalog.find(str(path))
+
+    assert sys.modules["neighbour_c"].SIZE == 2

@@ -264,3 +264,19 @@ def test_a_closed_terminal_leaves_the_batch_running(
     assert "left running: rushes follow" in err
     open_gate(work)
     until(lambda: engine.batches()[0].counts.succeeded == 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="left out: no /dev/full")
+@pytest.mark.parametrize("arguments", [["functions"], ["--help"]])
+def test_an_output_that_cannot_be_written_is_one_clear_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from rushes.cli import main; main()", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "error: the output could not be written: No space left on device.\n"

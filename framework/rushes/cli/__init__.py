@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 __all__ = ["main"]
+
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def main() -> None:
@@ -13,4 +17,21 @@ def main() -> None:
         sys.exit("Rushes does not run on Windows itself. Run it inside WSL 2: it works there.")
     from rushes.cli.app import app  # noqa: PLC0415 - after the platform is known to do
 
-    app(prog_name="rushes")
+    try:
+        app(prog_name="rushes")
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        print(f"error: the output could not be written: {error.strerror}.", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        _let_go()
+
+
+def _let_go() -> None:
+    """Write out what is buffered; should the terminal be gone, Python would end with a code of its own, 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
