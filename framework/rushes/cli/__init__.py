@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _let_go() -> None:
-    """Write out what is buffered; should the terminal be gone, Python would end with a code of its own, 120."""
+    """Write out what is buffered; if the terminal is gone, Python would end with a code of its own, 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
