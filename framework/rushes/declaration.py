@@ -25,11 +25,11 @@ __all__ = [
     "Params",
     "Resources",
     "Result",
-    "Shape",
+    "Signature",
     "bad_params",
     "check_declared",
     "mentions",
-    "shape_of",
+    "signature_of",
 ]
 
 # A parameter with one of these names could not be told from the dispatcher's own option.
@@ -106,7 +106,7 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class Signature:
     """What a body's signature says: its models, and the order of what follows the clip."""
 
     params: type[Params]
@@ -150,7 +150,7 @@ def _check_resources(refuse: Callable[[str, str], CallerError], resources: Any) 
             raise refuse(f"{noun}: {error.message}", error.fix) from error
 
 
-def shape_of(body: Callable[..., Any], local: Mapping[str, Any]) -> Shape:
+def signature_of(body: Callable[..., Any], local: Mapping[str, Any]) -> Signature:
     """Read a body's signature; `local` are the names around it, for models that live in a function.
 
     Raises:
@@ -188,7 +188,7 @@ def shape_of(body: Callable[..., Any], local: Mapping[str, Any]) -> Shape:
                 f"option {option!r} of {params.__name__} has the name of a dispatch option.",
                 "Rename the field.",
             )
-    return Shape(params, result, tuple(order))
+    return Signature(params, result, tuple(order))
 
 
 def _parameters(

@@ -25,11 +25,11 @@ from rushes.declaration import (
     Params,
     Resources,
     Result,
-    Shape,
+    Signature,
     bad_params,
     check_declared,
     mentions,
-    shape_of,
+    signature_of,
 )
 from rushes.errors import CallerError
 
@@ -49,7 +49,6 @@ __all__ = [
     "bad_params",
     "function",
     "load_engine",
-    "source_module",
 ]
 
 P = TypeVar("P", bound="Params")
@@ -62,10 +61,10 @@ class Function(Generic[P, R]):
     ``f(clip)`` runs here and now and returns the result; ``f.map(clips)`` runs on an engine.
     """
 
-    def __init__(self, body: Callable[..., R], declared: Declared, shape: Shape) -> None:
+    def __init__(self, body: Callable[..., R], declared: Declared, signature: Signature) -> None:
         self._body = body
         self._declared = declared
-        self._shape = shape
+        self._signature = signature
         self.options = Options()
         self.name = body.__name__
         self.ref = f"{body.__module__}:{body.__qualname__}"
@@ -114,16 +113,16 @@ class Function(Generic[P, R]):
 
     @property
     def params_model(self) -> type[P]:
-        return cast("type[P]", self._shape.params)
+        return cast("type[P]", self._signature.params)
 
     @property
     def result_model(self) -> type[R]:
-        return cast("type[R]", self._shape.result)
+        return cast("type[R]", self._signature.result)
 
     @cached_property
     def makes_outputs(self) -> bool:
         """True when the result names files, so that an ``out`` is needed."""
-        return mentions(self._shape.result, Output)
+        return mentions(self._signature.result, Output)
 
     # -- here and now -----------------------------------------------------------------------------------
 
@@ -165,7 +164,7 @@ class Function(Generic[P, R]):
     def invoke(self, source: Asset, params: Params, context: Context) -> R:
         """Call the author's body with the arguments that it declared; used by the runtime."""
         given = {"params": params, "context": context}
-        return self._body(source, *(given[part] for part in self._shape.order))
+        return self._body(source, *(given[part] for part in self._signature.order))
 
     # -- on an engine -----------------------------------------------------------------------------------
 
@@ -190,7 +189,7 @@ class Function(Generic[P, R]):
         if "after" in options:
             after = options["after"]
             options["after"] = tuple(after) if isinstance(after, list | tuple) else (after,)
-        other: Function[P, R] = Function(self._body, self._declared, self._shape)
+        other: Function[P, R] = Function(self._body, self._declared, self._signature)
         other.ref, other.path = self.ref, self.path
         other.options = replace(self.options, **options)
         return other
@@ -297,7 +296,7 @@ def function(
         retries: further tries when the platform is at fault.
         owner: the team that answers for it.
         tools: executables that the body runs with ``ctx.run``.
-        timeout_s: limit of one attempt in seconds; None: a multiple of the media's duration.
+        timeout_s: limit of one attempt in seconds; None: none beside `stall_s`.
         stall_s: seconds without progress after which an attempt is stopped.
         preemptible: False exempts it from displacement.
         reads_name: False when the result does not depend on the source's name, so that a renamed copy
@@ -328,11 +327,6 @@ def function(
         check_declared(getattr(body, "__name__", repr(body)), declared)
         # The frame of the `def`: a model that was defined inside a function is found there.
         around = sys._getframe(1).f_locals  # noqa: SLF001 - typing offers no other way
-        return Function(body, declared, shape_of(body, around))
+        return Function(body, declared, signature_of(body, around))
 
     return cast("_Decorator", decorate)
-
-
-def source_module(function: Function[Any, Any]) -> Any:
-    """The module that the author's body lives in."""
-    return sys.modules[function._body.__module__]  # noqa: SLF001 - same module

@@ -1,7 +1,8 @@
 """The verbs that the layers below ask of the layers above, as narrow as their callers.
 
-`Engine` is what a terminal or a notebook talks to; `Clock` is where time comes from. Every port has a stub
-in `rushes.testing` that passes the same contract suite as the real thing.
+`Engine` is what a terminal or a notebook talks to; `Clock` is where time comes from. Both have a stub in
+`rushes.testing`, and the stub engine passes the same contract suite as the real one. The ports of one layer
+alone stand in it: `rushes.batch.RunnableEngine`, `rushes.runtime.records.Journal`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Clock(Protocol):
 
 @runtime_checkable
 class Engine(Protocol):
-    """Where invocations run: `local` on this machine, `aws` in the cloud."""
+    """Where invocations run: `local` is this machine."""
 
     def open(self, spec: BatchSpec) -> str:
         """Open a batch and return its id; nothing runs yet."""

@@ -28,7 +28,6 @@ _LINUX: Final = sys.platform.startswith("linux")
 # Bound once, here: between fork and exec nothing may be imported, looked up or locked.
 _PRCTL: Final = ctypes.CDLL(None, use_errno=True).prctl if _LINUX else None
 _PAGE_BYTES: Final = resource.getpagesize()
-_CLOCK_TICKS: Final = os.sysconf("SC_CLK_TCK")
 # Held back while a child starts, so that no handler raises between its birth and our knowing of it.
 _INTERRUPTS: Final = {
     signal.SIGINT,
