@@ -299,12 +299,28 @@ class EngineContract:
         assert self._ended(engine, cancelled, 1)[0].state is State.cancelled
         assert self._ended(engine, run, 1)[0].state is State.succeeded
 
-    def test_work_runs_after_what_it_waits_for(self, engine: Engine, clips: Path) -> None:
+    def test_work_is_held_until_what_it_waits_for_has_ended(self, engine: Engine, clips: Path) -> None:
+        engine.control("pause")
         first = self._send(engine, clips, "measure", ["a.mov"])
         second = self._send(engine, clips, "measure", ["b.mov"], options=Options(after=(f"{first}.1",)))
+        assert engine.status(first).counts.queued == engine.status(second).counts.held == 1
+
+        engine.control("resume")
 
         assert self._ended(engine, second, 1)[0].state is State.succeeded
         assert engine.status(first).counts.succeeded == 1
+
+    def test_work_that_waits_for_a_batch_is_held_until_that_is_sealed_and_has_ended(
+        self, engine: Engine, clips: Path
+    ) -> None:
+        first = self._send(engine, clips, "measure", ["a.mov"], seal=False)
+        self._ended(engine, first, 1)
+        second = self._send(engine, clips, "measure", ["b.mov"], options=Options(after=(first,)))
+        assert engine.status(second).counts.held == 1
+
+        engine.seal(first)
+
+        assert self._ended(engine, second, 1)[0].state is State.succeeded
 
     # -- cancel, retry, explain ---------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ class StubEngine:
         count = 0
         for invocation in invocations:
             with self._changed:
-                row = _Row(f"{batch}.{len(found.rows) + 1}", invocation)
+                row = _Row(f"{batch}.{len(found.rows) + 1}", invocation, _first_state(invocation))
                 found.rows.append(row)
                 if invocation.problem is not None:
                     self._end(found, row, State.failed, error=invocation.problem)
@@ -132,6 +132,7 @@ class StubEngine:
                 if not row.state.ended:
                     self._end(found, row, State.cancelled, error=Cancelled().to_dict())
             self._close(found)
+        self._settle()
 
     def retry(self, batch: str) -> int:
         """Queue the failed and cancelled invocations again."""
@@ -141,7 +142,8 @@ class StubEngine:
             for row in again:
                 if row.finished is not None:
                     found.ends.remove(row.finished)
-                row.state, row.finished, row.attempts, row.reason = State.queued, None, 0, ""
+                row.state, row.finished = _first_state(row.invocation), None
+                row.attempts, row.reason = 0, ""
                 if row.invocation.problem is not None:
                     self._end(found, row, State.failed, error=row.invocation.problem)
             found.ended = None
@@ -248,7 +250,7 @@ class StubEngine:
                     (batch, row)
                     for batch in self._batches.values()
                     for row in batch.rows
-                    if row.state is State.queued and self._may_start(batch, row)
+                    if row.state in {State.queued, State.held} and self._may_start(batch, row)
                 ),
                 None,
             )
@@ -274,7 +276,8 @@ class StubEngine:
     def _may_start(self, batch: _Batch, row: _Row) -> bool:
         """True when all that it waits for has ended; ends it when one of them failed and it is to follow."""
         waits = [found for one in row.invocation.after for found in self._rows_of(one)]
-        if any(not w.state.ended for w in waits):
+        whole = [self._batch(one) for one in row.invocation.after if "." not in one]
+        if any(not w.state.ended for w in waits) or any(b.ended is None for b in whole):
             row.reason = f"waits for {', '.join(row.invocation.after)}"
             return False
         failed = next((w for w in waits if w.state is not State.succeeded), None)
@@ -414,6 +417,10 @@ class StubEngine:
             ),
             tags=spec.tags,
         )
+
+
+def _first_state(invocation: Invocation) -> State:
+    return State.held if invocation.after else State.queued
 
 
 def _row_data(finished: Finished) -> dict[str, Any]:
