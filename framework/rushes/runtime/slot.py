@@ -37,9 +37,10 @@ from typing import Any, Final
 
 from rushes import __version__
 from rushes.asset import Asset, FrameRange
-from rushes.errors import CallerError, Cancelled, PlatformError, RushesError
+from rushes.errors import CallerError, Cancelled, RushesError
 from rushes.runtime.attempt import Made, Task, run_attempt
 from rushes.runtime.orphans import adopt_orphans
+from rushes.runtime.raised import MAX_KEPT_BYTES, as_error, bounded
 from rushes.runtime.spool import pack, unpack
 from rushes.runtime.wire import WIRE, decode_packet
 
@@ -49,9 +50,6 @@ PROGRESS_EVERY_S: Final = 0.25
 GATHER: Final = 64
 GATHER_S: Final = 0.02
 """Answers of short invocations travel together: waking the worker costs more than any of them."""
-MAX_RESULT_BYTES: Final = 4 * 1024 * 1024
-"""Of one result: it is kept in the journal and read by terminals; data belongs into outputs."""
-MAX_ERROR_CHARS: Final = 4000
 _NOW: Final = struct.Struct("=Q")
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -154,9 +152,9 @@ class Slot:
             self._end_if_forked()
             self._interruptible = False
             self._answer()
-            failure = _as_error(error, self._batches.get(batch))
+            failure = as_error(error, self._name_of(batch))
             log = self._write_log(batch, number, attempt, error, failure)
-            body = _bounded({**failure.to_dict(), "log": log})
+            body = bounded({**failure.to_dict(), "log": log})
             self._say(["fail", number, fence, time.perf_counter() - began], body)
             if isinstance(error, SystemExit | MemoryError):
                 # The interpreter may be in any state: a fresh slot is cheaper than a wrong result.
@@ -169,12 +167,16 @@ class Slot:
             raise known
         return known
 
+    def _name_of(self, batch: int) -> str:
+        known = self._batches.get(batch)
+        return known.function.name if isinstance(known, _Batch) else "the function"
+
     def _done(self, number: int, fence: int, seconds: float, made: Made) -> None:
         """Gather the answer; a few short ones travel together."""
         body = made.data()
-        if len(body) > MAX_RESULT_BYTES:
+        if len(body) > MAX_KEPT_BYTES:
             raise CallerError(
-                f"the result takes {len(body)} bytes; at most {MAX_RESULT_BYTES} are kept.",
+                f"the result takes {len(body)} bytes; at most {MAX_KEPT_BYTES} are kept.",
                 code="result-too-big",
                 fix="Write the data to an output, and give back where it is.",
             )
@@ -210,7 +212,7 @@ class Slot:
             except ValueError:  # required options come with each invocation
                 params = function.params_model.model_construct()
         except BaseException as error:  # noqa: BLE001 - as in `_attempt`
-            self._batches[number] = _as_error(error, None)
+            self._batches[number] = as_error(error, "the function")
             _NOW.pack_into(self._now, 0, 0)
             return
         shared = {
@@ -352,52 +354,6 @@ def _check_source(name: str, submitted: str, here: str) -> None:
             code="function-changed",
             fix="Submit it again.",
         )
-
-
-def _as_error(error: BaseException, batch: Any) -> RushesError:
-    """Whose fault an exception is: ours by its class, the machine's, else the author's body."""
-    if isinstance(error, RushesError):
-        return error
-    if isinstance(error, MemoryError):
-        return PlatformError(
-            "the attempt ran out of memory.",
-            code="out-of-memory",
-            fix="Declare more with Resources(memory=...).",
-        )
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return PlatformError(
-            f"no space left on the disk of {error.filename or 'the scratch folder'}.",
-            code="disk-full",
-            fix="Free some space; the invocation is tried again by itself.",
-        )
-    name = batch.function.name if isinstance(batch, _Batch) else "the function"
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return CallerError(
-        f"{name} raised {type(error).__name__}{where}: {_words(error)}",
-        code="function-raised",
-        fix="See its log for the traceback, mend the function and submit again.",
-    )
-
-
-def _words(error: BaseException) -> str:
-    """What an exception says, as far as anybody reads; an author's class may fail at saying it."""
-    try:
-        text = str(error)
-    except Exception as worse:  # noqa: BLE001 - whatever it is, the slot goes on
-        return f"(its text cannot be had: {type(worse).__name__})"
-    return text if len(text) <= MAX_ERROR_CHARS else f"{text[:MAX_ERROR_CHARS]} ..."
-
-
-def _bounded(failure: dict[str, Any]) -> bytes:
-    """An error as it is kept: one that carries too much loses its details, then the end of its message."""
-    body = json.dumps(failure).encode()
-    if len(body) <= MAX_RESULT_BYTES:
-        return body
-    return json.dumps({**failure, "details": {}, "message": failure["message"][:MAX_ERROR_CHARS]}).encode()
-
-
-_FULL: Final = frozenset({28, 122})  # ENOSPC, EDQUOT
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rushes.asset import Asset, FrameRange
 from rushes.core.states import State
-from rushes.errors import CallerError, Cancelled, RushesError
+from rushes.errors import Cancelled, RushesError
 from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name
 from rushes.runtime.refusals import CONTROLS, unknown_batch, unknown_control, unknown_invocation
 
@@ -297,6 +297,7 @@ class StubEngine:
     def _attempt(self, spec: BatchSpec, row: _Row) -> tuple[Made, bool]:
         from rushes import catalog  # noqa: PLC0415 - pulls in the author's code
         from rushes.runtime.attempt import Task, run_attempt  # noqa: PLC0415
+        from rushes.runtime.raised import as_error  # noqa: PLC0415
 
         invocation = row.invocation
         function = catalog.find(spec.function)
@@ -328,11 +329,7 @@ class StubEngine:
         except RushesError:
             raise
         except Exception as error:
-            raise CallerError(
-                f"{function.name} raised {type(error).__name__}: {error}",
-                code="function-raised",
-                fix="Mend the function and submit again.",
-            ) from error
+            raise as_error(error, function.name) from error
         return made, made.cached
 
     def _end(
