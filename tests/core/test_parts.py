@@ -13,8 +13,18 @@ from rushes.core.events import Capacity, Shape
 from rushes.core.expected import ExpectedRuns
 from rushes.core.ordering import Line, order_of
 from rushes.core.packing import Room
+from rushes.core.policy import DEFAULT_CLASSES
 from rushes.core.retry import MOST_LOSSES, GiveUp, RetryAfter, decide
-from rushes.core.states import State
+from rushes.core.slots import SLOT_TRANSITIONS, Slot, SlotState
+from rushes.core.states import IllegalTransition, State
+from rushes.invocation import PRIORITIES
+
+# -- classes ----------------------------------------------------------------------------------------------
+
+
+def test_the_classes_that_a_person_may_name_are_those_that_the_scheduler_ranks() -> None:
+    assert tuple(one.name for one in sorted(DEFAULT_CLASSES, key=lambda one: one.rank)) == PRIORITIES
+
 
 # -- order ------------------------------------------------------------------------------------------------
 
@@ -224,3 +234,21 @@ def test_nonsense_teaches_nothing(bad: Any) -> None:
     runs = ExpectedRuns()
     runs.learn("f", *bad)
     assert runs.seconds("f") is None
+
+
+# -- slots ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("then", SlotState)
+@pytest.mark.parametrize("now", SlotState)
+def test_a_slot_goes_where_its_table_says_or_stays_as_it_is(now: SlotState, then: SlotState) -> None:
+    slot = Slot(7, "env")
+    slot.state = now
+
+    if then in SLOT_TRANSITIONS[now]:
+        slot.become(then)
+        assert slot.state is then
+    else:
+        with pytest.raises(IllegalTransition, match=f"slot 7 cannot go from {now.value} to {then.value}"):
+            slot.become(then)
+        assert slot.state is now

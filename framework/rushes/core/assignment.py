@@ -9,7 +9,7 @@ from __future__ import annotations
 from rushes.core.commands import Command, Start
 from rushes.core.expected import ExpectedRuns
 from rushes.core.ordering import Lane
-from rushes.core.packing import Room
+from rushes.core.packing import MILLI, Room
 from rushes.core.policy import SchedulerSettings
 from rushes.core.slots import Slot, Slots
 from rushes.core.waiting import Waiting
@@ -180,4 +180,4 @@ class Assignment:
 
 
 def _cpu_charged(lane: Lane) -> float:
-    return max(lane.need[0] / 1000, LEAST_CPU_CHARGED)
+    return max(lane.need[0] / MILLI, LEAST_CPU_CHARGED)

@@ -12,14 +12,14 @@ from rushes.core.assignment import Assignment
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import QueueKey
 from rushes.core.ordering import Lane
-from rushes.core.packing import DIMENSIONS, Need
+from rushes.core.packing import DIMENSIONS, MILLI, Need
 from rushes.core.slots import Slot
 
 __all__ = ["QueueView", "SlotView", "Snapshot", "explain", "snapshot"]
 
 # Need is in thousandths of cores and devices, and in bytes; people read cores, devices and GiB.
 GIB: Final = 1 << 30
-SCALES: Final = {"cpu": (1000, ""), "memory": (GIB, " GiB"), "scratch": (GIB, " GiB"), "gpu": (1000, "")}
+SCALES: Final = {"cpu": (MILLI, ""), "memory": (GIB, " GiB"), "scratch": (GIB, " GiB"), "gpu": (MILLI, "")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +129,11 @@ def _reason(pool: Assignment, lane: Lane, now: float) -> str:
 def _view(slot: Slot) -> SlotView:
     lane = slot.lane
     if lane is None or not slot.backlog:
-        return SlotView(slot.number, slot.environment, slot.state)
+        return SlotView(slot.number, slot.environment, slot.state.value)
     return SlotView(
         slot.number,
         slot.environment,
-        slot.state,
+        slot.state.value,
         lane.shape.batch,
         lane.shape.function,
         slot.backlog[0][0],
@@ -144,7 +144,7 @@ def _view(slot: Slot) -> SlotView:
 
 def _amounts(need: Need) -> dict[str, float]:
     cpu, memory, scratch, gpu = need
-    return {"cpu": cpu / 1000, "memory": float(memory), "scratch": float(scratch), "gpu": gpu / 1000}
+    return {"cpu": cpu / MILLI, "memory": float(memory), "scratch": float(scratch), "gpu": gpu / MILLI}
 
 
 def _amount(name: str, units: int) -> str:

@@ -13,12 +13,13 @@ from typing import Final
 
 from rushes.core.events import Capacity, Shape
 
-__all__ = ["DIMENSIONS", "Need", "Room"]
+__all__ = ["DIMENSIONS", "MILLI", "Need", "Room"]
 
 Need = tuple[int, int, int, int]
 
 DIMENSIONS: Final = ("cpu", "memory", "scratch", "gpu")
 MILLI: Final = 1000
+"""Cores and devices are counted in thousandths."""
 UNLIMITED: Final = 1 << 62
 
 

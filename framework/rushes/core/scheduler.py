@@ -63,7 +63,7 @@ from rushes.core.explanation import Snapshot, explain, snapshot
 from rushes.core.ordering import Queue
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
-from rushes.core.slots import BUSY, OPENING, Slot, Slots
+from rushes.core.slots import Slot, Slots, SlotState
 from rushes.core.states import State
 from rushes.core.waiting import Waiting
 
@@ -162,7 +162,7 @@ class Scheduler:
 
     def _slot_ready(self, event: SlotReady, now: float, out: list[Command]) -> None:
         slot = self._slots.by_number.get(event.slot)
-        if slot is not None and slot.state is OPENING:
+        if slot is not None and slot.state is SlotState.opening:
             self._slots.rest(slot, now)
             self._assign(now, out)
 
@@ -170,7 +170,7 @@ class Scheduler:
         slot = self._slots.by_number.get(event.slot)
         if slot is None:
             return
-        if slot.state is BUSY:
+        if slot.state is SlotState.busy:
             self._assignment.release(slot)
             if slot.backlog:  # its reports are still to come
                 self._slots.lost[slot.number] = slot
@@ -225,7 +225,7 @@ class Scheduler:
         taken = slot.remove(ids, now)
         if lane is None or not taken:
             return
-        if slot.state is BUSY:
+        if slot.state is SlotState.busy:
             self._assignment.refund(slot, len(taken))
         if back:
             self._waiting.put_back(lane, taken)
@@ -236,7 +236,7 @@ class Scheduler:
             return
         if slot.number in self._slots.lost:
             del self._slots.lost[slot.number]
-        elif slot.state is BUSY:
+        elif slot.state is SlotState.busy:
             self._assignment.release(slot)
             self._slots.rest(slot, now)
 

@@ -3,24 +3,40 @@
 A slot runs one invocation at a time and holds a short backlog behind it, all of one lane. Slots are warm
 for one environment. There may be at most `limit` of them; when another environment needs one, the idle
 slot that was used least recently makes room. This module must not know classes, shows or capacity.
+
+A slot is `opening` until its process is warm, then `idle`; it is `busy` from the moment it is given a lane
+until its backlog is empty. Only an idle slot is closed; any may be lost. Both end it: it has no state after.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from enum import Enum
 from typing import Final
 
 from rushes.core.commands import CloseSlot, Command, OpenSlot
 from rushes.core.events import Ask
 from rushes.core.ordering import Lane
 from rushes.core.policy import SchedulerSettings
+from rushes.core.states import IllegalTransition
 
-__all__ = ["Slot", "Slots"]
+__all__ = ["SLOT_TRANSITIONS", "Slot", "SlotState", "Slots"]
 
-OPENING: Final = "opening"
-IDLE: Final = "idle"
-BUSY: Final = "busy"
+
+class SlotState(Enum):
+    """Where a slot process is; not to be confused with the states of an invocation."""
+
+    opening = "opening"
+    idle = "idle"
+    busy = "busy"
+
+
+SLOT_TRANSITIONS: Final[dict[SlotState, frozenset[SlotState]]] = {
+    SlotState.opening: frozenset({SlotState.idle}),
+    SlotState.idle: frozenset({SlotState.busy}),
+    SlotState.busy: frozenset({SlotState.idle}),
+}
 
 
 class Slot:
@@ -34,7 +50,7 @@ class Slot:
     def __init__(self, number: int, environment: str) -> None:
         self.number = number
         self.environment = environment
-        self.state = OPENING
+        self.state = SlotState.opening
         self.lane: Lane | None = None  # set while busy
         self.backlog: deque[Ask] = deque()  # the first of it is running
         self.low = 0  # refill when the backlog is down to this
@@ -48,6 +64,16 @@ class Slot:
         self.spent_s = 0.0
         self.good = 0
         self.good_s = 0.0
+
+    def become(self, then: SlotState) -> None:
+        """Go on to `then`.
+
+        Raises:
+            IllegalTransition: it cannot follow; nothing has changed.
+        """
+        if then not in SLOT_TRANSITIONS[self.state]:
+            raise IllegalTransition(f"slot {self.number} cannot go from {self.state.value} to {then.value}")
+        self.state = then
 
     def refillable(self) -> bool:
         return len(self.backlog) <= self.low and not self.slow and not self.recalling
@@ -116,15 +142,15 @@ class Slots:
         if not idle:
             return None
         slot = idle.pop()
-        slot.state = BUSY
+        slot.become(SlotState.busy)
         return slot
 
     def rest(self, slot: Slot, now: float) -> None:
         """A slot became ready, or has run all that it was given."""
-        if slot.state is OPENING:
+        if slot.state is SlotState.opening:
             self._opening[slot.environment] -= 1
             self._failures.pop(slot.environment, None)
-        slot.state = IDLE
+        slot.become(SlotState.idle)
         slot.lane = None
         slot.low = 0
         slot.slow = slot.recalling = False
@@ -134,9 +160,9 @@ class Slots:
     def lose(self, slot: Slot, now: float) -> None:
         """A slot is gone, whatever it was doing."""
         del self.by_number[slot.number]
-        if slot.state is IDLE:
+        if slot.state is SlotState.idle:
             self._idle[slot.environment].remove(slot)
-        elif slot.state is OPENING:
+        elif slot.state is SlotState.opening:
             self._opening[slot.environment] -= 1
             failures = self._failures.get(slot.environment, (0, 0.0))[0] + 1
             rest_s = self._settings.reopen_after_s * 2.0 ** min(failures - 1, 20)
