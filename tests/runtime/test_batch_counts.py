@@ -33,3 +33,9 @@ def test_an_illegal_move_is_refused_and_changes_nothing(batch: BatchState) -> No
 
     assert batch.counts == before
     assert not batch.dirty
+
+
+def test_the_numbers_of_states_are_those_that_journals_were_written_with() -> None:
+    assert {state.value: state_number(state) for state in State} == {
+        "queued": 0, "held": 1, "running": 2, "paused": 3, "succeeded": 4, "failed": 5, "cancelled": 6,
+    }  # fmt: skip
