@@ -6,7 +6,6 @@ it, in a folder of its own for what a graph reads, and leaves no half of a resul
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,15 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rushes.asset import Asset, Output
-from rushes.errors import MediaError, PlatformError
 from rushes.media.builds import Build, find_build
 from rushes.media.dialect import classify, damage_in
 from rushes.media.fonts import find_font
 from rushes.media.guard import check_source, input_args, output_args
 from rushes.media.inspection import describe
+from rushes.media.loudness import read_loudness
 from rushes.media.plan import EncodePlan, Expectation, plan_encode, plan_loudness
 from rushes.media.process import Supervision, ToolRun, check, run_ffmpeg
 from rushes.media.profile import Profile
@@ -32,8 +31,6 @@ from rushes.media.umid import stamp_umid
 from rushes.media.verify import Expected, SourceTruth, Verification, source_truth, verify
 
 __all__ = ["Encoded", "encode"]
-
-_LOUDNESS: Final = re.compile(r"\[Parsed_loudnorm_(\d+)[^\]]*\]\s*(?:\[info\]\s*)?\n?(\{.*?\})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -201,37 +198,7 @@ def _measure(
         run_ffmpeg(build, args, supervision=supervision, total_s=info.duration_s, level="info"), build.major
     )
     runs.append(run)
-    return _read_loudness(run.stderr_tail, tracks)
-
-
-def _read_loudness(text: str, tracks: int) -> list[Loudness]:
-    """The reports of loudnorm, in the order of the graph; its JSON is in the log and nowhere else in 5.1."""
-    import json  # noqa: PLC0415 - only an encode with a loudness needs it
-
-    found: dict[int, Loudness] = {}
-    for number, report in _LOUDNESS.findall(text):
-        values = json.loads(report)
-        found[int(number)] = Loudness(
-            integrated=values["input_i"],
-            true_peak=values["input_tp"],
-            loudness_range=values["input_lra"],
-            threshold=values["input_thresh"],
-            offset=values["target_offset"],
-        )
-    if len(found) != tracks:
-        raise PlatformError(
-            f"ffmpeg measured the loudness of {len(found)} tracks, not {tracks}.",
-            code="no-loudness",
-            details={"stderr_tail": text[-2000:]},
-        )
-    loudness = [found[number] for number in sorted(found)]
-    if any(value.integrated in {"-inf", "inf"} for value in loudness):
-        raise MediaError(
-            "a sound track is silent: it has no loudness to set.",
-            code="silent",
-            fix="Leave loudness out, or choose the tracks that carry sound.",
-        )
-    return loudness
+    return read_loudness(run.stderr_tail, tracks)
 
 
 def _stage(plan: EncodePlan, folder: Path) -> None:
