@@ -107,7 +107,11 @@ def plan_encode(
     time = picture.timing if picture else None
     sounds = tracks.audio_tracks(info, profile, select=time.sound if time else (), loudness=loudness)
     if picture is None and not sounds:
-        raise MediaError(f"{info.name} holds neither picture nor sound to keep.", code="no-media")
+        raise MediaError(
+            f"{info.name} holds neither picture nor sound to keep.",
+            code="no-media",
+            fix="`rushes run inspect` shows what it holds.",
+        )
     partial = source.frames is not None
     subtitles, lost = tracks.subtitle_codecs(info, profile, partial=partial)
     data = tracks.data_streams(info, profile, partial=partial)

@@ -321,7 +321,10 @@ def _start(
         ) from error
     except (OSError, ValueError) as error:
         raise PlatformError(
-            f"{argv[0]} could not be started: {error}.", code="tool-not-started", details={"argv": list(argv)}
+            f"{argv[0]} could not be started: {error}.",
+            code="tool-not-started",
+            fix="It is tried again; if it stays so, look at the limits of this user (`ulimit -a`).",
+            details={"argv": list(argv)},
         ) from error
 
 

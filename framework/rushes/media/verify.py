@@ -184,7 +184,9 @@ class _Reading:
 
     def read(self) -> tuple[_Found, list[str]]:
         if not self._path.is_file() or self._path.stat().st_size == 0:
-            raise MediaError(f"{self._path.name} is empty.", code="empty")
+            raise MediaError(
+                f"{self._path.name} is empty.", code="empty", fix="Look at its log for what made nothing."
+            )
         problem = missing_end(self._path)
         with open_source(Asset.of(self._path)) as container:
             video = primary_video(container)

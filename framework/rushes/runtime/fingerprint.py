@@ -123,7 +123,11 @@ def content_of(path: Path) -> Content:
     if stat.S_ISDIR(found.st_mode):
         return Content(*sha256_tree(path), found.st_mtime_ns, folder=True)
     if not stat.S_ISREG(found.st_mode):
-        raise CallerError(f"{shown(path)} is neither a file nor a folder.", code="bad-output")
+        raise CallerError(
+            f"{shown(path)} is neither a file nor a folder.",
+            code="bad-output",
+            fix="Write an ordinary file or folder there.",
+        )
     return Content(sha256_file(path), found.st_size, found.st_mtime_ns, folder=False)
 
 

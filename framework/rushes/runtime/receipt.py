@@ -133,5 +133,7 @@ class Receipt(_Part):
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             raise CallerError(
-                f"the receipt {shown(path)} is damaged: {where}: {first['msg']}.", code="not-a-receipt"
+                f"the receipt {shown(path)} is damaged: {where}: {first['msg']}.",
+                code="not-a-receipt",
+                fix="Bring it back from a copy; without it the result has to be made again.",
             ) from error

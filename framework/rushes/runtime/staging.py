@@ -60,7 +60,11 @@ def prepare(
         PlatformError: no space, or a target is on another file system than the scratch folder.
     """
     if not pairs:
-        raise CallerError("there is nothing to publish.", code="missing-output")
+        raise CallerError(
+            "there is nothing to publish.",
+            code="missing-output",
+            fix="Ask for an output with ctx.output(name).",
+        )
     _refuse_twins(pairs)
     folder = _receipts_folder(receipts, destination) if receipt is not None else None
     staging = [pairs[0][0].parent / f"publish-{uuid.uuid4().hex}"]

@@ -114,7 +114,7 @@ class Verbs:
             # Said twice, because the answer to the first was lost with an earlier worker.
             if json.loads(known.spec).get("token") == header["spec"].get("token"):
                 return {"batch": batch}
-            raise PlatformError(f"a batch {batch!r} exists.", code="batch-exists")
+            raise PlatformError(f"a batch {batch!r} exists.", code="batch-exists", fix="Send it again.")
         state = self._dispatcher.admission.open(batch, header["spec"])
         state.client = client.number
         client.batches.add(state.number)

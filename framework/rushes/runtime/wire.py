@@ -108,6 +108,7 @@ class Stream:
                 raise PlatformError(
                     f"a frame of {head + body} bytes came over the socket; at most {MAX_FRAME} are taken.",
                     code="wire",
+                    fix="Send less at once: a client of Rushes does so by itself.",
                 )
             end = _LENGTHS.size + head + body
             if len(self._inbox) < end:
