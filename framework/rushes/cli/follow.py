@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rushes.invocation import Finished, Invocation
     from rushes.ports import Engine
 
-__all__ = ["Outcome", "Sending", "follow_batch", "report"]
+__all__ = ["Followed", "Sending", "follow_batch", "report"]
 
 # Long enough to cost nothing, short enough that Ctrl-C is met at once: it is looked at between two waits.
 _WAIT_S: Final = 0.25
@@ -70,7 +70,7 @@ class Sending(threading.Thread):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Followed:
     """How following a batch ended."""
 
     tally: Tally
@@ -82,7 +82,7 @@ class Outcome:
 
 def follow_batch(
     session: Session, engine: Engine, batch: str, sink: Sink, *, sending: Sending | None = None
-) -> Outcome:
+) -> Followed:
     """Follow `batch` until it has ended, or a person has had enough.
 
     Raises:
@@ -106,14 +106,14 @@ class _Follower:
         self._drawn = 0.0
         self._display: Progress | None = None
 
-    def run(self) -> Outcome:
+    def run(self) -> Followed:
         with interrupt.noted() as interrupts:
             try:
                 return self._follow(interrupts)
             finally:
                 self._hide()
 
-    def _follow(self, interrupts: interrupt.Interrupts) -> Outcome:
+    def _follow(self, interrupts: interrupt.Interrupts) -> Followed:
         while True:
             page = self._engine.results(self._batch, after=self._seen, limit=_PAGE, wait_s=_WAIT_S)
             self._take(page)
@@ -165,7 +165,7 @@ class _Follower:
 
     # -- interrupts ---------------------------------------------------------------------------------------
 
-    def _answer(self, interrupts: interrupt.Interrupts) -> Outcome | None:
+    def _answer(self, interrupts: interrupt.Interrupts) -> Followed | None:
         self._hide()
         answer = "cancel"
         if self._session.answers and interrupts.count == 1:
@@ -179,7 +179,7 @@ class _Follower:
         self._take_rest()
         return self._outcome(interrupted=True)
 
-    def _leave(self, interrupts: interrupt.Interrupts) -> Outcome:
+    def _leave(self, interrupts: interrupt.Interrupts) -> Followed:
         """Send what has not been sent, so that the batch is whole, then go."""
         self._hide()
         if self._sending is not None and self._sending.is_alive():
@@ -197,10 +197,10 @@ class _Follower:
         while page := self._engine.results(self._batch, after=self._seen, limit=_PAGE):
             self._take(page)
 
-    def _outcome(self, *, interrupted: bool = False, left: bool = False) -> Outcome:
+    def _outcome(self, *, interrupted: bool = False, left: bool = False) -> Followed:
         self._hide()
         self._sink.close()
-        return Outcome(self._tally, time.monotonic() - self._began, interrupted, left)
+        return Followed(self._tally, time.monotonic() - self._began, interrupted, left)
 
     # -- progress -----------------------------------------------------------------------------------------
 
@@ -228,7 +228,7 @@ def _say(text: str) -> None:
         click.echo(text, err=True)
 
 
-def report(outcome: Outcome, *, batch: str, function: str, out: str | None, quiet: bool = False) -> int:
+def report(outcome: Followed, *, batch: str, function: str, out: str | None, quiet: bool = False) -> int:
     """Say what came of a batch, failures last so that they are seen; gives the exit code.
 
     Args:
