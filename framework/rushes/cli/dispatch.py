@@ -21,10 +21,9 @@ from rushes.units import parse_duration
 if TYPE_CHECKING:
     from rushes.function import Options
 
-__all__ = ["deadline_of", "dispatch_options", "frames_of", "options_from"]
+__all__ = ["deadline_of", "dispatch_options", "options_from"]
 
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})")
-_SPAN: Final = re.compile(r"(\d+)-(\d+)")
 
 
 def dispatch_options() -> list[click.Option]:
@@ -48,7 +47,9 @@ def dispatch_options() -> list[click.Option]:
         click.Option(
             ["--settle"], metavar="TIME", help="Wait until a source has not changed for so long, e.g. 10s."
         ),
-        click.Option(["--frames"], metavar="START-STOP", help="Frames of each clip; STOP is left out."),
+        click.Option(
+            ["--frames"], metavar="START-STOP", help="Frames or timecodes of each clip; STOP is left out."
+        ),
         click.Option(
             ["--after"], multiple=True, metavar="BATCH[.N]", help="Start once that has ended.  [repeatable]"
         ),
@@ -143,22 +144,3 @@ def deadline_of(text: str, now: float) -> float:
     if found <= now:
         raise CallerError(f"the deadline {text} has passed.", code="bad-value", fix="Give a later one.")
     return found
-
-
-def frames_of(text: str) -> tuple[int, int]:
-    """The half-open frame range of ``START-STOP``.
-
-    Raises:
-        CallerError: it is none, or is empty.
-    """
-    from rushes.asset import FrameRange  # noqa: PLC0415 - seldom asked for
-
-    match = _SPAN.fullmatch(text)
-    if match is None:
-        raise CallerError(
-            f"{text!r} is no frame range.",
-            code="bad-value",
-            fix="Write START-STOP, such as 0-100: frame 100 is left out.",
-        )
-    found = FrameRange(int(match[1]), int(match[2]))
-    return found.start, found.stop

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rushes.cli.command import FunctionCommand, asked
-from rushes.cli.dispatch import frames_of, options_from
+from rushes.cli.dispatch import options_from
 from rushes.cli.session import Session
 from rushes.cli.show import counted
 from rushes.errors import CallerError
@@ -110,7 +110,7 @@ def _work(ctx: click.Context, given: dict[str, Any]) -> Work:
     """
     from rushes.cli.job import load_preset  # noqa: PLC0415 - what follows is paid for by every `run`
     from rushes.cli.options import values_of  # noqa: PLC0415
-    from rushes.runtime.inputs import expand  # noqa: PLC0415
+    from rushes.runtime.inputs import expand, limited  # noqa: PLC0415
 
     found = asked(ctx)
     function, job = found.function, found.job
@@ -139,7 +139,10 @@ def _work(ctx: click.Context, given: dict[str, Any]) -> Work:
         base=job.folder if job and not inputs else None,
     )
     if dispatch.get("frames"):
-        stream = _limited(stream, *frames_of(str(dispatch["frames"])))
+        from rushes.media.spans import Span  # noqa: PLC0415 - seldom asked for
+
+        span = Span.parse(str(dispatch["frames"]))
+        stream = (limited(one, span) for one in stream)
     # The first clip is looked for now, so that a folder without media opens no batch.
     first = list(itertools.islice(stream, 1))
     return Work(
@@ -150,13 +153,6 @@ def _work(ctx: click.Context, given: dict[str, Any]) -> Work:
         title=given["function"] if job is None else job.function,
         chosen_format=given.get("format"),
     )
-
-
-def _limited(found: Iterator[Found], start: int, stop: int) -> Iterator[Found]:
-    from dataclasses import replace  # noqa: PLC0415 - only with --frames
-
-    for one in found:
-        yield replace(one, asset=one.asset.with_frames(start, stop))
 
 
 def _open(engine: Engine, work: Work) -> tuple[str, Iterator[Any]]:

@@ -103,6 +103,10 @@ class Timecode:
         """The label `frames` later (or earlier), past midnight from zero again."""
         return Timecode(self.frames + frames, self.rate, self.drop)
 
+    def __sub__(self, other: Timecode) -> int:
+        """Frames from `other` to this one, past midnight if need be; never negative."""
+        return (self.frames - other.frames) % self._frames_per_day
+
     def __str__(self) -> str:
         nominal = nominal_rate(self.rate)
         count = self.frames

@@ -14,12 +14,13 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
-from rushes.asset import Asset, FrameRange
+from rushes.asset import Asset
 from rushes.errors import CallerError, RushesError
+from rushes.media.spans import Span
 from rushes.runtime.files import foreign, shown
 from rushes.runtime.fingerprint import frames_on_disk
 from rushes.runtime.manifest import MANIFEST_SUFFIXES, Line, lines_of, stream_lines
@@ -28,7 +29,7 @@ from rushes.runtime.ownership import is_receipt_name
 from rushes.runtime.places import Places
 from rushes.runtime.tree import Item, Tree, cannot_read, has_magic, like_a_pattern, not_a_file
 
-__all__ = ["Found", "distinct", "expand"]
+__all__ = ["Found", "distinct", "expand", "limited"]
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://")
 
@@ -97,6 +98,16 @@ def distinct(clips: Iterable[tuple[Asset, Any]]) -> Iterator[Found]:
         places.close()
 
 
+def limited(found: Found, span: Span | None) -> Found:
+    """The same clip limited to a span of it; one that has no such frames carries that as its problem."""
+    if span is None or found.problem is not None:
+        return found
+    try:
+        return replace(found, asset=replace(found.asset, frames=span.of(found.asset)))
+    except RushesError as error:
+        return replace(found, problem=error.to_dict())
+
+
 class _Expansion:
     def __init__(self, out: str | None, base: str, stdin: IO[bytes] | IO[str] | None) -> None:
         self._base = base
@@ -152,11 +163,11 @@ class _Expansion:
         self,
         items: Iterator[Item] | Sequence[Item],
         params: dict[str, Any] | None = None,
-        frames: FrameRange | None = None,
+        span: Span | None = None,
     ) -> Iterator[Found]:
-        own = json.dumps([params, frames and [frames.start, frames.stop]], sort_keys=True)
+        own = json.dumps([params, span and repr(span)], sort_keys=True)
         for item in items:
-            asset = Asset(item.path, frames)
+            asset = Asset(item.path)
             if item.problem is not None:
                 yield Found(asset, item.subdir, "", item.problem.to_dict(), params)
                 continue
@@ -164,7 +175,7 @@ class _Expansion:
             tag, again = self._places.take(item.subdir, asset.stem, relative, f"{item.path}\0{own}")
             self._duplicates += again
             if not again:
-                yield Found(asset, item.subdir, tag, None, params)
+                yield limited(Found(asset, item.subdir, tag, None, params), span)
 
     def _listed(self, lines: Iterator[Line], where: str, home: str) -> Iterator[Found]:
         for line in lines:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final, cast
 
-from rushes.asset import FrameRange
 from rushes.errors import CallerError, RushesError
+from rushes.media.spans import Span
 from rushes.runtime.files import ours, shown
 
 __all__ = ["MANIFEST_SUFFIXES", "Line", "lines_of", "stream_lines"]
@@ -32,7 +32,7 @@ class Line:
     number: int
     source: str
     params: dict[str, Any] | None = None
-    frames: FrameRange | None = None
+    frames: Span | None = None
     problem: RushesError | None = None
 
 
@@ -124,7 +124,7 @@ def _object(number: int, text: str, where: str) -> Line:
     return Line(number, source, params, frames)
 
 
-def _parsed(data: Any) -> tuple[str, dict[str, Any] | None, FrameRange | None]:
+def _parsed(data: Any) -> tuple[str, dict[str, Any] | None, Span | None]:
     if not isinstance(data, dict):
         msg = "no JSON object"
         raise TypeError(msg)
@@ -134,7 +134,9 @@ def _parsed(data: Any) -> tuple[str, dict[str, Any] | None, FrameRange | None]:
     if source is None or not isinstance(params, dict) or unknown:
         msg = f"it has {unknown}" if unknown else '"source" is no text or "params" no object'
         raise TypeError(msg)
-    return source, params or None, FrameRange(*map(int, frames)) if frames else None
+    if isinstance(frames, list):
+        frames = "-".join(map(str, frames))
+    return source, params or None, Span.parse(frames) if frames else None
 
 
 def _csv(lines: Iterable[bytes], path: str) -> Iterator[Line]:
@@ -192,12 +194,10 @@ def _row(header: list[str], column: str, cells: list[str], path: str, number: in
         return Line(number, "", problem=_bad_line(path, number, f"no {column}", "a path in that column"))
     span = values.pop("frames", "")
     try:
-        frames = FrameRange(*map(int, span.split("-", 1))) if span else None
-    except (TypeError, ValueError):
-        why = f"frames is {span!r}"
-        return Line(number, source, problem=_bad_line(path, number, why, "START-STOP"))
+        frames = Span.parse(span) if span else None
     except CallerError as error:
-        return Line(number, source, problem=error)
+        why = str(error).removesuffix(".")
+        return Line(number, source, problem=_bad_line(path, number, why, "START-STOP"))
     # An empty cell leaves the option at its default: spreadsheets have no other way to say so.
     params = {name: value for name, value in values.items() if name and value != ""}
     return Line(number, source, params or None, frames)
