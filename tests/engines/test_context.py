@@ -12,7 +12,8 @@ import pytest
 
 from rushes import CallerError, MediaError, catalog
 from rushes.media.builds import find_build
-from rushes.media.guard import guard_graph
+from rushes.media.graph import guard_graph
+from rushes_functions.inspect import inspect
 
 GRAPHS = Path(__file__).with_name("graphs.py")
 Media = Callable[[str], Path]
@@ -53,6 +54,40 @@ def test_the_inputs_of_a_graph_are_limited_and_its_outputs_left_alone() -> None:
     assert args[:3] == ["-protocol_whitelist", "file", "-format_whitelist"]
     assert args[4:8] == ["-ss", "1", "-i", "file:/a/clip.mov"]
     assert args[-3:] == ["-vcodec", "copy", "/b/out.mp4"]
+
+
+def test_a_graph_reads_an_image_sequence_by_the_path_of_its_clip(
+    graphs: Callable[[str], Any], media: Media, tmp_path: Path
+) -> None:
+    clip = media("sequence.png")
+    short = clip.with_name(clip.name.replace("-1012]", "-1005]"))
+
+    made = graphs("half")(str(clip), out=str(tmp_path / "all"))
+    some = graphs("half")(str(short), out=str(tmp_path / "some"))
+
+    assert [inspect(str(one.file)).media.video[0].frames_declared for one in (made, some)] == [12, 5]
+
+
+def test_a_graph_over_a_sequence_with_holes_is_refused_rather_than_cut_short(
+    graphs: Callable[[str], Any], media: Media, tmp_path: Path
+) -> None:
+    with pytest.raises(MediaError, match="lacks frames 1004-1005, 1009") as refused:
+        graphs("half")(str(media("sequence_gaps.exr")), out=str(tmp_path))
+
+    assert refused.value.code == "missing-frames"
+
+
+def test_what_a_graph_says_of_its_sequence_is_kept(media: Media) -> None:
+    clip = str(media("sequence.png"))
+    args = guard_graph(
+        ffmpeg.get_args(ffmpeg.input(clip, framerate="30000/1001", t=0.1).output("/b/out.mp4"))
+    )
+
+    assert args[args.index("-t") + 1] == "0.1"
+    assert "-to" not in args
+    assert [args[n + 1] for n, arg in enumerate(args) if arg == "-framerate"][-1] == "30000/1001"
+    with pytest.raises(CallerError, match="'fast' is no frame rate"):
+        guard_graph(ffmpeg.get_args(ffmpeg.input(clip, framerate="fast").output("/b/out.mp4")))
 
 
 def test_a_declared_tool_runs_with_progress_and_an_undeclared_one_is_refused(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +27,6 @@ __all__ = [
     "av_arguments",
     "av_options",
     "check_source",
-    "guard_graph",
     "input_args",
     "output_args",
     "subtitle_args",
@@ -106,27 +104,6 @@ def input_args(
             picture += ["-framerate", _rate(frame_rate)]
         return [*limits, *picture, "-i", f"file:{_absolute(asset.path)}"]
     return [*limits, "-format_whitelist", ",".join(DEMUXERS), "-i", f"file:{_absolute(asset.path)}"]
-
-
-def guard_graph(args: Sequence[str]) -> list[str]:
-    """The arguments of somebody's own ffmpeg graph, each input limited to local files and safe formats.
-
-    An input whose format the graph itself names (``-f``: a test source, raw video) keeps it, and may still
-    read local files only.
-    """
-    guarded: list[str] = []
-    own: list[str] = []  # the options of the next input or output so far
-    for arg in args:
-        if own and own[-1] == "-i":
-            named = "-f" in own
-            options = ["-protocol_whitelist", "file"]
-            options += [] if named else ["-format_whitelist", ",".join(DEMUXERS)]
-            local = f"file:{arg}" if arg.startswith("/") and not named else arg
-            guarded += [*options, *own, local]
-            own = []
-            continue
-        own.append(arg)
-    return [*guarded, *own]
 
 
 def subtitle_args(path: str | os.PathLike[str]) -> list[str]:

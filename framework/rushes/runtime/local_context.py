@@ -105,7 +105,7 @@ class LocalContext(Context):
 
         from rushes.media.builds import find_build  # noqa: PLC0415
         from rushes.media.dialect import check  # noqa: PLC0415
-        from rushes.media.guard import guard_graph  # noqa: PLC0415
+        from rushes.media.graph import guard_graph  # noqa: PLC0415
         from rushes.media.process import run_ffmpeg  # noqa: PLC0415
 
         build = find_build()
