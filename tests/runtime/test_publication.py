@@ -24,6 +24,7 @@ from rushes.runtime.fingerprint import content_of
 from rushes.runtime.intent import Intent
 from rushes.runtime.ownership import owned_hashes, read_receipt, receipt_name
 from rushes.runtime.receipt import Receipt, ReceiptSource
+from rushes.runtime.scratch import clear_batch
 
 INVOCATION = "b1.7"
 
@@ -741,15 +742,26 @@ def test_a_name_template_is_filled_in(tmp_path: Path) -> None:
         ("{0}", "no field"),
         ("{stem", "cannot be used"),
         ("{stem:04d}{ext}", "cannot be written"),
+        ("{stem}_{lut}{ext}", "lut was given no value"),
+        ("{stem}_proxy", "leaves '.mp4' out"),
         ("../{stem}{ext}", "leaves its folder"),
         ("/tmp/{stem}{ext}", "absolute"),
         ("{stem}.rushes.json", "kept for Rushes"),
-        ("{stem}" * 300, "longer than 255 bytes"),
+        ("{stem}" * 300 + "{ext}", "longer than 255 bytes"),
     ],
 )
 def test_a_template_that_cannot_be_used_says_why(tmp_path: Path, template: str, says: str) -> None:
     with pytest.raises(CallerError, match=says):
-        destination(tmp_path, template=template, params={"height": 1}).resolve("A.mp4")
+        destination(tmp_path, template=template, params={"height": 1, "lut": None}).resolve("A.mp4")
+
+
+def test_a_template_may_leave_out_the_extension_of_what_has_none(tmp_path: Path) -> None:
+    named = destination(tmp_path, template="{stem}_v{height}", params={"height": 1})
+
+    assert named.resolve("pictures") == tmp_path / "out/A_v1"
+    assert destination(tmp_path, template="{stem}.{container}", params={"container": "mp4"}).resolve(
+        "A.mp4"
+    ) == (tmp_path / "out/A.mp4")
 
 
 def test_a_template_is_checked_before_anything_runs() -> None:
@@ -842,3 +854,15 @@ def test_a_known_output_that_was_changed_or_lost_does_not_count(work: Work) -> N
     lost = publication.is_unchanged(fact)
 
     assert (changed, touched, lost) == (False, True, False)
+
+
+def test_what_lost_attempts_of_a_batch_left_goes_with_the_batch(tmp_path: Path) -> None:
+    root = Destination(str(tmp_path)).scratch_root()
+    lost = [publication.open_scratch(root, one, 3) for one in ("b1.7", "b1.12")]
+    alive = publication.open_scratch(root, "b12.7", 1)
+    (lost[0] / "half.mp4").write_text("half")
+
+    clear_batch(root, "b1")
+
+    assert list(root.iterdir()) == [alive]
+    clear_batch(tmp_path / "nowhere", "b1")

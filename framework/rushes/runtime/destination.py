@@ -176,12 +176,18 @@ class Destination:
             "parent": source.uri.rpartition("/")[0].rpartition("/")[2],
         }
         made = []
-        for literal, field, spec, conversion in _parsed(self.template):
+        parts = _parsed(self.template)
+        for literal, field, spec, conversion in parts:
             made.append(literal)
             if field is None:
                 continue
             _check_field(self.template, field, conversion, values)
             made.append(_as_text(self.template, field, values[field], spec or ""))
+        if ext and not any("." in literal or field in {"ext", "name"} for literal, field, _, _ in parts):
+            # No player and no editing system would know what it is.
+            raise _bad_template(
+                self.template, f"it leaves {ext!r} out", f"Write {self.template + '{ext}'!r}."
+            )
         return "".join(made)
 
 
@@ -216,8 +222,11 @@ def _check_field(template: str, field: str, conversion: str | None, known: Any) 
 
 
 def _as_text(template: str, field: str, value: Any, spec: str) -> str:
+    if value is None:
+        why = f"{field} was given no value"
+        raise _bad_template(template, why, f"Give {field}, or leave {{{field}}} out.")
     try:
-        text = format("" if value is None else value, spec)
+        text = format(value, spec)
     except (ValueError, TypeError) as error:
         why = f"{field}={value!r} cannot be written as {spec!r}: {error}"
         raise _bad_template(template, why, "Leave the format out.") from error
