@@ -131,6 +131,21 @@ def test_a_table_names_what_an_editor_asks_for(
         assert word in text
 
 
+def test_a_table_of_common_clips_fits_eighty_columns(described: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    clips = described("timecode_drop.mxf", "vfr.mkv", "multi_mono_8.mov")
+    clips[0]["media"]["name"] = "A001_C002_0101AB_001.mxf"
+
+    lines = render(clips, "table").splitlines()
+
+    assert max(len(line) for line in lines) <= 80
+    assert "A001_C002_0101AB_001.mxf" in "".join(line.split()[0] for line in lines if line.split())
+
+
+def test_a_single_channel_is_called_mono(described: Any) -> None:
+    assert "pcm_s24le mono, 48000 Hz" in render(described("multi_mono_8.mov"), "table")
+
+
 def test_a_hostile_name_moves_no_cursor(described: Any) -> None:
     (data,) = described("h264.mp4")
     data["media"]["name"] = "\x1b[31mred\u202e.mp4"

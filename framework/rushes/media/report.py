@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +19,9 @@ from rushes.units import format_duration, format_size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
-__all__ = ["CSV_COLUMNS", "as_csv", "as_csv_row", "as_table", "as_text", "frame_count"]
+__all__ = ["CSV_COLUMNS", "as_csv", "as_csv_row", "as_text", "frame_count"]
 
 
 def frame_count(info: MediaInfo) -> int | None:
@@ -95,11 +97,6 @@ def as_csv(infos: Sequence[MediaInfo], paths: Sequence[str] = (), *, header: boo
 # -- tables ---------------------------------------------------------------------------------------------
 
 
-def as_table(infos: Sequence[MediaInfo], paths: Sequence[str] = ()) -> RenderableType:
-    """A rich renderable: one clip in detail, or several with a row each, told apart by `paths` if need be."""
-    return _detail(infos[0]) if len(infos) == 1 else _rows(infos, _told_apart(infos, paths))
-
-
 def _told_apart(infos: Sequence[MediaInfo], paths: Sequence[str]) -> list[str]:
     """The clips' names; their paths below the folder that all share, where two names are alike."""
     names = [info.name for info in infos]
@@ -111,13 +108,13 @@ def _told_apart(infos: Sequence[MediaInfo], paths: Sequence[str]) -> list[str]:
 
 
 def as_text(infos: Sequence[MediaInfo], paths: Sequence[str] = (), *, width: int, colour: bool) -> str:
-    """`as_table` as text in `width` columns, with ANSI colours or without.
+    """A table in `width` columns, with or without ANSI colours: one clip in detail, or several, a row each.
 
-    What a narrow terminal has no room for folds, then the clips' size is left out, then lines get longer than
-    the terminal: nothing is ever cut short.
+    Where two names are alike, `paths` tells them apart.
+    What a narrow terminal has no room for folds, then the clips' size and length are left out, then long
+    names fold, then lines get longer than the terminal: no value is ever cut short.
     """
     from rich.console import Console  # noqa: PLC0415 - only where a table is wanted
-    from rich.measure import Measurement  # noqa: PLC0415
 
     text = io.StringIO()
     console = Console(
@@ -129,36 +126,58 @@ def as_text(infos: Sequence[MediaInfo], paths: Sequence[str] = (), *, width: int
         emoji=False,
         color_system="standard" if colour else None,
     )
-    table = as_table(infos, paths)
-    if len(infos) > 1:
-        endless = console.options.update(max_width=_ENDLESS)
-        if Measurement.get(console, endless, table).minimum > width:
-            table = _rows(infos, _told_apart(infos, paths), without="size")
-            console.width = max(width, Measurement.get(console, endless, table).minimum)
+    if len(infos) == 1:
+        console.print(_detail(infos[0]), markup=False)
+        return _without_blanks(text.getvalue())
+    names = _told_apart(infos, paths)
+    for step in _NARROWER:
+        table = _rows(infos, names, *step)
+        # Of rich's own measure, the least is the longest word: it would never fold a name.
+        least = sum((column.min_width or 0) + _BETWEEN for column in table.columns)
+        if least <= width:
+            break
+    console.width = max(width, least)
     console.print(table, markup=False)
-    return text.getvalue()
+    return _without_blanks(text.getvalue())
 
 
-_ENDLESS: Final = 10_000
+def _without_blanks(text: str) -> str:
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+_BETWEEN: Final = 2
+"""Blank columns for each column of the table, its edges' shared out."""
 _FOLDING: Final = {"sound", "warnings"}
 _LEAST_MOST: Final = 24
 """Columns that a long name keeps at least: it is what a row is found by."""
+_NARROWER: Final = (
+    (frozenset[str](), _LEAST_MOST),
+    (frozenset({"size"}), _LEAST_MOST),
+    (frozenset({"size", "length"}), _LEAST_MOST),
+    (frozenset({"size", "length"}), 16),
+)
+"""Columns to leave out, and the most that a name keeps for itself, the least loss first."""
 
 
-def _rows(infos: Sequence[MediaInfo], names: Sequence[str], without: str = "") -> RenderableType:
+def _rows(
+    infos: Sequence[MediaInfo],
+    names: Sequence[str],
+    without: AbstractSet[str] = frozenset(),
+    most_kept: int = _LEAST_MOST,
+) -> Table:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     rows = [_row(info, name) for info, name in zip(infos, names, strict=True)]
-    left_out = {without} | ({"warnings"} if not any(row["warnings"] for row in rows) else set())
+    left_out = without | ({"warnings"} if not any(row["warnings"] for row in rows) else set())
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     shown = [name for name in rows[0] if name not in left_out]
     for name in shown:
         # rich cuts any column without a least width when it is short of room.
         most = max(len(row[name]) for row in rows)
         words = (len(word) for row in rows for word in row[name].split())
-        least = min(max(words, default=1) if name in _FOLDING else most, _LEAST_MOST)
+        least = min(max(words, default=1) if name in _FOLDING else most, most_kept)
         table.add_column(
             name,
             min_width=least,
@@ -283,7 +302,7 @@ def _sound(tracks: Sequence[AudioStream]) -> str:
 def _one_sound(sound: AudioStream) -> str:
     depth = f", {sound.bit_depth} bit" if sound.bit_depth else ""
     language = f", {sound.language}" if sound.language else ""
-    layout = sound.layout or f"{sound.channels} channels"
+    layout = sound.layout or ("mono" if sound.channels == 1 else f"{sound.channels} channels")
     return f"{sound.codec} {layout}, {sound.sample_rate} Hz{depth}{language}"
 
 
