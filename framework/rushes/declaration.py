@@ -234,6 +234,8 @@ def bad_params(name: str, model: type[BaseModel], problem: ValidationError) -> C
         where = ".".join(str(part) for part in error["loc"]) or "options"
         if error["type"] == "extra_forbidden":
             lines.append(f"{name} has no option {where!r}")
+            if where in RESERVED:
+                hints.append(f"{where!r} says how it is sent: {name}.with_options({where}=…) in Python.")
         elif error["type"] == "missing":
             lines.append(f"{name} needs option {where!r}")
         else:

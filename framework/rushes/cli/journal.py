@@ -48,7 +48,7 @@ def prune(session: Session, older: str, keep: int) -> None:
     click.echo(f"{counted(count, 'batch', 'batches')} forgotten", err=True)
 
 
-@journal.command()
+@journal.command(short_help="Write a copy of the journal, while work goes on.")
 @click.argument("target", type=click.Path(path_type=Path))
 @click.pass_obj
 def backup(session: Session, target: Path) -> None:
