@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,16 @@ _PICTURE = {"codec": "h264", "speed": "ultrafast", "quality": 40}
 _SOUND = {"codec": "aac"}
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _is_clear(error: RushesError | None) -> bool:
+    """One sentence with a code: no line break, nothing that a terminal would obey, nothing of Python's."""
+    if error is None or not error.code:
+        return False
+    return 10 < len(error.message) < 500 and not _CONTROL.search(str(error)) and "Traceback" not in str(error)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of one clip: an answer or an error, for each of the two things that are done with it."""
@@ -34,6 +45,16 @@ class Outcome:
     encoded: Encoded | None
     failed: RushesError | None
     left: tuple[str, ...]
+
+    @property
+    def describes_clearly(self) -> bool:
+        """Whether the refusal to describe it is one that a person can read."""
+        return _is_clear(self.described)
+
+    @property
+    def fails_clearly(self) -> bool:
+        """Whether the failure of its encode is one that a person can read."""
+        return _is_clear(self.failed)
 
     def __str__(self) -> str:
         return f"describe: {self.described or 'ok'} · encode: {self.failed or 'ok'} · left {self.left}"

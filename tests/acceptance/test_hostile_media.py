@@ -18,7 +18,7 @@ import pytest
 
 import make_media
 from rushes.asset import Asset
-from rushes.errors import CallerError, MediaError, PlatformError, RushesError
+from rushes.errors import CallerError, MediaError, PlatformError
 from rushes.media.encode import encode
 from rushes.media.inspection import describe
 from rushes.media.profile import Profile
@@ -36,10 +36,6 @@ def _hostile(*expect: str) -> list[str]:
     return [r.name for r in RECIPES if r.set == "hostile" and r.facts["expect"] in expect]
 
 
-def _is_clear(error: RushesError) -> bool:
-    return bool(error.code) and 10 < len(error.message) < 500 and not _CONTROL.search(str(error))
-
-
 @pytest.mark.parametrize("name", _hostile("unreadable"))
 def test_a_file_that_points_elsewhere_is_refused_as_media(
     media: make_media.Workshop, attempt: Any, name: str
@@ -47,7 +43,7 @@ def test_a_file_that_points_elsewhere_is_refused_as_media(
     outcome = attempt(media(name))
 
     assert isinstance(outcome.described, MediaError), outcome
-    assert _is_clear(outcome.described), outcome
+    assert outcome.describes_clearly, outcome
     assert isinstance(outcome.failed, MediaError), outcome
     assert outcome.left == ()
 
@@ -59,7 +55,7 @@ def test_what_is_no_regular_file_is_the_callers_mistake_and_is_never_opened(
     outcome = attempt(media(name))
 
     assert isinstance(outcome.described, CallerError), outcome
-    assert _is_clear(outcome.described), outcome
+    assert outcome.describes_clearly, outcome
     assert outcome.described.fix
     assert isinstance(outcome.failed, CallerError), outcome
     assert outcome.left == ()
@@ -75,7 +71,7 @@ def test_a_bomb_is_the_medias_fault_or_stays_inside_the_limits(
     if outcome.failed is not None:
         # A limit of memory is met by the machine, all others by the file.
         assert isinstance(outcome.failed, MediaError | PlatformError), outcome
-        assert _is_clear(outcome.failed), outcome
+        assert outcome.fails_clearly, outcome
         assert outcome.left == ()
     else:
         assert outcome.encoded.frames <= 100
@@ -90,7 +86,7 @@ def test_odd_media_gets_a_result_or_one_clear_error(
 
     if outcome.failed is not None:
         assert isinstance(outcome.failed, MediaError), outcome
-        assert _is_clear(outcome.failed), outcome
+        assert outcome.fails_clearly, outcome
         assert outcome.left == ()
     else:
         assert outcome.encoded.frames in {1, 5, 50}

@@ -27,11 +27,6 @@ def _broken(*expect: str) -> list[str]:
     return [r.name for r in RECIPES if r.set == "broken" and r.facts["expect"] in expect]
 
 
-def _is_clear(error: MediaError) -> bool:
-    words = error.message
-    return bool(error.code) and 10 < len(words) < 500 and "\n" not in words and "Traceback" not in words
-
-
 @pytest.mark.parametrize("name", _broken("unreadable"))
 def test_a_file_that_cannot_be_read_fails_once_as_media_and_says_why(
     media: make_media.Workshop, attempt: Any, name: str
@@ -39,7 +34,7 @@ def test_a_file_that_cannot_be_read_fails_once_as_media_and_says_why(
     outcome = attempt(media(name))
 
     assert isinstance(outcome.described, MediaError), outcome
-    assert _is_clear(outcome.described), outcome
+    assert outcome.describes_clearly, outcome
     assert isinstance(outcome.failed, MediaError), outcome
     assert outcome.left == ()
 
@@ -52,7 +47,7 @@ def test_a_damaged_file_fails_its_encode_as_media_and_leaves_nothing_behind(
 
     assert isinstance(outcome.failed, MediaError), outcome
     assert outcome.failed.code in {"truncated", "damaged"}
-    assert _is_clear(outcome.failed), outcome
+    assert outcome.fails_clearly, outcome
     assert outcome.left == ()
 
 
