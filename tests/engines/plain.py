@@ -93,6 +93,15 @@ def poison(clip: Asset, params: Number) -> Told:
     return Told(n=params.n)
 
 
+@function(version="1")
+def poison_writing(clip: Asset, params: Number, ctx: Context) -> Wrote:
+    """Has half written its file when it kills its slot."""
+    out = ctx.output(f"{params.n}.txt")
+    out.path.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+    return Wrote(file=out, text="half")
+
+
 @function(version="1", resources=Resources(memory="150MiB"))
 def greedy(clip: Asset, params: Number, ctx: Context) -> Told:
     """Takes more memory than it declared, and waits to be found out."""

@@ -35,6 +35,23 @@ def test_a_poison_clip_is_set_aside_after_three_slots_and_the_others_are_unaffec
     assert "set aside" in error["verdict"]
 
 
+def test_what_is_set_aside_or_cancelled_leaves_no_scratch_behind(
+    engine: LocalEngine, plain: Find, clip: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (outcome,) = plain("poison_writing").with_options(out=str(out)).map([clip])
+    assert "set aside" in (outcome.error or {})["verdict"]
+    until(lambda: not list(out.iterdir()))
+
+    batch = plain("linger_writing").with_options(out=str(out)).map([clip], gate=str(tmp_path / "never"))
+    until(lambda: list(out.rglob("*.txt")))
+    os.kill(engine.pool()["worker"]["pid"], signal.SIGKILL)
+    batch.cancel()
+
+    assert [o.ok for o in batch] == [False]
+    until(lambda: not list(out.iterdir()))
+
+
 def test_an_attempt_that_outgrows_its_memory_is_stopped_and_says_so(plain: Find, clip: str) -> None:
     with pytest.raises(PlatformError, match=r"grew to .* MiB; its function declares 150"):
         plain("greedy").remote(clip)

@@ -67,6 +67,8 @@ class BatchState:
     stopping: tuple[State, dict[str, Any] | None] | None = None
     client: int | None = None
     orphaned: float | None = None
+    littered: bool = False
+    """An attempt was lost, so its scratch folder may still be there."""
 
     @property
     def total(self) -> int:

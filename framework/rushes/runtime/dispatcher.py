@@ -23,11 +23,14 @@ from rushes.core import events as ev
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.runtime.admission import Admission
+from rushes.runtime.batches import BatchState
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.lending import Lending
+from rushes.runtime.ownership import scratch_root_of
 from rushes.runtime.pool import CANCELLED, FAILED, Pool
 from rushes.runtime.records import Journal
 from rushes.runtime.reports import Reports
+from rushes.runtime.scratch import clear_batch
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.watch import Watch
 
@@ -80,6 +83,7 @@ class Dispatcher:
             state.cached = journal.cached_count(state.number)
             state.last_n = journal.last_n(state.number)
             state.orphaned = None if state.sealed else self.pool.now
+            state.littered = True
             state.dirty = True
         self.pool.intents = journal.intended()
         deps: dict[int, list[tuple[int, int]]] = {}
@@ -113,12 +117,20 @@ class Dispatcher:
             state.dirty = False
             if state.ended is not None:
                 del self.pool.batches[state.number], self.pool.by_id[state.id]
+                self._tidy(state)
                 pseudo = state.number << 32
                 if pseudo in self.pool.awaited:
                     bad = state.counts[FAILED] or state.counts[CANCELLED]
                     self.pool.awaited.discard(pseudo)
                     self.pool.feed(ev.Ended(pseudo, State.failed if bad else State.succeeded))
                     self.pool.flush()
+
+    def _tidy(self, state: BatchState) -> None:
+        """Leave no scratch folder of a batch whose last attempts were lost."""
+        out = state.spec.get("out")
+        if state.littered and out is not None:
+            root = scratch_root_of(Path(out))
+            self.pool.after_commit.append(lambda: clear_batch(root, state.id))
 
     def push(self) -> None:
         """Send what the commit has made true."""

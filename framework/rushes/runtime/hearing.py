@@ -192,7 +192,9 @@ class Hearing:
         back += others
         run = self.pool.running.pop(culprit, None) if culprit in slot.given else None
         if run is not None:
-            self.pool.leased[self.pool.batches[culprit >> 32].queue] -= 1
+            state = self.pool.batches[culprit >> 32]
+            state.littered = True
+            self.pool.leased[state.queue] -= 1
             self._failed(slot.number, culprit, run, self.pool.now - slot.began, _loss(slot, how), lost=1)
         if back:
             self.pool.feed(ev.Returned(slot.number, back))

@@ -16,7 +16,7 @@ from typing import Final
 from rushes.runtime.files import ours
 from rushes.runtime.ownership import SCRATCH
 
-__all__ = ["attempt_folder", "close_scratch", "open_scratch", "set_aside"]
+__all__ = ["attempt_folder", "clear_batch", "close_scratch", "open_scratch", "set_aside"]
 
 _ASIDE: Final = "aside-"
 
@@ -71,6 +71,18 @@ def set_aside(scratch_root: Path, invocation: str) -> int:
             close_scratch(path)
         scratch_root.rmdir()
     return count
+
+
+def clear_batch(scratch_root: Path, batch: str) -> None:
+    """Remove what lost attempts of a batch left, now that none of it runs any more.
+
+    What an attempt leaves when it is lost, the next attempt at its invocation removes; after the last there
+    is no next. What cannot be removed stays: nobody waits for it.
+    """
+    mine = re.compile(re.escape(_safe(batch)) + r"\.[0-9]+\.[0-9]+(-[0-9a-f]+)?")
+    with suppress(OSError):
+        for folder in [entry for entry in scratch_root.iterdir() if mine.fullmatch(entry.name)]:
+            close_scratch(folder)
 
 
 def attempt_folder(path: Path) -> Path | None:
