@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 from rushes.asset import Asset
 from rushes.core.states import State
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Handle", "Options", "Outcome", "RunnableEngine", "load_engine"]
 
 R = TypeVar("R", bound="Result")
+
+_LONGEST_SHOW: Final = 255
+_END_OF_TIME: Final = 253_402_300_800.0
+"""The year 10000: what lies behind it is a mistake, and no calendar can show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,18 @@ class Options:
     """How long a source must have been unchanged before it is read."""
 
     def __post_init__(self) -> None:
+        if self.slots is not None and self.slots < 1:
+            raise CallerError(f"slots={self.slots} lets nothing run.", code="bad-value", fix="Use 1 or more.")
+        if len(self.show) > _LONGEST_SHOW:
+            raise CallerError(
+                f"the name of the show has {len(self.show)} characters.",
+                code="bad-value",
+                fix=f"Use {_LONGEST_SHOW} at most.",
+            )
+        if self.deadline is not None and not 0 <= self.deadline < _END_OF_TIME:
+            raise CallerError(
+                f"deadline {self.deadline!r} is no time.", code="bad-value", fix="Give UTC epoch seconds."
+            )
         if self.priority not in PRIORITIES:
             raise CallerError(
                 f"priority {self.priority!r} is no class.",

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from rushes import Asset, CallerError, Context, Output, Params, Resources, Result, function
-from rushes.function import Function
+from rushes.function import Function, Options
 
 
 class Size(Params):
@@ -170,6 +170,7 @@ def test_a_direct_call_without_a_place_for_its_file_says_so(
     ("options", "message"),
     [
         ({"heigth": 3}, "sized has no option 'heigth'.*Its options: height, lut"),
+        ({"out": "x/"}, r"sized has no option 'out'.*sized\.with_options\(out="),
         ({"height": 3}, "height=3: .*greater than or equal to 16"),
         ({"height": "tall"}, "height='tall'"),
     ],
@@ -203,3 +204,17 @@ def test_bind_is_an_invocation_that_was_not_sent(size: Function[Size, Made], tmp
 
     assert not (tmp_path / "out").exists()
     assert bound().frames == 32
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"slots": 0}, "lets nothing run"),
+        ({"show": "x" * 256}, "has 256 characters"),
+        ({"deadline": float("inf")}, "is no time"),
+        ({"deadline": float("nan")}, "is no time"),
+    ],
+)
+def test_dispatch_options_that_mean_nothing_are_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(CallerError, match=says):
+        Options(**wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,9 @@ def test_the_command_line_overrides_a_job_file(rushes: Rushes, engine: StubEngin
     assert engine.status("stub1").priority == "background"
 
 
+_JOB = "rushes: 1\nfunction: x\ninputs: [a]\n"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -242,6 +246,12 @@ def test_the_command_line_overrides_a_job_file(rushes: Rushes, engine: StubEngin
         ("rushes: 1\nfunction: x\ninputs: [a]\nparams: [1]\n", "has params: [1]"),
         ("rushes: 1\n  function: [\n", "is no YAML"),
         ("just text\n", "is no job"),
+        (f"{_JOB}show: 2020-13-45\n", "holds a value that is none"),
+        (f"{_JOB}slots: {'9' * 5000}\n", "holds a value that is none"),
+        (f"{_JOB}params: {'[' * 5000}\n", "nested too deeply"),
+        (f"{_JOB}tags: {{a: &a [x, x], b: [*a, *a]}}\n", "no plain value for tag 'a'"),
+        (f"{_JOB}max_cost: .nan\n", "has max_cost: nan"),
+        ("#" * (16 * 1024 * 1024 + 1), "List many inputs in a manifest"),
     ],
 )
 def test_a_wrong_job_file_is_refused_with_the_reason(
@@ -254,6 +264,15 @@ def test_a_wrong_job_file_is_refused_with_the_reason(
     assert result.exit_code == 2
     assert says in result.stderr
     assert "job.yaml" in result.stderr
+
+
+def test_a_job_that_is_no_file_is_not_read(rushes: Rushes, folder: Path) -> None:
+    os.mkfifo(folder / "job.yaml")
+
+    result = rushes("submit", "job.yaml")
+
+    assert result.exit_code == 2
+    assert "is no file" in result.stderr
 
 
 def test_a_job_key_that_is_nearly_right_is_suggested(rushes: Rushes, folder: Path) -> None:

@@ -7,9 +7,12 @@ run anything.
 from __future__ import annotations
 
 import difflib
+import math
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +36,7 @@ _SCALARS: Final[dict[str, tuple[type, ...]]] = {
     "max_cost": (int, float),
 }
 KEYS: Final = ("rushes", "function", "inputs", "params", "preset", "class", "tags", "after", *_SCALARS)
+_MOST_BYTES: Final = 16 * 1024 * 1024
 _EXAMPLE: Final = "rushes: 1"
 
 
@@ -123,8 +127,19 @@ def _dispatch(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
     if data.get("class") is not None:
         found["priority"] = _word(path, "class", data["class"])
     found["after"] = tuple(_names(path, data, "after"))
-    found["tag"] = tuple(f"{k}={v}" for k, v in _options(path, data, "tags").items())
+    found["tag"] = tuple(_tags(path, data))
+    cost = found.get("max_cost", 0)
+    if math.isnan(cost) or cost < 0:
+        raise _bad(path, f"has max_cost: {cost!r}", "Expected a number of dollars.")
     return found
+
+
+def _tags(path: Path, data: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in _options(path, data, "tags").items():
+        # An alias makes a short file long: what is no plain value is not even printed.
+        if not isinstance(value, str | int | float | date):
+            raise _bad(path, f"has no plain value for tag {key!r}", "Write `key: value` lines below tags.")
+        yield f"{key}={value}"
 
 
 def _word(path: Path, key: str, value: Any) -> str:
@@ -152,6 +167,13 @@ def _mapping(path: Path, noun: str) -> dict[Any, Any]:
     import yaml  # noqa: PLC0415 - only where a file is given
 
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a device or a pipe may never end
+            raise _bad(path, "is no file", f"Name a {noun} file.")
+        if status.st_size > _MOST_BYTES:
+            raise _bad(
+                path, f"holds {status.st_size} bytes", "List many inputs in a manifest (.txt, .jsonl)."
+            )
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise CallerError(f"{path} does not exist.", code="not-found", fix="Check the path.") from error
@@ -169,6 +191,10 @@ def _mapping(path: Path, noun: str) -> dict[Any, Any]:
         raise CallerError(
             f"{path}{where} is no YAML: {why}.", code="bad-job", fix="Mend that line."
         ) from error
+    except ValueError as error:  # a date or a number that looks like one and is none
+        raise _bad(path, f"holds a value that is none: {error}", "Write it in quotes.") from error
+    except RecursionError:
+        raise _bad(path, "is nested too deeply", f"A {noun} is a few levels deep.") from None
     if not isinstance(data, dict):
         raise _bad(path, f"is no {noun}: it holds no `key: value` lines", f"Begin it with `{_EXAMPLE}`.")
     return data
