@@ -217,7 +217,7 @@ def _parameters(
 
 def mentions(annotation: Any, wanted: type, seen: frozenset[Any] = frozenset()) -> bool:
     """True when an annotation names `wanted`, however deep; a model that names itself is looked at once."""
-    if annotation is wanted:
+    if annotation is wanted or getattr(annotation, "__origin__", None) is wanted:
         return True
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         if annotation in seen:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -54,3 +58,43 @@ def test_a_file_deep_in_the_options_is_in_the_key_by_its_bytes(clip: Asset, tmp_
     after, _ = key_of(graded, clip, params)
 
     assert before != after
+
+
+def test_options_that_are_sets_make_one_key_in_every_process(clip: Asset, tmp_path: Path) -> None:
+    (tmp_path / "words.py").write_text(
+        textwrap.dedent("""
+        import sys
+
+        from rushes import Asset, Params, Result, function
+        from rushes.runtime.submission import key_of
+
+
+        class Words(Params):
+            words: frozenset[str] = frozenset({"name", "timecode", "frame", "reel", "show"})
+
+
+        class Counted(Result):
+            n: int
+
+
+        @function(version="1")
+        def count(clip: Asset, params: Words) -> Counted:
+            return Counted(n=len(params.words))
+
+
+        print(key_of(count, Asset.of(sys.argv[1]), count.params())[0])
+        """)
+    )
+    keys = {
+        subprocess.run(
+            [sys.executable, tmp_path / "words.py", clip.uri],
+            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in (1, 2, 3)
+    }
+
+    assert len(keys) == 1
+    assert keys != {""}

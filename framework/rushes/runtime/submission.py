@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -55,6 +56,7 @@ _PASSED: Final = [
     "XDG_STATE_HOME",
 ]
 _PASSED_PREFIXES: Final = ("LC_", "PYTHON", "RUSHES_", "CUDA_", "NVIDIA_", "FFMPEG", "LIBVA_", "OPENBLAS_")
+_SETS: Final = (set, frozenset, AbstractSet)
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -197,7 +199,7 @@ class _Keys:
         ]
         self._base = hashlib.sha256(json.dumps(shared).encode())
         self._reads_name = function.reads_name
-        self._has_assets = mentions(function.params_model, Asset)
+        self._plain = not any(mentions(function.params_model, kind) for kind in (Asset, *_SETS))
         self._shared_params = self._canonical(params, _dump(params))
         self.marks = lru_cache(maxsize=256)(self._marks)
         """Of an asset: its fingerprint, and what it adds to a key. The last few assets are remembered."""
@@ -214,8 +216,8 @@ class _Keys:
         return digest.hexdigest()[:32]
 
     def _canonical(self, params: Params, text: str) -> str:
-        """The params as JSON, each asset in them replaced by its fingerprint."""
-        if not self._has_assets:
+        """The params as JSON, each asset in them replaced by its fingerprint, and sets in one order."""
+        if self._plain:
             return text
         return json.dumps(_fingerprinted(params), sort_keys=True)
 
@@ -227,8 +229,10 @@ def _fingerprinted(value: Any) -> Any:
         return {name: _fingerprinted(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, Mapping):
         return {str(k): _fingerprinted(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return [_fingerprinted(v) for v in value]
+    if isinstance(value, AbstractSet):  # each process iterates a set of words in an order of its own
+        return sorted((_fingerprinted(v) for v in value), key=json.dumps)
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
