@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rushes.errors import CallerError
+from rushes.errors import CallerError, PlatformError
 from rushes.media.builds import Build, bundled_ffmpeg, find_build, read_build
 
 
@@ -78,6 +78,16 @@ def test_what_is_not_ffmpeg_is_refused(tmp_path: Path, body: str, why: str) -> N
     with pytest.raises(CallerError, match=why) as caught:
         read_build(_script(tmp_path / "ffmpeg", body))
     assert caught.value.code == "bad-ffmpeg"
+
+
+def test_a_build_that_was_killed_is_asked_again(tmp_path: Path) -> None:
+    killed = tmp_path / "killed"
+    path = _script(tmp_path / "ffmpeg", f'[ -e {killed} ] || {{ : > {killed}; kill -9 $$; }}\n'
+                   'echo "ffmpeg version 7.0 "')  # fmt: skip
+
+    with pytest.raises(PlatformError, match="was killed"):
+        read_build(path)
+    assert read_build(path).version == "7.0"
 
 
 def test_a_missing_build_is_named(tmp_path: Path) -> None:

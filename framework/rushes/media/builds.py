@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ def find_build(family: str = "software", environ: Mapping[str, str] | None = Non
 
     Raises:
         CallerError: the named build is missing, cannot be executed, or is not ffmpeg.
+        PlatformError: it was killed, or did not answer in time.
     """
     setting = (os.environ if environ is None else environ).get(VARIABLE, "")
     named = _named(setting).get(family) or _named(setting).get("")
@@ -109,6 +111,7 @@ def read_build(path: Path) -> Build:
 
     Raises:
         CallerError: it is missing, cannot be executed, or is not ffmpeg.
+        PlatformError: it was killed, or did not answer in time.
     """
     try:
         status = path.stat()
@@ -184,12 +187,26 @@ def _ask(path: Path, *arguments: str) -> str:
             timeout=_QUERY_TIMEOUT_S,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise _ended(path, f"did not answer within {_QUERY_TIMEOUT_S:.0f} s") from error
+    except OSError as error:
         raise _unusable(path, f"does not run: {error}") from error
+    if done.returncode == -signal.SIGKILL:
+        raise _ended(path, "was killed")
     if done.returncode != 0:
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
         raise _unusable(path, f"answered {done.returncode} to {arguments[-1]} ({last})")
     return done.stdout.decode("utf-8", "replace")
+
+
+def _ended(path: Path, how: str) -> PlatformError:
+    """Nothing is said against the build: the machine was short of memory, or of time."""
+    return PlatformError(
+        f"The ffmpeg build {path} {how} when asked what it is.",
+        code="no-ffmpeg",
+        fix="It is asked again; see whether this machine is short of memory.",
+        details={"path": str(path)},
+    )
 
 
 def _unusable(path: Path, why: str) -> CallerError:
