@@ -139,6 +139,7 @@ def test_a_table_of_common_clips_fits_eighty_columns(described: Any, monkeypatch
     lines = render(clips, "table").splitlines()
 
     assert max(len(line) for line in lines) <= 80
+    assert "01:00:00;02" in "".join(lines)
     assert "A001_C002_0101AB_001.mxf" in "".join(line.split()[0] for line in lines if line.split())
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +18,6 @@ from rushes.units import format_duration, format_size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
 __all__ = ["CSV_COLUMNS", "as_csv", "as_csv_row", "as_text", "frame_count"]
 
@@ -130,14 +128,12 @@ def as_text(infos: Sequence[MediaInfo], paths: Sequence[str] = (), *, width: int
         console.print(_detail(infos[0]), markup=False)
         return _without_blanks(text.getvalue())
     names = _told_apart(infos, paths)
-    for step in _NARROWER:
-        table = _rows(infos, names, *step)
-        # Of rich's own measure, the least is the longest word: it would never fold a name.
-        least = sum((column.min_width or 0) + _BETWEEN for column in table.columns)
-        if least <= width:
-            break
-    console.width = max(width, least)
-    console.print(table, markup=False)
+    rows = [_row(info, name) for info, name in zip(infos, names, strict=True)]
+    widths = _widths(rows, width)
+    # A terminal that is too narrow for what cannot give way gets longer lines: no value is cut short.
+    # The blank at the end of each line is taken off.
+    console.width = max(width, _total(widths.values())) + 1
+    console.print(_table(rows, widths), markup=False)
     return _without_blanks(text.getvalue())
 
 
@@ -146,47 +142,56 @@ def _without_blanks(text: str) -> str:
 
 
 _BETWEEN: Final = 2
-"""Blank columns for each column of the table, its edges' shared out."""
+"""Blanks for each column of the table, its left edge's shared out."""
 _FOLDING: Final = {"sound", "warnings"}
-_LEAST_MOST: Final = 24
-"""Columns that a long name keeps at least: it is what a row is found by."""
-_NARROWER: Final = (
-    (frozenset[str](), _LEAST_MOST),
-    (frozenset({"size"}), _LEAST_MOST),
-    (frozenset({"size", "length"}), _LEAST_MOST),
-    (frozenset({"size", "length"}), 16),
-)
-"""Columns to leave out, and the most that a name keeps for itself, the least loss first."""
+_LEAST_NAMES: Final = (24, 16)
+"""What a long name keeps at least, for a row is found by it; and where nothing else can give way."""
+_LEFT_OUT: Final = (frozenset[str](), frozenset({"size"}), frozenset({"size", "length"}))
+"""Columns to leave out, the least loss first."""
 
 
-def _rows(
-    infos: Sequence[MediaInfo],
-    names: Sequence[str],
-    without: AbstractSet[str] = frozenset(),
-    most_kept: int = _LEAST_MOST,
-) -> Table:
+def _widths(rows: Sequence[dict[str, str]], width: int) -> dict[str, int]:
+    """The columns to show, and how wide each is: what may fold gives way, then columns, then names."""
+    from rich.cells import cell_len  # noqa: PLC0415
+
+    silent = set() if any(row["warnings"] for row in rows) else {"warnings"}
+    most = {name: max(cell_len(printable(row[name])) for row in (*rows, {name: name})) for name in rows[0]}
+    word = {
+        name: max(
+            cell_len(word) for row in (*rows, {name: name}) for word in printable(row[name]).split() or [""]
+        )
+        for name in _FOLDING
+    }
+    steps = [(gone, _LEAST_NAMES[0]) for gone in _LEFT_OUT] + [(_LEFT_OUT[-1], _LEAST_NAMES[1])]
+    for gone, kept in steps:
+        shown = [name for name in rows[0] if name not in gone | silent]
+        least = {name: min(word.get(name, most[name]), kept) for name in shown}
+        if _total(least.values()) <= width:
+            break
+    spare = max(width - _total(least.values()), 0)
+    for name in shown:
+        more = min(most[name] - least[name], spare)
+        least[name] += more
+        spare -= more
+    return least
+
+
+def _total(widths: Iterable[int]) -> int:
+    return sum(width + _BETWEEN for width in widths) - 1
+
+
+def _table(rows: Sequence[dict[str, str]], widths: dict[str, int]) -> RenderableType:
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    rows = [_row(info, name) for info, name in zip(infos, names, strict=True)]
-    left_out = without | ({"warnings"} if not any(row["warnings"] for row in rows) else set())
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    shown = [name for name in rows[0] if name not in left_out]
-    for name in shown:
-        # rich cuts any column without a least width when it is short of room.
-        most = max(len(row[name]) for row in rows)
-        words = (len(word) for row in rows for word in row[name].split())
-        least = min(max(words, default=1) if name in _FOLDING else most, most_kept)
-        table.add_column(
-            name,
-            min_width=least,
-            no_wrap=least == most,
-            overflow="fold",
-            style="yellow" if name == "warnings" else "",
-        )
+    for name, width in widths.items():
+        style = "yellow" if name == "warnings" else ""
+        # rich would cut the one column to spare the other: it is told each width.
+        table.add_column(name, width=width, overflow="fold", style=style)
     for row in rows:
-        table.add_row(*(Text(printable(row[name])) for name in shown))
+        table.add_row(*(Text(printable(row[name])) for name in widths))
     return table
 
 
