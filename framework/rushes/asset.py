@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
 from rushes.errors import CallerError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["IMAGE_SUFFIXES", "Asset", "FrameRange", "ImageSequence", "Output"]
+__all__ = ["IMAGE_SUFFIXES", "Asset", "AssetLike", "FrameRange", "ImageSequence", "Output"]
 
 # One picture a file: only these make image sequences, so that a movie called "take [1-2].mov" stays a file.
 IMAGE_SUFFIXES: Final = frozenset(
@@ -38,6 +38,10 @@ _SEQUENCE: Final = re.compile(
 
 # An absolute path without these is in its plain form already: a million of them are looked at.
 _NOT_PLAIN: Final = re.compile(r"/(?:/|\.{0,2}(?:/|$))")
+
+
+AssetLike: TypeAlias = Union["Asset", str, "os.PathLike[str]"]
+"""What stands for an asset where one is wanted: itself, a path or a URI."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -103,7 +107,7 @@ class Asset:
     local: str | None = None
 
     @classmethod
-    def of(cls, value: Asset | str | os.PathLike[str]) -> Asset:
+    def of(cls, value: AssetLike) -> Asset:
         """An asset of a path or URI; relative paths are taken from the current directory."""
         if isinstance(value, Asset):
             return value

@@ -7,6 +7,7 @@ the fix. This module touches no global, starts nothing, and must not know how an
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
-from rushes.asset import Asset, Output
+from rushes.asset import Asset, AssetLike, Output
 from rushes.batch import Batch, Handle, Options, Outcome, RunnableEngine, load_engine
 from rushes.context import Context
 from rushes.declaration import (
@@ -127,7 +128,12 @@ class Function(Generic[P, R]):
     # -- here and now -----------------------------------------------------------------------------------
 
     def __call__(
-        self, source: Asset | str, params: P | None = None, *, out: str | None = None, **overrides: Any
+        self,
+        source: AssetLike,
+        params: P | None = None,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        **overrides: Any,
     ) -> R:
         """Run here and now, in this process, and return the result.
 
@@ -142,7 +148,7 @@ class Function(Generic[P, R]):
             MediaError: the media is at fault.
             PlatformError: this machine is at fault.
         """
-        options = replace(self.options, out=out) if out is not None else self.options
+        options = replace(self.options, out=os.fspath(out)) if out is not None else self.options
         engine = load_engine("local")
         return cast("R", engine.call(self, Asset.of(source), self.params(params, **overrides), options))
 
@@ -186,6 +192,8 @@ class Function(Generic[P, R]):
                     code="unknown-option",
                     fix=f"Options: {', '.join(sorted(known))}.",
                 )
+        if isinstance(options.get("out"), os.PathLike):
+            options["out"] = os.fspath(options["out"])
         if "after" in options:
             after = options["after"]
             options["after"] = tuple(after) if isinstance(after, list | tuple) else (after,)
@@ -194,7 +202,7 @@ class Function(Generic[P, R]):
         other.options = replace(self.options, **options)
         return other
 
-    def map(self, sources: Iterable[Asset | str], params: P | None = None, **overrides: Any) -> Batch[R]:
+    def map(self, sources: Iterable[AssetLike], params: P | None = None, **overrides: Any) -> Batch[R]:
         """Submit one invocation a source, streaming, and return the batch.
 
         Raises:
@@ -202,16 +210,16 @@ class Function(Generic[P, R]):
         """
         return self._launch(((Asset.of(s), None) for s in sources), self.params(params, **overrides))
 
-    def starmap(self, items: Iterable[tuple[Asset | str, P | Mapping[str, Any]]], **shared: Any) -> Batch[R]:
+    def starmap(self, items: Iterable[tuple[AssetLike, P | Mapping[str, Any]]], **shared: Any) -> Batch[R]:
         """Submit one invocation a pair of a source and its own options."""
         pairs = ((Asset.of(source), own) for source, own in items)
         return self._launch(pairs, self.params(None, **shared) if shared else None)
 
-    def spawn(self, source: Asset | str, params: P | None = None, **overrides: Any) -> Handle[R]:
+    def spawn(self, source: AssetLike, params: P | None = None, **overrides: Any) -> Handle[R]:
         """Submit one invocation and return a handle on it."""
         return Handle(self.map([source], params, **overrides))
 
-    def remote(self, source: Asset | str, params: P | None = None, **overrides: Any) -> R:
+    def remote(self, source: AssetLike, params: P | None = None, **overrides: Any) -> R:
         """Submit one invocation, wait for it and return its result.
 
         Raises:
@@ -219,7 +227,7 @@ class Function(Generic[P, R]):
         """
         return self.spawn(source, params, **overrides).result()
 
-    def bind(self, source: Asset | str, params: P | None = None, **overrides: Any) -> Bound[P, R]:
+    def bind(self, source: AssetLike, params: P | None = None, **overrides: Any) -> Bound[P, R]:
         """An invocation of this function that has not been sent."""
         return Bound(self, Asset.of(source), self.params(params, **overrides))
 

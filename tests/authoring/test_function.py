@@ -198,6 +198,16 @@ def test_a_result_model_reads_older_and_newer_data() -> None:
     assert Made.SCHEMA == 1
 
 
+def test_paths_may_be_path_objects(size: Function[Size, Made], tmp_path: Path) -> None:
+    (tmp_path / "A.mov").write_bytes(b"x")
+
+    made = size(tmp_path / "A.mov", out=tmp_path / "out")
+
+    assert Path(made.file).parent == tmp_path / "out"
+    assert size.with_options(out=tmp_path).options.out == str(tmp_path)
+    assert size.bind(tmp_path / "A.mov").source.name == "A.mov"
+
+
 def test_bind_is_an_invocation_that_was_not_sent(size: Function[Size, Made], tmp_path: Path) -> None:
     (tmp_path / "a.mov").write_bytes(b"x")
     bound = size.with_options(out=str(tmp_path / "out")).bind(str(tmp_path / "a.mov"), height=32)

@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function
 from rushes.function import Options
@@ -98,3 +99,18 @@ def test_options_that_are_sets_make_one_key_in_every_process(clip: Asset, tmp_pa
 
     assert len(keys) == 1
     assert keys != {""}
+
+
+def test_the_order_in_which_options_of_a_mapping_are_written_is_no_part_of_the_key(clip: Asset) -> None:
+    class Tuned(Params):
+        encoder_options: dict[str, str] = Field(default_factory=dict)
+
+    @function(version="1")
+    def tune(clip: Asset, params: Tuned, ctx: Context) -> Made:
+        return Made(file=ctx.output("x"))
+
+    one = tune.params(encoder_options={"tune": "film", "bf": "3"})
+    other = tune.params(encoder_options={"bf": "3", "tune": "film"})
+
+    assert key_of(tune, clip, one)[0] == key_of(tune, clip, other)[0]
+    assert key_of(tune, clip, one)[0] != key_of(tune, clip, tune.params())[0]

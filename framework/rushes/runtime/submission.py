@@ -56,7 +56,7 @@ _PASSED: Final = [
     "XDG_STATE_HOME",
 ]
 _PASSED_PREFIXES: Final = ("LC_", "PYTHON", "RUSHES_", "CUDA_", "NVIDIA_", "FFMPEG", "LIBVA_", "OPENBLAS_")
-_SETS: Final = (set, frozenset, AbstractSet)
+_WITHOUT_ORDER: Final = (set, frozenset, AbstractSet, dict, Mapping)
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -199,7 +199,7 @@ class _Keys:
         ]
         self._base = hashlib.sha256(json.dumps(shared).encode())
         self._reads_name = function.reads_name
-        self._plain = not any(mentions(function.params_model, kind) for kind in (Asset, *_SETS))
+        self._plain = not any(mentions(function.params_model, kind) for kind in (Asset, *_WITHOUT_ORDER))
         self._shared_params = self._canonical(params, _dump(params))
         self.marks = lru_cache(maxsize=256)(self._marks)
         """Of an asset: its fingerprint, and what it adds to a key. The last few assets are remembered."""
@@ -216,7 +216,7 @@ class _Keys:
         return digest.hexdigest()[:32]
 
     def _canonical(self, params: Params, text: str) -> str:
-        """The params as JSON, each asset in them replaced by its fingerprint, and sets in one order."""
+        """The params as JSON, assets replaced by their fingerprints, sets and mappings in one order."""
         if self._plain:
             return text
         return json.dumps(_fingerprinted(params), sort_keys=True)
