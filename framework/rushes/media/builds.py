@@ -21,7 +21,15 @@ from typing import Final
 
 from rushes.errors import CallerError, PlatformError
 
-__all__ = ["VARIABLE", "Build", "bundled_ffmpeg", "find_build", "read_build"]
+__all__ = [
+    "VARIABLE",
+    "Build",
+    "build_path",
+    "bundled_ffmpeg",
+    "find_build",
+    "named_families",
+    "read_build",
+]
 
 VARIABLE: Final = "RUSHES_FFMPEG"
 
@@ -92,18 +100,30 @@ def find_build(family: str = "software", environ: Mapping[str, str] | None = Non
         CallerError: the named build is missing, cannot be executed, or is not ffmpeg.
         PlatformError: it was killed, or did not answer in time.
     """
-    setting = (os.environ if environ is None else environ).get(VARIABLE, "")
-    named = _named(setting).get(family) or _named(setting).get("")
-    if named is None:
-        return read_build(bundled_ffmpeg())
-    path = Path(named).expanduser()
+    path = build_path(family, environ)
     if not path.is_absolute():
         raise CallerError(
-            f"{VARIABLE} names {named!r}, which is not an absolute path.",
+            f"{VARIABLE} names {os.fspath(path)!r}, which is not an absolute path.",
             code="bad-ffmpeg",
             fix="Give the whole path of the ffmpeg executable.",
         )
     return read_build(path)
+
+
+def build_path(family: str = "software", environ: Mapping[str, str] | None = None) -> Path:
+    """Where the build of a family should be, by the setting alone: nothing is started, nothing checked.
+
+    Raises:
+        PlatformError: no build is named, and the package has none for this platform.
+    """
+    named = _named(_setting(environ))
+    path = named.get(family) or named.get("")
+    return bundled_ffmpeg() if path is None else Path(path).expanduser()
+
+
+def named_families(environ: Mapping[str, str] | None = None) -> frozenset[str]:
+    """The families that a build of their own is named for."""
+    return frozenset(_named(_setting(environ))) - {""}
 
 
 def read_build(path: Path) -> Build:
@@ -163,6 +183,10 @@ def _major(version: str, text: str) -> int:
         return int(numbered[1])
     avcodec = _AVCODEC.search(text)
     return _FFMPEG_OF_AVCODEC.get(int(avcodec[1]), 0) if avcodec else 0
+
+
+def _setting(environ: Mapping[str, str] | None) -> str:
+    return (os.environ if environ is None else environ).get(VARIABLE, "")
 
 
 def _named(setting: str) -> dict[str, str]:
