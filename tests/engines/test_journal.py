@@ -222,6 +222,18 @@ def test_what_was_acknowledged_survives_a_killed_writer(tmp_path: Path, kills: i
 Find = Callable[[str], Any]
 
 
+def test_a_disk_too_full_for_a_journal_is_named(
+    rushes_home: Path, plain: Find, clip: str, tmpfs: Callable[[Path, str], None]
+) -> None:
+    tmpfs(rushes_home, "1m")
+    (rushes_home / "filler").write_bytes(bytes(900 * 1024))
+
+    with pytest.raises(PlatformError, match=f"the disk of {rushes_home} is full") as caught:
+        plain("echo").remote(clip, n=1)
+
+    assert caught.value.code == "disk-full"
+
+
 def test_the_engine_goes_on_when_space_returns(
     tmp_path: Path, rushes_home: Path, plain: Find, clip: str, tmpfs: Callable[[Path, str], None]
 ) -> None:

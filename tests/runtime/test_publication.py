@@ -768,6 +768,8 @@ def test_a_template_is_checked_before_anything_runs() -> None:
     check_template("{stem}_{height}p{ext}", {"height": 3})
     with pytest.raises(CallerError, match="Fields: stem, output"):
         check_template("{stem}_{width}{ext}", {"height": 3})
+    with pytest.raises(CallerError, match="longer than any name"):
+        check_template("{stem:1000000000}{ext}", {})
 
 
 @pytest.mark.parametrize(

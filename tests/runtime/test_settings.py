@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -74,3 +75,28 @@ def test_a_home_that_is_a_file_is_refused_with_the_fix(read: Read, tmp_path: Pat
         read(RUSHES_HOME=str(tmp_path / "file"))
 
     assert (caught.value.code, "RUSHES_HOME" in caught.value.fix) == ("no-home", True)
+
+
+def test_a_home_that_cannot_be_written_is_refused_with_the_fix(
+    read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setattr("os.access", lambda path, *_, **__: Path(path) != home)
+
+    with pytest.raises(PlatformError, match="home cannot be used: it cannot be written") as caught:
+        read(RUSHES_HOME=str(home))
+
+    assert (caught.value.code, "RUSHES_HOME" in caught.value.fix) == ("no-home", True)
+
+
+def test_a_home_on_a_file_system_that_is_read_only_is_refused(
+    read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    (tmp_path / "home").mkdir(mode=0o755)
+    monkeypatch.setattr("pathlib.Path.chmod", refuse)
+
+    with pytest.raises(PlatformError, match="Read-only file system"):
+        read(RUSHES_HOME=str(tmp_path / "home"))

@@ -23,6 +23,8 @@ from rushes.runtime.wire import WIRE, Stream
 __all__ = ["Client"]
 
 START_TIMEOUT_S: Final = 30.0
+_LEAST_ROOM: Final = 1 << 20
+"""Bytes; with less, a journal that is new cannot even be begun."""
 ANSWER_TIMEOUT_S: Final = 120.0
 
 
@@ -202,7 +204,7 @@ class Client:
                 time.sleep(pause)
                 pause = min(pause * 1.5, 0.1)
             process.returncode = process.returncode or 0
-        raise _no_start(log, began)
+        raise _no_start(self._settings, log, began)
 
 
 def _gone(settings: Settings) -> PlatformError:
@@ -213,9 +215,14 @@ def _gone(settings: Settings) -> PlatformError:
     )
 
 
-def _silent(settings: Settings) -> PlatformError:
+def _room(settings: Settings) -> int:
+    """Bytes free on the disk of the journal."""
     free = os.statvfs(settings.home)
-    room = free.f_bavail * free.f_frsize
+    return free.f_bavail * free.f_frsize
+
+
+def _silent(settings: Settings) -> PlatformError:
+    room = _room(settings)
     return PlatformError(
         f"the worker does not answer; the disk of {settings.home} has {room / 2**20:.0f} MiB free.",
         code="no-answer",
@@ -223,7 +230,13 @@ def _silent(settings: Settings) -> PlatformError:
     )
 
 
-def _no_start(log: Path, began: int) -> PlatformError:
+def _no_start(settings: Settings, log: Path, began: int) -> PlatformError:
+    if _room(settings) < _LEAST_ROOM:  # then nor could it write down why
+        return PlatformError(
+            f"the worker could not be started: the disk of {settings.home} is full.",
+            code="disk-full",
+            fix="Free some space, or set RUSHES_HOME to a folder on another local disk.",
+        )
     text = ""
     with suppress(OSError), log.open("rb") as file:
         file.seek(began)

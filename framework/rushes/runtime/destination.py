@@ -8,6 +8,7 @@ This module decides names; it publishes nothing.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import Formatter
@@ -22,6 +23,7 @@ from rushes.runtime.places import short_hash
 __all__ = ["Destination", "check_template", "template_fields"]
 
 _NAME_BYTES: Final = 255  # what a file system takes for one name
+_NUMBER: Final = re.compile("[0-9]+")
 _FIELDS: Final = ("stem", "output", "ext", "function", "name", "parent")
 
 
@@ -203,9 +205,10 @@ def check_template(template: str, params: Mapping[str, Any]) -> None:
         CallerError: it cannot be read, or names an unknown field.
     """
     fields = template_fields(params)
-    for _, field, _, conversion in _parsed(template):
+    for _, field, spec, conversion in _parsed(template):
         if field is not None:
             _check_field(template, field, conversion, fields)
+            _check_spec(template, spec or "")
 
 
 def _parsed(template: str) -> list[tuple[str, str | None, str | None, str | None]]:
@@ -219,6 +222,15 @@ def _check_field(template: str, field: str, conversion: str | None, known: Any) 
     if field not in known or conversion:
         shown_field = field + (f"!{conversion}" if conversion else "")
         raise _bad_template(template, f"it has no field {shown_field!r}", f"Fields: {', '.join(known)}.")
+
+
+def _check_spec(template: str, spec: str) -> None:
+    """A width is all that stands between a template and a name of a gigabyte."""
+    if any(
+        len(digits) > len(str(_NAME_BYTES)) or int(digits) > _NAME_BYTES for digits in _NUMBER.findall(spec)
+    ):
+        why = f"{spec!r} makes it longer than any name"
+        raise _bad_template(template, why, f"A name holds {_NAME_BYTES} bytes.")
 
 
 def _as_text(template: str, field: str, value: Any, spec: str) -> str:

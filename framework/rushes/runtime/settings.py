@@ -5,6 +5,7 @@ This module must not know what is kept there.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sys
@@ -127,6 +128,10 @@ def _private_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
+        if found.st_uid == os.getuid() and found.st_mode & 0o077:
+            folder.chmod(0o700)
+        if not os.access(folder, os.W_OK | os.X_OK):  # also where the file system is read-only
+            raise PermissionError(errno.EACCES, "it cannot be written")
     except OSError as error:
         raise PlatformError(
             f"the folder {folder} cannot be used: {error.strerror}.",
@@ -139,8 +144,6 @@ def _private_folder(folder: Path) -> None:
             code="no-home",
             fix="Set RUSHES_HOME (or XDG_RUNTIME_DIR) to a folder of your own.",
         )
-    if found.st_mode & 0o077:
-        folder.chmod(0o700)
 
 
 def _cores() -> float:
