@@ -186,6 +186,8 @@ class BatchStatus:
     """Seconds of media in the finished results, for the × real time figure."""
     running: tuple[Mapping[str, Any], ...] = ()
     """What runs now: invocation, asset, fraction 0..1, note, seconds."""
+    standstill: str = ""
+    """Why nothing more of the whole pool starts, with what ends that; empty while it goes on."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -278,3 +278,17 @@ def test_print_command_writes_what_would_run_and_runs_nothing(rushes: Rushes, fo
         "-y", "-i", str(folder / "clips" / "a.mov"), str(folder / "made" / "x.mp4"),
     ]  # fmt: skip
     assert not (folder / "made").exists()
+
+
+def test_a_batch_of_one_names_its_invocation(rushes: Rushes) -> None:
+    rushes("run", "fun.py:size", "bad.mov")
+
+    assert rushes("why", "last").stdout == rushes("why", "last.1").stdout
+    assert rushes("why", "last").exit_code == 0
+
+
+def test_a_batch_of_several_names_no_invocation(rushes: Rushes, batch: str) -> None:
+    result = rushes("why", batch)
+
+    assert f"{batch!r} names no invocation" in result.stderr
+    assert result.exit_code == 2

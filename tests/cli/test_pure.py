@@ -131,6 +131,12 @@ def test_the_drawing_says_counts_pace_and_time_left() -> None:
     )
 
 
+def test_the_drawing_says_why_nothing_starts() -> None:
+    lines = lines_of(status(Counts(queued=4), standstill="the pool is paused"), _still(), 100)
+
+    assert lines[-1].plain == "the pool is paused"
+
+
 def test_the_drawing_keeps_long_names_in_their_line() -> None:
     row = {"asset": "/x/" + "n" * 300 + ".mov", "fraction": 0.25, "note": "2.1×", "seconds": 3.0}
 

@@ -149,6 +149,7 @@ def test_a_paused_pool_starts_nothing_and_goes_on_when_it_is_resumed(
     batch = plain("echo").map([clip], n=1)
     assert engine.results(batch.id, wait_s=0.3) == []
     assert engine.pool()["paused"]
+    assert "rushes resume" in batch.progress.standstill
     engine.control("resume")
 
     assert next(iter(batch)).result.n == 1

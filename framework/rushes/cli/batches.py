@@ -98,6 +98,8 @@ def status(session: Session, batch: str, *, as_json: bool) -> None:
         click.echo(f"  tags {', '.join(f'{printable(k)}={printable(v)}' for k, v in found.tags.items())}")
     if not found.sealed:
         click.echo("  still being sent")
+    if found.standstill:
+        click.echo(click.style(f"  {printable(found.standstill)}", fg="yellow"))
     for one in found.running:
         fraction = one.get("fraction")
         part = f"{fraction:4.0%}" if isinstance(fraction, float) and fraction >= 0 else "  … "
@@ -255,5 +257,6 @@ def _status_json(found: BatchStatus) -> dict[str, Any]:
         "seconds": found.seconds,
         "media_s": found.media_s,
         "running": [dict(one) for one in found.running],
+        "standstill": found.standstill,
         "tags": dict(found.tags),
     }

@@ -51,7 +51,7 @@ def describe(function: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**facts(found), "source_digest": source_digest(found), **_schemas(found)}))
         return
-    click.echo(f"{click.style(found.name, bold=True)} {found.version}   {printable(found.ref)}")
+    click.echo(f"{click.style(f'{found.name}@{found.version}', bold=True)}   {printable(found.ref)}")
     if found.__doc__:
         click.echo(f"\n{_indented(found.__doc__)}\n")
     resources = found.resources

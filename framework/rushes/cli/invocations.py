@@ -193,13 +193,15 @@ def _state_said(found: Mapping[str, Any]) -> str:
 
 
 def _explained(session: Session, invocation: str) -> Mapping[str, Any]:
-    """All that is known of an invocation; ``last.N`` is one of the newest batch."""
+    """All that is known of an invocation; ``last.N`` is one of the newest batch, BATCH the only one of it."""
     engine = session.engine()
-    name = _name(invocation)
-    if name.startswith("last."):
-        newest = engine.batches(limit=1)
-        name = newest[0].batch + name.removeprefix("last") if newest else name
-    return engine.explain(name)
+    batch, dot, number = invocation.partition(".")
+    newest = engine.batches(limit=1) if batch == "last" else ()
+    if newest:
+        batch = newest[0].batch
+    if not dot and batch and engine.status(batch).counts.total == 1:
+        dot, number = ".", "1"
+    return engine.explain(_name(batch + dot + number))
 
 
 def _name(invocation: str) -> str:

@@ -78,6 +78,8 @@ def lines_of(status: BatchStatus, pace: Pace, width: int) -> list[Text]:
         (f"  {status.batch} · {status.priority} · show {printable(status.show)}", "dim"),
     )
     lines = [head, bar, Text(" · ".join(facts))]
+    if status.standstill:
+        lines.append(Text(status.standstill, style="yellow"))
     lines += [_running(one, width) for one in status.running[:_RUNNING_SHOWN]]
     return lines
 

@@ -284,6 +284,7 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
         seconds=found["seconds"],
         media_s=found["media_s"],
         running=tuple(found.get("running", ())),
+        standstill=found.get("standstill", ""),
         tags=found["tags"],
     )
 

@@ -32,6 +32,7 @@ class Reports:
             return status_json(row, counts, self.pool.journal.cached_count(row.number))
         found = status_json(row, list(state.counts), state.cached)
         found.update(seq=state.seq, seconds=state.seconds, media_s=state.media_s, sealed=state.sealed)
+        found["standstill"] = self._standstill()
         found["running"] = [
             {
                 "invocation": state.public_id(slot.given[0]),
@@ -44,6 +45,13 @@ class Reports:
             if slot.given and slot.given[0] >> 32 == state.number
         ]
         return found
+
+    def _standstill(self) -> str:
+        if self.pool.paused:
+            return "the pool is paused; `rushes resume` goes on"
+        if self.pool.wedged:
+            return f"nothing starts while the disk of {self.pool.home} is nearly full"
+        return ""
 
     def explain(self, invocation: str) -> dict[str, Any]:
         """Everything known of one invocation."""

@@ -315,7 +315,7 @@ class Slot:
         path = known.log / f"{number & 0xFFFFFFFF}.log"
         lines = [f"attempt {attempt} failed: {failure}"]
         stderr = failure.details.get("stderr_tail") or failure.details.get("stderr")
-        if stderr:
+        if stderr and not failure.details.get("log"):  # a tool's own words are in the log already
             lines.append(str(stderr))
         if not isinstance(error, RushesError):
             lines.append("".join(traceback.format_exception(error)))

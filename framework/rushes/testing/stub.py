@@ -412,6 +412,9 @@ class StubEngine:
                 }
                 for r in running
             ),
+            standstill="the pool is paused; `rushes resume` goes on"
+            if self.paused and batch.ended is None
+            else "",
             tags=spec.tags,
         )
 
