@@ -13,6 +13,7 @@ import pytest
 
 from rushes.errors import CallerError, Cancelled
 from rushes.media import process
+from rushes.media.box import Box
 from rushes.media.builds import Build
 from rushes.media.guard import input_args
 from rushes.media.process import Limits, Progress, Supervision, ToolRun, check, run_ffmpeg, run_tool
@@ -173,14 +174,16 @@ pids += [shell.pid, int(shell.stdout.readline())]
 print(*pids, flush=True)
 shell.wait()
 """
-    run = run_tool(python(code), supervision=After().supervision(), progress_parser=ANY_LINE)
+    # Its own numbers of processes mean something outside only without a namespace of their own.
+    supervision = After().supervision(box=Box("rlimits"))
+    run = run_tool(python(code), supervision=supervision, progress_parser=ANY_LINE)
     pids = [int(word) for word in run.stdout_tail.split()]
     assert len(pids) == 4
     assert all(gone(pid) for pid in pids)
 
 
 def test_what_a_tool_leaves_behind_ends_with_it_and_holds_nobody_up() -> None:
-    run = run_tool(["sh", "-c", "sleep 1000 & echo $!"])
+    run = run_tool(["sh", "-c", "sleep 1000 & echo $!"], supervision=Supervision(box=Box("rlimits")))
     assert run.exit_status == 0
     assert gone(int(run.stdout_tail))
 

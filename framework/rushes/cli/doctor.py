@@ -38,6 +38,13 @@ _NO_HOME: Final = 200 * 1024**2
 # A 4K mezzanine of a minute is a few GB.
 _LITTLE_SCRATCH: Final = 10 * 1024**3
 _OLDEST_FFMPEG: Final = 5
+# What a tool that goes wrong can still reach. All levels have rlimits and the watchdog.
+_BOXES: Final[Mapping[str, str]] = {
+    "bubblewrap+landlock": "tools see their own files and no network, behind two walls",
+    "bubblewrap": "tools see their own files and no network",
+    "landlock": "tools open their own files only; networks are closed to them in part",
+    "rlimits": "tools run under limits and a watchdog; your files and your network are within their reach",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ def checks(session: Session, environ: Mapping[str, str]) -> list[Check]:
         ("pyav", _pyav),
         ("home", lambda: _home(environ)),
         ("scratch", _scratch),
-        ("box", _box),
+        ("box", lambda: _box(environ)),
         ("worker", lambda: _worker(session)),
         ("functions", _functions),
     ]
@@ -166,14 +173,24 @@ def _scratch() -> list[Check]:
     return [Check("scratch", "ok", says)]
 
 
-def _box() -> list[Check]:
+def _box(environ: Mapping[str, str]) -> list[Check]:
     import resource  # noqa: PLC0415 - not on every platform
 
+    from rushes.media.box import LEVELS, find_box  # noqa: PLC0415 - as the other parts of the media core
+
+    box = find_box(environ)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = "" if hard == resource.RLIM_INFINITY else f"; this account may use {format_size(hard)} at most"
+    says = f"{box.level}: {_BOXES[box.level]}{limit}"
+    if box.level in LEVELS[:2]:
+        return [Check("box", "ok", f"{says} ({box.why})" if box.why else says)]
+    why = box.why or "RUSHES_BOX asks for it"
     return [
         Check(
-            "box", "ok", f"rlimits: decoding runs in throw-away children under limits and a watchdog{limit}"
+            "box",
+            "warn",
+            f"{says} ({why})",
+            "Install bubblewrap, and allow unprivileged user namespaces (docs/explanation/media-safety.md).",
         )
     ]
 

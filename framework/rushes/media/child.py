@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from rushes.media.family import children, cpu_seconds, descendants, moved_bytes, resident_bytes
+
 __all__ = ["Child", "Rlimits", "environment"]
 
 _PR_SET_PDEATHSIG: Final = 1
-_HAS_CHILDREN: Final = Path("/proc/thread-self/children").exists()
 _LINUX: Final = sys.platform.startswith("linux")
 # Bound once, here: between fork and exec nothing may be imported, looked up or locked.
 _PRCTL: Final = ctypes.CDLL(None, use_errno=True).prctl if _LINUX else None
-_PAGE_BYTES: Final = resource.getpagesize()
 # Held back while a child starts, so that no handler raises between its birth and our knowing of it.
 _INTERRUPTS: Final = {
     signal.SIGINT,
@@ -37,6 +37,12 @@ _INTERRUPTS: Final = {
     signal.SIGUSR2,
     signal.SIGALRM,
 }
+# bubblewrap says 128 and the number for a tool that a signal ended. ffmpeg's own 129 to 159 are errors of
+# networks and quotas, whose text is read first.
+_DEADLY: Final = {
+    signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL,
+    signal.SIGSEGV, signal.SIGTERM, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGSYS,
+}  # fmt: skip
 # FFREPORT makes ffmpeg write files of its own choosing; colours would be escape sequences in the log.
 _UNWANTED: Final = ("FFREPORT", "AV_LOG_FORCE_COLOR", "AV_LOG_FORCE_256COLOR")
 _SECRET: Final = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "CREDENTIAL", "API_KEY", "ACCESS_KEY")
@@ -70,6 +76,9 @@ class Child:
         argv: the executable and its arguments.
         stdin: an open file to read from; None for nothing at all (``/dev/null``).
         environ: its whole environment.
+        keep_open: descriptors that it inherits beside its standard ones.
+        restrict: called between fork and exec, after the limits: system calls only.
+        boxed: `argv` is bubblewrap's: its own two processes stand above the tool.
 
     Raises:
         OSError: it could not be started.
@@ -83,11 +92,19 @@ class Child:
         stdin: IO[bytes] | int | None = None,
         cwd: Path | None = None,
         limits: Rlimits = Rlimits(),
+        keep_open: Sequence[int] = (),
+        restrict: Callable[[], None] | None = None,
+        boxed: bool = False,
     ) -> None:
         self.exit_status: int | None = None
         """As `subprocess` gives it: negative for the signal that ended it; None while it runs."""
         self.cpu_s = 0.0
-        """Processor seconds of it and of the children that it waited for; known when it has ended."""
+        """Processor seconds of it and of the children that it waited for; known when it has ended.
+
+        Of a boxed tool, as far as `count_cpu` has seen: bubblewrap ends without waiting for it.
+        """
+        self.boxed = boxed
+        self._cpu_of: dict[int, float] = {}
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
         try:
             with warnings.catch_warnings():
@@ -103,7 +120,8 @@ class Child:
                     cwd=cwd,
                     env=dict(environ),
                     start_new_session=True,
-                    preexec_fn=_in_child(limits, blocked),  # noqa: PLW1509 - it takes no lock, see there
+                    pass_fds=keep_open,
+                    preexec_fn=_in_child(limits, blocked, restrict),  # noqa: PLW1509 - it takes no lock, see there
                 )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -130,7 +148,16 @@ class Child:
 
     def terminate(self) -> None:
         """Asks the tool and all that it started to end."""
-        self._signal(signal.SIGTERM)
+        if not self.boxed:
+            self._signal(signal.SIGTERM)
+            return
+        # bubblewrap dies of it at once and takes the tool along: the wish goes past it, to the tool itself.
+        # Where there is no tool yet, nothing is lost.
+        first = children(self.pid)
+        inside = self._family() - {self.pid, *first}
+        if not inside:
+            self.kill()
+        _send(inside, signal.SIGTERM)
 
     def kill(self) -> None:
         """Kills the tool and all that it started. A stopped process dies of this too."""
@@ -150,7 +177,11 @@ class Child:
             self._signal(signal.SIGKILL)
             _, status, usage = os.wait4(self.pid, 0)
             self.exit_status = os.waitstatus_to_exitcode(status)
+            if self.boxed and self.exit_status - 128 in _DEADLY:
+                self.exit_status = 128 - self.exit_status
             self.cpu_s = usage.ru_utime + usage.ru_stime
+            if self.boxed:
+                self.cpu_s += sum(self._cpu_of.values())
             self._process.returncode = self.exit_status
         return self.exit_status
 
@@ -164,23 +195,22 @@ class Child:
 
     def memory_bytes(self) -> int:
         """Resident memory of the tool and its descendants; 0 where the system does not say."""
-        return sum(_resident_bytes(pid) for pid in self._family())
+        return sum(resident_bytes(pid) for pid in self._family())
 
     def bytes_moved(self) -> tuple[int, int]:
         """Bytes read and written so far by the tool and its living descendants."""
-        moved = [_moved(pid) for pid in self._family()]
+        moved = [moved_bytes(pid) for pid in self._family()]
         return sum(m[0] for m in moved), sum(m[1] for m in moved)
+
+    def count_cpu(self) -> None:
+        """Takes note of the time that the processes of a boxed tool have used."""
+        if self.boxed and self.exit_status is None:
+            for pid in self._family() - {self.pid}:
+                self._cpu_of[pid] = max(cpu_seconds(pid), self._cpu_of.get(pid, 0.0))
 
     def _family(self) -> set[int]:
         """The tool and its descendants, by walking down; one that has lost its parent is remembered."""
-        found = {self.pid}
-        fresh = [self.pid, *self._known]
-        while fresh:
-            pid = fresh.pop()
-            for born in _children(pid):
-                if born not in found:
-                    found.add(born)
-                    fresh.append(born)
+        found = {self.pid, *descendants(self.pid, self._known)}
         # A pid that we knew and that still has our session is ours, even if its parent has gone.
         found |= {pid for pid in self._known if _session(pid) == self.pid}
         self._known = found - {self.pid}
@@ -193,12 +223,18 @@ class Child:
         # An empty group is no error; on macOS a group of zombies answers EPERM.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
-        for pid in family - {self.pid}:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
+        _send(family - {self.pid}, number)
 
 
-def _in_child(limits: Rlimits, mask: Iterable[int]) -> Callable[[], None]:
+def _send(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def _in_child(
+    limits: Rlimits, mask: Iterable[int], restrict: Callable[[], None] | None
+) -> Callable[[], None]:
     """What the child does between fork and exec: system calls only, everything looked up beforehand."""
     parent = os.getpid()
     caps: list[tuple[int, int]] = [(resource.RLIMIT_CORE, 0)]
@@ -221,6 +257,8 @@ def _in_child(limits: Rlimits, mask: Iterable[int]) -> Callable[[], None]:
                 os._exit(137)
         for which, pair in pairs:
             setrlimit(which, pair)
+        if restrict is not None:
+            restrict()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     return prepare
@@ -240,46 +278,8 @@ def _pidfd(pid: int) -> int | None:
         return None
 
 
-def _children(pid: int) -> list[int]:
-    if not _HAS_CHILDREN:
-        return _children_by_psutil(pid)
-    born: list[int] = []
-    try:
-        # Children hang on the thread that made them.
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            born += map(int, (thread / "children").read_bytes().split())
-    except (FileNotFoundError, PermissionError, ProcessLookupError):
-        return born  # it has just ended
-    return born
-
-
-def _children_by_psutil(pid: int) -> list[int]:
-    import psutil  # noqa: PLC0415 - only where /proc has no list of children
-
-    try:
-        return [child.pid for child in psutil.Process(pid).children()]
-    except psutil.Error:
-        return []
-
-
 def _session(pid: int) -> int | None:
     try:
         return os.getsid(pid)
     except (ProcessLookupError, PermissionError):
         return None
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
-def _moved(pid: int) -> tuple[int, int]:
-    try:
-        lines = Path(f"/proc/{pid}/io").read_bytes().splitlines()
-        fields = dict(line.split(b": ") for line in lines)
-    except (OSError, ValueError):
-        return (0, 0)
-    return (int(fields.get(b"rchar", 0)), int(fields.get(b"wchar", 0)))

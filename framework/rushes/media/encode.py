@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rushes.asset import Asset, Output
+from rushes.media.box import weakest
 from rushes.media.builds import Build, find_build
 from rushes.media.dialect import classify, damage_in
 from rushes.media.fonts import find_font
@@ -51,6 +52,7 @@ class Encoded:
         warnings: what the caller should know.
         commands: every command, the last one included.
         expected: what the plan promised of the result.
+        box: the weakest level of the box that a command ran in.
     """
 
     frames: int
@@ -66,6 +68,7 @@ class Encoded:
     expected: Expectation
     warnings: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = field(default=())
+    box: str = "none"
 
 
 def encode(
@@ -117,7 +120,7 @@ def encode(
             present_s=None if salvages else truth.duration_s,
             loudness=measured,
         )
-        _stage(plan, folder)
+        own = replace(own, reads=(*supervision.reads, *_stage(plan, folder)))
         try:
             _run(plan, profile, build, path, supervision=own, runs=runs)
             expected = _expected(plan, source, truth, salvages=salvages)
@@ -201,16 +204,21 @@ def _measure(
     return read_loudness(run.stderr_tail, tracks)
 
 
-def _stage(plan: EncodePlan, folder: Path) -> None:
+def _stage(plan: EncodePlan, folder: Path) -> list[Path]:
+    """Put beside the encode what its graph reads; gives the files that this leads to."""
+    led: list[Path] = []
     for staged in plan.staged:
         place = folder / staged.name
         if staged.path is None:
             place.write_text(staged.text or "", encoding="utf-8", errors="replace")
         else:
             check_source(staged.path)
-            place.symlink_to(staged.path.absolute())
+            led.append(staged.path.absolute())
+            place.symlink_to(led[-1])
     if plan.needs_font:
-        (folder / "font.ttf").symlink_to(find_font())
+        led.append(find_font())
+        (folder / "font.ttf").symlink_to(led[-1])
+    return led
 
 
 def _encoded(
@@ -242,6 +250,7 @@ def _encoded(
         expected=plan.expected,
         warnings=tuple(warnings),
         commands=tuple(run.argv for run in runs),
+        box=weakest(run.box for run in runs),
     )
 
 

@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Final
 
 from rushes.errors import CallerError, PlatformError
+from rushes.media.box import Box, Level, find_box
 from rushes.media.builds import Build
 from rushes.media.child import Child, Rlimits, environment
 from rushes.media.dialect import check
@@ -61,7 +63,9 @@ class Supervision:
         on_progress: called in the caller's thread with each report; what it raises stops the tool.
         cancelled: asked about four times a second; True stops the tool.
         log_path: where a tool's stderr is kept, redacted and bounded; appended to.
-        cwd: the folder that the tool runs in.
+        cwd: the folder that the tool runs in, and may write to.
+        reads: files and folders that it reads without its words naming them: what a filter graph opens.
+        box: the box that it runs in; None for the one of this process.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -69,6 +73,8 @@ class Supervision:
     cancelled: Callable[[], bool] = never
     log_path: Path | None = None
     cwd: Path | None = None
+    reads: Sequence[str | os.PathLike[str]] = ()
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -76,15 +82,17 @@ class ToolRun:
     """How a tool ended.
 
     Args:
-        argv: what was started.
+        argv: what was started, without the words of the box around it.
         exit_status: 0 and above as it exited, negative for the signal that ended it.
         seconds: from start to end.
-        cpu_s: processor seconds, its children's included.
+        cpu_s: processor seconds, its children's included; in a bubblewrap box as last seen, which is at
+            ffmpeg's last report, and for other tools up to a quarter of a second before the end.
         stderr_tail: the first 8 KiB and the last 64 KiB of what it wrote, redacted.
         progress: its last report.
         stopped: why we stopped it, or None when it ended by itself.
         stdout_tail: the same of its stdout, where that was not ffmpeg's progress.
         log_path: where all of its stderr is.
+        box: the level of the box that it ran in.
     """
 
     argv: tuple[str, ...]
@@ -96,6 +104,7 @@ class ToolRun:
     stopped: Stopped | None = None
     stdout_tail: str = ""
     log_path: Path | None = None
+    box: Level = "rlimits"
 
     @property
     def ok(self) -> bool:
@@ -122,11 +131,12 @@ def run_tool(
 
     Raises:
         CallerError: the executable is not there or cannot be executed.
-        PlatformError: the system could not start it.
+        PlatformError: the system could not start it, or not in the box that `RUSHES_BOX` asks for.
     """
     supervision = supervision or Supervision()
-    run = _Run(tuple(argv), supervision, progress_parser)
-    with _started(run.argv, supervision, stdin, environ) as child:
+    box = supervision.box or find_box()
+    run = _Run(tuple(argv), supervision, progress_parser, box.level)
+    with _started(run.argv, supervision, box, stdin=stdin, environ=environ) as child:
         run.follow(child)
     return run.result(child)
 
@@ -172,11 +182,12 @@ class _Run:
     """One tool from its first byte to its last."""
 
     def __init__(
-        self, argv: tuple[str, ...], supervision: Supervision, parser: ProgressParser | None
+        self, argv: tuple[str, ...], supervision: Supervision, parser: ProgressParser | None, level: Level
     ) -> None:
         self.argv = argv
         self._supervision = supervision
         self._parser = parser
+        self._level = level
         self._stderr = Tail(supervision.log_path)
         self._stdout = Tail()
         self._heard = 0
@@ -188,7 +199,7 @@ class _Run:
     def follow(self, child: Child) -> None:
         try:
             with selectors.DefaultSelector() as selector:
-                selector.register(child.stdout, selectors.EVENT_READ, self._hear_stdout)
+                selector.register(child.stdout, selectors.EVENT_READ, partial(self._hear_stdout, child))
                 selector.register(child.stderr, selectors.EVENT_READ, self._hear_stderr)
                 if child.pidfd is not None:
                     selector.register(child.pidfd, selectors.EVENT_READ, None)
@@ -204,6 +215,8 @@ class _Run:
 
     def result(self, child: Child) -> ToolRun:
         status = -int(signal.SIGKILL) if child.exit_status is None else child.exit_status
+        if child.boxed and self._stopped is None and status:
+            self._check_box(status)
         return ToolRun(
             argv=self.argv,
             exit_status=status,
@@ -214,7 +227,19 @@ class _Run:
             stopped=self._stopped or _by_rlimit(status, child.cpu_s, self._supervision.limits),
             stdout_tail=self._stdout.text(),
             log_path=self._supervision.log_path,
+            box=self._level,
         )
+
+    def _check_box(self, status: int) -> None:
+        """Raises where it was the box that failed, and no tool has run."""
+        said = self._stderr.text()
+        if self._progress is None and said.startswith(("bwrap: ", "box: ")):
+            raise PlatformError(
+                f"the box around {self.argv[0]} could not be made: {said.splitlines()[0]}.",
+                code="box-failed",
+                fix="`rushes doctor` shows what works here; RUSHES_BOX chooses another level.",
+                details={"argv": list(self.argv), "exit_status": status},
+            )
 
     def _watch(self, child: Child, selector: selectors.BaseSelector) -> None:
         watchdog = Watchdog(self._supervision.limits, self._began)
@@ -230,6 +255,7 @@ class _Run:
                 return
 
     def _look(self, child: Child) -> Seen:
+        child.count_cpu()
         read, written = child.bytes_moved()
         return Seen(
             progress=self._progress,
@@ -251,10 +277,11 @@ class _Run:
                 _hear(selector, min(left, TICK_S))
         child.kill()
 
-    def _hear_stdout(self, data: bytes) -> None:
+    def _hear_stdout(self, child: Child, data: bytes) -> None:
         if not isinstance(self._parser, FfmpegProgress):
             self._stdout.feed(data)
         self._parse(data)
+        child.count_cpu()  # this may have been its last word
 
     def _hear_stderr(self, data: bytes) -> None:
         self._stderr.feed(data)
@@ -276,12 +303,14 @@ class _Run:
 def _started(
     argv: tuple[str, ...],
     supervision: Supervision,
+    box: Box,
+    *,
     stdin: IO[bytes] | int | None,
     environ: Mapping[str, str] | None,
 ) -> Iterator[Child]:
     child: Child | None = None
     try:
-        child = _start(argv, supervision, stdin, environ)
+        child = _start(argv, supervision, box, stdin=stdin, environ=environ)
         yield child
     finally:
         # Whatever passes through here, Ctrl-C included, does so after the tool is dead.
@@ -295,23 +324,32 @@ def _started(
 def _start(
     argv: tuple[str, ...],
     supervision: Supervision,
+    box: Box,
+    *,
     stdin: IO[bytes] | int | None,
     environ: Mapping[str, str] | None,
 ) -> Child:
     limits = supervision.limits
     space = limits.memory_bytes if limits.address_space else None
     try:
-        return Child(
-            argv,
-            environ=environment(environ),
-            stdin=stdin,
-            cwd=supervision.cwd,
-            limits=Rlimits(
-                address_space_bytes=None if space is None else space + _HEADROOM_BYTES,
-                file_bytes=limits.output_bytes,
-                cpu_s=limits.cpu_s,
-            ),
-        )
+        boxed = box.around(argv, environ=environment(environ), cwd=supervision.cwd, reads=supervision.reads)
+        try:
+            return Child(
+                boxed.argv,
+                environ=boxed.environ,
+                stdin=stdin,
+                cwd=supervision.cwd,
+                limits=Rlimits(
+                    address_space_bytes=None if space is None else space + _HEADROOM_BYTES,
+                    file_bytes=limits.output_bytes,
+                    cpu_s=limits.cpu_s,
+                ),
+                keep_open=boxed.keep_open,
+                restrict=boxed.restrict,
+                boxed=boxed.wrapped,
+            )
+        finally:
+            boxed.close()
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         raise CallerError(
             f"{argv[0]} cannot be started: {error.strerror}.",

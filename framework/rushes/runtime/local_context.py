@@ -11,7 +11,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,7 @@ from rushes.runtime.scratch import close_scratch, open_scratch
 from rushes.runtime.task import Made, Reporter, Task
 
 if TYPE_CHECKING:
-    from rushes.declaration import Result
+    from rushes.declaration import Params, Result
     from rushes.media.encode import Encoded
     from rushes.media.process import Supervision, ToolRun
     from rushes.media.profile import Profile
@@ -192,6 +192,7 @@ class LocalContext(Context):
             cancelled=self._cancelled,
             log_path=self.task.log,
             cwd=self.scratch,
+            reads=[asset.path for asset in (self.task.source, *_assets_in(self.task.params))],
         )
 
     def _on_tool(self, progress: Any) -> None:
@@ -229,7 +230,7 @@ class LocalContext(Context):
 
         task, function = self.task, self.task.function
         last = self.encodes[-1] if self.encodes else None
-        runs: Sequence[Any] = [*self.encodes, *self.runs]
+        runs: Sequence[Encoded | ToolRun] = [*self.encodes, *self.runs]
         return Receipt.model_validate(
             {
                 "function": function.name,
@@ -254,7 +255,7 @@ class LocalContext(Context):
                 "encoder": last.encoder if last else None,
                 "tried": list(last.tried) if last else [],
                 "verification": last.verification if last else None,
-                "box": "rlimits",
+                "box": _box_of(runs),
                 "warnings": self.warnings,
                 "timings": {
                     "queued": task.queued_at or started,
@@ -286,6 +287,23 @@ def destination_of(task: Task) -> Destination:
         params=task.params.model_dump(mode="json"),
         function=task.function.name,
     )
+
+
+def _assets_in(params: Params) -> Iterator[Asset]:
+    """The assets among the parameters: a tool may read them, whether its words name them or a filter does."""
+    for name in type(params).model_fields:
+        value = getattr(params, name)
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(item, Asset):
+                yield item
+
+
+def _box_of(runs: Sequence[Encoded | ToolRun]) -> str:
+    if not runs:
+        return "none"
+    from rushes.media.box import weakest  # noqa: PLC0415 - as above
+
+    return weakest(run.box for run in runs)
 
 
 def _as_json(result: Result) -> str:

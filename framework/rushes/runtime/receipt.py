@@ -25,6 +25,11 @@ BOX_LEVELS: Final[Mapping[str, str]] = {
     "none": "nothing was decoded outside this process, or no limit could be set",
     "rlimits": "decoding ran in throw-away children under process limits and a watchdog, with allow-lists of "
     "formats and protocols; files and network of the host were within their reach",
+    "landlock": "as rlimits, and the kernel kept from them every file but the inputs, the system's programs "
+    "and one folder to write to; TCP too from Linux 6.7 on, other sockets not",
+    "bubblewrap": "as rlimits, in namespaces of their own without a network, where no file but these was "
+    "there",
+    "bubblewrap+landlock": "as bubblewrap, and Landlock inside as a second wall",
 }
 """What each level of the box keeps a hostile file from, and what not."""
 
