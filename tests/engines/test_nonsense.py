@@ -11,6 +11,7 @@ from waiting import until
 
 from rushes import CallerError, RushesError
 from rushes.engines.local import LocalEngine
+from rushes.runtime.requests import check_rows
 
 Find = Callable[[str], Any]
 
@@ -121,3 +122,61 @@ def test_results_that_are_long_come_in_more_pages(engine: LocalEngine, plain: Fi
 
     assert [len(o.result.text) for o in batch] == [2_000_000] * 40
     assert until(lambda: engine.status(batch.id).counts.succeeded == 40)
+
+
+NOT_A_NAME: list[Any] = [None, 7, 2**70, ["x"], {}, "\udcff"]
+
+
+@pytest.mark.parametrize("nonsense", NOT_A_NAME, ids=repr)
+def test_a_request_of_wrong_types_is_an_error_of_its_sender_alone(
+    engine: LocalEngine, working: Any, nonsense: Any
+) -> None:
+    worker = engine.hello["pid"]
+    requests = [
+        {"verb": verb, name: nonsense}
+        for verb in ("status", "results", "cancel", "retry", "explain", "control", "journal")
+        for name in ("batch", "invocation", "action")
+    ]
+    requests += [
+        {"verb": "results", "batch": working.id, "after": 2**70},
+        {"verb": "results", "batch": working.id, "wait_s": float("nan")},
+        {"verb": "batches", "limit": 2**70},
+    ]
+
+    for request in requests:
+        with pytest.raises(RushesError):
+            engine._client.request(request)
+
+    assert engine.hello["pid"] == worker
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"show": 7}, {"priority": "royal"}, {"max_slots": "many"}, {"deadline": float("nan")},
+        {"resources": {"cpu": "one"}}, {"environment": []}, {"tags": 3}, {"stall_s": True},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_batch_of_wrong_types_never_reaches_the_journal(
+    engine: LocalEngine, working: Any, change: dict[str, Any]
+) -> None:
+    good = {"function": "x", "version": "1", "priority": "standard", "show": "s"}
+
+    with pytest.raises(CallerError, match=r"spec\.") as refused:
+        engine._client.request({"verb": "open", "batch": "b1", "spec": {**good, **change}})
+
+    assert refused.value.code == "bad-request"
+    assert [batch.batch for batch in engine.batches()] == [working.id]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(0, 0), (0, 2**32), (0, True), (1, None), (2, 7), (3, "0-9"), (7, [1]), (9, "x")]
+)
+def test_a_row_of_wrong_types_is_refused(place: int, value: Any) -> None:
+    row: list[Any] = [1, "a.mov", "", None, None, "", "", None, "cancel", None, ""]
+    assert check_rows([row]) == [row]
+    row[place] = value
+
+    with pytest.raises(CallerError, match="cannot make sense"):
+        check_rows([row])

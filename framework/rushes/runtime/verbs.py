@@ -21,6 +21,7 @@ from rushes.runtime.batches import BatchState
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.following import Following
 from rushes.runtime.refusals import unknown_control
+from rushes.runtime.requests import check_header, check_rows
 from rushes.runtime.settings import Settings
 from rushes.runtime.wire import WIRE, Stream
 
@@ -76,12 +77,13 @@ class Verbs:
         try:
             if verb is None:
                 raise _other_version(f"does not know {header.get('verb')!r}")
+            check_header(header)
             return verb(client, header, body)
         except RushesError as error:
             if error.code == "journal-full":
                 raise
             return {"error": error.to_dict()}
-        except (ValueError, TypeError, LookupError, OverflowError) as error:
+        except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
             # One client's nonsense must not end the work of all others.
             sys.stderr.write(f"rushes worker: {header.get('verb')!r}\n{traceback.format_exc()}")
             sys.stderr.flush()
@@ -125,7 +127,7 @@ class Verbs:
         state = self._live(header["batch"])
         state.client, state.orphaned = client.number, None
         client.batches.add(state.number)
-        added = self._dispatcher.admission.submit(state, json.loads(body))
+        added = self._dispatcher.admission.submit(state, check_rows(json.loads(body)))
         return {"added": added, "last_n": state.last_n}
 
     def _seal(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
