@@ -129,16 +129,21 @@ def test_work_whose_interpreter_is_gone_fails_and_says_so(
 def test_an_urgent_batch_goes_before_a_standard_one_that_waits(
     engine: LocalEngine, plain: Find, clip: str, tmp_path: Path
 ) -> None:
-    gate = tmp_path / "gate"
-    blocker = plain("linger").starmap((clip, {"n": n, "gate": str(gate)}) for n in range(8))
+    # One of the two slots is kept busy to the end: what the other does, it does in order.
+    gate, last_gate = tmp_path / "gate", tmp_path / "last gate"
+    keeper = plain("linger").map([clip], n=100, gate=str(last_gate))
     until(lambda: running(engine))
+    blocker = plain("linger").starmap((clip, {"n": n, "gate": str(gate)}) for n in range(8))
+    until(lambda: len(running(engine)) == 2)
     standard = plain("echo").starmap((clip, {"n": n}) for n in range(200))
     urgent = plain("echo").with_options(priority="urgent").starmap((clip, {"n": -n}) for n in range(1, 50))
     gate.write_text("")
     for batch in (blocker, standard, urgent):
         batch.wait()
+    last_gate.write_text("")
+    keeper.wait()
 
-    assert urgent.progress.ended <= standard.progress.ended
+    assert (urgent.progress.ended or 0.0) <= (standard.progress.ended or 0.0)
 
 
 def test_a_paused_pool_starts_nothing_and_goes_on_when_it_is_resumed(
