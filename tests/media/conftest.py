@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from standin.fakes import standin
 
 from rushes.media.builds import Build, bundled_ffmpeg, find_build, read_build
 from rushes.media.guard import input_args, output_args
+
+__all__ = ["standin"]
 
 _DEBIAN = Path("/usr/bin/ffmpeg")
 _PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=3")

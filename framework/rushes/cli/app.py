@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "drain": ("pool:drain", "Let what runs end, then end the worker."),
         "worker": ("pool:worker", "Run the worker in the foreground, or stop it."),
         "journal": ("journal:journal", "Look at the journal, prune it, back it up."),
+        "encoders": ("encoders:encoders", "Which encoders work here, as tried, and how fast."),
         "doctor": ("doctor:doctor", "Check what Rushes needs on this machine."),
         "completion": ("completion:completion", "Print the completion script of a shell."),
     },

@@ -1,0 +1,91 @@
+"""`rushes encoders`: a table that fits a terminal, and why the rest does not work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from standin.fakes import FakeDevice, MakeStandIn, standin
+
+Rushes = Callable[..., Result]
+__all__ = ["standin"]
+
+
+@pytest.fixture
+def cards(standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that cannot do AV1, and a card that is ill."""
+    fake = standin([FakeDevice(codecs=("h264", "hevc")), FakeDevice("netint", open_error="ni-recovery")])
+    monkeypatch.setenv("RUSHES_FFMPEG", fake.setting)
+
+
+def test_the_table_fits_eighty_columns_and_says_each_reason(rushes: Rushes, cards: None) -> None:
+    result = rushes("encoders")
+
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines]
+    assert ["software", "cpu", "libx264", "h264", "8/10"] in rows
+    assert ["nvenc", "nvenc:0", "h264_nvenc", "h264", "8"] in rows
+    assert ["nvenc", "nvenc:0", "hevc_nvenc", "hevc", "8/10"] in rows
+    assert "nvenc:0  av1_nvenc (8/10 bits)" in lines
+    assert "  The GPU's encoder cannot do this format: Codec not supported." in lines
+    assert any("The encoder card reported a fault: VPU_RECOVERY" in line for line in lines)
+    assert any("no AMD MA35D card is there" in line for line in lines)
+
+
+def test_json_has_every_finding(rushes: Rushes) -> None:
+    found = json.loads(rushes("encoders", "--json").stdout)
+
+    assert found["schema"] == 1
+    x264 = [one for one in found["findings"] if one["encoder"] == "libx264" and one["codec"] == "h264"]
+    assert [(one["depth"], one["works"]) for one in x264] == [(8, True), (10, True)]
+    assert found["curves"] == []
+
+
+def test_what_was_found_is_not_tried_again_unless_it_is_asked_for(rushes: Rushes, rushes_home: Path) -> None:
+    first = json.loads(rushes("encoders", "--json").stdout)
+
+    again = json.loads(rushes("encoders", "--json").stdout)
+    anew = json.loads(rushes("encoders", "--probe", "--json").stdout)
+
+    assert again == first
+    assert anew["probed_at"] > first["probed_at"]
+    assert anew["thorough"]
+    assert json.loads(rushes("encoders", "--cached", "--json").stdout) == anew
+
+
+def test_nothing_cached_is_an_error_with_the_next_step(rushes: Rushes) -> None:
+    result = rushes("encoders", "--cached")
+
+    assert result.exit_code == 2
+    assert "Leave --cached out" in result.stderr
+
+
+def test_cached_and_probe_contradict_each_other(rushes: Rushes) -> None:
+    assert rushes("encoders", "--cached", "--probe").exit_code == 2
+
+
+def test_a_calibration_is_shown_from_then_on(rushes: Rushes, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rushes.media import calibration  # noqa: PLC0415 - what it measures with is replaced
+    from rushes.media.capability import Curve, Point  # noqa: PLC0415
+
+    def measured(found, build_of, say):  # type: ignore[no-untyped-def]
+        curves = []
+        for one in found.working("h264"):
+            say(one)
+            curves.append(Curve.fit(one, [Point(1920, 1080, 100, 1.0)]))
+        return curves
+
+    monkeypatch.setattr(calibration, "calibrate", measured)
+
+    first = rushes("encoders", "--calibrate")
+    later = rushes("encoders")
+
+    assert "measuring libx264 (8 bits) on cpu" in first.stderr
+    assert ["software", "cpu", "libx264", "h264", "8/10", "207.4"] in [
+        one.split() for one in later.stdout.splitlines()
+    ]

@@ -1,0 +1,1 @@
+"""A stand-in for ffmpeg with devices: `fakes` for tests, `program` what runs. This imports nothing."""
