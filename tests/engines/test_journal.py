@@ -17,8 +17,9 @@ import pytest
 from waiting import until
 
 from rushes import PlatformError
+from rushes.journal.ballast import BALLAST_BYTES
 from rushes.journal.schema import MIGRATIONS
-from rushes.journal.sqlite import BALLAST_BYTES, SqliteJournal
+from rushes.journal.sqlite import SqliteJournal
 
 SPEC = json.dumps({"function": "m:f", "version": "1", "priority": "standard", "show": "dune"})
 
@@ -89,20 +90,20 @@ def test_a_full_disk_costs_the_ballast_first_and_then_waits_with_the_turn_kept(
     filled(journal, 1)
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count={pages + 1}")
-    assert journal.ballast.stat().st_size == BALLAST_BYTES
+    assert journal.ballast.path.stat().st_size == BALLAST_BYTES
 
     journal.begin()
     with pytest.raises(PlatformError, match="disk of the journal is full"):
         journal.add([row(1 << 32 | n, source="x" * 200) for n in range(2, 200)])
-    assert journal.low_on_space
-    assert not journal.ballast.exists()
+    assert journal.ballast.low
+    assert not journal.ballast.path.exists()
     assert journal.last_n(1) == 1
 
     journal._db.execute("PRAGMA max_page_count=1000000")
     journal.commit()
     assert journal.last_n(1) == 199
     assert journal.look_for_space()
-    assert journal.ballast.stat().st_size == BALLAST_BYTES
+    assert journal.ballast.path.stat().st_size == BALLAST_BYTES
 
 
 def test_new_work_is_refused_while_there_is_no_room_for_the_ballast(
@@ -113,10 +114,32 @@ def test_new_work_is_refused_while_there_is_no_room_for_the_ballast(
     journal = SqliteJournal(tmp_path / "j")
 
     assert not journal.look_for_space()
-    assert not journal.ballast.exists()
+    assert not journal.ballast.path.exists()
     monkeypatch.undo()
     assert journal.look_for_space()
     journal.close()
+
+
+def test_on_a_small_disk_little_room_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mib = 1024 * 1024
+    usage = shutil.disk_usage(tmp_path)._replace(total=40 * mib, free=12 * mib)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    journal = SqliteJournal(tmp_path / "j")
+
+    assert journal.look_for_space()
+    assert journal.ballast.path.stat().st_size == journal.room_bytes / 4 == 2.5 * mib
+    journal.close()
+
+
+def test_a_statement_that_cannot_be_run_is_not_tried_again(journal: SqliteJournal) -> None:
+    journal.begin()
+    with pytest.raises(sqlite3.ProgrammingError):
+        journal._write("INSERT INTO meta(key,value) VALUES(?,?)", [("k", ["no value"])])
+    number = journal.open_batch("abc", SPEC, 1.0)
+    journal.commit()
+
+    assert journal.batch("abc") is not None
+    assert number == 1
 
 
 def test_an_older_journal_is_brought_forward_and_a_newer_one_is_refused(

@@ -5,7 +5,7 @@ a commit for every invocation costs about 30 times FULL with a commit a turn, wh
 saves a quarter: so what matters is the batch, and durability is nearly free with it.
 
 A full disk cannot wedge it: a ballast file beside the database is given up, the turn is written again into
-the room that it leaves, and `low_on_space` tells the worker to take no more work until there is space.
+the room that it leaves, and `look_for_space` tells the worker to take no more work until there is space.
 This module must not know the rules of scheduling; it keeps rows.
 """
 
@@ -19,19 +19,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from rushes.errors import PlatformError
+from rushes.journal.ballast import Ballast
 from rushes.journal.schema import MIGRATIONS
-from rushes.runtime.files import free_bytes
 from rushes.runtime.records import BatchRow, EndRow, InvocationRow, KnownRow, LeasedRow, NewRow, ResultRow
 
 __all__ = ["SqliteJournal"]
 
 *_, SUCCEEDED, FAILED, CANCELLED = range(7)  # by `rushes.journal.schema`, which no later enum may change
-BALLAST_BYTES: Final = 16 * 1024 * 1024
-"""Enough for the largest turn (a few thousand rows) and the checkpoint after it."""
 PAGE_BYTES: Final = 8 * 1024 * 1024
 """Results in one answer: a row more than that ends the page."""
-ROOM_BYTES: Final = 4 * BALLAST_BYTES
-"""Below this much free space no new work is taken; above it the ballast is laid down again."""
 
 Row = tuple[Any, ...]
 ROW: Final = (
@@ -48,7 +44,6 @@ class SqliteJournal:
 
     def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
         self.path = path
-        self.ballast = path.with_name("ballast")
         try:
             self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
             os.chmod(path, 0o600)  # noqa: PTH101 - same call, and the path is known to exist
@@ -62,8 +57,7 @@ class SqliteJournal:
             raise _unreadable(path, error) from error
         self._open = False
         self._turn: list[tuple[str, Sequence[Row]]] = []
-        self.low_on_space = False
-        self._lay_ballast()
+        self.ballast = Ballast(path.with_name("ballast"))
 
     def close(self) -> None:
         self._db.close()
@@ -92,7 +86,7 @@ class SqliteJournal:
         except sqlite3.OperationalError as error:
             self._rollback()
             self._require_full(error)
-            self._make_room()
+            self.ballast.give_up()
             self._replay()
             return
         self._open = False
@@ -100,13 +94,14 @@ class SqliteJournal:
 
     def _write(self, sql: str, rows: Sequence[Row]) -> None:
         self.begin()
-        self._turn.append((sql, rows))
         try:
             self._db.executemany(sql, rows)
+            self._turn.append((sql, rows))
         except sqlite3.OperationalError as error:
+            self._turn.append((sql, rows))
             self._rollback()
             self._require_full(error)
-            self._make_room()
+            self.ballast.give_up()
             self._replay(commit=False)
 
     def _replay(self, *, commit: bool = True) -> None:
@@ -136,30 +131,15 @@ class SqliteJournal:
         if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
             raise _unreadable(self.path, error) from error
 
-    def _make_room(self) -> None:
-        self.low_on_space = True
-        self.ballast.unlink(missing_ok=True)
-
-    def _lay_ballast(self) -> None:
-        """Set some room aside, if there is plenty."""
-        laid = self.ballast.exists() and self.ballast.stat().st_size == BALLAST_BYTES
-        self.low_on_space = free_bytes(self.path.parent) < (BALLAST_BYTES if laid else ROOM_BYTES)
-        if laid or self.low_on_space:
-            return
-        try:
-            with self.ballast.open("wb") as file:
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
-                else:
-                    file.write(bytes(BALLAST_BYTES))
-        except OSError:
-            self.ballast.unlink(missing_ok=True)
-            self.low_on_space = True
-
     def look_for_space(self) -> bool:
         """True when new work may be taken; lays the ballast down again once there is room."""
-        self._lay_ballast()
-        return not self.low_on_space
+        self.ballast.lay()
+        return not self.ballast.low
+
+    @property
+    def room_bytes(self) -> int:
+        """What has to be free on its disk before new work is taken again."""
+        return self.ballast.room_bytes
 
     # -- batches ----------------------------------------------------------------------------------------
 
@@ -447,7 +427,7 @@ class SqliteJournal:
             "batches": self._one("SELECT count(*) FROM batches"),
             "invocations": self._one("SELECT count(*) FROM invocations"),
             "schema": self._one("SELECT value FROM meta WHERE key='schema'"),
-            "low_on_space": self.low_on_space,
+            "low_on_space": self.ballast.low,
         }
 
     def _one(self, sql: str, *values: Any) -> Any:

@@ -107,6 +107,10 @@ class Turns(Protocol):
     def look_for_space(self) -> bool:
         """True when new work may be taken."""
 
+    @property
+    def room_bytes(self) -> int:
+        """What has to be free on its disk before new work is taken again."""
+
     def next_epoch(self) -> int:
         """A number larger than any before it: the high part of this worker's fencing tokens."""
 

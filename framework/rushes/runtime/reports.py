@@ -10,6 +10,7 @@ from rushes.core.states import State
 from rushes.runtime.batches import STATES, n_of, status_json
 from rushes.runtime.pool import QUEUED, Pool
 from rushes.runtime.refusals import unknown_invocation
+from rushes.units import format_size
 
 __all__ = ["Reports"]
 
@@ -50,7 +51,8 @@ class Reports:
         if self.pool.paused:
             return "the pool is paused; `rushes resume` goes on"
         if self.pool.wedged:
-            return f"nothing starts while the disk of {self.pool.home} is nearly full"
+            room = format_size(self.pool.journal.room_bytes)
+            return f"nothing starts until the disk of {self.pool.home} has {room} free"
         return ""
 
     def explain(self, invocation: str) -> dict[str, Any]:
