@@ -72,6 +72,8 @@ class Resources:
         scratch: bytes, or a size, that it writes to its scratch folder at most.
         gpu: whole GPUs.
         encoder: ``any``, ``software``, a family, or families in order of preference.
+        fallback: whether another encoder may step in when that fails: ``allow``, ``forbid``, or the least
+            quality (VMAF, 0 to 100) that it has to reach.
     """
 
     cpu: float = 1.0
@@ -79,6 +81,7 @@ class Resources:
     scratch: str | int = 0
     gpu: int = 0
     encoder: str | tuple[str, ...] = "any"
+    fallback: str | float = "allow"
 
     def vector(self) -> dict[str, float]:
         """The numbers that the scheduler packs: cpu, memory and scratch in bytes, gpu."""

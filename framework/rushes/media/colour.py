@@ -156,7 +156,8 @@ def has_alpha(pix_fmt: str) -> bool:
 
 def even_of(pix_fmt: str) -> tuple[bool, bool]:
     """Whether a format needs an even width, an even height."""
-    return "420" in pix_fmt or "422" in pix_fmt, "420" in pix_fmt
+    packed = pix_fmt in {"nv12", "p010le"}
+    return packed or "420" in pix_fmt or "422" in pix_fmt, packed or "420" in pix_fmt
 
 
 def mastering_x265(hdr: HdrMetadata) -> dict[str, str]:

@@ -1,35 +1,41 @@
 """One encode, from a wish to a verified file: describe, plan, run, classify, verify.
 
-Everything that decides is elsewhere and pure; this module only does. It writes `target` and nothing beside
-it, in a folder of its own for what a graph reads, and leaves no half of a result behind.
+Everything that decides is elsewhere and pure; this module only does: one try after another, until one makes
+it or its error stands. It writes `target` and nothing beside it, in a folder of its own for what a graph
+reads, and leaves no half of a result behind.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rushes.asset import Asset, Output
 from rushes.media.box import weakest
-from rushes.media.builds import Build, find_build
-from rushes.media.dialect import classify, damage_in
+from rushes.media.builds import Build, find_build, named_families
+from rushes.media.capability import CPU
+from rushes.media.choice import ANY, EncoderChoice
+from rushes.media.device_graph import HERE
+from rushes.media.dialect import damage_in
+from rushes.media.fallback import Tried, warning_of
 from rushes.media.fonts import find_font
 from rushes.media.guard import check_source, input_args, output_args
 from rushes.media.inspection import describe
-from rushes.media.loudness import read_loudness
-from rushes.media.plan import EncodePlan, Expectation, plan_encode, plan_loudness
-from rushes.media.process import Supervision, ToolRun, check, run_ffmpeg
+from rushes.media.passes import measure_loudness, run_plan
+from rushes.media.plan import EncodePlan, Expectation, plan_encode
+from rushes.media.process import Supervision, ToolRun
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
-from rushes.media.tracks import Loudness
-from rushes.media.umid import stamp_umid
+from rushes.media.tries import Host, Tries, Try, plan_tries
+from rushes.media.trying import first_that_works
 from rushes.media.verify import Expected, SourceTruth, Verification, source_truth, verify
+from rushes.media.wanted import wanted_of
 
 __all__ = ["Encoded", "encode"]
 
@@ -42,7 +48,7 @@ class Encoded:
         frames: frames of the result, counted in the file.
         duration_s: its duration.
         encoder: ffmpeg's name of the encoder that made it.
-        tried: the encoders that were tried, in order; the last one made it.
+        tried: every try, in order, with what became of it; the last one made it.
         argv: the last command.
         seconds: wall time of all commands.
         cpu_s: processor time of all commands, children included.
@@ -53,12 +59,13 @@ class Encoded:
         commands: every command, the last one included.
         expected: what the plan promised of the result.
         box: the weakest level of the box that a command ran in.
+        family: the family of the encoder that made it.
     """
 
     frames: int
     duration_s: float
     encoder: str
-    tried: tuple[str, ...]
+    tried: tuple[Tried, ...]
     argv: tuple[str, ...]
     seconds: float
     cpu_s: float
@@ -69,6 +76,15 @@ class Encoded:
     warnings: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = field(default=())
     box: str = "none"
+    family: str = "software"
+
+
+_SOFTWARE_TRY: Final = Try(CPU, "", HERE)
+
+
+def unchanged(profile: Profile, _encoder: str) -> Profile:
+    """The profile as it is, whichever encoder is given it."""
+    return profile
 
 
 def encode(
@@ -79,6 +95,9 @@ def encode(
     supervision: Supervision | None = None,
     build: Build | None = None,
     info: MediaInfo | None = None,
+    choice: EncoderChoice = ANY,
+    host: Host | None = None,
+    spelt: Callable[[Profile, str], Profile] = unchanged,
 ) -> Encoded:
     """Encode `source` into `target` as `profile` wishes, and verify the result against the source.
 
@@ -89,6 +108,11 @@ def encode(
         supervision: limits, progress, cancellation and log of every command.
         build: the ffmpeg to use; None for the one that the environment names.
         info: a description of `source`, where the caller has one already.
+        choice: the encoders that may make it, and whether another may step in when one fails.
+        host: what works on this host; None for what is known without a probe: software, and the families
+            that the environment names a build for.
+        spelt: the profile as one encoder (ffmpeg's name of it) is to be given it: the same quality is another
+            number on another encoder's scale.
 
     Raises:
         CallerError: the profile does not fit the source; nothing has run.
@@ -99,7 +123,8 @@ def encode(
     path = Path(target)
     check_source(source)
     info = info or describe(source)
-    build = build or find_build()
+    software = build or find_build()
+    host = host or Host(named=named_families())
     rate = _sequence_rate(info, profile)
     info = _at_rate(info, rate)
     salvages = profile.on_damage == "salvage"
@@ -108,48 +133,67 @@ def encode(
     with _folder(supervision) as folder:
         own = replace(supervision, cwd=folder)
         runs: list[ToolRun] = []
-        measured = _measure(info, profile, build, source=source, opened=opened, supervision=own, runs=runs)
-        plan = plan_encode(
-            info,
-            profile,
-            build,
-            source=source,
-            input_args=opened,
-            target=output_args(path)[-1],
-            present=None if salvages else truth.frames,
-            present_s=None if salvages else truth.duration_s,
-            loudness=measured,
+        measured = measure_loudness(
+            info, profile, software, source=source, opened=opened, supervision=own, runs=runs
         )
-        own = replace(own, reads=(*supervision.reads, *_stage(plan, folder)))
-        try:
-            _run(plan, profile, build, path, supervision=own, runs=runs)
-            expected = _expected(plan, source, truth, salvages=salvages)
-            verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-    return _encoded(plan, profile, build, path, runs=runs, verification=verification)
+
+        def plan(one: Try) -> _Planned:
+            ffmpeg = software if one.family == "software" else _build_of(one.family, build)
+            wish = spelt(profile, one.encoder) if one.encoder else profile
+            return _Planned(
+                ffmpeg,
+                wish,
+                plan_encode(
+                    info,
+                    wish,
+                    ffmpeg,
+                    source=source,
+                    input_args=opened,
+                    target=output_args(path)[-1],
+                    present=None if salvages else truth.frames,
+                    present_s=None if salvages else truth.duration_s,
+                    loudness=measured,
+                    spot=one.spot,
+                ),
+            )
+
+        def make(one: Try, planned: _Planned) -> Encoded:
+            # A device's driver maps far more address space than it uses.
+            limits = replace(own.limits, address_space=own.limits.address_space and one.family == "software")
+            inside = replace(own, limits=limits, reads=(*supervision.reads, *_stage(planned.plan, folder)))
+            mine = list(runs)
+            try:
+                run_plan(planned.plan, planned.profile, planned.build, path, supervision=inside, runs=mine)
+                expected = _expected(planned.plan, source, truth, salvages=salvages)
+                verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+            return _encoded(
+                planned.plan, planned.profile, planned.build, path, runs=mine, verification=verification
+            )
+
+        wanted = wanted_of(info, profile, source.frames)
+        tries = Tries((_SOFTWARE_TRY,), ()) if wanted is None else plan_tries(choice, wanted, host)
+        encoded, used, tried = first_that_works(choice, tries, host, plan=plan, make=make)
+    tried = (*tried[:-1], replace(tried[-1], encoder=encoded.encoder))
+    warning = warning_of(tried)
+    warnings = encoded.warnings if warning is None else (warning, *encoded.warnings)
+    return replace(encoded, family=used.family, tried=tried, warnings=warnings)
 
 
-def _run(
-    plan: EncodePlan,
-    profile: Profile,
-    build: Build,
-    path: Path,
-    *,
-    supervision: Supervision,
-    runs: list[ToolRun],
-) -> None:
-    """Run every command, and take ffmpeg at its word only where nothing it printed says otherwise."""
-    for number, args in enumerate(plan.passes, start=1):
-        shown = _share_of(supervision, number, len(plan.passes))
-        run = run_ffmpeg(build, args, supervision=shown, total_s=plan.expected.duration_s)
-        runs.append(check(run, build.major))
-    last = runs[-1]
-    if profile.on_damage == "fail" and damage_in(last) is not None:
-        raise classify(last, build.major)
-    if profile.container == "mxf":
-        stamp_umid(path, "\0".join(_portable(plan)))
+@dataclass(frozen=True)
+class _Planned:
+    """One try, ready to be run."""
+
+    build: Build
+    profile: Profile
+    plan: EncodePlan
+
+
+def _build_of(family: str, given: Build | None) -> Build:
+    """The build for a family: the one named for it, else the one that the caller gave, else the usual one."""
+    return find_build(family) if given is None or family in named_families() else given
 
 
 def _expected(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: bool) -> Expected:
@@ -181,27 +225,6 @@ def _expected(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: 
         tolerance_s=tolerance_s,
         audio_s=min(truth.audio_s, default=None) if whole and promised.audio_channels else None,
     )
-
-
-def _measure(
-    info: MediaInfo,
-    profile: Profile,
-    build: Build,
-    *,
-    source: Asset,
-    opened: Sequence[str],
-    supervision: Supervision,
-    runs: list[ToolRun],
-) -> list[Loudness] | None:
-    planned = plan_loudness(info, profile, source=source, input_args=opened)
-    if planned is None:
-        return None
-    args, tracks = planned
-    run = check(
-        run_ffmpeg(build, args, supervision=supervision, total_s=info.duration_s, level="info"), build.major
-    )
-    runs.append(run)
-    return read_loudness(run.stderr_tail, tracks)
 
 
 def _stage(plan: EncodePlan, folder: Path) -> list[Path]:
@@ -240,7 +263,7 @@ def _encoded(
         frames=verification.frames or 0,
         duration_s=verification.duration_s or 0.0,
         encoder=plan.encoder,
-        tried=(plan.encoder,),
+        tried=(),
         argv=runs[-1].argv,
         seconds=sum(run.seconds for run in runs),
         cpu_s=sum(run.cpu_s for run in runs),
@@ -265,19 +288,6 @@ def _folder(supervision: Supervision) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _share_of(supervision: Supervision, number: int, passes: int) -> Supervision:
-    """Progress of one pass as a part of the whole, so that a bar never runs backwards."""
-    receive = supervision.on_progress
-    if receive is None or passes == 1:
-        return supervision
-    return replace(
-        supervision,
-        on_progress=lambda p: receive(
-            replace(p, share=None if p.share is None else (number - 1 + p.share) / passes)
-        ),
-    )
-
-
 def _sequence_rate(info: MediaInfo, profile: Profile) -> Fraction | None:
     """An image sequence has the rate that the caller names, else the one that its headers state."""
     if not info.is_sequence:
@@ -295,9 +305,3 @@ def _at_rate(info: MediaInfo, rate: Fraction | None) -> MediaInfo:
     frames = info.sequence.frames if info.sequence else 0
     timed = stream.model_copy(update={"frame_rate": str(rate), "duration_s": float(frames / rate)})
     return info.model_copy(update={"video": [timed if v is stream else v for v in info.video]})
-
-
-def _portable(plan: EncodePlan) -> Iterator[str]:
-    """The words of a plan that are the same on every machine, whatever its result is called."""
-    for *args, _ in plan.passes:
-        yield from (Path(word).name if word.startswith("file:") else word for word in args)

@@ -1,6 +1,6 @@
 """The planned picture: which encoder and variant, which filters in which order, which fields.
 
-Pure; encoders are rows of `rushes.media.codecs`, and this module must not name one.
+Pure; encoders are rows of `rushes.media.encoders`, and this module must not name one.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Protocol
 from rushes.asset import FrameRange
 from rushes.errors import CallerError, MediaError, PlatformError
 from rushes.media import colour, geometry, timing, tracks
-from rushes.media.codecs import VIDEO_ENCODERS, Raster, Variant, VideoEncoder
+from rushes.media.device_graph import HERE, Spot, on_spot
+from rushes.media.encoders import Raster, Variant, VideoEncoder, rows_of
 from rushes.media.filters import Step, step
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo, VideoStream
+from rushes.media.variants import choose_format, choose_variant
 
 __all__ = ["BuildFacts", "Picture", "plan_picture", "video_args"]
 
@@ -45,12 +47,13 @@ class Picture:
     colour: colour.ColourPlan | None
     interlaced: bool
     warnings: tuple[str, ...]
+    spot: Spot = HERE
 
     def chain(self, burn: tuple[Step, ...] = ()) -> tuple[Step, ...]:
         """All steps; labels are drawn on the frames that they count: after a conversion of the rate."""
         last = 2 if self.encoder is not None else 0
         body, end = self.steps[: len(self.steps) - last], self.steps[len(self.steps) - last :]
-        return (*body, *self.timing.convert, *burn, *end)
+        return on_spot((*body, *self.timing.convert, *burn, *end), self.spot)
 
 
 def plan_picture(
@@ -60,7 +63,7 @@ def plan_picture(
     *,
     frames: FrameRange | None,
     present: tuple[int | None, float | None],
-    family: str,
+    spot: Spot,
 ) -> Picture | None:
     """The picture that the profile wishes; None without one.
 
@@ -70,7 +73,7 @@ def plan_picture(
         build: what the ffmpeg build can do.
         frames: the wished frames of the source; None for all.
         present: frames that the source really holds, and how long they last; None when unknown.
-        family: the encoder family.
+        spot: the family and device that encode, and what decodes.
 
     Raises:
         CallerError: an option does not fit the source, the codec or the container.
@@ -104,12 +107,10 @@ def plan_picture(
     )
     if wish.codec == "copy":
         return _copied(info, stream, profile, frames, time)
-    encoder = _encoder(profile, build, family)
-    variant, name = _variant(encoder, stream, profile)
+    encoder = _encoder(profile, build, spot.family)
+    variant, name = choose_variant(encoder, stream, profile)
     where = f"{wish.codec} {name}".strip()
-    pix_fmt = colour.choose_pix_fmt(
-        stream, variant.pix_fmts, wished=wish.pix_fmt, keep=encoder.keep_format, where=where
-    )
+    pix_fmt = choose_format(encoder, variant, stream, profile, where)
     tint = colour.plan_colour(
         stream, wish, pix_fmt, limited_only=not encoder.inter and not encoder.keep_format
     )
@@ -131,7 +132,18 @@ def plan_picture(
         )
     if stream.alpha and not colour.has_alpha(pix_fmt):
         warnings.append(f"the alpha plane is left out: {where} in {pix_fmt} has none")
-    return Picture(stream, encoder, variant, time, size, tuple(steps), tint, interlaced, tuple(warnings))
+    return Picture(
+        stream=stream,
+        encoder=encoder,
+        variant=variant,
+        timing=time,
+        geometry=size,
+        steps=tuple(steps),
+        colour=tint,
+        interlaced=interlaced,
+        warnings=tuple(warnings),
+        spot=spot,
+    )
 
 
 def _copied(
@@ -174,7 +186,7 @@ def _copied(
 
 def _encoder(profile: Profile, build: BuildFacts, family: str) -> VideoEncoder:
     codec, container = profile.video.codec, profile.container
-    rows = [e for e in VIDEO_ENCODERS if e.codec == codec and e.family == family]
+    rows = rows_of(codec, family)
     row = next((e for e in rows if e.name in build.encoders), None)
     if row is None:
         names = ", ".join(e.name for e in rows) or "none"
@@ -190,26 +202,6 @@ def _encoder(profile: Profile, build: BuildFacts, family: str) -> VideoEncoder:
             fix=f"Choose {' or '.join(row.containers)}.",
         )
     return row
-
-
-def _variant(encoder: VideoEncoder, stream: VideoStream, profile: Profile) -> tuple[Variant, str]:
-    wish = profile.video
-    if wish.variant is not None:
-        found = encoder.variants.get(wish.variant)
-        if found is None:
-            raise CallerError(
-                f"{wish.codec} has no variant {wish.variant!r}.",
-                code="bad-option",
-                fix=f"Choose one of {', '.join(encoder.variants)}.",
-            )
-        return found, wish.variant
-    if wish.pix_fmt is not None:
-        for name, candidate in encoder.variants.items():
-            if wish.pix_fmt in candidate.pix_fmts:
-                return candidate, name
-    deep = (stream.bit_depth or 8) > 8 and wish.tone_map == "off" and wish.lut is None
-    name = encoder.deep if deep and encoder.deep else next(iter(encoder.variants))
-    return encoder.variants[name], name
 
 
 def _fields(
@@ -294,6 +286,13 @@ def _refuse_size(encoder: VideoEncoder, size: geometry.Geometry, where: str, con
             code="bad-option",
             fix="Choose a larger size or another codec.",
         )
+    if size.width > encoder.max_width or size.height > encoder.max_height:
+        raise CallerError(
+            f"{where} ({encoder.name}) is at most {encoder.max_width}x{encoder.max_height}; "
+            f"this would be {size.width}x{size.height}.",
+            code="bad-option",
+            fix="Choose a smaller size or another codec.",
+        )
 
 
 def _resizes(profile: Profile) -> bool:
@@ -349,7 +348,10 @@ def video_args(picture: Picture, profile: Profile) -> list[str]:
         ("-colorspace:v", None if tags.matrix == "gbr" else tags.matrix),
         ("-color_range:v", tags.range),
     )
-    args = ["-c:v:0", encoder.name, *variant.args, "-pix_fmt:v", picture.colour.pix_fmt]
+    args = ["-c:v:0", encoder.name, *variant.args, *picture.spot.encode]
+    if not picture.spot.holds_frames(picture.chain()):
+        # Frames on a device have a format of its own; asking for another would put a converter in between.
+        args += ["-pix_fmt:v", picture.colour.pix_fmt]
     args += [word for option, value in named if value is not None for word in (option, value)]
     if picture.interlaced:
         args += encoder.interlaced or ()

@@ -1,7 +1,7 @@
 """From a wish to a command: the argv of an encode, its filter graph, and what its result must be.
 
 Pure: source description, profile and what a build can do go in, an `EncodePlan` comes out, or a
-`CallerError` before anything has run. Encoders are rows of `rushes.media.codecs`; this module must not name
+`CallerError` before anything has run. Encoders are rows of `rushes.media.encoders`; this module must not name
 one, start anything or look at a file.
 """
 
@@ -15,6 +15,7 @@ from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError
 from rushes.media import labels, timing, tracks
 from rushes.media.burnin import burn_in
+from rushes.media.device_graph import HERE, Spot
 from rushes.media.filters import Chain, Graph, Staged, Step, compile_graph
 from rushes.media.picture import BuildFacts, Picture, plan_picture, video_args
 from rushes.media.profile import Profile
@@ -79,7 +80,7 @@ def plan_encode(
     present: int | None = None,
     present_s: float | None = None,
     loudness: Sequence[tracks.Loudness] | None = None,
-    family: str = "software",
+    spot: Spot = HERE,
 ) -> EncodePlan:
     """How to make `profile` of the clip that `info` describes, with this build.
 
@@ -93,7 +94,7 @@ def plan_encode(
         present: frames that the source really holds, counted by packets; None when unknown.
         present_s: how long they last by their own times.
         loudness: what `plan_loudness` measured, where the profile wishes a loudness.
-        family: the encoder family.
+        spot: the family and device that encode, and what decodes.
 
     Raises:
         CallerError: an option does not fit the source, the codec or the container.
@@ -102,7 +103,7 @@ def plan_encode(
     """
     _refuse_holes(info)
     picture = plan_picture(
-        info, profile, build, frames=source.frames, present=(present, present_s), family=family
+        info, profile, build, frames=source.frames, present=(present, present_s), spot=spot
     )
     time = picture.timing if picture else None
     sounds = tracks.audio_tracks(info, profile, select=time.sound if time else (), loudness=loudness)
@@ -195,7 +196,10 @@ def _passes(
     head = ["-xerror", "-max_error_rate", "0"] if profile.on_damage == "fail" else ["-max_error_rate", "1"]
     head += ["-filter_complex_threads", str(profile.threads)] if graph.text else []
     seek = picture.timing.seek if picture else ()
-    opened = [*head, "-threads", str(profile.threads), *seek, *input_args]
+    # A picture that is not encoded needs no device.
+    spot = picture.spot if picture is not None and picture.encoder is not None else HERE
+    decode = spot.decode(chains[0].steps) if chains else ()
+    opened = [*head, *spot.open, "-threads", str(profile.threads), *decode, *seek, *input_args]
     filtered = [*opened, *(("-filter_complex", graph.text) if graph.text else ())]
     if picture is None or picture.encoder is None:
         video = [] if picture is None else ["-c:v:0", "copy"]

@@ -12,8 +12,8 @@ from fractions import Fraction
 from typing import Final
 
 from rushes.errors import CallerError
-from rushes.media.codecs import VideoEncoder
 from rushes.media.colour import ColourPlan, mastering_svt, mastering_x265
+from rushes.media.encoders import Spelling, VideoEncoder
 from rushes.media.profile import Profile
 
 __all__ = ["RateControl", "rate_args"]
@@ -23,6 +23,9 @@ _OVERHEAD: Final = 0.985
 _LEAST_BITS: Final = 20_000
 _STATISTICS: Final = "twopass"
 """Name of the first pass's log, in the encode's own folder."""
+
+_Written = tuple[list[str], dict[str, str]]
+"""Words of the command line, and entries of the encoder's own parameter string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +63,15 @@ def rate_args(
     args: list[str] = []
     params = {k: v.format(n=profile.threads) for k, v in encoder.params.items()}
     bits = _bits(encoder, profile, duration_s, audio_bits)
-    if bits is not None:
-        args += ["-b:v", str(bits)]
-    else:
-        args += _quality(encoder, wish.quality)
-    if wish.max_bitrate is not None:
-        if not encoder.max_bitrate:
-            raise _refused(encoder, "has a fixed rate: it takes no max_bitrate", "Leave max_bitrate out.")
-        args += ["-maxrate", str(wish.max_bitrate), "-bufsize", str(2 * wish.max_bitrate)]
-    args += _speed(encoder, wish.speed)
-    args += _key_frames(encoder, wish.keyframe_interval_s, rate)
+    wishes = [
+        _quality(encoder, wish.quality) if bits is None else encoder.bitrate_as.written(v=bits),
+        _cap(encoder, wish.max_bitrate, by_quality=bits is None),
+        _speed(encoder, wish.speed),
+        _key_frames(encoder, wish.keyframe_interval_s, rate),
+    ]
+    for words, entries in wishes:
+        args += words
+        params |= entries
     args += [word.format(n=profile.threads) for word in encoder.threads]
     args += encoder.fixed
     if encoder.captions is not None and major >= encoder.captions_since:
@@ -129,42 +131,61 @@ def _bits(encoder: VideoEncoder, profile: Profile, duration_s: float | None, aud
     return bits
 
 
-def _quality(encoder: VideoEncoder, wished: float | None) -> list[str]:
+def _quality(encoder: VideoEncoder, wished: float | None) -> _Written:
     scale = encoder.quality
     if scale is None:
         if wished is not None:
             raise _refused(encoder, "has no quality scale", "Choose another variant, or leave quality out.")
-        return []
+        return [], {}
     if wished is None:
         if not scale.low <= scale.default <= scale.high:
-            return []
+            return [], {}
         wished = scale.default
     if not scale.low <= wished <= scale.high:
         raise _refused(
             encoder, f"takes a quality of {scale.low:g} to {scale.high:g}, not {wished:g}", "Lower is better."
         )
-    return [scale.option, f"{wished:g}", *scale.also]
+    value = f"{wished:g}"
+    option = (scale.option, value) if scale.option else ()
+    return Spelling((*option, *scale.also), scale.params).written(v=value)
 
 
-def _speed(encoder: VideoEncoder, wished: str | None) -> list[str]:
+def _cap(encoder: VideoEncoder, wished: int | None, *, by_quality: bool) -> _Written:
+    if wished is None:
+        return [], {}
+    if not encoder.max_bitrate:
+        raise _refused(encoder, "has a fixed rate: it takes no max_bitrate", "Leave max_bitrate out.")
+    if by_quality and not encoder.capped_quality:
+        raise _refused(encoder, "takes no max_bitrate beside a quality", "Give a bitrate too.")
+    return encoder.cap_as.written(v=wished, buffer=2 * wished)
+
+
+def _speed(encoder: VideoEncoder, wished: str | None) -> _Written:
     value = wished or encoder.speed
     if value is None:
-        return []
+        return [], {}
     if value not in encoder.speeds:
         fix = f"Choose one of {', '.join(encoder.speeds)}." if encoder.speeds else "Leave speed out."
         raise _refused(encoder, f"has no speed {value!r}", fix)
-    return [encoder.speed_option, value]
+    return encoder.speed_as.get(value, Spelling((encoder.speed_option, value))).written(v=value)
 
 
-def _key_frames(encoder: VideoEncoder, interval_s: float | None, rate: Fraction | None) -> list[str]:
+def _key_frames(encoder: VideoEncoder, interval_s: float | None, rate: Fraction | None) -> _Written:
     if interval_s is None:
-        return []
+        return [], {}
     if not encoder.inter:
         raise _refused(encoder, "makes every frame a key frame", "Leave keyframe_interval_s out.")
     if rate is None:
         # By the clock instead of by count; the encoder then hears of each key frame one frame ahead.
-        return ["-force_key_frames:v", f"expr:gte(t,n_forced*{interval_s:g})"]
-    return ["-g", str(max(1, round(interval_s * rate)))]
+        return ["-force_key_frames:v", f"expr:gte(t,n_forced*{interval_s:g})"], {}
+    frames = max(1, round(interval_s * rate))
+    if encoder.gop_most is not None and frames > encoder.gop_most:
+        raise _refused(
+            encoder,
+            f"takes at most {encoder.gop_most} frames between key frames, not {frames}",
+            f"Set keyframe_interval_s to {float(encoder.gop_most / rate):.2f} or less.",
+        )
+    return encoder.gop_as.written(v=frames)
 
 
 def _options(encoder: VideoEncoder, wished: dict[str, str]) -> tuple[list[str], dict[str, str]]:

@@ -93,9 +93,17 @@ class LocalContext(Context):
         return made
 
     def encode(self, source: Asset, target: Output | Path, profile: Profile) -> Encoded:
-        from rushes.media.encode import encode  # noqa: PLC0415 - the media stack is imported when used
+        from rushes.media.choice import parse_choice  # noqa: PLC0415 - the media stack is imported when used
+        from rushes.media.encode import encode  # noqa: PLC0415
 
-        made = encode(source, Path(target), profile, supervision=self._supervision())
+        resources = self.task.function.resources
+        made = encode(
+            source,
+            Path(target),
+            profile,
+            supervision=self._supervision(),
+            choice=parse_choice(resources.encoder, resources.fallback),
+        )
         self.encodes.append(made)
         self.warnings.extend(made.warnings)
         return made
@@ -253,7 +261,7 @@ class LocalContext(Context):
                 "ffmpeg": last.build if last else self._build,
                 "argv": [list(run.argv) for run in runs],
                 "encoder": last.encoder if last else None,
-                "tried": list(last.tried) if last else [],
+                "tried": [one.to_dict() for one in last.tried] if last else [],
                 "verification": last.verification if last else None,
                 "box": _box_of(runs),
                 "warnings": self.warnings,

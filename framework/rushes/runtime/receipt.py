@@ -10,16 +10,24 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rushes import __version__
 from rushes.errors import CallerError
 from rushes.runtime.files import shown
 from rushes.runtime.ownership import RECEIPT_KIND, read_receipt
 
-__all__ = ["BOX_LEVELS", "FfmpegBuild", "Receipt", "ReceiptOutput", "ReceiptSource", "Timings"]
+__all__ = [
+    "BOX_LEVELS",
+    "FfmpegBuild",
+    "Receipt",
+    "ReceiptOutput",
+    "ReceiptSource",
+    "Timings",
+    "TriedEncoder",
+]
 
 BOX_LEVELS: Final[Mapping[str, str]] = {
     "none": "nothing was decoded outside this process, or no limit could be set",
@@ -66,6 +74,19 @@ class FfmpegBuild(_Part):
     configuration: str = ""
 
 
+class TriedEncoder(_Part):
+    """One encoder that was tried for the result, or left out beforehand; the last one made it."""
+
+    family: str = "software"
+    device: str = "cpu"
+    encoder: str
+    outcome: str = "made"
+    reason: str = ""
+    code: str = ""
+    decoder: str = "software"
+    seconds: float = 0.0
+
+
 class Timings(_Part):
     """UTC epoch seconds, and processor seconds of all commands."""
 
@@ -73,6 +94,11 @@ class Timings(_Part):
     started: float = 0.0
     finished: float = 0.0
     cpu_s: float = 0.0
+
+
+def _named(value: Any) -> Any:
+    """Receipts of 0.1 held the encoders' names alone."""
+    return {"encoder": value} if isinstance(value, str) else value
 
 
 class Receipt(_Part):
@@ -94,7 +120,7 @@ class Receipt(_Part):
     ffmpeg: FfmpegBuild | None = None
     argv: tuple[tuple[str, ...], ...] = ()
     encoder: str | None = None
-    tried: tuple[str, ...] = ()
+    tried: tuple[Annotated[TriedEncoder, BeforeValidator(_named)], ...] = ()
     verification: dict[str, Any] | None = None
     box: str = "rlimits"
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,131 @@
+"""Where an encode runs: which device of which family, what decodes, and what of its filters moves there.
+
+Pure. Pictures stay on the device only where nothing but their size and their times changes on the way;
+anything else (colour, burnt-in text, deinterlacing) is done on the processor, so that a result is the same
+whatever ran. This module must not know sources, or what may run here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rushes.media.encoders import FAMILIES, Decode, Family
+from rushes.media.filters import Step, step
+
+__all__ = ["HERE", "Decoder", "Spot", "on_spot"]
+
+Decoder = Literal["software", "device"]
+
+# Steps that pass any picture through and change what is said of it; the others need its samples.
+_PASSING: Final = frozenset({"trim", "setpts", "setsar", "setparams", "fps", "format"})
+_SCALES_BY: Final = frozenset({"w", "h", "flags"})
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One place to encode at.
+
+    Args:
+        family: the encoder family.
+        index: the number of the device within its family.
+        node: its device node, or "" for the family's usual one.
+        decoder: what decodes the source.
+        codec: of the source, which names the device's decoder.
+    """
+
+    family: str = "software"
+    index: int = 0
+    node: str = ""
+    decoder: Decoder = "software"
+    codec: str = ""
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Arguments before the input that open the device."""
+        return self._named(self._family.open)
+
+    @property
+    def encode(self) -> tuple[str, ...]:
+        """Arguments of the encoder that name the device."""
+        return self._named(self._family.encode)
+
+    @property
+    def upload(self) -> tuple[str, ...]:
+        """Filters that put frames onto the device."""
+        return self._family.upload
+
+    def decode(self, steps: Sequence[Step]) -> tuple[str, ...]:
+        """Arguments of the input that decode it on the device; none where software does.
+
+        Args:
+            steps: of the picture, which may keep it on the device.
+        """
+        how = self._decode
+        if how is None:
+            return ()
+        return (*self._named(how.args), *(how.keep if self.keeps(steps) else ()))
+
+    def keeps(self, steps: Sequence[Step]) -> bool:
+        """Whether the pictures stay on the device from the decoder to the encoder."""
+        how = self._decode
+        if how is None or how.scale is None or not how.keep:
+            return False
+        # Already moved: a step of the device's own.
+        if any(one.name == how.scale for one in steps):
+            return True
+        scales = [one for one in steps if one.name == "scale"]
+        others = {one.name for one in steps} - _PASSING - {"scale"}
+        return (
+            not others
+            and len(scales) == 1
+            and {key for key, _ in scales[0].options} <= _SCALES_BY
+            and not scales[0].positional
+        )
+
+    def holds_frames(self, steps: Sequence[Step]) -> bool:
+        """Whether the encoder is given frames that are on the device already."""
+        return bool(self.upload) or self.keeps(steps)
+
+    @property
+    def scale(self) -> str | None:
+        """The filter that scales on the device."""
+        return self._decode.scale if self._decode is not None else None
+
+    @property
+    def _family(self) -> Family:
+        return FAMILIES[self.family]
+
+    @property
+    def _decode(self) -> Decode | None:
+        return self._family.decode if self.decoder == "device" else None
+
+    def _named(self, words: Sequence[str]) -> tuple[str, ...]:
+        node = self.node or self._family.node.format(index=self.index, render=128 + self.index)
+        decoder = self._family.decode.codecs.get(self.codec, "") if self._family.decode else ""
+        return tuple(word.format(index=self.index, node=node, decoder=decoder) for word in words)
+
+
+HERE: Final = Spot()
+"""In software, on this machine's processor."""
+
+
+def on_spot(steps: tuple[Step, ...], spot: Spot) -> tuple[Step, ...]:
+    """The steps of a picture as they are run at a spot: scaled there, or put there at their end."""
+    if spot.keeps(steps):
+        return _moved(steps, spot)
+    return (*steps, *(step(name) for name in spot.upload))
+
+
+def _moved(steps: tuple[Step, ...], spot: Spot) -> tuple[Step, ...]:
+    """Scaling and the pixel format in one filter of the device."""
+    pix_fmt = next((dict(one.options).get("pix_fmts") for one in steps if one.name == "format"), None)
+    moved: list[Step] = []
+    for one in steps:
+        if one.name == "scale":
+            size = dict(one.options)
+            moved.append(step(spot.scale or "", w=size["w"], h=size["h"], format=pix_fmt))
+        elif one.name != "format":
+            moved.append(one)
+    return tuple(moved)

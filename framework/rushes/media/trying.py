@@ -1,0 +1,88 @@
+"""Going through the tries of an output until one makes it, or its error stands.
+
+What is tried and what a failure leaves are decided elsewhere; this module must not know encoders or files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TypeVar
+
+from rushes.errors import PlatformError, RushesError
+from rushes.media.choice import EncoderChoice
+from rushes.media.fallback import Outcome, Tried, remaining, told
+from rushes.media.tries import Host, Tries, Try
+
+__all__ = ["first_that_works"]
+
+P = TypeVar("P")
+T = TypeVar("T")
+
+
+def first_that_works(
+    choice: EncoderChoice,
+    tries: Tries,
+    host: Host,
+    *,
+    plan: Callable[[Try], P],
+    make: Callable[[Try, P], T],
+) -> tuple[T, Try, tuple[Tried, ...]]:
+    """What the first try that works has made, which one it was, and what became of each, itself the last.
+
+    Args:
+        choice: the encoders that were asked for.
+        tries: what is tried, in order.
+        host: what is known of this host.
+        plan: what is to be run for a try; refuses what its encoder cannot do, before anything has run.
+        make: runs it, and leaves nothing behind when it fails.
+
+    Raises:
+        PlatformError: there is nothing to try.
+        RushesError: the error that stands; its `details` have ``tried``.
+    """
+    seen = frozenset(d.family for d in host.capability.devices) if host.capability else frozenset[str]()
+    tried = list(told(choice, tries.left_out, seen))
+    rest = tries.tries
+    if not rest:
+        raise _nothing_to_try(choice, tries)
+    while True:
+        one, rest = rest[0], rest[1:]
+        began, ran = time.monotonic(), False
+        try:
+            planned = plan(one)
+            ran = True
+            made = make(one, planned)
+        except RushesError as error:
+            rest = remaining(rest, one, error, ran=ran)
+            outcome: Outcome = "failed" if ran else "refused"
+            tried.append(_tried(one, outcome, began, error))
+            if not rest:
+                error.details["tried"] = [part.to_dict() for part in tried]
+                raise
+        else:
+            return made, one, (*tried, _tried(one, "made", began))
+
+
+def _tried(one: Try, outcome: Outcome, began: float, error: RushesError | None = None) -> Tried:
+    return Tried(
+        family=one.family,
+        device=one.device,
+        encoder=one.encoder,
+        outcome=outcome,
+        reason=error.message if error else "",
+        code=error.code if error else "",
+        decoder=one.spot.decoder,
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _nothing_to_try(choice: EncoderChoice, tries: Tries) -> PlatformError:
+    reasons = "; ".join(dict.fromkeys(f"{one.encoder}: {one.reason}" for one in tries.left_out))
+    return PlatformError(
+        f"no encoder of {', '.join(choice.families) or 'any family'} can make this here ({reasons}).",
+        code="no-encoder",
+        fix="Allow a fallback, name another family, or run `rushes encoders` to see what works here.",
+        details={"left_out": [asdict(one) for one in tries.left_out]},
+    )
