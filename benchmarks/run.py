@@ -24,6 +24,7 @@ from pathlib import Path
 import bench_dispatch
 import bench_inspect
 import bench_latency
+import bench_probe
 import bench_scale
 import bench_startup
 import bench_transcode
@@ -37,6 +38,7 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "inspect": bench_inspect.run,
     "transcode": bench_transcode.run,
     "startup": bench_startup.run,
+    "probe": bench_probe.run,
 }
 RESULTS = Path(__file__).with_name("results.md")
 

@@ -58,6 +58,29 @@ def test_what_was_found_is_not_tried_again_unless_it_is_asked_for(rushes: Rushes
     assert json.loads(rushes("encoders", "--cached", "--json").stdout) == anew
 
 
+def test_doctor_says_what_was_found_and_tries_nothing(rushes: Rushes) -> None:
+    before = rushes("doctor").stdout
+    rushes("encoders")
+
+    after = rushes("doctor").stdout
+
+    assert "not tried yet" in before
+    assert "work, on cpu" in after
+
+
+def test_doctor_warns_of_a_device_on_which_nothing_works(
+    rushes: Rushes, standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rushes.media import probe_cache  # noqa: PLC0415 - its devices are replaced
+    from rushes.media.capability import Device  # noqa: PLC0415
+
+    monkeypatch.setenv("RUSHES_FFMPEG", standin([FakeDevice(open_error="gpu-lost")]).setting)
+    monkeypatch.setattr(probe_cache, "find_devices", lambda nodes: (Device("nvenc", 0, model="L4"),))
+    rushes("encoders")
+
+    assert "none on nvenc:0" in rushes("doctor").stdout
+
+
 def test_nothing_cached_is_an_error_with_the_next_step(rushes: Rushes) -> None:
     result = rushes("encoders", "--cached")
 

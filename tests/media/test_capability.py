@@ -373,6 +373,14 @@ def test_a_device_is_named_as_its_family_wants_it(device: Device, words: tuple[s
     assert tuple(argv[at : at + len(words)]) == words
 
 
+@pytest.mark.parametrize("family", ["ama", "vaapi"])
+def test_frames_that_are_on_the_device_are_not_scaled_or_converted_behind_it(family: str) -> None:
+    argv = command(next(one for one in trials() if one.family == family), Device(family, 0))
+
+    assert not {"-s", "-pix_fmt"} & set(argv)
+    assert argv[argv.index("-vf") + 1].endswith(",hwupload")
+
+
 def test_a_plan_has_a_lane_for_each_device_and_says_why_a_family_has_none(bundled: Build) -> None:
     builds = dict.fromkeys(("software", "nvenc", "netint", "ama", "qsv", "vaapi"), bundled)
 

@@ -80,6 +80,7 @@ def checks(session: Session, environ: Mapping[str, str]) -> list[Check]:
     steps: list[tuple[str, Callable[[], list[Check]]]] = [
         ("python", _python),
         ("ffmpeg", lambda: _ffmpeg(environ)),
+        ("encoders", lambda: _encoders(environ)),
         ("pyav", _pyav),
         ("home", lambda: _home(environ)),
         ("scratch", _scratch),
@@ -128,6 +129,23 @@ def _ffmpeg(environ: Mapping[str, str]) -> list[Check]:
         else:
             found.append(Check("ffmpeg", "ok", says))
     return found
+
+
+def _encoders(environ: Mapping[str, str]) -> list[Check]:
+    """What was found when they were last tried; nothing is tried for this."""
+    from rushes.media.probe_cache import kept  # noqa: PLC0415 - the media stack
+
+    found = kept(environ)
+    if found is None:
+        return [Check("encoders", "ok", "not tried yet: `rushes encoders` does")]
+    devices = list(dict.fromkeys(one.device for one in found.working()))
+    says = f"{len({one.encoder for one in found.working()})} work, on {', '.join(devices) or 'nothing'}"
+    idle = [device.name for device in found.devices if device.name not in devices]
+    if idle:
+        return [
+            Check("encoders", "warn", f"{says}; none on {', '.join(idle)}", "`rushes encoders` says why.")
+        ]
+    return [Check("encoders", "ok", says)]
 
 
 def _pyav() -> list[Check]:

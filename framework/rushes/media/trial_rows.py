@@ -1,7 +1,6 @@
-"""What a probe tries: each encoder of the catalogue at 8 and at 10 bits, and how a device is named to ffmpeg.
+"""What a probe tries: each encoder of the catalogue at 8 and at 10 bits, with one small picture.
 
-The one place of the probe that reads the catalogue. Families that the catalogue has no row of yet are tried
-from a small table here. This module must not know hosts, processes or results.
+The one place of the probe that reads the catalogue. This module must not know hosts, processes or results.
 """
 
 from __future__ import annotations
@@ -13,15 +12,18 @@ from fractions import Fraction
 from typing import Final
 
 from rushes.media.capability import Device
-from rushes.media.codecs import VIDEO_ENCODERS, Variant, VideoEncoder
+from rushes.media.encoders import FAMILIES as ROWS
+from rushes.media.encoders import VIDEO_ENCODERS, Family, Variant, VideoEncoder
 
 __all__ = ["FAMILIES", "HARDWARE", "Trial", "command", "depth_of", "trials"]
 
-HARDWARE: Final = ("nvenc", "netint", "ama", "qsv", "vaapi")
-FAMILIES: Final = ("software", *HARDWARE)
+FAMILIES: Final = tuple(ROWS)
+HARDWARE: Final = tuple(name for name in FAMILIES if name != "software")
 
 # The smallest that DNxHR (256×120) and every device here takes: NVENC wants 145×49, Quadra 144×128.
 _SIZE: Final = (256, 128)
+# It waits for 25 frames otherwise, and makes room for them: half of what its one frame costs.
+_AT_ONCE: Final = {"libvpx-vp9": ("-lag-in-frames", "0")}
 _PAL: Final = Fraction(25)
 _DEEP: Final = re.compile(r"10(le|be)?$|^p010")
 _EIGHT: Final = re.compile(r"^(yuvj?4\d\dp|nv12|nv16|gray|bgr0)$")
@@ -66,10 +68,7 @@ def depth_of(pix_fmt: str) -> int | None:
 
 def trials(rows: Iterable[VideoEncoder] = VIDEO_ENCODERS) -> tuple[Trial, ...]:
     """Everything to try, software first."""
-    rows = tuple(rows)
-    told = {row.family for row in rows}
     found = [trial for row in rows for trial in _of_row(row)]
-    found += [trial for trial in _UNTOLD if trial.family not in told]
     return tuple(sorted(found, key=lambda trial: FAMILIES.index(trial.family)))
 
 
@@ -82,14 +81,25 @@ def command(trial: Trial, device: Device | None, frames: int = 1, source: str | 
         frames: how many to encode.
         source: arguments of another input than the picture of one colour.
     """
-    before, filters, after = _spelled(trial, device)
+    before, filters, after = _spelled(ROWS[trial.family], device)
     opened = source or f"color=c=gray:s={trial.width}x{trial.height}:r={trial.rate}"
     output = trial.outputs(frames)
     at = output.index("-c:v")
     if filters:
-        # Frames on the device have its own format; asking for another would put a converter in between.
+        # Frames on the device have its own format. Asking for another one, or for a size, would put a
+        # converter behind them that cannot read them; the picture has the right size already.
         chain = f"format={trial.pix_fmt},{filters}"
-        output[at:] = ["-vf", chain, "-c:v", trial.encoder, *trial.args, *after, "-f", "null", "-"]
+        output[output.index("-s") :] = [
+            "-vf",
+            chain,
+            "-c:v",
+            trial.encoder,
+            *trial.args,
+            *after,
+            "-f",
+            "null",
+            "-",
+        ]
     else:
         output[at:at] = after
     return [*before, "-f", "lavfi", "-i", opened, *output]
@@ -131,47 +141,19 @@ def _quickly(row: VideoEncoder) -> tuple[str, ...]:
     found: tuple[str, ...] = ()
     if row.speeds:
         found += (row.speed_option, "ultrafast" if "ultrafast" in row.speeds else row.speeds[-1])
+    found += _AT_ONCE.get(row.name, ())
     if row.params_option is not None and row.params:
         found += (row.params_option, ":".join(f"{k}={v.format(n=1)}" for k, v in row.params.items()))
     return found
 
 
-def _spelled(trial: Trial, device: Device | None) -> tuple[list[str], str, list[str]]:
+def _spelled(family: Family, device: Device | None) -> tuple[list[str], str, list[str]]:
     """How a family names a device: arguments before the input, filters, arguments of the encoder."""
     index = device.index if device is not None else 0
-    path = device.path if device is not None else ""
-    match trial.family:
-        case "nvenc":
-            return [], "", ["-gpu", str(index)]
-        case "netint":
-            return [], "", ["-enc", str(index)]
-        case "ama":
-            node = path or f"/dev/ama_transcoder{index}"
-            return ["-init_hw_device", f"ama=card:{node}", "-filter_hw_device", "card"], "hwupload", []
-        case "vaapi":
-            node = path or f"/dev/dri/renderD{128 + index}"
-            return ["-init_hw_device", f"vaapi=card:{node}", "-filter_hw_device", "card"], "hwupload", []
-        case "qsv":
-            named = f",child_device={path}" if path else ""
-            return ["-init_hw_device", f"qsv=card:hw_any{named}", "-filter_hw_device", "card"], "", []
-    return [], "", []
+    named = {"index": index, "render": 128 + index}
+    node = (device.path if device is not None else "") or family.node.format(**named)
 
+    def fill(words: tuple[str, ...]) -> list[str]:
+        return [word.format(**named, node=node) for word in words]
 
-def _hardware(family: str, encoders: dict[str, str], eight: str, ten: str) -> Iterator[Trial]:
-    for name, codec in encoders.items():
-        yield Trial(family, name, codec, 8, (), eight)
-        if codec != "h264":
-            yield Trial(family, name, codec, 10, (), ten)
-
-
-# Names: ffmpeg's own (nvenc, qsv, vaapi), NETINT's libxcoder patches, AMD's AMA SDK 1.2.
-_UNTOLD: Final = (
-    *_hardware("nvenc", {"h264_nvenc": "h264", "hevc_nvenc": "hevc", "av1_nvenc": "av1"},
-               "yuv420p", "p010le"),
-    *_hardware("netint", {"h264_ni_quadra_enc": "h264", "h265_ni_quadra_enc": "hevc",
-                          "av1_ni_quadra_enc": "av1"}, "yuv420p", "yuv420p10le"),
-    *_hardware("ama", {"h264_ama": "h264", "hevc_ama": "hevc", "av1_ama": "av1"}, "nv12", "p010le"),
-    *_hardware("qsv", {"h264_qsv": "h264", "hevc_qsv": "hevc", "av1_qsv": "av1"}, "nv12", "p010le"),
-    *_hardware("vaapi", {"h264_vaapi": "h264", "hevc_vaapi": "hevc", "av1_vaapi": "av1"},
-               "nv12", "p010le"),
-)  # fmt: skip
+    return fill(family.open), ",".join(fill(family.upload)), fill(family.encode)
