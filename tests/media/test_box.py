@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -85,7 +86,7 @@ def test_a_level_that_is_none_is_the_callers_mistake() -> None:
 @pytest.fixture
 def bare_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A host with neither bubblewrap nor Landlock."""
-    monkeypatch.setattr(box_module.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(landlock, "abi", lambda: 0)
     box_module._try.cache_clear()
     yield
@@ -119,7 +120,7 @@ def test_a_bubblewrap_that_is_not_allowed_is_not_taken_for_a_box(
     program = tmp_path / "bwrap"
     program.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(box_module.shutil, "which", lambda _: str(program))
+    monkeypatch.setattr(shutil, "which", lambda _: str(program))
     box_module._try.cache_clear()
 
     with pytest.raises(PlatformError, match="No permissions to create new namespace"):
@@ -133,7 +134,7 @@ def test_a_box_that_holds_nothing_is_not_taken_for_one(
     program = tmp_path / "bwrap"
     program.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n')
     program.chmod(0o755)
-    monkeypatch.setattr(box_module.shutil, "which", lambda _: str(program))
+    monkeypatch.setattr(shutil, "which", lambda _: str(program))
     monkeypatch.setattr(landlock, "abi", lambda: 0)
     box_module._try.cache_clear()
 
