@@ -133,13 +133,24 @@ def test_an_encode_shorter_than_the_fault_ends_well(standin: MakeStandIn) -> Non
     assert run.progress.ended
 
 
-def test_a_device_that_hangs_is_stopped_by_the_watchdog_even_if_it_is_deaf(standin: MakeStandIn) -> None:
+def test_a_device_that_hangs_is_stopped_by_the_watchdog_and_lets_go_of_its_session(
+    standin: MakeStandIn,
+) -> None:
     fake = standin([FakeDevice(hangs="polite", after=2)])
 
     run = encode(fake, stall_s=0.5)
 
     assert run.stopped == "stalled"
     assert fake.sessions_in_use() == 0
+
+
+def test_a_slow_device_makes_the_same_frames_more_slowly(standin: MakeStandIn) -> None:
+    run = encode(standin([FakeDevice(slow=0.5)]))
+
+    assert run.progress is not None
+    assert run.progress.frames == 25
+    # A busy machine can only make it slower still.
+    assert (run.progress.speed or 0) < 1.5
 
 
 def test_only_the_card_that_is_named_is_ill(standin: MakeStandIn) -> None:

@@ -117,6 +117,7 @@ def findings(plan: Sequence[Lane], limit_s: float = LIMIT_S) -> tuple[Finding, .
             found = [finding for future in done for finding in future.result()]
         except BaseException:  # Ctrl-C too: what runs ends within a quarter of a second
             stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
     order = {_name(trial): number for number, trial in enumerate(trials())}
     return tuple(sorted(found, key=lambda one: (FAMILIES.index(one.family), one.device, order[_name(one)])))
@@ -150,7 +151,12 @@ def _one_by_one(lane: Lane, supervision: Supervision) -> list[Finding]:
     if lane.skipped:
         absent = PlatformError(lane.skipped, code="no-device")
         return [_finding(lane, trial, error=absent) for trial in lane.trials]
-    return [try_one(lane, trial, supervision) for trial in lane.trials]
+    found = []
+    for trial in lane.trials:
+        if supervision.cancelled():
+            break
+        found.append(try_one(lane, trial, supervision))
+    return found
 
 
 def _together(lane: Lane, rows: Sequence[Trial], supervision: Supervision) -> list[Finding]:
