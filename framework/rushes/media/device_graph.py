@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from rushes.media.colour import depth_of
 from rushes.media.encoders import FAMILIES, Decode, Family
 from rushes.media.filters import Step, step
 
@@ -33,6 +34,7 @@ class Spot:
         node: its device node, or "" for the family's usual one.
         decoder: what decodes the source.
         codec: of the source, which names the device's decoder.
+        depth: bits a sample of the source.
     """
 
     family: str = "software"
@@ -40,6 +42,7 @@ class Spot:
     node: str = ""
     decoder: Decoder = "software"
     codec: str = ""
+    depth: int = 8
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -77,11 +80,13 @@ class Spot:
             return True
         scales = [one for one in steps if one.name == "scale"]
         others = {one.name for one in steps} - _PASSING - {"scale"}
+        formats = [str(dict(one.options)["pix_fmts"]) for one in steps if one.name == "format"]
         return (
             not others
             and len(scales) == 1
             and {key for key, _ in scales[0].options} <= _SCALES_BY
-            and not scales[0].positional
+            # Fewer bits are dithered by the processor and cut off by a device.
+            and all(depth_of(name) == self.depth for name in formats)
         )
 
     def holds_frames(self, steps: Sequence[Step]) -> bool:
@@ -119,13 +124,12 @@ def on_spot(steps: tuple[Step, ...], spot: Spot) -> tuple[Step, ...]:
 
 
 def _moved(steps: tuple[Step, ...], spot: Spot) -> tuple[Step, ...]:
-    """Scaling and the pixel format in one filter of the device."""
-    pix_fmt = next((dict(one.options).get("pix_fmts") for one in steps if one.name == "format"), None)
+    """Scaled by the device's filter, in the layout that its decoder gives."""
     moved: list[Step] = []
     for one in steps:
         if one.name == "scale":
             size = dict(one.options)
-            moved.append(step(spot.scale or "", w=size["w"], h=size["h"], format=pix_fmt))
+            moved.append(step(spot.scale or "", w=size["w"], h=size["h"]))
         elif one.name != "format":
             moved.append(one)
     return tuple(moved)

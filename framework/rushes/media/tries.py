@@ -119,7 +119,9 @@ def _of_row(row: VideoEncoder, wanted: Wanted, host: Host, out: list[LeftOut]) -
             out.append(LeftOut(row.family, name, row.name, why))
             continue
         seconds, basis, price = _cost(row, device, name, wanted, host)
-        spot = Spot(row.family, device.index, device.path, codec=wanted.source_codec)
+        spot = Spot(
+            row.family, device.index, device.path, codec=wanted.source_codec, depth=wanted.source_depth
+        )
         found.append(Try(name, row.name, spot, seconds, basis, price))
     return found
 

@@ -95,6 +95,7 @@ class LocalContext(Context):
     def encode(self, source: Asset, target: Output | Path, profile: Profile) -> Encoded:
         from rushes.media.choice import parse_choice  # noqa: PLC0415 - the media stack is imported when used
         from rushes.media.encode import encode  # noqa: PLC0415
+        from rushes.media.known_host import known_host  # noqa: PLC0415
 
         resources = self.task.function.resources
         made = encode(
@@ -103,6 +104,7 @@ class LocalContext(Context):
             profile,
             supervision=self._supervision(),
             choice=parse_choice(resources.encoder, resources.fallback),
+            host=known_host(os.environ, time.time()),
         )
         self.encodes.append(made)
         self.warnings.extend(made.warnings)

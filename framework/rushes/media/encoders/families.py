@@ -25,7 +25,7 @@ class Decode:
         codecs: of sources that it reads, each with its decoder's name ("" where ffmpeg's own does it).
         depths: bits a sample that it reads, by codec; 8 alone where nothing is said.
         keep: arguments that leave the pictures on the device.
-        scale: the filter that scales them there, with ``w``, ``h`` and ``format``; None without one.
+        scale: the filter that scales them there, with ``w`` and ``h``; None without one.
     """
 
     args: tuple[str, ...]
