@@ -55,21 +55,21 @@ class Boxed:
         environ: its variables.
         keep_open: descriptors that it inherits.
         restrict: what the child calls before it becomes the command, or None.
-        wrapped: bubblewrap's two processes stand above the tool.
-        rules: the Landlock ruleset, to be closed once the command has started; None for none.
+        told: bubblewrap's two processes stand above the tool; the second one's number is told here.
+        needed: descriptors to be closed once the command has started.
     """
 
     argv: tuple[str, ...]
     environ: Mapping[str, str]
     keep_open: tuple[int, ...] = ()
     restrict: Callable[[], None] | None = None
-    wrapped: bool = False
-    rules: int | None = None
+    told: int | None = None
+    needed: tuple[int, ...] = ()
 
-    def close(self) -> None:
-        """Closes what was needed to start it."""
-        if self.rules is not None:
-            os.close(self.rules)
+    def started(self) -> None:
+        """Closes what was needed to start it, but `told`, which belongs to whoever follows it."""
+        for descriptor in self.needed:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Box:
         cwd: str | os.PathLike[str] | None = None,
         reads: Iterable[str | os.PathLike[str]] = (),
     ) -> Boxed:
-        """The command that runs `argv` in this box. Its `rules` are open: close it.
+        """The command that runs `argv` in this box. Descriptors of it are open: see `Boxed`.
 
         Args:
             argv: a tool's command.
@@ -115,13 +115,18 @@ class Box:
         if self.level == "landlock":
             rules = _rules(reach, ("/proc",))
             command[0] = argv[0]
-            return Boxed(tuple(command), inside, restrict=landlock.restriction(rules), rules=rules)
-        outside = bubblewrap(self.bubblewrap, reach, sized=self.sized)
-        if self.level == "bubblewrap":
-            return Boxed((*outside, *command), inside, wrapped=True)
-        rules = _rules(reach, ())
-        held = launcher(rules, look=landlock.looking(), change=landlock.everything())
-        return Boxed((*outside, *held, *command), inside, keep_open=(rules,), wrapped=True, rules=rules)
+            return Boxed(tuple(command), inside, restrict=landlock.restriction(rules), needed=(rules,))
+        held: list[str] = []
+        needed: list[int] = []
+        if self.level == "bubblewrap+landlock":
+            needed = [_rules(reach, ())]
+            held = launcher(needed[0], look=landlock.looking(), change=landlock.everything())
+        told, tells = os.pipe()
+        needed.append(tells)
+        outside = bubblewrap(self.bubblewrap, reach, sized=self.sized, tells=tells)
+        return Boxed(
+            (*outside, *held, *command), inside, keep_open=tuple(needed), told=told, needed=tuple(needed)
+        )
 
 
 def find_box(environ: Mapping[str, str] | None = None) -> Box:
@@ -217,7 +222,9 @@ def _trial(box: Box) -> str:
         except (OSError, subprocess.SubprocessError) as error:
             return f"{box.level} does not work ({error})"
         finally:
-            boxed.close()
+            boxed.started()
+            if boxed.told is not None:
+                os.close(boxed.told)
         if made.exists():
             return ""
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()

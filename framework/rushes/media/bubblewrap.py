@@ -47,18 +47,21 @@ die "box: $ARGV[0]: $!\\n";
 """
 
 
-def bubblewrap(program: str, reach: Reach, *, sized: bool) -> list[str]:
+def bubblewrap(program: str, reach: Reach, *, sized: bool, tells: int | None = None) -> list[str]:
     """The words before a command's own that put it in a box.
 
     Args:
         program: bubblewrap.
         reach: what there is in the box.
         sized: this bubblewrap can limit the size of the box's ``/tmp``.
+        tells: an inherited descriptor that it writes its own child's number to, as JSON.
     """
     # fmt: off
     words = [program, "--unshare-all", "--die-with-parent", "--new-session", *_system(),
              "--proc", "/proc", "--tmpfs", "/dev"]
     # fmt: on
+    if tells is not None:
+        words += ["--info-fd", str(tells)]
     for node in (*_ALWAYS, *reach.devices):
         words += ["--dev-bind", node, node]
     if reach.devices:

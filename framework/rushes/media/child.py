@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from rushes.media.family import children, cpu_seconds, descendants, moved_bytes, resident_bytes
+from rushes.media.family import descendants, moved_bytes, resident_bytes
+from rushes.media.namespace import Namespace
 
 __all__ = ["Child", "Rlimits", "environment"]
 
@@ -78,7 +79,7 @@ class Child:
         environ: its whole environment.
         keep_open: descriptors that it inherits beside its standard ones.
         restrict: called between fork and exec, after the limits: system calls only.
-        boxed: `argv` is bubblewrap's: its own two processes stand above the tool.
+        namespace: `argv` is bubblewrap's, whose two processes stand above the tool; closed with the child.
 
     Raises:
         OSError: it could not be started.
@@ -94,17 +95,13 @@ class Child:
         limits: Rlimits = Rlimits(),
         keep_open: Sequence[int] = (),
         restrict: Callable[[], None] | None = None,
-        boxed: bool = False,
+        namespace: Namespace | None = None,
     ) -> None:
         self.exit_status: int | None = None
         """As `subprocess` gives it: negative for the signal that ended it; None while it runs."""
         self.cpu_s = 0.0
-        """Processor seconds of it and of the children that it waited for; known when it has ended.
-
-        Of a boxed tool, as far as `count_cpu` has seen: bubblewrap ends without waiting for it.
-        """
-        self.boxed = boxed
-        self._cpu_of: dict[int, float] = {}
+        """Processor seconds of it and of the children that it waited for; known when it has ended."""
+        self._namespace = namespace
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
         try:
             with warnings.catch_warnings():
@@ -136,6 +133,11 @@ class Child:
         self._known: set[int] = set()
 
     @property
+    def boxed(self) -> bool:
+        """Whether bubblewrap stands above the tool."""
+        return self._namespace is not None
+
+    @property
     def pidfd(self) -> int | None:
         """A descriptor that becomes readable when the tool ends; None where the system has none."""
         return self._pidfd
@@ -148,13 +150,12 @@ class Child:
 
     def terminate(self) -> None:
         """Asks the tool and all that it started to end."""
-        if not self.boxed:
+        if self._namespace is None:
             self._signal(signal.SIGTERM)
             return
         # bubblewrap dies of it at once and takes the tool along: the wish goes past it, to the tool itself.
         # Where there is no tool yet, nothing is lost.
-        first = children(self.pid)
-        inside = self._family() - {self.pid, *first}
+        inside = self._family() - {self.pid, self._namespace.first()}
         if not inside:
             self.kill()
         _send(inside, signal.SIGTERM)
@@ -180,8 +181,8 @@ class Child:
             if self.boxed and self.exit_status - 128 in _DEADLY:
                 self.exit_status = 128 - self.exit_status
             self.cpu_s = usage.ru_utime + usage.ru_stime
-            if self.boxed:
-                self.cpu_s += sum(self._cpu_of.values())
+            if self._namespace is not None:
+                self.cpu_s += self._namespace.end()
             self._process.returncode = self.exit_status
         return self.exit_status
 
@@ -192,6 +193,9 @@ class Child:
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
+        if self._namespace is not None:
+            self._namespace.close()
+            self._namespace = None
 
     def memory_bytes(self) -> int:
         """Resident memory of the tool and its descendants; 0 where the system does not say."""
@@ -201,12 +205,6 @@ class Child:
         """Bytes read and written so far by the tool and its living descendants."""
         moved = [moved_bytes(pid) for pid in self._family()]
         return sum(m[0] for m in moved), sum(m[1] for m in moved)
-
-    def count_cpu(self) -> None:
-        """Takes note of the time that the processes of a boxed tool have used."""
-        if self.boxed and self.exit_status is None:
-            for pid in self._family() - {self.pid}:
-                self._cpu_of[pid] = max(cpu_seconds(pid), self._cpu_of.get(pid, 0.0))
 
     def _family(self) -> set[int]:
         """The tool and its descendants, by walking down; one that has lost its parent is remembered."""

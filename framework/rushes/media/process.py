@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Final
@@ -24,6 +23,7 @@ from rushes.media.box import Box, Level, find_box
 from rushes.media.builds import Build
 from rushes.media.child import Child, Rlimits, environment
 from rushes.media.dialect import check
+from rushes.media.namespace import Namespace
 from rushes.media.progress import FfmpegProgress, Progress, ProgressParser
 from rushes.media.tail import Tail
 from rushes.media.watchdog import TICK_S, Limits, Seen, Stopped, Watchdog
@@ -85,8 +85,7 @@ class ToolRun:
         argv: what was started, without the words of the box around it.
         exit_status: 0 and above as it exited, negative for the signal that ended it.
         seconds: from start to end.
-        cpu_s: processor seconds, its children's included; in a bubblewrap box as last seen, which is at
-            ffmpeg's last report, and for other tools up to a quarter of a second before the end.
+        cpu_s: processor seconds, its children's and its box's included.
         stderr_tail: the first 8 KiB and the last 64 KiB of what it wrote, redacted.
         progress: its last report.
         stopped: why we stopped it, or None when it ended by itself.
@@ -199,7 +198,7 @@ class _Run:
     def follow(self, child: Child) -> None:
         try:
             with selectors.DefaultSelector() as selector:
-                selector.register(child.stdout, selectors.EVENT_READ, partial(self._hear_stdout, child))
+                selector.register(child.stdout, selectors.EVENT_READ, self._hear_stdout)
                 selector.register(child.stderr, selectors.EVENT_READ, self._hear_stderr)
                 if child.pidfd is not None:
                     selector.register(child.pidfd, selectors.EVENT_READ, None)
@@ -215,7 +214,7 @@ class _Run:
 
     def result(self, child: Child) -> ToolRun:
         status = -int(signal.SIGKILL) if child.exit_status is None else child.exit_status
-        if child.boxed and self._stopped is None and status:
+        if self._level.startswith("bubblewrap") and self._stopped is None and status:
             self._check_box(status)
         return ToolRun(
             argv=self.argv,
@@ -255,7 +254,6 @@ class _Run:
                 return
 
     def _look(self, child: Child) -> Seen:
-        child.count_cpu()
         read, written = child.bytes_moved()
         return Seen(
             progress=self._progress,
@@ -277,11 +275,10 @@ class _Run:
                 _hear(selector, min(left, TICK_S))
         child.kill()
 
-    def _hear_stdout(self, child: Child, data: bytes) -> None:
+    def _hear_stdout(self, data: bytes) -> None:
         if not isinstance(self._parser, FfmpegProgress):
             self._stdout.feed(data)
         self._parse(data)
-        child.count_cpu()  # this may have been its last word
 
     def _hear_stderr(self, data: bytes) -> None:
         self._stderr.feed(data)
@@ -333,6 +330,7 @@ def _start(
     space = limits.memory_bytes if limits.address_space else None
     try:
         boxed = box.around(argv, environ=environment(environ), cwd=supervision.cwd, reads=supervision.reads)
+        namespace = None if boxed.told is None else Namespace(boxed.told)
         try:
             return Child(
                 boxed.argv,
@@ -346,10 +344,14 @@ def _start(
                 ),
                 keep_open=boxed.keep_open,
                 restrict=boxed.restrict,
-                boxed=boxed.wrapped,
+                namespace=namespace,
             )
+        except BaseException:
+            if namespace is not None:
+                namespace.close()
+            raise
         finally:
-            boxed.close()
+            boxed.started()
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         raise CallerError(
             f"{argv[0]} cannot be started: {error.strerror}.",
