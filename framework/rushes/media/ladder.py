@@ -1,0 +1,272 @@
+"""A ladder of renditions: one command that decodes once and makes every size, every sound and the stills.
+
+Each rung is scaled from the next larger one, and all of them have their key frames at the same pictures, so
+that a player can change between them. Whether an HDR source is tone mapped is decided once, for all. Pure;
+what an encoder is called and how it spells a wish is in its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from rushes.asset import Asset
+from rushes.errors import CallerError, MediaError
+from rushes.media import labels, tracks
+from rushes.media.colour import HDR_TRANSFERS
+from rushes.media.device_graph import HERE
+from rushes.media.fanout import compile_fanout, ends_of
+from rushes.media.ladder_graph import NO_GAPS, filled, from_zero, late_by, refuse_missing, tree
+from rushes.media.picture import BuildFacts, Picture, plan_picture, video_args
+from rushes.media.profile import Profile
+from rushes.media.rates import rate_args
+from rushes.media.rungs import Ladder, Rung, depth_of_all, kept_rungs, rung_names, rung_profile, sound_profile
+from rushes.media.schema import MediaInfo
+from rushes.media.still_branches import still_branches
+from rushes.media.tracks import AudioTrack
+
+__all__ = ["Ladder", "LadderPlan", "Rendition", "Rung", "Sound", "plan_ladder", "sound_name"]
+
+_HEARD_S: Final = Fraction(1, 10)
+"""Less sound than this before the picture is a muxer's rounding."""
+# -g alone leaves an encoder free to start a group early, at a cut, or to open one. By parameter string.
+_ALIGNED: Final[Mapping[str, Mapping[str, str]]] = {
+    "-x264-params": {"scenecut": "0", "open-gop": "0"},
+    "-x265-params": {"scenecut": "0", "open-gop": "0", "min-keyint": "{gop}"},
+    "-svtav1-params": {"scd": "0", "irefresh-type": "2"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One planned picture: its name, which its file has too (``720p.mp4``), and what it must be."""
+
+    name: str
+    codec: str
+    encoder: str
+    width: int
+    height: int
+    video_range: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One planned sound track."""
+
+    name: str
+    channels: int | None
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LadderPlan:
+    """The command of a ladder, and what its results must be.
+
+    Args:
+        args: without the program.
+        renditions: the largest first.
+        frames, slack: pictures of each rendition, within `slack`; None when that cannot be known.
+        gop_frames: pictures between two key frames.
+        late_s: by how much the source's picture starts after its sound; times count from the picture.
+    """
+
+    args: tuple[str, ...]
+    renditions: tuple[Rendition, ...]
+    sounds: tuple[Sound, ...]
+    rate: Fraction
+    frames: int | None
+    slack: int
+    duration_s: float | None
+    gop_frames: int
+    late_s: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+def plan_ladder(
+    info: MediaInfo,
+    ladder: Ladder,
+    build: BuildFacts,
+    *,
+    source: Asset,
+    input_args: Sequence[str],
+    place: str,
+    stills_place: str,
+    present: int | None = None,
+    present_s: float | None = None,
+    leading: int = 0,
+) -> LadderPlan:
+    """How to make `ladder` of the clip that `info` describes, in one command.
+
+    Args:
+        info: the clip, described.
+        ladder: the wish.
+        build: what the ffmpeg build can do.
+        source: the clip; its frame range is honoured.
+        input_args: the options and ``-i`` that open it (`rushes.media.guard`).
+        place: the folder of the renditions as ffmpeg is to name it, ``file:/…``.
+        stills_place: that of the stills.
+        present: frames that the source really holds; None when unknown.
+        present_s: how long they last by their own times.
+        leading: of these, pictures at the start that a decoder may drop.
+
+    Raises:
+        CallerError: an option does not fit the source or the codec.
+        MediaError: the source has no picture.
+        PlatformError: the build lacks an encoder or a filter.
+    """
+    rungs, warnings = _planned(info, ladder, build, source=source, present=(present, present_s))
+    first = rungs[0]
+    timing = first.picture.timing
+    if timing.rate is None:
+        raise CallerError(
+            f"{info.name} states no frame rate, and a ladder needs one.",
+            code="bad-option",
+            fix="Give frame_rate, e.g. 25.",
+        )
+    gop = max(1, round(ladder.gop_s * timing.rate))
+    late = Fraction(0) if source.frames is not None else late_by(info)
+    heard = (*timing.sound, *from_zero(late, "asetpts"), NO_GAPS)
+    sounds = tracks.audio_tracks(info, sound_profile(first.profile, info), select=heard, loudness=None)
+    stills = still_branches(
+        ladder.stills, [rung.picture.geometry for rung in rungs], duration_s=timing.duration_s
+    )
+    head = (*from_zero(late, "setpts"), *first.picture.chain(), *filled(timing.rate, leading))
+    root = tree([(rung.name, rung.picture) for rung in rungs], stills, head)
+    chains = [sound.chain for sound in sounds]
+    refuse_missing(build, root, chains)
+    graph = compile_fanout(first.picture.stream.index, root, chains)
+    maps = dict(zip([*ends_of(root), *map(sound_name, range(len(sounds)))], graph.maps, strict=True))
+    bare = labels.metadata(info, first.profile, partial=True)
+    args = ["-xerror", "-max_error_rate", "0", "-threads", str(ladder.threads), *timing.seek, *input_args]
+    if graph.text is not None:
+        args += ["-filter_complex_threads", str(ladder.threads), "-filter_complex", graph.text]
+    args.append("-y")
+    for rung in rungs:
+        args += ["-map", maps[rung.name], *_picture_args(rung, build, gop=gop)]
+        args += [*bare, "-f", "mp4", f"{place}/{rung.name}.mp4"]
+    for number, sound in enumerate(sounds):
+        args += ["-map", maps[sound_name(number)], *_sound_args(sound)]
+        args += [*bare, "-f", "mp4", f"{place}/{sound_name(number)}.mp4"]
+    for _, branch in stills:
+        end = branch.end or ""
+        args += ["-map", maps[end], *ladder.stills.output(end, stills_place)]
+    return LadderPlan(
+        args=tuple(args),
+        renditions=tuple(_rendition(rung) for rung in rungs),
+        sounds=tuple(Sound(sound_name(n), s.channels, s.language) for n, s in enumerate(sounds)),
+        rate=timing.rate,
+        frames=timing.frames,
+        slack=timing.slack,
+        duration_s=timing.duration_s,
+        gop_frames=gop,
+        late_s=float(late),
+        warnings=tuple(
+            dict.fromkeys([*warnings, *_said(rungs, timing.rate, late if sounds else Fraction(0))])
+        ),
+    )
+
+
+def sound_name(number: int) -> str:
+    """The name of a sound track, counted from 0."""
+    return f"sound-{number + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One rung with its picture."""
+
+    name: str
+    profile: Profile
+    picture: Picture
+
+
+def _planned(
+    info: MediaInfo,
+    ladder: Ladder,
+    build: BuildFacts,
+    *,
+    source: Asset,
+    present: tuple[int | None, float | None],
+) -> tuple[list[_Planned], list[str]]:
+    stream = info.primary_video
+    if stream is None:
+        raise MediaError(
+            f"{info.name} has no picture.",
+            code="no-video",
+            fix="Leave sound files out: a ladder is of sizes.",
+        )
+    kept, warnings = kept_rungs(stream, ladder)
+    depth = depth_of_all(stream, ladder)
+    found = []
+    for name, rung in zip(rung_names(kept), kept, strict=True):
+        profile = rung_profile(rung, ladder, stream, depth)
+        picture = plan_picture(info, profile, build, frames=source.frames, present=present, spot=HERE)
+        if picture is not None:  # it is None where no picture is wished
+            found.append(_Planned(name, profile, picture))
+    return found, warnings
+
+
+def _rendition(rung: _Planned) -> Rendition:
+    picture = rung.picture
+    transfer = picture.colour.tags.transfer if picture.colour else None
+    return Rendition(
+        name=rung.name,
+        codec=rung.profile.video.codec,
+        encoder=picture.encoder.name if picture.encoder else "",
+        width=picture.geometry.width,
+        height=picture.geometry.height,
+        video_range={"smpte2084": "PQ", "arib-std-b67": "HLG"}.get(transfer or "", "SDR"),
+    )
+
+
+# -- arguments ------------------------------------------------------------------------------------------
+
+
+def _picture_args(rung: _Planned, build: BuildFacts, *, gop: int) -> list[str]:
+    picture = rung.picture
+    if picture.encoder is None:
+        return []
+    control = rate_args(
+        picture.encoder,
+        rung.profile,
+        rate=picture.timing.rate,
+        duration_s=picture.timing.duration_s,
+        audio_bits=0,
+        major=build.major,
+        colour=picture.colour,
+    )
+    words = [*video_args(picture, rung.profile), *picture.timing.args, *control.passes[0]]
+    return _with_params(words, picture.encoder.params_option, gop)
+
+
+def _with_params(words: list[str], option: str | None, gop: int) -> list[str]:
+    """The same words, with groups of pictures that are closed and start only where all rungs start one."""
+    aligned = _ALIGNED.get(option or "")
+    if option is None or aligned is None:
+        return words
+    text = ":".join(f"{name}={value.format(gop=gop)}" for name, value in aligned.items())
+    if option not in words:
+        return [*words, option, text]
+    at = words.index(option) + 1
+    return [*words[:at], f"{words[at]}:{text}", *words[at + 1 :]]
+
+
+def _sound_args(sound: AudioTrack) -> list[str]:
+    args = [word.replace("{n}", "0") for word in sound.args]
+    return args + (
+        ["-metadata:s:a:0", f"language={labels.one_line(sound.language)}"] if sound.language else []
+    )
+
+
+def _said(rungs: Sequence[_Planned], rate: Fraction, late: Fraction) -> Iterator[str]:
+    stream = rungs[0].picture.stream
+    for rung in rungs:
+        yield from rung.picture.warnings
+        if rung.profile.video.tone_map != "off" and stream.color.transfer in HDR_TRANSFERS:
+            yield "the source is HDR: every rung is tone mapped to SDR"
+    if late > _HEARD_S:
+        yield f"the picture starts {float(late):.3f} s late: the sound before it is left out"
+    if stream.rate_mode == "vfr":
+        yield f"the frame rate varies: every rung has a constant one of {float(rate):.3f}"

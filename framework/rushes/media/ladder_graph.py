@@ -1,0 +1,87 @@
+"""The graph of a ladder: times that count from the first picture, each rung scaled from the next larger one.
+
+Pure; it must not know encoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Final
+
+from rushes.errors import PlatformError
+from rushes.media.fanout import Branch
+from rushes.media.filters import Chain, Step, step
+from rushes.media.picture import BuildFacts, Picture
+from rushes.media.schema import MediaInfo
+
+__all__ = ["NO_GAPS", "filled", "from_zero", "late_by", "refuse_missing", "tree"]
+
+# What is late gets silence, what is early is cut, and gaps are filled: segments have no place for them.
+NO_GAPS: Final = step("aresample", **{"async": 1, "first_pts": 0})
+
+
+def late_by(info: MediaInfo) -> Fraction:
+    """By how many seconds the picture starts after the file."""
+    stream = info.primary_video
+    start = (stream.start_s if stream else None) or 0
+    return max(Fraction(0), Fraction(str(start)) - Fraction(str(info.container.start_s or 0)))
+
+
+def from_zero(late: Fraction, setter: str) -> tuple[Step, ...]:
+    """Times that count from the first picture: the DASH muxer starts every track at nothing."""
+    return (step(setter, f"PTS-{float(late):.6f}/TB"),) if late else ()
+
+
+def filled(rate: Fraction, leading: int) -> tuple[Step, ...]:
+    """Where a decoder drops pictures at the start, the first one that it gives is shown instead."""
+    return (step("fps", fps=str(rate), round="near", start_time=0),) if leading else ()
+
+
+def tree(
+    rungs: Sequence[tuple[str, Picture]], stills: Sequence[tuple[int, Branch]], head: tuple[Step, ...]
+) -> Branch:
+    """Every rung taken from the next larger one; stills from the one that is named.
+
+    Args:
+        rungs: name and picture of each, the largest first.
+        stills: branches, and the number of the rung that each is taken from.
+        head: steps of the largest.
+    """
+    below: tuple[Branch, ...] = ()
+    for number in range(len(rungs) - 1, -1, -1):
+        name, picture = rungs[number]
+        steps = _scaled(picture, rungs[number - 1][1]) if number else head
+        taken = (branch for rung, branch in stills if rung == number)
+        below = (Branch(steps, name, (*below, *taken)),)
+    return below[0]
+
+
+def _scaled(picture: Picture, larger: Picture) -> tuple[Step, ...]:
+    size = picture.geometry
+    if (size.width, size.height) == (larger.geometry.width, larger.geometry.height):
+        return ()
+    levels = picture.colour.tags.range if picture.colour else None
+    # What a filter guesses of full levels differs between builds.
+    named = {"in_range": "pc", "out_range": "pc"} if levels == "pc" else {}
+    return (
+        step("scale", w=size.width, h=size.height, flags="bicubic+accurate_rnd", **named),
+        step("setsar", sar=f"{size.sar.numerator}/{size.sar.denominator}"),
+    )
+
+
+def refuse_missing(build: BuildFacts, root: Branch, chains: Sequence[Chain]) -> None:
+    used = {one.name for branch in _walk(root) for one in branch.steps}
+    missing = sorted((used | {one.name for chain in chains for one in chain.steps}) - set(build.filters))
+    if missing:
+        raise PlatformError(
+            f"this ffmpeg has no filter {', '.join(missing)}.",
+            code="no-filter",
+            fix="Set RUSHES_FFMPEG to a build that has it, or unset it for the bundled one.",
+        )
+
+
+def _walk(branch: Branch) -> Iterator[Branch]:
+    yield branch
+    for other in branch.branches:
+        yield from _walk(other)

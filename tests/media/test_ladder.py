@@ -1,0 +1,404 @@
+"""A ladder's plan, its playlists and its codecs strings: golden text, nothing is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from rushes.asset import Asset
+from rushes.errors import CallerError, MediaError, PlatformError
+from rushes.media.codec_strings import codec_string
+from rushes.media.ladder import LadderPlan, plan_ladder
+from rushes.media.manifest import Representation, corrected, read_manifest
+from rushes.media.packaging import complaints, segment_frames
+from rushes.media.playlists import Segment, Track, master_playlist, media_playlist
+from rushes.media.profile import AudioWish
+from rushes.media.rungs import Ladder, Rung
+from rushes.media.schema import AudioStream, Colour, Container, MediaInfo, VideoStream
+from rushes.media.still_branches import Stills
+
+_FILTERS = (
+    "aformat", "aresample", "asetpts", "atrim", "bwdif", "format", "fps", "scale", "select", "setparams",
+    "setpts", "setsar", "tile", "tonemap", "trim", "zscale",
+)  # fmt: skip
+
+
+@dataclass
+class FakeBuild:
+    major: int = 9
+    encoders: tuple[str, ...] = ("libx264", "libx265", "libsvtav1")
+    filters: tuple[str, ...] = _FILTERS
+
+
+def _info(channels: tuple[int, ...] = (2,), **picture: Any) -> MediaInfo:
+    facts: dict[str, Any] = {
+        "index": 0, "codec": "h264", "width": 1920, "height": 1080, "frame_rate": "25/1",
+        "rate_mode": "cfr", "rate_decided_by": "sample-table", "field_order": "progressive",
+        "pix_fmt": "yuv420p", "bit_depth": 8, "duration_s": 4.0, "frames_declared": 100, "start_s": 0.0,
+    }  # fmt: skip
+    return MediaInfo(
+        name="A001.mov",
+        container=Container(format="mov", size_bytes=1, duration_s=4.0, start_s=0.0),
+        duration_s=4.0,
+        video=[VideoStream(**{**facts, **picture})],
+        audio=[
+            AudioStream(index=n, codec="aac", channels=c, sample_rate=48000)
+            for n, c in enumerate(channels, start=1)
+        ],
+    )
+
+
+def _plan(
+    *heights: int,
+    info: MediaInfo | None = None,
+    build: FakeBuild | None = None,
+    leading: int = 0,
+    **wish: Any,
+) -> LadderPlan:
+    rungs = wish.pop("rungs", tuple(Rung(height) for height in heights))
+    return plan_ladder(
+        info or _info(),
+        Ladder(rungs, **wish),
+        build or FakeBuild(),
+        source=Asset("/clips/A001.mov"),
+        input_args=["-i", "file:/clips/A001.mov"],
+        place="file:/out",
+        stills_place="file:/stills",
+        present=100,
+        present_s=4.0,
+        leading=leading,
+    )
+
+
+def _after(plan: LadderPlan, option: str) -> list[str]:
+    return [plan.args[n + 1] for n, word in enumerate(plan.args) if word == option]
+
+
+def _graph(plan: LadderPlan) -> list[str]:
+    (text,) = _after(plan, "-filter_complex")
+    return text.split(";")
+
+
+def _sizes(plan: LadderPlan) -> list[tuple[str, int, int]]:
+    return [(r.name, r.width, r.height) for r in plan.renditions]
+
+
+# -- the command ------------------------------------------------------------------------------------------
+
+
+def test_one_decode_feeds_every_rung_through_the_next_larger_one() -> None:
+    plan = _plan(1080, 720, 360)
+
+    assert _after(plan, "-i") == ["file:/clips/A001.mov"]
+    assert _graph(plan) == [
+        "[0:0]format=pix_fmts=yuv420p[s0]",
+        "[s0]setparams=field_mode=prog[s1]",
+        "[s1]split=2[s2][s3]",
+        "[s3]scale=flags=bicubic+accurate_rnd:h=720:w=1280[s4]",
+        "[s4]setsar=sar=1/1[s5]",
+        "[s5]split=2[s6][s7]",
+        "[s7]scale=flags=bicubic+accurate_rnd:h=360:w=640[s8]",
+        "[s8]setsar=sar=1/1[s9]",
+        "[0:1]aresample=async=1:first_pts=0[s10]",
+    ]
+    assert _after(plan, "-map") == ["[s2]", "[s6]", "[s9]", "[s10]"]
+
+
+def test_every_rung_has_closed_groups_of_the_same_length_and_no_cut_starts_one() -> None:
+    plan = _plan(1080, 360, gop_s=2.0)
+
+    assert plan.gop_frames == 50
+    assert _after(plan, "-g") == ["50", "50"]
+    assert _after(plan, "-x264-params") == ["scenecut=0:open-gop=0"] * 2
+
+
+@pytest.mark.parametrize(
+    ("codec", "option", "words"),
+    [
+        ("hevc", "-x265-params", "scenecut=0:open-gop=0:min-keyint=50"),
+        ("av1", "-svtav1-params", "scd=0:irefresh-type=2"),
+    ],
+)
+def test_each_codec_is_told_so_in_its_own_words(codec: Any, option: str, words: str) -> None:
+    plan = _plan(rungs=(Rung(360, codec=codec),))
+
+    assert _after(plan, option)[0].endswith(words)
+
+
+def test_sound_is_encoded_once_and_only_the_first_track() -> None:
+    plan = _plan(1080, 720, 360, info=_info((2, 2)))
+
+    assert _after(plan, "-c:a:0") == ["aac"]
+    assert [s.name for s in plan.sounds] == ["sound-1"]
+
+
+def test_surround_is_mixed_down_and_named_tracks_are_all_kept() -> None:
+    plan = _plan(360, info=_info((6, 1)), audio=AudioWish(codec="aac", tracks=(0, 1)))
+
+    assert [s.channels for s in plan.sounds] == [2, 2]
+    assert len(_after(plan, "-c:a:0")) == 2
+
+
+def test_stills_are_taken_from_the_smallest_rung_that_is_large_enough() -> None:
+    plan = _plan(1080, 360, 90, stills=Stills(every_s=2, columns=3, rows=2, height=180))
+
+    graph = _graph(plan)
+    assert sum("select=expr=gte(t-start_t\\,selected_n*2.000000)" in step for step in graph) == 1
+    assert sum("select=expr=gte(t-start_t\\,selected_n*0.666667)" in step for step in graph) == 1
+    assert sum("scale=" in step and "h=180:out_range=pc:w=320" in step for step in graph) == 2
+    assert any(step.split("]")[1].startswith("tile=layout=3x2") for step in graph)
+    assert plan.args[-1] == "file:/stills/contact-sheet.jpg"
+    assert "file:/stills/thumbnails/%05d.jpg" in plan.args
+
+
+def test_a_picture_that_starts_late_moves_the_sound_with_it_and_says_so() -> None:
+    plan = _plan(1080, info=_info(start_s=0.5))
+
+    graph = _graph(plan)
+    assert graph[0] == "[0:0]setpts=PTS-0.500000/TB[s0]"
+    assert "[0:1]asetpts=PTS-0.500000/TB[s3]" in graph
+    assert any("0.500 s late" in warning for warning in plan.warnings)
+
+
+def test_pictures_that_a_decoder_drops_at_the_start_are_filled_in() -> None:
+    assert any("fps=fps=25:round=near:start_time=0" in step for step in _graph(_plan(1080, leading=2)))
+
+
+# -- which rungs --------------------------------------------------------------------------------------------
+
+
+def test_a_rung_above_the_source_is_left_out_with_a_warning_and_an_equal_one_kept() -> None:
+    plan = _plan(2160, 1080, 720)
+
+    assert _sizes(plan) == [("1080p", 1920, 1080), ("720p", 1280, 720)]
+    assert plan.warnings == ("the rung of 2160 lines is left out: the source has 1920x1080",)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"width": 1920, "height": 800}, [("1080p", 1920, 800), ("480p", 854, 356), ("240p", 426, 178)]),
+        ({"width": 1440, "height": 1080, "sar": "4:3"}, [("1080p", 1920, 1080), ("480p", 854, 480),
+                                                          ("240p", 426, 240)]),
+        ({"width": 1920, "height": 1080, "rotation": 90}, [("1080p", 1080, 1920), ("480p", 480, 854),
+                                                           ("240p", 240, 426)]),
+        ({"width": 720, "height": 576, "sar": "16:15"}, [("480p", 640, 480), ("240p", 320, 240)]),
+        ({"width": 201, "height": 101}, [("240p", 200, 100)]),
+    ],
+)  # fmt: skip
+def test_sizes_are_even_keep_the_shape_and_never_grow(
+    source: dict[str, Any], expected: list[tuple[str, int, int]]
+) -> None:
+    assert _sizes(_plan(1080, 480, 240, info=_info(**source))) == expected
+
+
+def test_a_bit_rate_is_capped_at_half_as_much_again() -> None:
+    plan = _plan(rungs=(Rung(720, bitrate=3_000_000),))
+
+    assert _after(plan, "-b:v") == ["3000000"]
+    assert _after(plan, "-maxrate") == ["4500000"]
+
+
+_PQ: dict[str, Any] = {
+    "pix_fmt": "yuv420p10le", "bit_depth": 10,
+    "color": Colour(primaries="bt2020", transfer="smpte2084", matrix="bt2020nc", range="limited"),
+}  # fmt: skip
+
+
+def test_hdr_is_tone_mapped_once_for_all_where_a_codec_of_the_ladder_has_8_bits() -> None:
+    plan = _plan(rungs=(Rung(1080, codec="hevc"), Rung(720, codec="h264")), info=_info(**_PQ))
+
+    assert sum("tonemap" in step for step in _graph(plan)) == 1
+    assert _after(plan, "-pix_fmt:v") == ["yuv420p", "yuv420p"]
+    assert {r.video_range for r in plan.renditions} == {"SDR"}
+    assert "the source is HDR: every rung is tone mapped to SDR" in plan.warnings
+
+
+def test_hdr_is_kept_where_every_codec_has_10_bits() -> None:
+    plan = _plan(rungs=(Rung(1080, codec="hevc"), Rung(720, codec="av1")), info=_info(**_PQ))
+
+    assert not any("tonemap" in step for step in _graph(plan))
+    assert [r.video_range for r in plan.renditions] == ["PQ", "PQ"]
+    assert [r.name for r in plan.renditions] == ["1080p-hevc", "720p-av1"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "info"),
+    [
+        ({"rungs": (Rung(1080),), "hdr": "keep"}, _info(**_PQ)),
+        ({"rungs": (Rung(720), Rung(720))}, _info()),
+        ({"rungs": ()}, _info()),
+        ({"rungs": (Rung(720),)}, _info(frame_rate=None, rate_mode="unknown", rate_decided_by="undecided")),
+    ],
+)
+def test_what_cannot_be_a_ladder_is_refused(wish: dict[str, Any], info: MediaInfo) -> None:
+    with pytest.raises(CallerError) as refused:
+        _plan(info=info, **wish)
+
+    assert refused.value.code == "bad-option"
+
+
+def test_a_clip_without_picture_is_refused() -> None:
+    with pytest.raises(MediaError) as refused:
+        _plan(720, info=_info().model_copy(update={"video": []}))
+
+    assert refused.value.code == "no-video"
+
+
+def test_a_build_without_a_filter_is_named() -> None:
+    with pytest.raises(PlatformError, match="no filter scale"):
+        _plan(720, build=FakeBuild(filters=tuple(f for f in _FILTERS if f != "scale")))
+
+
+def test_a_segment_is_whole_groups_of_pictures() -> None:
+    plan = _plan(1080, gop_s=2.0, info=_info(frame_rate="24000/1001"))
+
+    assert plan.gop_frames == 48
+    assert [segment_frames(plan, s) for s in (0.5, 4, 5.2, 6)] == [48, 96, 144, 144]
+
+
+# -- codecs strings -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codec", "extradata", "expected"),
+    [
+        ("h264", "01640028ffe1", "avc1.640028"),
+        ("hevc", "0101600000009000000000005df0", "hvc1.1.6.L93.90"),
+        ("hevc", "0122200000009000000000009900", "hvc1.2.4.H153.90"),
+        ("av1", "81050c00", "av01.0.05M.08"),
+        ("av1", "81 2d cc 00", "av01.1.13H.10"),
+        ("aac", "1190", "mp4a.40.2"),
+        ("aac", "2b92", "mp4a.40.5"),
+        ("aac", "f94a", "mp4a.40.42"),
+        ("ac3", "", "ac-3"),
+        ("opus", "", "Opus"),
+    ],
+)
+def test_a_codecs_string_is_read_from_the_decoder_configuration(
+    codec: str, extradata: str, expected: str
+) -> None:
+    assert codec_string(codec, bytes.fromhex(extradata)) == expected
+
+
+@pytest.mark.parametrize(("codec", "extradata"), [("h264", b"\x01"), ("prores", b"12345678")])
+def test_a_configuration_that_says_nothing_is_refused(codec: str, extradata: bytes) -> None:
+    with pytest.raises(ValueError, match="no configuration"):
+        codec_string(codec, extradata)
+
+
+# -- playlists ----------------------------------------------------------------------------------------------
+
+
+def _track(name: str = "720p", frames: tuple[int, ...] = (50, 50, 20), **changes: Any) -> Track:
+    start = 0
+    segments = []
+    for number, count in enumerate(frames, start=1):
+        segments.append(
+            Segment(f"segments/0-{number:05}.m4s", 1000 * count, count, Fraction(start, 25),
+                    Fraction(count, 25), independent=True)
+        )  # fmt: skip
+        start += count
+    facts: dict[str, Any] = {"size": (1280, 720), "rate": Fraction(25)}
+    return Track(name, "segments/0-init.mp4", "avc1.64001f", tuple(segments), **{**facts, **changes})
+
+
+def test_a_media_playlist_is_a_finished_recording_with_exact_durations() -> None:
+    assert media_playlist(_track()).splitlines() == [
+        "#EXTM3U",
+        "#EXT-X-VERSION:7",
+        "#EXT-X-TARGETDURATION:2",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        '#EXT-X-MAP:URI="segments/0-init.mp4"',
+        "#EXTINF:2.000000,",
+        "segments/0-00001.m4s",
+        "#EXTINF:2.000000,",
+        "segments/0-00002.m4s",
+        "#EXTINF:0.800000,",
+        "segments/0-00003.m4s",
+        "#EXT-X-ENDLIST",
+    ]
+
+
+_HEARD = Segment("s", 16_000, 94, Fraction(), Fraction(2), independent=True)
+
+
+def test_the_master_playlist_states_measured_rates_of_picture_and_sound_together() -> None:
+    heard = Track("sound-1", "i", "mp4a.40.2", (_HEARD,), language="eng", channels=2)
+
+    assert master_playlist([_track()], [heard]).splitlines() == [
+        "#EXTM3U",
+        "#EXT-X-VERSION:7",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        (
+            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="sound-1",LANGUAGE="eng",DEFAULT=YES,AUTOSELECT=YES,'
+            'CHANNELS="2",URI="sound-1.m3u8"'
+        ),
+        (
+            '#EXT-X-STREAM-INF:BANDWIDTH=264000,AVERAGE-BANDWIDTH=264000,CODECS="avc1.64001f,mp4a.40.2",'
+            'RESOLUTION=1280x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,AUDIO="sound"'
+        ),
+        "720p.m3u8",
+    ]
+
+
+def _listed(*durations: int) -> Representation:
+    names = tuple(f"segments/0-{n:05}.m4s" for n in range(1, len(durations) + 1))
+    return Representation(0, "segments/0-init.mp4", names, tuple(Fraction(d, 25) for d in durations))
+
+
+def test_a_package_that_is_as_planned_has_no_complaint() -> None:
+    track, listed = _track(), _listed(50, 50, 20)
+
+    assert list(complaints(_plan(720), [track], [], [listed], frames=50)) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "word"),
+    [
+        (_track("360p", (50, 70)), "not 50 pictures"),
+        (_track("360p", (50, 50, 10)), "other segments"),
+        (replace(_track("360p"), segments=tuple(replace(s, independent=False) for s in _track().segments)),
+         "key frame"),
+        (replace(_track("360p"), segments=(replace(_track().segments[0], duration=Fraction(3)),
+                                           *_track().segments[1:])), "lasts"),
+    ],
+)  # fmt: skip
+def test_rungs_that_do_not_match_are_complained_of(other: Track, word: str) -> None:
+    listed = [_listed(50, 50, 20)] * 2
+
+    found = list(complaints(_plan(720), [_track(), other], [], listed, frames=50))
+
+    assert any(word in complaint for complaint in found)
+
+
+_MPD = """<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT4.8S"><Period><AdaptationSet>
+<Representation id="0" codecs="" bandwidth="1"><SegmentTemplate timescale="25" startNumber="1"
+ initialization="segments/$RepresentationID$-init.mp4" media="segments/$RepresentationID$-$Number%05d$.m4s">
+<SegmentTimeline><S t="0" d="50" r="1" /><S d="20" /></SegmentTimeline>
+</SegmentTemplate></Representation></AdaptationSet></Period></MPD>"""
+
+
+def test_a_manifest_is_read_segment_by_segment() -> None:
+    assert read_manifest(_MPD) == (_listed(50, 50, 20),)
+
+
+def test_a_manifest_is_corrected_where_the_muxer_says_too_little() -> None:
+    text = corrected(_MPD, codecs={0: "hvc1.1.6.L93.90"}, bits={0: 250}, duration=Fraction(48001, 10000))
+
+    assert 'codecs="hvc1.1.6.L93.90"' in text
+    assert 'bandwidth="250"' in text
+    assert 'mediaPresentationDuration="PT4.801S"' in text
+    assert read_manifest(text) == read_manifest(_MPD)
+
+
+@pytest.mark.parametrize("text", ["", "<MPD", _MPD.replace("startNumber", "x").replace("timescale", "y")])
+def test_what_is_no_manifest_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no manifest"):
+        read_manifest(text)
