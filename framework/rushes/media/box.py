@@ -42,7 +42,7 @@ _TRIAL: Final = 'read x <"$1" && ! { read x <"$2"; } 2>/dev/null && echo >"$3"'
 # Kept in a box, where a tool has neither our home nor our session. Of a tool that is not ffmpeg all of its
 # environment is kept: what it needs is its author's to say.
 _FFMPEG_NEEDS: Final = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "AV_LOG_FORCE_NOCOLOR", "OCIO")
-_FFMPEG_NEEDS_START: Final = ("LC_", "CUDA_", "NVIDIA_", "LIBVA_", "FONTCONFIG_", "FFMPEG")
+_FFMPEG_NEEDS_START: Final = ("LC_", "CUDA_", "NVIDIA_", "LIBVA_", "FONTCONFIG_", "FFMPEG", "OPENBLAS_")
 _DEVICE_NODES: Final = ("/dev/null", "/dev/zero", "/dev/urandom")
 
 

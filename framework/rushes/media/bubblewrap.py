@@ -19,7 +19,7 @@ __all__ = ["PERL", "SYSTEM", "bubblewrap", "launcher"]
 # Programs, libraries and fonts: what every user of the machine may read anyway.
 SYSTEM: Final = (
     "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/nix/store", "/gnu/store",
-    "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/fonts",
+    "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts",
     "/etc/localtime", "/var/cache/fontconfig",
 )  # fmt: skip
 _ALWAYS: Final = ("/dev/null", "/dev/zero", "/dev/urandom")
