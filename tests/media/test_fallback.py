@@ -114,6 +114,7 @@ def test_a_card_that_is_lost_in_the_middle_leaves_no_half_and_software_starts_ov
 
     assert (made.encoder, made.frames) == ("libx264", 75)
     assert made.tried[0].code == "device-sick"
+    assert len(made.commands) == 2, "what was run in vain is told and counted too"
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".mp4") == ["out.mp4"]
 
 

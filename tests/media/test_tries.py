@@ -12,7 +12,7 @@ from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, Rus
 from rushes.media.capability import CPU, Capability, Curve, Device, Finding
 from rushes.media.choice import ANY, EncoderChoice, parse_choice
 from rushes.media.device_graph import HERE, Spot
-from rushes.media.fallback import Tried, remaining, warning_of
+from rushes.media.fallback import Tried, really_decoded_by, remaining, warning_of
 from rushes.media.tries import Host, Try, plan_tries
 from rushes.media.wanted import Wanted
 
@@ -308,6 +308,13 @@ def test_what_is_left_after_a_failure_follows_from_what_it_was(
     failed: Try, rest: list[Try], error: RushesError, ran: object, left: list[Try]
 ) -> None:
     assert list(remaining(rest, failed, error, ran=bool(ran))) == left
+
+
+def test_a_device_whose_decoder_could_not_be_set_up_did_not_decode() -> None:
+    said = "[h264 @ 0x5643c0a0ba40] Failed setup for format cuda: hwaccel initialisation returned error.\n"
+
+    assert really_decoded_by(_GPU_DECODES, said) == "software"
+    assert really_decoded_by(_GPU_DECODES, "") == "device"
 
 
 def test_a_person_is_told_in_one_sentence_that_another_encoder_made_it() -> None:

@@ -23,7 +23,7 @@ from rushes.media.capability import CPU
 from rushes.media.choice import ANY, EncoderChoice
 from rushes.media.device_graph import HERE
 from rushes.media.dialect import damage_in
-from rushes.media.fallback import Tried, warning_of
+from rushes.media.fallback import Tried, really_decoded_by, warning_of
 from rushes.media.fonts import find_font
 from rushes.media.guard import check_source, input_args, output_args
 from rushes.media.inspection import describe
@@ -50,13 +50,13 @@ class Encoded:
         encoder: ffmpeg's name of the encoder that made it.
         tried: every try, in order, with what became of it; the last one made it.
         argv: the last command.
-        seconds: wall time of all commands.
+        seconds: wall time of all commands, those of tries that failed too.
         cpu_s: processor time of all commands, children included.
         size_bytes: size of the result.
         build: name, version and configuration of the ffmpeg that was used.
         verification: what was checked, at which level, and what was found.
         warnings: what the caller should know.
-        commands: every command, the last one included.
+        commands: every command that was run, the last one included.
         expected: what the plan promised of the result.
         box: the weakest level of the box that a command ran in.
         family: the family of the encoder that made it.
@@ -161,22 +161,22 @@ def encode(
             # A device's driver maps far more address space than it uses.
             limits = replace(own.limits, address_space=own.limits.address_space and one.family == "software")
             inside = replace(own, limits=limits, reads=(*supervision.reads, *_stage(planned.plan, folder)))
-            mine = list(runs)
             try:
-                run_plan(planned.plan, planned.profile, planned.build, path, supervision=inside, runs=mine)
+                run_plan(planned.plan, planned.profile, planned.build, path, supervision=inside, runs=runs)
                 expected = _expected(planned.plan, source, truth, salvages=salvages)
                 verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
             return _encoded(
-                planned.plan, planned.profile, planned.build, path, runs=mine, verification=verification
+                planned.plan, planned.profile, planned.build, path, runs=runs, verification=verification
             )
 
         wanted = wanted_of(info, profile, source.frames)
         tries = Tries((_SOFTWARE_TRY,), ()) if wanted is None else plan_tries(choice, wanted, host)
         encoded, used, tried = first_that_works(choice, tries, host, plan=plan, make=make)
-    tried = (*tried[:-1], replace(tried[-1], encoder=encoded.encoder))
+    last = replace(tried[-1], encoder=encoded.encoder, decoder=really_decoded_by(used, runs[-1].stderr_tail))
+    tried = (*tried[:-1], last)
     warning = warning_of(tried)
     warnings = encoded.warnings if warning is None else (warning, *encoded.warnings)
     return replace(encoded, family=used.family, tried=tried, warnings=warnings)

@@ -6,20 +6,24 @@ either is no verdict. This module must not run anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from rushes.errors import Cancelled, RushesError
 from rushes.media.choice import EncoderChoice
+from rushes.media.device_graph import Decoder
 from rushes.media.encoders import FAMILIES
 from rushes.media.tries import LeftOut, Try
 
-__all__ = ["Outcome", "Tried", "remaining", "told", "warning_of"]
+__all__ = ["Outcome", "Tried", "really_decoded_by", "remaining", "told", "warning_of"]
 
 Outcome = Literal["made", "failed", "refused", "left-out"]
 """``made`` it; ``failed`` while it ran; ``refused`` by the plan, for it cannot do what is wished;
 ``left-out`` beforehand."""
+
+_DECODER_REFUSED: Final = re.compile(r"Failed setup for format \w+: hwaccel initiali[sz]ation returned error")
 
 # What no other encoder would change: the host's disk, limits that were set, somebody who stopped it.
 _OF_THE_HOST: Final = frozenset(
@@ -94,6 +98,11 @@ def told(choice: EncoderChoice, left_out: Sequence[LeftOut], seen: frozenset[str
     for one in left_out:
         if one.family in choice.families or one.family in seen:
             yield Tried(one.family, one.device, one.encoder, "left-out", one.reason)
+
+
+def really_decoded_by(made: Try, stderr: str) -> Decoder:
+    """What decoded the source: ffmpeg goes on in software when a device's decoder cannot be set up."""
+    return "software" if _DECODER_REFUSED.search(stderr) else made.spot.decoder
 
 
 def warning_of(tried: Sequence[Tried]) -> str | None:

@@ -40,7 +40,7 @@ def run_plan(
         build: the ffmpeg that it was planned for.
         path: the output, as the plan names it.
         supervision: limits, progress, cancellation and log of every command.
-        runs: where each command's end is added.
+        runs: where each command's end is added, that of one that failed too.
 
     Raises:
         RushesError: what `dialect.classify` makes of a command that failed.
@@ -48,7 +48,8 @@ def run_plan(
     for number, args in enumerate(plan.passes, start=1):
         shown = _share_of(supervision, number, len(plan.passes))
         run = run_ffmpeg(build, args, supervision=shown, total_s=plan.expected.duration_s)
-        runs.append(check(run, build.major))
+        runs.append(run)
+        check(run, build.major)
     last = runs[-1]
     if profile.on_damage == "fail" and damage_in(last) is not None:
         raise classify(last, build.major)
