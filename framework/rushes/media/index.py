@@ -1,0 +1,153 @@
+"""Where every frame of a clip is shown, and where decoding can begin: read from its packets, none decoded.
+
+What an edit list leaves out is not counted. This module must not know what the frames are wanted for.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+import av.error
+
+from rushes.asset import Asset
+from rushes.errors import Cancelled, MediaError
+from rushes.media.packets import open_source, primary_video
+
+if TYPE_CHECKING:
+    from av.packet import Packet as AnyPacket
+
+    Packet = AnyPacket[Any]
+
+__all__ = ["FrameIndex", "read_index"]
+
+_ASK_EVERY: Final = 512
+_NAL_IDR: Final = 5
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """The frames of a clip in the order in which they are shown.
+
+    Args:
+        format: the demuxer's name, as libavformat says it.
+        codec: of the picture.
+        time_base: seconds a tick.
+        start_us: where the container's clock starts, in microseconds: ffmpeg counts from there.
+        pts: when each frame is shown, in ticks, ascending.
+        sizes: bytes of each frame.
+        keys: numbers of the frames at which decoding can begin.
+        decoded: when each of these is decoded, in ticks.
+        entries: of `keys`, those that need nothing at all from before them.
+        untimed: packets without a time; their frames are in no list.
+        discarded: packets that only others need.
+    """
+
+    format: str
+    codec: str
+    time_base: Fraction
+    start_us: int
+    pts: array[int]
+    sizes: array[int]
+    keys: tuple[int, ...]
+    decoded: tuple[int, ...]
+    entries: frozenset[int]
+    untimed: int = 0
+    discarded: int = 0
+
+    @property
+    def frames(self) -> int:
+        """How many frames are shown."""
+        return len(self.pts)
+
+
+def read_index(source: Asset, *, cancelled: Callable[[], bool] = lambda: False) -> FrameIndex:
+    """The index of the first picture track of `source`.
+
+    Raises:
+        MediaError: it cannot be opened or read to its end, or it has no picture.
+        Cancelled: `cancelled` said so.
+    """
+    with open_source(source) as container:
+        video = primary_video(container)
+        if video is None or video.time_base is None:
+            raise MediaError(
+                f"{source.name} has no picture.", code="no-video", fix="Name a clip with moving pictures."
+            )
+        codec = video.codec_context.name if video.codec_context is not None else ""
+        found: list[tuple[int, int, bool, bool, int]] = []
+        untimed = discarded = 0
+        try:
+            for number, packet in enumerate(container.demux(video)):
+                if packet.size == 0:
+                    continue
+                discarded += packet.is_discard
+                if packet.pts is None:
+                    untimed += 1
+                elif not packet.is_discard:
+                    key = packet.is_keyframe
+                    dts = packet.pts if packet.dts is None else packet.dts
+                    found.append((packet.pts, packet.size, key, key and _is_entry(codec, packet), dts))
+                if number % _ASK_EVERY == 0 and cancelled():
+                    raise Cancelled
+        except av.error.FFmpegError as error:
+            raise MediaError(
+                f"{source.name} cannot be read to its end ({error.strerror}).",
+                code="damaged",
+                fix="Copy it from the source again, or wait until its copy is complete.",
+            ) from error
+        found.sort(key=lambda frame: frame[0])
+        return FrameIndex(
+            format=container.format.name,
+            codec=codec,
+            time_base=video.time_base,
+            start_us=container.start_time or 0,
+            pts=array("q", (frame[0] for frame in found)),
+            sizes=array("q", (frame[1] for frame in found)),
+            keys=tuple(n for n, frame in enumerate(found) if frame[2]),
+            decoded=tuple(frame[4] for frame in found if frame[2]),
+            entries=frozenset(n for n, frame in enumerate(found) if frame[3]),
+            untimed=untimed,
+            discarded=discarded,
+        )
+
+
+def _is_entry(codec: str, packet: Packet) -> bool:
+    """Whether nothing from before a keyframe is needed for what is shown from it on.
+
+    libavformat marks an H.264 picture with a recovery point as a keyframe, also where the picture is only
+    whole some frames later; of the other codecs a keyframe is what it says.
+    """
+    if codec != "h264":
+        return True
+    data = bytes(memoryview(packet))
+    starts = data.startswith((b"\0\0\1", b"\0\0\0\1"))
+    return _NAL_IDR in (_units_by_start(data) if starts else _units_by_length(data))
+
+
+def _units_by_start(data: bytes) -> set[int]:
+    kinds: set[int] = set()
+    at = data.find(b"\0\0\1")
+    while 0 <= at < len(data) - 3:
+        kind = data[at + 3] & 31
+        kinds.add(kind)
+        if kind in (1, _NAL_IDR):
+            break  # the first slice says what the picture is
+        at = data.find(b"\0\0\1", at + 3)
+    return kinds
+
+
+def _units_by_length(data: bytes) -> set[int]:
+    # Lengths of four bytes are what every writer uses; another length gives no IDR, which is merely careful.
+    kinds: set[int] = set()
+    at = 0
+    while at + 4 < len(data):
+        kind = data[at + 4] & 31
+        kinds.add(kind)
+        if kind in (1, _NAL_IDR):
+            break
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return kinds
