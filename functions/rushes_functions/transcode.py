@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from rushes import Asset, CallerError, Context, Output, Params, Profile, Resources, Result, function
+from rushes.media.levels import Level
 from rushes.media.profile import (
     AudioCodec,
     BitRate,
@@ -21,6 +22,7 @@ from rushes.media.profile import (
     VideoCodec,
 )
 from rushes_functions.presets import EXTENSIONS, PRESETS, PresetName, as_list, preset_profile
+from rushes_functions.transcode_quality import check, choose
 
 __all__ = ["TranscodeParams", "TranscodeResult", "transcode"]
 
@@ -47,6 +49,16 @@ class TranscodeParams(Params):
     video: VideoCodec | None = Field(None, description="Video codec; copy keeps the source's, none drops it.")
     variant: str | None = Field(None, description="The codec's profile: main10, 422hq, hqx, 100.")
     quality: float | None = Field(None, ge=0, le=63, description="Constant quality (CRF); lower is better.")
+    quality_level: Level | None = Field(
+        None,
+        description="Quality by name, the same for every codec: from what its values are worth on average.",
+    )
+    target_vmaf: float | None = Field(
+        None, gt=0, le=100, description="Quality as a mean VMAF, found for each clip on samples of it: 93."
+    )
+    check_quality: bool = Field(
+        default=False, description="Measure the VMAF of samples of the result, and say what it is."
+    )
     bitrate: BitRate | None = Field(None, description="Average video bits a second: 8M, 800k.")
     max_bitrate: BitRate | None = Field(None, description="Peak video bits a second.")
     target_size: SizeBytes | None = Field(None, description="Size of the file, by two passes: 500MB.")
@@ -115,9 +127,16 @@ class TranscodeParams(Params):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> TranscodeParams:
+        given = [name for name in _RATE_CONTROLS if getattr(self, name) is not None]
+        if len(given) > 1 and not _ONE_OF.isdisjoint(given):
+            msg = f"{' and '.join(given)} exclude each other; give one"
+            raise ValueError(msg)
         if self.preset_file is None:
             # A preset is known here and now, so a contradiction shows before anything is submitted.
-            self.profile()
+            codec = self.profile().video.codec
+            if (self.quality_level or self.target_vmaf) and codec not in _SCALED:
+                msg = f"a {codec} encode has no quality to choose; use {', '.join(sorted(_SCALED))}"
+                raise ValueError(msg)
         return self
 
     def profile(self) -> Profile:
@@ -129,7 +148,7 @@ class TranscodeParams(Params):
         given = {
             _PLACES.get(name, name): value
             for name, value in self
-            if value is not None and name not in {"preset", "preset_file"}
+            if value is not None and name not in _NOT_OF_A_PROFILE
         }
         if self.preset_file is None:
             return preset_profile(PRESETS[self.preset], given)
@@ -145,6 +164,11 @@ class TranscodeParams(Params):
             ) from problem
 
 
+_ONE_OF: Final = frozenset({"quality_level", "target_vmaf"})
+_RATE_CONTROLS: Final = ("quality", "quality_level", "target_vmaf", "bitrate", "target_size")
+_SCALED: Final = frozenset({"h264", "hevc", "av1", "vp9"})
+"""Codecs with a quality scale that is calibrated."""
+_NOT_OF_A_PROFILE: Final = _ONE_OF | {"preset", "preset_file", "check_quality"}
 _VIDEO: Final = [
     "variant",
     "quality",
@@ -210,20 +234,32 @@ class TranscodeResult(Result):
     duration_s: float
     encoder: str
     size_bytes: int
+    quality: float | None = None
+    """The value that a quality level or a target VMAF became, on the encoder's own scale."""
+    predicted_vmaf: float | None = None
+    """Mean VMAF to expect: on average of a level, of this clip of a target."""
+    measured_vmaf: float | None = None
+    """Mean VMAF of samples of the result."""
     notes: tuple[str, ...] = ()
 
 
 @function(version="1", resources=Resources(cpu=2, memory="2GiB"), retries=2)
 def transcode(clip: Asset, params: TranscodeParams, ctx: Context) -> TranscodeResult:
     """Transcode a clip to a named preset, verified frame by frame against its source."""
-    profile = params.profile()
-    out = ctx.output(f"{clip.stem}{EXTENSIONS[profile.container]}")
-    made = ctx.encode(clip, out, profile)
+    out = ctx.output(f"{clip.stem}{EXTENSIONS[params.profile().container]}")
+    chosen = choose(clip, params, ctx)
+    made = ctx.encode(clip, out, chosen.profile)
+    checked = check(clip, out.path, chosen, params, ctx)
+    for reason in checked.reasons:
+        ctx.warn(reason)
     return TranscodeResult(
         transcoded=out,
         frames=made.frames,
         duration_s=made.duration_s,
         encoder=made.encoder,
         size_bytes=made.size_bytes,
-        notes=made.warnings,
+        quality=chosen.quality,
+        predicted_vmaf=chosen.predicted_vmaf,
+        measured_vmaf=checked.measured_vmaf,
+        notes=(*chosen.notes, *made.warnings, *checked.reasons),
     )
