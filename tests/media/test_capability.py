@@ -18,7 +18,7 @@ from rushes.media.device_nodes import Nodes, find_devices, look
 from rushes.media.probe import lanes
 from rushes.media.probe_cache import believed, capability, curves, keep_curves, kept, probe, probe_key
 from rushes.media.process import ToolRun
-from rushes.media.trial_rows import command, depth_of, trials
+from rushes.media.trial_rows import as_encoded, command, depth_of, trials
 
 _NOW = 1_800_000_000.0
 _H264 = Finding("software", "cpu", "libx264", "h264", 8, works=True)
@@ -446,6 +446,16 @@ def test_a_calibration_leaves_the_start_of_the_process_out(bundled: Build) -> No
 
     assert curve.per_pixel_s == pytest.approx(4e-9)
     assert curve.per_frame_s == pytest.approx(0.001)
+
+
+def test_a_calibration_measures_the_usual_preset_and_not_the_quickest() -> None:
+    trial = next(one for one in trials() if one.encoder == "libx264")
+
+    usual = as_encoded(trial)
+
+    assert ("ultrafast" in trial.args, "medium" in usual.args) == (True, True)
+    assert "-crf" in usual.args
+    assert usual.args[-2:] == trial.variant == ("-profile:v", "high")
 
 
 def test_a_real_calibration_measures_what_works(bundled: Build) -> None:

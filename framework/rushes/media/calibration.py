@@ -14,7 +14,7 @@ from typing import Final
 from rushes.media.builds import Build
 from rushes.media.capability import Capability, Curve, Device, Finding, Point
 from rushes.media.process import Limits, Supervision, ToolRun, run_ffmpeg
-from rushes.media.trial_rows import Trial, command, trials
+from rushes.media.trial_rows import Trial, as_encoded, command, trials
 
 __all__ = ["SIZES", "calibrate"]
 
@@ -22,6 +22,7 @@ SIZES: Final = ((640, 360), (1280, 720), (1920, 1080))
 _FEW: Final = 4
 # Long enough that a difference of two runs stands out of the noise of starting them.
 _WANTED_S: Final = 0.7
+_PICTURES: Final = 12
 _MOST_FRAMES: Final = 480
 _LIMIT_S: Final = 60.0
 
@@ -57,6 +58,7 @@ def calibrate(
             continue
         if say is not None:
             say(finding)
+        trial = as_encoded(trial)
         device = devices.get(finding.device) or _unseen(finding)
         own = _own_sizes(trial, sizes)
         build = build_of(finding.family)
@@ -87,13 +89,10 @@ def _measured(
 
 
 def _command(trial: Trial, device: Device | None, frames: int) -> list[str]:
-    # Moving detail: a flat picture costs an encoder next to nothing.
-    moving = f"testsrc2=s={trial.width}x{trial.height}:r={trial.rate}"
-    args = command(trial, device, frames, moving)
-    if "-threads:v" in args:  # a probe takes one thread, an encode all
-        at = args.index("-threads:v")
-        del args[at : at + 2]
-    return args
+    # Moving detail, for a flat picture costs an encoder next to nothing; a few pictures over and over, for a
+    # card encodes faster than they are made.
+    made = f"testsrc2=s={trial.width}x{trial.height}:r={trial.rate},format={trial.pix_fmt}"
+    return command(trial, device, frames, f"{made},loop=loop=-1:size={_PICTURES}")
 
 
 def _own_sizes(trial: Trial, sizes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
 from rushes.media.capability import Device
 from rushes.media.encoders import FAMILIES as ROWS
 from rushes.media.encoders import VIDEO_ENCODERS, Family, Variant, VideoEncoder
+from rushes.media.profile import Profile, VideoWish
+from rushes.media.rates import rate_args
 
-__all__ = ["FAMILIES", "HARDWARE", "Trial", "command", "depth_of", "trials"]
+__all__ = ["FAMILIES", "HARDWARE", "Trial", "as_encoded", "command", "depth_of", "trials"]
 
 FAMILIES: Final = tuple(ROWS)
 HARDWARE: Final = tuple(name for name in FAMILIES if name != "software")
@@ -34,10 +36,12 @@ class Trial:
     """One encoder at one depth.
 
     Args:
-        args: what selects the variant, before ``-pix_fmt``.
+        args: the encoder's, before ``-pix_fmt``.
         pix_fmt: of the frames that it is given.
         width, height: of the frame; a broadcast codec takes its own sizes only.
         rate: frames a second, as ffmpeg takes it.
+        variant: those of `args` that select the variant.
+        threads: arguments that hold it to one thread.
     """
 
     family: str
@@ -49,12 +53,14 @@ class Trial:
     width: int = _SIZE[0]
     height: int = _SIZE[1]
     rate: str = "25"
+    variant: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
 
     def outputs(self, frames: int = 1) -> list[str]:
-        """One encode of the first picture, thrown away, on one thread."""
+        """One encode of the first picture, thrown away."""
         return [
             "-map", "0:v", "-frames:v", str(frames), "-s", f"{self.width}x{self.height}", "-r", self.rate,
-            *(("-threads:v", "1") if self.family == "software" else ()),
+            *self.threads,
             "-c:v", self.encoder, *self.args, "-pix_fmt", self.pix_fmt, "-f", "null", "-",
         ]  # fmt: skip
 
@@ -70,6 +76,17 @@ def trials(rows: Iterable[VideoEncoder] = VIDEO_ENCODERS) -> tuple[Trial, ...]:
     """Everything to try, software first."""
     found = [trial for row in rows for trial in _of_row(row)]
     return tuple(sorted(found, key=lambda trial: FAMILIES.index(trial.family)))
+
+
+def as_encoded(trial: Trial) -> Trial:
+    """The same encoder as an encode without further wishes runs it: usual preset, quality and threads."""
+    named = (trial.family, trial.encoder, trial.codec)
+    row = next(one for one in VIDEO_ENCODERS if (one.family, one.name, one.codec) == named)
+    profile = Profile(container=row.containers[0], video=VideoWish(codec=row.codec))
+    written = rate_args(
+        row, profile, rate=Fraction(25), duration_s=None, audio_bits=0, major=0, colour=None
+    ).passes[0]
+    return replace(trial, args=(*written, *trial.variant), threads=())
 
 
 def command(trial: Trial, device: Device | None, frames: int = 1, source: str | None = None) -> list[str]:
@@ -124,14 +141,22 @@ def _smallest(variant: Variant) -> int:
 
 def _trial(row: VideoEncoder, variant: Variant, pix_fmt: str, depth: int) -> Trial:
     raster = min(variant.rasters, key=lambda one: one.width * one.height, default=None)
-    own = (*_quickly(row), *row.fixed, *variant.args)
+    trial = Trial(
+        row.family,
+        row.name,
+        row.codec,
+        depth,
+        (*_quickly(row), *row.fixed, *variant.args),
+        pix_fmt,
+        max(_SIZE[0], row.min_width),
+        max(_SIZE[1], row.min_height),
+        variant=variant.args,
+        threads=("-threads:v", "1") if row.family == "software" else (),
+    )
     if raster is None:
-        width, height = max(_SIZE[0], row.min_width), max(_SIZE[1], row.min_height)
-        return Trial(row.family, row.name, row.codec, depth, own, pix_fmt, width, height)
-    return Trial(
-        row.family, row.name, row.codec, depth, own, pix_fmt, raster.width, raster.height,
-        rate="25" if _PAL in raster.rates else str(raster.rates[0]),
-    )  # fmt: skip
+        return trial
+    rate = "25" if _PAL in raster.rates else str(raster.rates[0])
+    return replace(trial, width=raster.width, height=raster.height, rate=rate)
 
 
 def _quickly(row: VideoEncoder) -> tuple[str, ...]:
