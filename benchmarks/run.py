@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import bench_box
 import bench_chunks
 import bench_dispatch
 import bench_inspect
@@ -39,6 +40,7 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "inspect": bench_inspect.run,
     "transcode": bench_transcode.run,
     "startup": bench_startup.run,
+    "box": bench_box.run,
     "chunks": bench_chunks.run,
     "probe": bench_probe.run,
 }
