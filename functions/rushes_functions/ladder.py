@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -12,19 +12,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_
 from rushes import Asset, Context, Output, Params, Resources, Result, function
 from rushes.media.builds import find_build
 from rushes.media.packaging import Package, package, with_sound
-from rushes.media.process import ToolRun
 from rushes.media.profile import AudioWish, BitRate, RateText
-from rushes.media.progress import FfmpegProgress
-from rushes.media.renditions import Made, Runner, make_renditions
+from rushes.media.renditions import Made, make_renditions
 from rushes.media.rungs import Ladder, LadderCodec, Rung
 from rushes.media.segments import codecs_of
 from rushes.media.still_branches import Stills
 from rushes_functions.presets import as_list
+from rushes_functions.running import through
 
 __all__ = ["LadderParams", "LadderResult", "RenditionResult", "SoundResult", "ladder"]
 
 _RUNG: Final = re.compile(r"(\d{2,4})p?(?::(\d+(?:\.\d+)?[kM]?))?")
-_FFMPEG: Final = ("-hide_banner", "-nostdin", "-v", "warning", "-progress", "pipe:1", "-nostats")
 _ENCODING: Final = 0.95
 """The share of the whole that the encode is: what follows copies."""
 
@@ -194,7 +192,7 @@ def ladder(clip: Asset, params: LadderParams, ctx: Context) -> LadderResult:
         ctx.scratch / "renditions",
         stills_folder=out.path,
         build=find_build(),
-        run=_runner(ctx, 0.0, _ENCODING),
+        run=through(ctx, 0.0, _ENCODING),
         level=params.verify,
         cancelled=lambda: ctx.cancelled,
     )
@@ -207,7 +205,7 @@ def ladder(clip: Asset, params: LadderParams, ctx: Context) -> LadderResult:
 def _packaged(
     made: Made, params: LadderParams, folder: Path, ctx: Context
 ) -> tuple[Package | None, tuple[Path, ...]]:
-    run = _runner(ctx, _ENCODING, 1.0)
+    run = through(ctx, _ENCODING, 1.0)
     wished: list[Literal["hls", "dash"]] = [one for one in params.package if one != "files"]
     packaged = None
     if wished:
@@ -223,26 +221,6 @@ def _packaged(
     if "files" in params.package:
         files = with_sound(made, folder, run=run, cancelled=lambda: ctx.cancelled)
     return packaged, files
-
-
-def _runner(ctx: Context, low: float, high: float) -> Runner:
-    """Runs commands through the context, each telling of its part of the whole."""
-
-    def run(args: Sequence[str], total_s: float | None) -> ToolRun:
-        return ctx.run("ffmpeg", [*_FFMPEG, *args], progress=_share(total_s, low, high))
-
-    return run
-
-
-def _share(total_s: float | None, low: float, high: float) -> Callable[[str], float | None]:
-    parser = FfmpegProgress()
-
-    def read(line: str) -> float | None:
-        progress = parser.feed(line.encode() + b"\n")
-        share = None if progress is None else progress.fraction(total_s)
-        return None if share is None else low + (high - low) * share
-
-    return read
 
 
 def _result(out: Output, made: Made, packaged: Package | None, files: Sequence[Path]) -> LadderResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from fractions import Fraction
@@ -167,6 +168,25 @@ def test_the_function_publishes_one_folder_and_tells_what_is_in_it(
         with av.open(folder / file) as made:
             assert [s.type for s in made.streams] == ["video", "audio"]
     assert len(_packets(folder / "90p.mp4")) == result.frames
+
+
+@pytest.mark.parametrize("stem", ["A %03d $Number$", "it's [1-2], -y;é"])
+def test_a_name_is_a_name_whatever_a_muxer_would_make_of_it(
+    stem: str, media: make_media.Workshop, tmp_path: Path
+) -> None:
+    clip = tmp_path / f"{stem}.mp4"
+    shutil.copyfile(media.get("h264_24p.mp4"), clip)
+
+    result = ladder(
+        str(clip), out=str(tmp_path / f"out {stem}"), thumbnails=0.5, contact_sheet="2x2", **_SMALL
+    )
+
+    folder = tmp_path / f"out {stem}" / stem
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    playlists = {f"{name}.m3u8" for name in ("180p", "120p", "72p", "sound-1")}
+    named = {name for playlist in playlists for name in _named(folder / playlist)}
+    stills = {"contact-sheet.jpg", *(f"thumbnails/{n:05}.jpg" for n in range(1, result.thumbnails + 1))}
+    assert there == {"master.m3u8", "manifest.mpd"} | playlists | named | stills
 
 
 def test_a_frame_range_is_a_ladder_of_those_frames(media: make_media.Workshop, tmp_path: Path) -> None:

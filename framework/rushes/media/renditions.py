@@ -26,7 +26,7 @@ from rushes.media.schema import MediaInfo
 from rushes.media.still_branches import SHEET, THUMBNAILS, Stills
 from rushes.media.verify import Expected, Level, SourceTruth, Verification, source_truth, verify
 
-__all__ = ["Made", "Runner", "make_renditions", "supervised"]
+__all__ = ["Made", "Runner", "make_renditions", "supervised", "taken_stills"]
 
 
 class Runner(Protocol):
@@ -129,7 +129,7 @@ def make_renditions(
         heard = _expected_sound(plan, source, truth)
         sounds = [verify(folder / f"{s.name}.mp4", heard, level, cancelled=cancelled) for s in plan.sounds]
         _refuse_odd(plan, pictures)
-        taken, sheet = _stills(ladder.stills, stills_folder)
+        taken, sheet = taken_stills(ladder.stills, stills_folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(thumbnails, ignore_errors=True)
@@ -184,7 +184,7 @@ def _refuse_odd(plan: LadderPlan, found: Sequence[Verification]) -> None:
         )
 
 
-def _stills(stills: Stills, folder: Path) -> tuple[int, str | None]:
+def taken_stills(stills: Stills, folder: Path) -> tuple[int, str | None]:
     """How many thumbnails there are, and the name of the contact sheet."""
     taken = len(list((folder / THUMBNAILS).iterdir())) if stills.every_s is not None else 0
     sheet = f"{SHEET}.{stills.kind}" if stills.sheet else None

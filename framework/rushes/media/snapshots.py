@@ -1,0 +1,126 @@
+"""Stills of a clip without renditions: pictures every so often, and a sheet of pictures, by one command.
+
+Where the stills are far apart only key frames are decoded, which is what makes it quick. `plan_snapshots` is
+pure; `make_snapshots` runs what it planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rushes.asset import Asset
+from rushes.errors import CallerError, MediaError
+from rushes.media.builds import Build
+from rushes.media.device_graph import HERE
+from rushes.media.fanout import Branch, compile_fanout, ends_of
+from rushes.media.filters import Step
+from rushes.media.guard import check_source, input_args, output_args
+from rushes.media.inspection import describe
+from rushes.media.ladder_graph import refuse_missing
+from rushes.media.picture import BuildFacts, plan_picture
+from rushes.media.profile import AudioWish, Profile, VideoWish
+from rushes.media.renditions import Runner, taken_stills
+from rushes.media.schema import MediaInfo
+from rushes.media.still_branches import THUMBNAILS, Stills, still_branches
+
+__all__ = ["Snapshots", "make_snapshots", "plan_snapshots"]
+
+_FAR_APART_S: Final = 10.0
+"""Groups of pictures are rarely longer: the next key frame is then the next still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """Stills that were taken.
+
+    Args:
+        thumbnails: how many.
+        sheet: name of the contact sheet.
+        width, height: of each still.
+        keys_only: whether only key frames were looked at.
+    """
+
+    thumbnails: int
+    sheet: str | None
+    width: int
+    height: int
+    keys_only: bool
+
+
+def make_snapshots(source: Asset, stills: Stills, folder: Path, *, build: Build, run: Runner) -> Snapshots:
+    """The stills of a clip, in `folder`.
+
+    Args:
+        source: the clip.
+        stills: which ones.
+        folder: where they go; it exists.
+        build: the ffmpeg that `run` runs.
+        run: how a command is run.
+
+    Raises:
+        CallerError: there is nothing to take, or only a part of the clip is named.
+        MediaError: the source has no picture or cannot be decoded.
+        PlatformError: this machine could not do it.
+    """
+    check_source(source)
+    if source.frames is not None:
+        raise CallerError(
+            "stills are of whole clips: a frame range has none.", code="bad-range", fix="Leave the range out."
+        )
+    info = describe(source)
+    opened = input_args(source, info.container.format)
+    args, made = plan_snapshots(info, stills, build, input_args=opened, place=output_args(folder)[-1])
+    if stills.every_s is not None:
+        (folder / THUMBNAILS).mkdir()
+    run(args, info.duration_s)
+    count, sheet = taken_stills(stills, folder)
+    return Snapshots(count, sheet, made.width, made.height, made.keys_only)
+
+
+def plan_snapshots(
+    info: MediaInfo, stills: Stills, build: BuildFacts, *, input_args: Sequence[str], place: str
+) -> tuple[list[str], Snapshots]:
+    """The command, and what it makes; how many is seen afterwards.
+
+    Raises:
+        CallerError: neither thumbnails nor a contact sheet are wished.
+        MediaError: the source has no picture.
+        PlatformError: the build lacks a filter.
+    """
+    wish = VideoWish(
+        codec="h264", height=stills.height, upscale="skip", square_pixels=True, deinterlace="on",
+        tone_map="hable", pix_fmt="yuv420p",
+    )  # fmt: skip
+    profile = Profile(container="mp4", video=wish, audio=AudioWish(codec="none"))
+    stream = info.primary_video
+    picture = plan_picture(info, profile, build, frames=None, present=(None, None), spot=HERE)
+    if stream is None or picture is None:
+        raise MediaError(f"{info.name} has no picture.", code="no-video", fix="Leave sound files out.")
+    duration_s = stream.duration_s or info.duration_s
+    branches = [b for _, b in still_branches(stills, [picture.geometry], duration_s=duration_s)]
+    if not branches:
+        raise CallerError(
+            "neither thumbnails nor a contact sheet are wished.",
+            code="bad-option",
+            fix="Give every or sheet.",
+        )
+    apart = [stills.every_s] if stills.every_s is not None else []
+    apart += [duration_s / (stills.sheet[0] * stills.sheet[1])] if stills.sheet and duration_s else []
+    keys_only = min(apart) >= _FAR_APART_S
+    root = Branch((), branches=tuple(_early(branch, picture.steps) for branch in branches))
+    refuse_missing(build, root, [])
+    graph = compile_fanout(stream.index, root)
+    args = ["-threads", "2", *(("-skip_frame", "nokey") if keys_only else ()), *input_args]
+    args += ["-filter_complex_threads", "2", "-filter_complex", graph.text or "", "-y"]
+    for end, label in zip(ends_of(root), graph.maps, strict=True):
+        args += ["-map", label, *stills.output(end, place)]
+    return args, Snapshots(0, None, picture.geometry.width, picture.geometry.height, keys_only)
+
+
+def _early(branch: Branch, steps: tuple[Step, ...]) -> Branch:
+    """The same branch; what is done to the picture follows the choice, so that few pictures cost it."""
+    chosen, *rest = branch.steps
+    return Branch((chosen, *steps, *rest), branch.end)
