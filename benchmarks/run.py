@@ -25,8 +25,10 @@ import bench_box
 import bench_chunks
 import bench_dispatch
 import bench_inspect
+import bench_ladder
 import bench_latency
 import bench_probe
+import bench_quality
 import bench_scale
 import bench_startup
 import bench_transcode
@@ -40,9 +42,11 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "inspect": bench_inspect.run,
     "transcode": bench_transcode.run,
     "startup": bench_startup.run,
-    "box": bench_box.run,
+    "ladder": bench_ladder.run,
     "chunks": bench_chunks.run,
+    "box": bench_box.run,
     "probe": bench_probe.run,
+    "quality": bench_quality.run,
 }
 RESULTS = Path(__file__).with_name("results.md")
 
