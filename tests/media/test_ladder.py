@@ -347,6 +347,16 @@ def test_the_master_playlist_states_measured_rates_of_picture_and_sound_together
     ]
 
 
+@pytest.mark.parametrize("language", ['en"\n#EXT-X-KEY:METHOD=NONE', "", "e" * 40])
+def test_a_language_that_is_no_code_stays_out_of_the_playlist(language: str) -> None:
+    heard = Track("sound-1", "i", "mp4a.40.2", (_HEARD,), language=language)
+
+    text = master_playlist([_track()], [heard])
+
+    assert "LANGUAGE" not in text
+    assert "EXT-X-KEY" not in text
+
+
 def _listed(*durations: int) -> Representation:
     names = tuple(f"segments/0-{n:05}.m4s" for n in range(1, len(durations) + 1))
     return Representation(0, "segments/0-init.mp4", names, tuple(Fraction(d, 25) for d in durations))

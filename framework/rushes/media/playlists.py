@@ -7,11 +7,15 @@ segments differ between builds, leave codecs out and carry the wall clock. Pure;
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 __all__ = ["Segment", "Track", "master_playlist", "media_playlist"]
+
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,9 @@ def master_playlist(pictures: Sequence[Track], sounds: Sequence[Track]) -> str:
     lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
     for number, sound in enumerate(sounds):
         words = ["TYPE=AUDIO", 'GROUP-ID="sound"', f'NAME="{sound.name}"']
-        words += [f'LANGUAGE="{sound.language}"'] if sound.language else []
+        # It comes out of the clip: what is no code could end the line and begin another.
+        coded = _LANGUAGE.fullmatch(sound.language or "")
+        words += [f'LANGUAGE="{sound.language}"'] if coded else []
         words += [f"DEFAULT={'NO' if number else 'YES'}", "AUTOSELECT=YES"]
         words += [f'CHANNELS="{sound.channels}"'] if sound.channels else []
         lines.append(f'#EXT-X-MEDIA:{",".join(words)},URI="{sound.name}.m3u8"')
