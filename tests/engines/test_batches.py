@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from rushes import CallerError, MediaError, Resources
 from rushes.core.states import State
@@ -189,6 +190,26 @@ def test_cancel_ends_what_waits_and_what_runs_and_leaves_nothing_behind(
     assert batch.progress.counts.cancelled == 300
     assert states(batch) == ["cancelled"] * 300
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_each_of_thousands_ends_once_when_a_batch_is_cancelled_in_the_middle(
+    engine: LocalEngine, plain: Find, clip: str
+) -> None:
+    count = 30_000  # what is stopped in one turn, several times
+    plain("echo").remote(clip, n=0)
+    engine.control("pause")
+    batch = plain("echo").starmap((clip, {"n": n}) for n in range(1, count + 1))
+    engine.control("resume")
+    until(lambda: batch.progress.counts.succeeded)
+
+    batch.cancel()
+    outcomes = list(batch)
+
+    counts = batch.progress.counts
+    assert (counts.queued, counts.running, counts.failed) == (0, 0, 0)
+    assert counts.succeeded + counts.cancelled == count
+    assert len(outcomes) == len({outcome.finished.invocation for outcome in outcomes}) == count
+    assert plain("echo").remote(clip, n=count + 1).n == count + 1
 
 
 def test_cancel_of_a_small_part_leaves_other_batches_alone(plain: Find, clip: str, tmp_path: Path) -> None:

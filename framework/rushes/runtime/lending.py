@@ -51,6 +51,7 @@ class Lending:
         asks: list[ev.Ask] = []
         if self.pool.waiting.get(queue, 0) > 0:
             left_out = [self.pool.by_id[one].number for one in command.without if one in self.pool.by_id]
+            left_out += [state.number for state in self.pool.batches.values() if state.stopping]
             rows = self.pool.journal.lease(self.pool.queue_number(queue), count, held_back, left_out)
             for row in rows:
                 number = row[0]

@@ -54,19 +54,26 @@ class Watch:
             return
         after, error = state.stopping
         body = error_body(error) if error else NOTHING
-        rows = self.pool.journal.unfinished(state.number, STOP_CHUNK)
+        rows = [
+            (number, before)
+            for number, before in self.pool.journal.unfinished(state.number, STOP_CHUNK)
+            if number not in self.pool.running
+        ]
         gone = [number for number, _ in rows if self.pool.hand.pop(number, None) is not None]
+        told = [
+            event
+            for number, before in rows
+            for event in self.pool.end(state, number, before, state_number(after), body=body)
+        ]
+        self.pool.flush()
+        # Only now: whatever the scheduler asks for next, these have ended.
+        outside = sum(before == QUEUED for _, before in rows) - len(gone)
+        self.pool.waiting[state.queue] = max(self.pool.waiting.get(state.queue, 0) - outside, 0)
         if gone:
             self.pool.leased[state.queue] -= len(gone)
             self.pool.feed(ev.Withdrawn(gone))
-        outside = 0
-        for number, before in rows:
-            if number in self.pool.running:
-                continue
-            outside += before == QUEUED
-            for event in self.pool.end(state, number, before, state_number(after), body=body):
-                self.pool.feed(event)
-        self.pool.waiting[state.queue] = max(self.pool.waiting.get(state.queue, 0) - (outside - len(gone)), 0)
+        for event in told:
+            self.pool.feed(event)
         for slot in self.pool.slots.values():
             if slot.given and slot.given[0] >> 32 == state.number:
                 self._interrupt(slot)
