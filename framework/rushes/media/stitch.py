@@ -62,7 +62,7 @@ class Part:
 
 
 def check_part(path: Path, number: int, plan: ChunkPlan, index: FrameIndex) -> Part:
-    """What part `number` is, if it holds just its frames and can be decoded at both ends.
+    """What part `number` is, if it holds just its frames and can be decoded on either side of a joint.
 
     Raises:
         PlatformError: it does not (``bad-chunk``).
@@ -74,7 +74,11 @@ def check_part(path: Path, number: int, plan: ChunkPlan, index: FrameIndex) -> P
                 raise _bad(path, "has no picture")
             part, last_key, problem = _read(container, video, path)
             problem = problem or _misplaced(part, video, plan.chunks[number], plan, index)
-            problem = problem or _broken_end(container, video, last_key)
+            # The outer ends are those of the result, which is verified as a whole.
+            if number > 0:
+                problem = problem or _broken_beginning(container, video)
+            if number + 1 < len(plan.chunks):
+                problem = problem or _broken_end(container, video, last_key)
     except (av.error.FFmpegError, MediaError, OSError) as error:
         raise _bad(path, f"cannot be read back: {error}") from error
     if problem is not None:
@@ -224,10 +228,8 @@ def _misplaced(
     return None
 
 
-def _broken_end(container: InputContainer, video: VideoStream, last_key: int) -> str | None:
-    """What keeps the first and last frames from being decoded."""
-    context: Any = video.codec_context
-    context.thread_type = "SLICE"
+def _broken_beginning(container: InputContainer, video: VideoStream) -> str | None:
+    """What keeps the first frames from being decoded."""
     packets: list[Packet] = []
     container.seek(0, stream=video, backward=True)
     for packet in container.demux(video):
@@ -235,9 +237,12 @@ def _broken_end(container: InputContainer, video: VideoStream, last_key: int) ->
             packets.append(packet)
         if len(packets) == _ENDS:
             break
-    problem = _decoded(context, packets)
-    if problem is not None:
-        return f"{problem} at its beginning"
+    problem = _decoded(video.codec_context, packets)
+    return None if problem is None else f"{problem} at its beginning"
+
+
+def _broken_end(container: InputContainer, video: VideoStream, last_key: int) -> str | None:
+    """What keeps the last frames from being decoded."""
     group: list[Packet] = []
     container.seek(last_key, stream=video, backward=True)
     for packet in container.demux(video):
@@ -245,12 +250,15 @@ def _broken_end(container: InputContainer, video: VideoStream, last_key: int) ->
             group = []
         if packet.size:
             group.append(packet)
-    problem = _decoded(context, group)
+    problem = _decoded(video.codec_context, group)
     return None if problem is None else f"{problem} at its end"
 
 
 def _decoded(context: Any, packets: Sequence[Packet]) -> str | None:
     """What is wrong with the last frames of these, which begin with a keyframe."""
+    if not context.is_open:
+        # By slices, as verification does: by frames the mark of a damaged picture may be lost.
+        context.thread_type = "SLICE"
     try:
         for number, packet in enumerate([*packets, None]):
             # Of a long group only what the last frames refer to: the others are another joint's matter.
