@@ -29,7 +29,7 @@ _PARTS = (
 def run(options: Options) -> Section:
     section = Section(
         f"A target VMAF of {_TARGET:g} on {options.clip_s} s of real footage at 720p25",
-        "Search on samples, encode and check, beside an encode with the value that was found. The VMAF is of "
+        "Search on samples and encode, beside an encode with the value that was found. The VMAF is of "
         "the whole result, one frame in three.",
     )
     folder = options.folder / "quality"

@@ -74,8 +74,8 @@ def choose(clip: Asset, params: TranscodeParams, ctx: Context) -> Chosen:
 
 
 def check(clip: Asset, result: Path, chosen: Chosen, params: TranscodeParams, ctx: Context) -> Checked:
-    """Measure samples of the result, where a check or a VMAF was asked for, and judge them."""
-    if not params.check_quality and params.target_vmaf is None:
+    """Measure samples of the result, where a check was asked for, and judge them."""
+    if not params.check_quality:
         return Checked()
     from rushes.media.parity import Delivered, Promise, judge, promise_of_average, promise_of_samples  # noqa: PLC0415 - as above
     from rushes.media.target import spot_check  # noqa: PLC0415

@@ -16,11 +16,11 @@ from rushes.media.quality_estimates import Scale
 
 __all__ = ["MOST_TRIES", "TOLERANCE", "Settled", "Try", "next_step", "prior_over"]
 
-TOLERANCE: Final = 0.4
+TOLERANCE: Final = 0.5
 """Points of VMAF on the samples; the whole clip adds its own deviation, and the sum is to stay below 1."""
 MOST_TRIES: Final = 5
 # Near 100 a curve is flat, and a whole shift along it goes too far (measured: 7.5 where 4 were needed).
-_CAUTION: Final = 0.7
+_CAUTION: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True)
