@@ -12,6 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,16 +96,22 @@ class LocalContext(Context):
     def encode(self, source: Asset, target: Output | Path, profile: Profile) -> Encoded:
         from rushes.media.choice import parse_choice  # noqa: PLC0415 - the media stack is imported when used
         from rushes.media.encode import encode  # noqa: PLC0415
+        from rushes.media.inspection import describe  # noqa: PLC0415
         from rushes.media.known_host import known_host  # noqa: PLC0415
+        from rushes.media.same_quality import SameQuality  # noqa: PLC0415
 
         resources = self.task.function.resources
+        info = describe(source)
+        quality = SameQuality(profile, info)
         made = encode(
             source,
             Path(target),
             profile,
             supervision=self._supervision(),
             choice=parse_choice(resources.encoder, resources.fallback),
-            host=known_host(os.environ, time.time()),
+            host=replace(known_host(os.environ, time.time()), quality=quality.expected(profile)),
+            info=info,
+            spelt=quality.spelt,
         )
         self.encodes.append(made)
         self.warnings.extend(made.warnings)
