@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes import CallerError, Profile
-from rushes.media.codecs import VIDEO_ENCODERS
+from rushes.media.encoders import VIDEO_ENCODERS
 from rushes.media.interpolation import Falling, falling
 from rushes.media.levels import LEVELS, Level
 from rushes.media.parity import Delivered, Promise, judge, promise_of_average, promise_of_samples

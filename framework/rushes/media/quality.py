@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from rushes.errors import CallerError
-from rushes.media.codecs import VIDEO_ENCODERS, VideoEncoder
+from rushes.media.encoders import VIDEO_ENCODERS, VideoEncoder
 from rushes.media.geometry import upright
 from rushes.media.levels import LEVELS, Level
 from rushes.media.profile import Profile

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from rushes.errors import CallerError
 from rushes.media import colour, geometry
-from rushes.media.codecs import VIDEO_ENCODERS
+from rushes.media.encoders import VIDEO_ENCODERS
 from rushes.media.profile import AudioWish, Profile, VideoWish
 from rushes.media.schema import MediaInfo, VideoStream
 from rushes.media.still_branches import Stills

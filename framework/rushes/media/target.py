@@ -17,8 +17,8 @@ from typing import Final
 from rushes.asset import Asset
 from rushes.errors import CallerError
 from rushes.media.builds import Build, find_build
-from rushes.media.codecs import VideoEncoder
 from rushes.media.encode import encode
+from rushes.media.encoders import VideoEncoder
 from rushes.media.inspection import describe
 from rushes.media.levels import Level
 from rushes.media.lossless import cut, encoder_alone, samples_of
