@@ -351,13 +351,29 @@ def test_a_variable_rate_passes_through_with_every_time(media: make_media.Worksh
 
     _encode(source, tmp_path / "x.mp4")
 
-    def times(path: Path) -> list[float]:
-        with av.open(str(path)) as container:
-            return sorted(
-                round(float(p.pts * p.time_base), 4) for p in container.demux(video=0) if p.pts is not None
-            )
+    assert _times(tmp_path / "x.mp4") == _times(source)
 
-    assert times(tmp_path / "x.mp4") == times(source)
+
+@pytest.mark.parametrize("end", ["1.52", "1.60", "1.64"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_clip_that_was_cut_amid_b_frames_keeps_its_frames_and_times(
+    suffix: str, end: str, build: Build, tmp_path: Path
+) -> None:
+    whole, cut = tmp_path / "whole.mp4", tmp_path / f"cut.{suffix}"
+    ffmpeg: list[str | Path] = [build.path, "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=3"]
+    subprocess.run([*ffmpeg, "-c:v", "libx264", "-bf", "3", "-b_strategy", "0", str(whole)], check=True)
+    subprocess.run([build.path, "-v", "error", "-i", whole, "-t", end, "-c", "copy", cut], check=True)
+    made, _ = _encode(cut, tmp_path / "made.mp4")
+
+    assert _times(tmp_path / "made.mp4") == _times(cut)
+    assert made.frames == len(_times(cut))
+
+
+def _times(path: Path) -> list[float]:
+    """When each frame is shown, in seconds from the first."""
+    with av.open(str(path)) as container:
+        times = sorted(float(p.pts * p.time_base) for p in container.demux(video=0) if p.pts is not None)
+    return [round(one - times[0], 4) for one in times]
 
 
 def test_a_variable_rate_becomes_constant_when_asked(media: make_media.Workshop, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from rushes.media.hdr_boxes import content_light, mastering_display
 from rushes.media.schema import ContentLight, MasteringDisplay
 
-__all__ = ["StaticHdr", "chroma_location", "hdr_of_frame", "hdr_of_parameters"]
+__all__ = ["StaticHdr", "chroma_location", "hdr_of_frame", "hdr_of_parameters", "reorder_is_stated"]
 
 _LOCATIONS: Final = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _H264_HIGH: Final = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
@@ -30,6 +30,7 @@ _SEI_LIGHT: Final = 144
 # country US, provider 0x003C (Samsung), oriented code 1, application 4: HDR10+ (CTA-861 annex S).
 _HDR10_PLUS: Final = b"\xb5\x00\x3c\x00\x01\x04"
 _EXTENDED_SAR: Final = 255
+_IN_DECODING_ORDER: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,24 @@ def chroma_location(codec: str, extradata: bytes) -> str | None:
     except (ValueError, IndexError):
         return None
     return None
+
+
+@lru_cache(maxsize=512)
+def reorder_is_stated(extradata: bytes) -> bool:
+    """Whether an H.264 stream says how far its pictures are reordered; otherwise that is seen by decoding.
+
+    It does by its bitstream restriction (E.2.1), or because output follows decoding order (type 2, 8.2.1).
+    """
+    try:
+        for unit in _units("h264", extradata):
+            if unit[0] & 0x1F == _H264_SPS:
+                bits = _Bits(_unescape(unit)[1:])
+                if _h264_before_vui(bits) == _IN_DECODING_ORDER:
+                    return True
+                return bool(bits.u(1)) and _restricted(bits)
+    except (ValueError, IndexError):
+        return False
+    return False
 
 
 @lru_cache(maxsize=512)
@@ -165,6 +184,12 @@ def _unescape(unit: bytes) -> bytes:
 
 
 def _h264_location(bits: _Bits) -> int:
+    _h264_before_vui(bits)
+    return _vui_location(bits) if bits.u(1) else 0
+
+
+def _h264_before_vui(bits: _Bits) -> int:
+    """Read on to the flag that says whether a VUI follows; gives the type of picture order count."""
     profile = bits.u(8)
     bits.skip(16)
     bits.ue()
@@ -196,7 +221,34 @@ def _h264_location(bits: _Bits) -> int:
         bits.skip(1)
     bits.skip(1)
     _cropping(bits)
-    return _vui_location(bits) if bits.u(1) else 0
+    return order
+
+
+def _restricted(bits: _Bits) -> bool:
+    """Whether a VUI of H.264 has the bitstream restriction, which states the reordering."""
+    _vui_location(bits)
+    if bits.u(1):
+        bits.skip(65)
+    timed = False
+    for _ in range(2):
+        if bits.u(1):
+            _hrd(bits)
+            timed = True
+    if timed:
+        bits.skip(1)
+    bits.skip(1)
+    return bool(bits.u(1))
+
+
+def _hrd(bits: _Bits) -> None:
+    """Skip the parameters of a hypothetical reference decoder (E.1.2)."""
+    count = bits.ue() + 1
+    bits.skip(8)
+    for _ in range(count):
+        bits.ue()
+        bits.ue()
+        bits.skip(1)
+    bits.skip(20)
 
 
 def _h264_scaling(bits: _Bits, count: int) -> None:

@@ -223,6 +223,7 @@ def _expected(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: 
         leading=truth.leading if whole else 0,
         duration_s=duration_s,
         tolerance_s=tolerance_s,
+        longest_s=truth.duration_s if whole else None,
         audio_s=min(truth.audio_s, default=None) if whole and promised.audio_channels else None,
     )
 

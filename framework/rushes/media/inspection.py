@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rushes.asset import Asset
 from rushes.errors import MediaError
 from rushes.media import streams
+from rushes.media.brief import may_tell_all, tells_all
 from rushes.media.checksum import digest
 from rushes.media.findings import Facts, findings
 from rushes.media.first_packets import after_first_packets, leaves_questions
@@ -95,7 +96,7 @@ def _describe_file(clip: Asset, *, count_frames: bool, checksum: str | None) -> 
     if not path.startswith("/"):
         path = os.path.abspath(clip.path)  # noqa: PTH100 - resolve() would follow links
     looked = look(clip, path)
-    container = open_clip(clip, path, looked.demuxer)
+    container = _opened(looked, whole=count_frames)
     try:
         counted = _count(clip, container) if count_frames else {}
         info = _assemble(looked, container, counted)
@@ -104,6 +105,16 @@ def _describe_file(clip: Asset, *, count_frames: bool, checksum: str | None) -> 
     if checksum is not None:
         info = info.model_copy(update={"checksum": digest([Path(path)], checksum)})
     return info
+
+
+def _opened(looked: Looked, *, whole: bool) -> InputContainer:
+    """The clip, opened as briefly as its headers allow."""
+    if not whole and may_tell_all(looked.structure):
+        container = open_clip(looked.clip, looked.path, looked.demuxer, briefly=True)
+        if tells_all(looked.structure, container.streams):
+            return container
+        container.close()
+    return open_clip(looked.clip, looked.path, looked.demuxer)
 
 
 def _count(clip: Asset, container: InputContainer) -> dict[int, Counted]:

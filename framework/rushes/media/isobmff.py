@@ -33,7 +33,7 @@ _WHOLE_INDEX_BYTES: Final = 262_144
 _SMALL_BOX_BYTES: Final = 65_536
 _CONTAINERS: Final = frozenset((b"trak", b"mdia", b"minf", b"stbl", b"edts"))
 _MEDIA: Final = frozenset((b"mdat", b"moof"))
-_TABLES: Final = frozenset((b"stts", b"stsz", b"stsd"))
+_TABLES: Final = frozenset((b"stts", b"ctts", b"stsz", b"stsd"))
 _VISUAL_ENTRY_BYTES: Final = 86
 _HEADER: Final = struct.Struct(">I4s")
 _KINDS: Final = {"vide": "video", "soun": "audio", "sbtl": "subtitle", "text": "subtitle", "subp": "subtitle"}
@@ -241,6 +241,8 @@ def _sample_table(index: _Index, track: Track, start: int, end: int) -> None:
         elif kind == b"stts" and b - a >= 8:
             if track.kind == "video":
                 track.constant_rate = _is_constant(buf, a, b)
+        elif kind == b"ctts":
+            track.reordered = True
         elif kind == b"stsz" and b - a >= 12:
             sample_bytes, track.samples = _PAIR.unpack_from(buf, a + 4)
             # A table of sizes is bounded by the file; one size for all is not, and the demuxer would build
@@ -250,7 +252,8 @@ def _sample_table(index: _Index, track: Track, start: int, end: int) -> None:
                     f"track {track.id} claims {track.samples} samples of {sample_bytes} bytes "
                     f"in a file of {index.size} bytes"
                 )
-            break
+            if track.kind != "video":
+                break
 
 
 def _is_constant(buf: bytes, start: int, end: int) -> bool | None:

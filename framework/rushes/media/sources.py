@@ -34,6 +34,7 @@ _HEAD_BYTES: Final = 8192
 # The limit on pixels is the decoders', the rest is the container's: PyAV copies the former for every stream.
 _LIMITS: Final = av_options()
 _STREAM_OPTIONS: Final = {"max_pixels": _LIMITS.pop("max_pixels")}
+_BRIEF: Final = {**_LIMITS, "probesize": "32"}
 # What the first bytes show need not be guessed by 300 probes (measured: 40 µs of 200). The name that the
 # allow-list is asked for is the demuxer's, so it holds here too.
 _BY_MAGIC: Final = (
@@ -164,13 +165,14 @@ def _unopened(clip: Asset, path: str, error: Exception) -> MediaError:
     )
 
 
-def open_clip(clip: Asset, path: str, demuxer: str | None = None) -> InputContainer:
+def open_clip(clip: Asset, path: str, demuxer: str | None = None, *, briefly: bool = False) -> InputContainer:
     """The clip opened by PyAV within the limits of the guard.
 
     Args:
         clip: what it is called.
         path: where it is, absolute.
         demuxer: what its first bytes show it to be, if they do.
+        briefly: read one packet and no more; `rushes.media.brief` tells whether that was enough.
 
     Raises:
         MediaError: PyAV cannot open it; says why as far as that is known.
@@ -185,7 +187,7 @@ def open_clip(clip: Asset, path: str, demuxer: str | None = None) -> InputContai
                     f"file:{path}",
                     format=demuxer,
                     options=_STREAM_OPTIONS,
-                    container_options=_LIMITS,
+                    container_options=_BRIEF if briefly else _LIMITS,
                     metadata_errors="replace",
                 )
         if clip.suffix in IMAGE_SUFFIXES:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.media.bitstream import StaticHdr, chroma_location, hdr_of_parameters
+from rushes.media.brief import aac_profile
 from rushes.media.codes import audio_bits, colour, field_order, level, pixel_facts
 from rushes.media.origin import bounded
 from rushes.media.pacing import Pace, decide, working_rate
@@ -132,7 +133,7 @@ def audio(
     extradata = context.extradata if codec in {"flac", "alac"} else None
     return AudioStream(
         **values,
-        profile=context.profile,
+        profile=context.profile or (aac_profile(context.extradata) if codec == "aac" else None),
         sample_rate=context.sample_rate or None,
         channels=layout.nb_channels or None,
         layout=_layout_name(layout.name, layout.nb_channels),

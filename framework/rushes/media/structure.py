@@ -26,6 +26,8 @@ class Track:
     flipped: bool = False
     constant_rate: bool | None = None
     """Whether every timestamp lies on a constant rate; None when the headers cannot tell."""
+    reordered: bool = False
+    """Whether an index puts frames in another order than they are stored in."""
     frame_ns: int | None = None
     """Nominal duration of a frame in nanoseconds."""
     samples: int = 0

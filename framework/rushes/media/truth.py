@@ -165,8 +165,32 @@ def _by_index(container: InputContainer, path: Path) -> SourceTruth | None:
         if not entry.is_discard:
             frames += 1
             leading += not has_key
-    duration = None if video.duration is None else float(video.duration * video.time_base)
-    return _declared(container, video, frames, leading, duration)
+    return _declared(container, video, frames, leading, _shown_s(container, video))
+
+
+def _shown_s(container: InputContainer, video: VideoStream) -> float | None:
+    """How long the pictures of an index last by the times at which they are shown.
+
+    The index sums up the times of decoding. A clip that was cut without encoding can end amid B-frames: its
+    last pictures are shown later than as many pictures would be.
+    """
+    base = video.time_base
+    if video.duration is None or base is None:
+        return None
+    declared = video.duration
+    if not video.codec_context.has_b_frames or not declared:
+        return float(declared * base)
+    keys = [entry.timestamp for entry in video.index_entries if entry.is_keyframe]
+    if not keys:
+        return float(declared * base)
+    container.seek(keys[-1], stream=video)
+    start = video.start_time or 0
+    ends = (
+        packet.pts + (packet.duration or 0)
+        for packet in container.demux(video)
+        if packet.pts is not None and not packet.is_discard
+    )
+    return float(max(max(ends, default=0) - start, declared) * base)
 
 
 def _by_header(container: InputContainer, video: VideoStream | None) -> SourceTruth | None:

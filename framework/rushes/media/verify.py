@@ -62,6 +62,8 @@ class Expected:
         duration_s: of the video, or of the audio if there is no video.
         tolerance_frames: by how many pictures it may differ either way.
         tolerance_s: by how much the duration may differ; None for that many pictures, at least 50 ms.
+        longest_s: how long it may last where the source's own times leave holes, e.g. where a clip was cut
+            amid B-frames; None when it leaves none.
         leading: pictures that may be missing at the start beside that (`SourceTruth.leading`).
         has_video: whether there must be moving pictures.
         audio_tracks: how many.
@@ -74,6 +76,7 @@ class Expected:
     duration_s: float | None = None
     tolerance_frames: int = 1
     tolerance_s: float | None = None
+    longest_s: float | None = None
     leading: int = 0
     has_video: bool | None = None
     audio_tracks: int | None = None
@@ -293,7 +296,7 @@ def _wrong_durations(found: _Found, expected: Expected) -> Iterator[str]:
         least = expected.duration_s - tolerance - expected.leading * picture_s
         if found.duration_s is None:
             yield "has no timestamps"
-        elif not least <= found.duration_s <= expected.duration_s + tolerance:
+        elif not least <= found.duration_s <= max(expected.duration_s, expected.longest_s or 0) + tolerance:
             yield f"lasts {found.duration_s:.3f} s instead of {expected.duration_s:.3f} s"
     if expected.audio_s is not None:
         for number, duration in enumerate(found.audio_s, start=1):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from rushes.core import events as ev
@@ -73,11 +72,10 @@ class Hearing:
             return None
         del self.pool.running[number]
         self.pool.leased[self.pool.batches[number >> 32].queue] -= 1
-        with suppress(ValueError):
-            if slot.given and slot.given[0] == number:
-                slot.given.popleft()
-            else:
-                slot.given.remove(number)
+        if slot.given and slot.given[0] == number:
+            slot.given.popleft()
+        elif number in slot.given:
+            slot.given.remove(number)
         slot.began = slot.alive = self.pool.now
         slot.doomed = 0.0
         return run
@@ -85,7 +83,7 @@ class Hearing:
     def _done(self, slot: SlotProcess, header: Any, body: bytes) -> None:
         text = body.decode("utf-8", "replace")
         ascii_only = len(text) == len(body)
-        at = 0
+        at = loaded = 0
         for number, fence, seconds, media_s, cached, size in header[1]:
             data = text[at : at + size] if ascii_only else body[at : at + size].decode("utf-8", "replace")
             at += size
@@ -93,7 +91,9 @@ class Hearing:
             if run is None:
                 continue
             state = self.pool.batches[number >> 32]
-            self.lending.loaded(state.number)
+            if state.number != loaded:
+                loaded = state.number
+                self.lending.loaded(loaded)
             state.seconds += seconds
             state.media_s += media_s
             state.move(RUNNING, SUCCEEDED)
