@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 
-__all__ = ["Clock", "Engine"]
+__all__ = ["Clock", "Engine", "JournalKeeper"]
 
 
 class Clock(Protocol):
@@ -20,6 +20,15 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """UTC epoch seconds."""
+        ...
+
+
+@runtime_checkable
+class JournalKeeper(Protocol):
+    """An engine whose ledger is a file of this host, to be pruned and backed up."""
+
+    def journal(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
+        """``prune``, ``backup`` or ``show``."""
         ...
 
 
@@ -73,8 +82,12 @@ class Engine(Protocol):
         """
         ...
 
+    def running(self) -> bool:
+        """Whether something is there to be asked; nothing is started in order to find out."""
+        ...
+
     def pool(self) -> Mapping[str, Any]:
-        """Slots, what they run, capacity, queue depths."""
+        """Slots, what they run, capacity, queue depths, and under ``worker`` who answers."""
         ...
 
     def control(self, verb: str) -> Mapping[str, Any]:

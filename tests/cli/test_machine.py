@@ -127,6 +127,7 @@ def test_doctor_tells_a_broken_ffmpeg_and_its_fix(rushes: Rushes, monkeypatch: p
     ("pool", "level", "says"),
     [
         ({"slots": [1, 2]}, "ok", "2 slots"),
+        ({"worker": {"pid": 7, "version": "0.0.1"}}, "warn", "of version 0.0.1"),
         ({"slots": [], "paused": True}, "warn", "paused"),
         ({"slots": [], "low_on_space": True}, "fail", "nearly full"),
     ],
@@ -135,7 +136,8 @@ def test_doctor_tells_how_the_worker_is(
     monkeypatch: pytest.MonkeyPatch, pool: dict[str, Any], level: str, says: str
 ) -> None:
     engine = StubEngine()
-    monkeypatch.setattr(engine, "pool", lambda: pool)
+    described = {**engine.pool(), **pool}
+    monkeypatch.setattr(engine, "pool", lambda: described)
 
     found = {one.name: one for one in checks(Session(engine), os.environ)}["worker"]
 

@@ -19,7 +19,6 @@ from rushes.media.guard import (
     check_source,
     input_args,
     output_args,
-    subtitle_args,
 )
 from rushes.media.process import Limits, Supervision, check, run_ffmpeg
 from rushes.media.truth import open_source
@@ -86,7 +85,6 @@ def test_every_input_has_the_limits(tmp_path: Path) -> None:
         args = input_args(source)
         assert {"-protocol_whitelist", "-format_whitelist", "-max_pixels", "-max_streams"} <= set(args)
         assert args[args.index("-protocol_whitelist") + 1] == "file"
-    assert subtitle_args("a.srt")[:2] == ["-protocol_whitelist", "file"]
 
 
 def test_nothing_that_names_other_files_may_be_opened() -> None:

@@ -41,7 +41,7 @@ class BatchName(click.ParamType[str]):
         session = ctx.find_root().obj or Session()
         try:
             engine = session.engine()
-            if not getattr(engine, "running", lambda: True)():
+            if not engine.running():
                 return []
             batches = engine.batches(limit=50)
         except RushesError:  # a shell that completes has nobody to tell it to

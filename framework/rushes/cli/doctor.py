@@ -214,18 +214,18 @@ def _box(environ: Mapping[str, str]) -> list[Check]:
 
 
 def _worker(session: Session) -> list[Check]:
-    engine: Any = session.engine()
-    if not getattr(engine, "running", lambda: True)():
+    engine = session.engine()
+    if not engine.running():
         return [Check("worker", "ok", "none runs; the next `rushes run` starts one")]
-    hello = getattr(engine, "hello", None) or {}
     pool = engine.pool()
-    says = f"runs as {hello.get('pid', '?')}, {len(pool.get('slots') or [])} slots"
-    if hello.get("version", __version__) != __version__:
+    worker = pool["worker"]
+    says = f"runs as {worker['pid']}, {len(pool.get('slots') or [])} slots"
+    if worker["version"] != __version__:
         return [
             Check(
                 "worker",
                 "warn",
-                f"{says}, of version {hello['version']}",
+                f"{says}, of version {worker['version']}",
                 "`rushes drain`: the next command starts this one.",
             )
         ]

@@ -14,6 +14,7 @@ import click
 from rushes.cli.session import Session
 from rushes.cli.show import counted, fields
 from rushes.errors import CallerError
+from rushes.ports import JournalKeeper
 from rushes.units import format_size, parse_duration
 
 __all__ = ["journal"]
@@ -63,8 +64,7 @@ def backup(session: Session, target: Path) -> None:
 
 
 def _ask(session: Session, verb: str, **arguments: Any) -> dict[str, Any]:
-    engine: Any = session.engine()
-    ask = getattr(engine, "journal", None)
-    if ask is None:
+    engine = session.engine()
+    if not isinstance(engine, JournalKeeper):
         raise CallerError("this engine keeps no journal here.", code="no-journal", fix="Use --engine local.")
-    return dict(ask(verb, **arguments))
+    return dict(engine.journal(verb, **arguments))

@@ -23,8 +23,8 @@ __all__ = ["drain", "pause", "pool", "resume", "worker"]
 @click.pass_obj
 def pool(session: Session, *, as_json: bool) -> None:
     """The slots of this machine, what they run, and what waits."""
-    engine: Any = session.engine()
-    if not getattr(engine, "running", lambda: True)():
+    engine = session.engine()
+    if not engine.running():
         click.echo("{}" if as_json else "no worker runs; the next `rushes run` starts one")
         return
     found = engine.pool()

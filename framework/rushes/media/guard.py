@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rushes.asset import Asset, ImageSequence
 from rushes.errors import CallerError, MediaError
-from rushes.media.formats import DEMUXERS, IMAGE_SUFFIXES, SUBTITLE_DEMUXERS
+from rushes.media.formats import DEMUXERS, IMAGE_SUFFIXES
 
 __all__ = [
     "DEMUXERS",
@@ -29,7 +29,6 @@ __all__ = [
     "check_source",
     "input_args",
     "output_args",
-    "subtitle_args",
 ]
 
 # 17K cinema cameras make 17520×8040 = 141 Mpx; the 31 kB PNG that unpacks to 1.5 GB has 256 Mpx.
@@ -104,12 +103,6 @@ def input_args(
             picture += ["-framerate", _rate(frame_rate)]
         return [*limits, *picture, "-i", f"file:{_absolute(asset.path)}"]
     return [*limits, "-format_whitelist", ",".join(DEMUXERS), "-i", f"file:{_absolute(asset.path)}"]
-
-
-def subtitle_args(path: str | os.PathLike[str]) -> list[str]:
-    """The options and ``-i`` with which ffmpeg opens a caption file beside a clip."""
-    whitelist = ",".join(SUBTITLE_DEMUXERS)
-    return ["-protocol_whitelist", "file", "-format_whitelist", whitelist, "-i", f"file:{_absolute(path)}"]
 
 
 def output_args(path: str | os.PathLike[str]) -> list[str]:

@@ -48,7 +48,9 @@ class Timecode:
     def __post_init__(self) -> None:
         if self.rate <= 0:
             raise CallerError(
-                f"a timecode at {self.rate} frames per second has no meaning.", code="bad-timecode"
+                f"a timecode at {self.rate} frames per second has no meaning.",
+                code="bad-timecode",
+                fix="Give the rate of the clip, e.g. 25 or 30000/1001.",
             )
         if self.drop and not drops_frames(self.rate):
             raise CallerError(

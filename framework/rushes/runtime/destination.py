@@ -272,7 +272,11 @@ def _checked(name: str) -> str:
 def _inside(folder: str, relative: str) -> str:
     path = os.path.normpath(os.path.join(folder, relative))
     if os.path.commonpath([folder, path]) != folder:
-        raise CallerError(f"{shown(relative)!r} leaves the output folder.", code="bad-name")
+        raise CallerError(
+            f"{shown(relative)!r} leaves the output folder.",
+            code="bad-name",
+            fix="Use a relative name without `..`, in the function and in --name.",
+        )
     return path
 
 

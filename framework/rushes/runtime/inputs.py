@@ -269,7 +269,9 @@ def _unusable(path: str) -> RushesError | None:
     except OSError as error:
         return foreign(error, path, "read")
     if regular and is_receipt_name(path):
-        return CallerError(f"{shown(path)} is a receipt, not media.", code="not-media")
+        return CallerError(
+            f"{shown(path)} is a receipt, not media.", code="not-media", fix="Name the clip itself."
+        )
     if regular and sequence is not None:
         return like_a_pattern(path)
     return cannot_read(path) if regular else not_a_file(path)

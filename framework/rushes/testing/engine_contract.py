@@ -389,6 +389,12 @@ class EngineContract:
         assert self._ended(engine, batch, 1)[0].state is State.succeeded
         assert not engine.pool()["paused"]
 
+    def test_a_pool_says_who_answers(self, engine: Engine, clips: Path) -> None:
+        self._settled(engine, self._send(engine, clips, "measure", ["a.mov"]))
+
+        assert engine.running()
+        assert {"pid", "version"} <= engine.pool()["worker"].keys()
+
     def test_a_pool_is_asked_for_what_it_can_do_only(self, engine: Engine) -> None:
         with pytest.raises(CallerError):
             engine.control("explode")

@@ -8,12 +8,14 @@ must not start processes or touch a journal.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rushes import __version__
 from rushes.asset import Asset, FrameRange
 from rushes.core.states import State
 from rushes.errors import Cancelled, RushesError
@@ -177,6 +179,10 @@ class StubEngine:
                 "spec": {k: v for k, v in asdict(spec).items() if k != "environment"},
             }
 
+    def running(self) -> bool:
+        """It always is."""
+        return True
+
     def pool(self) -> Mapping[str, Any]:
         """Slots, what they run, capacity, queue depths."""
         with self._changed:
@@ -186,6 +192,7 @@ class StubEngine:
                 "capacity": {"cpu": 1.0, "memory": 2.0**30, "gpu": 0},
                 "paused": self.paused,
                 "draining": False,
+                "worker": {"pid": os.getpid(), "version": __version__},
                 "slots": [],
                 "queues": [{"priority": "standard", "show": "default", "waiting": waiting}] * bool(waiting),
                 "batches": [b.id for b in self._batches.values() if b.ended is None],
