@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rushes.asset import Asset, Output
     from rushes.media.encode import Encoded
+    from rushes.media.parity import Promise
     from rushes.media.process import ToolRun
     from rushes.media.profile import Profile
 
@@ -53,8 +54,26 @@ class Context(ABC):
         """
 
     @abstractmethod
-    def encode(self, source: Asset, target: Output | Path, profile: Profile) -> Encoded:
+    def encode(
+        self,
+        source: Asset,
+        target: Output | Path,
+        profile: Profile,
+        *,
+        promise: Promise | None = None,
+        check: bool = False,
+    ) -> Encoded:
         """Encode `source` into `target` as `profile` wishes, verified against the source.
+
+        After a fallback to another encoder, samples of the result are measured and compared with what was
+        promised: `Encoded.quality`, and ``quality`` in the receipt.
+
+        Args:
+            source: the clip.
+            target: where to.
+            profile: what the result should be.
+            promise: what is promised of it, where more is known than the profile says.
+            check: measure it whichever encoder made it.
 
         Raises:
             MediaError: the source is damaged or cannot be decoded.

@@ -22,7 +22,7 @@ from rushes.media.profile import (
     VideoCodec,
 )
 from rushes_functions.presets import EXTENSIONS, PRESETS, PresetName, as_list, preset_profile
-from rushes_functions.transcode_quality import check, choose
+from rushes_functions.transcode_quality import choose
 
 __all__ = ["TranscodeParams", "TranscodeResult", "transcode"]
 
@@ -248,10 +248,7 @@ def transcode(clip: Asset, params: TranscodeParams, ctx: Context) -> TranscodeRe
     """Transcode a clip to a named preset, verified frame by frame against its source."""
     out = ctx.output(f"{clip.stem}{EXTENSIONS[params.profile().container]}")
     chosen = choose(clip, params, ctx)
-    made = ctx.encode(clip, out, chosen.profile)
-    checked = check(clip, out.path, chosen, params, ctx)
-    for reason in checked.reasons:
-        ctx.warn(reason)
+    made = ctx.encode(clip, out, chosen.profile, promise=chosen.promise, check=params.check_quality)
     return TranscodeResult(
         transcoded=out,
         frames=made.frames,
@@ -260,6 +257,6 @@ def transcode(clip: Asset, params: TranscodeParams, ctx: Context) -> TranscodeRe
         size_bytes=made.size_bytes,
         quality=chosen.quality,
         predicted_vmaf=chosen.predicted_vmaf,
-        measured_vmaf=checked.measured_vmaf,
-        notes=(*chosen.notes, *made.warnings, *checked.reasons),
+        measured_vmaf=made.quality.measured.vmaf if made.quality else None,
+        notes=(*chosen.notes, *made.warnings),
     )

@@ -20,6 +20,15 @@ def wishes(clip: Asset, ctx: Context) -> Made:
     return Made(file=out, encoder=ctx.encode(clip, out, _PROFILE).encoder)
 
 
+@function(version="1", resources=Resources(encoder="nvenc", fallback=20))
+def promises(clip: Asset, ctx: Context) -> Made:
+    """Encode on a GPU, or elsewhere at VMAF 20 and more."""
+    out = ctx.output("made.mp4")
+    wish = _PROFILE.video.model_copy(update={"quality": 20.0})
+    made = ctx.encode(clip, out, _PROFILE.model_copy(update={"video": wish}))
+    return Made(file=out, encoder=made.encoder)
+
+
 @function(version="1", resources=Resources(encoder="nvenc", fallback="forbid"))
 def insists(clip: Asset, ctx: Context) -> Made:
     """Encode on a GPU or not at all."""

@@ -47,6 +47,28 @@ def test_a_receipt_says_which_encoder_stepped_in_for_which_and_why(
     assert any("NVIDIA NVENC did not make it" in warning for warning in receipt["warnings"])
 
 
+def test_a_receipt_says_what_the_encoder_that_stepped_in_was_held_to_and_what_it_reached(
+    functions: Callable[[str], Any],
+    media: Media,
+    tmp_path: Path,
+    standin: MakeStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = standin([FakeDevice(open_error="sessions")])
+    monkeypatch.setenv(VARIABLE, fake.setting)
+
+    functions("promises")(str(media("h264.mp4")), out=str(tmp_path / "out"))
+
+    receipt = Receipt.read(tmp_path / "out" / "made.mp4.rushes.json")
+    assert receipt.encoder == "libx264"
+    assert receipt.quality is not None
+    assert receipt.quality["promised"]["basis"] in {"curve", "estimate"}
+    assert receipt.quality["promised"]["least_vmaf"] == 20
+    assert receipt.quality["promised"]["vmaf"] > 90
+    assert receipt.quality["measured"]["vmaf"] > 20
+    assert receipt.quality["within"] in {True, False}
+
+
 def test_a_function_that_insists_on_a_device_says_what_is_missing(
     functions: Callable[[str], Any], media: Media, tmp_path: Path
 ) -> None:

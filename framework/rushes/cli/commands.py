@@ -60,7 +60,7 @@ class _Planning(Context):
         path = self._out / name
         return Output(Path(name).name, path, str(path))
 
-    def encode(self, source: Asset, target: Output | Path, profile: Profile) -> NoReturn:
+    def encode(self, source: Asset, target: Output | Path, profile: Profile, **_: Any) -> NoReturn:
         self.argvs += encode_commands(source, Path(target), profile)
         raise _Planned
 

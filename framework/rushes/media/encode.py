@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rushes.asset import Asset, Output
 from rushes.media.box import weakest
@@ -36,6 +36,10 @@ from rushes.media.tries import Host, Tries, Try, plan_tries
 from rushes.media.trying import first_that_works
 from rushes.media.verify import Expected, SourceTruth, Verification, source_truth, verify
 from rushes.media.wanted import wanted_of
+
+if TYPE_CHECKING:
+    from rushes.media.gate import Gate
+    from rushes.media.parity import Parity
 
 __all__ = ["Encoded", "encode"]
 
@@ -60,6 +64,7 @@ class Encoded:
         expected: what the plan promised of the result.
         box: the weakest level of the box that a command ran in.
         family: the family of the encoder that made it.
+        quality: what was promised and what was measured, where that was asked (`rushes.media.gate`).
     """
 
     frames: int
@@ -77,6 +82,7 @@ class Encoded:
     commands: tuple[tuple[str, ...], ...] = field(default=())
     box: str = "none"
     family: str = "software"
+    quality: Parity | None = None
 
 
 _SOFTWARE_TRY: Final = Try(CPU, "", HERE)
@@ -98,6 +104,7 @@ def encode(
     choice: EncoderChoice = ANY,
     host: Host | None = None,
     spelt: Callable[[Profile, str], Profile] = unchanged,
+    gate: Gate | None = None,
 ) -> Encoded:
     """Encode `source` into `target` as `profile` wishes, and verify the result against the source.
 
@@ -113,6 +120,7 @@ def encode(
             that the environment names a build for.
         spelt: the profile as one encoder (ffmpeg's name of it) is to be given it: the same quality is another
             number on another encoder's scale.
+        gate: measures what a try has made, and may refuse it; None for none.
 
     Raises:
         CallerError: the profile does not fit the source; nothing has run.
@@ -165,12 +173,14 @@ def encode(
                 run_plan(planned.plan, planned.profile, planned.build, path, supervision=inside, runs=runs)
                 expected = _expected(planned.plan, source, truth, salvages=salvages)
                 verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
+                quality = gate(path, planned.profile, one) if gate is not None else None
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
-            return _encoded(
+            made = _encoded(
                 planned.plan, planned.profile, planned.build, path, runs=runs, verification=verification
             )
+            return replace(made, quality=quality)
 
         wanted = wanted_of(info, profile, source.frames)
         tries = Tries((_SOFTWARE_TRY,), ()) if wanted is None else plan_tries(choice, wanted, host)
@@ -179,6 +189,7 @@ def encode(
     tried = (*tried[:-1], last)
     warning = warning_of(tried)
     warnings = encoded.warnings if warning is None else (warning, *encoded.warnings)
+    warnings += encoded.quality.reasons if encoded.quality is not None else ()
     return replace(encoded, family=used.family, tried=tried, warnings=warnings)
 
 

@@ -32,6 +32,8 @@ _OF_THE_HOST: Final = frozenset(
 )  # fmt: skip
 # What the device would say again, whoever decodes.
 _OF_THE_DEVICE: Final = frozenset({"no-device", "driver-mismatch", "encoder-busy", "device-sick"})
+# What every device of the family would make of it again.
+_OF_THE_FAMILY: Final = frozenset({"quality-missed"})
 # A device's encoder, or its driver, may say anything when it dies; once more in software tells.
 _UNKNOWN: Final = frozenset({"tool-failed", "crashed", "encoder-failed", "stalled", "bad-output"})
 
@@ -75,7 +77,9 @@ def remaining(rest: Sequence[Try], failed: Try, error: RushesError, *, ran: bool
     if failed.family == "software" or isinstance(error, Cancelled) or error.code in _OF_THE_HOST:
         return ()
     elsewhere = tuple(one for one in rest if one.device != failed.device)
-    if error.code in _OF_THE_DEVICE:
+    if error.code in _OF_THE_FAMILY:
+        elsewhere = tuple(one for one in rest if one.family != failed.family)
+    if error.code in _OF_THE_FAMILY | _OF_THE_DEVICE:
         return elsewhere
     if failed.spot.decoder == "device":
         return tuple(rest)

@@ -6,9 +6,25 @@ Asked after a fallback, when another encoder ran than the one that was planned f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal
 
-__all__ = ["Delivered", "Promise", "Verdict", "judge", "promise_of_average", "promise_of_samples"]
+__all__ = [
+    "Basis",
+    "Delivered",
+    "Parity",
+    "Promise",
+    "Samples",
+    "Verdict",
+    "falls_short",
+    "judge",
+    "promise_of_average",
+    "promise_of_samples",
+]
+
+Basis = Literal["nothing", "samples", "curve", "estimate"]
+"""What a promised VMAF rests on: samples of this clip, a curve that was measured, somebody's word."""
+Samples = tuple[tuple[int, int] | None, ...]
+"""Half-open ranges of a clip's frames; None for all of it."""
 
 _SAMPLED_VMAF: Final = 1.0
 # One just noticeable difference: clips lie that far around the mean of a curve, measured or not.
@@ -29,21 +45,32 @@ class Promise:
         vmaf_slack: points that it may be below.
         bit_rate: of the picture, in bits a second.
         psnr_y_db: mean, of luma; a result may be half a decibel below.
+        basis: what `vmaf` rests on.
+        encoder: ffmpeg's name of the encoder that it was made for; "" where any is meant.
+        samples: the parts of the clip that it was found on; None where it was not searched for.
     """
 
     vmaf: float | None = None
     vmaf_slack: float = _SAMPLED_VMAF
     bit_rate: float | None = None
     psnr_y_db: float | None = None
+    basis: Basis = "nothing"
+    encoder: str = ""
+    samples: Samples | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What was measured of a result; None for what was not."""
+    """What was measured of a result; None for what was not.
+
+    Args:
+        frames: how many were compared with the source.
+    """
 
     vmaf: float | None = None
     bit_rate: float | None = None
     psnr_y_db: float | None = None
+    frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +88,72 @@ class Verdict:
     judged: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """What was promised of a result, what was measured of it, and whether the two agree.
+
+    Args:
+        within: nothing that was promised is missed; None where nothing could be compared.
+        reasons: a sentence for each figure that is off or could not be measured.
+        least: VMAF that a fallback has to have here; None where nobody asked for one, or none stepped in.
+    """
+
+    promised: Promise
+    measured: Delivered
+    within: bool | None
+    reasons: tuple[str, ...] = ()
+    least: float | None = None
+
+    @classmethod
+    def of(
+        cls, promised: Promise, measured: Delivered, *, unmeasured: str = "", least: float | None = None
+    ) -> Parity:
+        """The two compared.
+
+        Args:
+            promised: what was expected.
+            measured: what was found.
+            unmeasured: why VMAF is not among it, in words that follow "VMAF was not measured: "; "" if it is.
+            least: as in `Parity`.
+        """
+        verdict = judge(promised, measured)
+        said = (f"VMAF was not measured: {unmeasured}",) if unmeasured else ()
+        within = verdict.kept if verdict.judged else None
+        return cls(promised, measured, within, (*verdict.reasons, *said), least)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able data for the receipt."""
+        promised, measured = self.promised, self.measured
+        return {
+            "promised": {
+                "vmaf": promised.vmaf,
+                "vmaf_slack": promised.vmaf_slack if promised.vmaf is not None else None,
+                "bit_rate": promised.bit_rate,
+                "psnr_y_db": promised.psnr_y_db,
+                "basis": promised.basis,
+                "least_vmaf": self.least,
+            },
+            "measured": {
+                "vmaf": measured.vmaf,
+                "bit_rate": measured.bit_rate,
+                "psnr_y_db": measured.psnr_y_db,
+                "frames": measured.frames,
+            },
+            "within": self.within,
+            "reasons": list(self.reasons),
+        }
+
+
+def falls_short(found: Parity) -> bool:
+    """Whether a fallback is measured to be worse than the least that is asked of one.
+
+    Samples are within a point of the whole, so a point is let pass: who asks for 93 does not mean that 92.9
+    be thrown away.
+    """
+    vmaf = found.measured.vmaf
+    return found.least is not None and vmaf is not None and vmaf < found.least - _SAMPLED_VMAF
+
+
 def promise_of_average(vmaf: float, *, measured: bool) -> Promise:
     """What a curve lets one expect of a clip that nobody has looked at.
 
@@ -68,12 +161,16 @@ def promise_of_average(vmaf: float, *, measured: bool) -> Promise:
         vmaf: the curve's, as in `rushes.media.quality.QualityValue`.
         measured: the curve was; else it is an estimate.
     """
-    return Promise(vmaf=vmaf, vmaf_slack=_CURVE_VMAF if measured else _ESTIMATE_VMAF)
+    if measured:
+        return Promise(vmaf=vmaf, vmaf_slack=_CURVE_VMAF, basis="curve")
+    return Promise(vmaf=vmaf, vmaf_slack=_ESTIMATE_VMAF, basis="estimate")
 
 
-def promise_of_samples(vmaf: float, bit_rate: float | None = None) -> Promise:
-    """What samples of this very clip let one expect."""
-    return Promise(vmaf=vmaf, vmaf_slack=_SAMPLED_VMAF, bit_rate=bit_rate)
+def promise_of_samples(
+    vmaf: float, bit_rate: float | None = None, *, encoder: str = "", samples: Samples | None = None
+) -> Promise:
+    """What samples of this very clip let one expect; the other arguments are those of `Promise`."""
+    return Promise(vmaf=vmaf, bit_rate=bit_rate, basis="samples", encoder=encoder, samples=samples)
 
 
 def judge(promise: Promise, delivered: Delivered) -> Verdict:

@@ -148,13 +148,14 @@ def spot_check(
         MediaError: one of them is damaged.
         PlatformError: this ffmpeg has no libvmaf.
     """
-    if profile.video.frame_rate is not None or profile.video.cfr:
-        return None
     supervision = supervision or Supervision()
     build = build or find_build()
     info = info or describe(source)
     made = describe(Asset.of(result))
-    if made.primary_video is None:
+    if made.primary_video is None or info.primary_video is None:
+        return None
+    converts = profile.video.cfr and info.primary_video.rate_mode != "cfr"
+    if profile.video.frame_rate is not None or converts:
         return None
     folder = Path(tempfile.mkdtemp(prefix="check-", dir=supervision.cwd))
     try:

@@ -25,6 +25,7 @@ from rushes.runtime.task import Made, Reporter, Task
 if TYPE_CHECKING:
     from rushes.declaration import Params, Result
     from rushes.media.encode import Encoded
+    from rushes.media.parity import Promise
     from rushes.media.process import Supervision, ToolRun
     from rushes.media.profile import Profile
     from rushes.runtime.destination import Destination
@@ -93,9 +94,18 @@ class LocalContext(Context):
         self.outputs[name] = made
         return made
 
-    def encode(self, source: Asset, target: Output | Path, profile: Profile) -> Encoded:
+    def encode(
+        self,
+        source: Asset,
+        target: Output | Path,
+        profile: Profile,
+        *,
+        promise: Promise | None = None,
+        check: bool = False,
+    ) -> Encoded:
         from rushes.media.choice import parse_choice  # noqa: PLC0415 - the media stack is imported when used
         from rushes.media.encode import encode  # noqa: PLC0415
+        from rushes.media.gate import QualityGate  # noqa: PLC0415
         from rushes.media.inspection import describe  # noqa: PLC0415
         from rushes.media.known_host import known_host  # noqa: PLC0415
         from rushes.media.same_quality import SameQuality  # noqa: PLC0415
@@ -103,15 +113,24 @@ class LocalContext(Context):
         resources = self.task.function.resources
         info = describe(source)
         quality = SameQuality(profile, info)
+        choice = parse_choice(resources.encoder, resources.fallback)
         made = encode(
             source,
             Path(target),
             profile,
             supervision=self._supervision(),
-            choice=parse_choice(resources.encoder, resources.fallback),
+            choice=choice,
             host=replace(known_host(os.environ, time.time()), quality=quality.expected(profile)),
             info=info,
             spelt=quality.spelt,
+            gate=QualityGate(
+                source,
+                info,
+                promise or quality.promise(profile),
+                choice,
+                always=check,
+                supervision=self._checking(),
+            ),
         )
         self.encodes.append(made)
         self.warnings.extend(made.warnings)
@@ -212,6 +231,10 @@ class LocalContext(Context):
             reads=[asset.path for asset in (self.task.source, *_assets_in(self.task.params))],
         )
 
+    def _checking(self) -> Supervision:
+        """As `_supervision`, of commands that add nothing to the result: a sign of life, no progress."""
+        return replace(self._supervision(), on_progress=lambda _: self._report(-1.0, "checking the quality"))
+
     def _on_tool(self, progress: Any) -> None:
         fraction = progress.share
         speed = f"{progress.speed:.1f}×" if progress.speed else ""
@@ -272,6 +295,7 @@ class LocalContext(Context):
                 "encoder": last.encoder if last else None,
                 "tried": [one.to_dict() for one in last.tried] if last else [],
                 "verification": last.verification if last else None,
+                "quality": last.quality.to_dict() if last and last.quality else None,
                 "box": _box_of(runs),
                 "warnings": self.warnings,
                 "timings": {

@@ -122,6 +122,7 @@ class Receipt(_Part):
     encoder: str | None = None
     tried: tuple[Annotated[TriedEncoder, BeforeValidator(_named)], ...] = ()
     verification: dict[str, Any] | None = None
+    quality: dict[str, Any] | None = None
     box: str = "rlimits"
     warnings: tuple[str, ...] = ()
     timings: Timings = Timings()
