@@ -7,17 +7,28 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from measure import Series
 
-__all__ = ["AT_LEAST", "AT_MOST", "Goal", "Options", "Row", "Section", "page", "shown"]
+__all__ = ["AT_LEAST", "AT_MOST", "Goal", "Options", "Row", "Section", "block", "blocks_of", "page", "shown"]
 
 AT_LEAST, AT_MOST = "≥", "≤"
+
+_MARK: Final = re.compile(r"<!-- row: (\w+) -->\n")
+_HEAD: Final = """\
+# Benchmark results
+
+Written by `make bench`; nothing here was typed in. A ratio is taken within a round, in which the
+methods take turns; shown are its median and [least–most]. Trust the ratios: seconds are of one machine,
+maybe a shared one. For each goal, the median counts. Each row says when it was measured.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +105,31 @@ def shown(section: Section) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def page(sections: Sequence[Section], options: Options, versions: Iterable[tuple[str, str]]) -> str:
-    """The whole of results.md."""
+def block(section: Section, options: Options, versions: Iterable[tuple[str, str]]) -> str:
+    """The section with when, where and with what it was measured."""
     told = ", ".join(f"{name} {version}" for name, version in versions)
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} CPUs ({_processor()})"
-    head = [
-        "# Benchmark results",
-        "",
-        "Written by `make bench`; nothing here was typed in. A ratio is taken within a round, in which the",
-        f"methods take turns; shown are its median and [least–most] over {options.rounds} round(s). Trust",
-        "the ratios: seconds are of one machine, maybe a shared one. For each goal, the median counts.",
-        "",
-        f"- When: {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC",
-        f"- Where: {machine}, {gib:.0f} GiB; load over the last 15 minutes {os.getloadavg()[2]:.1f}",
-        f"- With: Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {told}",
-        "",
-    ]
-    return "\n".join(head) + "\n" + "\n".join(shown(section) for section in sections)
+    machine = (
+        f"{platform.system()} {platform.release().partition('-')[0]}, {os.cpu_count()} CPUs ({_processor()})"
+    )
+    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+    return (
+        f"{shown(section)}\n"
+        f"<sub>{when} UTC, {options.rounds} rounds; {machine}, {gib:.0f} GiB, load over the last 15 minutes "
+        f"{os.getloadavg()[2]:.1f}; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+        f"{told}</sub>\n"
+    )
+
+
+def page(blocks: Mapping[str, str]) -> str:
+    """The whole of results.md, from the blocks by the name of their row, in this order."""
+    return _HEAD + "".join(f"\n<!-- row: {name} -->\n{text}" for name, text in blocks.items())
+
+
+def blocks_of(text: str) -> dict[str, str]:
+    """The blocks of a page by the name of their row."""
+    parts = _MARK.split(text)
+    return {name: body.rstrip("\n") + "\n" for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def _processor() -> str:

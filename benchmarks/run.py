@@ -1,8 +1,10 @@
 """Ours beside peers and limits, in one run, as ratios: `make bench`.
 
     python benchmarks/run.py                            all rows, written to benchmarks/results.md
-    python benchmarks/run.py --rows dispatch,latency    some of them, printed only
-    python benchmarks/run.py --quick                    one short round of each, to see that it works
+    python benchmarks/run.py --rows dispatch,latency    some of them; the page keeps the others
+    python benchmarks/run.py --quick                    one short round of each, printed only
+
+A row is written as soon as it is measured, so that an interrupted run loses one at most.
 
 The peers come with ``pip install -e .[bench]``; ``--peers-python`` names the interpreter of another
 environment that has them. Celery needs `redis-server` on PATH, and STATIC_FFPROBE may name a static ffprobe.
@@ -33,7 +35,7 @@ import bench_scale
 import bench_startup
 import bench_transcode
 import measure
-from report import Options, Section, page, shown
+from report import Options, Section, block, blocks_of, page, shown
 
 ROWS: dict[str, Callable[[Options], Section]] = {
     "dispatch": bench_dispatch.run,
@@ -70,24 +72,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         peers_python=asked.peers_python,
         folder=folder,
     )
+    target = Path(asked.out) if asked.out else None if asked.quick else RESULTS
     sections = []
     try:
         for name in names:
             print(f"{name} ...", flush=True)
             began = time.monotonic()
-            sections.append(ROWS[name](options))
-            print(f"{shown(sections[-1])}\n  {time.monotonic() - began:.0f} s\n", flush=True)
+            section = ROWS[name](options)
+            sections.append(section)
+            print(f"{shown(section)}\n  {time.monotonic() - began:.0f} s\n", flush=True)
+            if target is not None:
+                _keep(target, name, block(section, options, _versions(options)))
     finally:
         if kept is None:
             shutil.rmtree(folder, ignore_errors=True)
-    target = asked.out or (str(RESULTS) if not asked.rows and not asked.quick else None)
-    if target is not None:
-        Path(target).write_text(page(sections, options, _versions(options)), encoding="utf-8")
-        print(f"written to {target}")
     missed = [row for section in sections for row in section.rows if row.goal and not row.goal.met(row.ratio)]
     for row in missed:
         print(f"missed: {row.against}: {row.ratio}, wanted {row.goal}")
     return 0
+
+
+def _keep(target: Path, name: str, text: str) -> None:
+    """Put a row into the page, in the place of what was there of it."""
+    blocks = blocks_of(target.read_text(encoding="utf-8")) if target.exists() else {}
+    blocks[name] = text
+    target.write_text(page({one: blocks[one] for one in ROWS if one in blocks}), encoding="utf-8")
+    print(f"written to {target}\n", flush=True)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -97,7 +107,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", metavar="NAMES", help=f"of {','.join(ROWS)}")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one small round of each row")
-    parser.add_argument("--out", metavar="FILE", help="where to write the page")
+    parser.add_argument("--out", metavar="FILE", help="the page to write to; results.md beside this file")
     parser.add_argument("--folder", metavar="DIR", help="keep the clips here for another run")
     parser.add_argument("--peers-python", metavar="PYTHON", default=sys.executable)
     return parser.parse_args(argv)

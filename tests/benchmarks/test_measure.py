@@ -105,3 +105,15 @@ def test_the_page_says_what_was_left_out_and_which_goals_were_missed(tmp_path: P
     assert "| near | 3 [2–4] | ≥ 2.5 | met |" in text
     assert "| far | 3 [2–4] | ≤ 2.5 | **missed** |" in text
     assert "Left out: Ray: it is not installed" in text
+
+
+def test_a_row_that_was_measured_again_takes_its_own_place_and_leaves_the_others() -> None:
+    import report
+
+    first = {"dispatch": "## A\n\nold\n", "scale": "## B\n\nkept\n"}
+
+    found = report.blocks_of(report.page(first))
+
+    assert found == first
+    again = report.blocks_of(report.page({**found, "dispatch": "## A\n\nnew\n"}))
+    assert again == {"dispatch": "## A\n\nnew\n", "scale": "## B\n\nkept\n"}
