@@ -34,8 +34,8 @@ class EveryBuild:
     major: int = 9
     encoders: frozenset[str] = frozenset(row.name for row in VIDEO_ENCODERS)
     filters: frozenset[str] = frozenset(
-        {"format", "setparams", "hwupload", "scale", "setsar", "scale_cuda", "ni_quadra_scale", "lut3d",
-         "crop", "pad", "tonemap", "zscale"}
+        {"format", "setparams", "hwupload", "hwdownload", "scale", "setsar", "scale_cuda", "ni_quadra_scale",
+         "scaler_ama", "scale_qsv", "scale_vaapi", "lut3d", "crop", "pad", "tonemap", "zscale"}
     )  # fmt: skip
 
 
@@ -201,6 +201,14 @@ def test_a_node_that_a_probe_has_seen_goes_before_the_usual_one() -> None:
          "scale_cuda=h=360:w=640"),
         ("netint", ["-c:v", "h264_ni_quadra_dec", "-dec", "0", "-xcoder-params", "out=hw"],
          "ni_quadra_scale=h=360:w=640"),
+        ("ama", ["-hwaccel", "ama", "-hwaccel_device", "card", "-c:v", "h264_ama"],
+         "scaler_ama=out_res=(640x360):outputs=1"),
+        ("qsv", ["-hwaccel", "qsv", "-hwaccel_device", "card", "-c:v", "h264_qsv",
+                 "-hwaccel_output_format", "qsv"],
+         "scale_qsv=h=360:w=640"),
+        ("vaapi", ["-hwaccel", "vaapi", "-hwaccel_device", "/dev/dri/renderD128",
+                   "-hwaccel_output_format", "vaapi"],
+         "scale_vaapi=h=360:w=640"),
     ],
 )  # fmt: skip
 def test_a_picture_that_is_only_scaled_stays_on_the_device(
@@ -237,6 +245,44 @@ def test_what_is_more_than_scaled_comes_down_to_the_processor(video: dict[str, A
         "0",
     ]
     assert "scale_cuda" not in graph(made)
+
+
+@pytest.mark.parametrize(
+    ("family", "opened", "first"),
+    [
+        ("nvenc", ["-hwaccel", "cuda", "-hwaccel_device", "0"], "crop"),
+        ("netint", ["-c:v", "hevc_ni", "-dec", "0"], "crop"),
+        ("ama", ["-hwaccel", "ama", "-hwaccel_device", "card", "-c:v", "hevc_ama",
+                 "-out_fmt", "yuv420p10le"], "hwdownload"),
+        ("qsv", ["-hwaccel", "qsv", "-hwaccel_device", "card", "-c:v", "hevc_qsv",
+                 "-hwaccel_output_format", "p010le"], "crop"),
+        ("vaapi", ["-hwaccel", "vaapi", "-hwaccel_device", "/dev/dri/renderD128"], "crop"),
+    ],
+)  # fmt: skip
+def test_what_a_device_has_decoded_is_brought_down_where_more_is_done_to_it(
+    family: str, opened: list[str], first: str
+) -> None:
+    opened = ["h265_ni_quadra_dec" if word == "hevc_ni" else word for word in opened]
+    spot = Spot(family, 0, decoder="device", codec="hevc", depth=10)
+
+    made = plan(spot, {"codec": "hevc", "crop": "1280:720:0:0"}, "mkv",
+                codec="hevc", pix_fmt="yuv420p10le", bit_depth=10)  # fmt: skip
+
+    words = list(made.passes[-1])
+    assert words[words.index("-threads") + 2 : words.index("-i")] == opened
+    assert graph(made).startswith(f"[0:0]{first}")
+    if first == "hwdownload":
+        assert graph(made).startswith("[0:0]hwdownload[s0];[s0]format=pix_fmts=yuv420p10le[s1]")
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "software"])
+def test_every_family_decodes_and_scales_on_its_device(family: str) -> None:
+    how = FAMILIES[family].decode
+
+    assert how is not None
+    assert {"h264", "hevc"} <= set(how.codecs)
+    assert how.scale is not None
+    assert all("{w}" in text or "{h}" in text or text == "1" for text in how.scale_by.values())
 
 
 def test_ten_bits_become_eight_on_the_processor_which_dithers_them() -> None:

@@ -17,6 +17,7 @@ from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.media.builds import VARIABLE, bundled_ffmpeg
 from rushes.media.choice import EncoderChoice, parse_choice
 from rushes.media.encode import Encoded, encode
+from rushes.media.encoders import FAMILIES
 from rushes.media.known_host import known_host
 from rushes.media.probe_cache import probe
 from rushes.media.profile import Profile
@@ -142,6 +143,39 @@ def test_a_source_that_the_device_cannot_decode_is_decoded_in_software_for_the_s
         ("software", "made", ""),
     ]
     assert made.warnings == (), "no other encoder stepped in"
+
+
+@pytest.mark.parametrize("family", ["nvenc", "netint", "ama", "qsv", "vaapi"])
+def test_each_family_decodes_and_scales_on_its_device_where_it_reads_the_source(
+    devices: Callable[..., StandIn], make: Make, family: str
+) -> None:
+    fake = devices(FakeDevice(family))
+    profile = Profile.model_validate(
+        {"video": {"codec": "h264", "width": 256, "height": 144}, "audio": {"codec": "none"}}
+    )
+
+    made = make(parse_choice(family, "forbid"), profile)
+
+    scaler = FAMILIES[family].decode.scale  # type: ignore[union-attr]
+    assert (made.frames, made.tried[-1].decoder) == (75, "device")
+    (call,) = fake.calls()
+    assert any(f"{scaler}=" in word for word in call["argv"])
+
+
+@pytest.mark.parametrize("family", ["nvenc", "netint", "ama", "qsv", "vaapi"])
+def test_each_family_tries_again_with_the_processor_decoding(
+    devices: Callable[..., StandIn], make: Make, family: str
+) -> None:
+    fake = devices(FakeDevice(family, open_error="cuvid", open_error_times=1))
+    profile = Profile.model_validate(
+        {"video": {"codec": "h264", "width": 256, "height": 144}, "audio": {"codec": "none"}}
+    )
+
+    made = make(parse_choice(family, "forbid"), profile)
+
+    assert [(one.decoder, one.outcome) for one in made.tried] == [("device", "failed"), ("software", "made")]
+    (call,) = fake.calls()
+    assert "-hwaccel" not in call["argv"]
 
 
 def test_where_falling_back_is_forbidden_the_devices_error_stands_with_what_was_tried(

@@ -51,7 +51,8 @@ _LISTED: Final = {
         "h264_ama", "hevc_ama", "av1_ama", "vp9_ama", "h264_cuvid", "hevc_cuvid",
     )],
     "-filters": [f" ... {name}  V->V  stand-in" for name in (
-        "ni_quadra_scale", "ni_quadra_hwupload", "scaler_ama", "scale_cuda", "hwupload_cuda",
+        "ni_quadra_scale", "ni_quadra_hwupload", "scaler_ama", "scale_cuda", "scale_qsv", "scale_vaapi",
+        "hwupload_cuda",
     )],
 }  # fmt: skip
 _NO_SESSION: Final = {
@@ -72,7 +73,7 @@ _NO_FORMAT: Final = {"netint": "ni-unsupported"}
 # Options of devices that no software encoder has; each takes a value.
 _DROPPED: Final = frozenset(
     "-gpu -enc -dec -init_hw_device -filter_hw_device -hwaccel -hwaccel_device -hwaccel_output_format"
-    " -extra_hw_frames -qsv_device -vaapi_device -rc -rc:v -rc_mode -rc_mode:v -surfaces -delay"
+    " -extra_hw_frames -out_fmt -qsv_device -vaapi_device -rc -rc:v -rc_mode -rc_mode:v -surfaces -delay"
     " -spatial-aq -spatial_aq -temporal-aq -temporal_aq -aq-strength -rc-lookahead -multipass -b_ref_mode"
     " -weighted_pred"
     " -forced-idr -forced_idr -strict_gop -no-scenecut -nonref_p -tier -tier:v -xcoder-gop -expert_options"
@@ -231,7 +232,8 @@ def _of_netint(params: str) -> list[str]:
 
 def _filters(graph: str) -> str:
     graph = re.sub(r"\b(ni_quadra_)?hw(up|down)load(_cuda)?(=[^,;\[]*)?", "null", graph)
-    graph = re.sub(r"\b(scale_(cuda|npp|vaapi|qsv)|ni_quadra_scale|scaler_ama)=", "scale=", graph)
+    graph = re.sub(r"\bscaler_ama=out_res=\((\d+x\d+)\):outputs=1", r"scale=s=\1", graph)
+    graph = re.sub(r"\b(scale_(cuda|npp|vaapi|qsv)|ni_quadra_scale)=", "scale=", graph)
     graph = graph.replace("p010le", "yuv420p10le").replace("nv12", "yuv420p")
     return re.sub(r"\|(vaapi|cuda|qsv|ni_quadra)\b", "", graph)
 

@@ -68,12 +68,12 @@ class Spot:
         how = self._decode
         if how is None:
             return ()
-        return (*self._named(how.args), *(how.keep if self.keeps(steps) else ()))
+        return (*self._named(how.args), *self._named(how.keep if self.keeps(steps) else how.fetch_args))
 
     def keeps(self, steps: Sequence[Step]) -> bool:
         """Whether the pictures stay on the device from the decoder to the encoder."""
         how = self._decode
-        if how is None or how.scale is None or not how.keep:
+        if how is None or how.scale is None:
             return False
         # Already moved: a step of the device's own.
         if any(one.name == how.scale for one in steps):
@@ -94,9 +94,19 @@ class Spot:
         return bool(self.upload) or self.keeps(steps)
 
     @property
-    def scale(self) -> str | None:
-        """The filter that scales on the device."""
-        return self._decode.scale if self._decode is not None else None
+    def fetch(self) -> tuple[Step, ...]:
+        """Filters that bring decoded frames down, where the decoder leaves them on the device."""
+        words = self._named(self._decode.fetch) if self._decode is not None else ()
+        named = (word.partition("=") for word in words)
+        return tuple(step(name, **({"pix_fmts": value} if value else {})) for name, _, value in named)
+
+    def scaled(self, width: object, height: object) -> Step:
+        """The filter that scales on the device, to so many pixels."""
+        how = self._decode
+        if how is None or how.scale is None:
+            msg = f"{self.family} scales nothing"
+            raise ValueError(msg)
+        return step(how.scale, **{key: v.format(w=width, h=height) for key, v in how.scale_by.items()})
 
     @property
     def _family(self) -> Family:
@@ -109,7 +119,10 @@ class Spot:
     def _named(self, words: Sequence[str]) -> tuple[str, ...]:
         node = self.node or self._family.node.format(index=self.index, render=128 + self.index)
         decoder = self._family.decode.codecs.get(self.codec, "") if self._family.decode else ""
-        return tuple(word.format(index=self.index, node=node, decoder=decoder) for word in words)
+        layouts = {"planar": "yuv420p10le", "semiplanar": "p010le"}
+        if self.depth == 8:
+            layouts = {"planar": "yuv420p", "semiplanar": "nv12"}
+        return tuple(word.format(index=self.index, node=node, decoder=decoder, **layouts) for word in words)
 
 
 HERE: Final = Spot()
@@ -120,7 +133,7 @@ def on_spot(steps: tuple[Step, ...], spot: Spot) -> tuple[Step, ...]:
     """The steps of a picture as they are run at a spot: scaled there, or put there at their end."""
     if spot.keeps(steps):
         return _moved(steps, spot)
-    return (*steps, *(step(name) for name in spot.upload))
+    return (*spot.fetch, *steps, *(step(name) for name in spot.upload))
 
 
 def _moved(steps: tuple[Step, ...], spot: Spot) -> tuple[Step, ...]:
@@ -129,7 +142,7 @@ def _moved(steps: tuple[Step, ...], spot: Spot) -> tuple[Step, ...]:
     for one in steps:
         if one.name == "scale":
             size = dict(one.options)
-            moved.append(step(spot.scale or "", w=size["w"], h=size["h"]))
+            moved.append(spot.scaled(size["w"], size["h"]))
         elif one.name != "format":
             moved.append(one)
     return tuple(moved)

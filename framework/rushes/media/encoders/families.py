@@ -2,7 +2,7 @@
 
 ``{index}`` is the number of a device within its family, ``{node}`` its device node. Option names: ffmpeg's
 own documentation for CUDA, QSV and VA-API; libavcodec/nidec.h and nienc.h of NETINT's ffmpeg; the AMA SDK's
-pages. Data only.
+pages (https://amd.github.io/ama-sdk/latest/examples/ffmpeg/tutorials.html). Data only.
 """
 
 from __future__ import annotations
@@ -21,18 +21,24 @@ class Decode:
     """Decoding on the device.
 
     Args:
-        args: before ``-i``; ``{decoder}`` is the name that `codecs` has for the source's codec.
+        args: before ``-i``; ``{decoder}`` is the name that `codecs` has for the source's codec,
+            ``{planar}`` and ``{semiplanar}`` the two layouts of 4:2:0 at its depth.
         codecs: of sources that it reads, each with its decoder's name ("" where ffmpeg's own does it).
         depths: bits a sample that it reads, by codec; 8 alone where nothing is said.
         keep: arguments that leave the pictures on the device.
-        scale: the filter that scales them there, with ``w`` and ``h``; None without one.
+        fetch_args, fetch: arguments and filters that bring them down, where a decoder would not.
+        scale: the filter that scales them there; None without one.
+        scale_by: its options, with ``{w}`` and ``{h}``.
     """
 
     args: tuple[str, ...]
     codecs: Mapping[str, str]
     depths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
+    fetch_args: tuple[str, ...] = ()
+    fetch: tuple[str, ...] = ()
     scale: str | None = None
+    scale_by: Mapping[str, str] = field(default_factory=lambda: {"w": "{w}", "h": "{h}"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,16 @@ FAMILIES: Final[Mapping[str, Family]] = {
             node="/dev/ama_transcoder{index}",
             open=("-init_hw_device", "ama=card:{node}", "-filter_hw_device", "card"),
             upload=("hwupload",),
+            decode=Decode(
+                args=("-hwaccel", "ama", "-hwaccel_device", "card", "-c:v", "{decoder}"),
+                codecs={"h264": "h264_ama", "hevc": "hevc_ama", "av1": "av1_ama", "vp9": "vp9_ama"},
+                depths={"hevc": (8, 10), "av1": (8, 10), "vp9": (8, 10)},
+                # This decoder always leaves its pictures on the card, in a layout of its own unless told.
+                fetch_args=("-out_fmt", "{planar}"),
+                fetch=("hwdownload", "format={planar}"),
+                scale="scaler_ama",
+                scale_by={"outputs": "1", "out_res": "({w}x{h})"},
+            ),
         ),
         Family(
             "qsv",
@@ -109,6 +125,22 @@ FAMILIES: Final[Mapping[str, Family]] = {
                 "qsv=card:hw_any,child_device={node}",
                 "-filter_hw_device",
                 "card",
+            ),
+            decode=Decode(
+                args=("-hwaccel", "qsv", "-hwaccel_device", "card", "-c:v", "{decoder}"),
+                codecs={
+                    "h264": "h264_qsv",
+                    "hevc": "hevc_qsv",
+                    "av1": "av1_qsv",
+                    "vp9": "vp9_qsv",
+                    "mpeg2video": "mpeg2_qsv",
+                    "vc1": "vc1_qsv",
+                },
+                depths={"hevc": (8, 10), "av1": (8, 10), "vp9": (8, 10)},
+                keep=("-hwaccel_output_format", "qsv"),
+                # With nothing said ffmpeg leaves them there, "for compatibility with old commandlines".
+                fetch_args=("-hwaccel_output_format", "{semiplanar}"),
+                scale="scale_qsv",
             ),
         ),
         Family(
@@ -121,6 +153,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
                 args=("-hwaccel", "vaapi", "-hwaccel_device", "{node}"),
                 codecs=dict.fromkeys(("h264", "hevc", "av1", "vp9", "vp8", "mpeg2video", "vc1"), ""),
                 depths={"hevc": (8, 10), "av1": (8, 10), "vp9": (8, 10)},
+                keep=("-hwaccel_output_format", "vaapi"),
+                scale="scale_vaapi",
             ),
         ),
     )
