@@ -7,18 +7,25 @@ interface only. This module must not know how any of it is done.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from rushes.asset import Asset, Output
+    import os
+
+    from rushes.asset import Asset, AssetLike, Output
+    from rushes.batch import Outcome
+    from rushes.declaration import Params, Result
+    from rushes.function import Function
     from rushes.media.encode import Encoded
     from rushes.media.parity import Promise
     from rushes.media.process import ToolRun
     from rushes.media.profile import Profile
 
 __all__ = ["Context"]
+
+R = TypeVar("R", bound="Result")
 
 
 class Context(ABC):
@@ -36,6 +43,15 @@ class Context(ABC):
     @abstractmethod
     def scratch(self) -> Path:
         """A folder of this attempt's own, removed afterwards whatever happens."""
+
+    @property
+    @abstractmethod
+    def keep(self) -> Path:
+        """A folder that all attempts at this invocation share, removed once it has ended for good.
+
+        It lies on the file system of the outputs where there is an ``out``. What an attempt that was lost has
+        finished there, the next one finds; what it had half written, too.
+        """
 
     @property
     @abstractmethod
@@ -104,6 +120,37 @@ class Context(ABC):
             tool: its declared name, found on ``PATH``; ``ffmpeg`` is the build that Rushes uses.
             argv: its arguments, the program's name not among them.
             progress: turns one line of the tool's output into a fraction 0..1, or None.
+        """
+
+    @abstractmethod
+    def map(
+        self,
+        function: Function[Any, R],
+        items: Iterable[AssetLike | tuple[AssetLike, Params | Mapping[str, Any]]],
+        /,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        **params: Any,
+    ) -> list[Outcome[R]]:
+        """Run another function on parts of this work, and wait until all of them have ended.
+
+        In a slot the parts are invocations of the shared pool, and the slot is lent to them while the body
+        waits; in a direct call they run here, one after another. They have this invocation's show, class and
+        deadline. A part that a lost attempt has finished is not made again.
+
+        Args:
+            function: what to run; its ``with_options(name=…, receipts=…, force=…, slots=…)`` count.
+            items: clips (absolute paths), or pairs of a clip and its own options, as `Function.starmap`.
+            out: folder of the parts' outputs; by default one in `keep`, where they vanish with it.
+            params: options that all parts share.
+
+        Returns:
+            An outcome for each item, in their order. One that failed says why in ``.error``, and raises it
+            when its ``.result`` is asked for.
+
+        Raises:
+            CallerError: an option that all share is wrong, or the pool cannot find the function.
+            Cancelled: this invocation was cancelled; its parts then are, too.
         """
 
     @abstractmethod

@@ -167,6 +167,19 @@ class Function(Generic[P, R]):
         except ValidationError as problem:
             raise bad_params(self.name, model, problem) from problem
 
+    def shared_params(self, **shared: Any) -> P:
+        """What items with options of their own start from; some may have to bring all that is required.
+
+        Raises:
+            CallerError: as `params`.
+        """
+        if shared:
+            return self.params(None, **shared)
+        try:
+            return self.params_model()
+        except ValidationError:
+            return cast("P", self.params_model.model_construct())
+
     def invoke(self, source: Asset, params: Params, context: Context) -> R:
         """Call the author's body with the arguments that it declared; used by the runtime."""
         given = {"params": params, "context": context}
@@ -213,7 +226,7 @@ class Function(Generic[P, R]):
     def starmap(self, items: Iterable[tuple[AssetLike, P | Mapping[str, Any]]], **shared: Any) -> Batch[R]:
         """Submit one invocation a pair of a source and its own options."""
         pairs = ((Asset.of(source), own) for source, own in items)
-        return self._launch(pairs, self.params(None, **shared) if shared else None)
+        return self._launch(pairs, self.shared_params(**shared))
 
     def spawn(self, source: AssetLike, params: P | None = None, **overrides: Any) -> Handle[R]:
         """Submit one invocation and return a handle on it."""
@@ -232,7 +245,7 @@ class Function(Generic[P, R]):
         return Bound(self, Asset.of(source), self.params(params, **overrides))
 
     def _launch(
-        self, items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]], params: P | None
+        self, items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]], params: P
     ) -> Batch[R]:
         if self.ref.startswith("__main__:") and self.path is None:
             raise CallerError(
@@ -241,15 +254,8 @@ class Function(Generic[P, R]):
                 fix=f"Move it to a module and import it, or run `rushes run ./FILE.py:{self.name}`.",
             )
         engine = load_engine(self.options.engine)
-        base: Params = params if params is not None else self._default_params()
-        batch, total = engine.launch(self, self.options, items, base)
+        batch, total = engine.launch(self, self.options, items, params)
         return Batch(engine, batch, self.result_model, total)
-
-    def _default_params(self) -> Params:
-        try:
-            return self.params_model()
-        except ValidationError:  # some are required: then every item has to bring its own
-            return self.params_model.model_construct()
 
     def __repr__(self) -> str:
         return f"<function {self.name}@{self.version} of {self.ref}>"

@@ -11,7 +11,7 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -53,6 +53,10 @@ class _Planning(Context):
         return self._folder
 
     @property
+    def keep(self) -> Path:
+        return self._folder
+
+    @property
     def cancelled(self) -> bool:
         return False
 
@@ -78,6 +82,9 @@ class _Planning(Context):
         progress: Callable[[str], float | None] | None = None,  # noqa: ARG002 - the interface's
     ) -> NoReturn:
         self.argvs.append([shutil.which(tool) or tool, *(os.fspath(a) for a in argv)])
+        raise _Planned
+
+    def map(self, function: Any, items: Iterable[Any], /, **_: Any) -> NoReturn:  # noqa: ARG002 - as run
         raise _Planned
 
     def progress(self, fraction: float, note: str = "") -> None:

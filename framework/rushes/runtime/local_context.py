@@ -11,7 +11,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any, Final
 from rushes.asset import Asset, Output
 from rushes.context import Context
 from rushes.errors import CallerError, PlatformError
-from rushes.runtime.scratch import close_scratch, open_scratch
+from rushes.runtime.scratch import close_scratch, keep_folder, open_scratch
 from rushes.runtime.task import Made, Reporter, Task
 
 if TYPE_CHECKING:
+    from rushes.asset import AssetLike
+    from rushes.batch import Outcome
     from rushes.declaration import Params, Result
+    from rushes.function import Function
     from rushes.media.encode import Encoded
     from rushes.media.parity import Promise
     from rushes.media.process import Supervision, ToolRun
@@ -48,6 +51,8 @@ class LocalContext(Context):
         self._report = report
         self._cancelled = cancelled
         self._scratch: Path | None = None
+        self._keep: Path | None = None
+        self._maps: list[Path] = []
         self._destination: Destination | None = None
         self.outputs: dict[str, Output] = {}
         self.warnings: list[str] = []
@@ -65,6 +70,19 @@ class LocalContext(Context):
             else:
                 self._scratch = Path(tempfile.mkdtemp(prefix=f"rushes-{self.invocation}-"))
         return self._scratch
+
+    @property
+    def keep(self) -> Path:
+        if self._keep is None:
+            if self.task.pool is None:  # no other attempt will come
+                made = self.scratch / "keep"
+                made.mkdir(exist_ok=True)
+            else:
+                root = self.destination.scratch_root() if self.destination else self.task.pool.keep_root
+                made = keep_folder(root, self.invocation)
+                self.task.pool.keeps(made)
+            self._keep = made
+        return self._keep
 
     @property
     def destination(self) -> Destination | None:
@@ -198,6 +216,29 @@ class LocalContext(Context):
             )
         return found, 0
 
+    def map(
+        self,
+        function: Function[Any, Any],
+        items: Iterable[AssetLike | tuple[AssetLike, Params | Mapping[str, Any]]],
+        /,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        **params: Any,
+    ) -> list[Outcome[Any]]:
+        from rushes.runtime.parts import outcomes, parts_of, run_here  # noqa: PLC0415 - few bodies map
+
+        place = None
+        if function.makes_outputs:
+            # Each call has a folder of its own: two calls over one clip may make the same names.
+            place = Path(out) if out is not None else self.keep / f"{len(self._maps) + 1}-{function.name}"
+            self._maps.append(place)
+        parts = parts_of(self.task, function, items, place, params)
+        if self.task.pool is None:
+            ends = run_here(parts, self.invocation, report=self._report, cancelled=self._cancelled)
+        else:
+            ends = self.task.pool.run(parts)
+        return outcomes(parts, ends, function.result_model)
+
     def progress(self, fraction: float, note: str = "") -> None:
         self._report(fraction, note)
 
@@ -228,7 +269,11 @@ class LocalContext(Context):
             cancelled=self._cancelled,
             log_path=self.task.log,
             cwd=self.scratch,
-            reads=[asset.path for asset in (self.task.source, *_assets_in(self.task.params))],
+            reads=[
+                *(asset.path for asset in (self.task.source, *_assets_in(self.task.params))),
+                *([self._keep] if self._keep else []),
+                *self._maps,
+            ],
         )
 
     def _checking(self) -> Supervision:

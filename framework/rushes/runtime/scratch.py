@@ -16,9 +16,17 @@ from typing import Final
 from rushes.runtime.files import ours
 from rushes.runtime.ownership import SCRATCH
 
-__all__ = ["attempt_folder", "clear_batch", "close_scratch", "open_scratch", "set_aside"]
+__all__ = [
+    "attempt_folder",
+    "clear_batch",
+    "close_scratch",
+    "keep_folder",
+    "open_scratch",
+    "set_aside",
+]
 
 _ASIDE: Final = "aside-"
+_KEPT: Final = ".keep"
 
 
 def open_scratch(scratch_root: Path, invocation: str, attempt: int) -> Path:
@@ -36,6 +44,18 @@ def open_scratch(scratch_root: Path, invocation: str, attempt: int) -> Path:
                 folder.mkdir()
                 return folder
         folder.mkdir(parents=True)
+    return folder
+
+
+def keep_folder(scratch_root: Path, invocation: str) -> Path:
+    """The folder that all attempts at an invocation share; made when it is not there.
+
+    Raises:
+        RushesError: it cannot be made.
+    """
+    folder = scratch_root / f"{_safe(invocation)}{_KEPT}"
+    with ours(scratch_root, "write"):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -79,7 +99,7 @@ def clear_batch(scratch_root: Path, batch: str) -> None:
     What an attempt leaves when it is lost, the next attempt at its invocation removes; after the last there
     is no next. What cannot be removed stays: nobody waits for it.
     """
-    mine = re.compile(re.escape(_safe(batch)) + r"\.[0-9]+\.[0-9]+(-[0-9a-f]+)?")
+    mine = re.compile(re.escape(_safe(batch)) + rf"\.[0-9]+({re.escape(_KEPT)}|\.[0-9]+(-[0-9a-f]+)?)")
     with suppress(OSError):
         for folder in [entry for entry in scratch_root.iterdir() if mine.fullmatch(entry.name)]:
             close_scratch(folder)

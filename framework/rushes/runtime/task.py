@@ -6,15 +6,38 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rushes.asset import Asset
 
 if TYPE_CHECKING:
     from rushes.declaration import Params
     from rushes.function import Function
+    from rushes.invocation import Finished
+    from rushes.runtime.parts import Parts
 
-__all__ = ["Gate", "Made", "Reporter", "Task"]
+__all__ = ["Gate", "Made", "PoolOfParts", "Reporter", "Task"]
+
+
+class PoolOfParts(Protocol):
+    """What an attempt asks of the pool that it runs on."""
+
+    @property
+    def keep_root(self) -> Path:
+        """Where the folder that outlives attempts goes when there is no destination."""
+        ...
+
+    def keeps(self, folder: Path) -> None:
+        """The attempt has made a folder that is to be removed once its invocation has ended."""
+        ...
+
+    def run(self, parts: Parts) -> list[Finished]:
+        """Run the parts on the pool and wait for them, in their order.
+
+        Raises:
+            Cancelled: the attempt was, meanwhile.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +55,7 @@ class Task:
         intent: what an earlier attempt was about to publish when it was lost, if anything.
         known: a result that exists for this key: its row's data.
         logs: folder of the batch's logs, one file an invocation; None: no log is kept.
+        pool: where parts of this work can run; None: only here.
     """
 
     function: Function[Any, Any]
@@ -54,6 +78,7 @@ class Task:
     intent: Mapping[str, Any] | None = None
     known: Mapping[str, Any] | None = None
     settle_s: float = 0.0
+    pool: PoolOfParts | None = None
 
     @property
     def log(self) -> Path | None:
