@@ -1,0 +1,188 @@
+"""Who stands aside for more urgent work, and how: paused in place where that is enough, else stopped.
+
+A pause loses nothing, but frees cpu alone: memory, scratch and devices stay with what is paused. So what
+lacks one of those takes it from work that is stopped and runs again from its start; parts of a long encode
+are invocations of their own, so that this is one part at most. Nobody is displaced in vain: when all that
+may stand aside would not be enough, nothing is. Pure; this module must not know slots, queues or who pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rushes.core.packing import Need
+
+__all__ = ["Displacement", "DisplacementPolicy", "How", "Running", "displace"]
+
+How = Literal["pause", "stop"]
+
+_NOTHING: Final[Need] = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class DisplacementPolicy:
+    """The bounds within which running work may be displaced.
+
+    Args:
+        least_run_s: work that has run for less than this is left alone: else two classes that come and go
+            would only ever displace each other.
+        soon_s: work that is expected to end within this time is left alone too: waiting for it is faster.
+        most: an invocation that has stood aside this often runs on whatever comes.
+    """
+
+    least_run_s: float = 1.0
+    soon_s: float = 1.0
+    most: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One running attempt, as far as displacing it is concerned.
+
+    Args:
+        id: the invocation.
+        slot: where it runs.
+        rank: of its class, as it was stamped when it was assigned; a lower one goes first.
+        need: what it holds.
+        began: when it was started or, after a pause, went on; UTC epoch seconds.
+        expected_s: how long it is expected to run in all; None when its function was never measured.
+        ran_s: how long it had run before `began`.
+        displaced: how often it has stood aside already.
+        preemptible: its class and its function allow it.
+        pausable: it can be paused here.
+    """
+
+    id: int
+    slot: int
+    rank: int
+    need: Need
+    began: float
+    expected_s: float | None = None
+    ran_s: float = 0.0
+    displaced: int = 0
+    preemptible: bool = True
+    pausable: bool = True
+
+    def lost_s(self, now: float) -> float:
+        """Seconds of work that stopping it would throw away."""
+        return max(now - self.began, 0.0) + self.ran_s
+
+
+@dataclass(frozen=True, slots=True)
+class Displacement:
+    """One attempt that has to stand aside, and what that frees."""
+
+    id: int
+    slot: int
+    how: How
+    frees: Need
+
+
+def displace(
+    lack: Need,
+    rank: int,
+    running: Iterable[Running],
+    now: float,
+    policy: DisplacementPolicy = DisplacementPolicy(),
+) -> tuple[Displacement, ...]:
+    """Who stands aside so that `lack` becomes free for work of `rank`; nobody, if that cannot be reached.
+
+    The lowest class first. Of a class, those that can be paused before those that must be stopped; of the
+    former the latest to start, of the latter the one with the least to lose. Nobody is asked in vain: each
+    of them is needed.
+
+    Args:
+        lack: what the urgent work needs beyond what is free, in the dimensions and units of `packing`.
+        rank: of its class; only higher numbers are displaced.
+        running: everything that runs.
+        now: UTC epoch seconds.
+        policy: the bounds.
+    """
+    if lack == _NOTHING:
+        return ()
+    able = [one for one in running if _may(one, rank, now, policy)]
+    picked: list[Displacement] = []
+    left = lack
+    if any(lack[1:]):
+        # Only what lets go of everything helps here; the cpu that comes with it counts as well.
+        picked = _pick(able, left, lambda one: (-one.rank, one.lost_s(now)), _stopped, _beyond_cpu)
+        if not picked:
+            return ()
+        left = _minus(left, picked)
+    if left[0] > 0:
+        taken = {one.id for one in picked}
+        rest = [one for one in able if one.id not in taken]
+        more = _pick(rest, left, lambda one: (-one.rank, not one.pausable, -one.began), _eased, _cpu)
+        if not more:
+            return ()
+        picked += more
+    return tuple(_needed(picked, lack))
+
+
+def _may(one: Running, rank: int, now: float, policy: DisplacementPolicy) -> bool:
+    if one.rank <= rank or not one.preemptible or one.displaced >= policy.most:
+        return False
+    if now - one.began < policy.least_run_s:
+        return False
+    return one.expected_s is None or one.expected_s - one.lost_s(now) > policy.soon_s or _overdue(one, now)
+
+
+def _overdue(one: Running, now: float) -> bool:
+    """Whether it runs longer than it was expected to: then nobody knows how long it still will."""
+    return one.expected_s is not None and one.lost_s(now) > one.expected_s
+
+
+def _stopped(one: Running) -> Displacement:
+    return Displacement(one.id, one.slot, "stop", one.need)
+
+
+def _eased(one: Running) -> Displacement:
+    if one.pausable:
+        return Displacement(one.id, one.slot, "pause", (one.need[0], 0, 0, 0))
+    return _stopped(one)
+
+
+def _cpu(lack: Need) -> tuple[int, ...]:
+    return lack[:1]
+
+
+def _beyond_cpu(lack: Need) -> tuple[int, ...]:
+    return lack[1:]
+
+
+def _pick(
+    able: Iterable[Running],
+    lack: Need,
+    order: Callable[[Running], tuple[float, ...]],
+    how: Callable[[Running], Displacement],
+    part: Callable[[Need], tuple[int, ...]],
+) -> list[Displacement]:
+    """The first in order that together free `part` of `lack`; none when all of them do not."""
+    picked: list[Displacement] = []
+    for one in sorted(able, key=lambda running: (*order(running), running.id)):
+        wanted = part(_minus(lack, picked))
+        if not any(wanted):
+            break
+        freed = how(one)
+        if any(have and want for have, want in zip(part(freed.frees), wanted, strict=True)):
+            picked.append(freed)
+    return [] if any(part(_minus(lack, picked))) else picked
+
+
+def _minus(lack: Need, freed: Iterable[Displacement]) -> Need:
+    a, b, c, d = lack
+    for one in freed:
+        a, b, c, d = a - one.frees[0], b - one.frees[1], c - one.frees[2], d - one.frees[3]
+    return max(a, 0), max(b, 0), max(c, 0), max(d, 0)
+
+
+def _needed(picked: list[Displacement], lack: Need) -> list[Displacement]:
+    """Those without which it would not be enough: a large one that came late makes small ones needless."""
+    kept = list(picked)
+    for one in picked:
+        others = [other for other in kept if other is not one]
+        if _minus(lack, others) == _NOTHING:
+            kept = others
+    return kept

@@ -1,0 +1,159 @@
+"""Who stands aside: tables for the rules, properties for what must hold whatever runs."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rushes.core.displacement import Displacement, DisplacementPolicy, Running, displace
+from rushes.core.packing import Need
+
+NOW = 1_000.0
+CORE = 1_000
+GIB = 1 << 30
+
+
+def encode(number: int, rank: int = 3, **facts: object) -> Running:
+    """A two-core encode with a GiB that began a hundred seconds ago."""
+    known: dict[str, object] = {"need": (2 * CORE, GIB, 0, 0), "began": NOW - 100.0, **facts}
+    return Running(number, number, rank, **known)  # type: ignore[arg-type]
+
+
+def who(lack: Need, running: list[Running], rank: int = 1) -> list[tuple[int, str]]:
+    return [(one.id, one.how) for one in displace(lack, rank, running, NOW)]
+
+
+def test_nothing_is_displaced_where_nothing_is_lacking() -> None:
+    assert who((0, 0, 0, 0), [encode(1)]) == []
+
+
+def test_cpu_is_freed_by_a_pause() -> None:
+    assert who((CORE, 0, 0, 0), [encode(1)]) == [(1, "pause")]
+
+
+def test_memory_is_freed_by_a_stop_alone() -> None:
+    assert who((0, GIB, 0, 0), [encode(1)]) == [(1, "stop")]
+
+
+def test_the_lowest_class_goes_first() -> None:
+    assert who((CORE, 0, 0, 0), [encode(1, rank=2), encode(2, rank=3)]) == [(2, "pause")]
+
+
+def test_of_a_class_the_latest_to_start_is_paused() -> None:
+    assert who((CORE, 0, 0, 0), [encode(1), encode(2, began=NOW - 5.0)]) == [(2, "pause")]
+
+
+def test_of_a_class_the_one_with_the_least_to_lose_is_stopped() -> None:
+    early = encode(1, began=NOW - 5.0, ran_s=300.0)
+    late = encode(2, began=NOW - 50.0)
+
+    assert who((0, GIB, 0, 0), [early, late]) == [(2, "stop")]
+
+
+def test_what_can_be_paused_goes_before_what_must_be_stopped() -> None:
+    boxed = encode(1, pausable=False, began=NOW - 5.0)
+
+    assert who((CORE, 0, 0, 0), [boxed, encode(2)]) == [(2, "pause")]
+    assert who((CORE, 0, 0, 0), [boxed]) == [(1, "stop")]
+
+
+@pytest.mark.parametrize(
+    "spared",
+    [
+        pytest.param(encode(1, rank=1), id="the same class"),
+        pytest.param(encode(1, rank=0), id="a better class"),
+        pytest.param(encode(1, preemptible=False), id="exempt"),
+        pytest.param(encode(1, displaced=3), id="displaced often enough"),
+        pytest.param(encode(1, began=NOW - 0.5), id="just started"),
+        pytest.param(encode(1, expected_s=100.5), id="about to end"),
+    ],
+)
+def test_what_is_left_alone(spared: Running) -> None:
+    assert who((CORE, 0, 0, 0), [spared]) == []
+
+
+def test_what_runs_longer_than_expected_is_not_about_to_end() -> None:
+    assert who((CORE, 0, 0, 0), [encode(1, expected_s=50.0)]) == [(1, "pause")]
+
+
+def test_nobody_stands_aside_in_vain() -> None:
+    assert who((5 * CORE, 0, 0, 0), [encode(1), encode(2)]) == []
+
+
+def test_a_large_one_that_comes_late_makes_the_small_ones_needless() -> None:
+    small = encode(1, need=(CORE, GIB, 0, 0), began=NOW - 5.0)
+    large = encode(2, need=(4 * CORE, GIB, 0, 0))
+
+    assert who((4 * CORE, 0, 0, 0), [small, large]) == [(2, "pause")]
+
+
+def test_the_cpu_that_a_stop_frees_counts() -> None:
+    assert who((2 * CORE, GIB, 0, 0), [encode(1), encode(2)]) == [(1, "stop")]
+
+
+# -- properties -------------------------------------------------------------------------------------------
+
+_AMOUNT = st.integers(0, 4)
+_NEED = st.tuples(_AMOUNT, _AMOUNT, _AMOUNT, _AMOUNT)
+
+
+@st.composite
+def _running(draw: st.DrawFn) -> list[Running]:
+    return [
+        Running(
+            number,
+            number,
+            draw(st.integers(0, 3)),
+            draw(_NEED),
+            NOW - draw(st.floats(0, 200)),
+            draw(st.none() | st.floats(0, 300)),
+            draw(st.floats(0, 50)),
+            draw(st.integers(0, 4)),
+            draw(st.booleans()),
+            draw(st.booleans()),
+        )
+        for number in range(draw(st.integers(0, 7)))
+    ]
+
+
+def _enough(found: tuple[Displacement, ...], lack: Need) -> bool:
+    return all(sum(one.frees[d] for one in found) >= lack[d] for d in range(4))
+
+
+@given(_NEED, st.integers(0, 3), _running())
+def test_what_stands_aside_is_enough_and_allowed_and_each_of_it_needed(
+    lack: Need, rank: int, running: list[Running]
+) -> None:
+    found = displace(lack, rank, running, NOW)
+
+    by_id = {one.id: one for one in running}
+    if found:
+        assert _enough(found, lack)
+        assert not any(_enough(some, lack) for some in combinations(found, len(found) - 1))
+    for one in found:
+        victim = by_id[one.id]
+        assert victim.rank > rank
+        assert victim.preemptible
+        assert victim.displaced < DisplacementPolicy().most
+        assert one.frees == (victim.need if one.how == "stop" else (victim.need[0], 0, 0, 0))
+        assert one.how == "stop" or victim.pausable
+
+
+@given(_NEED, st.integers(0, 3), _running())
+def test_nobody_is_spared_when_all_together_would_be_enough(
+    lack: Need, rank: int, running: list[Running]
+) -> None:
+    able = [one for one in running if _able(one, rank)]
+    together = tuple(sum(one.need[d] for one in able) for d in range(4))
+
+    enough = all(together[d] >= lack[d] for d in range(4))
+    if enough and any(lack) and all(one.pausable is False for one in able):
+        assert displace(lack, rank, running, NOW)
+
+
+def _able(one: Running, rank: int) -> bool:
+    alone = (one.need[0], 0, 0, 0)
+    return bool(any(alone) and displace(alone, rank, [one], NOW))
