@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import os
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from rushes.media.process import ToolRun
     from rushes.media.profile import Profile
 
-__all__ = ["Context"]
+__all__ = ["Chunks", "Context"]
 
 R = TypeVar("R", bound="Result")
+
+Chunks: TypeAlias = int | Literal["auto", "off"]
+"""Into how many parts a clip is cut to be encoded: 2 to 64; ``auto``: by its length; ``off``: it is not."""
 
 
 class Context(ABC):
@@ -78,6 +81,7 @@ class Context(ABC):
         *,
         promise: Promise | None = None,
         check: bool = False,
+        chunks: Chunks = "off",
     ) -> Encoded:
         """Encode `source` into `target` as `profile` wishes, verified against the source.
 
@@ -90,6 +94,9 @@ class Context(ABC):
             profile: what the result should be.
             promise: what is promised of it, where more is known than the profile says.
             check: measure it whichever encoder made it.
+            chunks: into how many parts, at most, the clip is cut, which the pool encodes side by side, and
+                which are put together so that no frame is lost: 2 to 64; ``auto`` for one for every 30 s.
+                In a direct call they are made in this process.
 
         Raises:
             MediaError: the source is damaged or cannot be decoded.

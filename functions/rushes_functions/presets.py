@@ -6,11 +6,13 @@ A preset says what a delivery asks for, not what an encoder likes; the numbers h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field
 
 from rushes import Profile
 
-__all__ = ["EXTENSIONS", "PRESETS", "PresetName", "as_list", "preset_profile"]
+__all__ = ["EXTENSIONS", "PRESETS", "Chunks", "PresetName", "as_list", "preset_profile"]
 
 PresetName = Literal[
     "streaming-h264", "streaming-hevc", "streaming-av1", "streaming-vp9",
@@ -18,6 +20,15 @@ PresetName = Literal[
     "dnxhr-lb", "dnxhr-sq", "dnxhr-hq", "dnxhr-hqx", "dnxhr-444",
     "xdcam-hd422", "avcintra-50", "avcintra-100", "ffv1", "jpeg2000", "rewrap",
 ]  # fmt: skip
+
+
+def _unquoted(value: Any) -> Any:
+    """YAML reads a bare ``off`` as False."""
+    return "off" if value is False else value
+
+
+Chunks = Annotated[Annotated[int, Field(ge=2, le=64)] | Literal["auto", "off"], BeforeValidator(_unquoted)]
+"""Into how many parts a clip is cut."""
 
 EXTENSIONS: Final[Mapping[str, str]] = {
     "mov": ".mov", "mp4": ".mp4", "mkv": ".mkv", "webm": ".webm", "mxf": ".mxf", "ts": ".ts",

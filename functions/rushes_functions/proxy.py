@@ -10,7 +10,7 @@ from rushes import Asset, CallerError, Context, Output, Params, Profile, Resourc
 from rushes.media.inspection import describe
 from rushes.media.profile import AudioWish, BurnIn, FractionText, RateText, VideoWish
 from rushes.media.relink import compare, require
-from rushes_functions.presets import EXTENSIONS, as_list
+from rushes_functions.presets import EXTENSIONS, Chunks, as_list
 
 __all__ = ["ProxyParams", "ProxyResult", "RelinkField", "proxy"]
 
@@ -58,6 +58,9 @@ class ProxyParams(Params):
         "packets", description="How thoroughly the proxy is read back."
     )
     threads: int = Field(2, ge=1, le=64, description="Threads; part of what makes a repeat identical.")
+    chunks: Chunks = Field(
+        "off", description="Parts that are encoded side by side: auto (one for every 30 s), 2 to 64, or off."
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> ProxyParams:
@@ -150,7 +153,7 @@ def proxy(clip: Asset, params: ProxyParams, ctx: Context) -> ProxyResult:
     """Make an editing proxy that relinks: same name, timecode, rate, frames, audio channels and reel."""
     source = describe(clip)
     out = ctx.output(f"{clip.stem}{EXTENSIONS[params.container]}")
-    made = ctx.encode(clip, out, params.profile())
+    made = ctx.encode(clip, out, params.profile(), chunks=params.chunks)
     result = describe(out.path)
     checks = compare(source, result, made.expected, stem=clip.stem, name=out.path.stem)
     require(checks)

@@ -21,7 +21,7 @@ from rushes.media.profile import (
     SizeBytes,
     VideoCodec,
 )
-from rushes_functions.presets import EXTENSIONS, PRESETS, PresetName, as_list, preset_profile
+from rushes_functions.presets import EXTENSIONS, PRESETS, Chunks, PresetName, as_list, preset_profile
 from rushes_functions.transcode_quality import choose
 
 __all__ = ["TranscodeParams", "TranscodeResult", "transcode"]
@@ -124,6 +124,9 @@ class TranscodeParams(Params):
         None, description="packets, or full: decode everything."
     )
     threads: int | None = Field(None, ge=1, le=64, description="Threads; 2 by default.")
+    chunks: Chunks = Field(
+        "off", description="Parts that are encoded side by side: auto (one for every 30 s), 2 to 64, or off."
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> TranscodeParams:
@@ -168,7 +171,7 @@ _ONE_OF: Final = frozenset({"quality_level", "target_vmaf"})
 _RATE_CONTROLS: Final = ("quality", "quality_level", "target_vmaf", "bitrate", "target_size")
 _SCALED: Final = frozenset({"h264", "hevc", "av1", "vp9"})
 """Codecs with a quality scale that is calibrated."""
-_NOT_OF_A_PROFILE: Final = _ONE_OF | {"preset", "preset_file", "check_quality"}
+_NOT_OF_A_PROFILE: Final = _ONE_OF | {"preset", "preset_file", "check_quality", "chunks"}
 _VIDEO: Final = [
     "variant",
     "quality",
@@ -248,7 +251,14 @@ def transcode(clip: Asset, params: TranscodeParams, ctx: Context) -> TranscodeRe
     """Transcode a clip to a named preset, verified frame by frame against its source."""
     out = ctx.output(f"{clip.stem}{EXTENSIONS[params.profile().container]}")
     chosen = choose(clip, params, ctx)
-    made = ctx.encode(clip, out, chosen.profile, promise=chosen.promise, check=params.check_quality)
+    made = ctx.encode(
+        clip,
+        out,
+        chosen.profile,
+        promise=chosen.promise,
+        check=params.check_quality,
+        chunks=params.chunks,
+    )
     return TranscodeResult(
         transcoded=out,
         frames=made.frames,

@@ -7,11 +7,13 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import psutil
@@ -19,13 +21,18 @@ import pytest
 
 from rushes.asset import Asset
 from rushes.errors import Cancelled, MediaError, PlatformError
+from rushes.media import one_chunk
 from rushes.media.builds import Build
 from rushes.media.chunked import encode_chunked
-from rushes.media.chunks import ChunkPlan, plan_chunks
+from rushes.media.chunks import plan_chunks
+from rushes.media.cutting import Clip
+from rushes.media.device_graph import HERE
 from rushes.media.encode import Encoded, encode
-from rushes.media.index import read_index
+from rushes.media.index import read_index, times_between
 from rushes.media.inspection import describe
-from rushes.media.one_chunk import encode_chunk
+from rushes.media.makers import SideBySide
+from rushes.media.one_chunk import PartMade, make_part
+from rushes.media.part_order import PartOrder, orders_of
 from rushes.media.process import Supervision
 from rushes.media.profile import Profile
 from rushes.media.progress import Progress
@@ -316,23 +323,48 @@ def test_a_chunk_whose_encoder_is_killed_is_made_again_alone(
     made: Callable[[str], Asset], bundled: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began: list[int] = []
-    usual = encode_chunk
+    usual = one_chunk._encode
 
-    def kills_the_first(*args: object, **kwargs: object) -> object:
-        number = args[3]
-        assert isinstance(number, int)
-        began.append(number)
-        if began.count(number) == 1 and number == 1:
+    def kills_the_first(source: Asset, profile: Profile, order: PartOrder, *rest: Any, **named: Any) -> str:
+        began.append(order.number)
+        if began.count(order.number) == 1 and order.number == 1:
             raise PlatformError("ffmpeg was killed.", code="killed")
-        return usual(*args, **kwargs)  # type: ignore[arg-type]
+        return usual(source, profile, order, *rest, **named)
 
-    monkeypatch.setattr("rushes.media.chunked.encode_chunk", kills_the_first)
+    monkeypatch.setattr(one_chunk, "_encode", kills_the_first)
 
     result = encode_chunked(made("plain.mp4"), tmp_path / "out.mp4", _profile(), chunks=3, build=bundled)
 
     assert sorted(began) == [0, 1, 1, 2]
     assert len(_made_again(result)) == 1
+    assert [part["redone"] for part in result.parts] == [0, 1, 0]
     assert result.frames == 100
+
+
+def test_a_chunk_that_is_found_broken_once_all_are_made_is_made_again_alone(
+    made: Callable[[str], Asset], bundled: Build, tmp_path: Path
+) -> None:
+    asked: list[list[int]] = []
+
+    class Careless:
+        """Loses what it made second, the first time."""
+
+        def __call__(
+            self, clip: Clip, orders: Sequence[PartOrder], *rest: Any, **named: Any
+        ) -> list[PartMade]:
+            found = SideBySide(2)(clip, orders, *rest, **named)
+            asked.append([one.number for one in orders])
+            if len(asked) == 1:
+                found[1].path.write_bytes(found[0].path.read_bytes())
+            return found
+
+    result = encode_chunked(
+        made("variable.mp4"), tmp_path / "out.mp4", _profile(), chunks=3, build=bundled, makers=Careless()
+    )
+
+    assert asked == [[0, 1, 2], [1]]
+    assert [part["redone"] for part in result.parts] == [0, 1, 0]
+    assert result.frames == read_index(made("variable.mp4")).frames
 
 
 def test_a_kill_of_one_ffmpeg_costs_that_chunk_only(
@@ -364,7 +396,7 @@ def test_a_kill_of_one_ffmpeg_costs_that_chunk_only(
 
     assert result.frames == 100
     assert len(_made_again(result)) == len(killed)
-    assert len(result.commands) == 3 + 1 + 1, "three parts, the sound, the file: none of them twice"
+    assert len(result.commands) == 3 + 1 + 1, "three parts, the sound, the file"
 
 
 def test_finished_chunks_are_not_made_again_within_the_attempt(
@@ -390,7 +422,7 @@ def test_finished_chunks_are_not_made_again_within_the_attempt(
         source, tmp_path / "out.mp4", _profile(), chunks=3, build=bundled, supervision=supervision
     )
 
-    assert len(result.commands) == 2, "the sound and the file"
+    assert len(result.commands) == 1, "the file alone: parts and sound were there"
     assert result.frames == 100
     assert list(scratch.iterdir()) == []
 
@@ -451,41 +483,69 @@ def test_a_truncated_source_is_told_as_it_is_in_one_piece(
 
 
 @pytest.fixture
-def plan(made: Callable[[str], Asset]) -> ChunkPlan:
-    return plan_chunks(read_index(made("plain.mp4")), 3, rate=Fraction(25))
+def orders(made: Callable[[str], Asset], bundled: Build) -> tuple[PartOrder, ...]:
+    index = read_index(made("plain.mp4"))
+    return orders_of(plan_chunks(index, 3, rate=Fraction(25)), index.pts, spot=HERE, ffmpeg=bundled.version)
 
 
-def test_a_part_is_a_function_of_the_clip_the_plan_and_its_number(
-    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, plan: ChunkPlan
+def _parameters(path: Path, order: PartOrder, source: Asset) -> tuple[object, ...]:
+    return check_part(path, order, _times(source, order)).parameters
+
+
+def _times(source: Asset, order: PartOrder) -> Sequence[int]:
+    return read_index(source).pts[order.chunk.start : order.chunk.stop]
+
+
+def test_a_part_is_a_function_of_the_clip_the_profile_and_its_order(
+    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, orders: tuple[PartOrder, ...]
 ) -> None:
-    sent = ChunkPlan.from_json(plan.to_json())
+    source, order = made("plain.mp4"), orders[1]
+    from_the_beginning = replace(order, chunk=replace(order.chunk, seek_us=None))
 
-    here, _ = encode_chunk(made("plain.mp4"), _profile(), plan, 1, tmp_path / "a.mp4", build=bundled)
-    there, _ = encode_chunk(
-        made("plain.mp4"), _profile(), sent, 1, tmp_path / "b.mp4", build=bundled, seeks=False
-    )
+    here = make_part(source, _profile(), order, tmp_path / "a.mp4", build=bundled)
+    sent = PartOrder.from_json(from_the_beginning.to_json())
+    there = make_part(source, _profile(), sent, tmp_path / "b.mp4", build=bundled)
 
-    assert here.parameters == there.parameters
+    assert _parameters(here.path, order, source) == _parameters(there.path, order, source)
     assert _frames(bundled, here.path) == _frames(bundled, there.path)
 
 
+def test_a_part_of_another_clip_is_refused_before_it_is_encoded(
+    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, orders: tuple[PartOrder, ...]
+) -> None:
+    with pytest.raises(MediaError, match="not the clip") as caught:
+        make_part(made("variable.mp4"), _profile(), orders[1], tmp_path / "b.mp4", build=bundled)
+
+    assert caught.value.code == "source-changed"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_by_another_ffmpeg_is_refused(
+    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, orders: tuple[PartOrder, ...]
+) -> None:
+    order = replace(orders[1], ffmpeg="4.4")
+
+    with pytest.raises(PlatformError, match=r"by ffmpeg 4\.4"):
+        make_part(made("plain.mp4"), _profile(), order, tmp_path / "b.mp4", build=bundled)
+
+
 def test_a_part_that_holds_other_frames_is_refused(
-    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, plan: ChunkPlan
+    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, orders: tuple[PartOrder, ...]
 ) -> None:
     source = made("plain.mp4")
-    encode_chunk(source, _profile(), plan, 1, tmp_path / "b.mp4", build=bundled)
+    make_part(source, _profile(), orders[1], tmp_path / "b.mp4", build=bundled)
 
     with pytest.raises(PlatformError, match="frames instead of") as caught:
-        check_part(tmp_path / "b.mp4", 0, plan, read_index(source))
+        check_part(tmp_path / "b.mp4", orders[0], _times(source, orders[0]))
 
     assert caught.value.code == "bad-chunk"
 
 
 def test_a_part_with_a_damaged_end_is_refused(
-    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, plan: ChunkPlan
+    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, orders: tuple[PartOrder, ...]
 ) -> None:
     source, path = made("plain.mp4"), tmp_path / "b.mp4"
-    encode_chunk(source, _profile(), plan, 1, path, build=bundled)
+    make_part(source, _profile(), orders[1], path, build=bundled)
     with av.open(str(path)) as container:
         last = max(p.pos or 0 for p in container.demux(container.streams.video[0]))
     data = bytearray(path.read_bytes())
@@ -493,17 +553,33 @@ def test_a_part_with_a_damaged_end_is_refused(
     path.write_bytes(data)
 
     with pytest.raises(PlatformError, match=r"at its end|cannot be read back"):
-        check_part(path, 1, plan, read_index(source))
+        check_part(path, orders[1], _times(source, orders[1]))
 
 
 def test_parts_of_two_encoders_are_not_put_together(
-    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, plan: ChunkPlan
+    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, orders: tuple[PartOrder, ...]
 ) -> None:
     source = made("plain.mp4")
-    parts = [
-        encode_chunk(source, _profile(speed=speed), plan, n, tmp_path / f"{n}.mp4", build=bundled)[0]
-        for n, speed in enumerate(("ultrafast", "medium", "ultrafast"))
-    ]
+    parts = []
+    for order, speed in zip(orders, ("ultrafast", "medium", "ultrafast"), strict=True):
+        path = tmp_path / f"{order.number}.mp4"
+        make_part(source, _profile(speed=speed), order, path, build=bundled)
+        parts.append(check_part(path, order, _times(source, order)))
 
     with pytest.raises(PlatformError, match="parameter sets"):
-        stitch(parts, tmp_path / "out.mp4", range(100), 1 / plan.rate if plan.rate else plan.time_base)
+        stitch(parts, tmp_path / "out.mp4", range(100), Fraction(1, 25))
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_the_times_of_a_part_are_read_without_reading_the_clip(
+    made: Callable[[str], Asset], name: str
+) -> None:
+    source = made(name)
+    pts = read_index(source).pts
+    middle, end = len(pts) // 3, len(pts) * 2 // 3
+
+    near = times_between(source, pts[middle], pts[end])
+
+    # Where a container is not entered exactly some are missing, and then all of it is read.
+    assert list(near) == list(pts[middle:end]) or (set(near) < set(pts[middle:end]) and name.endswith(".ts"))
+    assert list(times_between(source, pts[0], None)) == list(pts) or name.endswith(".ts")

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.media.chunks import ChunkPlan, Uncuttable, choose_count, plan_chunks, timeline
+from rushes.media.chunks import Uncuttable, choose_count, plan_chunks, timeline
+from rushes.media.device_graph import Spot
 from rushes.media.index import FrameIndex
+from rushes.media.part_order import PartOrder, digest_of_times, orders_of
 
 
 def _index(
@@ -89,16 +91,26 @@ def test_no_part_is_heavier_than_the_mean_by_more_than_the_bound(index: FrameInd
 
 
 @given(_indexes(), st.integers(1, 12))
-def test_a_plan_survives_json(index: FrameIndex, count: int) -> None:
+def test_the_parts_of_a_plan_survive_json(index: FrameIndex, count: int) -> None:
     plan = plan_chunks(index, count, rate=None, duration_s=1.5)
+    spot = Spot("nvenc", 1, decoder="device", codec="h264")
 
-    assert ChunkPlan.from_json(plan.to_json()) == plan
+    orders = orders_of(plan, index.pts, spot=spot, ffmpeg="9.0")
+
+    assert [PartOrder.from_json(one.to_json()) for one in orders] == list(orders)
+    assert [one.chunk for one in orders] == list(plan.chunks)
+    assert [one.is_last for one in orders] == [False] * (len(orders) - 1) + [True]
+    assert len({one.times for one in orders}) == len(orders)
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"schema": 2}', '{"schema": 1, "rate": null}'])
-def test_text_that_is_no_plan_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="plan of chunks"):
-        ChunkPlan.from_json(text)
+def test_text_that_is_no_part_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="part of a clip"):
+        PartOrder.from_json(text)
+
+
+def test_one_tick_more_is_another_digest_of_times() -> None:
+    assert digest_of_times([0, 512, 1024]) != digest_of_times([0, 513, 1024])
 
 
 def test_a_cut_is_at_a_keyframe_where_one_is_near() -> None:
@@ -175,14 +187,10 @@ def test_milliseconds_of_a_constant_rate_are_that_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("duration_s", "slots", "count"),
-    [
-        (None, 4, 1), (5, 4, 1), (19, 4, 1), (20, 4, 2), (60, 1, 1), (60, 2, 6), (70, 2, 6), (60, 4, 4),
-        (3600, 2, 8), (3600, 16, 64),
-    ],
-)  # fmt: skip
-def test_how_many_parts_are_worth_while(duration_s: float | None, slots: int, count: int) -> None:
-    assert choose_count(duration_s, slots) == count
+    ("duration_s", "count"), [(None, 1), (5, 1), (59.9, 1), (60, 2), (100, 3), (1920, 64), (36_000, 64)]
+)
+def test_how_many_parts_follow_from_the_length_alone(duration_s: float | None, count: int) -> None:
+    assert choose_count(duration_s) == count
 
 
 def test_a_variable_rate_keeps_its_ticks_counted_from_the_start_of_the_clip() -> None:

@@ -13,8 +13,8 @@ from typing import Final
 
 from rushes.asset import Asset
 from rushes.errors import PlatformError
-from rushes.media.chunks import Chunk, ChunkPlan, Uncuttable
-from rushes.media.device_graph import HERE, Spot
+from rushes.media.chunks import Uncuttable
+from rushes.media.part_order import PartOrder
 from rushes.media.plan import BuildFacts, EncodePlan, plan_encode
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
@@ -80,34 +80,30 @@ def chunk_command(
     info: MediaInfo,
     profile: Profile,
     build: BuildFacts,
-    plan: ChunkPlan,
-    number: int,
+    order: PartOrder,
     *,
     source: Asset,
     input_args: Sequence[str],
     target: str,
-    spot: Spot = HERE,
     seeks: bool = True,
 ) -> EncodePlan:
-    """The plan of part `number`, of one pass; picture only.
+    """The plan of one part, of one pass; picture only.
 
     Args:
         info: the clip.
         profile: the wish; its threads are each part's.
         build: what the ffmpeg build can do.
-        plan: the parts.
-        number: which, from 0.
+        order: the part.
         source: the clip.
         input_args: the options and ``-i`` that open it.
         target: the file to write, as ffmpeg names it.
-        spot: the family and device that encode.
         seeks: enter the file near the part; else decode from its beginning, which is always right.
 
     Raises:
         CallerError: an option does not fit the source, the codec or the container.
         PlatformError: the build lacks something, or the plan selects frames in a way unknown here.
     """
-    chunk = plan.chunks[number]
+    chunk = order.chunk
     picture = profile.model_copy(
         update={
             "audio": profile.audio.model_copy(
@@ -135,9 +131,9 @@ def chunk_command(
         source=source.with_frames(chunk.start, chunk.stop),
         input_args=input_args,
         target=target,
-        present=plan.frames,
-        present_s=plan.duration_s,
-        spot=spot,
+        present=order.frames,
+        present_s=order.duration_s,
+        spot=order.spot,
     )
     (words,) = made.passes
     args = _without_seek(list(words))
@@ -146,7 +142,7 @@ def chunk_command(
         args[_input_at(args) : _input_at(args)] = seek
     args[:0] = ["-copyts"]
     at = args.index("-filter_complex") + 1
-    args[at] = _graph(args[at], chunk, plan)
+    args[at] = _graph(args[at], order)
     if "-frames:v" in args:
         args[args.index("-frames:v") + 1] = str(len(chunk))
     args[_last(args, "-f") + 1] = HELD_IN[profile.video.codec]
@@ -158,7 +154,7 @@ def chunk_command(
 # -- words --------------------------------------------------------------------------------------------------
 
 
-def _graph(text: str, chunk: Chunk, plan: ChunkPlan) -> str:
+def _graph(text: str, order: PartOrder) -> str:
     """The plan's graph, whose frames are chosen by their times in the source."""
     if _SELECTS.search(text) is None or _REBASES not in text:
         raise PlatformError(
@@ -167,12 +163,13 @@ def _graph(text: str, chunk: Chunk, plan: ChunkPlan) -> str:
             fix="Encode the clip whole (chunks=1).",
             details={"graph": text},
         )
-    ticks = f"settb=expr={plan.time_base}"
+    chunk = order.chunk
+    ticks = f"settb=expr={order.time_base}"
     taken = f"{ticks},trim={_bounds(chunk.start_pts, chunk.stop_pts)}"
     # Were the first frame another one, its time would not be zero: the check of a part rests on this.
     rebased = f"setpts=PTS-({chunk.start_pts})"
-    if plan.rate is not None:
-        rebased += f",settb=expr={1 / plan.rate}"
+    if order.rate is not None:
+        rebased += f",settb=expr={1 / order.rate}"
     if _DEINTERLACES.search(text) is None:
         return _SELECTS.sub(taken, text, count=1).replace(_REBASES, rebased, 1)
     # A filter that looks at neighbours is shown them first, and they are left out behind it.

@@ -1,56 +1,60 @@
-"""One long clip encoded in parts side by side on one host: cut, encode the parts, stitch, verify.
+"""One long clip encoded in parts: cut, have the parts made, stitch, verify; and what is done when that fails.
 
-What cannot be cut is encoded whole, and the result says why. Whether and where to cut is `cutting`, one part
-is `one_chunk`, the joints are `stitch`; this module only does.
+Whether and where to cut is `cutting`, one part is `one_chunk`, who makes them is `makers`, the joints are
+`stitch`. What cannot be cut is encoded whole, and the result says why. This module must not know where parts
+are made.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING
 
 from rushes.asset import Asset, Output
-from rushes.errors import MediaError, PlatformError
+from rushes.errors import PlatformError
 from rushes.media import chunk_commands as commands
 from rushes.media.box import weakest
-from rushes.media.builds import Build, find_build
-from rushes.media.capability import CPU
-from rushes.media.chunk_mux import mux_command, sound_command
-from rushes.media.chunks import Chunk, Uncuttable, timeline
-from rushes.media.crew import run_together
-from rushes.media.cutting import Clip, cut
-from rushes.media.device_graph import HERE, Spot
-from rushes.media.dialect import classify, damage_in
-from rushes.media.encode import Encoded, _expected, encode
-from rushes.media.fallback import Tried
+from rushes.media.builds import Build, find_build, named_families
+from rushes.media.choice import ANY, EncoderChoice
+from rushes.media.chunk_mux import mux_command
+from rushes.media.chunk_sound import make_sound, plan_sound
+from rushes.media.chunks import Uncuttable, timeline
+from rushes.media.cutting import Clip, Ground, cut, survey
+from rushes.media.encode import _SOFTWARE_TRY, Encoded, _build_of, _expected, encode, unchanged
+from rushes.media.fallback import warning_of
 from rushes.media.guard import check_source, output_args
 from rushes.media.inspection import describe
-from rushes.media.one_chunk import encode_chunk, scratch
-from rushes.media.passes import measure_loudness
+from rushes.media.kept_parts import digest_of, digest_of_parts, kept_folders
+from rushes.media.makers import Makers, SideBySide
+from rushes.media.one_chunk import PartMade
 from rushes.media.process import Supervision, ToolRun, check, run_ffmpeg
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
 from rushes.media.stitch import Part, check_part, stitch
+from rushes.media.tries import Host, Tries, Try, plan_tries
+from rushes.media.trying import first_that_works
 from rushes.media.verify import verify
+from rushes.media.wanted import wanted_of
+
+if TYPE_CHECKING:
+    from rushes.media.gate import Gate
 
 __all__ = ["encode_chunked"]
-
-_REDONE: Final = frozenset({"bad-chunk", "killed", "crashed", "tool-failed"})
-"""What a second try of one part may mend; a lack of memory or disk it does not."""
 
 
 @dataclass
 class _Log:
-    """What was run, and what the caller should know."""
+    """What was run, which parts were made, and what the caller should know."""
 
     runs: list[ToolRun] = field(default_factory=list)
+    parts: list[PartMade] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    folders: list[tuple[str, Path]] = field(default_factory=list)
+    """The encoder and the parts' folder of each try."""
 
 
 def encode_chunked(
@@ -59,27 +63,37 @@ def encode_chunked(
     profile: Profile,
     *,
     chunks: int | None = None,
-    parallel: int | None = None,
+    makers: Makers | None = None,
+    keep: Path | None = None,
     supervision: Supervision | None = None,
     build: Build | None = None,
     info: MediaInfo | None = None,
-    spot: Spot = HERE,
+    choice: EncoderChoice = ANY,
+    host: Host | None = None,
+    spelt: Callable[[Profile, str], Profile] = unchanged,
+    gate: Gate | None = None,
 ) -> Encoded:
-    """Encode `source` into `target` in parts side by side, as exact as `encode` would in one piece.
+    """Encode `source` into `target` in parts, as exact as `encode` would in one piece.
 
     Every frame of the source is in the result once, at its own time. A part that comes out wrong is made
-    again alone; parts that are finished stay in the attempt's folder and are not made again within it.
+    again alone. One encoder on one device makes all parts: where it fails, they are discarded, and the next
+    one makes them all.
 
     Args:
         source: the clip.
         target: the file to write; nothing is there afterwards when this raises.
-        profile: what the result should be; its `threads` is how many parts run at once, unless `parallel` is.
-        chunks: how many parts, at most; None for as many as its length and `parallel` make worth while.
-        parallel: how many at once, each on one thread.
+        profile: what the result should be.
+        chunks: how many parts, at most; None for as many as its length makes worth while.
+        makers: who makes the parts; None for this process, `profile.threads` at once on one thread each.
+        keep: a folder where finished parts stay until their result is there, so that a later call uses them;
+            None for the one of `supervision`, where they are removed with the result made.
         supervision: limits, progress, cancellation and log, of all parts together.
-        build: the ffmpeg to use; None for the one that the environment names.
-        info: a description of `source`, where the caller has one already.
-        spot: the family and device that encode all parts: those of two encoders do not fit together.
+        build: as of `encode`, as are the following.
+        info: a description of `source`.
+        choice: the encoders that may make it.
+        host: what works on this host.
+        spelt: the profile as one encoder is to be given it.
+        gate: measures what a try has made.
 
     Raises:
         CallerError: the profile does not fit the source; nothing has run.
@@ -89,108 +103,162 @@ def encode_chunked(
     supervision = supervision or Supervision()
     check_source(source)
     info = info or describe(source)
-    build = build or find_build()
-    parallel = parallel or profile.threads
+    software = build or find_build()
+    host = host or Host(named=named_families())
+    path = Path(target)
     began = time.monotonic()
     try:
-        clip = cut(
-            source,
-            profile,
-            build=build,
-            info=info,
-            chunks=chunks,
-            parallel=parallel,
-            target=Path(target),
-            supervision=supervision,
-            spot=spot,
-        )
+        ground = survey(source, profile, info=info, chunks=chunks, cancelled=supervision.cancelled)
+        log = _Log(warnings=list(commands.warnings_of(profile)))
+        with kept_folders(supervision, keep, digest_of(source, profile)) as (kept, own):
+            work = _Work(
+                ground, path, kept, log, makers or SideBySide(profile.threads), replace(supervision, cwd=own)
+            )
+
+            def plan(one: Try) -> Clip:
+                ffmpeg = software if one.family == "software" else _build_of(one.family, build)
+                wish = spelt(profile, one.encoder) if one.encoder else profile
+                return cut(ground, wish, build=ffmpeg, target=path, spot=one.spot)
+
+            def make(one: Try, clip: Clip) -> Encoded:
+                try:
+                    made = work.make(clip)
+                    quality = gate(path, clip.profile, one) if gate is not None else None
+                except BaseException:
+                    path.unlink(missing_ok=True)
+                    raise
+                return replace(made, quality=quality)
+
+            wanted = wanted_of(info, profile, source.frames)
+            tries = Tries((_SOFTWARE_TRY,), ()) if wanted is None else plan_tries(choice, wanted, host)
+            encoded, used, tried = first_that_works(choice, tries, host, plan=plan, make=make)
     except Uncuttable as reason:
-        made = encode(source, target, profile, supervision=supervision, build=build, info=info)
+        made = encode(
+            source, target, profile,
+            supervision=supervision, build=build, info=info, choice=choice, host=host, spelt=spelt, gate=gate,
+        )  # fmt: skip
         return replace(made, warnings=(*made.warnings, f"encoded whole: {reason}"))
-    path = Path(target)
-    log = _Log([], [*commands.warnings_of(profile)])
-    with _folders(supervision, clip) as (kept, own):
-        try:
-            _make(clip, kept, log, supervision=replace(supervision, cwd=own), parallel=parallel)
-            expected = _expected(clip.whole, source, clip.truth, salvages=False)
-            verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-    seconds = time.monotonic() - began
-    device = CPU if spot.family == "software" else f"{spot.family}:{spot.index}"
-    encoder = clip.whole.encoder
-    tried = Tried(spot.family, device, encoder, "made", decoder=spot.decoder, seconds=round(seconds, 3))
-    return Encoded(
-        frames=verification.frames or 0,
-        duration_s=verification.duration_s or 0.0,
-        encoder=encoder,
-        tried=(tried,),
-        argv=log.runs[-1].argv,
-        seconds=seconds,
-        cpu_s=sum(run.cpu_s for run in log.runs),
-        size_bytes=path.stat().st_size,
-        build=build.facts(),
-        verification=verification.to_dict(),
-        expected=clip.whole.expected,
-        warnings=(*clip.whole.warnings, *log.warnings),
-        commands=tuple(run.argv for run in log.runs),
-        box=weakest(run.box for run in log.runs),
-        family=spot.family,
+    decoder = "software" if any(one.decoder == "software" for one in log.parts) else used.spot.decoder
+    tried = (*tried[:-1], replace(tried[-1], encoder=encoded.encoder, decoder=decoder))
+    fallen = warning_of(tried)
+    missed = encoded.quality.reasons if encoded.quality is not None else ()
+    return replace(
+        encoded,
+        family=used.family,
+        tried=tried,
+        seconds=time.monotonic() - began,
+        warnings=(*((fallen,) if fallen else ()), *encoded.warnings, *missed),
     )
 
 
-# -- the work -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Work:
+    """The encode of one clip into one file, by one try after another."""
 
+    ground: Ground
+    path: Path
+    kept: Path
+    log: _Log
+    makers: Makers
+    supervision: Supervision
 
-def _make(clip: Clip, kept: Path, log: _Log, *, supervision: Supervision, parallel: int) -> None:
-    """Encode what is not there yet, stitch, and write the result."""
-    suffix = commands.HELD_IN[clip.profile.video.codec]
-    places = [kept / f"{number:04d}.{suffix}" for number in range(len(clip.plan.chunks))]
-    loudness = measure_loudness(
-        clip.info,
-        clip.profile,
-        clip.build,
-        source=clip.source,
-        opened=clip.opened,
-        supervision=replace(supervision, on_progress=None),
-        runs=log.runs,
-    )
-    heard = kept / "sound.mov"
-    sound = sound_command(
-        clip.info,
-        clip.profile,
-        start_us=clip.index.start_us,
-        input_args=clip.opened,
-        target=output_args(heard)[-1],
-        loudness=loudness,
-    )
-    # The longest first: a short one at the end leaves the others idle for a short time only.
-    order = sorted(range(len(places)), key=lambda n: -len(clip.plan.chunks[n]))
-    jobs = [_part_job(clip, number, places[number], log) for number in order]
-    if sound.args is not None:
-        jobs.append(_sound_job(clip, sound.args, log))
-    found = run_together(jobs, parallel=parallel, supervision=supervision, frames=clip.plan.frames)
-    parts = [part for _, part in sorted((n, p) for n, p in zip(order, found, strict=False) if p is not None)]
-    times, unit = timeline(clip.index, clip.plan.rate)
-    stitched = kept / f"stitched.{suffix}"
-    stitch(parts, stitched, times, unit, cancelled=supervision.cancelled)
-    container = clip.profile.container
-    args = mux_command(
-        clip.info,
-        clip.whole,
-        sound,
-        rate=clip.plan.rate,
-        start_us=clip.index.start_us,
-        input_args=clip.opened,
-        picture=output_args(stitched)[-1],
-        heard=output_args(heard)[-1] if sound.args is not None else None,
-        tag=_tag(clip, parts[0]) if container in {"mov", "mp4"} else None,
-        encoder=parts[0].encoder,
-    )
-    quiet = replace(supervision, on_progress=None)
-    run = run_ffmpeg(clip.build, args, supervision=quiet)
-    log.runs.append(check(run, clip.build.major))
+    def make(self, clip: Clip) -> Encoded:
+        """Have the parts made that are not there yet, stitch, write the result, and verify it."""
+        self._discard_others()
+        folder = self.kept / f"parts-{digest_of_parts(clip)}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log.folders.append((clip.whole.encoder, folder))
+        heard = self.kept / "sound.mov"
+        sounds = plan_sound(clip, heard).args is not None and not heard.exists()
+
+        def beside(supervision: Supervision) -> None:
+            make_sound(clip, heard, supervision=supervision, runs=self.log.runs)
+
+        made = self.makers(
+            clip, clip.orders, folder, beside=beside if sounds else None, supervision=self.supervision
+        )
+        parts = self._checked(clip, made, folder)
+        self._write(clip, parts, heard)
+        expected = _expected(clip.whole, self.ground.source, self.ground.truth, salvages=False)
+        level, cancelled = clip.profile.verify, self.supervision.cancelled
+        verification = verify(self.path, expected, level, cancelled=cancelled)
+        log = self.log
+        return Encoded(
+            frames=verification.frames or 0,
+            duration_s=verification.duration_s or 0.0,
+            encoder=clip.whole.encoder,
+            tried=(),
+            argv=log.runs[-1].argv,
+            seconds=0.0,
+            cpu_s=sum(run.cpu_s for run in log.runs) + sum(part.cpu_s for part in log.parts),
+            size_bytes=self.path.stat().st_size,
+            build=clip.build.facts(),
+            verification=verification.to_dict(),
+            expected=clip.whole.expected,
+            warnings=(*clip.whole.warnings, *log.warnings, *_made_again(log.parts)),
+            commands=(*(part.argv for part in log.parts if part.argv), *(run.argv for run in log.runs)),
+            box=weakest((*(p.box for p in log.parts if p.argv), *(run.box for run in log.runs))),
+            parts=tuple(part.to_dict() for part in log.parts),
+        )
+
+    def _discard_others(self) -> None:
+        """Remove the parts of tries that have failed: two encoders' do not fit together."""
+        for encoder, folder in self.log.folders:
+            found = sum(1 for name in folder.glob("*") if name.stem.isdigit())
+            shutil.rmtree(folder, ignore_errors=True)
+            if found:
+                self.log.warnings.append(
+                    f"{found} part{'s' * (found > 1)} by {encoder} discarded: one encoder makes all parts"
+                )
+        self.log.folders.clear()
+
+    def _checked(self, clip: Clip, made: list[PartMade], folder: Path) -> list[Part]:
+        """The parts as they lie there; a bad one is made again, alone and once."""
+        found: dict[int, Part] = {}
+        bad: dict[int, str] = {}
+        for one in made:
+            order = clip.orders[one.number]
+            try:
+                found[one.number] = check_part(one.path, order, clip.times(order), decodes=False)
+            except PlatformError as error:
+                bad[one.number] = error.message
+                one.path.unlink(missing_ok=True)
+        again: dict[int, PartMade] = {}
+        if bad:
+            orders = [clip.orders[number] for number in bad]
+            redone = self.makers(clip, orders, folder, beside=None, supervision=self.supervision)
+            for one in redone:
+                again[one.number] = replace(one, redone=one.redone + 1, reason=bad[one.number])
+                order = clip.orders[one.number]
+                found[one.number] = check_part(one.path, order, clip.times(order), decodes=False)
+        self.log.parts[:] = [again.get(one.number, one) for one in made]
+        return [found[number] for number in sorted(found)]
+
+    def _write(self, clip: Clip, parts: list[Part], heard: Path) -> None:
+        """Put the parts behind one another, and picture and sound into the file that is wanted."""
+        own = self.supervision.cwd or self.kept
+        stitched = own / f"stitched.{commands.HELD_IN[clip.profile.video.codec]}"
+        index = self.ground.index
+        times, unit = timeline(index, clip.plan.rate)
+        stitch(parts, stitched, times, unit, cancelled=self.supervision.cancelled)
+        sound = plan_sound(clip, heard)
+        args = mux_command(
+            self.ground.info,
+            clip.whole,
+            sound,
+            rate=clip.plan.rate,
+            start_us=index.start_us,
+            input_args=self.ground.opened,
+            picture=output_args(stitched)[-1],
+            heard=output_args(heard)[-1] if sound.args is not None else None,
+            tag=_tag(clip, parts[0]) if clip.profile.container in {"mov", "mp4"} else None,
+            encoder=parts[0].encoder,
+        )
+        quiet = replace(self.supervision, on_progress=None)
+        run = run_ffmpeg(clip.build, args, supervision=quiet)
+        self.log.runs.append(run)
+        check(run, clip.build.major)
+        stitched.unlink(missing_ok=True)
 
 
 def _tag(clip: Clip, part: Part) -> str:
@@ -199,106 +267,5 @@ def _tag(clip: Clip, part: Part) -> str:
     return args[args.index("-tag:v") + 1] if "-tag:v" in args else part.tag
 
 
-def _part_job(clip: Clip, number: int, place: Path, log: _Log) -> Callable[[Supervision], Part | None]:
-    def job(supervision: Supervision) -> Part | None:
-        finished = _finished(place, number, clip)
-        if finished is not None:
-            return finished
-        part = _with_second_try(clip, number, place, supervision, log)
-        place.unlink(missing_ok=True)
-        part.path.rename(place)
-        return replace(part, path=place)
-
-    return job
-
-
-def _finished(place: Path, number: int, clip: Clip) -> Part | None:
-    """A part that an earlier call in this attempt has finished; a broken one is thrown away."""
-    if not place.exists():
-        return None
-    try:
-        return check_part(place, number, clip.plan, clip.index)
-    except PlatformError:
-        place.unlink()
-        return None
-
-
-def _with_second_try(clip: Clip, number: int, place: Path, supervision: Supervision, log: _Log) -> Part:
-    aside = place.with_name(f"{place.stem}.part{place.suffix}")
-
-    def make(*, seeks: bool) -> Part:
-        part, run = encode_chunk(
-            clip.source,
-            clip.profile,
-            clip.plan,
-            number,
-            aside,
-            build=clip.build,
-            supervision=supervision,
-            info=clip.info,
-            index=clip.index,
-            spot=clip.spot,
-            seeks=seeks,
-        )
-        log.runs.append(run)
-        return part
-
-    chunk = clip.plan.chunks[number]
-    try:
-        return make(seeks=True)
-    except (PlatformError, MediaError) as error:
-        if not _may_mend(error, chunk):
-            raise
-        log.warnings.append(f"chunk {number} was made again: {error.message}")
-    # From the beginning of the file: slower, and it cannot enter at a wrong place.
-    return make(seeks=False)
-
-
-def _may_mend(error: PlatformError | MediaError, chunk: Chunk) -> bool:
-    # Entered amid a group of pictures, a whole file may look damaged.
-    return error.code in _REDONE or (error.code == "damaged" and chunk.seek_us is not None)
-
-
-def _sound_job(clip: Clip, args: tuple[str, ...], log: _Log) -> Callable[[Supervision], Part | None]:
-    def job(supervision: Supervision) -> Part | None:
-        run = run_ffmpeg(clip.build, args, supervision=replace(supervision, on_progress=None))
-        log.runs.append(check(run, clip.build.major))
-        if clip.profile.on_damage == "fail" and damage_in(run) is not None:
-            raise classify(run, clip.build.major)
-        return None
-
-    return job
-
-
-# -- folders ------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _folders(supervision: Supervision, clip: Clip) -> Iterator[tuple[Path, Path]]:
-    """Where finished parts are kept until the result is there, and a folder of this call's own.
-
-    Within an attempt's scratch the first has a name that follows from what is encoded, so that a second call
-    finds what the first had finished.
-    """
-    with scratch(supervision.cwd) as own:
-        if supervision.cwd is None:
-            yield own, own
-            return
-        kept = supervision.cwd / f"chunks-{_digest(clip)}"
-        kept.mkdir(exist_ok=True)
-        yield kept, own
-        shutil.rmtree(kept, ignore_errors=True)
-
-
-def _digest(clip: Clip) -> str:
-    status = clip.source.path.stat()
-    facts = (
-        str(clip.source.path),
-        str(status.st_size),
-        str(status.st_mtime_ns),
-        clip.profile.model_dump_json(),
-        clip.plan.to_json(),
-        repr(clip.spot),
-        *(str(value) for value in clip.build.facts().values()),
-    )
-    return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
+def _made_again(parts: list[PartMade]) -> list[str]:
+    return [f"chunk {one.number} was made again: {one.reason}" for one in parts if one.redone]

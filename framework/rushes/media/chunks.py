@@ -2,28 +2,27 @@
 
 A cut is a frame's own time in integer ticks of the source: no clock is converted, so no frame falls between
 two parts or into both. Parts are of equal work, and begin at keyframes where these are near enough. Pure:
-an index and numbers go in, a `ChunkPlan` that can be sent as JSON comes out. This module must not know
-encoders.
+an index and numbers go in, a `ChunkPlan` comes out. This module must not know encoders.
 """
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from typing import Any, Final
+from typing import Final
 
 from rushes.media.index import FrameIndex
 
-__all__ = ["Chunk", "ChunkPlan", "Uncuttable", "choose_count", "plan_chunks", "timeline"]
+__all__ = ["MOST_PARTS", "Chunk", "ChunkPlan", "Uncuttable", "choose_count", "plan_chunks", "timeline"]
 
-MIN_CHUNK_S: Final = 10.0
-"""Below this the extra keyframe and the look-ahead that a joint cuts short cost more than 1 % of the size."""
-_MOST_PER_SLOT: Final = 4
-"""More parts than this a slot balance no better, and each pays the start of a process."""
+PART_S: Final = 30.0
+"""What a part is to have when nobody says how many: an extra keyframe and a look-ahead that is cut short cost
+less than 0.5 % of so much, and the start of a process, its checks and its publication less than 2 %."""
+MOST_PARTS: Final = 64
+"""Nobody has so many slots for one clip; and each part is a row in a journal and a file to keep."""
 _LEAST_FRAMES: Final = 24
 _NEAR: Final = 0.15
 """A keyframe this near (in parts of a chunk) is taken: decoding half a group for nothing costs as much."""
@@ -35,7 +34,6 @@ _BY_PTS: Final = frozenset({"mov", "mp4"})
 _INDEXED: Final = frozenset({"mov", "mp4", "matroska", "webm"})
 _JITTER: Final = Fraction(1, 4)
 """Of a frame: with less at both ends of a difference, rounding to the nearest frame cannot be wrong."""
-_SCHEMA: Final = 1
 
 
 class Uncuttable(Exception):  # noqa: N818 - a finding about a clip, which its caller turns into another way
@@ -85,46 +83,14 @@ class ChunkPlan:
     duration_s: float | None
     chunks: tuple[Chunk, ...]
 
-    def to_json(self) -> str:
-        """Text that `from_json` reads; equal plans give equal text."""
-        facts: dict[str, Any] = asdict(self)
-        facts |= {"schema": _SCHEMA, "time_base": str(self.time_base)}
-        facts["rate"] = None if self.rate is None else str(self.rate)
-        return json.dumps(facts, sort_keys=True, separators=(",", ":"))
 
-    @classmethod
-    def from_json(cls, text: str) -> ChunkPlan:
-        """The plan that `to_json` wrote.
+def choose_count(duration_s: float | None) -> int:
+    """How many parts a clip of this length is cut into; 1 for one that is better left whole.
 
-        Raises:
-            ValueError: it is no such text, or of another version.
-        """
-        facts = json.loads(text)
-        if not isinstance(facts, dict) or facts.pop("schema", None) != _SCHEMA:
-            msg = f"this is no plan of chunks of version {_SCHEMA}"
-            raise ValueError(msg)
-        rate = facts["rate"]
-        try:
-            return cls(
-                time_base=Fraction(facts["time_base"]),
-                frames=int(facts["frames"]),
-                rate=None if rate is None else Fraction(rate),
-                duration_s=facts["duration_s"],
-                chunks=tuple(Chunk(**chunk) for chunk in facts["chunks"]),
-            )
-        except (KeyError, TypeError) as error:
-            msg = f"a plan of chunks lacks or does not know {error}"
-            raise ValueError(msg) from error
-
-
-def choose_count(duration_s: float | None, slots: int) -> int:
-    """How many parts are worth while on so many slots; 1 for a clip that is better left whole."""
-    most = int((duration_s or 0.0) / MIN_CHUNK_S)
-    if most < 2 or slots < 2:
-        return 1
-    count = min(most, slots * _MOST_PER_SLOT)
-    # A count that is no multiple of the slots leaves some of them idle at the end.
-    return count - count % slots if count > slots else count
+    It follows from the clip alone: how many slots are free changes, and the number of parts changes the
+    bytes of a result.
+    """
+    return max(1, min(int((duration_s or 0.0) / PART_S), MOST_PARTS))
 
 
 def plan_chunks(

@@ -65,6 +65,8 @@ class Encoded:
         box: the weakest level of the box that a command ran in.
         family: the family of the encoder that made it.
         quality: what was promised and what was measured, where that was asked (`rushes.media.gate`).
+        parts: of an encode in chunks, what is known of each: number, frames, encoder, seconds, cpu_s, redone,
+            the invocation that made it (`rushes.media.one_chunk.PartMade`).
     """
 
     frames: int
@@ -83,6 +85,7 @@ class Encoded:
     box: str = "none"
     family: str = "software"
     quality: Parity | None = None
+    parts: tuple[Mapping[str, Any], ...] = ()
 
 
 _SOFTWARE_TRY: Final = Try(CPU, "", HERE)

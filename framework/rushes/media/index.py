@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Packet = AnyPacket[Any]
 
-__all__ = ["FrameIndex", "read_index"]
+__all__ = ["FrameIndex", "read_index", "times_between"]
 
 _ASK_EVERY: Final = 512
 _NAL_IDR: Final = 5
@@ -74,9 +74,7 @@ def read_index(source: Asset, *, cancelled: Callable[[], bool] = lambda: False) 
     with open_source(source) as container:
         video = primary_video(container)
         if video is None or video.time_base is None:
-            raise MediaError(
-                f"{source.name} has no picture.", code="no-video", fix="Name a clip with moving pictures."
-            )
+            raise _no_picture(source)
         codec = video.codec_context.name if video.codec_context is not None else ""
         found: list[tuple[int, int, bool, bool, int]] = []
         untimed = discarded = 0
@@ -94,11 +92,7 @@ def read_index(source: Asset, *, cancelled: Callable[[], bool] = lambda: False) 
                 if number % _ASK_EVERY == 0 and cancelled():
                     raise Cancelled
         except av.error.FFmpegError as error:
-            raise MediaError(
-                f"{source.name} cannot be read to its end ({error.strerror}).",
-                code="damaged",
-                fix="Copy it from the source again, or wait until its copy is complete.",
-            ) from error
+            raise _unreadable(source, error) from error
         found.sort(key=lambda frame: frame[0])
         return FrameIndex(
             format=container.format.name,
@@ -113,6 +107,59 @@ def read_index(source: Asset, *, cancelled: Callable[[], bool] = lambda: False) 
             untimed=untimed,
             discarded=discarded,
         )
+
+
+def times_between(
+    source: Asset, start: int, stop: int | None, *, cancelled: Callable[[], bool] = lambda: False
+) -> array[int]:
+    """When the frames are shown whose times are from `start` up to but not including `stop`, ascending.
+
+    Only packets near them are read, where the container can be entered there: where it cannot be entered
+    exactly, some may be missing, which `read_index` would find.
+
+    Args:
+        source: the clip.
+        start: in its ticks.
+        stop: in its ticks; None for its end.
+        cancelled: asked now and then.
+
+    Raises:
+        MediaError: as of `read_index`.
+        Cancelled: `cancelled` said so.
+    """
+    with open_source(source) as container:
+        video = primary_video(container)
+        if video is None:
+            raise _no_picture(source)
+        found: list[int] = []
+        try:
+            container.seek(start, stream=video, backward=True)
+            for number, packet in enumerate(container.demux(video)):
+                if packet.size == 0 or packet.pts is None:
+                    continue
+                if stop is not None and packet.dts is not None and packet.dts >= stop:
+                    break  # nothing is shown before it is decoded
+                if packet.pts >= start and (stop is None or packet.pts < stop) and not packet.is_discard:
+                    found.append(packet.pts)
+                if number % _ASK_EVERY == 0 and cancelled():
+                    raise Cancelled
+        except av.error.FFmpegError as error:
+            raise _unreadable(source, error) from error
+    return array("q", sorted(found))
+
+
+def _no_picture(source: Asset) -> MediaError:
+    return MediaError(
+        f"{source.name} has no picture.", code="no-video", fix="Name a clip with moving pictures."
+    )
+
+
+def _unreadable(source: Asset, error: av.error.FFmpegError) -> MediaError:
+    return MediaError(
+        f"{source.name} cannot be read to its end ({error.strerror}).",
+        code="damaged",
+        fix="Copy it from the source again, or wait until its copy is complete.",
+    )
 
 
 def _is_entry(codec: str, packet: Packet) -> bool:

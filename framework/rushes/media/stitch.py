@@ -18,9 +18,8 @@ import av.error
 
 from rushes.asset import Asset
 from rushes.errors import Cancelled, MediaError, PlatformError
-from rushes.media.chunks import Chunk, ChunkPlan
-from rushes.media.index import FrameIndex
 from rushes.media.packets import open_source, primary_video
+from rushes.media.part_order import PartOrder
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -61,8 +60,14 @@ class Part:
         return max(number - places[pts] for number, pts in enumerate(self.times))
 
 
-def check_part(path: Path, number: int, plan: ChunkPlan, index: FrameIndex) -> Part:
-    """What part `number` is, if it holds just its frames and can be decoded on either side of a joint.
+def check_part(path: Path, order: PartOrder, times: Sequence[int], *, decodes: bool = True) -> Part:
+    """What a part is, if it holds just its frames and can be decoded on either side of a joint.
+
+    Args:
+        path: the file.
+        order: what it should be.
+        times: when each of its frames is shown in the clip, in the clip's ticks, ascending.
+        decodes: look at the pictures too; else at what the packets say.
 
     Raises:
         PlatformError: it does not (``bad-chunk``).
@@ -73,11 +78,11 @@ def check_part(path: Path, number: int, plan: ChunkPlan, index: FrameIndex) -> P
             if video is None:
                 raise _bad(path, "has no picture")
             part, last_key, problem = _read(container, video, path)
-            problem = problem or _misplaced(part, video, plan.chunks[number], plan, index)
+            problem = problem or _misplaced(part, video, order, times)
             # The outer ends are those of the result, which is verified as a whole.
-            if number > 0:
+            if decodes and order.number > 0:
                 problem = problem or _broken_beginning(container, video)
-            if number + 1 < len(plan.chunks):
+            if decodes and not order.is_last:
                 problem = problem or _broken_end(container, video, last_key)
     except (av.error.FFmpegError, MediaError, OSError) as error:
         raise _bad(path, f"cannot be read back: {error}") from error
@@ -206,21 +211,20 @@ def _read(container: InputContainer, video: VideoStream, path: Path) -> tuple[Pa
     return Part(path, parameters, times, context.codec_tag, named), last_key, problem
 
 
-def _misplaced(
-    part: Part, video: VideoStream, chunk: Chunk, plan: ChunkPlan, index: FrameIndex
-) -> str | None:
+def _misplaced(part: Part, video: VideoStream, order: PartOrder, times: Sequence[int]) -> str | None:
     """Whether it holds other frames than its own: each tells by its time, counted from the part's first."""
+    chunk = order.chunk
     if len(part.times) != len(chunk):
         return f"has {len(part.times)} frames instead of {len(chunk)}"
     base = video.time_base
     if base is None:
         return "has no time base"
-    if plan.rate is not None:
-        step = 1 / (plan.rate * base)
+    if order.rate is not None:
+        step = 1 / (order.rate * base)
         wanted = [number * step for number in range(len(chunk))]
     else:
-        scale = index.time_base / base
-        wanted = [(pts - chunk.start_pts) * scale for pts in index.pts[chunk.start : chunk.stop]]
+        scale = order.time_base / base
+        wanted = [(pts - chunk.start_pts) * scale for pts in times]
     for number, (found, meant) in enumerate(zip(sorted(part.times), wanted, strict=True)):
         if abs(found - meant) > 1:
             seconds = float((found - meant) * base)

@@ -13,8 +13,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rushes.asset import Asset, Output
 from rushes.context import Context
@@ -25,10 +26,13 @@ from rushes.runtime.task import Made, Reporter, Task
 if TYPE_CHECKING:
     from rushes.asset import AssetLike
     from rushes.batch import Outcome
+    from rushes.context import Chunks
     from rushes.declaration import Params, Result
     from rushes.function import Function
     from rushes.media.encode import Encoded
+    from rushes.media.one_chunk import PartMade
     from rushes.media.parity import Promise
+    from rushes.media.part_order import PartOrder
     from rushes.media.process import Supervision, ToolRun
     from rushes.media.profile import Profile
     from rushes.runtime.destination import Destination
@@ -120,6 +124,7 @@ class LocalContext(Context):
         *,
         promise: Promise | None = None,
         check: bool = False,
+        chunks: Chunks = "off",
     ) -> Encoded:
         from rushes.media.choice import parse_choice  # noqa: PLC0415 - the media stack is imported when used
         from rushes.media.encode import encode  # noqa: PLC0415
@@ -132,7 +137,8 @@ class LocalContext(Context):
         info = describe(source)
         quality = SameQuality(profile, info)
         choice = parse_choice(resources.encoder, resources.fallback)
-        made = encode(
+        how = encode if chunks == "off" else self._in_chunks(chunks)
+        made = how(
             source,
             Path(target),
             profile,
@@ -153,6 +159,29 @@ class LocalContext(Context):
         self.encodes.append(made)
         self.warnings.extend(made.warnings)
         return made
+
+    def _in_chunks(self, chunks: int | Literal["auto"]) -> Callable[..., Encoded]:
+        """`encode_chunked`, on the pool where there is one, else here."""
+        from rushes.media.chunked import encode_chunked  # noqa: PLC0415 - as in `encode`
+
+        count = None if chunks == "auto" else chunks
+        if self.task.pool is None:
+            return partial(encode_chunked, chunks=count)
+        from rushes.runtime.encode_part import OnThePool  # noqa: PLC0415
+
+        return partial(encode_chunked, chunks=count, makers=OnThePool(self), keep=self.keep)
+
+    def encode_part(self, source: Asset, target: Path, profile: Profile, order: PartOrder) -> PartMade:
+        """Make one part of an encode in chunks, with the limits and the watchdog of an encode.
+
+        Raises:
+            RushesError: as of `rushes.media.one_chunk.make_part`.
+        """
+        from rushes.media.builds import find_build  # noqa: PLC0415 - as in `encode`
+        from rushes.media.one_chunk import make_part  # noqa: PLC0415
+
+        build = find_build(order.spot.family)
+        return make_part(source, profile, order, target, build=build, supervision=self._supervision())
 
     def ffmpeg(self, stream: Any, *, total_s: float | None = None) -> ToolRun:
         import ffmpeg  # noqa: PLC0415 - as above
@@ -339,6 +368,7 @@ class LocalContext(Context):
                 "argv": [list(run.argv) for run in runs],
                 "encoder": last.encoder if last else None,
                 "tried": [one.to_dict() for one in last.tried] if last else [],
+                "parts": last.parts if last else [],
                 "verification": last.verification if last else None,
                 "quality": last.quality.to_dict() if last and last.quality else None,
                 "box": _box_of(runs),

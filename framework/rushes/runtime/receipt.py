@@ -24,6 +24,7 @@ __all__ = [
     "FfmpegBuild",
     "Receipt",
     "ReceiptOutput",
+    "ReceiptPart",
     "ReceiptSource",
     "Timings",
     "TriedEncoder",
@@ -87,6 +88,22 @@ class TriedEncoder(_Part):
     seconds: float = 0.0
 
 
+class ReceiptPart(_Part):
+    """One part of an encode in chunks."""
+
+    number: int
+    invocation: str = ""
+    frames: int = 0
+    encoder: str = ""
+    decoder: str = "software"
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    redone: int = 0
+    reason: str = ""
+    argv: tuple[str, ...] = ()
+    box: str = "none"
+
+
 class Timings(_Part):
     """UTC epoch seconds, and processor seconds of all commands."""
 
@@ -121,6 +138,7 @@ class Receipt(_Part):
     argv: tuple[tuple[str, ...], ...] = ()
     encoder: str | None = None
     tried: tuple[Annotated[TriedEncoder, BeforeValidator(_named)], ...] = ()
+    parts: tuple[ReceiptPart, ...] = ()
     verification: dict[str, Any] | None = None
     quality: dict[str, Any] | None = None
     box: str = "rlimits"

@@ -1,0 +1,123 @@
+"""Who makes the parts of a clip: a port, and the crew that makes them side by side in this process.
+
+Another crew hands them to a pool. This module must not know why they are made, nor what becomes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rushes.errors import PlatformError
+from rushes.media.chunk_commands import HELD_IN
+from rushes.media.crew import run_together
+from rushes.media.cutting import Clip
+from rushes.media.one_chunk import PartMade, make_part
+from rushes.media.part_order import PartOrder
+from rushes.media.process import Supervision
+from rushes.media.stitch import check_part
+
+__all__ = ["Makers", "SideBySide", "part_name"]
+
+
+class Makers(Protocol):
+    """Makes parts, in any order and anywhere."""
+
+    def __call__(
+        self,
+        clip: Clip,
+        orders: Sequence[PartOrder],
+        folder: Path,
+        *,
+        beside: Callable[[Supervision], None] | None,
+        supervision: Supervision,
+    ) -> list[PartMade]:
+        """The parts that `orders` ask for, in their order, each as `part_name` in `folder`.
+
+        A part that lies there already, finished, is not made again.
+
+        Args:
+            clip: which they are parts of.
+            orders: the parts.
+            folder: where they are wanted.
+            beside: done once, beside them or before.
+            supervision: limits, progress, cancellation and log, of all parts together.
+
+        Raises:
+            RushesError: what kept the first one that failed from being made.
+        """
+        ...
+
+
+def part_name(order: PartOrder, codec: str) -> str:
+    """The name of a part's file, for a picture in `codec`."""
+    return f"{order.number:04d}.{HELD_IN[codec]}"
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Makes parts in this process, so many at once, each by tools of its own on one thread."""
+
+    parallel: int
+
+    def __call__(
+        self,
+        clip: Clip,
+        orders: Sequence[PartOrder],
+        folder: Path,
+        *,
+        beside: Callable[[Supervision], None] | None,
+        supervision: Supervision,
+    ) -> list[PartMade]:
+        """As of `Makers`."""
+        # The longest first: a short one at the end leaves the others idle for a short time only.
+        jobs = [_job(clip, one, folder) for one in sorted(orders, key=lambda one: -len(one.chunk))]
+        if beside is not None:
+            jobs.append(_aside(beside))
+        frames = sum(len(one.chunk) for one in orders)
+        made = run_together(jobs, parallel=self.parallel, supervision=supervision, frames=frames)
+        return sorted((one for one in made if one is not None), key=lambda one: one.number)
+
+
+def _aside(beside: Callable[[Supervision], None]) -> Callable[[Supervision], PartMade | None]:
+    def job(supervision: Supervision) -> PartMade | None:
+        beside(supervision)
+        return None
+
+    return job
+
+
+def _job(clip: Clip, order: PartOrder, folder: Path) -> Callable[[Supervision], PartMade | None]:
+    place = folder / part_name(order, clip.profile.video.codec)
+
+    def job(supervision: Supervision) -> PartMade | None:
+        finished = _finished(clip, order, place)
+        if finished is not None:
+            return finished
+        made = make_part(
+            clip.source,
+            clip.profile,
+            order,
+            place.with_name(f"{place.stem}.part{place.suffix}"),
+            build=clip.build,
+            supervision=supervision,
+            info=clip.ground.info,
+            times=clip.times(order),
+        )
+        return made.moved_to(place)
+
+    return job
+
+
+def _finished(clip: Clip, order: PartOrder, place: Path) -> PartMade | None:
+    """A part that an earlier call has finished; a broken one is thrown away."""
+    if not place.exists():
+        return None
+    try:
+        check_part(place, order, clip.times(order))
+    except PlatformError:
+        place.unlink()
+        return None
+    return PartMade(order.number, place, len(order.chunk), clip.whole.encoder)

@@ -1,0 +1,117 @@
+"""What one part of a chunked encode is, as a value: small, sent as JSON, and enough to make it anywhere.
+
+With the clip and the profile it says which frames, by which encoder, and how the finished part is known to
+be right. Pure; this module must not know how a part is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+from rushes.media.chunks import Chunk, ChunkPlan
+from rushes.media.device_graph import Spot
+
+__all__ = ["PartOrder", "digest_of_times", "orders_of"]
+
+_SCHEMA: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PartOrder:
+    """One part of a clip, to be made.
+
+    Args:
+        number: which part, from 0.
+        count: how many there are.
+        chunk: its frames, in the clip's ticks.
+        times: digest of when each of them is shown; another file under the same name has another.
+        time_base: seconds a tick of the clip.
+        frames: of the whole clip.
+        rate: constant frames a second of the result; None when each frame keeps its own time.
+        duration_s: of the whole picture.
+        spot: the family and device that encode it, the same for all parts.
+        ffmpeg: version of the build, the same for all parts.
+    """
+
+    number: int
+    count: int
+    chunk: Chunk
+    times: str
+    time_base: Fraction
+    frames: int
+    rate: Fraction | None
+    duration_s: float | None
+    spot: Spot
+    ffmpeg: str
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other part follows."""
+        return self.number + 1 == self.count
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads; equal orders give equal text."""
+        facts: dict[str, Any] = asdict(self)
+        facts |= {"schema": _SCHEMA, "time_base": str(self.time_base)}
+        facts["rate"] = None if self.rate is None else str(self.rate)
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> PartOrder:
+        """The order that `to_json` wrote.
+
+        Raises:
+            ValueError: it is no such text, or of another version.
+        """
+        facts = json.loads(text)
+        if not isinstance(facts, dict) or facts.pop("schema", None) != _SCHEMA:
+            msg = f"this is no part of a clip of version {_SCHEMA}"
+            raise ValueError(msg)
+        try:
+            rate = facts.pop("rate")
+            return cls(
+                chunk=Chunk(**facts.pop("chunk")),
+                time_base=Fraction(facts.pop("time_base")),
+                rate=None if rate is None else Fraction(rate),
+                spot=Spot(**facts.pop("spot")),
+                **facts,
+            )
+        except (KeyError, TypeError) as error:
+            msg = f"this part of a clip lacks or does not know {error}"
+            raise ValueError(msg) from error
+
+
+def orders_of(plan: ChunkPlan, pts: Sequence[int], *, spot: Spot, ffmpeg: str) -> tuple[PartOrder, ...]:
+    """The orders for all parts of a plan.
+
+    Args:
+        plan: the parts.
+        pts: when each frame of the clip is shown, in its ticks.
+        spot: the family and device that encode them all.
+        ffmpeg: version of the build that does.
+    """
+    return tuple(
+        PartOrder(
+            number=number,
+            count=len(plan.chunks),
+            chunk=chunk,
+            times=digest_of_times(pts[chunk.start : chunk.stop]),
+            time_base=plan.time_base,
+            frames=plan.frames,
+            rate=plan.rate,
+            duration_s=plan.duration_s,
+            spot=spot,
+            ffmpeg=ffmpeg,
+        )
+        for number, chunk in enumerate(plan.chunks)
+    )
+
+
+def digest_of_times(pts: Sequence[int]) -> str:
+    """A digest of times in ticks, the same on every machine."""
+    return hashlib.sha256(",".join(map(str, pts)).encode()).hexdigest()[:32]
