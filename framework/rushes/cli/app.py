@@ -39,6 +39,9 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "describe": ("functions:describe", "What a function does, takes and gives."),
         "new": ("new:new", "Start a function, with its test and its page."),
     },
+    "Planning": {
+        "simulate": ("simulate:simulate", "What becomes of a load on a pool of some size."),
+    },
     "This machine": {
         "pool": ("pool:pool", "Slots, what they run, and what waits."),
         "pause": ("pool:pause", "Start nothing more; what runs goes on."),

@@ -1,0 +1,124 @@
+"""What a run on a virtual pool comes to: turnaround by class and show, utilisation, what waited longest.
+
+Percentiles are of the nearest rank: each of them is a value that occurred. Pure; this module must not know
+how the run was made, nor how it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from rushes.simulator.pool import Trace
+
+__all__ = ["Group", "Outcome", "Spread", "outcome_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A distribution in seconds."""
+
+    p50: float
+    p90: float
+    p99: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """The spread of at least one value."""
+        ordered = sorted(values)
+        p50, p90, p99 = (ordered[max(ceil(len(ordered) * share) - 1, 0)] for share in (0.5, 0.9, 0.99))
+        return cls(p50, p90, p99, ordered[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The invocations of one class and show.
+
+    Args:
+        invocations: how many ended.
+        turnaround: from submission to the end of each.
+        wait: from submission to its start.
+        first_s: from the submission of a batch to the end of its first invocation; the longest.
+        done_s: from the submission of a batch to the end of its last; the longest.
+    """
+
+    priority: str
+    show: str
+    invocations: int
+    turnaround: Spread
+    wait: Spread
+    first_s: float
+    done_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run, added up.
+
+    Args:
+        groups: by class and show, in the order in which they arrived.
+        until_s: when the last invocation had ended.
+        utilisation: share of the pool's core-seconds until then in which something ran.
+        media_s: seconds of output that were made.
+    """
+
+    groups: tuple[Group, ...]
+    until_s: float
+    utilisation: float
+    media_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able data."""
+        return {
+            "until_s": self.until_s,
+            "utilisation": self.utilisation,
+            "media_s": self.media_s,
+            "groups": [
+                {
+                    "priority": group.priority,
+                    "show": group.show,
+                    "invocations": group.invocations,
+                    "turnaround_s": _spread(group.turnaround),
+                    "wait_s": _spread(group.wait),
+                    "first_s": group.first_s,
+                    "done_s": group.done_s,
+                }
+                for group in self.groups
+            ],
+        }
+
+
+def outcome_of(trace: Trace) -> Outcome:
+    """Add up what happened."""
+    spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    first = 0
+    for arrival in trace.load:
+        spans.setdefault((arrival.priority, arrival.show), []).append((first, first + arrival.count))
+        first += arrival.count
+    core_s = trace.capacity.cpu * trace.until
+    return Outcome(
+        groups=tuple(_group(trace, *key, ranges) for key, ranges in spans.items()),
+        until_s=trace.until,
+        utilisation=trace.busy_cpu_s / core_s if core_s else 0.0,
+        media_s=sum(arrival.media_s * arrival.count for arrival in trace.load),
+    )
+
+
+def _group(trace: Trace, priority: str, show: str, ranges: Sequence[tuple[int, int]]) -> Group:
+    ids = [id_ for low, high in ranges for id_ in range(low, high)]
+    return Group(
+        priority,
+        show,
+        len(ids),
+        Spread.of(trace.ended[id_] - trace.submitted[id_] for id_ in ids),
+        Spread.of(trace.started[id_] - trace.submitted[id_] for id_ in ids),
+        max(min(trace.ended[low:high]) - trace.submitted[low] for low, high in ranges if high > low),
+        max(max(trace.ended[low:high]) - trace.submitted[low] for low, high in ranges if high > low),
+    )
+
+
+def _spread(spread: Spread) -> dict[str, float]:
+    return {"p50": spread.p50, "p90": spread.p90, "p99": spread.p99, "max": spread.most}

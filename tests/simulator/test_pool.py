@@ -1,0 +1,137 @@
+"""The virtual pool keeps the promises of a real one, and can be repeated."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rushes.core.events import Capacity
+from rushes.simulator.load import Arrival, RunTime, drawn, in_order
+from rushes.simulator.pool import Trace, simulate
+from rushes.simulator.scenarios import SCENARIOS
+
+SECOND = RunTime(1.0, 1.0)
+
+
+def cores(count: float) -> Capacity:
+    return Capacity(cpu=count, memory=float(1 << 40))
+
+
+def most_cpu(trace: Trace) -> float:
+    """The most cores that were in use at any moment."""
+    changes: list[tuple[float, int, float]] = []
+    cpus = [min(one.cpu, trace.capacity.cpu) for one in trace.load for _ in range(one.count)]
+    for id_, cpu in enumerate(cpus):
+        changes += [(trace.started[id_], 1, cpu), (trace.ended[id_], 0, -cpu)]
+    used = most = 0.0
+    for _, _, change in sorted(changes):
+        used += change
+        most = max(most, used)
+    return most
+
+
+@pytest.mark.parametrize(("count", "cpu", "rounds"), [(8, 4, 2), (9, 4, 3), (1, 4, 1), (3, 1, 3)])
+def test_equal_work_is_done_in_as_many_rounds_as_the_cores_need(count: int, cpu: int, rounds: int) -> None:
+    trace = simulate([Arrival(0.0, "b", count, SECOND)], cores(cpu), start_up_s=0.0)
+
+    assert trace.until == pytest.approx(rounds)
+    assert trace.busy_cpu_s == pytest.approx(count)
+
+
+def test_a_cold_slot_takes_its_time() -> None:
+    assert simulate([Arrival(0.0, "b", 1, SECOND)], cores(1), start_up_s=3.0).until == pytest.approx(4.0)
+
+
+def test_urgent_work_that_comes_later_goes_first() -> None:
+    load = [
+        Arrival(0.0, "cards", 20, SECOND, priority="standard"),
+        Arrival(2.5, "plates", 3, SECOND, priority="urgent"),
+    ]
+
+    trace = simulate(load, cores(1), start_up_s=0.0)
+
+    # One of the others runs when they come; then they go, one after another.
+    assert list(trace.started[20:]) == pytest.approx([3.0, 4.0, 5.0])
+
+
+def test_a_batch_gets_no_more_slots_than_it_may_have() -> None:
+    trace = simulate([Arrival(0.0, "b", 6, SECOND, max_slots=2)], cores(8), start_up_s=0.0)
+
+    assert trace.until == pytest.approx(3.0)
+
+
+def test_two_runs_of_one_seed_are_the_same_and_of_two_seeds_are_not() -> None:
+    load = SCENARIOS["many-shows"](0.2, 1)
+
+    first, again, other = (simulate(load, cores(8), seed=seed) for seed in (1, 1, 2))
+
+    assert first.ended == again.ended
+    assert first.ended != other.ended
+
+
+def test_run_times_do_not_depend_on_the_pool() -> None:
+    load = in_order([Arrival(0.0, "b", 200, RunTime(1.0, 4.0))])
+    seconds = drawn(load, 7)
+
+    for cpu in (1, 16):
+        trace = simulate(load, cores(cpu), seed=7)
+        took = [end - start for start, end in zip(trace.started, trace.ended, strict=True)]
+        assert took == pytest.approx(list(seconds))
+
+
+def test_a_run_time_has_the_median_and_the_95th_percentile_that_were_asked_for() -> None:
+    seconds = sorted(drawn([Arrival(0.0, "b", 20_000, RunTime(10.0, 40.0))], 3))
+
+    assert seconds[10_000] == pytest.approx(10.0, rel=0.05)
+    assert seconds[19_000] == pytest.approx(40.0, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("load", "words"),
+    [
+        ([Arrival(0.0, "b", 1, SECOND), Arrival(1.0, "b", 1, SECOND)], "two batches"),
+        ([Arrival(-1.0, "b", 1, SECOND)], "before the clock starts"),
+    ],
+)
+def test_a_load_that_makes_no_sense_is_refused(load: list[Arrival], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        simulate(load, cores(1))
+
+
+@pytest.mark.parametrize("times", [(0.0, 1.0), (2.0, 1.0), (-1.0, 1.0)])
+def test_a_run_time_that_makes_no_sense_is_refused(times: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="0 < median <= p95"):
+        RunTime(*times)
+
+
+@st.composite
+def _load(draw: st.DrawFn) -> list[Arrival]:
+    return [
+        Arrival(
+            draw(st.floats(0, 50)),
+            f"b{number}",
+            draw(st.integers(1, 30)),
+            RunTime(median := draw(st.floats(0.01, 20)), median * draw(st.floats(1, 4))),
+            function=draw(st.sampled_from(["inspect", "proxy"])),
+            priority=draw(st.sampled_from(["interactive", "urgent", "standard", "background"])),
+            show=draw(st.sampled_from(["dune", "tron"])),
+            cpu=draw(st.floats(0.1, 6)),
+            deadline=draw(st.none() | st.floats(0, 100)),
+            max_slots=draw(st.none() | st.integers(1, 3)),
+        )
+        for number in range(draw(st.integers(1, 5)))
+    ]
+
+
+@settings(deadline=None)
+@given(_load(), st.integers(1, 6), st.integers(0, 3))
+def test_everything_ends_once_after_it_was_submitted_and_the_cores_are_never_overbooked(
+    load: list[Arrival], cpu: int, seed: int
+) -> None:
+    trace = simulate(load, cores(cpu), seed=seed)
+
+    assert all(at >= 0 for at in trace.submitted)
+    assert all(a <= b <= c for a, b, c in zip(trace.submitted, trace.started, trace.ended, strict=True))
+    assert most_cpu(trace) <= cpu + 0.01  # needs are counted in thousandths of a core
+    assert trace.busy_cpu_s <= cpu * trace.until + 0.01 * len(trace.ended)
