@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from rushes.media.parity import Promise
     from rushes.media.process import ToolRun
     from rushes.media.profile import Profile
+    from rushes.media.renditions import Made
+    from rushes.media.rungs import Ladder
+    from rushes.media.snapshots import Snapshots
+    from rushes.media.still_branches import Stills
+    from rushes.media.verify import Level
 
 __all__ = ["Chunks", "Context"]
 
@@ -102,6 +107,45 @@ class Context(ABC):
             MediaError: the source is damaged or cannot be decoded.
             CallerError: the profile does not fit the source.
             PlatformError: no encoder could do it here.
+        """
+
+    @abstractmethod
+    def renditions(
+        self,
+        source: Asset,
+        ladder: Ladder,
+        folder: Path,
+        *,
+        stills_folder: Path,
+        level: Level = "packets",
+        share: float = 1.0,
+    ) -> Made:
+        """Encode `source` into every rung of `ladder`, from one decode where one can feed all, verified.
+
+        Each rung has an encoder of its own, the cheapest for its size first, and falls back by itself.
+
+        Args:
+            source: the clip.
+            ladder: the wish.
+            folder: where renditions go, ``{name}.mp4`` each; it is made here.
+            stills_folder: where thumbnails and contact sheet go.
+            level: how thoroughly each is read back.
+            share: of the body's whole work, for the progress display.
+
+        Raises:
+            MediaError: the source is damaged, or has no picture.
+            CallerError: the ladder does not fit the source.
+            PlatformError: no encoder could do it here.
+        """
+
+    @abstractmethod
+    def snapshots(self, source: Asset, stills: Stills, folder: Path) -> Snapshots:
+        """Take stills of `source` into `folder`, which exists; each is decoded again afterwards.
+
+        Raises:
+            MediaError: the source has no picture or cannot be decoded.
+            CallerError: there is nothing to take, or only a part of the clip is named.
+            PlatformError: this machine could not do it.
         """
 
     @abstractmethod

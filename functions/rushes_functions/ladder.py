@@ -10,10 +10,9 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
 from rushes import Asset, Context, Output, Params, Resources, Result, function
-from rushes.media.builds import find_build
 from rushes.media.packaging import Package, package, with_sound
 from rushes.media.profile import AudioWish, BitRate, RateText
-from rushes.media.renditions import Made, make_renditions
+from rushes.media.renditions import Made
 from rushes.media.rungs import Ladder, LadderCodec, Rung
 from rushes.media.segments import codecs_of
 from rushes.media.still_branches import Stills
@@ -186,18 +185,14 @@ def ladder(clip: Asset, params: LadderParams, ctx: Context) -> LadderResult:
     """Make renditions of every size from one decode, verified, packaged for HLS and DASH."""
     out = ctx.output(clip.stem)
     out.path.mkdir(parents=True, exist_ok=True)
-    made = make_renditions(
+    made = ctx.renditions(
         clip,
         params.ladder(),
         ctx.scratch / "renditions",
         stills_folder=out.path,
-        build=find_build(),
-        run=through(ctx, 0.0, _ENCODING),
         level=params.verify,
-        cancelled=lambda: ctx.cancelled,
+        share=_ENCODING,
     )
-    for warning in made.plan.warnings:
-        ctx.warn(warning)
     packaged, files = _packaged(made, params, out.path, ctx)
     return _result(out, made, packaged, files)
 
@@ -269,7 +264,7 @@ def _result(out: Output, made: Made, packaged: Package | None, files: Sequence[P
         segments=len(packaged.pictures[0].segments) if packaged else 0,
         thumbnails=made.thumbnails,
         contact_sheet=made.sheet,
-        notes=list(plan.warnings),
+        notes=list(made.warnings),
     )
 
 

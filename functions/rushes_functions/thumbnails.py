@@ -7,10 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from rushes import Asset, Context, Output, Params, Resources, Result, function
-from rushes.media.builds import find_build
-from rushes.media.snapshots import make_snapshots
 from rushes.media.still_branches import Stills
-from rushes_functions.running import through
 
 __all__ = ["ThumbnailsParams", "ThumbnailsResult", "thumbnails"]
 
@@ -51,12 +48,12 @@ class ThumbnailsResult(Result):
     keys_only: bool
 
 
-@function(version="1", resources=Resources(cpu=1, memory="2GiB"), retries=2, tools=["ffmpeg"])
+@function(version="1", resources=Resources(cpu=1, memory="2GiB"), retries=2)
 def thumbnails(clip: Asset, params: ThumbnailsParams, ctx: Context) -> ThumbnailsResult:
     """Take pictures of a clip: one every so often, and a contact sheet."""
     out = ctx.output(clip.stem)
     out.path.mkdir(parents=True, exist_ok=True)
-    made = make_snapshots(clip, params.stills(), out.path, build=find_build(), run=through(ctx))
+    made = ctx.snapshots(clip, params.stills(), out.path)
     return ThumbnailsResult(
         folder=out,
         thumbnails=made.thumbnails,

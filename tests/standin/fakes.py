@@ -40,6 +40,7 @@ class FakeDevice:
         fault: it fails so after `after` frames, each time or only the first `fault_times`. 0 frames: at once.
         hangs: after `after` frames it says and does nothing more; a ``deaf`` one ignores SIGTERM as well.
         slow: × real time; None for as fast as it goes.
+        refuses: a command whose outputs have this in their words is one that it cannot do.
     """
 
     family: str = "nvenc"
@@ -55,6 +56,7 @@ class FakeDevice:
     fault_times: int | None = None
     hangs: Literal["polite", "deaf"] | None = None
     slow: float | None = None
+    refuses: str | None = None
 
 
 @dataclass

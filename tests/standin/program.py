@@ -80,7 +80,7 @@ _DROPPED: Final = frozenset(
     " -lookahead_depth -look_ahead -look_ahead_depth -qmode -cores -async_depth -low_power -preset -preset:v"
     " -tune -tune:v -profile -profile:v -level -level:v -highbitdepth -keylist -extbrc -idr_interval -qp"
     " -qp:v"
-    " -cuda_ctx -scenario -adaptive_i -adaptive_b -blbrc -compression_level -quality".split()
+    " -dynamic_gop -cuda_ctx -scenario -adaptive_i -adaptive_b -blbrc -compression_level -quality".split()
 )
 _QUALITY: Final = frozenset(("-cq", "-cq:v", "-global_quality", "-global_quality:v"))
 _CODEC_OPTION: Final = re.compile(r"^-(c|codec)(:v)?(:\d+)?$|^-vcodec$")
@@ -133,6 +133,8 @@ def _open(state: Path, setup: dict[str, Any], argv: list[str], encoder: str, at:
     if 10 not in device["depths"] and any("p010" in one or "10le" in one for one in output):
         _fail(FAILURES[_NO_FORMAT.get(family, "no-10-bit")], encoder, major)
     if any(int(width) > device["max_width"] for one in output for width in _WIDE.findall(one)):
+        _fail(FAILURES[_NO_FORMAT.get(family, "too-wide")], encoder, major)
+    if device.get("refuses") and any(device["refuses"] in one for one in output):
         _fail(FAILURES[_NO_FORMAT.get(family, "too-wide")], encoder, major)
     for number in range(device["sessions"]):
         handle = os.open(state / f"session-{family}-{index}-{number}", os.O_RDWR | os.O_CREAT, 0o600)

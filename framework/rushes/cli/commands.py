@@ -26,6 +26,8 @@ from rushes.printing import printable
 if TYPE_CHECKING:
     from rushes.cli.run import Work
     from rushes.media.profile import Profile
+    from rushes.media.rungs import Ladder
+    from rushes.media.still_branches import Stills
 
 __all__ = ["commands_of", "print_commands"]
 
@@ -66,6 +68,30 @@ class _Planning(Context):
 
     def encode(self, source: Asset, target: Output | Path, profile: Profile, **_: Any) -> NoReturn:
         self.argvs += encode_commands(source, Path(target), profile)
+        raise _Planned
+
+    def renditions(
+        self, source: Asset, ladder: Ladder, folder: Path, *, stills_folder: Path, **_: Any
+    ) -> NoReturn:
+        from rushes.media.builds import find_build  # noqa: PLC0415 - the media stack
+        from rushes.media.renditions import plan_here  # noqa: PLC0415
+
+        build = find_build()
+        plan = plan_here(source, ladder, folder, stills_folder=stills_folder, build=build)
+        self.argvs.append([str(build.path), *plan.args])
+        raise _Planned
+
+    def snapshots(self, source: Asset, stills: Stills, folder: Path) -> NoReturn:
+        from rushes.media.builds import find_build  # noqa: PLC0415 - the media stack
+        from rushes.media.guard import check_source, input_args, output_args  # noqa: PLC0415
+        from rushes.media.inspection import describe  # noqa: PLC0415
+        from rushes.media.snapshots import plan_snapshots  # noqa: PLC0415
+
+        check_source(source)
+        info, build = describe(source), find_build()
+        opened, place = input_args(source, info.container.format), output_args(folder)[-1]
+        args, _ = plan_snapshots(info, stills, build, input_args=opened, place=place)
+        self.argvs.append([str(build.path), *args])
         raise _Planned
 
     def ffmpeg(self, stream: Any, *, total_s: float | None = None) -> NoReturn:  # noqa: ARG002 - as run

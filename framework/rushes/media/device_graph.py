@@ -59,6 +59,11 @@ class Spot:
         """Filters that put frames onto the device."""
         return self._family.upload
 
+    @property
+    def aligned(self) -> tuple[str, ...]:
+        """Arguments of the encoder that keep its groups of pictures closed and of one length."""
+        return self._family.aligned
+
     def decode(self, steps: Sequence[Step]) -> tuple[str, ...]:
         """Arguments of the input that decode it on the device; none where software does.
 

@@ -49,6 +49,7 @@ class Tried:
         code: the error's code, or "".
         decoder: what decoded the source: ``software`` or ``device``.
         seconds: wall time that it took.
+        output: which of several outputs, ``720p``; "" where there is one, or all are meant.
     """
 
     family: str
@@ -59,6 +60,7 @@ class Tried:
     code: str = ""
     decoder: str = "software"
     seconds: float = 0.0
+    output: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able data."""

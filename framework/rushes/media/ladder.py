@@ -1,42 +1,44 @@
 """A ladder of renditions: one command that decodes once and makes every size, every sound and the stills.
 
 Each rung is scaled from the next larger one, and all of them have their key frames at the same pictures, so
-that a player can change between them. Whether an HDR source is tone mapped is decided once, for all. Pure;
-what an encoder is called and how it spells a wish is in its row.
+that a player can change between them. Whether an HDR source is tone mapped is decided once, for all. A
+command may also make some of the rungs only, each with an encoder of its own. Pure; what an encoder is called
+and how it spells a wish is in its row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from rushes.asset import Asset
-from rushes.errors import CallerError, MediaError
+from rushes.errors import CallerError
 from rushes.media import labels, tracks
 from rushes.media.colour import HDR_TRANSFERS
-from rushes.media.device_graph import HERE
+from rushes.media.device_graph import HERE, Spot
 from rushes.media.fanout import compile_fanout, ends_of
-from rushes.media.ladder_graph import NO_GAPS, filled, from_zero, late_by, refuse_missing, tree
-from rushes.media.picture import BuildFacts, Picture, plan_picture, video_args
-from rushes.media.profile import Profile
-from rushes.media.rates import rate_args
-from rushes.media.rungs import Ladder, Rung, depth_of_all, kept_rungs, rung_names, rung_profile, sound_profile
+from rushes.media.ladder_graph import NO_GAPS, filled, from_zero, head_of, late_by, refuse_missing, tree
+from rushes.media.picture import BuildFacts
+from rushes.media.rung_plan import PlannedRung, RungWish, picture_args, plan_rung, rung_wishes
+from rushes.media.rungs import Ladder, Rung, sound_profile
 from rushes.media.schema import MediaInfo
 from rushes.media.still_branches import still_branches
 from rushes.media.tracks import AudioTrack
 
-__all__ = ["Ladder", "LadderPlan", "Rendition", "Rung", "Sound", "plan_ladder", "sound_name"]
+__all__ = [
+    "Ladder",
+    "LadderPlan",
+    "Rendition",
+    "Rung",
+    "Sound",
+    "plan_ladder",
+    "sound_name",
+]
 
 _HEARD_S: Final = Fraction(1, 10)
 """Less sound than this before the picture is a muxer's rounding."""
-# -g alone leaves an encoder free to start a group early, at a cut, or to open one. By parameter string.
-_ALIGNED: Final[Mapping[str, Mapping[str, str]]] = {
-    "-x264-params": {"scenecut": "0", "open-gop": "0"},
-    "-x265-params": {"scenecut": "0", "open-gop": "0", "min-keyint": "{gop}"},
-    "-svtav1-params": {"scd": "0", "irefresh-type": "2"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,9 @@ def plan_ladder(
     present: int | None = None,
     present_s: float | None = None,
     leading: int = 0,
+    wishes: Sequence[RungWish] | None = None,
+    decoded: Spot = HERE,
+    beside: bool = True,
 ) -> LadderPlan:
     """How to make `ladder` of the clip that `info` describes, in one command.
 
@@ -110,13 +115,20 @@ def plan_ladder(
         present: frames that the source really holds; None when unknown.
         present_s: how long they last by their own times.
         leading: of these, pictures at the start that a decoder may drop.
+        wishes: the rungs that this command makes, the largest first; None for all of the ladder's, here.
+        decoded: where the source is decoded: a spot with a device's decoder, or with software's.
+        beside: sound and stills are made by this command too.
 
     Raises:
         CallerError: an option does not fit the source or the codec.
         MediaError: the source has no picture.
         PlatformError: the build lacks an encoder or a filter.
     """
-    rungs, warnings = _planned(info, ladder, build, source=source, present=(present, present_s))
+    warnings: list[str] = []
+    if wishes is None:
+        wishes, warnings = rung_wishes(info, ladder)
+    here = (present, present_s)
+    rungs = [plan_rung(info, wish, build, source=source, present=here) for wish in wishes]
     first = rungs[0]
     timing = first.picture.timing
     if timing.rate is None:
@@ -129,22 +141,28 @@ def plan_ladder(
     late = Fraction(0) if source.frames is not None else late_by(info)
     heard = (*timing.sound, *from_zero(late, "asetpts"), NO_GAPS)
     sounds = tracks.audio_tracks(info, sound_profile(first.profile, info), select=heard, loudness=None)
-    stills = still_branches(
-        ladder.stills, [rung.picture.geometry for rung in rungs], duration_s=timing.duration_s
+    sizes = [rung.picture.geometry for rung in rungs]
+    stills = still_branches(ladder.stills, sizes, duration_s=timing.duration_s)
+    if not beside:
+        sounds, stills = (), []
+    head = (
+        *from_zero(late, "setpts"),
+        *head_of(first.picture, decoded),
+        *filled(timing.rate, leading),
     )
-    head = (*from_zero(late, "setpts"), *first.picture.chain(), *filled(timing.rate, leading))
     root = tree([(rung.name, rung.picture) for rung in rungs], stills, head)
     chains = [sound.chain for sound in sounds]
     refuse_missing(build, root, chains)
     graph = compile_fanout(first.picture.stream.index, root, chains)
     maps = dict(zip([*ends_of(root), *map(sound_name, range(len(sounds)))], graph.maps, strict=True))
     bare = labels.metadata(info, first.profile, partial=True)
-    args = ["-xerror", "-max_error_rate", "0", "-threads", str(ladder.threads), *timing.seek, *input_args]
+    args = ["-xerror", "-max_error_rate", "0", *decoded.open, "-threads", str(ladder.threads)]
+    args += [*decoded.decode(()), *timing.seek, *input_args]
     if graph.text is not None:
         args += ["-filter_complex_threads", str(ladder.threads), "-filter_complex", graph.text]
     args.append("-y")
     for rung in rungs:
-        args += ["-map", maps[rung.name], *_picture_args(rung, build, gop=gop)]
+        args += ["-map", maps[rung.name], *picture_args(rung, build, gop=gop)]
         args += [*bare, "-f", "mp4", f"{place}/{rung.name}.mp4"]
     for number, sound in enumerate(sounds):
         args += ["-map", maps[sound_name(number)], *_sound_args(sound)]
@@ -173,42 +191,7 @@ def sound_name(number: int) -> str:
     return f"sound-{number + 1}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    """One rung with its picture."""
-
-    name: str
-    profile: Profile
-    picture: Picture
-
-
-def _planned(
-    info: MediaInfo,
-    ladder: Ladder,
-    build: BuildFacts,
-    *,
-    source: Asset,
-    present: tuple[int | None, float | None],
-) -> tuple[list[_Planned], list[str]]:
-    stream = info.primary_video
-    if stream is None:
-        raise MediaError(
-            f"{info.name} has no picture.",
-            code="no-video",
-            fix="Leave sound files out: a ladder is of sizes.",
-        )
-    kept, warnings = kept_rungs(stream, ladder)
-    depth = depth_of_all(stream, ladder)
-    found = []
-    for name, rung in zip(rung_names(kept), kept, strict=True):
-        profile = rung_profile(rung, ladder, stream, depth)
-        picture = plan_picture(info, profile, build, frames=source.frames, present=present, spot=HERE)
-        if picture is not None:  # it is None where no picture is wished
-            found.append(_Planned(name, profile, picture))
-    return found, warnings
-
-
-def _rendition(rung: _Planned) -> Rendition:
+def _rendition(rung: PlannedRung) -> Rendition:
     picture = rung.picture
     transfer = picture.colour.tags.transfer if picture.colour else None
     return Rendition(
@@ -224,35 +207,6 @@ def _rendition(rung: _Planned) -> Rendition:
 # -- arguments ------------------------------------------------------------------------------------------
 
 
-def _picture_args(rung: _Planned, build: BuildFacts, *, gop: int) -> list[str]:
-    picture = rung.picture
-    if picture.encoder is None:
-        return []
-    control = rate_args(
-        picture.encoder,
-        rung.profile,
-        rate=picture.timing.rate,
-        duration_s=picture.timing.duration_s,
-        audio_bits=0,
-        major=build.major,
-        colour=picture.colour,
-    )
-    words = [*video_args(picture, rung.profile), *picture.timing.args, *control.passes[0]]
-    return _with_params(words, picture.encoder.params_option, gop)
-
-
-def _with_params(words: list[str], option: str | None, gop: int) -> list[str]:
-    """The same words, with groups of pictures that are closed and start only where all rungs start one."""
-    aligned = _ALIGNED.get(option or "")
-    if option is None or aligned is None:
-        return words
-    text = ":".join(f"{name}={value.format(gop=gop)}" for name, value in aligned.items())
-    if option not in words:
-        return [*words, option, text]
-    at = words.index(option) + 1
-    return [*words[:at], f"{words[at]}:{text}", *words[at + 1 :]]
-
-
 def _sound_args(sound: AudioTrack) -> list[str]:
     args = [word.replace("{n}", "0") for word in sound.args]
     return args + (
@@ -260,7 +214,7 @@ def _sound_args(sound: AudioTrack) -> list[str]:
     )
 
 
-def _said(rungs: Sequence[_Planned], rate: Fraction, late: Fraction) -> Iterator[str]:
+def _said(rungs: Sequence[PlannedRung], rate: Fraction, late: Fraction) -> Iterator[str]:
     stream = rungs[0].picture.stream
     for rung in rungs:
         yield from rung.picture.warnings

@@ -6,16 +6,18 @@ Pure; it must not know encoders.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
 from rushes.errors import PlatformError
+from rushes.media.device_graph import HERE, Spot
 from rushes.media.fanout import Branch
 from rushes.media.filters import Chain, Step, step
 from rushes.media.picture import BuildFacts, Picture
 from rushes.media.schema import MediaInfo
 
-__all__ = ["NO_GAPS", "filled", "from_zero", "late_by", "refuse_missing", "tree"]
+__all__ = ["NO_GAPS", "filled", "from_zero", "head_of", "late_by", "refuse_missing", "tree"]
 
 # What is late gets silence, what is early is cut, and gaps are filled: segments have no place for them.
 NO_GAPS: Final = step("aresample", **{"async": 1, "first_pts": 0})
@@ -38,6 +40,16 @@ def filled(rate: Fraction, leading: int) -> tuple[Step, ...]:
     return (step("fps", fps=str(rate), round="near", start_time=0),) if leading else ()
 
 
+def head_of(picture: Picture, decoded: Spot) -> tuple[Step, ...]:
+    """What is done once for all rungs: brought down from where it was decoded, and made what `picture` is.
+
+    Args:
+        picture: of the largest rung; how it gets onto a device of its own is left out.
+        decoded: where the source is decoded.
+    """
+    return (*decoded.fetch, *replace(picture, spot=HERE).chain())
+
+
 def tree(
     rungs: Sequence[tuple[str, Picture]], stills: Sequence[tuple[int, Branch]], head: tuple[Step, ...]
 ) -> Branch:
@@ -53,8 +65,22 @@ def tree(
         name, picture = rungs[number]
         steps = _scaled(picture, rungs[number - 1][1]) if number else head
         taken = (branch for rung, branch in stills if rung == number)
-        below = (Branch(steps, name, (*below, *taken)),)
+        own = _onto(picture, rungs[0][1])
+        if own:
+            # What others take must not be on a device, nor in its layout.
+            below = (Branch(steps, branches=(Branch(own, name), *below, *taken)),)
+        else:
+            below = (Branch(steps, name, (*below, *taken)),)
     return below[0]
+
+
+def _onto(picture: Picture, first: Picture) -> tuple[Step, ...]:
+    """The last steps of one rung alone: into the layout of its encoder, and onto its device."""
+    if picture.colour is None or first.colour is None:
+        return ()
+    pix_fmt = picture.colour.pix_fmt
+    layout = () if pix_fmt == first.colour.pix_fmt else (step("format", pix_fmts=pix_fmt),)
+    return (*layout, *(step(name) for name in picture.spot.upload))
 
 
 def _scaled(picture: Picture, larger: Picture) -> tuple[Step, ...]:

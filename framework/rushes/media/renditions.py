@@ -1,4 +1,4 @@
-"""Makes the renditions of a ladder: describe, plan, one command, verify each against the source.
+"""Makes the renditions of a ladder: describe, plan, as few commands as will do, verify each rendition.
 
 Everything that decides is elsewhere and pure; this module only does. It writes into the folders that it is
 given, and leaves nothing in them when it raises. It must not know how renditions are packaged.
@@ -7,26 +7,33 @@ given, and leaves nothing in them when it raises. It must not know how rendition
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
 from rushes.asset import Asset
-from rushes.errors import PlatformError
 from rushes.media.builds import Build
-from rushes.media.dialect import classify, damage_in
+from rushes.media.choice import SOFTWARE, EncoderChoice
+from rushes.media.fallback import Tried, warning_of
+from rushes.media.gate import QualityGate
 from rushes.media.guard import check_source, input_args, output_args
 from rushes.media.inspection import describe
-from rushes.media.ladder import LadderPlan, Rendition, plan_ladder
-from rushes.media.process import Supervision, ToolRun, check, never, run_ffmpeg
+from rushes.media.ladder import LadderPlan, plan_ladder
+from rushes.media.parity import Parity
+from rushes.media.process import Progress, Supervision, ToolRun, check, never, run_ffmpeg
+from rushes.media.rendition_files import refuse_odd, taken_stills
+from rushes.media.rung_making import LadderRunner, RungMaking, RungSpelling
+from rushes.media.rung_plan import RungWish, rung_wishes
 from rushes.media.rungs import Ladder
+from rushes.media.same_quality import SameQuality
 from rushes.media.schema import MediaInfo
-from rushes.media.still_branches import SHEET, THUMBNAILS, Stills
-from rushes.media.verify import Expected, Level, SourceTruth, Verification, source_truth, verify
+from rushes.media.still_branches import SHEET, THUMBNAILS
+from rushes.media.tries import Host
+from rushes.media.verify import Level, SourceTruth, Verification, source_truth
 
-__all__ = ["Made", "Runner", "make_renditions", "supervised", "taken_stills"]
+__all__ = ["LadderRunner", "Made", "Runner", "make_renditions", "plan_here", "supervised", "taken_stills"]
 
 
 class Runner(Protocol):
@@ -40,12 +47,16 @@ class Made:
     """Renditions that passed.
 
     Args:
-        plan: what was planned.
+        plan: what was planned, and is there.
         folder: where they are, ``{name}.mp4`` each.
         pictures, sounds: what was found in each, in the plan's order.
         thumbnails: how many were taken.
         sheet: the contact sheet's name.
-        run: the command that made them.
+        runs: the commands that made them.
+        tried: what was tried for each rung, in order; ``output`` is its name.
+        quality: of rungs that another encoder made: what was promised and what was measured.
+        build: the usual ffmpeg.
+        warnings: what the caller should know.
     """
 
     plan: LadderPlan
@@ -54,18 +65,34 @@ class Made:
     sounds: tuple[Verification, ...]
     thumbnails: int
     sheet: str | None
-    run: ToolRun
+    runs: tuple[ToolRun, ...]
+    tried: tuple[Tried, ...] = ()
+    quality: Mapping[str, Parity] = field(default_factory=dict)
+    build: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def file(self, name: str) -> Path:
         """The file of a rendition or a sound."""
         return self.folder / f"{name}.mp4"
 
 
-def supervised(build: Build, supervision: Supervision | None = None) -> Runner:
-    """A runner under `supervision`."""
+def supervised(build: Build, supervision: Supervision | None = None, share: float = 1.0) -> LadderRunner:
+    """A runner under `supervision`, whose commands are `share` of the whole together."""
+    given = supervision or Supervision()
 
-    def run(args: Sequence[str], total_s: float | None) -> ToolRun:
-        return check(run_ffmpeg(build, args, supervision=supervision, total_s=total_s), build.major)
+    def run(
+        args: Sequence[str],
+        total_s: float | None,
+        *,
+        on: Build | None = None,
+        part: tuple[float, float] = (0.0, 1.0),
+    ) -> ToolRun:
+        own = _sharing(given, (share * part[0], share * part[1]))
+        if on is not None:
+            # A device's driver maps far more address space than it uses.
+            own = replace(own, limits=replace(own.limits, address_space=False))
+        used = on or build
+        return check(run_ffmpeg(used, args, supervision=own, total_s=total_s), used.major)
 
     return run
 
@@ -77,21 +104,27 @@ def make_renditions(
     *,
     stills_folder: Path,
     build: Build,
-    run: Runner,
+    run: LadderRunner,
     level: Level = "packets",
     cancelled: Callable[[], bool] = never,
+    choice: EncoderChoice = SOFTWARE,
+    host: Host | None = None,
+    checking: Supervision | None = None,
 ) -> Made:
-    """Every rung, sound and still of `ladder`, made by one command and verified against the source.
+    """Every rung, sound and still of `ladder`, from one decode where one can feed all, each verified.
 
     Args:
         source: the clip; its frame range is honoured.
         ladder: the wish.
         folder: where renditions go; made here, and removed where this raises.
         stills_folder: where stills go.
-        build: the ffmpeg that `run` runs.
+        build: the ffmpeg of software.
         run: how a command is run.
         level: how thoroughly each is read back.
         cancelled: asked while files are read.
+        choice: the encoders that may make a rung, and whether another may step in.
+        host: what works on this host.
+        checking: of the commands that measure what another encoder made; None: nothing is measured.
 
     Raises:
         CallerError: the ladder does not fit the source; nothing has run.
@@ -99,104 +132,138 @@ def make_renditions(
         PlatformError: this machine could not do it, or a result is not what was planned.
         Cancelled: somebody said so.
     """
-    check_source(source)
-    info = describe(source)
-    rate = _sequence_rate(info, ladder)
-    info = _at_rate(info, rate)
-    truth = source_truth(source, frame_rate=rate, cancelled=cancelled)
-    plan = plan_ladder(
-        info,
+    clip = _Clip.of(source, ladder, cancelled)
+    wishes, said = rung_wishes(clip.info, ladder)
+    making = RungMaking(
+        source=source,
+        info=clip.info,
+        truth=clip.truth,
+        ladder=ladder,
+        opened=clip.opened,
+        folder=folder,
+        stills_folder=stills_folder,
+        build=build,
+        run=run,
+        level=level,
+        cancelled=cancelled,
+        wishes={wish.name: wish for wish in wishes},
+        spellings={wish.name: _spelling(clip, wish, choice, checking) for wish in wishes},
+    )
+    folder.mkdir(parents=True)
+    try:
+        making.make_all(choice, host or Host())
+        refuse_odd({name: making.pictures[name].frames for name in making.wishes})
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(stills_folder / THUMBNAILS, ignore_errors=True)
+        (stills_folder / f"{SHEET}.{ladder.stills.kind}").unlink(missing_ok=True)
+        raise
+    plan = _as_made(making, said)
+    return Made(
+        plan=plan,
+        folder=folder,
+        pictures=tuple(making.pictures[one.name] for one in plan.renditions),
+        sounds=tuple(making.sounds),
+        thumbnails=making.stills[0],
+        sheet=making.stills[1],
+        runs=tuple(making.runs),
+        tried=tuple(making.tried),
+        quality=dict(making.quality),
+        build=build.facts(),
+        warnings=(*plan.warnings, *_fallbacks(making)),
+    )
+
+
+def plan_here(
+    source: Asset, ladder: Ladder, folder: Path, *, stills_folder: Path, build: Build
+) -> LadderPlan:
+    """What `make_renditions` would run in software.
+
+    Raises:
+        CallerError: the ladder does not fit the source.
+        MediaError: the source has no picture, or cannot be read.
+        PlatformError: the build lacks an encoder or a filter.
+    """
+    clip = _Clip.of(source, ladder, never)
+    return plan_ladder(
+        clip.info,
         ladder,
         build,
         source=source,
-        input_args=input_args(source, info.container.format, frame_rate=rate),
+        input_args=clip.opened,
         place=output_args(folder)[-1],
         stills_place=output_args(stills_folder)[-1],
-        present=truth.frames,
-        present_s=truth.duration_s,
-        leading=truth.leading if source.frames is None else 0,
-    )
-    folder.mkdir(parents=True)
-    thumbnails = stills_folder / THUMBNAILS
-    if ladder.stills.every_s is not None:
-        thumbnails.mkdir(parents=True)
-    try:
-        done = _refuse_damaged(run(plan.args, plan.duration_s), build)
-        pictures = [
-            verify(folder / f"{r.name}.mp4", _expected(r, plan, source, truth), level, cancelled=cancelled)
-            for r in plan.renditions
-        ]
-        heard = _expected_sound(plan, source, truth)
-        sounds = [verify(folder / f"{s.name}.mp4", heard, level, cancelled=cancelled) for s in plan.sounds]
-        _refuse_odd(plan, pictures)
-        taken, sheet = taken_stills(ladder.stills, stills_folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(thumbnails, ignore_errors=True)
-        (stills_folder / f"{SHEET}.{ladder.stills.kind}").unlink(missing_ok=True)
-        raise
-    return Made(plan, folder, tuple(pictures), tuple(sounds), taken, sheet, done)
-
-
-def _refuse_damaged(run: ToolRun, build: Build) -> ToolRun:
-    """A command on damaged pictures may end with success; what it printed tells."""
-    if damage_in(run) is not None:
-        raise classify(run, build.major)
-    return run
-
-
-def _expected(rendition: Rendition, plan: LadderPlan, source: Asset, truth: SourceTruth) -> Expected:
-    """What a rendition is held to: the plan's promise, measured on what the source really has."""
-    whole = source.frames is None
-    return Expected(
-        has_video=True,
-        audio_tracks=0,
-        width=rendition.width,
-        height=rendition.height,
-        frames=plan.frames,
-        tolerance_frames=plan.slack,
-        leading=truth.leading if whole else 0,
-        duration_s=None if plan.frames is None else float(plan.frames / plan.rate),
-        source_problem=truth.problem,
+        present=clip.truth.frames,
+        present_s=clip.truth.duration_s,
+        leading=clip.truth.leading if source.frames is None else 0,
     )
 
 
-def _expected_sound(plan: LadderPlan, source: Asset, truth: SourceTruth) -> Expected:
-    whole = source.frames is None
-    shortest = min(truth.audio_s, default=None) if whole else plan.duration_s
-    return Expected(
-        has_video=False,
-        audio_tracks=1,
-        audio_s=None if shortest is None else max(0.0, shortest - plan.late_s),
-        source_problem=truth.problem,
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """The source, looked at."""
+
+    source: Asset
+    info: MediaInfo
+    truth: SourceTruth
+    opened: Sequence[str]
+
+    @classmethod
+    def of(cls, source: Asset, ladder: Ladder, cancelled: Callable[[], bool]) -> _Clip:
+        check_source(source)
+        info = describe(source)
+        rate = _sequence_rate(info, ladder)
+        info = _at_rate(info, rate)
+        truth = source_truth(source, frame_rate=rate, cancelled=cancelled)
+        return cls(source, info, truth, input_args(source, info.container.format, frame_rate=rate))
+
+
+def _spelling(
+    clip: _Clip, wish: RungWish, choice: EncoderChoice, checking: Supervision | None
+) -> RungSpelling:
+    same = SameQuality(wish.profile, clip.info)
+    expected = same.expected(wish.profile)
+    if checking is None:
+        return RungSpelling(same.spelt, expected)
+    promise = same.promise(wish.profile)
+    gate = QualityGate(clip.source, clip.info, promise, choice, supervision=checking)
+    return RungSpelling(same.spelt, expected, gate)
+
+
+def _as_made(making: RungMaking, said: Sequence[str]) -> LadderPlan:
+    """One plan of all that was made, of those of the commands."""
+    # The last plan of a rung is the one that made it.
+    made = {one.name: one for plan in making.plans for one in plan.renditions}
+    warnings = dict.fromkeys([*said, *(w for plan in making.plans for w in plan.warnings)])
+    return replace(
+        making.plans[0],
+        args=making.plans[-1].args,
+        renditions=tuple(made[name] for name in making.wishes),
+        sounds=next((plan.sounds for plan in making.plans if plan.sounds), ()),
+        warnings=tuple(warnings),
     )
 
 
-def _refuse_odd(plan: LadderPlan, found: Sequence[Verification]) -> None:
-    """Within the slack of a rate conversion they may differ from the source, never from each other."""
-    counts = {r.name: v.frames for r, v in zip(plan.renditions, found, strict=True)}
-    if len(set(counts.values())) > 1:
-        raise PlatformError(
-            f"The rungs differ in frames: {', '.join(f'{n} has {c}' for n, c in counts.items())}.",
-            code="bad-output",
-            fix="It is made again; if that does not help, try another encoder or ffmpeg build.",
-            details={"frames": counts},
-        )
+def _fallbacks(making: RungMaking) -> Iterator[str]:
+    for name in making.wishes:
+        said = warning_of([one for one in making.tried if one.output in {"", name}])
+        if said is not None:
+            yield f"{name}: {said}"
+        if name in making.quality:
+            yield from (f"{name}: {reason}" for reason in making.quality[name].reasons)
 
 
-def taken_stills(stills: Stills, folder: Path) -> tuple[int, str | None]:
-    """How many thumbnails there are, and the name of the contact sheet."""
-    taken = len(list((folder / THUMBNAILS).iterdir())) if stills.every_s is not None else 0
-    sheet = f"{SHEET}.{stills.kind}" if stills.sheet else None
-    missing = [THUMBNAILS] if stills.every_s is not None and not taken else []
-    missing += [sheet] if sheet is not None and not (folder / sheet).is_file() else []
-    if missing:
-        raise PlatformError(
-            f"The command said that it had succeeded and made no {missing[0]}.",
-            code="bad-output",
-            fix="Leave the stills out, or try another ffmpeg build.",
-        )
-    return taken, sheet
+def _sharing(supervision: Supervision, part: tuple[float, float]) -> Supervision:
+    """Progress of one command as its part of the whole, so that a bar never runs backwards."""
+    receive, (low, high) = supervision.on_progress, part
+    if receive is None:
+        return supervision
+
+    def scaled(progress: Progress) -> None:
+        share = progress.share
+        receive(progress if share is None else replace(progress, share=low + (high - low) * share))
+
+    return replace(supervision, on_progress=scaled)
 
 
 def _sequence_rate(info: MediaInfo, ladder: Ladder) -> Fraction | None:

@@ -6,10 +6,10 @@ pure; `make_snapshots` runs what it planned.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
@@ -21,8 +21,10 @@ from rushes.media.guard import check_source, input_args, output_args
 from rushes.media.inspection import describe
 from rushes.media.ladder_graph import refuse_missing
 from rushes.media.picture import BuildFacts, plan_picture
+from rushes.media.process import never
 from rushes.media.profile import AudioWish, Profile, VideoWish
-from rushes.media.renditions import Runner, taken_stills
+from rushes.media.rendition_files import taken_stills, verified_stills
+from rushes.media.renditions import Runner
 from rushes.media.schema import MediaInfo
 from rushes.media.still_branches import THUMBNAILS, Stills, still_branches
 
@@ -41,6 +43,8 @@ class Snapshots:
         sheet: name of the contact sheet.
         width, height: of each still.
         keys_only: whether only key frames were looked at.
+        encoder: ffmpeg's name of what wrote them.
+        verification: what was checked of them.
     """
 
     thumbnails: int
@@ -48,9 +52,19 @@ class Snapshots:
     width: int
     height: int
     keys_only: bool
+    encoder: str = ""
+    verification: Mapping[str, Any] = field(default_factory=dict)
 
 
-def make_snapshots(source: Asset, stills: Stills, folder: Path, *, build: Build, run: Runner) -> Snapshots:
+def make_snapshots(
+    source: Asset,
+    stills: Stills,
+    folder: Path,
+    *,
+    build: Build,
+    run: Runner,
+    cancelled: Callable[[], bool] = never,
+) -> Snapshots:
     """The stills of a clip, in `folder`.
 
     Args:
@@ -59,6 +73,7 @@ def make_snapshots(source: Asset, stills: Stills, folder: Path, *, build: Build,
         folder: where they go; it exists.
         build: the ffmpeg that `run` runs.
         run: how a command is run.
+        cancelled: asked while stills are read back.
 
     Raises:
         CallerError: there is nothing to take, or only a part of the clip is named.
@@ -77,7 +92,8 @@ def make_snapshots(source: Asset, stills: Stills, folder: Path, *, build: Build,
         (folder / THUMBNAILS).mkdir()
     run(args, info.duration_s)
     count, sheet = taken_stills(stills, folder)
-    return Snapshots(count, sheet, made.width, made.height, made.keys_only)
+    verification = verified_stills(stills, folder, (made.width, made.height), cancelled)
+    return replace(made, thumbnails=count, sheet=sheet, verification=verification)
 
 
 def plan_snapshots(
@@ -117,7 +133,8 @@ def plan_snapshots(
     args += ["-filter_complex_threads", "2", "-filter_complex", graph.text or "", "-y"]
     for end, label in zip(ends_of(root), graph.maps, strict=True):
         args += ["-map", label, *stills.output(end, place)]
-    return args, Snapshots(0, None, picture.geometry.width, picture.geometry.height, keys_only)
+    encoder = "mjpeg" if stills.kind == "jpg" else "png"
+    return args, Snapshots(0, None, picture.geometry.width, picture.geometry.height, keys_only, encoder)
 
 
 def _early(branch: Branch, steps: tuple[Step, ...]) -> Branch:

@@ -15,7 +15,7 @@ from rushes.media.choice import EncoderChoice
 from rushes.media.fallback import Outcome, Tried, remaining, told
 from rushes.media.tries import Host, Tries, Try
 
-__all__ = ["first_that_works"]
+__all__ = ["first_that_works", "nothing_to_try"]
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def first_that_works(
     tried = list(told(choice, tries.left_out, seen))
     rest = tries.tries
     if not rest:
-        raise _nothing_to_try(choice, tries)
+        raise nothing_to_try(choice, tries)
     while True:
         one, rest = rest[0], rest[1:]
         began, ran = time.monotonic(), False
@@ -78,7 +78,8 @@ def _tried(one: Try, outcome: Outcome, began: float, error: RushesError | None =
     )
 
 
-def _nothing_to_try(choice: EncoderChoice, tries: Tries) -> PlatformError:
+def nothing_to_try(choice: EncoderChoice, tries: Tries) -> PlatformError:
+    """What is said where no encoder may make an output here."""
     reasons = "; ".join(dict.fromkeys(f"{one.encoder}: {one.reason}" for one in tries.left_out))
     return PlatformError(
         f"no encoder of {', '.join(choice.families) or 'any family'} can make this here ({reasons}).",

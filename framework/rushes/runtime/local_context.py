@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from rushes.media.part_order import PartOrder
     from rushes.media.process import Supervision, ToolRun
     from rushes.media.profile import Profile
+    from rushes.media.renditions import Made as Renditions
+    from rushes.media.rungs import Ladder
+    from rushes.media.snapshots import Snapshots
+    from rushes.media.still_branches import Stills
+    from rushes.media.verify import Level
+    from rushes.runtime.account import Account
     from rushes.runtime.destination import Destination
     from rushes.runtime.receipt import Receipt
 
@@ -61,6 +67,7 @@ class LocalContext(Context):
         self.outputs: dict[str, Output] = {}
         self.warnings: list[str] = []
         self.encodes: list[Encoded] = []
+        self.accounts: list[Account] = []
         self.runs: list[ToolRun] = []
         self._build: dict[str, str] | None = None
 
@@ -132,6 +139,7 @@ class LocalContext(Context):
         from rushes.media.inspection import describe  # noqa: PLC0415
         from rushes.media.known_host import known_host  # noqa: PLC0415
         from rushes.media.same_quality import SameQuality  # noqa: PLC0415
+        from rushes.runtime.account import Account  # noqa: PLC0415
 
         resources = self.task.function.resources
         info = describe(source)
@@ -157,6 +165,7 @@ class LocalContext(Context):
             ),
         )
         self.encodes.append(made)
+        self.accounts.append(Account.of_encode(made))
         self.warnings.extend(made.warnings)
         return made
 
@@ -182,6 +191,58 @@ class LocalContext(Context):
 
         build = find_build(order.spot.family)
         return make_part(source, profile, order, target, build=build, supervision=self._supervision())
+
+    def renditions(
+        self,
+        source: Asset,
+        ladder: Ladder,
+        folder: Path,
+        *,
+        stills_folder: Path,
+        level: Level = "packets",
+        share: float = 1.0,
+    ) -> Renditions:
+        from rushes.media.builds import find_build  # noqa: PLC0415 - as in `encode`
+        from rushes.media.choice import parse_choice  # noqa: PLC0415
+        from rushes.media.known_host import known_host  # noqa: PLC0415
+        from rushes.media.renditions import make_renditions, supervised  # noqa: PLC0415
+        from rushes.runtime.account import Account  # noqa: PLC0415
+
+        resources, build = self.task.function.resources, find_build()
+        made = make_renditions(
+            source,
+            ladder,
+            folder,
+            stills_folder=stills_folder,
+            build=build,
+            run=supervised(build, self._supervision(), share),
+            level=level,
+            cancelled=self._cancelled,
+            choice=parse_choice(resources.encoder, resources.fallback),
+            host=known_host(os.environ, time.time()),
+            checking=self._checking(),
+        )
+        self.runs.extend(made.runs)
+        self.accounts.append(Account.of_ladder(made))
+        self.warnings.extend(made.warnings)
+        return made
+
+    def snapshots(self, source: Asset, stills: Stills, folder: Path) -> Snapshots:
+        from rushes.media.builds import find_build  # noqa: PLC0415 - as in `encode`
+        from rushes.media.renditions import supervised  # noqa: PLC0415
+        from rushes.media.snapshots import make_snapshots  # noqa: PLC0415
+        from rushes.runtime.account import Account  # noqa: PLC0415
+
+        build = find_build()
+        watched = supervised(build, self._supervision())
+
+        def run(args: Sequence[str], total_s: float | None) -> ToolRun:
+            self.runs.append(done := watched(args, total_s))
+            return done
+
+        made = make_snapshots(source, stills, folder, build=build, run=run, cancelled=self._cancelled)
+        self.accounts.append(Account.of_stills(made, build.facts()))
+        return made
 
     def ffmpeg(self, stream: Any, *, total_s: float | None = None) -> ToolRun:
         import ffmpeg  # noqa: PLC0415 - as above
@@ -330,12 +391,11 @@ class LocalContext(Context):
                     code="missing-output",
                     fix="Write it, or ask for it only when you do.",
                 )
-        encode = self.encodes[-1] if self.encodes else None
         return Made(
             _as_json(result),
-            encoder=encode.encoder if encode else None,
+            encoder=self.accounts[-1].encoder if self.accounts else None,
             warnings=tuple(self.warnings),
-            media_s=sum(e.duration_s or 0.0 for e in self.encodes),
+            media_s=sum(one.media_s for one in self.accounts),
         )
 
     def receipt(self, fingerprint: str, started: float) -> Receipt:
@@ -343,7 +403,7 @@ class LocalContext(Context):
         from rushes.runtime.receipt import Receipt  # noqa: PLC0415 - as above
 
         task, function = self.task, self.task.function
-        last = self.encodes[-1] if self.encodes else None
+        last = self.accounts[-1] if self.accounts else None
         runs: Sequence[Encoded | ToolRun] = [*self.encodes, *self.runs]
         return Receipt.model_validate(
             {
@@ -367,10 +427,10 @@ class LocalContext(Context):
                 "ffmpeg": last.build if last else self._build,
                 "argv": [list(run.argv) for run in runs],
                 "encoder": last.encoder if last else None,
-                "tried": [one.to_dict() for one in last.tried] if last else [],
+                "tried": last.tried if last else [],
                 "parts": last.parts if last else [],
                 "verification": last.verification if last else None,
-                "quality": last.quality.to_dict() if last and last.quality else None,
+                "quality": last.quality if last else None,
                 "box": _box_of(runs),
                 "warnings": self.warnings,
                 "timings": {

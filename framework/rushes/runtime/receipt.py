@@ -86,6 +86,7 @@ class TriedEncoder(_Part):
     code: str = ""
     decoder: str = "software"
     seconds: float = 0.0
+    output: str = ""
 
 
 class ReceiptPart(_Part):

@@ -52,6 +52,8 @@ class Family:
         open: arguments before the input that open the device.
         encode: arguments of the encoder that name the device.
         upload: filters that put frames onto the device, after their format is set.
+        aligned: arguments of the encoder with which groups of pictures are closed and start at their regular
+            distance only; what goes without saying, and what is said in the rate control, aside.
         decode: decoding on the device, or None.
     """
 
@@ -62,6 +64,7 @@ class Family:
     open: tuple[str, ...] = ()
     encode: tuple[str, ...] = ()
     upload: tuple[str, ...] = ()
+    aligned: tuple[str, ...] = ()
     decode: Decode | None = None
 
 
@@ -73,6 +76,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             "nvenc",
             "NVIDIA NVENC",
             encode=("-gpu", "{index}"),
+            aligned=("-no-scenecut", "1"),
             decode=Decode(
                 args=("-hwaccel", "cuda", "-hwaccel_device", "{index}"),
                 codecs=dict.fromkeys(("h264", "hevc", "av1", "vp9", "vp8", "mpeg2video", "mpeg4", "vc1"), ""),
@@ -105,6 +109,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             node="/dev/ama_transcoder{index}",
             open=("-init_hw_device", "ama=card:{node}", "-filter_hw_device", "card"),
             upload=("hwupload",),
+            aligned=("-forced_idr", "1", "-dynamic_gop", "0"),
             decode=Decode(
                 args=("-hwaccel", "ama", "-hwaccel_device", "card", "-c:v", "{decoder}"),
                 codecs={"h264": "h264_ama", "hevc": "hevc_ama", "av1": "av1_ama", "vp9": "vp9_ama"},
@@ -126,6 +131,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
                 "-filter_hw_device",
                 "card",
             ),
+            aligned=("-adaptive_i", "0", "-flags:v", "+cgop"),
             decode=Decode(
                 args=("-hwaccel", "qsv", "-hwaccel_device", "card", "-c:v", "{decoder}"),
                 codecs={
