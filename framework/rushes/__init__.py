@@ -48,6 +48,7 @@ __all__ = [
     "Result",
     "RushesError",
     "function",
+    "together",
 ]
 
 _HOMES = {
@@ -64,6 +65,7 @@ _HOMES = {
     "batch": ("Batch", "Handle", "Outcome"),
     "declaration": ("Params", "Resources", "Result"),
     "function": ("Function", "function"),
+    "joint": ("together",),
     "media.profile": ("Profile",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

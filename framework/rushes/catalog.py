@@ -8,6 +8,7 @@ under a private module name that follows from its absolute path, so that a slot 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -52,11 +53,17 @@ def installed() -> Iterator[Listed]:
 def find(name: str) -> Function[Any, Any]:
     """The function that `name` means: an entry point, ``package.module:name``, or ``file.py[:name]``.
 
+    Several of these joined by ``+`` are one function that runs all of them in one pass: `rushes.together`.
+
     Raises:
         CallerError: it does not exist, cannot be imported, or is no function; says which and what to do.
     """
     if not name.strip():
         raise CallerError("an empty name is no function.", code="unknown-function", fix=_LIST)
+    if "+" in name and not _is_file(name):
+        from rushes.joint import together  # noqa: PLC0415 - as in `_pick`
+
+        return together(*(find(one) for one in name.split("+")))
     path, attribute = _split_path(name)
     if path is not None:
         return _find_in_file(path, attribute)
@@ -73,6 +80,10 @@ def source_digest(function: Function[Any, Any]) -> str:
     the modules beside it that it imports. Otherwise (an editable package): of all the ``.py`` files of its
     top-level package.
     """
+    members = getattr(function, "members", ())
+    if members:
+        digests = [source_digest(member) for member in members]
+        return hashlib.sha256("+".join(digests).encode()).hexdigest() if any(digests) else ""
     if function.path is not None:
         return digest_of(local_files(Path(function.path)), Path(function.path).parent)
     module = sys.modules.get(function.ref.partition(":")[0])
@@ -86,6 +97,12 @@ def source_digest(function: Function[Any, Any]) -> str:
         return digest_of([Path(str(module.__file__))], Path(str(module.__file__)).parent)
     files = [f for root in roots for f in root.rglob("*.py")]
     return digest_of(files, roots[0].parent)
+
+
+def _is_file(name: str) -> bool:
+    """Whether a name with a ``+`` is a file's, which may hold one."""
+    path, _ = _split_path(name) if name.endswith(".py") or ".py:" in name else (None, "")
+    return path is not None and path.expanduser().exists()
 
 
 # -- by entry point -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
@@ -210,8 +211,7 @@ class Function(Generic[P, R]):
         if "after" in options:
             after = options["after"]
             options["after"] = tuple(after) if isinstance(after, list | tuple) else (after,)
-        other: Function[P, R] = Function(self._body, self._declared, self._signature)
-        other.ref, other.path = self.ref, self.path
+        other = copy(self)
         other.options = replace(self.options, **options)
         return other
 

@@ -192,5 +192,10 @@ class BatchStatus:
 
 
 def function_name(ref: str) -> str:
-    """What people call the function that a slot finds as ``package.module:name`` or ``/abs/file.py:name``."""
-    return ref.rpartition(":")[2]
+    """What people call the function that a slot finds as ``package.module:name`` or ``/abs/file.py:name``.
+
+    Of several that are run together, joined by ``+``, the names are joined likewise.
+    """
+    if "+" not in ref or ref.count(":") < 2:
+        return ref.rpartition(":")[2]
+    return "+".join(one.rpartition(":")[2] for one in ref.split("+"))

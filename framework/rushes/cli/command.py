@@ -141,13 +141,13 @@ class FunctionCommand(click.Command):
 
 def _ask(name: str) -> Asked:
     from rushes import catalog  # noqa: PLC0415 - now that a function is named
-    from rushes.cli.options import options_of  # noqa: PLC0415
+    from rushes.cli.function_options import options_for  # noqa: PLC0415
     from rushes.cli.sinks import format_options  # noqa: PLC0415
 
     job = load_job(name) if is_job(name) else None
     function = catalog.find(job.function if job else name)
     try:
-        fields = options_of(function.params_model)
+        fields = options_for(function)
     except RecursionError as error:
         raise CallerError(
             f"the options of {function.name} contain themselves.",
@@ -158,6 +158,6 @@ def _ask(name: str) -> Asked:
 
 
 def _only_in_presets(found: Asked) -> list[str]:
-    from rushes.cli.options import nested_fields  # noqa: PLC0415 - a function is at hand
+    from rushes.cli.function_options import nested_for  # noqa: PLC0415 - a function is at hand
 
-    return nested_fields(found.function.params_model)
+    return nested_for(found.function)

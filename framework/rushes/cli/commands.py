@@ -21,6 +21,7 @@ import click
 from rushes.asset import Asset, Output
 from rushes.context import Context
 from rushes.errors import RushesError
+from rushes.joint import members_of
 from rushes.printing import printable
 
 if TYPE_CHECKING:
@@ -154,8 +155,9 @@ def commands_of(work: Work, source: Asset, own: dict[str, Any] | None, folder: P
     out = Path(work.options.out) if work.options.out and "://" not in work.options.out else folder
     context = _Planning(function.tools, folder, out)
     params = function.params(work.params, **own) if own else work.params
-    with suppress(_Planned):
-        function.invoke(source, params, context)
+    for one, its in members_of(function, params):
+        with suppress(_Planned):
+            one.invoke(source, its, context)
     return context.argvs
 
 

@@ -104,11 +104,11 @@ def _schemas(function: Function[Any, Any]) -> dict[str, Any]:
 
 
 def _option_rows(function: Function[Any, Any]) -> list[tuple[str, str]]:
-    from rushes.cli.options import nested_fields, options_of  # noqa: PLC0415 - a function is at hand
+    from rushes.cli.function_options import nested_for, options_for  # noqa: PLC0415 - a function is at hand
 
     ctx = click.Context(click.Command(function.name))
-    rows = [record for o in options_of(function.params_model) if (record := o.get_help_record(ctx))]
-    rows += [(name, "only in a preset file (--params)") for name in nested_fields(function.params_model)]
+    rows = [record for o in options_for(function) if (record := o.get_help_record(ctx))]
+    rows += [(name, "only in a preset file (--params)") for name in nested_for(function)]
     return rows
 
 

@@ -51,18 +51,30 @@ class _Shape:
 class FieldOption(click.Option):
     """An option that is a field of a params model."""
 
-    def __init__(self, field: str, info: FieldInfo, shape: _Shape) -> None:
+    def __init__(
+        self, field: str, info: FieldInfo, shape: _Shape, *, member: str = "", is_alone: bool = True
+    ) -> None:
         self.field = field
+        self.info = info
         self.shape = shape
+        self.member = member
+        """Whose it is, where several functions run together."""
         dashed = field.replace("_", "-")
-        name = f"--{dashed}/--no-{dashed}" if shape.flag else f"--{dashed}"
+        named = [f"{member}-{dashed}".replace("_", "-")] if member else []
+        named += [dashed] if is_alone else []
+        names = [f"--{one}/--no-{one}" if shape.flag else f"--{one}" for one in named]
         settings: dict[str, Any] = {"help": _help(info, shape)}
         if not shape.flag:
             settings["type"] = shape.type
             settings["metavar"] = "KEY=VALUE" if shape.pairs else None
             settings["multiple"] = shape.repeated or shape.pairs
             settings["nargs"] = shape.count
-        super().__init__([name, field], default=None, show_default=False, **settings)
+        own = f"{member}__{field}" if member else field
+        super().__init__([*names, own], default=None, show_default=False, **settings)
+
+    def of_member(self, member: str, *, is_alone: bool) -> FieldOption:
+        """The same option under the name of its function; under its own too where no other has such a one."""
+        return FieldOption(self.field, self.info, self.shape, member=member, is_alone=is_alone)
 
     def value(self, given: Any) -> Any:
         """What was given, as the model takes it.
@@ -165,11 +177,13 @@ def nested_fields(model: type[BaseModel]) -> list[str]:
 def values_of(ctx: click.Context, options: Sequence[FieldOption]) -> dict[str, Any]:
     """The fields that were given on the command line; the rest is left to presets and defaults."""
     source = click.core.ParameterSource.COMMANDLINE
-    return {
-        option.field: option.value(ctx.params[option.field])
-        for option in options
-        if ctx.get_parameter_source(option.field) is source
-    }
+    found: dict[str, Any] = {}
+    for option in options:
+        name = str(option.name)
+        if ctx.get_parameter_source(name) is source:
+            its = found.setdefault(option.member, {}) if option.member else found
+            its[option.field] = option.value(ctx.params[name])
+    return found
 
 
 # -- annotations ----------------------------------------------------------------------------------------

@@ -108,6 +108,7 @@ def _work(ctx: click.Context, given: dict[str, Any]) -> Work:
     Raises:
         CallerError: an option, an input or the place for outputs is wrong.
     """
+    from rushes.cli.function_options import layered  # noqa: PLC0415
     from rushes.cli.job import load_preset  # noqa: PLC0415 - what follows is paid for by every `run`
     from rushes.cli.options import values_of  # noqa: PLC0415
     from rushes.runtime.inputs import expand, limited  # noqa: PLC0415
@@ -116,8 +117,8 @@ def _work(ctx: click.Context, given: dict[str, Any]) -> Work:
     function, job = found.function, found.job
     values: dict[str, Any] = dict(job.params) if job else {}
     for preset in given["params"]:
-        values |= load_preset(preset)
-    values |= values_of(ctx, found.fields)
+        values = layered(function, values, load_preset(preset))
+    values = layered(function, values, values_of(ctx, found.fields))
     dispatch = dict(job.dispatch) if job else {}
     dispatch |= {k: v for k, v in given.items() if v is not None and v != ()}
     options = options_from(dispatch, function.options)

@@ -246,6 +246,8 @@ def _rows(invocations: Iterable[Invocation]) -> Iterator[list[Any]]:
 def _finished(batch: str, function: str, row: Sequence[Any]) -> Finished:
     seq, n, state, seconds, cached, source, attempts, data = row
     error = data.get("error")
+    if error is not None and "functions" in (error.get("details") or {}):
+        data = {**data, **_of_members(error["details"]["functions"])}
     return Finished(
         seq,
         batch,
@@ -265,6 +267,12 @@ def _finished(batch: str, function: str, row: Sequence[Any]) -> Finished:
         tuple(data.get("warnings", ())),
         data.get("media_s", 0.0),
     )
+
+
+def _of_members(functions: Mapping[str, Any]) -> dict[str, Any]:
+    """What a joint invocation that failed has made all the same."""
+    outputs = [path for one in functions.values() for path in one.get("outputs", ())]
+    return {"result": {"functions": functions}, "outputs": outputs}
 
 
 def _status(found: Mapping[str, Any]) -> BatchStatus:

@@ -42,4 +42,11 @@ MIGRATIONS: Final[list[list[str]]] = [
             invocation INTEGER NOT NULL, after INTEGER NOT NULL, cancel INTEGER NOT NULL,
             PRIMARY KEY(invocation, after)) WITHOUT ROWID""",
     ],
+    [
+        # What the functions of joint invocations made, each by its own key; the newest counts.
+        """CREATE TABLE members(
+            key BLOB NOT NULL, show TEXT NOT NULL, invocation INTEGER NOT NULL, data TEXT NOT NULL,
+            PRIMARY KEY(key, show)) WITHOUT ROWID""",
+        "CREATE INDEX members_of ON members(invocation)",
+    ],
 ]

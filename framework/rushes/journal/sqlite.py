@@ -357,6 +357,18 @@ class SqliteJournal:
     def forget_intents(self, rows: list[tuple[int]]) -> None:
         self._write("DELETE FROM intents WHERE invocation=?", rows)
 
+    def keep_member(self, key: bytes, show: str, invocation: int, data: str) -> None:
+        """What one function of a joint invocation made is known by that function's own key."""
+        self._write("INSERT OR REPLACE INTO members VALUES(?,?,?,?)", [(key, show, invocation, data)])
+
+    def members(self, keys: Sequence[bytes], show: str) -> list[tuple[bytes, int, str]]:
+        """(key, joint invocation, data) of those of `keys` that one made."""
+        marks = ",".join("?" * len(keys))
+        return self._db.execute(
+            f"SELECT key,invocation,data FROM members WHERE show=? AND key IN ({marks})",  # noqa: S608
+            [show, *keys],
+        ).fetchall()
+
     def results(
         self, number: int, after: int, limit: int
     ) -> list[tuple[int, int, int, float, int, str, str, int]]:
@@ -401,7 +413,7 @@ class SqliteJournal:
         ]
         for number in numbers:
             low, high = number << 32, number + 1 << 32
-            for table in ("attempts", "intents", "dependencies"):
+            for table in ("attempts", "intents", "dependencies", "members"):
                 self._write(f"DELETE FROM {table} WHERE invocation>=? AND invocation<?", [(low, high)])  # noqa: S608
             self._write("DELETE FROM results WHERE batch=?", [(number,)])
             self._write("DELETE FROM invocations WHERE id>=? AND id<?", [(low, high)])

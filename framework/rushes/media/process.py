@@ -22,6 +22,7 @@ from rushes.errors import CallerError, PlatformError
 from rushes.media.box import Box, Level, find_box
 from rushes.media.builds import Build
 from rushes.media.child import Child, Rlimits, environment
+from rushes.media.company import COMPANY
 from rushes.media.dialect import check
 from rushes.media.namespace import Namespace
 from rushes.media.progress import FfmpegProgress, Progress, ProgressParser
@@ -33,6 +34,7 @@ __all__ = [
     "Progress",
     "Stopped",
     "Supervision",
+    "ToolCall",
     "ToolRun",
     "check",
     "never",
@@ -111,6 +113,17 @@ class ToolRun:
         return self.exit_status == 0 and self.stopped is None
 
 
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool as somebody wants it run: the arguments of `run_tool`."""
+
+    argv: tuple[str, ...]
+    supervision: Supervision
+    stdin: IO[bytes] | int | None = None
+    progress_parser: ProgressParser | None = None
+    environ: Mapping[str, str] | None = None
+
+
 def run_tool(
     argv: Sequence[str],
     *,
@@ -133,6 +146,9 @@ def run_tool(
         PlatformError: the system could not start it, or not in the box that `RUSHES_BOX` asks for.
     """
     supervision = supervision or Supervision()
+    company = COMPANY.get()
+    if company is not None:
+        return company.run(ToolCall(tuple(argv), supervision, stdin, progress_parser, environ))
     box = supervision.box or find_box()
     run = _Run(tuple(argv), supervision, progress_parser, box.level)
     with _started(run.argv, supervision, box, stdin=stdin, environ=environ) as child:

@@ -16,6 +16,7 @@ from rushes.core.policy import DEFAULT_CLASSES
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.runtime.batches import STATES, BatchState, n_of
+from rushes.runtime.joint_rows import row_data
 from rushes.runtime.pool import CANCELLED, FAILED, HELD, QUEUED, SUCCEEDED, Pool, error_body
 
 __all__ = ["Admission"]
@@ -133,6 +134,9 @@ class Admission:
             for key, number, status, seq, show in self.pool.journal.known(wanted[start : start + 900]):
                 if show == state.spec["show"] and (status <= SUCCEEDED) and _better(status, found.get(key)):
                     found[key] = (number, status, seq)
+            for key, number, _ in self.pool.journal.members(wanted[start : start + 900], state.spec["show"]):
+                if found.get(key, (0, QUEUED))[1] != SUCCEEDED:
+                    found[key] = (number, SUCCEEDED, key.hex())
         return found
 
     def _admit(
@@ -154,12 +158,12 @@ class Admission:
             return HELD, json.dumps({"joined": other}), f"the same work is under way as {leader}", other
         return QUEUED, None, None, None
 
-    def _end_as(self, state: BatchState, number: int, batch: int, seq: int | None) -> bool:
+    def _end_as(self, state: BatchState, number: int, batch: int, seq: int | str | None) -> bool:
         """End an invocation with another's result; False when that is not in the journal."""
-        row = None if seq is None else self.pool.journal.result_at(batch, seq)
-        if row is None:
+        data = None if seq is None else row_data(self.pool.journal, batch, seq, state.spec["show"])
+        if data is None:
             return False
-        self.pool.succeed(state, number, seconds=0.0, cached=1, attempt=0, data=row.data)
+        self.pool.succeed(state, number, seconds=0.0, cached=1, attempt=0, data=data)
         return True
 
     def _raise_class(self, state: BatchState, leader: int) -> None:

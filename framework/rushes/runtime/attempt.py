@@ -13,9 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rushes.joint import Joint
+from rushes.media.allowance import allow
 from rushes.runtime.local_context import LocalContext, destination_of
 from rushes.runtime.scratch import close_scratch, open_scratch
-from rushes.runtime.task import Gate, Made, Reporter, Task
+from rushes.runtime.task import Gate, Keeper, Made, Reporter, Task
+from rushes.units import parse_size
 
 if TYPE_CHECKING:
     from rushes.runtime.destination import Destination
@@ -25,12 +28,30 @@ if TYPE_CHECKING:
 __all__ = ["Gate", "Made", "Reporter", "Task", "run_attempt"]
 
 
-def run_attempt(task: Task, report: Reporter, gate: Gate, cancelled: Callable[[], bool]) -> Made:
+def run_attempt(
+    task: Task,
+    report: Reporter,
+    gate: Gate,
+    cancelled: Callable[[], bool],
+    keep: Keeper | None = None,
+) -> Made:
     """Run the body, verify, publish; nothing half-written is ever visible.
+
+    Args:
+        task: what it is about.
+        report: told how far it is.
+        gate: asked before anything becomes visible.
+        cancelled: whether somebody wants it to stop.
+        keep: told of each function of a joint invocation that is made.
 
     Raises:
         RushesError: split by who is at fault; an exception of the author's body passes through as it is.
     """
+    if isinstance(task.function, Joint):
+        from rushes.runtime.joint_attempt import run_joint  # noqa: PLC0415 - few are
+
+        return run_joint(task, report, gate, cancelled, keep=keep, run=run_attempt)
+    allow(parse_size(task.function.resources.memory))
     if task.out is None and task.intent is None and task.known is None and not task.settle_s:
         context = LocalContext(task, report, cancelled)
         try:
@@ -56,7 +77,7 @@ def _run_with_outputs(task: Task, report: Reporter, gate: Gate, cancelled: Calla
     context = LocalContext(task, report, cancelled)
     try:
         if context.destination is not None:
-            publication.set_aside(context.destination.scratch_root(), task.invocation)
+            publication.set_aside(context.destination.scratch_root(), task.scratch_name)
         fingerprint = fingerprint or publication.fingerprint_of(task.source)
         started = time.time()
         made = context.made(task.function.invoke(task.source, task.params, context))
@@ -120,7 +141,7 @@ def _copy(task: Task, made: Made, destination: Destination, gate: Gate) -> None:
     """Publish copies of a known result's outputs at the places that `made` names."""
     from rushes.runtime import publication  # noqa: PLC0415 - as above
 
-    scratch = open_scratch(destination.scratch_root(), task.invocation, task.attempt)
+    scratch = open_scratch(destination.scratch_root(), task.scratch_name, task.attempt)
     try:
         intent = publication.prepare(
             publication.copy_published(made.published, scratch, made.outputs),

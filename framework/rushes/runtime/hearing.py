@@ -14,6 +14,7 @@ from rushes.core.retry import GiveUp, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.batches import state_number
+from rushes.runtime.joint_rows import member_keys
 from rushes.runtime.lending import Lending
 from rushes.runtime.pool import FAILED, HELD, RUNNING, SUCCEEDED, Pool, Run, error_body
 from rushes.runtime.slots import SlotProcess
@@ -30,7 +31,7 @@ class Hearing:
         self.lending = lending
         self._unwatch = unwatch
 
-    def hear(self, slot: SlotProcess) -> None:
+    def hear(self, slot: SlotProcess) -> None:  # noqa: C901 - one branch a verb
         """Take in what a slot has said, or its death."""
         heard = slot.hear()
         if heard is None:
@@ -45,6 +46,8 @@ class Hearing:
                 self._at(slot, header)
             elif verb == "intent":
                 self._intend(slot, header, body)
+            elif verb == "member":
+                self._member(slot, header, body)
             elif verb == "fail":
                 self._fail(slot, header, body)
             elif verb == "back":
@@ -128,6 +131,17 @@ class Hearing:
         self.pool.intents.add(number)
         slot.alive = self.pool.now
         self.pool.after_commit.append(lambda: slot.answer(encode_packet(["go", number, fence])))
+
+    def _member(self, slot: SlotProcess, header: Any, body: bytes) -> None:
+        """One function of a joint invocation is made: known from now on, whatever becomes of the others."""
+        _, number, fence, which = header
+        run = self.pool.running.get(number)
+        slot.alive = self.pool.now
+        if run is None or run.fence != fence:
+            return
+        key = member_keys(run.row[12])[which]
+        show = self.pool.batches[number >> 32].spec["show"]
+        self.pool.journal.keep_member(key, show, number, body.decode("utf-8", "replace"))
 
     def _fail(self, slot: SlotProcess, header: Any, body: bytes) -> None:
         _, number, fence, seconds = header

@@ -15,6 +15,7 @@ from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.batches import spec_packet
+from rushes.runtime.joint_rows import known_members, member_keys, row_data
 from rushes.runtime.pool import QUEUED, RUNNING, SUCCEEDED, Pool, Run
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.spool import pack
@@ -111,23 +112,28 @@ class Lending:
         if state.spec.get("out") is not None:
             more = {"key": key.hex() if key else "", "queued_at": queued_at}
             if extra:
-                more.update(self._known_result(json.loads(extra)))
+                more.update(self._known_result(json.loads(extra), state.spec["show"]))
             if number in self.pool.intents:
                 more["intent"] = json.loads(self.pool.journal.intent(number) or "null")
+        if len(member_keys(key)) > 1:
+            show, force = state.spec["show"], bool(state.spec.get("force"))
+            known = known_members(self.pool.journal, key, show=show, invocation=number, force=force)
+            more = {"key": key.hex() if key else "", **(more or {}), "members": known}
         frame_pair = json.loads(frames) if frames else None
         return [
             number, attempt + 1, fence, state.number, source, frame_pair, params, subdir, tag, mark, more,
         ]  # fmt: skip
 
-    def _known_result(self, extra: dict[str, Any]) -> dict[str, Any]:
+    def _known_result(self, extra: dict[str, Any], show: str) -> dict[str, Any]:
         if "joined" in extra:
             row = self.pool.journal.status_of(extra["joined"])
             if row is None or row.state != SUCCEEDED:
                 return {}
             extra = {"known": [extra["joined"] >> 32, row.seq]}
         if "known" in extra:
-            found = self.pool.journal.result_at(*extra["known"])
-            return {"known": json.loads(found.data)} if found is not None and found.data else {}
+            batch, place = extra["known"]
+            data = row_data(self.pool.journal, batch, place, show)
+            return {"known": json.loads(data)} if data else {}
         return {}
 
     def take_back(self, slot: SlotProcess) -> list[int]:

@@ -210,6 +210,12 @@ class AttemptRecords(Protocol):
 
     def forget_intents(self, rows: list[tuple[int]]) -> None: ...
 
+    def keep_member(self, key: bytes, show: str, invocation: int, data: str) -> None:
+        """What one function of a joint invocation made is known by that function's own key."""
+
+    def members(self, keys: Sequence[bytes], show: str) -> list[tuple[bytes, int, str]]:
+        """Key, joint invocation and data of those of `keys` that one made."""
+
     def results(
         self, number: int, after: int, limit: int
     ) -> list[tuple[int, int, int, float, int, str, str, int]]:

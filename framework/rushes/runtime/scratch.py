@@ -99,7 +99,7 @@ def clear_batch(scratch_root: Path, batch: str) -> None:
     What an attempt leaves when it is lost, the next attempt at its invocation removes; after the last there
     is no next. What cannot be removed stays: nobody waits for it.
     """
-    mine = re.compile(re.escape(_safe(batch)) + rf"\.[0-9]+({re.escape(_KEPT)}|\.[0-9]+(-[0-9a-f]+)?)")
+    mine = re.compile(re.escape(_safe(batch)) + rf"\.[0-9]+({re.escape(_KEPT)}|(_\w+)?\.[0-9]+(-[0-9a-f]+)?)")
     with suppress(OSError):
         for folder in [entry for entry in scratch_root.iterdir() if mine.fullmatch(entry.name)]:
             close_scratch(folder)

@@ -144,7 +144,7 @@ class Slot:
             self._interruptible = True
             if self._signalled:
                 self._obey()
-            made = run_attempt(task, self._report, self._gate, self._is_cancelled)
+            made = run_attempt(task, self._report, self._gate, self._is_cancelled, self._keep)
             self._interruptible = False
             self._end_if_forked()
             self._done(number, fence, time.perf_counter() - began, made)
@@ -238,6 +238,15 @@ class Slot:
         if now - self._reported >= PROGRESS_EVERY_S:
             self._reported = now
             self._say(["at", self._current, self._fence, fraction, note])
+
+    def _keep(self, which: int, made: Made | None) -> None:
+        """A function of a joint invocation has ended: what it made is the worker's, and a cancel is heard."""
+        data = b"" if made is None or made.cached else made.data()
+        if 0 < len(data) <= MAX_KEPT_BYTES:
+            self._say(["member", self._current, self._fence, which], data)
+        self._interruptible = True
+        if self._signalled:
+            self._obey()
 
     def _end_if_forked(self) -> None:
         """A child that the body forked came back here: there must not be two of this slot."""

@@ -26,6 +26,7 @@ from rushes.declaration import Params, bad_params, mentions
 from rushes.errors import CallerError, RushesError
 from rushes.function import Function
 from rushes.invocation import BatchSpec, Invocation
+from rushes.joint import Joint, members_of
 from rushes.runtime.destination import check_template
 from rushes.runtime.fingerprint import fingerprint
 from rushes.runtime.inputs import Found
@@ -151,7 +152,7 @@ def invocations(
     function: Function[Any, Any], options: Options, params: Params, found: Iterable[Found]
 ) -> Iterator[Invocation]:
     """One invocation a clip, in order, streaming; what is wrong with a clip becomes its `problem`."""
-    keys = _Keys(function, params)
+    keys = _keys_of(function, params)
     own_params = _OwnParams(function, params)
     after = tuple(_id_of(a) for a in options.after)
     for item in found:
@@ -181,9 +182,13 @@ def invocations(
 
 def key_of(function: Function[Any, Any], source: Asset, params: Params) -> tuple[str, str]:
     """The key of one invocation, and its source's fingerprint."""
-    keys = _Keys(function, params)
+    keys = _keys_of(function, params)
     mark, tail = keys.marks(source)
     return keys.key(tail, None, params), mark
+
+
+def _keys_of(function: Function[Any, Any], params: Params) -> _Keys | _JointKeys:
+    return _JointKeys(function, params) if isinstance(function, Joint) else _Keys(function, params)
 
 
 class _Keys:
@@ -209,7 +214,7 @@ class _Keys:
         name = asset.name if self._reads_name else ""
         return mark, f"\0{mark}\0{asset.frames}\0{name}".encode(errors="surrogateescape")
 
-    def key(self, tail: bytes, own: str | None, params: Params) -> str:
+    def key(self, tail: Any, own: str | None, params: Params) -> str:
         text = self._shared_params if own is None else self._canonical(params, own)
         digest = self._base.copy()
         digest.update(text.encode() + tail)
@@ -220,6 +225,24 @@ class _Keys:
         if self._plain:
             return text
         return json.dumps(_fingerprinted(params), sort_keys=True)
+
+
+class _JointKeys:
+    """Keys of functions that run together: what each is alone, one after the other."""
+
+    def __init__(self, function: Joint, params: Params) -> None:
+        self._members = [(one.name, _Keys(one, its)) for one, its in members_of(function, params)]
+
+    def marks(self, asset: Asset) -> tuple[str, list[bytes]]:
+        found = [keys.marks(asset) for _, keys in self._members]
+        return found[0][0], [tail for _, tail in found]
+
+    def key(self, tails: Any, own: str | None, params: Params) -> str:
+        its = [(keys, getattr(params, name)) for name, keys in self._members]
+        return "".join(
+            keys.key(tail, None if own is None else _dump(one), one)
+            for (keys, one), tail in zip(its, tails, strict=True)
+        )
 
 
 def _fingerprinted(value: Any) -> Any:

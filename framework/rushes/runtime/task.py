@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rushes.invocation import Finished
     from rushes.runtime.parts import Parts
 
-__all__ = ["Gate", "Made", "PoolOfParts", "Reporter", "Task"]
+__all__ = ["Gate", "Keeper", "Made", "PoolOfParts", "Reporter", "Task"]
 
 
 class PoolOfParts(Protocol):
@@ -78,7 +78,16 @@ class Task:
     intent: Mapping[str, Any] | None = None
     known: Mapping[str, Any] | None = None
     settle_s: float = 0.0
+    member: str = ""
+    """Which function of a joint invocation it is, by its name."""
+    members: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of a joint invocation, the rows of what is known, by the number of the function among them."""
     pool: PoolOfParts | None = None
+
+    @property
+    def scratch_name(self) -> str:
+        """What its scratch folders are named after: those of no other function of its invocation."""
+        return f"{self.invocation}_{self.member}" if self.member else self.invocation
 
     @property
     def log(self) -> Path | None:
@@ -120,3 +129,5 @@ Reporter = Callable[[float, str], None]
 """Called with a fraction 0..1 (negative: alive, fraction unknown) and a note."""
 Gate = Callable[[dict[str, Any]], None]
 """Called with the intent before anything becomes visible; raises when this attempt may not go on."""
+Keeper = Callable[[int, Made | None], None]
+"""Called when a function of a joint invocation has ended: its number, and what it leaves; None: it failed."""
