@@ -77,7 +77,9 @@ class LocalContext(Context):
     def scratch(self) -> Path:
         if self._scratch is None:
             if self.destination is not None:
-                self._scratch = open_scratch(self.destination.scratch_root(), self.invocation, self.attempt)
+                self._scratch = open_scratch(
+                    self.destination.scratch_root(), self.task.scratch_name, self.attempt
+                )
             else:
                 self._scratch = Path(tempfile.mkdtemp(prefix=f"rushes-{self.invocation}-"))
         return self._scratch
