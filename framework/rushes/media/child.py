@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from rushes.media.company import here
 from rushes.media.family import descendants, moved_bytes, resident_bytes
 from rushes.media.namespace import Namespace
 
@@ -102,26 +103,30 @@ class Child:
         self.cpu_s = 0.0
         """Processor seconds of it and of the children that it waited for; known when it has ended."""
         self._namespace = namespace
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
-        try:
-            with warnings.catch_warnings():
-                # 3.12 warns of any fork in a process with threads. `_in_child` takes no lock and imports
-                # nothing, which is what that warning is about.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                self._process = subprocess.Popen(
-                    list(argv),
-                    stdin=subprocess.DEVNULL if stdin is None else stdin,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    bufsize=0,
-                    cwd=cwd,
-                    env=dict(environ),
-                    start_new_session=True,
-                    pass_fds=keep_open,
-                    preexec_fn=_in_child(limits, blocked, restrict),  # noqa: PLW1509 - it takes no lock, see there
-                )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+        def start() -> subprocess.Popen[bytes]:
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+            try:
+                with warnings.catch_warnings():
+                    # 3.12 warns of any fork in a process with threads. `_in_child` takes no lock and imports
+                    # nothing, which is what that warning is about.
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    return subprocess.Popen(
+                        list(argv),
+                        stdin=subprocess.DEVNULL if stdin is None else stdin,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE,
+                        bufsize=0,
+                        cwd=cwd,
+                        env=dict(environ),
+                        start_new_session=True,
+                        pass_fds=keep_open,
+                        preexec_fn=_in_child(limits, blocked, restrict),  # noqa: PLW1509 - takes no lock, see there
+                    )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+        self._process = here(start)
         self.pid = self._process.pid
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         assert self._process.stderr is not None  # noqa: S101

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 if TYPE_CHECKING:
     from rushes.media.process import ToolCall, ToolRun
 
-__all__ = ["COMPANY", "Company", "aside", "keep_pace"]
+__all__ = ["COMPANY", "Company", "aside", "here", "keep_pace"]
 
 T = TypeVar("T")
 
@@ -27,6 +27,9 @@ class Company(Protocol):
 
     def aside(self, work: Callable[[], T]) -> T:
         """What `work` gives; the others go on meanwhile."""
+
+    def here(self, work: Callable[[], T]) -> T:
+        """What `work` gives, done in the thread whose end is that of the process."""
 
     def keep_pace(self, done_bytes: int, total_bytes: int) -> None:
         """Waits while a reading is so far ahead of the others' that what it has read may be read again."""
@@ -44,6 +47,16 @@ def aside(work: Callable[[], T]) -> T:
     """
     company = COMPANY.get()
     return work() if company is None else company.aside(work)
+
+
+def here(work: Callable[[], T]) -> T:
+    """Do `work`, which starts a process that is to outlive this body, where it may.
+
+    Args:
+        work: takes a moment.
+    """
+    company = COMPANY.get()
+    return work() if company is None else company.here(work)
 
 
 def keep_pace(done_bytes: int, total_bytes: int) -> None:

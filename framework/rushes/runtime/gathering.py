@@ -36,7 +36,7 @@ _PACE_S: Final = 0.05
 _AHEAD_BYTES: Final = 512 * 1024 * 1024
 """How far a reading may be before the others': what is behind it is in memory still when they come to it."""
 
-Said = Literal["call", "aside", "back", "ended"]
+Said = Literal["call", "aside", "back", "here", "ended"]
 
 
 class Body:
@@ -50,6 +50,8 @@ class Body:
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.call: ToolCall | None = None
         """What it waits for."""
+        self.errand: Callable[[], Any] | None = None
+        """What it wants done in the main thread at once."""
         self.is_aside = False
         self.ended = False
         self.publishing = False
@@ -103,6 +105,13 @@ class Body:
             self.is_aside = False
             self._gathering.say(self, "back")
             self._wait()
+
+    def here(self, work: Callable[[], T]) -> T:
+        self._gathering.check()
+        self.errand = work
+        self._gathering.say(self, "here")
+        found: T = self._wait()
+        return found
 
     def keep_pace(self, done_bytes: int, total_bytes: int) -> None:
         while self._gathering.is_behind(done_bytes, total_bytes):
@@ -184,7 +193,7 @@ class Gathering:
         """Hear until the body whose turn it is wants something, goes aside or ends."""
         while True:
             who, what = self._hear()
-            if who is body and what != "back":
+            if who is body and what not in ("back", "here"):
                 self._turn = None
                 return
 
@@ -195,7 +204,9 @@ class Gathering:
             except queue.Empty:
                 self._bury()
                 continue
-            if what == "back":
+            if what == "here":
+                who.answer(_done(who.errand))
+            elif what == "back":
                 self._ready.append(who)
             elif what == "ended":
                 who.ended = True
@@ -242,3 +253,13 @@ class Gathering:
             return False
         fraction = self._fraction()
         return fraction is not None and done_bytes > fraction * total_bytes + _AHEAD_BYTES
+
+
+def _done(errand: Callable[[], Any] | None) -> Any:
+    """What an errand gives, or the exception that it raises, for the body that sent it."""
+    try:
+        return None if errand is None else errand()
+    except Cancelled:
+        raise  # a signal's: it is meant for all
+    except Exception as error:  # noqa: BLE001 - it is raised again where it belongs
+        return error
