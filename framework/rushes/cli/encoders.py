@@ -10,6 +10,7 @@ import os
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -33,17 +34,32 @@ _INDENT: Final = "  "
     "--probe", "anew", is_flag=True, help="Try again, and try families without a device to be seen."
 )
 @click.option("--cached", is_flag=True, help="Say what was found last, and try nothing.")
-@click.option("--calibrate", is_flag=True, help="Measure how fast each is that works; takes minutes.")
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Measure how fast each is that works, and what a device's quality values are worth; takes minutes.",
+)
+@click.option(
+    "--clip",
+    "clips",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="With --calibrate: measure quality on this footage (repeatable).",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
-def encoders(ctx: click.Context, /, *, anew: bool, cached: bool, calibrate: bool, as_json: bool) -> None:
+def encoders(
+    ctx: click.Context, /, *, anew: bool, cached: bool, calibrate: bool, clips: tuple[str, ...], as_json: bool
+) -> None:
     """Say which encoders work here, and why others do not.
 
     Each is tried with a real encode of one frame, on each device. What was found is kept as long as ffmpeg,
     drivers and devices are the same.
     """
-    from rushes.media.probe_cache import capability, curves, kept, probe  # noqa: PLC0415 - the media stack
+    from rushes.media.probe_cache import capability, curves, kept, probe, quality_curves  # noqa: PLC0415
 
+    if clips and not calibrate:
+        raise click.UsageError("--clip is what --calibrate measures with.", ctx)
     if cached and (anew or calibrate):
         raise click.UsageError("--cached tries nothing: it goes with neither --probe nor --calibrate.", ctx)
     now = time.time()
@@ -57,24 +73,36 @@ def encoders(ctx: click.Context, /, *, anew: bool, cached: bool, calibrate: bool
             )
     else:
         found = probe(os.environ, now, every=True) if anew else capability(os.environ, now)
-    measured = _calibrate(found) if calibrate else curves(os.environ, found.key)
+    measured = _calibrate(found, clips) if calibrate else curves(os.environ, found.key)
+    worth = quality_curves(os.environ, found.key)
     if as_json:
-        click.echo(json.dumps({**found.to_json(), "curves": [one.to_json() for one in measured]}))
+        told = {"curves": [one.to_json() for one in measured], "quality": [one.to_json() for one in worth]}
+        click.echo(json.dumps({**found.to_json(), **told}))
         return
     for line in _lines(found, measured):
         click.echo(line)
+    if worth:
+        names = ", ".join(dict.fromkeys(one.encoder for one in worth))
+        click.echo("\n".join(["", *_folded(f"What quality is worth was measured here for {names}.", "")]))
 
 
-def _calibrate(found: Capability) -> Sequence[Curve]:
+def _calibrate(found: Capability, clips: Sequence[str]) -> Sequence[Curve]:
     from rushes.media.builds import find_build  # noqa: PLC0415 - the media stack
     from rushes.media.calibration import calibrate  # noqa: PLC0415
-    from rushes.media.probe_cache import keep_curves  # noqa: PLC0415
+    from rushes.media.probe_cache import keep_curves, keep_quality_curves  # noqa: PLC0415
+    from rushes.media.quality_calibration import calibrate_quality  # noqa: PLC0415
+
+    def compares(one: Finding) -> None:
+        click.echo(f"measuring the quality of {one.encoder} on {one.device}", err=True)
 
     def say(one: Finding) -> None:
         click.echo(f"measuring {one.encoder} ({one.depth} bits) on {one.device}", err=True)
 
     measured = calibrate(found, find_build, say=say)
     keep_curves(os.environ, found.key, measured)
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    worth = calibrate_quality(found, find_build, clips=[*map(Path, clips)], say=compares, day=day)
+    keep_quality_curves(os.environ, found.key, worth)
     return measured
 
 

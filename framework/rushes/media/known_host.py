@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from rushes.media.builds import named_families
 from rushes.media.device_nodes import look
-from rushes.media.probe_cache import believed, curves, kept, probe_key
+from rushes.media.probe_cache import believed, curves, kept, probe_key, quality_curves
 from rushes.media.tries import Host
 
 __all__ = ["known_host"]
@@ -26,4 +26,4 @@ def known_host(environ: Mapping[str, str], now: float) -> Host:
     found = kept(environ)
     if found is None or not believed(found, probe_key(environ, look()), now):
         return Host(named=named)
-    return Host(found, curves(environ, found.key), named)
+    return Host(found, curves(environ, found.key), named, worth=quality_curves(environ, found.key))

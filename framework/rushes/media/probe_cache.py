@@ -23,13 +23,26 @@ from rushes.media.builds import Build, build_path, named_families
 from rushes.media.capability import SCHEMA, BuildFacts, Capability, Curve
 from rushes.media.device_nodes import Nodes, find_devices, look
 from rushes.media.probe import LIMIT_S, builds_of, findings, lanes
+from rushes.media.quality_curves import Curve as QualityCurve
 from rushes.media.trial_rows import FAMILIES
 
-__all__ = ["believed", "cache_folder", "capability", "curves", "keep_curves", "probe", "probe_key"]
+__all__ = [
+    "believed",
+    "cache_folder",
+    "capability",
+    "curves",
+    "keep_curves",
+    "keep_quality_curves",
+    "kept",
+    "probe",
+    "probe_key",
+    "quality_curves",
+]
 
 _PASSING_HOLDS_S: Final = 600.0
 _PROBE: Final = "encoders.json"
 _CURVES: Final = "encoder-curves.json"
+_QUALITY: Final = "encoder-quality.json"
 
 T = TypeVar("T")
 
@@ -132,6 +145,23 @@ def keep_curves(environ: Mapping[str, str], key: str, measured: Iterable[Curve])
     """Keep a calibration of a probe beside it."""
     data = {"schema": SCHEMA, "key": key, "curves": [one.to_json() for one in measured]}
     _write(cache_folder(environ) / _CURVES, data)
+
+
+def quality_curves(environ: Mapping[str, str], key: str) -> tuple[QualityCurve, ...]:
+    """What the quality values of the devices of that probe were measured to be worth; empty where not."""
+
+    def read(data: Mapping[str, Any]) -> tuple[QualityCurve, ...]:
+        if data.get("schema") != SCHEMA or data.get("key") != key:
+            return ()
+        return tuple(QualityCurve.from_json(one) for one in data["curves"])
+
+    return _read(cache_folder(environ) / _QUALITY, read) or ()
+
+
+def keep_quality_curves(environ: Mapping[str, str], key: str, measured: Iterable[QualityCurve]) -> None:
+    """Keep them beside the probe."""
+    data = {"schema": SCHEMA, "key": key, "curves": [one.to_json() for one in measured]}
+    _write(cache_folder(environ) / _QUALITY, data)
 
 
 def _facts(builds: Mapping[str, Build | RushesError]) -> tuple[BuildFacts, ...]:

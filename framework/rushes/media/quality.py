@@ -125,7 +125,7 @@ def scale_of(encoder_name: str) -> Scale:
     Raises:
         CallerError: nothing is known of this encoder's scale.
     """
-    scale = SCALES.get(encoder_name)
+    scale = SCALES.get(encoder_name) or _of_device(encoder_name)
     if scale is None:
         raise CallerError(
             f"{encoder_name} has no quality scale that is known here.",
@@ -133,6 +133,14 @@ def scale_of(encoder_name: str) -> Scale:
             fix=f"Use one of {', '.join(SCALES)}, or give bitrate or quality.",
         )
     return scale
+
+
+def _of_device(encoder_name: str) -> Scale | None:
+    """The scale of a device's encoder of which nobody has said anything, by its own bounds."""
+    for row in VIDEO_ENCODERS:
+        if row.name == encoder_name and row.family != "software" and row.quality is not None:
+            return Scale(max(1.0, row.quality.low), row.quality.high, 1.0)
+    return None
 
 
 def curve_for(

@@ -18,7 +18,7 @@ from rushes.errors import CallerError
 from rushes.media.interpolation import Falling, falling
 from rushes.media.quality_estimates import ESTIMATES, SCALES, Estimate
 
-__all__ = ["Curve", "load_curves"]
+__all__ = ["Curve", "load_curves", "with_own"]
 
 _DATA: Final = Path(__file__).with_name("quality_curves.json")
 
@@ -51,6 +51,38 @@ class Curve:
             return None
         return math.exp(falling((at, math.log(ratio)) for at, ratio in self.bits).at(value))
 
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able data; `from_json` is its inverse."""
+        return {
+            "encoder": self.encoder,
+            "preset": self.preset,
+            "height": self.height,
+            "points": [list(point) for point in self.vmaf.points],
+            "bits": [list(point) for point in self.bits],
+            "measured": self.measured,
+            "source": self.source,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Curve:
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: it is no such data.
+        """
+        try:
+            return cls(
+                encoder=str(data["encoder"]),
+                preset=str(data["preset"]),
+                height=int(data["height"]),
+                vmaf=falling((float(x), float(y)) for x, y in data["points"]),
+                bits=tuple((float(x), float(ratio)) for x, ratio in data["bits"]),
+                measured=bool(data["measured"]),
+                source=str(data["source"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"this is no quality curve: {type(error).__name__}: {error}") from error
+
 
 @cache
 def load_curves(path: Path = _DATA) -> tuple[Curve, ...]:
@@ -72,6 +104,12 @@ def load_curves(path: Path = _DATA) -> tuple[Curve, ...]:
             fix="Write them with samples/calibrate_quality.py.",
         ) from error
     return (*measured, *(made for row in ESTIMATES for made in _of_estimate(row, measured)))
+
+
+def with_own(own: Sequence[Curve]) -> tuple[Curve, ...]:
+    """The curves that ship, but what was measured on this host in the place of what others said of it."""
+    known = {curve.encoder for curve in own}
+    return (*own, *(one for one in load_curves() if one.measured or one.encoder not in known))
 
 
 def _of_row(row: Mapping[str, Any], source: str) -> Curve:

@@ -23,6 +23,7 @@ from rushes.media.inspection import describe
 from rushes.media.ladder import LadderPlan, plan_ladder
 from rushes.media.parity import Parity
 from rushes.media.process import Progress, Supervision, ToolRun, check, never, run_ffmpeg
+from rushes.media.quality_curves import with_own
 from rushes.media.rendition_files import refuse_odd, taken_stills
 from rushes.media.rung_making import LadderRunner, RungMaking, RungSpelling
 from rushes.media.rung_plan import RungWish, rung_wishes
@@ -147,7 +148,7 @@ def make_renditions(
         level=level,
         cancelled=cancelled,
         wishes={wish.name: wish for wish in wishes},
-        spellings={wish.name: _spelling(clip, wish, choice, checking) for wish in wishes},
+        spellings={wish.name: _spelling(clip, wish, choice, host or Host(), checking) for wish in wishes},
     )
     folder.mkdir(parents=True)
     try:
@@ -219,9 +220,9 @@ class _Clip:
 
 
 def _spelling(
-    clip: _Clip, wish: RungWish, choice: EncoderChoice, checking: Supervision | None
+    clip: _Clip, wish: RungWish, choice: EncoderChoice, host: Host, checking: Supervision | None
 ) -> RungSpelling:
-    same = SameQuality(wish.profile, clip.info)
+    same = SameQuality(wish.profile, clip.info, with_own(host.worth) if host.worth else None)
     expected = same.expected(wish.profile)
     if checking is None:
         return RungSpelling(same.spelt, expected)

@@ -16,6 +16,7 @@ from rushes.media.choice import EncoderChoice
 from rushes.media.device_graph import Spot
 from rushes.media.encoders import FAMILIES, VideoEncoder, rows_of
 from rushes.media.encoders import cards as catalogue
+from rushes.media.quality_curves import Curve as QualityCurve
 from rushes.media.variants import same_samples
 from rushes.media.wanted import Wanted
 
@@ -34,12 +35,14 @@ class Host:
         curves: what a calibration measured.
         named: families that `RUSHES_FFMPEG` names a build for.
         quality: VMAF that an encoder is expected to reach for this wish, by ffmpeg's name of it.
+        worth: what a calibration found the quality values of its devices to be worth.
     """
 
     capability: Capability | None = None
     curves: tuple[Curve, ...] = ()
     named: frozenset[str] = frozenset()
     quality: Mapping[str, float] = field(default_factory=dict)
+    worth: tuple[QualityCurve, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,12 +140,14 @@ class LocalContext(Context):
         from rushes.media.gate import QualityGate  # noqa: PLC0415
         from rushes.media.inspection import describe  # noqa: PLC0415
         from rushes.media.known_host import known_host  # noqa: PLC0415
+        from rushes.media.quality_curves import with_own  # noqa: PLC0415
         from rushes.media.same_quality import SameQuality  # noqa: PLC0415
         from rushes.runtime.account import Account  # noqa: PLC0415
 
         resources = self.task.function.resources
         info = describe(source)
-        quality = SameQuality(profile, info)
+        known = known_host(os.environ, time.time())
+        quality = SameQuality(profile, info, with_own(known.worth) if known.worth else None)
         choice = parse_choice(resources.encoder, resources.fallback)
         how = encode if chunks == "off" else self._in_chunks(chunks)
         made = how(
@@ -154,7 +156,7 @@ class LocalContext(Context):
             profile,
             supervision=self._supervision(),
             choice=choice,
-            host=replace(known_host(os.environ, time.time()), quality=quality.expected(profile)),
+            host=replace(known, quality=quality.expected(profile)),
             info=info,
             spelt=quality.spelt,
             gate=QualityGate(
