@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rushes import Asset, Context, Profile
 
@@ -42,19 +43,7 @@ def choose(clip: Asset, params: TranscodeParams, ctx: Context) -> Chosen:
     """
     profile = params.profile()
     if params.target_vmaf is not None:
-        from rushes.media.parity import promise_of_samples  # noqa: PLC0415 - imported when used
-        from rushes.media.quality import row_for  # noqa: PLC0415
-        from rushes.media.target import find_quality  # noqa: PLC0415
-
-        found = find_quality(clip, profile, params.target_vmaf, supervision=_watched(ctx), say=ctx.log)
-        notes = (found.note,) if found.note else ()
-        promise = promise_of_samples(
-            found.predicted.vmaf,
-            found.predicted.bit_rate,
-            encoder=row_for(profile).name,
-            samples=found.samples,
-        )
-        return Chosen(found.profile, found.quality, found.predicted.vmaf, promise, notes)
+        return _searched(clip, profile, params.target_vmaf, ctx)
     if params.quality_level is not None:
         from rushes.media.inspection import describe  # noqa: PLC0415 - as above
         from rushes.media.parity import promise_of_average  # noqa: PLC0415
@@ -70,6 +59,45 @@ def choose(clip: Asset, params: TranscodeParams, ctx: Context) -> Chosen:
             notes,
         )
     return Chosen(profile)
+
+
+def _searched(clip: Asset, profile: Profile, wish: float, ctx: Context) -> Chosen:
+    """The value that gives this clip the VMAF; a search costs half an encode, so it is done once.
+
+    An attempt after a lost one uses what that had found: with another value, finished parts were for nothing.
+    """
+    from rushes.media.parity import promise_of_samples  # noqa: PLC0415 - imported when used
+    from rushes.media.quality import row_for, with_quality  # noqa: PLC0415
+
+    memory = ctx.keep / "quality.json"
+    if memory.exists():
+        facts = json.loads(memory.read_text(encoding="utf-8"))
+    else:
+        facts = _found(clip, profile, wish, ctx)
+        aside = memory.with_suffix(".part")
+        aside.write_text(json.dumps(facts), encoding="utf-8")
+        aside.replace(memory)
+    promise = promise_of_samples(
+        facts["vmaf"],
+        facts["bit_rate"],
+        encoder=row_for(profile).name,
+        samples=tuple(None if one is None else (one[0], one[1]) for one in facts["samples"]),
+    )
+    notes = (facts["note"],) if facts["note"] else ()
+    return Chosen(with_quality(profile, facts["quality"]), facts["quality"], facts["vmaf"], promise, notes)
+
+
+def _found(clip: Asset, profile: Profile, wish: float, ctx: Context) -> dict[str, Any]:
+    from rushes.media.target import find_quality  # noqa: PLC0415 - as above
+
+    found = find_quality(clip, profile, wish, supervision=_watched(ctx), say=ctx.log)
+    return {
+        "quality": found.quality,
+        "vmaf": found.predicted.vmaf,
+        "bit_rate": found.predicted.bit_rate,
+        "samples": found.samples,
+        "note": found.note,
+    }
 
 
 def _watched(ctx: Context) -> Supervision:
