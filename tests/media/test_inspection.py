@@ -17,6 +17,7 @@ import pytest
 import make_media
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
+from rushes.media import questions, stills
 from rushes.media.builds import bundled_ffmpeg
 from rushes.media.inspection import describe
 from rushes.media.schema import VideoStream
@@ -236,13 +237,13 @@ def test_a_sequence_opens_two_frames_however_many_there_are(
     plates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[object] = []
-    real = av.open
+    real = questions.ask_about
 
     def counting(*arguments: Any, **options: Any) -> Any:
         opened.append(arguments)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(av, "open", counting)
+    monkeypatch.setattr(stills, "ask_about", counting)
 
     describe(plates)
 

@@ -45,6 +45,14 @@ _BOXES: Final[Mapping[str, str]] = {
     "landlock": "tools open their own files only; networks are closed to them in part",
     "rlimits": "tools run under limits and a watchdog; your files and your network are within their reach",
 }
+# What a file that takes over the process which inspects and verifies can reach from there.
+_READERS: Final[Mapping[str, str]] = {
+    "landlock+seccomp": "PyAV opens no file and no socket, behind two walls",
+    "seccomp": "PyAV opens no file and no socket",
+    "landlock": "PyAV opens no file; networks are closed to it in part",
+    "rlimits": "PyAV runs in a process of its own under limits; your files and your network are within its "
+    "reach",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ def checks(session: Session, environ: Mapping[str, str]) -> list[Check]:
         ("home", lambda: _home(environ)),
         ("scratch", _scratch),
         ("box", lambda: _box(environ)),
+        ("reader", _reader),
         ("worker", lambda: _worker(session)),
         ("functions", _functions),
     ]
@@ -211,6 +220,17 @@ def _box(environ: Mapping[str, str]) -> list[Check]:
             "Install bubblewrap, and allow unprivileged user namespaces (docs/explanation/media-safety.md).",
         )
     ]
+
+
+def _reader() -> list[Check]:
+    from rushes.media.reader import walls  # noqa: PLC0415 - as the other parts of the media core
+
+    held = walls()
+    says = f"{held}: {_READERS[held]}"
+    if "seccomp" in held:
+        return [Check("reader", "ok", says)]
+    fix = "Run Rushes on Linux 5.13 or newer, or in a container (docs/explanation/media-safety.md)."
+    return [Check("reader", "warn", says, fix)]
 
 
 def _worker(session: Session) -> list[Check]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from rushes.asset import Asset, ImageSequence
 from rushes.errors import CallerError, MediaError
+from rushes.media import handed
 from rushes.media.formats import DEMUXERS, IMAGE_SUFFIXES
 
 __all__ = [
@@ -120,7 +121,7 @@ def output_args(path: str | os.PathLike[str]) -> list[str]:
 def av_options() -> dict[str, str]:
     """The same limits for ``av.open(path, options=…)``."""
     return {
-        "protocol_whitelist": "file",
+        "protocol_whitelist": handed.protocol(),
         "format_whitelist": ",".join(DEMUXERS),
         "max_streams": str(MAX_STREAMS),
         "max_pixels": str(MAX_PIXELS),
@@ -134,7 +135,7 @@ def av_arguments(
     asset = Asset.of(source)
     options = av_options()
     sequence = asset.sequence
-    if sequence is not None and not asset.path.exists():
+    if sequence is not None and not handed.is_handed() and not asset.path.exists():
         options |= {
             "format_whitelist": "image2",
             "framerate": _rate(frame_rate),
@@ -143,8 +144,8 @@ def av_arguments(
         return {"file": f"file:{_absolute(sequence.printf_pattern)}", "format": "image2", "options": options}
     if _is_picture(asset, None):
         options |= {"format_whitelist": "image2", "pattern_type": "none"}
-        return {"file": f"file:{_absolute(asset.path)}", "format": "image2", "options": options}
-    return {"file": f"file:{_absolute(asset.path)}", "options": options}
+        return {"file": handed.url_of(_absolute(asset.path)), "format": "image2", "options": options}
+    return {"file": handed.url_of(_absolute(asset.path)), "options": options}
 
 
 def _check_file(path: Path) -> None:

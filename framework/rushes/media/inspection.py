@@ -1,4 +1,4 @@
-"""Describe one clip: PyAV opens it once, the container's own headers fill in what PyAV lacks.
+"""Describe one clip: a reader opens it with PyAV, the container's own headers fill in what that lacks.
 
 Header-only by default: a file of 500 GB costs a few reads. Sources are opened read-only, by demuxers on the
 allow-list, by name and never as a stream of bytes. What is wrong with a clip but leaves it readable becomes a
@@ -24,6 +24,7 @@ from rushes.media.first_packets import after_first_packets, leaves_questions
 from rushes.media.guard import MAX_PIXELS
 from rushes.media.mxf import operational_pattern
 from rushes.media.origin import bounded, find_camera, find_reel, find_timecode
+from rushes.media.questions import ask_about
 from rushes.media.scan import Counted, count_packets
 from rushes.media.schema import (
     Attachment,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.stream import Stream
 
-__all__ = ["describe"]
+__all__ = ["describe", "describe_here"]
 
 _MICROSECONDS: Final = 1_000_000
 _ISO_FORMATS: Final = {
@@ -83,7 +84,9 @@ def describe(
 
         info = describe_sequence(clip, checksum=checksum)
     else:
-        info = _describe_file(clip, count_frames=count_frames, checksum=checksum)
+        info = _describe_file(clip, count_frames=count_frames)
+        if checksum is not None:
+            info = info.model_copy(update={"checksum": digest([clip.path], checksum)})
     if deep:
         from rushes.media.second_look import look_closer  # noqa: PLC0415 - decodes, starts ffmpeg
 
@@ -91,20 +94,29 @@ def describe(
     return info
 
 
-def _describe_file(clip: Asset, *, count_frames: bool, checksum: str | None) -> MediaInfo:
+def _describe_file(clip: Asset, *, count_frames: bool) -> MediaInfo:
     path = clip.local or clip.uri
     if not path.startswith("/"):
         path = os.path.abspath(clip.path)  # noqa: PTH100 - resolve() would follow links
+    return ask_about(
+        "describe",
+        clip,
+        path,
+        MediaInfo.model_validate_json,
+        arguments={"count_frames": count_frames},
+        brief=not count_frames,
+    )
+
+
+def describe_here(clip: Asset, path: str, *, count_frames: bool) -> MediaInfo:
+    """As `describe`, of one file, read in this process: a reader's answer."""
     looked = look(clip, path)
     container = _opened(looked, whole=count_frames)
     try:
         counted = _count(clip, container) if count_frames else {}
-        info = _assemble(looked, container, counted)
+        return _assemble(looked, container, counted)
     finally:
         container.close()
-    if checksum is not None:
-        info = info.model_copy(update={"checksum": digest([Path(path)], checksum)})
-    return info
 
 
 def _opened(looked: Looked, *, whole: bool) -> InputContainer:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Final
 
-__all__ = ["abi", "everything", "looking", "restriction", "ruleset"]
+__all__ = ["abi", "everything", "looking", "restrict_self", "restriction", "ruleset"]
 
 _LINUX: Final = sys.platform.startswith("linux")
 # The same numbers on every architecture but alpha.
@@ -102,6 +102,17 @@ def restriction(rules: int) -> Callable[[], None]:
             leave(126)
 
     return restrict
+
+
+def restrict_self(rules: int) -> None:
+    """Holds this thread, and those that it starts, to `rules` for good.
+
+    Raises:
+        OSError: the kernel does not take them.
+    """
+    if _LIBC is None or _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError("there is no Landlock here")
+    _call(_RESTRICT, rules, ctypes.c_uint32(0))
 
 
 def _handled() -> int:

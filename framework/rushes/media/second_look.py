@@ -17,10 +17,11 @@ from rushes.errors import MediaError
 from rushes.media.builds import Build, find_build
 from rushes.media.guard import input_args
 from rushes.media.process import Limits, Supervision, run_tool
+from rushes.media.questions import ask_about
 from rushes.media.schema import ContentLight, HdrMetadata, MasteringDisplay, MediaInfo, VideoStream
 from rushes.media.sources import open_clip
 
-__all__ = ["look_closer"]
+__all__ = ["first_frame_here", "look_closer"]
 
 # One frame: a second when all is well, even of an 8K RAW file on a slow disk ten.
 _LIMITS: Final = Limits(stall_s=60.0, time_s=60.0, memory_bytes=4 * 1024**3)
@@ -57,9 +58,21 @@ def look_closer(clip: Asset, info: MediaInfo, *, build: Build | None = None) -> 
 
 
 def _decoded(clip: Asset, picture: VideoStream) -> VideoStream:
+    path = os.path.abspath(clip.path)  # noqa: PTH100 - resolve() would follow links
+    return ask_about(
+        "first-frame",
+        clip,
+        path,
+        VideoStream.model_validate_json,
+        arguments={"picture": picture.model_dump(mode="json")},
+        brief=True,
+    )
+
+
+def first_frame_here(clip: Asset, path: str, picture: VideoStream) -> VideoStream:
+    """`picture` with what its first frame shows, decoded in this process: a reader's answer."""
     import av  # noqa: PLC0415 - heavy
 
-    path = os.path.abspath(clip.path)  # noqa: PTH100 - resolve() would follow links
     container = open_clip(clip, path)
     try:
         stream = container.streams[picture.index]

@@ -8,16 +8,17 @@ they show to be cut off, made to do harm, or a list of other files. What then ca
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
 from rushes.media.formats import IMAGE_SUFFIXES
-from rushes.media.guard import av_arguments, av_options, check_source
+from rushes.media.guard import av_arguments, av_options
+from rushes.media.handed import own_descriptor, protocol, url_of
 from rushes.media.isobmff import is_iso, read_iso
 from rushes.media.matroska import is_matroska, read_matroska
 from rushes.media.mxf import is_mxf, was_completed
@@ -31,10 +32,6 @@ __all__ = ["Looked", "look", "open_clip", "readable"]
 
 # Enough for the top of every container, and for the whole index of a short faststart clip.
 _HEAD_BYTES: Final = 8192
-# The limit on pixels is the decoders', the rest is the container's: PyAV copies the former for every stream.
-_LIMITS: Final = av_options()
-_STREAM_OPTIONS: Final = {"max_pixels": _LIMITS.pop("max_pixels")}
-_BRIEF: Final = {**_LIMITS, "probesize": "32"}
 # What the first bytes show need not be guessed by 300 probes (measured: 40 µs of 200). The name that the
 # allow-list is asked for is the demuxer's, so it holds here too.
 _BY_MAGIC: Final = (
@@ -76,23 +73,10 @@ class Looked:
 
 
 def look(clip: Asset, path: str) -> Looked:
-    """What the container's own headers say; refuses what PyAV must not be given.
-
-    The guard's check explains what is wrong with a path; the common good one costs an open that is needed
-    anyway.
-    """
+    """What the container's own headers say; refuses what PyAV must not be given."""
+    descriptor = own_descriptor(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        check_source(clip)
-        raise CallerError(
-            f"{path} cannot be opened: {error}.", code="not-readable", fix="Check it."
-        ) from error
-    try:
-        status = os.fstat(descriptor)
-        size = status.st_size
-        if not stat.S_ISREG(status.st_mode) or not size:
-            check_source(clip)
+        size = os.fstat(descriptor).st_size
         head = os.pread(descriptor, _HEAD_BYTES, 0)
         _refuse_playlists(clip, head)
 
@@ -179,32 +163,43 @@ def open_clip(clip: Asset, path: str, demuxer: str | None = None, *, briefly: bo
     """
     import av  # noqa: PLC0415 - heavy; the command line imports this module
 
+    streams, limits, brief = _options(protocol())
     try:
         if demuxer is not None:
             # Should its first bytes have been something else's after all, it is probed as any other.
             with suppress(av.error.InvalidDataError):
                 return av.open(
-                    f"file:{path}",
+                    url_of(path),
                     format=demuxer,
-                    options=_STREAM_OPTIONS,
-                    container_options=_BRIEF if briefly else _LIMITS,
+                    options=streams,
+                    container_options=brief if briefly else limits,
                     metadata_errors="replace",
                 )
         if clip.suffix in IMAGE_SUFFIXES:
             picture: InputContainer = av.open(metadata_errors="replace", **av_arguments(clip))
             return picture
         return av.open(
-            f"file:{path}",
-            options=_STREAM_OPTIONS,
-            container_options=_LIMITS,
+            url_of(path),
+            options=streams,
+            container_options=limits,
             metadata_errors="replace",
         )
-    except av.error.FFmpegError as error:
-        raise _unopened(clip, path, error) from error
     except MemoryError as error:
         raise MediaError(
-            f"{clip.name} asks for more memory than there is.", code="too-large", fix="Check its source."
+            f"{clip.name} asks for more memory than its function may have.",
+            code="too-large",
+            fix="Check its source, or give the function more memory (Resources(memory=...)).",
         ) from error
+    except av.error.FFmpegError as error:
+        raise _unopened(clip, path, error) from error
+
+
+@cache
+def _options(only_protocol: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Those of every stream's decoder, which PyAV copies for each; the container's; the latter in brief."""
+    limits = av_options() | {"protocol_whitelist": only_protocol}
+    streams = {"max_pixels": limits.pop("max_pixels")}
+    return streams, limits, {**limits, "probesize": "32"}
 
 
 def readable(name: str) -> str:

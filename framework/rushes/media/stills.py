@@ -6,15 +6,20 @@ Two frames are opened, however many there are.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from rushes.asset import Asset, ImageSequence
-from rushes.errors import CallerError
+from rushes.errors import CallerError, MediaError
 from rushes.media import streams
 from rushes.media.checksum import digest
 from rushes.media.origin import bounded, find_camera, find_reel, find_timecode
+from rushes.media.questions import ask_about
 from rushes.media.schema import Container, MediaInfo, VideoStream
 from rushes.media.sequences import FoundFrames, scan_sequence
 from rushes.media.sources import open_clip, readable
@@ -22,7 +27,7 @@ from rushes.media.sources import open_clip, readable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["describe_sequence"]
+__all__ = ["Picture", "describe_sequence", "picture_here"]
 
 
 def describe_sequence(clip: Asset, *, checksum: str | None = None) -> MediaInfo:
@@ -93,17 +98,48 @@ def describe_sequence(clip: Asset, *, checksum: str | None = None) -> MediaInfo:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a sequence: its description, its tags, and the rate that its header states."""
+
+    stream: VideoStream
+    tags: dict[str, str]
+    rate: tuple[int, int] | None
+
+
+def picture_here(clip: Asset, path: str) -> Picture:
+    """The picture in one file, read in this process: a reader's answer."""
+    container = open_clip(clip, path)
+    try:
+        pictures = container.streams.video
+        if not pictures:
+            raise MediaError(
+                f"{clip.name} holds no picture.", code="no-picture", fix="Check that it opens at its source."
+            )
+        stream, rate = pictures[0], None
+        context: Any = stream.codec_context
+        described = streams.video(stream, context, None, "still", None)
+        if context.framerate:
+            rate = (context.framerate.numerator, context.framerate.denominator)
+        return Picture(described, {**container.metadata, **stream.metadata}, rate)
+    finally:
+        container.close()
+
+
 def _frame(sequence: ImageSequence, number: int) -> tuple[VideoStream, dict[str, str], Fraction | None]:
     """One frame's description, its tags, and the rate that its header states."""
     path = os.path.abspath(sequence.path(number))  # noqa: PTH100 - resolve() would follow links
-    container = open_clip(Asset(path), path)
-    try:
-        stream = container.streams.video[0]
-        context: Any = stream.codec_context
-        described = streams.video(stream, context, None, "still", None)
-        return described, {**container.metadata, **stream.metadata}, context.framerate or None
-    finally:
-        container.close()
+    found = ask_about("picture", Asset(path), path, _picture, arguments={}, brief=True)
+    return found.stream, found.tags, Fraction(*found.rate) if found.rate and found.rate[1] else None
+
+
+def _picture(told: bytes) -> Picture:
+    return _pictures().validate_json(told)
+
+
+@cache
+def _pictures() -> TypeAdapter[Picture]:
+    return TypeAdapter(Picture)
 
 
 def _holes(missing: list[tuple[int, int]], empty: list[int]) -> list[str]:

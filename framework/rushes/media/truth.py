@@ -6,21 +6,24 @@ without decoding any. What it counts is what an encode has to deliver. This modu
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import av
-import av.error
+from pydantic import TypeAdapter
 
 from rushes.asset import Asset, ImageSequence
 from rushes.errors import MediaError
 from rushes.media.decoding import decode_from
 from rushes.media.guard import check_source
+from rushes.media.handed import size_of
 from rushes.media.packets import StreamCount, count_packets, open_source, primary_video
+from rushes.media.questions import ask_about
 from rushes.media.wholeness import missing_end
 
 if TYPE_CHECKING:
@@ -33,8 +36,10 @@ __all__ = [
     "count_packets",
     "open_source",
     "packet_count",
+    "packet_count_here",
     "primary_video",
     "source_truth",
+    "truth_here",
 ]
 
 # Formats whose duration stands in their header, so that what is missing shows. Others are guessed by FFmpeg
@@ -106,12 +111,24 @@ def source_truth(
     check_source(asset)
     if asset.sequence is not None and not asset.path.exists():
         return _of_sequence(asset.sequence, frame_rate)
+    return ask_about(
+        "truth",
+        asset,
+        _place(asset),
+        _truths().validate_json,
+        arguments={"strict": strict, "every_packet": every_packet},
+        cancelled=cancelled,
+    )
+
+
+def truth_here(asset: Asset, *, strict: bool, every_packet: bool) -> SourceTruth:
+    """As `source_truth`, of one file, read in this process: a reader's answer."""
     problem = missing_end(asset.path)
     if problem is not None and strict:
         raise _truncated(asset, problem)
     with open_source(asset) as container:
-        indexed = None if every_packet else _by_index(container, asset.path)
-        truth = indexed or _by_packets(container, cancelled)
+        indexed = None if every_packet else _by_index(container, size_of(asset.path))
+        truth = indexed or _by_packets(container)
     problem = problem or truth.problem
     if problem is not None and strict:
         raise _truncated(asset, problem)
@@ -130,7 +147,13 @@ def packet_count(path: str | os.PathLike[str], stream: int | None = None) -> int
         MediaError: it cannot be opened, or has no such stream.
     """
     asset = Asset.of(path)
-    check_source(asset)
+    return ask_about(
+        "packets", asset, _place(asset), lambda told: int(json.loads(told)), arguments={"stream": stream}
+    )
+
+
+def packet_count_here(asset: Asset, stream: int | None) -> int:
+    """As `packet_count`, read in this process: a reader's answer."""
     with open_source(asset) as container:
         if stream is None:
             video = primary_video(container)
@@ -143,7 +166,16 @@ def packet_count(path: str | os.PathLike[str], stream: int | None = None) -> int
         return counts[stream].packets
 
 
-def _by_index(container: InputContainer, path: Path) -> SourceTruth | None:
+def _place(asset: Asset) -> str:
+    return os.path.abspath(asset.path)  # noqa: PTH100 - resolve() would follow links
+
+
+@cache
+def _truths() -> TypeAdapter[SourceTruth]:
+    return TypeAdapter(SourceTruth)
+
+
+def _by_index(container: InputContainer, size: int) -> SourceTruth | None:
     """From an index or a header that can be trusted because the file is as long as its structure says."""
     video = primary_video(container)
     name = container.format.name
@@ -155,7 +187,6 @@ def _by_index(container: InputContainer, path: Path) -> SourceTruth | None:
         return None
     if len(video.index_entries) < video.frames:  # fragments, whose index is in pieces
         return None
-    size = path.stat().st_size
     frames = leading = 0
     has_key = False
     for entry in video.index_entries:
@@ -225,9 +256,9 @@ def _declared(
     )
 
 
-def _by_packets(container: InputContainer, cancelled: Callable[[], bool]) -> SourceTruth:
+def _by_packets(container: InputContainer) -> SourceTruth:
     video = primary_video(container)
-    counts, error = count_packets(container, cancelled)
+    counts, error = count_packets(container)
     audio = tuple(
         duration
         for stream in container.streams.audio

@@ -11,15 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import av
 import av.error
+from pydantic import TypeAdapter
 
 from rushes.asset import Asset
-from rushes.errors import MediaError, PlatformError, RushesError
+from rushes.errors import CallerError, MediaError, PlatformError, RushesError
 from rushes.media.decoding import Decoding, decode_from
+from rushes.media.questions import ask_about
+from rushes.media.reader import UnreadableError
 from rushes.media.truth import (
     SourceTruth,
     StreamCount,
@@ -141,10 +145,30 @@ def verify(
         PlatformError: it is not (``bad-output``).
         Cancelled: `cancelled` said so.
     """
-    began = time.monotonic()
     path = Path(output)
+    asset = Asset.of(path)
     try:
-        found, warnings = _Reading(path, level, cancelled).read()
+        return ask_about(
+            "verify",
+            asset,
+            os.path.abspath(path),  # noqa: PTH100 - resolve() would follow links
+            _verifications().validate_json,
+            arguments={"expected": asdict(expected), "level": level},
+            cancelled=cancelled,
+        )
+    except (CallerError, UnreadableError) as error:
+        raise _bad(path, f"cannot be read back: {error}", expected) from error
+    except MediaError as error:
+        if error.code == "empty":
+            raise _bad(path, "cannot be read back: it is empty", expected) from error
+        raise
+
+
+def verify_here(path: Path, expected: Expected, level: Level) -> Verification:
+    """As `verify`, read in this process: a reader's answer."""
+    began = time.monotonic()
+    try:
+        found, warnings = _Reading(path, level).read()
     except (av.error.FFmpegError, MediaError, OSError) as error:
         raise _bad(path, f"cannot be read back: {error}", expected) from error
     for complaint in _complaints(found, expected):
@@ -158,6 +182,11 @@ def verify(
         seconds=time.monotonic() - began,
         warnings=tuple(warnings),
     )
+
+
+@cache
+def _verifications() -> TypeAdapter[Verification]:
+    return TypeAdapter(Verification)
 
 
 @dataclass(frozen=True)
@@ -176,20 +205,15 @@ class _Found:
 class _Reading:
     """One output, read once for its packets and where needed once more for its pictures."""
 
-    def __init__(self, path: Path, level: Level, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, path: Path, level: Level) -> None:
         self._path = path
         self._level = level
-        self._cancelled = cancelled
         self._decoded = 0
         self._problem: str | None = None
         self._last_key: int | None = None
         self._open_streams: dict[int, Decoding] = {}
 
     def read(self) -> tuple[_Found, list[str]]:
-        if not self._path.is_file() or self._path.stat().st_size == 0:
-            raise MediaError(
-                f"{self._path.name} is empty.", code="empty", fix="Look at its log for what made nothing."
-            )
         problem = missing_end(self._path)
         with open_source(Asset.of(self._path)) as container:
             video = primary_video(container)
@@ -198,7 +222,7 @@ class _Reading:
                 for stream in container.streams
                 if stream.type == "audio" or stream is video
             }
-            counts, error = count_packets(container, self._cancelled, self._visit)
+            counts, error = count_packets(container, visit=self._visit)
             for decoding in self._open_streams.values():
                 decoding.finish()
             seen = counts[video.index] if video is not None else None
@@ -227,7 +251,7 @@ class _Reading:
         decoding = self._open_streams[video.index]
         if self._last_key is None or decoding.packets >= count.packets:
             return
-        self._open_streams[-1] = decode_from(container, video, self._last_key, self._cancelled)
+        self._open_streams[-1] = decode_from(container, video, self._last_key)
 
     def _first_problem(self, error: str | None, counts: dict[int, StreamCount]) -> str | None:
         if error is not None:

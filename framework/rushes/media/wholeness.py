@@ -11,7 +11,9 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
+
+from rushes.media.handed import Bytes, own_descriptor
 
 __all__ = ["missing_end"]
 
@@ -50,21 +52,24 @@ def missing_end(path: Path) -> str | None:
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    descriptor = own_descriptor(path)
+    try:
+        file = Bytes(descriptor)
         head = file.read(400)
         for is_it, look in _FORMATS:
             if is_it(head):
-                return look(file, size)
+                return look(file, file.size)
         # Last, for its key may stand anywhere in the first 64 KiB.
-        return _mxf(file, size)
+        return _mxf(file, file.size)
+    finally:
+        os.close(descriptor)
 
 
 def _is_isobmff(head: bytes) -> bool:
     return head[4:8] in _BOXES
 
 
-def _isobmff(file: IO[bytes], size: int) -> str | None:
+def _isobmff(file: Bytes, size: int) -> str | None:
     at = 0
     has_index = False
     for _ in range(_MOST_BOXES):
@@ -89,7 +94,7 @@ def _is_ebml(head: bytes) -> bool:
     return head.startswith(b"\x1a\x45\xdf\xa3")
 
 
-def _ebml(file: IO[bytes], size: int) -> str | None:
+def _ebml(file: Bytes, size: int) -> str | None:
     _, header_length, after = _ebml_element(_read(file, 0, 16))
     if header_length is None:
         return None
@@ -102,7 +107,7 @@ def _ebml(file: IO[bytes], size: int) -> str | None:
     return _ebml_clusters(file, size, at + after)
 
 
-def _ebml_clusters(file: IO[bytes], size: int, at: int) -> str | None:
+def _ebml_clusters(file: Bytes, size: int, at: int) -> str | None:
     """A live recording does not know its length, but each of its clusters does."""
     for _ in range(_MOST_BOXES):
         _, length, after = _ebml_element(_read(file, at, 16))
@@ -132,7 +137,7 @@ def _is_asf(head: bytes) -> bool:
     return head.startswith(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))
 
 
-def _asf(file: IO[bytes], size: int) -> str | None:
+def _asf(file: Bytes, size: int) -> str | None:
     head = _read(file, 0, 4096)
     at = head.find(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))  # the file properties
     if at < 0 or len(head) < at + 48:
@@ -145,7 +150,7 @@ def _is_riff(head: bytes) -> bool:
     return head[:4] in (b"RIFF", b"RF64", b"BW64")
 
 
-def _riff(file: IO[bytes], size: int) -> str | None:
+def _riff(file: Bytes, size: int) -> str | None:
     at = 0
     # An AVI above 1 GB is a row of them.
     for _ in range(_MOST_BOXES):
@@ -167,7 +172,7 @@ def _is_aiff(head: bytes) -> bool:
     return head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC")
 
 
-def _aiff(file: IO[bytes], size: int) -> str | None:
+def _aiff(file: Bytes, size: int) -> str | None:
     end = 8 + int.from_bytes(_read(file, 4, 4))
     return _short(end - size) if end > size else None
 
@@ -176,7 +181,7 @@ def _is_w64(head: bytes) -> bool:
     return head.startswith(_W64)
 
 
-def _w64(file: IO[bytes], size: int) -> str | None:
+def _w64(file: Bytes, size: int) -> str | None:
     end = int.from_bytes(_read(file, 16, 8), "little")
     return _short(end - size) if size < end < 2**62 else None
 
@@ -185,7 +190,7 @@ def _is_caf(head: bytes) -> bool:
     return head.startswith(b"caff\x00\x01")
 
 
-def _caf(file: IO[bytes], size: int) -> str | None:
+def _caf(file: Bytes, size: int) -> str | None:
     at = 8
     for _ in range(_MOST_BOXES):
         header = _read(file, at, 12)
@@ -204,7 +209,7 @@ def _is_ogg(head: bytes) -> bool:
     return head.startswith(b"OggS\x00")
 
 
-def _ogg(file: IO[bytes], size: int) -> str | None:
+def _ogg(file: Bytes, size: int) -> str | None:
     # A page is at most 65,307 bytes.
     start = max(0, size - 65_536)
     end = _read(file, start, 65_536)
@@ -229,12 +234,12 @@ def _is_transport_stream(head: bytes) -> bool:
     return _transport_packet_bytes(head) > 0
 
 
-def _transport_stream(file: IO[bytes], size: int) -> str | None:
+def _transport_stream(file: Bytes, size: int) -> str | None:
     rest = size % _transport_packet_bytes(_read(file, 0, 400))
     return "ends inside a transport packet" if rest else None
 
 
-def _mxf(file: IO[bytes], size: int) -> str | None:
+def _mxf(file: Bytes, size: int) -> str | None:
     head = _read(file, 0, _MXF_RUN_IN + 200)
     run_in = head.find(_MXF_PARTITION)
     if run_in < 0 or len(head) < run_in + 200:
@@ -262,7 +267,7 @@ def _ber_content(data: bytes, at: int) -> int:
     return at + 1 + (data[at] & 0x7F if data[at] & 0x80 else 0)
 
 
-def _read(file: IO[bytes], at: int, count: int) -> bytes:
+def _read(file: Bytes, at: int, count: int) -> bytes:
     file.seek(at)
     return file.read(count)
 
@@ -272,7 +277,7 @@ def _short(missing: int, kind: bytes = b"") -> str:
     return f"is cut short: {missing:,} bytes{inside} are missing at its end"
 
 
-_FORMATS: Final[tuple[tuple[Callable[[bytes], bool], Callable[[IO[bytes], int], str | None]], ...]] = (
+_FORMATS: Final[tuple[tuple[Callable[[bytes], bool], Callable[[Bytes, int], str | None]], ...]] = (
     (_is_isobmff, _isobmff),
     (_is_ebml, _ebml),
     (_is_asf, _asf),

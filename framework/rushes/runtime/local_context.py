@@ -404,7 +404,8 @@ class LocalContext(Context):
 
     def receipt(self, fingerprint: str, started: float) -> Receipt:
         """The provenance of what was made; its outputs are filled in by the publication."""
-        from rushes.runtime.receipt import Receipt  # noqa: PLC0415 - as above
+        from rushes.media.reader import walls_used  # noqa: PLC0415 - as above
+        from rushes.runtime.receipt import Receipt  # noqa: PLC0415
 
         task, function = self.task, self.task.function
         last = self.accounts[-1] if self.accounts else None
@@ -436,6 +437,7 @@ class LocalContext(Context):
                 "verification": last.verification if last else None,
                 "quality": last.quality if last else None,
                 "box": _box_of(runs),
+                "reader": walls_used(),
                 "warnings": self.warnings,
                 "timings": {
                     "queued": task.queued_at or started,

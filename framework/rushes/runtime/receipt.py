@@ -21,6 +21,7 @@ from rushes.runtime.ownership import RECEIPT_KIND, read_receipt
 
 __all__ = [
     "BOX_LEVELS",
+    "READERS",
     "FfmpegBuild",
     "Receipt",
     "ReceiptOutput",
@@ -41,6 +42,18 @@ BOX_LEVELS: Final[Mapping[str, str]] = {
     "bubblewrap+landlock": "as bubblewrap, and Landlock inside as a second wall",
 }
 """What each level of the box keeps a hostile file from, and what not."""
+
+
+READERS: Final[Mapping[str, str]] = {
+    "none": "nothing was read with PyAV",
+    "rlimits": "PyAV read in a process of its own under limits; files and network of the host were within "
+    "its reach",
+    "seccomp": "a filter of system calls kept that process from opening any file or socket, and from starting "
+    "and signalling anything",
+    "landlock": "the kernel kept every file from that process, and TCP from Linux 6.7 on",
+    "landlock+seccomp": "both walls held",
+}
+"""What kept a hostile file in the process in which PyAV read it, and from what."""
 
 
 class _Part(BaseModel):
@@ -143,6 +156,7 @@ class Receipt(_Part):
     verification: dict[str, Any] | None = None
     quality: dict[str, Any] | None = None
     box: str = "rlimits"
+    reader: str = "none"
     warnings: tuple[str, ...] = ()
     timings: Timings = Timings()
     host: str = ""

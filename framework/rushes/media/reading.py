@@ -1,0 +1,178 @@
+"""What a reader does: it answers questions about one file after the other, sealed, until nobody asks.
+
+Each question comes with the open file, which becomes standard input. Answers are JSON. The modules that read
+are the same that read elsewhere; here they reach their source by its descriptor (`handed`). Nothing that a
+file holds is printed, and nothing that fails is explained but by its type: the asker decides what it means.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import resource
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from rushes.errors import MediaError, RushesError
+from rushes.media import handed
+from rushes.media.reader import LENGTH
+from rushes.media.sealing import seal
+
+__all__ = ["main"]
+
+_MESSAGE_BYTES: Final = 64 * 1024
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+# Decoders start a thread a core; a stack is 8 MiB of address space, of which little is ever touched.
+_STACKS_BYTES: Final = 16 * 1024**2 * (os.cpu_count() or 1)
+# Reading keeps no cycles of its own: they are collected now and then, not every few hundred objects.
+_OBJECTS_BEFORE_COLLECTING: Final = 50_000
+# Of PyAV: what downloads samples, and what reaches devices.
+_NOT_NEEDED: Final = frozenset(("datasets", "device", "filter"))
+
+Question = Callable[[Mapping[str, Any]], bytes]
+
+
+def main(descriptor: int, asker: int) -> None:
+    """Answer what is asked through the inherited socket until the asker closes it."""
+    if os.getppid() != asker:
+        sys.exit()
+    talk = socket.socket(fileno=descriptor)
+    # Full of what nobody reads, stderr must not stop the reader.
+    os.set_blocking(2, False)
+    handed.only_handed()
+    questions = _questions()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    time.localtime()  # reads the zone's file, once
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
+    gc.freeze()
+    own_bytes = _address_space()
+    walls = seal()
+    _say(talk, 1, json.dumps({"walls": walls}).encode())
+    allowed = 0
+    while True:
+        message, source = _hear(talk)
+        if source is None:
+            return
+        os.dup2(source, 0)
+        os.close(source)
+        question, memory_bytes, arguments = json.loads(message)
+        if memory_bytes != allowed:
+            allowed = memory_bytes
+            _limit(own_bytes, allowed)
+        kind, body, is_spent = _answer(questions[question], arguments)
+        os.dup2(nothing, 0)
+        _say(talk, kind, body)
+        if is_spent:
+            return
+
+
+def _answer(question: Question, arguments: Mapping[str, Any]) -> tuple[int, bytes, bool]:
+    """What to say, and whether this process should read nothing more."""
+    try:
+        return 1, question(arguments), False
+    except RushesError as error:
+        return 0, json.dumps(error.to_dict(), default=repr).encode(), False
+    except MemoryError:
+        return 0, json.dumps(_too_large(arguments).to_dict()).encode(), True
+
+
+def _too_large(arguments: Mapping[str, Any]) -> MediaError:
+    return MediaError(
+        f"{arguments['name']} asks for more memory than its function may have.",
+        code="too-large",
+        fix="Check its source, or give the function more memory (Resources(memory=...)).",
+    )
+
+
+def _hear(talk: socket.socket) -> tuple[bytes, int | None]:
+    """The next question and its file; no file when the asker has gone."""
+    data, descriptors, _, _ = socket.recv_fds(talk, _MESSAGE_BYTES, 1)
+    if not data:
+        return b"", None
+    while len(data) < LENGTH.size or len(data) < LENGTH.size + LENGTH.unpack_from(data)[0]:
+        data += talk.recv(_MESSAGE_BYTES)
+    return data[LENGTH.size :], descriptors[0]
+
+
+def _say(talk: socket.socket, kind: int, body: bytes) -> None:
+    talk.sendall(LENGTH.pack(len(body), kind) + body)
+
+
+def _limit(own_bytes: int, allowed: int) -> None:
+    if sys.platform == "linux":
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        wanted = own_bytes + allowed + _STACKS_BYTES
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _address_space() -> int:
+    """Bytes of address space that this process has taken."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - before the seal, once
+            return int(file.read().split()[0]) * _PAGE_BYTES
+    except OSError:  # no Linux: there is no such limit either
+        return 0
+
+
+def _import_all_of_av() -> None:
+    """PyAV imports a kind of stream when it meets the first one."""
+    import av  # noqa: PLC0415 - before the seal
+
+    for found in pkgutil.walk_packages(av.__path__, "av."):
+        if not found.name.endswith("__main__") and found.name.split(".")[1] not in _NOT_NEEDED:
+            importlib.import_module(found.name)
+
+
+def _questions() -> Mapping[str, Question]:
+    """Every question by its name, all that answers it imported: after the seal nothing can be."""
+    from pydantic import TypeAdapter  # noqa: PLC0415 - here alone, and before the seal
+
+    from rushes.asset import Asset  # noqa: PLC0415 - as above
+    from rushes.media import inspection, second_look, stills, truth, verify  # noqa: PLC0415
+    from rushes.media.schema import MediaInfo, VideoStream  # noqa: PLC0415
+
+    _import_all_of_av()
+    truths, verifications = TypeAdapter(truth.SourceTruth), TypeAdapter(verify.Verification)
+    expectations, pictures = TypeAdapter(verify.Expected), TypeAdapter(stills.Picture)
+    MediaInfo.model_rebuild()
+
+    def clip(arguments: Mapping[str, Any]) -> Asset:
+        return Asset(arguments["uri"], local=arguments["path"])
+
+    def describe(a: Mapping[str, Any]) -> bytes:
+        info = inspection.describe_here(clip(a), a["path"], count_frames=a["count_frames"])
+        return info.model_dump_json().encode()
+
+    def picture(a: Mapping[str, Any]) -> bytes:
+        return pictures.dump_json(stills.picture_here(clip(a), a["path"]))
+
+    def first_frame(a: Mapping[str, Any]) -> bytes:
+        seen = second_look.first_frame_here(clip(a), a["path"], VideoStream.model_validate(a["picture"]))
+        return seen.model_dump_json().encode()
+
+    def holds(a: Mapping[str, Any]) -> bytes:
+        found = truth.truth_here(clip(a), strict=a["strict"], every_packet=a["every_packet"])
+        return truths.dump_json(found)
+
+    def packets(a: Mapping[str, Any]) -> bytes:
+        return json.dumps(truth.packet_count_here(clip(a), a["stream"])).encode()
+
+    def verified(a: Mapping[str, Any]) -> bytes:
+        expected = expectations.validate_python(a["expected"])
+        return verifications.dump_json(verify.verify_here(clip(a).path, expected, a["level"]))
+
+    return {
+        "describe": describe,
+        "picture": picture,
+        "first-frame": first_frame,
+        "truth": holds,
+        "packets": packets,
+        "verify": verified,
+    }
