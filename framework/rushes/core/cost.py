@@ -1,0 +1,190 @@
+"""What an attempt cost when it ended, what of that was waste, and what an output minute costs.
+
+The lines of an attempt are compute, requests, transfer and energy. What was made and had to be thrown away
+(a failed attempt, work that a displacement had redone) is divided off as waste, line by line and exactly.
+What machines cost while nobody used them is idle. A statement sums all of it by show and function; its
+headline is the cost of a published minute: everything that was spent on a function for a show, waste
+included, over the minutes of media that it published. This module must not know clocks, machines or budgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from rushes.core.machine_time import MachineShare
+from rushes.core.money import owed, share_out
+from rushes.core.prices import PriceBook, Tier
+
+__all__ = ["LINES", "AttemptCost", "Cost", "Row", "Statement", "Usage", "attempt_cost", "divided"]
+
+LINES: Final = ("compute", "requests", "transfer", "energy")
+_MINUTE_US: Final = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Amounts in nano-dollars, by line, and the energy drawn."""
+
+    compute: int = 0
+    requests: int = 0
+    transfer: int = 0
+    energy: int = 0
+    millijoules: int = 0
+
+    @property
+    def total(self) -> int:
+        """The sum of the lines, in nano-dollars."""
+        return self.compute + self.requests + self.transfer + self.energy
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.compute + other.compute,
+            self.requests + other.requests,
+            self.transfer + other.transfer,
+            self.energy + other.energy,
+            self.millijoules + other.millijoules,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt used beside its machine's time.
+
+    Args:
+        puts, gets: requests to storage that write or list, and that read.
+        storage: the region whose storage they went to.
+        moved: bytes that went from one region to another: sender, receiver, bytes.
+    """
+
+    puts: int = 0
+    gets: int = 0
+    storage: str = ""
+    moved: tuple[tuple[str, str, int], ...] = ()
+
+
+def attempt_cost(share: MachineShare, tier: Tier, book: PriceBook, usage: Usage = Usage()) -> Cost:
+    """The lines of an attempt that has ended.
+
+    Raises:
+        CallerError: it used something that has no price (``no-price``).
+    """
+    stored = book.requests_cost(usage.storage, puts=usage.puts, gets=usage.gets)
+    return Cost(
+        compute=share.compute,
+        requests=tier.request_nano + stored,
+        transfer=sum(book.transfer_cost(sender, to, size) for sender, to, size in usage.moved),
+        energy=share.energy,
+        millijoules=share.millijoules,
+    )
+
+
+def divided(cost: Cost, kept: int, lost: int) -> tuple[Cost, Cost]:
+    """`cost` in two, line by line, by how much of the work was kept and how much lost; exactly.
+
+    Args:
+        cost: of an attempt.
+        kept: how much of its work was kept, in any unit: microseconds, frames, chunks. All of a succeeded
+            attempt; of a failed one at most its finished chunks.
+        lost: how much has to be done again, in the same unit. Nothing of either: all of it is lost.
+    """
+    weights = (max(0, kept), max(0, lost))
+    pairs = [share_out(getattr(cost, line), weights) for line in (*LINES, "millijoules")]
+    return Cost(*(pair[0] for pair in pairs)), Cost(*(pair[1] for pair in pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCost:
+    """One attempt in the books.
+
+    Args:
+        show, function: who it was for.
+        useful, waste: its cost, divided.
+        waste_show: the show that pays for the waste: whose swarm displaced it, or "" for its own show.
+        published_us: microseconds of media in the outputs that it published.
+    """
+
+    show: str
+    function: str
+    useful: Cost
+    waste: Cost = field(default_factory=Cost)
+    waste_show: str = ""
+    published_us: int = 0
+
+
+@dataclass(slots=True)
+class Row:
+    """What one function has cost one show so far."""
+
+    useful: Cost = field(default_factory=Cost)
+    waste: Cost = field(default_factory=Cost)
+    attempts: int = 0
+    published_us: int = 0
+
+    @property
+    def total(self) -> int:
+        """Nano-dollars, waste included."""
+        return self.useful.total + self.waste.total
+
+    @property
+    def minute_nano(self) -> int | None:
+        """Nano-dollars a published output minute, or None while nothing was published."""
+        return owed(self.total, _MINUTE_US, self.published_us) if self.published_us > 0 else None
+
+
+@dataclass(slots=True)
+class Statement:
+    """What was spent, by show and function, and what machines cost while they were idle.
+
+    Sums only: a row for each pair of show and function, whatever the number of attempts.
+    """
+
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    idle: dict[str, Cost] = field(default_factory=dict)
+    """By tier."""
+
+    def add(self, attempt: AttemptCost) -> None:
+        """Enter one attempt."""
+        row = self._row(attempt.show, attempt.function)
+        row.attempts += 1
+        row.useful += attempt.useful
+        row.published_us += attempt.published_us
+        self._row(attempt.waste_show or attempt.show, attempt.function).waste += attempt.waste
+
+    def add_idle(self, tier: str, share: MachineShare) -> None:
+        """Enter the idle line of a machine."""
+        cost = Cost(compute=share.compute, energy=share.energy, millijoules=share.millijoules)
+        self.idle[tier] = self.idle.get(tier, Cost()) + cost
+
+    def of(self, *, show: str | None = None, function: str | None = None) -> Row:
+        """The sum of all rows of a show, of a function, of both, or of everything; idleness is in none."""
+        return _sum_of(
+            row
+            for (row_show, row_function), row in self.rows.items()
+            if show in (None, row_show) and function in (None, row_function)
+        )
+
+    @property
+    def total(self) -> int:
+        """Every nano-dollar that was spent: useful, waste and idle."""
+        return self.of().total + sum(cost.total for cost in self.idle.values())
+
+    @property
+    def minute_nano(self) -> int | None:
+        """Nano-dollars a published output minute of everything together, idleness included."""
+        published = self.of().published_us
+        return owed(self.total, _MINUTE_US, published) if published > 0 else None
+
+    def _row(self, show: str, function: str) -> Row:
+        return self.rows.setdefault((show, function), Row())
+
+
+def _sum_of(rows: Iterable[Row]) -> Row:
+    out = Row()
+    for row in rows:
+        out.useful += row.useful
+        out.waste += row.waste
+        out.attempts += row.attempts
+        out.published_us += row.published_us
+    return out
