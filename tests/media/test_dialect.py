@@ -57,6 +57,9 @@ MEANING = {
     "hwenc_amf/5": ("caller", "bad-option", "fail"),
 }
 
+# case: the file that is not there.
+MISSING = {"noinput": "/clips/missing.mp4", "nodir": "nodir/o.mp4"}
+
 # Lines quoted from public reports of drivers and cards, which no test machine has.
 QUOTED = [
     ("[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: out of memory (10): (no details)", "encoder-busy", "busy"),
@@ -136,6 +139,22 @@ def test_each_captured_failure_has_its_meaning(case: str) -> None:
     assert error.message.endswith(".")
     assert "0x" not in error.message
     assert len(error.message) < 400
+
+
+@pytest.mark.parametrize("case", [case for case in CAPTURED if case.partition("/")[0] in MISSING])
+def test_what_is_not_there_is_named(case: str) -> None:
+    name, _, major = case.partition("/")
+    found = CAPTURED[case]
+
+    error = classify(failed(found["stderr"], found["exit_status"]), int(major))
+
+    assert error.message == f"{MISSING[name]} is not there, or its folder is not."
+
+
+def test_where_nothing_names_what_is_not_there_it_is_the_source() -> None:
+    error = classify(failed("[AVFilterGraph @ 0x1] Error opening input: No such file or directory"))
+
+    assert error.message == "A001.mov is not there, or its folder is not."
 
 
 @pytest.mark.parametrize(("text", "code", "action"), QUOTED)

@@ -134,10 +134,13 @@ def encode_commands(source: Asset, target: Path, profile: Profile) -> list[list[
     from rushes.media.guard import check_source, input_args, output_args  # noqa: PLC0415
     from rushes.media.inspection import describe  # noqa: PLC0415
     from rushes.media.plan import plan_encode, plan_loudness  # noqa: PLC0415
+    from rushes.media.sequence_rate import at_rate, sequence_rate  # noqa: PLC0415
 
     check_source(source)
     info, build = describe(source), find_build()
-    opened = input_args(source, info.container.format)
+    rate = sequence_rate(info, profile.video.frame_rate)
+    info = at_rate(info, rate)
+    opened = input_args(source, info.container.format, frame_rate=rate)
     measure = plan_loudness(info, profile, source=source, input_args=opened)
     if measure is not None:
         return [[str(build.path), *measure[0]]]

@@ -13,7 +13,15 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import Cancelled, MediaError, PlatformError, RushesError
-from rushes.media.failures import BY_EXIT_STATUS, FALSE_SUCCESS, FRAMES_DUPLICATED, GENERIC, ROWS, Row
+from rushes.media.failures import (
+    BY_EXIT_STATUS,
+    FALSE_SUCCESS,
+    FRAMES_DUPLICATED,
+    GENERIC,
+    NAMED_FILES,
+    ROWS,
+    Row,
+)
 from rushes.media.redact import redact
 
 if TYPE_CHECKING:
@@ -109,8 +117,16 @@ def _stopped(run: ToolRun, source: str) -> RushesError:
 
 
 def _by_row(row: Row, run: ToolRun, source: str, found: str) -> RushesError:
-    message = row.sentence.format(source=source, found=_plain(found).rstrip(".")).replace("..", ".")
+    named = _file_in(run.stderr_tail) if "{file}" in row.sentence else None
+    said = row.sentence.format(source=source, found=_plain(found).rstrip("."), file=named or source)
+    message = said.replace("..", ".")
     return row.error(message, code=row.code, fix=row.fix, details=_details(run, row.action))
+
+
+def _file_in(text: str) -> str | None:
+    """The name of the file that a failure is about, where ffmpeg says it."""
+    found = next((match for pattern in NAMED_FILES if (match := pattern.search(text))), None)
+    return _plain(found[1].removeprefix("file:")) if found else None
 
 
 def _by_exit_status(run: ToolRun, source: str, build_major: int) -> RushesError:

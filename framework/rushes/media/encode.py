@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +31,7 @@ from rushes.media.plan import EncodePlan, Expectation, plan_encode
 from rushes.media.process import Supervision, ToolRun
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
+from rushes.media.sequence_rate import assumption, at_rate, sequence_rate
 from rushes.media.tries import Host, Tries, Try, plan_tries
 from rushes.media.trying import first_that_works
 from rushes.media.verify import Expected, SourceTruth, Verification, source_truth, verify
@@ -136,8 +136,9 @@ def encode(
     info = info or describe(source)
     software = build or find_build()
     host = host or Host(named=named_families())
-    rate = _sequence_rate(info, profile)
-    info = _at_rate(info, rate)
+    assumed = assumption(info, profile.video.frame_rate)
+    rate = sequence_rate(info, profile.video.frame_rate)
+    info = at_rate(info, rate)
     salvages = profile.on_damage == "salvage"
     truth = source_truth(source, frame_rate=rate, strict=not salvages, cancelled=supervision.cancelled)
     opened = input_args(source, info.container.format, frame_rate=rate)
@@ -192,7 +193,7 @@ def encode(
     tried = (*tried[:-1], last)
     warning = warning_of(tried)
     warnings = encoded.warnings if warning is None else (warning, *encoded.warnings)
-    warnings += encoded.quality.reasons if encoded.quality is not None else ()
+    warnings += (*(encoded.quality.reasons if encoded.quality is not None else ()), *assumed)
     return replace(encoded, family=used.family, tried=tried, warnings=warnings)
 
 
@@ -303,20 +304,3 @@ def _folder(supervision: Supervision) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sequence_rate(info: MediaInfo, profile: Profile) -> Fraction | None:
-    """An image sequence has the rate that the caller names, else the one that its headers state."""
-    if not info.is_sequence:
-        return None
-    stream = info.primary_video
-    named = profile.video.frame_rate or (stream.frame_rate if stream else None)
-    return Fraction(named) if named else None
-
-
-def _at_rate(info: MediaInfo, rate: Fraction | None) -> MediaInfo:
-    """The description of a sequence that is read at the rate that the caller names."""
-    stream = info.primary_video
-    if rate is None or stream is None:
-        return info
-    frames = info.sequence.frames if info.sequence else 0
-    timed = stream.model_copy(update={"frame_rate": str(rate), "duration_s": float(frames / rate)})
-    return info.model_copy(update={"video": [timed if v is stream else v for v in info.video]})

@@ -14,7 +14,16 @@ from typing import Final, Literal
 
 from rushes.errors import CallerError, MediaError, PlatformError, RushesError
 
-__all__ = ["BY_EXIT_STATUS", "FALSE_SUCCESS", "FRAMES_DUPLICATED", "GENERIC", "ROWS", "Action", "Row"]
+__all__ = [
+    "BY_EXIT_STATUS",
+    "FALSE_SUCCESS",
+    "FRAMES_DUPLICATED",
+    "GENERIC",
+    "NAMED_FILES",
+    "ROWS",
+    "Action",
+    "Row",
+]
 
 Action = Literal["fail", "retry", "busy", "fallback", "sick"]
 """``fail``: nothing else will help. ``retry``: later or elsewhere. ``busy``: the device is full, wait or take
@@ -24,7 +33,11 @@ device needs care, give it no more work."""
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way to fail. ``{source}`` in `sentence` is the clip's name, ``{found}`` the text that matched."""
+    """One way to fail.
+
+    In `sentence` ``{source}`` is the clip's name, ``{found}`` the text that matched, ``{file}`` the name of
+    the file that the text is about.
+    """
 
     code: str
     error: type[RushesError]
@@ -249,7 +262,8 @@ _MACHINE: Final = (
     ),
     _row(
         "not-found", PlatformError, "retry", r"^.*No such file or directory",
-        "A file or folder is not there: {found}.", "Check that the source's disk is still there.",
+        "{file} is not there, or its folder is not.",
+        "Check that it still exists, and that the disk or share that it is on is still mounted.",
     ),
     _row(
         "bad-option", CallerError, "fail",
@@ -300,6 +314,13 @@ ROWS: Final = (
     *_DECODERS,
     *_NOTHING,
 )
+
+NAMED_FILES: Final = (
+    # From 6 on the line with the reason leaves the input's name to the next one.
+    re.compile(r"^Error opening (?:input|output) file (.+)\.$", re.MULTILINE),
+    re.compile(r"^(?:\[[^\]]*\] )?(?!.*Error opening)(.+): No such file or directory", re.MULTILINE),
+)
+"""Where a failing ffmpeg names the file that it is about."""
 
 FRAMES_DUPLICATED: Final = re.compile(r"More than \d+ frames duplicated", re.IGNORECASE)
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 from rushes.asset import Asset, ImageSequence
 from rushes.errors import CallerError, MediaError
 from rushes.media.guard import DEMUXERS, input_args
+from rushes.media.sequence_rate import ASSUMED_RATE
 
 __all__ = ["guard_graph"]
 
@@ -53,7 +54,7 @@ def _input(name: str, own: Sequence[str]) -> list[str]:
 
 def _sequence(pattern: str, sequence: ImageSequence, own: Sequence[str]) -> list[str]:
     _refuse_holes(pattern.rpartition("/")[2], sequence)
-    rate = own[own.index("-framerate") + 1] if "-framerate" in own else "24"
+    rate = own[own.index("-framerate") + 1] if "-framerate" in own else str(ASSUMED_RATE)
     *options, dash_i, source = input_args(Asset(pattern), frame_rate=rate)
     if _OWN_END.isdisjoint(own):
         try:

@@ -18,6 +18,7 @@ from rushes.asset import Asset, ImageSequence
 from rushes.errors import CallerError, MediaError
 from rushes.media import handed
 from rushes.media.formats import DEMUXERS, IMAGE_SUFFIXES
+from rushes.media.sequence_rate import ASSUMED_RATE
 
 __all__ = [
     "DEMUXERS",
@@ -77,7 +78,7 @@ def input_args(
     Args:
         source: a local file or an image sequence.
         probed_format: the demuxer's name as PyAV found it, where known: ``mov,mp4,…`` or ``png_pipe``.
-        frame_rate: pictures a second of an image sequence; None for 24.
+        frame_rate: pictures a second of an image sequence; None for those that are assumed.
         start_number: first picture of a sequence; None for its own first.
     """
     asset = Asset.of(source)
@@ -244,7 +245,7 @@ def _is_picture(asset: Asset, probed_format: str | None) -> bool:
 
 
 def _rate(frame_rate: Fraction | str | None) -> str:
-    return "24" if frame_rate is None else str(frame_rate)
+    return str(ASSUMED_RATE if frame_rate is None else frame_rate)
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:

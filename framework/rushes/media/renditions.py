@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +29,7 @@ from rushes.media.rung_plan import RungWish, rung_wishes
 from rushes.media.rungs import Ladder
 from rushes.media.same_quality import SameQuality
 from rushes.media.schema import MediaInfo
+from rushes.media.sequence_rate import at_rate, stated_rate
 from rushes.media.still_branches import SHEET, THUMBNAILS
 from rushes.media.tries import Host
 from rushes.media.verify import Level, SourceTruth, Verification, source_truth
@@ -213,8 +213,8 @@ class _Clip:
     def of(cls, source: Asset, ladder: Ladder, cancelled: Callable[[], bool]) -> _Clip:
         check_source(source)
         info = describe(source)
-        rate = _sequence_rate(info, ladder)
-        info = _at_rate(info, rate)
+        rate = stated_rate(info, ladder.frame_rate)
+        info = at_rate(info, rate)
         truth = source_truth(source, frame_rate=rate, cancelled=cancelled)
         return cls(source, info, truth, input_args(source, info.container.format, frame_rate=rate))
 
@@ -265,21 +265,3 @@ def _sharing(supervision: Supervision, part: tuple[float, float]) -> Supervision
         receive(progress if share is None else replace(progress, share=low + (high - low) * share))
 
     return replace(supervision, on_progress=scaled)
-
-
-def _sequence_rate(info: MediaInfo, ladder: Ladder) -> Fraction | None:
-    stream = info.primary_video
-    if not info.is_sequence or stream is None:
-        return None
-    named = ladder.frame_rate or stream.frame_rate
-    return Fraction(named) if named else None
-
-
-def _at_rate(info: MediaInfo, rate: Fraction | None) -> MediaInfo:
-    """The description of a sequence that is read at the wished rate."""
-    stream = info.primary_video
-    if rate is None or stream is None:
-        return info
-    frames = info.sequence.frames if info.sequence else 0
-    timed = stream.model_copy(update={"frame_rate": str(rate), "duration_s": float(frames / rate)})
-    return info.model_copy(update={"video": [timed if v is stream else v for v in info.video]})

@@ -26,6 +26,7 @@ from rushes.media.profile import AudioWish, Profile, VideoWish
 from rushes.media.rendition_files import taken_stills, verified_stills
 from rushes.media.renditions import Runner
 from rushes.media.schema import MediaInfo
+from rushes.media.sequence_rate import at_rate, sequence_rate
 from rushes.media.still_branches import THUMBNAILS, Stills, still_branches
 
 __all__ = ["Snapshots", "make_snapshots", "plan_snapshots"]
@@ -86,7 +87,9 @@ def make_snapshots(
             "stills are of whole clips: a frame range has none.", code="bad-range", fix="Leave the range out."
         )
     info = describe(source)
-    opened = input_args(source, info.container.format)
+    rate = sequence_rate(info)
+    info = at_rate(info, rate)
+    opened = input_args(source, info.container.format, frame_rate=rate)
     args, made = plan_snapshots(info, stills, build, input_args=opened, place=output_args(folder)[-1])
     if stills.every_s is not None:
         (folder / THUMBNAILS).mkdir()
