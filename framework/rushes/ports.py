@@ -1,8 +1,9 @@
 """The verbs that the layers below ask of the layers above, as narrow as their callers.
 
-`Engine` is what a terminal or a notebook talks to; `Clock` is where time comes from. Both have a stub in
-`rushes.testing`, and the stub engine passes the same contract suite as the real one. The ports of one layer
-alone stand in it: `rushes.batch.RunnableEngine`, `rushes.runtime.records.Journal`.
+`Engine` is what a terminal or a notebook talks to; `Clock` is where time comes from; `Fleet` is who rents
+machines. All have a stub in `rushes.testing`, and the stubs of engine and fleet pass the same contract suites
+as the real ones. The ports of one layer alone stand in it: `rushes.batch.RunnableEngine`,
+`rushes.runtime.records.Journal`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from rushes.core.hosts import Host, Refusal
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 
-__all__ = ["Clock", "Engine", "JournalKeeper"]
+__all__ = ["Clock", "Engine", "Fleet", "JournalKeeper"]
 
 
 class Clock(Protocol):
@@ -96,4 +98,46 @@ class Engine(Protocol):
         Raises:
             CallerError: another verb.
         """
+        ...
+
+
+@runtime_checkable
+class Fleet(Protocol):
+    """Who gives hosts and takes them back: a cloud, a rental of GPUs, this machine with its own slots.
+
+    It obeys `rushes.core.scaling` and has no opinion on how many hosts there should be.
+    """
+
+    def hosts(self) -> Sequence[Host]:
+        """Every host that is ordered, is there, or still costs.
+
+        Raises:
+            PlatformError: the provider does not answer.
+        """
+        ...
+
+    def order(self, tier: str, count: int, token: str) -> Sequence[str]:
+        """Order hosts, and return the names of those that are on their way.
+
+        They are among `hosts` from now on. Fewer than `count` where there are no more to be had: `refusals`
+        then says so. The same token once more is the same order, whatever became of its answer.
+
+        Raises:
+            CallerError: it has no such tier (``unknown-tier``).
+            PlatformError: the provider does not answer; ask again with the same token.
+        """
+        ...
+
+    def release(self, hosts: Sequence[str]) -> Sequence[str]:
+        """Let hosts go, and return the names of those that do.
+
+        A host that has become busy is left alone; one that is gone already, or never was, is passed over.
+
+        Raises:
+            PlatformError: the provider does not answer; asking again does no harm.
+        """
+        ...
+
+    def refusals(self) -> Sequence[Refusal]:
+        """The latest refusal of each tier that was ever refused."""
         ...

@@ -1,0 +1,659 @@
+"""How many hosts there are to be: by tables, one rule each; and by properties, whatever there is."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rushes.core.elastic import (
+    Backlog,
+    Desired,
+    FleetMemory,
+    FleetPolicy,
+    Memory,
+    Plan,
+    ScalingPolicy,
+    Snapshot,
+)
+from rushes.core.hosts import Host, HostState, Refusal
+from rushes.core.hours import Hours
+from rushes.core.scaling import decide
+from rushes.core.steps import DEFAULT_STEPS, Incremental, Step
+from rushes.core.tiers import Limits, Machine, Purchase, Tier
+from rushes.errors import CallerError
+from rushes.testing import FakeClock, StubFleet
+
+NOW = 1_700_000_000.0
+MACHINE = Machine(8, 1 << 34, 1 << 37)
+TIERS = {
+    "spot": Tier("spot", MACHINE, Purchase.spot, "us-east-1", start_s=90.0),
+    "firm": Tier("firm", MACHINE, Purchase.on_demand, "us-east-1", start_s=90.0),
+    "gpu": Tier("gpu", MACHINE, Purchase.on_demand, "us-east-1", start_s=180.0, limits=Limits(at_once=4)),
+    "lambda": Tier("lambda", MACHINE, Purchase.on_demand, "us-east-1", per_invocation=True),
+}
+USD = 1_000_000_000
+PRICES = {"spot": USD, "firm": 3 * USD, "gpu": 2 * USD}
+UP = (HostState.idle, HostState.busy)
+
+
+def hosts(tier: str, state: HostState, count: int, *, for_s: float = 0.0, first: int = 0) -> tuple[Host, ...]:
+    return tuple(Host(f"{tier}-{state}-{first + n}", tier, state, NOW - for_s) for n in range(count))
+
+
+def plan(  # noqa: PLR0917 - the arguments of `decide`, each with a default
+    policy: FleetPolicy | ScalingPolicy,
+    backlog: tuple[Backlog, ...] = (),
+    there: tuple[Host, ...] = (),
+    memory: FleetMemory | None = None,
+    refusals: tuple[Refusal, ...] = (),
+    now: float = NOW,
+) -> Plan:
+    if isinstance(policy, FleetPolicy):
+        policy = ScalingPolicy((policy,))
+    snapshot = Snapshot(backlog, there, refusals)
+    first = policy.fleets[0].tier
+    return decide(policy, TIERS, PRICES, snapshot, Memory({first: memory or FleetMemory()}), now=now)
+
+
+def one(*arguments: Any, **named: Any) -> Desired:
+    """The row of the first tier."""
+    return plan(*arguments, **named).desired[0]
+
+
+def waiting(count: int, work_s: float = 0.0, priority: str = "standard", tier: str = "firm") -> Backlog:
+    return Backlog(tier, priority, count, 0, work_s)
+
+
+# -- by counts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 0), (7, 1), (30, 3), (200, 20), (9999, 50)])
+def test_an_absolute_table_gives_the_size(count: int, size: int) -> None:
+    wanted = one(FleetPolicy("firm", 100, steps=DEFAULT_STEPS), (waiting(count),))
+
+    assert (wanted.size, wanted.order) == (size, size)
+
+
+def test_work_that_hosts_have_taken_still_counts() -> None:
+    backlog = (Backlog("firm", "standard", waiting=1, running=29),)
+
+    assert one(FleetPolicy("firm", 100, steps=DEFAULT_STEPS), backlog).size == 3
+
+
+STEPS = Incremental((Step(10, 1), Step(50, 5)), every_s=60.0)
+
+
+@pytest.mark.parametrize(("count", "order"), [(0, 0), (10, 0), (11, 1), (50, 1), (51, 5)])
+def test_an_incremental_table_adds_to_what_there_is(count: int, order: int) -> None:
+    there = hosts("firm", HostState.busy, 2)
+
+    wanted = one(FleetPolicy("firm", 100, steps=STEPS), (waiting(count),), there)
+
+    assert (wanted.size, wanted.order) == (2 + order, order)
+
+
+@pytest.mark.parametrize(("grew_s_ago", "starting", "order"), [(59.0, 0, 0), (60.0, 0, 5), (600.0, 1, 0)])
+def test_the_next_step_waits_for_what_the_last_one_brings(
+    grew_s_ago: float, starting: int, order: int
+) -> None:
+    there = hosts("firm", HostState.busy, 2) + hosts("firm", HostState.starting, starting)
+
+    wanted = one(
+        FleetPolicy("firm", 100, steps=STEPS), (waiting(80),), there, FleetMemory(grew_at=NOW - grew_s_ago)
+    )
+
+    assert wanted.order == order
+
+
+def test_work_that_waits_gets_a_host_even_without_a_table() -> None:
+    wanted = one(FleetPolicy("firm", 100, other_drain_s=36000.0), (waiting(1, 0.5),))
+
+    assert wanted.order == 1
+
+
+# -- by seconds of work -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("urgent_s", "background_s", "size"),
+    [(3000.0, 0.0, 10), (0.0, 35_100.0, 5), (1500.0, 57_900.0, 9)],
+)
+def test_the_most_demanding_class_sets_the_size(urgent_s: float, background_s: float, size: int) -> None:
+    policy = FleetPolicy("firm", 100, drain_s={"urgent": 390.0, "background": 7290.0})
+    backlog = (waiting(5, urgent_s, "urgent"), waiting(5, background_s, "background"))
+
+    assert one(policy, backlog).size == size
+
+
+def test_work_that_is_due_later_waits_for_work_that_is_due_earlier() -> None:
+    policy = FleetPolicy("firm", 100, drain_s={"urgent": 390.0, "standard": 690.0})
+    alone = one(policy, (waiting(5, 3000.0),)).size
+
+    together = one(policy, (waiting(5, 3000.0), waiting(5, 1500.0, "urgent"))).size
+
+    assert (alone, together) == (5, 8)
+
+
+def test_a_host_that_runs_two_at_once_does_twice_the_work() -> None:
+    policy = FleetPolicy("firm", 100, drain_s={"standard": 690.0}, at_once=2)
+
+    assert one(policy, (waiting(5, 6000.0),)).size == 5
+
+
+def test_a_target_that_starting_alone_would_miss_is_not_answered_by_orders_without_end() -> None:
+    policy = FleetPolicy("firm", 10_000, drain_s={"urgent": 60.0})
+
+    assert one(policy, (waiting(5, 6000.0, "urgent"),)).size == 200
+
+
+def test_a_class_without_a_target_starts_no_host() -> None:
+    policy = FleetPolicy("firm", 100, steps=DEFAULT_STEPS, drain_s={"background": inf})
+
+    assert one(policy, (waiting(500, 1e6, "background"),)).size == 0
+
+
+def test_a_little_too_much_work_starts_no_host() -> None:
+    policy = FleetPolicy("firm", 100, drain_s={"standard": 1000.0}, tolerance=0.1)
+    there = hosts("firm", HostState.busy, 4)
+
+    assert one(policy, (waiting(5, 4400.0),), there).order == 0
+    assert one(policy, (waiting(5, 4500.0),), there).order == 1
+
+
+# -- orders -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [HostState.ordered, HostState.starting, HostState.idle, HostState.busy])
+def test_what_is_there_or_on_its_way_is_not_ordered_again(state: HostState) -> None:
+    wanted = one(FleetPolicy("firm", 100, steps=DEFAULT_STEPS), (waiting(30),), hosts("firm", state, 3))
+
+    assert (wanted.size, wanted.order, wanted.release) == (3, 0, ())
+
+
+def test_a_host_that_leaves_is_ordered_anew_but_still_takes_room() -> None:
+    policy = FleetPolicy("firm", 4, steps=DEFAULT_STEPS)
+    there = hosts("firm", HostState.leaving, 2) + hosts("firm", HostState.busy, 1)
+
+    assert one(policy, (waiting(30),), there).order == 1
+
+
+def test_a_host_that_never_comes_is_given_up_and_replaced() -> None:
+    there = hosts("firm", HostState.starting, 1, for_s=301.0)
+
+    wanted = one(FleetPolicy("firm", 100, steps=DEFAULT_STEPS), (waiting(5),), there)
+
+    assert (wanted.order, wanted.release) == (1, (there[0].id,))
+
+
+def test_every_order_has_a_token_of_its_own_and_a_repeated_decision_the_same() -> None:
+    policy = ScalingPolicy((FleetPolicy("firm", 100, steps=DEFAULT_STEPS),))
+    snapshot = Snapshot((waiting(5),))
+
+    first = decide(policy, TIERS, PRICES, snapshot, Memory(), now=NOW)
+    repeated = decide(policy, TIERS, PRICES, snapshot, Memory(), now=NOW + 1)
+    second = decide(policy, TIERS, PRICES, snapshot, first.memory, now=NOW + 1)
+
+    assert first.of("firm").token == repeated.of("firm").token != second.of("firm").token
+
+
+def test_a_tier_that_has_only_so_many_gives_only_so_many() -> None:
+    wanted = one(FleetPolicy("gpu", 100, steps=DEFAULT_STEPS), (waiting(200, tier="gpu"),))
+
+    assert wanted.size == 4
+    assert (
+        "no more than 4 hosts of gpu"
+        in one(
+            FleetPolicy("gpu", 100, steps=DEFAULT_STEPS),
+            (waiting(200, tier="gpu"),),
+            hosts("gpu", HostState.busy, 4),
+        ).reason
+    )
+
+
+# -- size and money ---------------------------------------------------------------------------------------
+
+
+def test_never_more_hosts_than_the_maximum() -> None:
+    wanted = one(FleetPolicy("firm", 7, steps=DEFAULT_STEPS), (waiting(500),))
+
+    assert wanted.size == 7
+    assert "50 would be wanted, 7 are the most that there may be" in wanted.reason
+
+
+def test_never_more_hosts_than_an_hour_may_cost() -> None:
+    policy = ScalingPolicy((FleetPolicy("firm", 100, steps=DEFAULT_STEPS),), most_per_hour=10 * USD)
+
+    found = plan(policy, (waiting(500),), hosts("firm", HostState.busy, 1))
+
+    assert found.of("firm").size == 3
+    assert found.per_hour == 9 * USD
+    assert "$10.00 an hour pays for 2 of 49 hosts that are missing" in found.of("firm").reason
+
+
+def test_the_warm_minimum_of_every_fleet_goes_before_what_the_first_one_wants() -> None:
+    policy = ScalingPolicy(
+        (FleetPolicy("firm", 100, steps=DEFAULT_STEPS), FleetPolicy("gpu", 10, minimum=1)),
+        most_per_hour=8 * USD,
+    )
+
+    found = plan(policy, (waiting(500),))
+
+    assert (found.of("firm").size, found.of("gpu").size) == (2, 1)
+
+
+def test_over_the_cap_idle_hosts_go_at_once_from_the_last_fleet_on() -> None:
+    policy = ScalingPolicy((FleetPolicy("firm", 100), FleetPolicy("gpu", 10)), most_per_hour=6 * USD)
+    there = (
+        hosts("firm", HostState.idle, 1) + hosts("gpu", HostState.idle, 2) + hosts("gpu", HostState.busy, 1)
+    )
+
+    found = plan(policy, (), there)
+
+    assert found.of("firm").release == ()
+    assert found.of("gpu").release == ("gpu-idle-0", "gpu-idle-1")
+
+
+def test_over_the_maximum_open_orders_and_idle_hosts_go_at_once_and_busy_ones_stay() -> None:
+    there = (
+        hosts("firm", HostState.busy, 3)
+        + hosts("firm", HostState.idle, 1)
+        + hosts("firm", HostState.ordered, 1)
+    )
+
+    wanted = one(FleetPolicy("firm", 2), (), there)
+
+    assert (wanted.size, wanted.release) == (3, ("firm-ordered-0", "firm-idle-0"))
+
+
+def test_a_cap_on_money_with_a_price_that_nobody_knows_is_refused() -> None:
+    policy = ScalingPolicy((FleetPolicy("firm", 1),), most_per_hour=USD)
+
+    with pytest.raises(CallerError) as refused:
+        decide(policy, TIERS, {}, Snapshot(), Memory(), now=NOW)
+
+    assert refused.value.code == "no-price"
+
+
+# -- letting go -------------------------------------------------------------------------------------------
+
+LONG_BELOW = FleetMemory(below_since=NOW - 1000.0)
+
+
+@pytest.mark.parametrize(("idle_s", "gone"), [(599.0, 0), (600.0, 1)])
+def test_an_idle_host_goes_after_the_idle_time(idle_s: float, gone: int) -> None:
+    wanted = one(FleetPolicy("firm", 5), (), hosts("firm", HostState.idle, 1, for_s=idle_s), LONG_BELOW)
+
+    assert len(wanted.release) == gone
+
+
+@pytest.mark.parametrize(("below_s", "gone"), [(None, 0), (119.0, 0), (120.0, 1)])
+def test_no_host_goes_before_fewer_have_been_enough_for_a_while(below_s: float | None, gone: int) -> None:
+    memory = FleetMemory(below_since=None if below_s is None else NOW - below_s)
+
+    wanted = one(FleetPolicy("firm", 5), (), hosts("firm", HostState.idle, 1, for_s=900.0), memory)
+
+    assert len(wanted.release) == gone
+
+
+def test_the_warm_minimum_stays() -> None:
+    there = hosts("firm", HostState.idle, 3, for_s=9999.0)
+
+    wanted = one(FleetPolicy("firm", 5, minimum=2), (), there, LONG_BELOW)
+
+    assert (wanted.size, len(wanted.release)) == (2, 1)
+
+
+def test_the_dearest_goes_first_then_the_one_that_was_idle_for_longest() -> None:
+    policy = FleetPolicy("spot", 9, minimum=1, fallback="firm")
+    there = (
+        hosts("spot", HostState.idle, 1, for_s=2000.0)
+        + hosts("spot", HostState.idle, 1, for_s=3000.0, first=1)
+        + hosts("firm", HostState.idle, 1, for_s=1000.0)
+    )
+
+    found = plan(policy, (), there, LONG_BELOW)
+
+    assert found.of("firm").release == ("firm-idle-0",)
+    assert found.of("spot").release == ("spot-idle-1",)
+
+
+# -- hours of the day -------------------------------------------------------------------------------------
+
+
+def test_a_schedule_keeps_hosts_warm_while_it_holds() -> None:
+    midnight = NOW - NOW % 86400
+    policy = FleetPolicy("firm", 9, schedule=(Hours(17, 20, minimum=4), Hours(20, 6, maximum=1)))
+
+    def size(hour: float, count: int = 0) -> int:
+        return one(policy, (waiting(count, 1e6),) if count else (), now=midnight + hour * 3600).size
+
+    assert (size(12), size(18), size(23), size(23, 100), size(12, 100)) == (0, 4, 0, 1, 9)
+
+
+# -- spot -------------------------------------------------------------------------------------------------
+
+SPOT = FleetPolicy("spot", 100, fallback="firm", steps=DEFAULT_STEPS)
+
+
+def test_spot_is_ordered_where_there_is_spot() -> None:
+    found = plan(SPOT, (waiting(30, tier="spot"),))
+
+    assert (found.of("spot").order, found.of("firm").order) == (3, 0)
+
+
+@pytest.mark.parametrize(("s_ago", "spot", "firm"), [(0.0, 0, 3), (599.0, 0, 3), (601.0, 3, 0)])
+def test_after_a_refusal_it_is_bought_on_demand_for_a_while(s_ago: float, spot: int, firm: int) -> None:
+    found = plan(SPOT, (waiting(30, tier="spot"),), refusals=(Refusal("spot", NOW - s_ago),))
+
+    assert (found.of("spot").order, found.of("firm").order) == (spot, firm)
+
+
+def test_an_order_of_spot_that_does_not_come_is_taken_back_and_bought_on_demand() -> None:
+    there = hosts("spot", HostState.ordered, 3, for_s=121.0)
+
+    found = plan(SPOT, (waiting(30, tier="spot"),), there)
+
+    assert len(found.of("spot").release) == 3
+    assert found.of("firm").order == 3
+    assert found.memory.of("spot").refused_at == NOW
+    assert "there is no spot just now" in found.of("firm").reason
+
+
+def test_where_neither_is_to_be_had_it_is_asked_for_again_later() -> None:
+    refusals = (Refusal("spot", NOW - 100.0), Refusal("firm", NOW - 59.0))
+
+    found = plan(SPOT, (waiting(30, tier="spot"),), refusals=refusals)
+    later = plan(SPOT, (waiting(30, tier="spot"),), refusals=refusals, now=NOW + 1)
+
+    assert (found.of("firm").order, later.of("firm").order) == (0, 3)
+
+
+# -- what is refused --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fleets",
+    [
+        (FleetPolicy("nowhere", 1),),
+        (FleetPolicy("lambda", 1),),
+        (FleetPolicy("firm", 1), FleetPolicy("spot", 1, fallback="firm")),
+        (FleetPolicy("firm", 1, fallback="spot"),),
+    ],
+)
+def test_a_policy_that_no_tier_can_follow_is_refused(fleets: tuple[FleetPolicy, ...]) -> None:
+    with pytest.raises(CallerError) as refused:
+        plan(ScalingPolicy(fleets))
+
+    assert refused.value.code == "bad-fleet"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *[{"minimum": 6}, {"minimum": -1}, {"idle_s": -1.0}, {"at_once": 0.0}, {"tolerance": inf}],
+        *[{"drain_s": {"urgent": 0.0}}, {"fallback": "firm"}],
+    ],
+)
+def test_a_policy_with_a_number_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(CallerError, match="cannot have"):
+        FleetPolicy("firm", 5, **wrong)
+
+
+def test_the_reason_is_one_sentence_that_names_what_decided() -> None:
+    there = hosts("firm", HostState.busy, 2) + hosts("firm", HostState.starting, 1)
+
+    wanted = one(FleetPolicy("firm", 100, drain_s={"urgent": 600.0}), (waiting(9, 4000.0, "urgent"),), there)
+
+    assert wanted.reason == (
+        "8 hosts: 1 h 06 m of work have to be done within 10 m 00 s; 2 up, 2 of them busy, 1 on the way, "
+        "5 ordered now."
+    )
+
+
+# -- whatever there is ------------------------------------------------------------------------------------
+
+CLASSES = ("interactive", "urgent", "background")
+backlogs = st.lists(
+    st.builds(
+        Backlog,
+        st.sampled_from(["spot", "firm", "gpu", "lambda"]),
+        st.sampled_from(CLASSES),
+        st.integers(0, 400),
+        st.integers(0, 50),
+        st.floats(0, 100_000),
+    ),
+    max_size=5,
+).map(tuple)
+some_hosts = st.lists(
+    st.tuples(st.sampled_from(["spot", "firm", "gpu"]), st.sampled_from(HostState), st.floats(0, 5000)),
+    max_size=12,
+).map(lambda rows: tuple(Host(f"h{n}", tier, state, NOW - s) for n, (tier, state, s) in enumerate(rows)))
+steps = st.sampled_from([None, DEFAULT_STEPS, STEPS])
+drains = st.dictionaries(st.sampled_from(CLASSES), st.sampled_from([30.0, 300.0, 7200.0, inf]))
+policies = st.builds(
+    lambda a, b, c, d, spot_max, gpu_max, warm, money: ScalingPolicy(
+        (
+            FleetPolicy("spot", spot_max + warm, warm, "firm", a, b, at_once=2),
+            FleetPolicy("gpu", gpu_max, 0, "", c, d),
+        ),
+        money,
+    ),
+    steps, drains, steps, drains,
+    st.integers(0, 30), st.integers(0, 8), st.integers(0, 3), st.none() | st.integers(0, 60 * USD),
+)  # fmt: skip
+moments = st.floats(0, 2000).map(lambda s: NOW - s)
+memories = st.dictionaries(
+    st.sampled_from(["spot", "gpu"]),
+    st.builds(FleetMemory, *[st.none() | moments] * 3, st.integers(0, 5)),
+).map(Memory)
+refused = st.lists(st.builds(Refusal, st.sampled_from(["spot", "firm", "gpu"]), moments), max_size=3).map(
+    tuple
+)
+situations = st.tuples(policies, st.builds(Snapshot, backlogs, some_hosts, refused), memories)
+
+
+@settings(deadline=None, max_examples=60)
+@given(situations)
+def test_nothing_is_ordered_beyond_the_size_or_the_money(situation: Any) -> None:
+    policy, snapshot, memory = situation
+
+    found = decide(policy, TIERS, PRICES, snapshot, memory, now=NOW)
+
+    for fleet in policy.fleets:
+        ordered = sum(found.of(tier).order for tier in fleet.tiers)
+        there = sum(host.tier in fleet.tiers for host in snapshot.hosts)
+        assert ordered == 0 or there + ordered <= fleet.maximum
+    new = sum(row.order * PRICES[row.tier] for row in found.desired)
+    old = sum(PRICES[host.tier] for host in snapshot.hosts)
+    assert found.per_hour == old + new
+    assert policy.most_per_hour is None or new == 0 or old + new <= policy.most_per_hour
+
+
+@settings(deadline=None, max_examples=60)
+@given(situations)
+def test_a_busy_host_is_never_asked_for_and_every_other_at_most_once(situation: Any) -> None:
+    policy, snapshot, memory = situation
+    states = {host.id: host.state for host in snapshot.hosts}
+
+    found = decide(policy, TIERS, PRICES, snapshot, memory, now=NOW)
+
+    asked = [id_ for row in found.desired for id_ in row.release]
+    assert len(asked) == len(set(asked))
+    assert {states[id_] for id_ in asked} <= {HostState.ordered, HostState.starting, HostState.idle}
+
+
+@settings(deadline=None, max_examples=60)
+@given(situations)
+def test_sizes_are_what_stays_and_what_is_ordered(situation: Any) -> None:
+    policy, snapshot, memory = situation
+
+    found = decide(policy, TIERS, PRICES, snapshot, memory, now=NOW)
+
+    for row in found.desired:
+        here = [h for h in snapshot.hosts if h.tier == row.tier and h.state is not HostState.leaving]
+        assert row.size == len(here) - len(row.release) + row.order
+        assert bool(row.token) == (row.order > 0)
+        assert row.reason.endswith(".")
+
+
+@settings(deadline=None, max_examples=60)
+@given(situations, st.sampled_from(CLASSES), st.integers(0, 300), st.integers(0, 50), st.floats(0, 50_000))
+def test_more_work_never_means_fewer_hosts(
+    situation: Any, priority: str, more: int, running: int, more_s: float
+) -> None:
+    policy, snapshot, memory = situation
+    heavier = Snapshot(
+        (*snapshot.backlog, Backlog("spot", priority, more, running, more_s)),
+        snapshot.hosts,
+        snapshot.refusals,
+    )
+
+    light = decide(policy, TIERS, PRICES, snapshot, memory, now=NOW)
+    heavy = decide(policy, TIERS, PRICES, heavier, memory, now=NOW)
+
+    for tier in ("spot", "firm"):
+        assert heavy.of(tier).size >= light.of(tier).size
+
+
+@settings(deadline=None, max_examples=60)
+@given(situations, st.randoms(use_true_random=False))
+def test_the_order_of_rows_and_hosts_does_not_matter(situation: Any, random: Any) -> None:
+    policy, snapshot, memory = situation
+    there, backlog = list(snapshot.hosts), list(snapshot.backlog)
+    random.shuffle(there)
+    random.shuffle(backlog)
+    shuffled = Snapshot(tuple(backlog), tuple(there), snapshot.refusals)
+
+    first = decide(policy, TIERS, PRICES, snapshot, memory, now=NOW)
+    second = decide(policy, TIERS, PRICES, shuffled, memory, now=NOW)
+
+    assert [(r.size, r.order, set(r.release)) for r in first.desired] == [
+        (r.size, r.order, set(r.release)) for r in second.desired
+    ]
+
+
+# -- as time goes by --------------------------------------------------------------------------------------
+
+
+class World:
+    """A fleet in memory under the policy, every ten seconds; `load` hosts of it find work."""
+
+    def __init__(self, policy: ScalingPolicy, *, grant_s: float = 5.0) -> None:
+        self.policy = policy
+        self.clock = FakeClock(NOW)
+        self.fleet = StubFleet(self.clock, TIERS, grant_s=grant_s)
+        self.memory = Memory()
+        self.moves: list[int] = []
+        """+n for an order, -n for a release, in their order."""
+
+    def turn(self, backlog: tuple[Backlog, ...], load: int) -> Plan:
+        there = sorted((h for h in self.fleet.hosts() if h.state in UP), key=lambda host: host.id)
+        for number, host in enumerate(there):
+            (self.fleet.occupy if number < load else self.fleet.vacate)(host.id)
+        snapshot = Snapshot(backlog, tuple(self.fleet.hosts()), tuple(self.fleet.refusals()))
+        found = decide(self.policy, TIERS, PRICES, snapshot, self.memory, now=self.clock.now())
+        self.memory = found.memory
+        for row in found.desired:
+            if row.order:
+                self.moves.append(len(self.fleet.order(row.tier, row.order, row.token)))
+            if row.release:
+                gone = self.fleet.release(row.release)
+                assert list(gone) == list(row.release)
+                self.moves.append(-len(gone))
+        self.clock.advance(10.0)
+        return found
+
+    def size(self) -> int:
+        return len(self.fleet.hosts())
+
+
+one_fleet = st.builds(
+    lambda steps, drain, warm: ScalingPolicy(
+        (FleetPolicy("spot", 40, warm, "firm", steps, {"standard": drain}),), 45 * USD
+    ),
+    st.sampled_from([None, DEFAULT_STEPS]),
+    st.sampled_from([60.0, 600.0, 3600.0]),
+    st.integers(0, 3),
+)
+
+
+@settings(deadline=None, max_examples=15)
+@given(one_fleet, st.integers(0, 300), st.floats(0, 40_000), st.integers(0, 40))
+def test_a_load_that_stays_as_it_is_never_makes_a_fleet_swing(
+    policy: ScalingPolicy, count: int, work_s: float, load: int
+) -> None:
+    world = World(policy)
+
+    for _ in range(250):
+        world.turn((Backlog("spot", "standard", count, 0, work_s),), load)
+
+    grew = [move > 0 for move in world.moves]
+    assert grew == sorted(grew, reverse=True), world.moves  # first up, then perhaps down, and never up again
+    settled = len(world.moves)
+    for _ in range(100):
+        world.turn((Backlog("spot", "standard", count, 0, work_s),), load)
+    assert len(world.moves) == settled
+
+
+@settings(deadline=None, max_examples=15)
+@given(one_fleet, st.lists(st.tuples(st.integers(0, 300), st.floats(0, 40_000)), max_size=12))
+def test_when_the_work_is_done_the_fleet_falls_to_its_warm_minimum_and_stays_there(
+    policy: ScalingPolicy, loads: list[tuple[int, float]]
+) -> None:
+    world = World(policy)
+    for count, work_s in loads:
+        world.turn((Backlog("spot", "standard", count, 0, work_s),), count)
+
+    for _ in range(100):
+        world.turn((), 0)
+
+    assert world.size() == policy.fleets[0].minimum
+    quiet = len(world.moves)
+    for _ in range(100):
+        world.turn((), 0)
+    assert len(world.moves) == quiet
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    one_fleet,
+    st.lists(st.tuples(st.integers(0, 300), st.floats(0, 40_000), st.sampled_from("gr-")), max_size=40),
+    st.sampled_from([5.0, 200.0]),
+)
+def test_at_no_moment_are_there_more_hosts_or_do_they_cost_more_than_allowed(
+    policy: ScalingPolicy, loads: list[tuple[int, float, str]], grant_s: float
+) -> None:
+    world = World(policy, grant_s=grant_s)
+    for count, work_s, provider in loads:
+        if provider == "r":
+            world.fleet.refuse("spot", after=2)
+        elif provider == "g":
+            world.fleet.give("spot")
+        world.turn((Backlog("spot", "standard", count, 0, work_s),), count)
+
+        there = world.fleet.hosts()
+        assert len(there) <= policy.fleets[0].maximum
+        assert sum(PRICES[host.tier] for host in there) <= 45 * USD
+
+
+def test_while_hosts_start_nothing_is_ordered_twice() -> None:
+    world = World(ScalingPolicy((FleetPolicy("firm", 100, steps=DEFAULT_STEPS),)))
+
+    for _ in range(12):
+        world.turn((waiting(100),), 0)
+
+    assert world.moves == [10]
+
+
+def test_an_order_whose_answer_was_lost_is_not_made_twice() -> None:
+    world = World(ScalingPolicy((FleetPolicy("firm", 100, steps=DEFAULT_STEPS),)))
+    world.turn((waiting(100),), 0)
+    (call,) = world.fleet.calls
+
+    world.fleet.order("firm", 10, call.arguments["token"])
+
+    assert world.size() == 10
