@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rushes.core.commands import CloseSlot, Command, Lease, OpenSlot, Recall, Release, Start
+from rushes.core.commands import CloseSlot, Command, GoOn, Lease, OpenSlot, Recall, Release, Start
 from rushes.core.events import (
     Ask,
     Capacity,
@@ -30,7 +30,9 @@ from rushes.core.events import (
     SlotLost,
     SlotReady,
     Tick,
+    Waits,
     Withdrawn,
+    Woken,
 )
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.scheduler import Scheduler
@@ -46,6 +48,9 @@ class ModelSlot:
     environment: str
     ready: bool = False
     dying: bool = False
+    waiting: bool = False
+    """Its attempt waits for parts of its own."""
+    has_waited: bool = False
     backlog: list[Ask] = field(default_factory=list)
 
 
@@ -86,6 +91,12 @@ class ModelPool:
         self.released: list[Release] = []
         self.commands: list[Command] = []  # all of the last event
         self.started: list[int] = []  # in order, over all events
+        self.parts: dict[int, set[int]] = {}  # of those who wait: what has not ended
+        self.mappers: set[str] = set()  # functions that have waited
+        self.woken: set[int] = set()
+        self.most_waiting = 0
+        self.late = False
+        """Whether those who waited hear of it after others may have begun."""
         self.served: dict[str, float] = defaultdict(float)  # cpu-seconds by show
         self._next = 1
 
@@ -111,6 +122,24 @@ class ModelPool:
             self.outside[key].append(Ask(id_, round(at * 1000) if order is None else order, at, shape))
         self.outside[key].sort(key=lambda ask: (ask.order, ask.id))
         self.do(Queued(key, count))
+        return ids
+
+    def wait_for_parts(self, number: int, *parts: Shape) -> list[int]:
+        """The attempt on a slot submits parts, in its own queue and place in line, and waits for them."""
+        slot = self.slots[number]
+        ask = slot.backlog[0]
+        queue = self.queue_of[ask.id]
+        ids = [
+            id_
+            for shape in parts
+            for id_ in self.submit(
+                queue.priority, queue.show, shape, order=ask.order - 1, queued_at=ask.queued_at
+            )
+        ]
+        self.parts[ask.id] = set(ids)
+        slot.waiting = slot.has_waited = True
+        self.mappers.add(ask.shape.function)
+        self.do(Waits(number, ask.id))
         return ids
 
     def do(self, event: Event) -> list[Command]:
@@ -155,9 +184,12 @@ class ModelPool:
     def finish(self, number: int, state: State = State.succeeded, seconds: float | None = None) -> int:
         """The first invocation of a slot's backlog ends (or is to be tried again); its id."""
         slot = self.slots[number]
+        if state.ended:
+            self._tell_parents(slot.backlog[0].id)
         ask = slot.backlog.pop(0)
         took = self.seconds.get(ask.shape.function, 1.0) if seconds is None else seconds
         self.served[self.queue_of[ask.id].show] += took * min(ask.shape.cpu, self.capacity.cpu)
+        slot.waiting = slot.has_waited = False
         self._close_books(ask, state)
         self.do(Finished(number, ask.id, state, took))
         if not state.ended:
@@ -171,6 +203,7 @@ class ModelPool:
             self.resting.add(slot.environment)
             self.pending = [e for e in self.pending if e != SlotReady(number)]
         slot.dying = True
+        slot.waiting = slot.has_waited = False
         had, slot.backlog = slot.backlog, []
         if lost_first:
             del self.slots[number]
@@ -195,6 +228,8 @@ class ModelPool:
         """Cancel what has not been given to a slot."""
         gone = [id_ for id_ in ids if id_ in self.leased]
         for id_ in gone:
+            self._tell_parents(id_)
+        for id_ in gone:
             del self.leased[id_]
             self.ended[id_] = State.cancelled
         self.do(Withdrawn(gone))
@@ -209,13 +244,14 @@ class ModelPool:
         for _ in range(most):
             self.deliver_all()
             for number, slot in self.slots.items():
-                if not slot.backlog:
+                if not slot.backlog or slot.waiting:
                     ends.pop(number, None)
                 elif ends.get(number, (0, 0.0))[0] != slot.backlog[0].id:
                     ask = slot.backlog[0]
                     ends[number] = (ask.id, self.now + self.seconds.get(ask.shape.function, 1.0))
             if not ends:
-                if not self.leased and not any(self.outside.values()):
+                waiting = any(slot.waiting for slot in self.slots.values())
+                if not self.leased and not any(self.outside.values()) and not waiting:
                     return
                 self.tick()
                 continue
@@ -235,9 +271,12 @@ class ModelPool:
         left = {name: getattr(self.capacity, name) for name in DIMENSIONS}
         for slot in self.slots.values():
             if slot.backlog:
-                for name in DIMENSIONS:
+                for name in ("memory", "scratch") if slot.waiting else DIMENSIONS:
                     left[name] -= self.need(slot.backlog[0].shape, name)
         return left
+
+    def waiting_at(self, depth: int) -> int:
+        return sum(1 for s in self.slots.values() if s.waiting and s.backlog[0].shape.depth == depth)
 
     def need(self, shape: Shape, name: str) -> float:
         return float(min(getattr(shape, name), getattr(self.capacity, name)))
@@ -279,12 +318,24 @@ class ModelPool:
                 assert not closed.backlog, "only idle slots are closed"
             case Start(slot, ids):
                 return self._start(slot, ids)
+            case GoOn(slot, id_):
+                self._go_on(slot, id_)
             case Recall(slot):
                 assert slot in self.slots
                 self.pending.append(Returned(slot, ()))
             case Release():
                 self.released.append(command)
         return []
+
+    def _go_on(self, number: int, id_: int) -> None:
+        slot = self.slots[number]
+        assert slot.waiting, "only who waits goes on"
+        assert slot.backlog[0].id == id_
+        assert id_ in self.woken, "its parts have ended"
+        assert not self.parts.get(id_)
+        self.woken.discard(id_)
+        self.parts.pop(id_, None)
+        slot.waiting = False
 
     def _start(self, number: int, ids: Sequence[int]) -> list[Ask]:
         assert not self.paused, "a paused pool starts nothing"
@@ -301,15 +352,32 @@ class ModelPool:
         slot.backlog += asks
         assert len({ask.shape for ask in slot.backlog}) == 1, "a backlog has one shape"
         assert len(slot.backlog) <= self.settings.micro_batch_max
+        for name in ("memory", "scratch"):
+            if self.free()[name] < -1e-6 and self.need(asks[0].shape, name) > 0:
+                others = [
+                    n
+                    for n, s in self.slots.items()
+                    if n != number and s.backlog and not s.waiting and self.need(s.backlog[0].shape, name) > 0
+                ]
+                assert not others, "one at a time begins beyond what there is"
+        depth = asks[0].shape.depth
+        if asks[0].shape.function in self.mappers:
+            assert self.waiting_at(depth) < self.settings.waiting_limit, "no more than so many wait"
         limit = asks[0].shape.max_slots
         assert limit is None or self.busy_of(asks[0].shape.batch) <= limit, "max_slots holds"
         return asks
 
     def _check(self, fresh: list[Ask], free_before: dict[str, float]) -> None:
         free = self.free()
-        assert all(left >= -1e-6 for left in free.values()), f"over capacity: {free}"
+        assert free["cpu"] >= -1e-6, f"over capacity: {free}"
+        assert free["gpu"] >= -1e-6, f"over capacity: {free}"
+        self.most_waiting = max(self.most_waiting, sum(slot.waiting for slot in self.slots.values()))
+        if not self.most_waiting:
+            assert all(left >= -1e-6 for left in free.values()), f"over capacity: {free}"
         limit = self.settings.slot_limit
-        assert len(self.slots) <= (max(int(self.capacity.cpu), 1) + 2 if limit is None else limit)
+        counted = sum(not slot.has_waited for slot in self.slots.values())
+        idle = any(slot.ready and not slot.backlog for slot in self.slots.values())
+        assert counted <= (max(int(self.capacity.cpu), 1) + 2 if limit is None else limit) or not idle
         if self.paused or not self.leased or any(slot.dying for slot in self.slots.values()):
             return
         eligible = [
@@ -317,6 +385,10 @@ class ModelPool:
             for ask in self.leased.values()
             if ask.shape.environment not in self.resting
             and (ask.shape.max_slots is None or self.busy_of(ask.shape.batch) < ask.shape.max_slots)
+            and not (
+                ask.shape.function in self.mappers
+                and self.waiting_at(ask.shape.depth) >= self.settings.waiting_limit
+            )
         ]
         if not eligible:
             return
@@ -330,11 +402,12 @@ class ModelPool:
         # Work conserving, and no inversion: whoever is first in order has claims on it by nobody, so if all
         # of the best rank could start, the first of them would have.
         best = min(self.rank(ask.id) for ask in eligible)
-        # (An environment that rests after a death may be back at any time, and then has claims again.)
+        # (An environment that rests after a death may be back at any time, and then has claims again; who
+        # is to go on has claims too.)
         uncertain = any(
             ask.shape.environment in self.resting and self.rank(ask.id) <= best
             for ask in self.leased.values()
-        )
+        ) or bool(self.woken)
         assert uncertain or not all(could_start(ask) for ask in eligible if self.rank(ask.id) == best), (
             "idle for nothing"
         )
@@ -343,18 +416,36 @@ class ModelPool:
             for other in eligible:
                 if self.rank(other.id) >= self.rank(ask.id):
                     continue
+                if other.shape.function in self.mappers and self.waiting_at(other.shape.depth):
+                    continue  # it may be barred, and claims nothing then
                 for name in DIMENSIONS:
-                    lacking = self.need(other.shape, name) > free[name] + 1e-6
+                    lacking = self.need(other.shape, name) > max(free[name], 0.0) + 1e-6
                     assert not (lacking and self.need(ask.shape, name) > 0), (
                         f"{ask} took {name} that {other} waits for"
                     )
 
     def _close_books(self, ask: Ask, state: State) -> None:
+        self.parts.pop(ask.id, None)
+        self.woken.discard(ask.id)
+        self.pending = [e for e in self.pending if not (isinstance(e, Woken) and e.id == ask.id)]
         if state.ended:
             assert ask.id not in self.ended, "ends once"
             self.ended[ask.id] = state
         else:
             self.excused[ask.id] += 1
+
+    def _tell_parents(self, id_: int) -> None:
+        """Whoever waited for this part alone wants to go on."""
+        for parent, parts in list(self.parts.items()):
+            parts.discard(id_)
+            if not parts and parent not in self.woken:
+                for number, slot in list(self.slots.items()):
+                    if slot.waiting and slot.backlog[0].id == parent:
+                        self.woken.add(parent)
+                        if self.late:
+                            self.pending.append(Woken(number, parent))
+                        else:  # before its core is given to somebody else
+                            self.do(Woken(number, parent))
 
     def _requeue(self, ask: Ask) -> None:
         key = self.queue_of[ask.id]

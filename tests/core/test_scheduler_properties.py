@@ -31,7 +31,9 @@ from rushes.core.events import (
     Shape,
     SlotLost,
     SlotReady,
+    Waits,
     Withdrawn,
+    Woken,
 )
 from rushes.core.policy import SchedulerSettings
 from rushes.core.states import State
@@ -42,7 +44,7 @@ CLASSES = (
     ClassPolicy("standard", 2, ageing_s=50.0),
     ClassPolicy("background", 3, ageing_s=200.0),
 )
-SECONDS = {"quick": 0.001, "brief": 0.008, "slow": 30.0}
+SECONDS = {"quick": 0.001, "brief": 0.008, "slow": 30.0, "part": 2.0}
 WINDOW = 8
 SHAPES = [
     Shape("quick-a", "e1", "quick"),
@@ -57,7 +59,15 @@ SHAPES = [
     Shape("capped-slow", "e2", "slow", max_slots=2),
     Shape("impossible", "e1", "slow", cpu=50, memory=1e6, scratch=1e6, gpu=5),
 ]
+PARTS = [
+    Shape("part", "e1", "part", depth=1),
+    Shape("part-memory", "e2", "slow", cpu=2, memory=60, depth=1),
+    Shape("part-gpu", "e3", "slow", cpu=0, gpu=1, depth=1),
+    Shape("part-of-part", "e1", "part", memory=30, depth=2),
+    Shape("part-of-part-all", "e2", "brief", cpu=50, memory=1e6, scratch=20, depth=2),
+]
 MOST_TRIES = 3
+MOST_WAITS = 2
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -71,8 +81,9 @@ class PoolMachine(RuleBasedStateMachine):
             Capacity(cpu=3, memory=100, scratch=10, gpu=1),
             seconds=SECONDS,
             classes=CLASSES,
-            settings=SchedulerSettings(lease_window=WINDOW, idle_slot_s=100.0),
+            settings=SchedulerSettings(lease_window=WINDOW, idle_slot_s=100.0, waiting_limit=2),
         )
+        self.waits: dict[int, int] = {}
 
     @rule(
         priority=st.sampled_from([policy.name for policy in CLASSES]),
@@ -92,13 +103,37 @@ class PoolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.pool.running())
     @rule(data=st.data(), state=st.sampled_from([State.succeeded] * 4 + [State.failed, State.queued]))
     def an_attempt_finishes(self, data: Any, state: Any) -> None:
-        busy = sorted(n for n, slot in self.pool.slots.items() if slot.backlog)
+        busy = sorted(
+            n
+            for n, slot in self.pool.slots.items()
+            if slot.backlog and not (slot.waiting and slot.backlog[1:])
+        )
+        if not busy:
+            return
         number = data.draw(st.sampled_from(busy))
         id_ = self.pool.slots[number].backlog[0].id
         if self.pool.starts[id_] >= MOST_TRIES and state is State.queued:
             state = State.failed
         self.pool.now += SECONDS[self.pool.slots[number].backlog[0].shape.function]
         self.pool.finish(number, state)
+
+    @precondition(lambda self: any(s.backlog and not s.waiting for s in self.pool.slots.values()))
+    @rule(data=st.data(), shape=st.sampled_from(PARTS), count=st.integers(1, 4))
+    def an_attempt_waits_for_parts(self, data: Any, shape: Any, count: Any) -> None:
+        able = [
+            n
+            for n, s in self.pool.slots.items()
+            if s.backlog
+            and not s.waiting
+            and s.backlog[0].shape.depth < shape.depth
+            and self.waits.get(s.backlog[0].id, 0) < MOST_WAITS
+        ]
+        if not able:
+            return
+        number = data.draw(st.sampled_from(sorted(able)))
+        id_ = self.pool.slots[number].backlog[0].id
+        self.waits[id_] = self.waits.get(id_, 0) + 1
+        self.pool.wait_for_parts(number, *[shape] * count)
 
     @precondition(lambda self: self.pool.slots)
     @rule(data=st.data(), lost_first=st.booleans())
@@ -132,8 +167,14 @@ class PoolMachine(RuleBasedStateMachine):
             SlotReady(1000),
             SlotLost(1000),
             Withdrawn((100_000,)),
+            Waits(1000, id_),
+            Woken(1000, id_),
             Queued(queue, 0),
         ]
+        if known is None or not known.waiting:
+            nonsense.append(Woken(number, id_))
+        if not known or not known.backlog or known.waiting or known.backlog[0].id != id_:
+            nonsense.append(Waits(number, id_))
         if id_ not in ids:
             nonsense += [Finished(number, id_, State.succeeded, 1.0), Returned(number, (id_,))]
         if known is not None and known.ready:
@@ -158,7 +199,9 @@ class PoolMachine(RuleBasedStateMachine):
         assert {slot.number for slot in view.slots} == set(self.pool.slots)
         assert sorted(s.running for s in view.slots if s.running is not None) == sorted(self.pool.running())
         free = self.pool.free()
-        assert all(abs(view.free[name] - free[name]) < 1e-6 for name in ("cpu", "memory", "gpu"))
+        waiting = sorted(slot.running or 0 for slot in view.slots if slot.state == "waiting")
+        assert waiting == sorted(s.backlog[0].id for s in self.pool.slots.values() if s.waiting)
+        assert all(abs(view.free[name] - max(free[name], 0.0)) < 1e-6 for name in ("cpu", "memory", "gpu"))
 
     @invariant()
     def everything_can_be_explained(self) -> None:

@@ -6,13 +6,14 @@ correct what it gave. This module must not know events. The theory stands at the
 
 from __future__ import annotations
 
-from rushes.core.commands import Command, Start
+from rushes.core.commands import Command, GoOn, Start
 from rushes.core.expected import ExpectedRuns
-from rushes.core.ordering import Lane
+from rushes.core.ordering import Lane, Level
 from rushes.core.packing import MILLI, Room
 from rushes.core.policy import SchedulerSettings
-from rushes.core.slots import Slot, Slots
+from rushes.core.slots import Slot, Slots, SlotState
 from rushes.core.waiting import Waiting
+from rushes.core.yielding import Yielding
 
 __all__ = ["Assignment"]
 
@@ -25,6 +26,7 @@ class Assignment:
 
     __slots__ = (
         "_busy_of_batch", "_coming", "_full", "_settings", "_warmed", "expected", "room", "slots", "waiting",
+        "yielding",
     )  # fmt: skip
 
     def __init__(self, room: Room, waiting: Waiting, slots: Slots, settings: SchedulerSettings) -> None:
@@ -32,6 +34,7 @@ class Assignment:
         self.waiting = waiting
         self.slots = slots
         self.expected = ExpectedRuns()
+        self.yielding = Yielding(settings.waiting_limit)
         self._settings = settings
         self._busy_of_batch: dict[str, int] = {}  # slots, for batches with `max_slots`
         # Within one run:
@@ -43,14 +46,26 @@ class Assignment:
         """How many slots a batch with `max_slots` has."""
         return self._busy_of_batch.get(batch, 0)
 
-    def run(self, now: float, out: list[Command]) -> None:
-        """Start what can start, open the slots that are missing, ask for more of what was started."""
+    def run(self, now: float, out: list[Command], *, paused: bool = False) -> None:
+        """Start what can start, open the slots that are missing, ask for more of what was started.
+
+        While `paused`, only what has begun goes on.
+        """
+        while self._pass(now, out, paused=paused):
+            pass
+
+    def _pass(self, now: float, out: list[Command], *, paused: bool) -> bool:
+        """Go through all that waits; True when that let others stand in line, who may come before."""
         self.room.begin()
         self._coming.clear()
         self._warmed = self._full = False
         aside: list[Lane] = []
+        again = False
         for level in self.waiting.levels:
-            while not self._full and (flow := level.shows.first()) is not None:
+            if self.yielding.woken and self._go_on(level, out):
+                again = True
+                break
+            while not paused and not self._full and (flow := level.shows.first()) is not None:
                 lane = flow.lanes.first()
                 if lane is None or not self._serve(lane, now, out):
                     if lane is not None:
@@ -59,15 +74,14 @@ class Assignment:
                     flow.stand()
         for lane in aside:
             lane.stand()
+        return again
 
     def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
         """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""
         shape, need, room, slots = lane.shape, lane.need, self.room, self.slots
-        most = shape.max_slots
-        allowed = 1 << 30 if most is None else max(most, 1) - self._busy_of_batch.get(shape.batch, 0)
-        fits = room.fits(need)
+        fits, allowed = self._allowed(lane)
         if fits and allowed > 0 and (slot := slots.take_idle(shape.environment)) is not None:
-            others = min(slots.idle(shape.environment), room.times(need) - 1, allowed - 1)
+            others = max(min(slots.idle(shape.environment), room.times(need) - 1, allowed - 1), 0)
             self._occupy(slot, lane)
             self._give(slot, len(lane.slots) + others, now, out)
             return True
@@ -78,18 +92,33 @@ class Assignment:
         if allowed <= 0:
             self.waiting.park(lane)
             return True
-        if slots.rests_until(shape.environment) > now:
-            return False
-        if fits:
-            self._await_slots(lane, min(len(lane.asks), room.times(need), allowed), out)
-            return False
-        room.claim(need)
-        self._full = room.cpu_awaited and not self.waiting.cpuless
+        if slots.rests_until(shape.environment) <= now:
+            self._claim(lane, min(len(lane.asks), max(room.times(need), 1), allowed) if fits else 0, out)
+        return False
+
+    def _allowed(self, lane: Lane) -> tuple[bool, int]:
+        """Whether one of a lane fits, and how many more slots its batch may have."""
+        shape, need = lane.shape, lane.need
+        fits = self.room.fits(need)
+        beyond = not fits and self.room.beyond(need)
+        if self.yielding.bars(shape, beyond=beyond):
+            self.yielding.barred.add(shape.batch)
+            return fits, 0
+        most = shape.max_slots
+        allowed = 1 << 30 if most is None else max(most, 1) - self._busy_of_batch.get(shape.batch, 0)
+        return fits or beyond, allowed
+
+    def _claim(self, lane: Lane, fitting: int, out: list[Command]) -> None:
+        """Keep for a lane what it needs: slots for the `fitting` ones that fit, else what the next lacks."""
+        if fitting:
+            self._await_slots(lane, fitting, out)
+            return
+        self.room.claim(lane.need)
+        self._full = self.room.cpu_awaited and not self.waiting.cpuless
         if not self._warmed:  # have a slot ready by the time that there is room
             self._warmed = True
-            if not slots.has(shape.environment):
-                slots.open(shape.environment, out, close_idle=False)
-        return False
+            if not self.slots.has(lane.shape.environment):
+                self.slots.open(lane.shape.environment, out, close_idle=False)
 
     def _await_slots(self, lane: Lane, wanted: int, out: list[Command]) -> None:
         """Only slots are missing: wait for those that are opening, open others; keep what they will need."""
@@ -123,6 +152,8 @@ class Assignment:
             return False
         settings, backlog, flow = self._settings, slot.backlog, lane.flow
         most = self.expected.at_once(lane.shape.function, settings.micro_batch_s, settings.micro_batch_max)
+        if lane.shape.function in self.yielding.known:
+            most = 1  # what is behind one that waits would only be taken back
         everything = len(lane.asks) + sum(len(other.backlog) for other in lane.slots)
         fair = -(-everything // sharers)
         count = min(most - len(backlog), fair - len(backlog), len(lane.asks))
@@ -150,6 +181,8 @@ class Assignment:
         if lane is None:
             return
         self.settle(slot)
+        if slot.state is SlotState.waiting:
+            self.end_wait(slot)
         self.room.give(lane.need)
         lane.slots.remove(slot)
         shape = lane.shape
@@ -159,6 +192,47 @@ class Assignment:
                 del self._busy_of_batch[shape.batch]
             self.waiting.unpark(shape.batch)
         self.waiting.tidy(lane)
+
+    # -- attempts that wait for parts of their own -------------------------------------------------------
+
+    def lend(self, slot: Slot) -> None:
+        """The attempt of a busy slot waits: others may have its cores."""
+        lane = slot.lane
+        if lane is not None:
+            self.slots.wait(slot)
+            self.room.lend(lane.need)
+            self.yielding.waits(lane.shape)
+
+    def end_wait(self, slot: Slot) -> bool:
+        """It waits no longer, whatever comes next: it has what it had before. Whether others were barred."""
+        lane = slot.lane
+        if lane is None:
+            return False
+        slot.become(SlotState.busy)
+        self.room.reclaim(lane.need)
+        freed = self.yielding.waits_no_longer(slot, lane.shape)
+        for batch in freed:
+            self.waiting.unpark(batch)
+        return bool(freed)
+
+    def _go_on(self, level: Level, out: list[Command]) -> bool:
+        """Of those that want to go on, let those do so whose cores are free; keep theirs for the others.
+
+        They go before all that has not begun: they hold a process, and memory. Whether others were barred by
+        one of them.
+        """
+        for slot in self.yielding.woken_first(level):
+            if slot.lane is None:
+                continue
+            cpu, _, _, gpu = slot.lane.need
+            if self.room.fits((cpu, 0, 0, gpu)):
+                out.append(GoOn(slot.number, slot.backlog[0][0]))
+                if self.end_wait(slot):
+                    return True
+            else:
+                self.room.claim((cpu, 0, 0, gpu))
+                self._full = self.room.cpu_awaited and not self.waiting.cpuless
+        return False
 
     def settle(self, slot: Slot) -> None:
         """Correct what the show was charged, and learn, from what has finished since the last time."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rushes.core.events import QueueKey
 
-__all__ = ["CloseSlot", "Command", "Lease", "OpenSlot", "Recall", "Release", "Start"]
+__all__ = ["CloseSlot", "Command", "GoOn", "Lease", "OpenSlot", "Recall", "Release", "Start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOn:
+    """The attempt that waited on this slot has its cores again, and may go on."""
+
+    slot: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recall:
     """The first of what a slot was given runs longer than expected: take the rest back.
 
@@ -68,4 +76,4 @@ class Release:
     because: int | None = None
 
 
-Command = Lease | OpenSlot | CloseSlot | Start | Recall | Release
+Command = Lease | OpenSlot | CloseSlot | Start | GoOn | Recall | Release

@@ -29,7 +29,9 @@ __all__ = [
     "SlotLost",
     "SlotReady",
     "Tick",
+    "Waits",
     "Withdrawn",
+    "Woken",
 ]
 
 
@@ -80,6 +82,7 @@ class Shape:
         function: name for expected run time; learnt per function.
         cpu, memory, scratch, gpu: what one attempt takes while it runs (memory and scratch in bytes).
         max_slots: at most this many slots at once for the batch, or None.
+        depth: 0 for what people submit, 1 for the parts that its attempts wait for, 2 for their parts …
     """
 
     batch: str
@@ -90,6 +93,7 @@ class Shape:
     scratch: float = 0.0
     gpu: float = 0.0
     max_slots: int | None = None
+    depth: int = 0
 
 
 class Ask(NamedTuple):
@@ -166,6 +170,22 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """The attempt that a slot runs waits for parts of its own, and computes nothing until `Woken`."""
+
+    slot: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The parts that an attempt waited for have ended: it wants to go on, and may once `GoOn` says so."""
+
+    slot: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """Invocations left the pool's hands without a start: cancelled, or held by somebody else."""
 
@@ -213,6 +233,8 @@ Event = (
     | SlotLost
     | Finished
     | Returned
+    | Waits
+    | Woken
     | Withdrawn
     | Deferred
     | Ended

@@ -10,10 +10,10 @@ from typing import Final
 
 from rushes.core.assignment import Assignment
 from rushes.core.dependencies import Dependencies
-from rushes.core.events import QueueKey
+from rushes.core.events import QueueKey, Shape
 from rushes.core.ordering import Lane
 from rushes.core.packing import DIMENSIONS, MILLI, Need
-from rushes.core.slots import Slot
+from rushes.core.slots import Slot, SlotState
 
 __all__ = ["QueueView", "SlotView", "Snapshot", "explain", "snapshot"]
 
@@ -24,7 +24,10 @@ SCALES: Final = {"cpu": (MILLI, ""), "memory": (GIB, " GiB"), "scratch": (GIB, "
 
 @dataclass(frozen=True, slots=True)
 class SlotView:
-    """A slot: ``opening``, ``idle`` or ``busy``; while busy, what it runs, since when, how many behind it."""
+    """A slot: ``opening``, ``idle``, ``busy`` or ``waiting`` (for parts of what it runs).
+
+    While it is one of the last two: what it runs, since when, how many are behind it.
+    """
 
     number: int
     environment: str
@@ -94,6 +97,8 @@ def explain(pool: Assignment, held: Dependencies, id_: int, now: float, *, pause
 def _given(slot: Slot, place: int, now: float) -> str:
     if place:
         return f"{_ordinal(place + 1)} in the backlog of slot {slot.number}"
+    if slot.state is SlotState.waiting:
+        return f"running on slot {slot.number}, where it waits for parts of its own"
     return f"running on slot {slot.number} for {max(0.0, now - slot.head_since):.1f} s"
 
 
@@ -107,8 +112,8 @@ def _place(lane: Lane, id_: int) -> str:
 
 def _reason(pool: Assignment, lane: Lane, now: float) -> str:
     shape, room, slots = lane.shape, pool.room, pool.slots
-    if shape.max_slots is not None and pool.busy_of(shape.batch) >= max(shape.max_slots, 1):
-        return f"its batch has all the slots that it may have ({shape.max_slots})"
+    if lane.parked:
+        return _why_parked(pool, shape)
     rests_s = slots.rests_until(shape.environment) - now
     if rests_s > 0:
         return f"slots of its environment die before they are ready; the next try is in {rests_s:.1f} s"
@@ -124,6 +129,13 @@ def _reason(pool: Assignment, lane: Lane, now: float) -> str:
     if not slots.idle(shape.environment) and sum(1 for _ in slots) >= slots.limit:
         return f"waits for one of {slots.limit} slots"
     return "waits for its turn behind earlier work"
+
+
+def _why_parked(pool: Assignment, shape: Shape) -> str:
+    if shape.batch in pool.yielding.barred:
+        waiting = pool.yielding.waiting_at(shape.depth)
+        return f"{waiting} attempts like it wait for parts of their own; it starts when there are fewer"
+    return f"its batch has all the slots that it may have ({shape.max_slots})"
 
 
 def _view(slot: Slot) -> SlotView:
@@ -144,7 +156,12 @@ def _view(slot: Slot) -> SlotView:
 
 def _amounts(need: Need) -> dict[str, float]:
     cpu, memory, scratch, gpu = need
-    return {"cpu": cpu / MILLI, "memory": float(memory), "scratch": float(scratch), "gpu": gpu / MILLI}
+    return {
+        "cpu": cpu / MILLI,
+        "memory": float(max(memory, 0)),
+        "scratch": float(max(scratch, 0)),
+        "gpu": gpu / MILLI,
+    }
 
 
 def _amount(name: str, units: int) -> str:

@@ -26,7 +26,9 @@ UNLIMITED: Final = 1 << 62
 class Room:
     """What a pool has, what is taken, and, during a pass, what is left for those later in order."""
 
-    __slots__ = ("_cpu", "_gpu", "_lacked", "_memory", "_scratch", "capacity", "free")
+    __slots__ = (
+        "_claimed", "_cpu", "_gpu", "_lacked", "_memory", "_scratch", "capacity", "free", "lying",
+    )  # fmt: skip
 
     def __init__(self, capacity: Capacity) -> None:
         self.capacity: Need = (
@@ -36,7 +38,10 @@ class Room:
             _units(capacity.gpu, MILLI),
         )
         self.free: Need = self.capacity
-        self.begin()
+        self.lying: Need = (0, 0, 0, 0)
+        """Memory and scratch of attempts that wait: held, and not worked with."""
+        self._cpu, self._memory, self._scratch, self._gpu = self.free
+        self._lacked = self._claimed = 0
 
     def need_of(self, shape: Shape) -> Need:
         """What one attempt of `shape` takes here.
@@ -57,10 +62,10 @@ class Room:
         a, b, c, d = need
         e, f, g, h = self.free
         self.free = (e - a, f - b, g - c, h - d)
-        self._cpu -= a
-        self._memory -= b
-        self._scratch -= c
-        self._gpu -= d
+        self._cpu = max(self._cpu - a, 0)
+        self._memory = max(self._memory - b, 0)
+        self._scratch = max(self._scratch - c, 0)
+        self._gpu = max(self._gpu - d, 0)
 
     def give(self, need: Need) -> None:
         """A slot is no longer busy with `need`."""
@@ -68,12 +73,28 @@ class Room:
         e, f, g, h = self.free
         self.free = (e + a, f + b, g + c, h + d)
 
+    def lend(self, need: Need) -> None:
+        """An attempt waits: cores and devices are free for others; memory and scratch it keeps."""
+        a, b, c, d = need
+        self.give((a, 0, 0, d))
+        _, f, g, _ = self.lying
+        self.lying = (0, f + b, g + c, 0)
+
+    def reclaim(self, need: Need) -> None:
+        """An attempt that waited has its cores and devices again."""
+        a, b, c, d = need
+        self.take((a, 0, 0, d))
+        _, f, g, _ = self.lying
+        self.lying = (0, f - b, g - c, 0)
+
     # -- one pass ------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Start a pass: nothing is claimed."""
-        self._cpu, self._memory, self._scratch, self._gpu = self.free
-        self._lacked = 0
+        a, b, c, d = self.free
+        # Below nothing where somebody started `beyond`: who needs none of it is not held up by that.
+        self._cpu, self._memory, self._scratch, self._gpu = max(a, 0), max(b, 0), max(c, 0), max(d, 0)
+        self._lacked = self._claimed = 0
 
     def fits(self, need: Need) -> bool:
         """Whether `need` fits beside what runs and what those earlier in order have claimed."""
@@ -82,6 +103,21 @@ class Room:
             and need[1] <= self._memory
             and need[2] <= self._scratch
             and need[3] <= self._gpu
+        )
+
+    def beyond(self, need: Need) -> bool:
+        """Whether `need` lacks only memory or scratch that attempts hold which wait, and nobody who works.
+
+        One at a time may then start beyond what there is: else those who wait could hold what the parts need
+        that they wait for, for ever.
+        """
+        if need[0] > self._cpu or need[3] > self._gpu:
+            return False
+        left = (self._cpu, self._memory, self._scratch, self._gpu)
+        return all(
+            need[d] <= left[d]
+            or (not self._claimed >> d & 1 and self.capacity[d] - self.free[d] == self.lying[d])
+            for d in (1, 2)
         )
 
     def times(self, need: Need) -> int:
@@ -99,6 +135,8 @@ class Room:
         for dimension in range(4):
             if need[dimension] > left[dimension]:
                 self._lacked |= 1 << dimension
+            if need[dimension]:
+                self._claimed |= 1 << dimension
         self._cpu, self._memory, self._scratch, self._gpu = (
             max(0, have - want) for want, have in zip(need, left, strict=True)
         )

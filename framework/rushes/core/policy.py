@@ -38,6 +38,8 @@ class SchedulerSettings:
             The two spare ones let a second environment stay warm beside the first.
         unknown_run_s: what a function is charged for before it was ever measured; corrected when it
             finishes.
+        waiting_limit: attempts of one depth that may wait for parts of their own at once, each holding a
+            process; work of functions that do so starts when there are fewer.
         reopen_after_s, reopen_max_s: how long an environment rests after its slot died before it was
             ready; doubled each time in a row, up to the maximum.
     """
@@ -50,5 +52,6 @@ class SchedulerSettings:
     idle_slot_s: float = 600.0
     slot_limit: int | None = None
     unknown_run_s: float = 1.0
+    waiting_limit: int = 32
     reopen_after_s: float = 0.5
     reopen_max_s: float = 30.0

@@ -23,6 +23,12 @@ environment whose slots die before they are ready rests for a while and claims n
 dry, and a better ask waits for at most one such backlog. When the first of a backlog runs far longer than
 expected, those behind it are recalled: a long invocation never holds others back.
 
+**Parts.** An attempt may wait for invocations of its own. Meanwhile others have its cores and devices, it
+keeps its memory, and its slot counts towards no limit, so that its parts run even where every slot waits.
+When they have ended it goes on as soon as its cores are free, before all work of its class that has not
+begun. How many may wait is bounded (`yielding`); memory that only waiting attempts hold stops nobody for ever
+(`Room.beyond`).
+
 **Memory.** A window of asks for each queue is in hand; all others are a number outside.
 
 **Robustness.** Slots die at any time, so an event that is late, repeated, or about an unknown id or slot
@@ -57,7 +63,9 @@ from rushes.core.events import (
     SlotLost,
     SlotReady,
     Tick,
+    Waits,
     Withdrawn,
+    Woken,
 )
 from rushes.core.explanation import Snapshot, explain, snapshot
 from rushes.core.ordering import Queue
@@ -100,6 +108,8 @@ class Scheduler:
             SlotReady: self._slot_ready,
             SlotLost: self._slot_lost,
             Returned: self._returned,
+            Waits: self._waits,
+            Woken: self._woken,
             Withdrawn: self._withdrawn,
             Deferred: self._deferred,
             Ended: self._ended,
@@ -170,7 +180,7 @@ class Scheduler:
         slot = self._slots.by_number.get(event.slot)
         if slot is None:
             return
-        if slot.state is SlotState.busy:
+        if slot.occupied:
             self._assignment.release(slot)
             if slot.backlog:  # its reports are still to come
                 self._slots.lost[slot.number] = slot
@@ -199,6 +209,9 @@ class Scheduler:
             self._assignment.release(slot)
             self._slots.rest(slot, now)
             self._assign(now, out)
+        elif slot.state is SlotState.waiting:  # what is behind it goes on in its place
+            self._assignment.end_wait(slot)
+            self._assign(now, out)
         elif left == slot.low:
             self._assignment.settle(slot)
             if slot.lane is not None and slot.lane.parked:  # its batch may have this slot, if no further
@@ -222,10 +235,11 @@ class Scheduler:
     def _take_from(self, slot: Slot, ids: frozenset[int], now: float, *, back: bool) -> None:
         """Take what a slot was given from it, back into line or out of hand."""
         lane = slot.lane
+        first = slot.backlog[0] if slot.backlog else None
         taken = slot.remove(ids, now)
         if lane is None or not taken:
             return
-        if slot.state is SlotState.busy:
+        if slot.occupied:
             self._assignment.refund(slot, len(taken))
         if back:
             self._waiting.put_back(lane, taken)
@@ -233,12 +247,33 @@ class Scheduler:
             for ask in taken:
                 del self._waiting.where[ask[0]]
         if slot.backlog:
+            if slot.state is SlotState.waiting and slot.backlog[0] is not first:
+                self._assignment.end_wait(slot)
             return
         if slot.number in self._slots.lost:
             del self._slots.lost[slot.number]
-        elif slot.state is SlotState.busy:
+        elif slot.occupied:
             self._assignment.release(slot)
             self._slots.rest(slot, now)
+
+    # -- attempts that wait ------------------------------------------------------------------------------
+
+    def _waits(self, event: Waits, now: float, out: list[Command]) -> None:
+        slot = self._slots.by_number.get(event.slot)
+        if slot is None or slot.state is not SlotState.busy or slot.backlog[0][0] != event.id:
+            return
+        self._assignment.lend(slot)
+        if len(slot.backlog) > 1 and not slot.recalling:
+            slot.slow = slot.recalling = True
+            out.append(Recall(slot.number))
+        self._assign(now, out)
+
+    def _woken(self, event: Woken, now: float, out: list[Command]) -> None:
+        slot = self._slots.by_number.get(event.slot)
+        if slot is None or slot.state is not SlotState.waiting or slot.backlog[0][0] != event.id:
+            return
+        self._assignment.yielding.woken[slot.number] = slot
+        self._assign(now, out)
 
     # -- time ------------------------------------------------------------------------------------------
 
@@ -266,8 +301,8 @@ class Scheduler:
         self._waiting.forget_idle()
 
     def _assign(self, now: float, out: list[Command]) -> None:
-        if not self._paused:
-            self._assignment.run(now, out)
+        self._assignment.run(now, out, paused=self._paused)
+        self._slots.trim(out)
 
     def _lease(self, queue: Queue, out: list[Command]) -> None:
         if not self._paused:

@@ -5,7 +5,9 @@ for one environment. There may be at most `limit` of them; when another environm
 slot that was used least recently makes room. This module must not know classes, shows or capacity.
 
 A slot is `opening` until its process is warm, then `idle`; it is `busy` from the moment it is given a lane
-until its backlog is empty. Only an idle slot is closed; any may be lost. Both end it: it has no state after.
+until its backlog is empty, but `waiting` while its attempt waits for parts of its own. One whose attempt
+waits, or has waited, counts towards no limit, so that there are slots for the parts. Only an idle slot is
+closed; any may be lost. Both end it: it has no state after.
 """
 
 from __future__ import annotations
@@ -30,12 +32,14 @@ class SlotState(Enum):
     opening = "opening"
     idle = "idle"
     busy = "busy"
+    waiting = "waiting"
 
 
 SLOT_TRANSITIONS: Final[dict[SlotState, frozenset[SlotState]]] = {
     SlotState.opening: frozenset({SlotState.idle}),
     SlotState.idle: frozenset({SlotState.busy}),
-    SlotState.busy: frozenset({SlotState.idle}),
+    SlotState.busy: frozenset({SlotState.idle, SlotState.waiting}),
+    SlotState.waiting: frozenset({SlotState.busy}),
 }
 
 
@@ -44,7 +48,7 @@ class Slot:
 
     __slots__ = (
         "backlog", "done", "each_s", "environment", "good", "good_s", "head_since", "idle_since", "lane",
-        "low", "number", "recalling", "slow", "spent_s", "state",
+        "low", "number", "recalling", "slow", "spent_s", "state", "waited",
     )  # fmt: skip
 
     def __init__(self, number: int, environment: str) -> None:
@@ -58,6 +62,7 @@ class Slot:
         self.idle_since = 0.0
         self.slow = False  # the first runs longer than expected: give it nothing to hold back
         self.recalling = False  # a Recall is not answered yet
+        self.waited = False  # its attempt waits for parts of its own, or has
         # Since the last settlement: what the show was charged for each run, and what came of it.
         self.each_s = 0.0
         self.done = 0
@@ -75,8 +80,18 @@ class Slot:
             raise IllegalTransition(f"slot {self.number} cannot go from {self.state.value} to {then.value}")
         self.state = then
 
+    @property
+    def occupied(self) -> bool:
+        """An attempt is on it, at work or waiting."""
+        return self.state is SlotState.busy or self.state is SlotState.waiting
+
     def refillable(self) -> bool:
-        return len(self.backlog) <= self.low and not self.slow and not self.recalling
+        return (
+            self.state is SlotState.busy
+            and len(self.backlog) <= self.low
+            and not self.slow
+            and not self.recalling
+        )
 
     def remove(self, ids: frozenset[int], now: float) -> list[Ask]:
         """Take these out of the backlog, in their order."""
@@ -93,11 +108,22 @@ class Slot:
 class Slots:
     """All slots of a pool."""
 
-    __slots__ = ("_failures", "_idle", "_next", "_opening", "_settings", "by_number", "limit", "lost")
+    __slots__ = (
+        "_failures",
+        "_idle",
+        "_next",
+        "_opening",
+        "_settings",
+        "by_number",
+        "exempt",
+        "limit",
+        "lost",
+    )
 
     def __init__(self, limit: int, settings: SchedulerSettings) -> None:
         self.limit = limit
         self.by_number: dict[int, Slot] = {}
+        self.exempt = 0  # slots whose attempts wait or have waited
         self.lost: dict[int, Slot] = {}  # gone, but what they were given has not been reported yet
         self._settings = settings
         self._next = 1
@@ -127,7 +153,9 @@ class Slots:
 
     def open(self, environment: str, out: list[Command], *, close_idle: bool = True) -> bool:
         """Open a slot, closing an idle one of another environment if that is what it takes."""
-        if len(self.by_number) >= self.limit and not (close_idle and self._close_oldest(environment, out)):
+        if len(self.by_number) - self.exempt >= self.limit and not (
+            close_idle and self._close_oldest(environment, out)
+        ):
             return False
         slot = Slot(self._next, environment)
         self._next += 1
@@ -151,15 +179,33 @@ class Slots:
             self._opening[slot.environment] -= 1
             self._failures.pop(slot.environment, None)
         slot.become(SlotState.idle)
+        self._settle_wait(slot)
         slot.lane = None
         slot.low = 0
         slot.slow = slot.recalling = False
         slot.idle_since = now
         self._idle.setdefault(slot.environment, []).append(slot)
 
+    def wait(self, slot: Slot) -> None:
+        """The attempt of a busy slot waits."""
+        slot.become(SlotState.waiting)
+        if not slot.waited:
+            slot.waited = True
+            self.exempt += 1
+
+    def _settle_wait(self, slot: Slot) -> None:
+        self.exempt -= slot.waited
+        slot.waited = False
+
+    def trim(self, out: list[Command]) -> None:
+        """Close idle slots that are too many now that attempts which waited have ended."""
+        while len(self.by_number) - self.exempt > self.limit and self._close_oldest("", out):
+            pass
+
     def lose(self, slot: Slot, now: float) -> None:
         """A slot is gone, whatever it was doing."""
         del self.by_number[slot.number]
+        self._settle_wait(slot)
         if slot.state is SlotState.idle:
             self._idle[slot.environment].remove(slot)
         elif slot.state is SlotState.opening:
