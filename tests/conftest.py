@@ -74,6 +74,7 @@ def _never_the_users_own_state(tmp_path_factory: pytest.TempPathFactory) -> Iter
         _forget_settings(patch)
         with _state_folder() as home:
             patch.setenv("RUSHES_HOME", str(home))
+            patch.setenv("RUSHES_DEVICES", str(home / "devices"))
             yield
 
 
@@ -83,6 +84,7 @@ def rushes_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     _forget_settings(monkeypatch)
     with _state_folder() as home:
         monkeypatch.setenv("RUSHES_HOME", str(home))
+        monkeypatch.setenv("RUSHES_DEVICES", str(home / "devices"))
         yield home
 
 

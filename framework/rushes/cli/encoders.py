@@ -75,15 +75,25 @@ def encoders(
         found = probe(os.environ, now, every=True) if anew else capability(os.environ, now)
     measured = _calibrate(found, clips) if calibrate else curves(os.environ, found.key)
     worth = quality_curves(os.environ, found.key)
+    stands = _standings(found)
     if as_json:
         told = {"curves": [one.to_json() for one in measured], "quality": [one.to_json() for one in worth]}
-        click.echo(json.dumps({**found.to_json(), **told}))
+        click.echo(json.dumps({**found.to_json(), **told, "standings": stands}))
         return
-    for line in _lines(found, measured):
+    for line in _lines(found, measured, stands):
         click.echo(line)
     if worth:
         names = ", ".join(dict.fromkeys(one.encoder for one in worth))
         click.echo("\n".join(["", *_folded(f"What quality is worth was measured here for {names}.", "")]))
+
+
+def _standings(found: Capability) -> Mapping[str, Mapping[str, Any]]:
+    if not found.devices:
+        return {}
+    from rushes.media.device_report import standings  # noqa: PLC0415 - where there is a device alone
+    from rushes.media.ledger import open_ledger  # noqa: PLC0415
+
+    return standings(open_ledger(os.environ), found.devices)
 
 
 def _calibrate(found: Capability, clips: Sequence[str]) -> Sequence[Curve]:
@@ -106,12 +116,16 @@ def _calibrate(found: Capability, clips: Sequence[str]) -> Sequence[Curve]:
     return measured
 
 
-def _lines(found: Capability, measured: Sequence[Curve]) -> Iterator[str]:
+def _lines(
+    found: Capability, measured: Sequence[Curve], stands: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
     for build in found.builds:
         yield f"ffmpeg {printable(build.version)} ({', '.join(build.families)})"
     for device in found.devices:
         known = ", ".join(filter(None, (device.model, device.path, device.driver)))
         yield f"{device.name}  {printable(known)}".rstrip()
+        if device.name in stands:
+            yield from _folded(printable(stands[device.name]["line"]), _INDENT)
     yield ""
     works: dict[tuple[str, str, str], list[Finding]] = {}
     for one in found.working():

@@ -5,6 +5,7 @@
     a slot lost under the attempt      without using up the function's retries, but three losses set the
                                        invocation aside: what kills three slots is poison
     the worker itself lost             at once and for free: the invocation had no part in it
+    a device full or sick              for free, every minute for a day: it may be taken by others, or mended
 
 This module must not know clocks, queues or processes. Jitter comes from the invocation's id, so that the
 same history always gives the same delays.
@@ -17,24 +18,35 @@ from typing import Final
 
 from rushes.errors import Kind
 
-__all__ = ["LOSS_CODES", "MOST_LOSSES", "WORKER_LOST_CODES", "GiveUp", "RetryAfter", "decide"]
+__all__ = [
+    "DEVICE_CODES",
+    "LOSS_CODES",
+    "MOST_LOSSES",
+    "WORKER_LOST_CODES",
+    "GiveUp",
+    "RetryAfter",
+    "decide",
+]
 
 LOSS_CODES: Final = frozenset({"slot-lost", "slot-killed", "out-of-memory"})
 WORKER_LOST_CODES: Final = frozenset({"worker-lost"})
+DEVICE_CODES: Final = frozenset({"encoder-busy", "device-sick"})
 MOST_LOSSES: Final = 3
 
 FIRST_DELAY_S: Final = 1.0
 LONGEST_DELAY_S: Final = 60.0
+DEVICE_AWAITED_S: Final = 86_400.0
 # Up to a quarter is taken off, so that a thousand invocations that failed together do not return together.
 JITTER: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """Try again after `delay_s` seconds; `reason` is for `rushes why`."""
+    """Try again after `delay_s` seconds; `reason` is for `rushes why`; `free`: it uses up no retry."""
 
     delay_s: float
     reason: str
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,16 @@ class GiveUp:
     reason: str
 
 
-def decide(kind: Kind, code: str, attempt: int, losses: int, retries: int, id: int) -> RetryAfter | GiveUp:  # noqa: A002, PLR0917
+def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
+    kind: Kind,
+    code: str,
+    attempt: int,
+    losses: int,
+    retries: int,
+    id: int,  # noqa: A002
+    *,
+    queued_s: float = 0.0,
+) -> RetryAfter | GiveUp:
     """What follows a failed attempt.
 
     Args:
@@ -54,11 +75,15 @@ def decide(kind: Kind, code: str, attempt: int, losses: int, retries: int, id: i
         losses: slots lost under this invocation so far, this one included.
         retries: how many further attempts its function allows.
         id: the invocation, for the jitter.
+        queued_s: seconds since it was submitted.
     """
     if code in WORKER_LOST_CODES:
-        return RetryAfter(0.0, "the worker stopped while it ran; this costs no attempt")
+        return RetryAfter(0.0, "the worker stopped while it ran; this costs no attempt", free=True)
     if kind != "platform":
         return GiveUp(f"{kind} errors are not retried: the same input would fail again")
+    if code in DEVICE_CODES and queued_s < DEVICE_AWAITED_S:
+        delay_s = LONGEST_DELAY_S * (1.0 - JITTER * _fraction(id, attempt))
+        return RetryAfter(delay_s, f"it waits for a device ({code}); this costs no attempt", free=True)
     if code in LOSS_CODES:
         if losses >= MOST_LOSSES:
             return GiveUp(f"set aside: {losses} slots were lost while it ran (last: {code})")

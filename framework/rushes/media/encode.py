@@ -38,6 +38,7 @@ from rushes.media.verify import Expected, SourceTruth, Verification, source_trut
 from rushes.media.wanted import wanted_of
 
 if TYPE_CHECKING:
+    from rushes.media.device_turns import Devices
     from rushes.media.gate import Gate
     from rushes.media.parity import Parity
 
@@ -108,6 +109,7 @@ def encode(
     host: Host | None = None,
     spelt: Callable[[Profile, str], Profile] = unchanged,
     gate: Gate | None = None,
+    devices: Devices | None = None,
 ) -> Encoded:
     """Encode `source` into `target` as `profile` wishes, and verify the result against the source.
 
@@ -124,6 +126,7 @@ def encode(
         spelt: the profile as one encoder (ffmpeg's name of it) is to be given it: the same quality is another
             number on another encoder's scale.
         gate: measures what a try has made, and may refuse it; None for none.
+        devices: shares this host's devices with whoever else encodes here; None to take them as if alone.
 
     Raises:
         CallerError: the profile does not fit the source; nothing has run.
@@ -175,6 +178,8 @@ def encode(
             inside = replace(own, limits=limits, reads=(*supervision.reads, *_stage(planned.plan, folder)))
             try:
                 run_plan(planned.plan, planned.profile, planned.build, path, supervision=inside, runs=runs)
+                if turns is not None:
+                    turns.give_back()  # what follows is done by the processor
                 expected = _expected(planned.plan, source, truth, salvages=salvages)
                 verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
                 quality = gate(path, planned.profile, one) if gate is not None else None
@@ -188,7 +193,10 @@ def encode(
 
         wanted = wanted_of(info, profile, source.frames)
         tries = Tries((_SOFTWARE_TRY,), ()) if wanted is None else plan_tries(choice, wanted, host)
-        encoded, used, tried = first_that_works(choice, tries, host, plan=plan, make=make)
+        turns = devices.turns(tries, wanted, host) if devices is not None else None
+        if turns is not None:
+            own = replace(own, on_progress=turns.watching(own.on_progress))
+        encoded, used, tried = first_that_works(choice, tries, host, plan=plan, make=make, turns=turns)
     last = replace(tried[-1], encoder=encoded.encoder, decoder=really_decoded_by(used, runs[-1].stderr_tail))
     tried = (*tried[:-1], last)
     warning = warning_of(tried)

@@ -19,9 +19,9 @@ from rushes.media.tries import LeftOut, Try
 
 __all__ = ["Outcome", "Tried", "really_decoded_by", "remaining", "told", "warning_of"]
 
-Outcome = Literal["made", "failed", "refused", "left-out"]
+Outcome = Literal["made", "failed", "refused", "left-out", "passed"]
 """``made`` it; ``failed`` while it ran; ``refused`` by the plan, for it cannot do what is wished;
-``left-out`` beforehand."""
+``left-out`` beforehand; ``passed`` by, for it was full or sick, or another would be done before it."""
 
 _DECODER_REFUSED: Final = re.compile(r"Failed setup for format \w+: hwaccel initiali[sz]ation returned error")
 
@@ -48,7 +48,9 @@ class Tried:
         reason: one sentence where it did not make the output.
         code: the error's code, or "".
         decoder: what decoded the source: ``software`` or ``device``.
-        seconds: wall time that it took.
+        seconds: wall time that it took, without waiting.
+        waited_s: wall time that it was waited for.
+        note: what for, in one sentence.
         output: which of several outputs, ``720p``; "" where there is one, or all are meant.
     """
 
@@ -60,6 +62,8 @@ class Tried:
     code: str = ""
     decoder: str = "software"
     seconds: float = 0.0
+    waited_s: float = 0.0
+    note: str = ""
     output: str = ""
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import TypeVar
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from rushes.errors import PlatformError, RushesError
 from rushes.media.choice import EncoderChoice
 from rushes.media.fallback import Outcome, Tried, remaining, told
 from rushes.media.tries import Host, Tries, Try
+
+if TYPE_CHECKING:
+    from rushes.media.device_turns import DeviceTurns
 
 __all__ = ["first_that_works", "nothing_to_try"]
 
@@ -28,6 +31,7 @@ def first_that_works(
     *,
     plan: Callable[[Try], P],
     make: Callable[[Try, P], T],
+    turns: DeviceTurns | None = None,
 ) -> tuple[T, Try, tuple[Tried, ...]]:
     """What the first try that works has made, which one it was, and what became of each, itself the last.
 
@@ -37,9 +41,10 @@ def first_that_works(
         host: what is known of this host.
         plan: what is to be run for a try; refuses what its encoder cannot do, before anything has run.
         make: runs it, and leaves nothing behind when it fails.
+        turns: says whose turn it is, where others use the same devices; None: each in order, at once.
 
     Raises:
-        PlatformError: there is nothing to try.
+        PlatformError: there is nothing to try, or nothing that is well or becomes free.
         RushesError: the error that stands; its `details` have ``tried``.
     """
     seen = frozenset(d.family for d in host.capability.devices) if host.capability else frozenset[str]()
@@ -47,22 +52,33 @@ def first_that_works(
     rest = tries.tries
     if not rest:
         raise nothing_to_try(choice, tries)
-    while True:
-        one, rest = rest[0], rest[1:]
-        began, ran = time.monotonic(), False
-        try:
-            planned = plan(one)
-            ran = True
-            made = make(one, planned)
-        except RushesError as error:
-            rest = remaining(rest, one, error, ran=ran)
-            outcome: Outcome = "failed" if ran else "refused"
-            tried.append(_tried(one, outcome, began, error))
-            if not rest:
-                error.details["tried"] = [part.to_dict() for part in tried]
-                raise
-        else:
-            return made, one, (*tried, _tried(one, "made", began))
+    try:
+        while True:
+            one, waited_s, note = rest[0], 0.0, ""
+            if turns is not None:
+                turn = turns.take(rest)
+                one, waited_s, note = turn.one, turn.waited_s, turn.note
+                tried += turn.passed
+            began, ran = time.monotonic(), False
+            try:
+                planned = plan(one)
+                ran = True
+                made = make(one, planned)
+            except RushesError as error:
+                outcome: Outcome = "failed" if ran else "refused"
+                tried.append(replace(_tried(one, outcome, began, error), waited_s=waited_s, note=note))
+                if turns is None or not turns.failed(error):  # else it may have another turn
+                    rest = remaining([other for other in rest if other is not one], one, error, ran=ran)
+                if not rest:
+                    raise
+            else:
+                return made, one, (*tried, replace(_tried(one, "made", began), waited_s=waited_s, note=note))
+    except RushesError as error:
+        error.details["tried"] = [part.to_dict() for part in tried]
+        raise
+    finally:
+        if turns is not None:
+            turns.give_back()
 
 
 def _tried(one: Try, outcome: Outcome, began: float, error: RushesError | None = None) -> Tried:

@@ -167,7 +167,10 @@ class Hearing:
             self.pool.feed(ev.Finished(slot, number, after, seconds))
             return
         retries = int(state.spec.get("retries", 2))
-        verdict = decide(error["kind"], error["code"], run.attempt - losses, losses, retries, number)
+        verdict = decide(
+            error["kind"], error["code"], run.attempt - losses, losses, retries, number,
+            queued_s=self.pool.now - run.row[3],
+        )  # fmt: skip
         self.pool.journal.attempt(
             [(number, run.attempt, self.pool.now, seconds, error["code"], json.dumps(error))]
         )
@@ -181,7 +184,7 @@ class Hearing:
             return
         due = self.pool.now + verdict.delay_s
         self.pool.flush()
-        self.pool.journal.moved([(HELD, run.attempt, losses, due, verdict.reason, number)])
+        self.pool.journal.moved([(HELD, run.attempt - verdict.free, losses, due, verdict.reason, number)])
         state.move(RUNNING, HELD)
         self.pool.next_due = due if self.pool.next_due is None else min(due, self.pool.next_due)
         self.pool.feed(ev.Finished(slot, number, State.held, seconds))

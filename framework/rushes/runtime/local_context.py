@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rushes.context import Chunks
     from rushes.declaration import Params, Result
     from rushes.function import Function
+    from rushes.media.device_turns import Devices
     from rushes.media.encode import Encoded
     from rushes.media.one_chunk import PartMade
     from rushes.media.parity import Promise
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from rushes.media.rungs import Ladder
     from rushes.media.snapshots import Snapshots
     from rushes.media.still_branches import Stills
+    from rushes.media.tries import Host
     from rushes.media.verify import Level
     from rushes.runtime.account import Account
     from rushes.runtime.destination import Destination
@@ -149,14 +151,15 @@ class LocalContext(Context):
         known = known_host(os.environ, time.time())
         quality = SameQuality(profile, info, with_own(known.worth) if known.worth else None)
         choice = parse_choice(resources.encoder, resources.fallback)
-        how = encode if chunks == "off" else self._in_chunks(chunks)
+        host = replace(known, quality=quality.expected(profile))
+        how = partial(encode, devices=self._devices(host)) if chunks == "off" else self._in_chunks(chunks)
         made = how(
             source,
             Path(target),
             profile,
             supervision=self._supervision(),
             choice=choice,
-            host=replace(known, quality=quality.expected(profile)),
+            host=host,
             info=info,
             spelt=quality.spelt,
             gate=QualityGate(
@@ -172,6 +175,23 @@ class LocalContext(Context):
         self.accounts.append(Account.of_encode(made))
         self.warnings.extend(made.warnings)
         return made
+
+    def _devices(self, host: Host) -> Devices | None:
+        """How this attempt shares the host's devices; None where there are none."""
+        if not (host.named - {"software"} or (host.capability and host.capability.devices)):
+            return None
+        from rushes.media.device_turns import MOST_WAIT_S, Devices  # noqa: PLC0415 - as in `encode`
+        from rushes.media.ledger import open_ledger  # noqa: PLC0415
+
+        limit_s = self.task.function.timeout_s
+        return Devices(
+            partial(open_ledger, os.environ),
+            alive=lambda note: self._report(-1.0, note),
+            cancelled=self._cancelled,
+            # Of what a function is given, waiting leaves half for the work.
+            wait_s=MOST_WAIT_S if limit_s is None else min(MOST_WAIT_S, limit_s / 2),
+            what=self.invocation,
+        )
 
     def _in_chunks(self, chunks: int | Literal["auto"]) -> Callable[..., Encoded]:
         """`encode_chunked`, on the pool where there is one, else here."""

@@ -99,6 +99,8 @@ class TriedEncoder(_Part):
     code: str = ""
     decoder: str = "software"
     seconds: float = 0.0
+    waited_s: float = 0.0
+    note: str = ""
     output: str = ""
 
 

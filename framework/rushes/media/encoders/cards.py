@@ -73,6 +73,7 @@ class Card:
         pattern: what a device of this kind calls itself.
         capacities: by codec and preset; where one stream and the whole device are both known, both.
         sessions: encodes at once that its driver allows; None where none is known.
+        shared_sessions: they are those of all such cards of a host together.
         watts: under load, or its limit where that is all that is known.
         usd_per_h: of a rented machine with one of them.
     """
@@ -83,6 +84,7 @@ class Card:
     pattern: str
     capacities: tuple[Capacity, ...]
     sessions: Figure | None = None
+    shared_sessions: bool = False
     watts: Figure | None = None
     usd_per_h: Figure | None = None
 
@@ -234,6 +236,7 @@ _GEFORCE: Final = Card(
     capacities=_nvenc(1, h264=(264, 602), hevc=(334, 552)),
     # Of the whole system, whatever the number of cards; it was 2, then 3, and has risen since.
     sessions=Figure(3, "https://github.com/rigaya/NVEnc/issues/439", "second-hand"),
+    shared_sessions=True,
 )  # fmt: skip
 _FLEX_140: Final = Card(
     key="flex-140", title="Intel Flex 140", family="qsv", pattern="flex.*140",

@@ -1,0 +1,37 @@
+"""What a failed try says of the device that it ran on: that it is full, that it is gone, that it may be ill.
+
+Pure. This module must not know what follows from it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+from rushes.errors import PlatformError, RushesError
+
+__all__ = ["News", "news_of"]
+
+News = Literal["", "busy", "lost", "fault"]
+"""``busy``: it had no session or memory. ``lost``: it says itself that it is of no use. ``fault``: it may
+have been its fault. ``""``: the try says nothing of the device."""
+
+# Whatever the first lines were about: nvEncodeAPI.h (device does not exist), Intel's mfxdefs.h, the kernel.
+_LOST: Final = re.compile(
+    r"device does not exist|MFX_ERR_DEVICE_(LOST|FAILED)|device failed \(-17\)|fallen off the bus|NVRM: Xid"
+    r"|CUDA_ERROR_(ECC_UNCORRECTABLE|DEVICE_UNAVAILABLE)",
+    re.IGNORECASE,
+)
+# A clip that makes every encoder fail so makes a device sick that is none: one picture clears it of that.
+_FAULTS: Final = frozenset({"encoder-failed", "crashed", "stalled", "bad-output"})
+
+
+def news_of(error: RushesError) -> News:
+    """What the error of a try on a device says of the device."""
+    if not isinstance(error, PlatformError):
+        return ""
+    if error.code == "encoder-busy":
+        return "busy"
+    if error.code == "device-sick" or _LOST.search(str(error.details.get("stderr_tail", ""))):
+        return "lost"
+    return "fault" if error.code in _FAULTS else ""
