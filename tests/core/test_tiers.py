@@ -45,7 +45,7 @@ def test_a_tier_is_read_from_data_with_sizes_and_durations_as_people_write_them(
         ({"cpu": None}, "tiers.lambda.cpu is missing"),
         ({"cpu": "six"}, "tiers.lambda.cpu is 'six', and has to be a number of at least 0"),
         ({"cpu": True}, "tiers.lambda.cpu is True"),
-        ({"cpu": 0}, "the tier 'lambda' has cpu = 0, and it has to be more than 0"),
+        ({"cpu": 0}, "The tier 'lambda' has cpu = 0, and it has to be more than 0"),
         ({"memory": "10 foos"}, "tiers.lambda.memory is '10 foos', and has to be a size such as 10GiB"),
         ({"purchase": "stolen"}, "tiers.lambda.purchase is 'stolen', and has to be one of on-demand, spot"),
         ({"purchase": "spot"}, "it has no hosts"),

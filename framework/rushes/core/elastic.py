@@ -87,7 +87,7 @@ class FleetPolicy:
             raise _refused(self.tier, "at_once", str(self.at_once))
         for priority, seconds in {**self.drain_s, "any other": self.other_drain_s}.items():
             if not seconds > 0:
-                raise _refused(self.tier, f"drain_s of {priority}", str(seconds))
+                raise _refused(self.tier, f"drain_s of {priority}", f"{seconds:g}")
 
     @property
     def tiers(self) -> tuple[str, ...]:

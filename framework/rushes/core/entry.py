@@ -68,7 +68,7 @@ class Entry:
 
         def read(found: object) -> float | None:
             number = _number(found)
-            return number if number is not None and number >= least else None
+            return float(number) if number is not None and number >= least else None
 
         return self._read(name, default, f"a number of at least {least:g}", read)
 
@@ -89,7 +89,7 @@ class Entry:
         def read(found: object) -> float | None:
             number = _number(found)
             if number is not None:
-                return number if number >= 0 else None
+                return float(number) if number >= 0 else None
             return parse_duration(found) if isinstance(found, str) else None
 
         return self._read(name, default, "a duration such as 15m", read)
@@ -108,10 +108,25 @@ class Entry:
         nothing: list[Any] = []
         return self._read(name, nothing, "a list", lambda found: _require(found, list))
 
+    def rows(self, name: str) -> Iterator[Entry]:
+        """The elements of a list as tables."""
+        for number, row in enumerate(self.items(name)):
+            yield Entry(row, f"{self.place}.{name}[{number}]", code=self._code)
+
+    def raw(self, name: str) -> Any:
+        """What is there, unread; None where the field is absent."""
+        self._taken.add(name)
+        return self._data.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        """The fields that are there."""
+        return tuple(self._data)
+
     def entry(self, name: str) -> Entry:
         """The table below a name; an empty one where the field is absent."""
         self._taken.add(name)
-        return Entry(self._data.get(name, {}), f"{self.place}.{name}", code=self._code)
+        found = self._data.get(name)
+        return Entry({} if found is None else found, f"{self.place}.{name}", code=self._code)
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """Every field as a table of its own, in the order of the file."""

@@ -163,9 +163,10 @@ def _tier(name: str, entry: Entry) -> Tier:
     return tier
 
 
-def _refused(tier: str, name: str, value: object, wanted: str) -> CallerError:
+def _refused(tier: str, name: str, value: float | str, wanted: str) -> CallerError:
+    found = value if isinstance(value, str) else f"{value:g}"
     return CallerError(
-        f"the tier {tier!r} has {name} = {value}, and it has to be {wanted}.",
+        f"The tier {tier!r} has {name} = {found}, and it has to be {wanted}.",
         code="bad-tier",
         fix=f"Correct {name} of the tier {tier!r}.",
         details={"tier": tier, "field": name},

@@ -1,0 +1,197 @@
+"""The file in which a person writes down capacity: tiers, how fleets scale, where work goes, stragglers.
+
+`capacity_from` takes what a JSON, TOML or YAML reader made of it, and checks all of it at once. The classes
+that it makes say what each field means. This module must not open a file, nor know any figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Final, TypeVar
+
+from rushes.core.elastic import FleetPolicy, ScalingPolicy
+from rushes.core.entry import Entry
+from rushes.core.fitting import Allowed, RoutingPolicy
+from rushes.core.hours import Hours
+from rushes.core.money import parse_dollars
+from rushes.core.steps import Absolute, Band, Incremental, Step
+from rushes.core.stragglers import StragglerPolicy
+from rushes.core.tiers import Purchase, Tier, tiers_from
+from rushes.errors import CallerError
+
+__all__ = ["CapacityPolicy", "capacity_from"]
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+T = TypeVar("T")
+NEVER: Final = "never"
+"""The target of a class for which no host is started."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityPolicy:
+    """All that a person has decided on capacity."""
+
+    tiers: Mapping[str, Tier]
+    scaling: ScalingPolicy
+    routing: RoutingPolicy
+    stragglers: StragglerPolicy
+
+
+def capacity_from(data: object, place: str = "capacity") -> CapacityPolicy:
+    """The policy that a file holds: ``tiers``, ``fleets``, ``most_per_hour``, ``routing``, ``stragglers``.
+
+    What is left out has its default. Prices are not part of it: `ScalingPolicy.check` compares the two.
+
+    Raises:
+        CallerError: a field that does not exist, is missing, or cannot be; the message names its place.
+    """
+    file = Entry(data, place, code="bad-capacity")
+    tiers = tiers_from(file.raw("tiers"), f"{place}.tiers")
+    fleets = tuple(_fleet(name, entry) for name, entry in file.entry("fleets").entries())
+    most = _dollars(file, "most_per_hour") if file.has("most_per_hour") else None
+    policy = CapacityPolicy(
+        tiers,
+        ScalingPolicy(fleets, most),
+        _routing(file.entry("routing")),
+        _stragglers(file.entry("stragglers")),
+    )
+    file.done()
+    ScalingPolicy(fleets).check(tiers, {})
+    for priority, allowed in policy.routing.allowed.items():
+        for name in sorted(allowed.tiers - set(tiers)):
+            raise file.refuse(f"routing.allowed.{priority}", f"names the tier {name!r}", "It does not exist.")
+    return policy
+
+
+def _fleet(tier: str, entry: Entry) -> FleetPolicy:
+    usual = FleetPolicy(tier, 0)
+    policy = FleetPolicy(
+        tier,
+        maximum=entry.whole("maximum"),
+        minimum=entry.whole("minimum", usual.minimum),
+        fallback=entry.text("fallback") if entry.has("fallback") else "",
+        steps=_named(entry, "steps", _steps),
+        drain_s={name: _target_s(entry.entry("drain"), name) for name in entry.entry("drain").names()},
+        other_drain_s=_target_s(entry, "other_drain", usual.other_drain_s),
+        at_once=entry.number("at_once", usual.at_once),
+        idle_s=entry.seconds("idle", usual.idle_s),
+        calm_s=entry.seconds("calm", usual.calm_s),
+        tolerance=entry.number("tolerance", usual.tolerance),
+        overdue_s=entry.seconds("overdue", usual.overdue_s),
+        fallback_after_s=entry.seconds("fallback_after", usual.fallback_after_s),
+        retry_s=entry.seconds("retry", usual.retry_s),
+        again_s=entry.seconds("again", usual.again_s),
+        schedule=_named(entry, "schedule", lambda e: tuple(_hours(row) for row in e.rows("schedule"))),
+    )
+    entry.done()
+    return policy
+
+
+def _named(entry: Entry, name: str, read: Callable[[Entry], T]) -> T:
+    """What `read` makes of a field; what it makes is refused by the field's place."""
+    try:
+        return read(entry)
+    except CallerError as error:
+        if "place" in error.details:
+            raise
+        raise entry.refuse(name, f"cannot be used: {error.message.rstrip('.')}", error.fix) from error
+
+
+def _steps(entry: Entry) -> Absolute | Incremental | None:
+    """``[{from, to, hosts: 1 or [2, 5]}, …]``, or ``[{above, add}, …]`` with ``step_every`` beside it."""
+    rows = list(entry.rows("steps"))
+    every_s = entry.seconds("step_every", Incremental((Step(0, 1),)).every_s)
+    if not rows:
+        return None
+    if rows[0].has("above"):
+        steps = tuple(Step(row.whole("above"), row.whole("add", least=1)) for row in rows)
+        table: Absolute | Incremental = Incremental(steps, every_s)
+    else:
+        table = Absolute(tuple(_band(row) for row in rows))
+    for row in rows:
+        row.done()
+    return table
+
+
+def _band(row: Entry) -> Band:
+    hosts = row.raw("hosts")
+    ends = hosts if isinstance(hosts, list) else [hosts, hosts]
+    if len(ends) != 2 or not all(isinstance(end, int) and not isinstance(end, bool) for end in ends):
+        raise row.refuse("hosts", f"is {hosts!r}", "Write a number of hosts, or two: [2, 5].")
+    return Band(
+        row.whole("from", least=1), row.whole("to", least=1) if row.has("to") else None, ends[0], ends[1]
+    )
+
+
+def _hours(row: Entry) -> Hours:
+    """``{from: 17.5, to: 20, days: [mon, tue], minimum, maximum}``."""
+    days = row.items("days")
+    if not all(day in DAYS for day in days):
+        raise row.refuse("days", f"is {days!r}", f"Write some of {', '.join(DAYS)}.")
+    hours = Hours(
+        row.number("from"),
+        row.number("to"),
+        row.whole("minimum") if row.has("minimum") else None,
+        row.whole("maximum") if row.has("maximum") else None,
+        frozenset(DAYS.index(day) for day in days),
+    )
+    row.done()
+    return hours
+
+
+def _routing(entry: Entry) -> RoutingPolicy:
+    usual = RoutingPolicy()
+    worth, allowed = entry.entry("worth_per_second"), entry.entry("allowed")
+    policy = RoutingPolicy(
+        short_s=entry.seconds("short", usual.short_s),
+        small_bytes=entry.size("small", usual.small_bytes),
+        preview_s=entry.seconds("preview", usual.preview_s),
+        spread=entry.number("spread", usual.spread, least=1.0),
+        worth_nano={name: _dollars(worth, name) for name in worth.names()},
+        allowed={name: _allowed(row) for name, row in allowed.entries()},
+        hop_after_s=entry.seconds("hop_after", usual.hop_after_s),
+        hop_gain=entry.number("hop_gain", usual.hop_gain, least=1.0),
+        hop_dearer=entry.number("hop_dearer", usual.hop_dearer),
+        hop_extra_nano=_dollars(entry, "hop_extra") if entry.has("hop_extra") else usual.hop_extra_nano,
+        most_hops=entry.whole("most_hops", usual.most_hops),
+    )
+    entry.done()
+    return policy
+
+
+def _allowed(row: Entry) -> Allowed:
+    purchases = {one.value: one for one in Purchase}
+    named = row.items("purchases")
+    if not all(name in purchases for name in named):
+        raise row.refuse("purchases", f"is {named!r}", f"Write some of {', '.join(purchases)}.")
+    allowed = Allowed(frozenset(map(str, row.items("tiers"))), frozenset(purchases[name] for name in named))
+    row.done()
+    return allowed
+
+
+def _stragglers(entry: Entry) -> StragglerPolicy:
+    usual = StragglerPolicy()
+    policy = StragglerPolicy(
+        stall_s=entry.seconds("stall", usual.stall_s),
+        far=entry.number("far", usual.far, least=1.0),
+        least_s=entry.seconds("least", usual.least_s),
+        readable=entry.number("readable", usual.readable),
+        most_share=entry.number("most_share", usual.most_share),
+    )
+    entry.done()
+    return policy
+
+
+def _target_s(entry: Entry, name: str, default: float | None = None) -> float:
+    found: Any = entry.raw(name)
+    return inf if found == NEVER else entry.seconds(name, default)
+
+
+def _dollars(entry: Entry, name: str) -> int:
+    found = entry.raw(name)
+    try:
+        return parse_dollars(found if isinstance(found, int) and not isinstance(found, bool) else str(found))
+    except CallerError as error:
+        raise entry.refuse(name, f"is {found!r}", error.fix) from error
