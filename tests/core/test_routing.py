@@ -384,6 +384,10 @@ def test_short_work_hops_to_a_host_and_long_work_to_where_its_limit_allows() -> 
     assert hopping(replace(short, late_s=901.0), 900.0, SPOT, LAMBDA, spot=5000.0) is None
 
 
+def test_work_does_not_hop_to_where_it_is() -> None:
+    assert hopping(LONG, 900.0, SPOT, policy=replace(HOPPING, hop_gain=1.0)) is None
+
+
 def test_work_hops_away_from_where_it_cannot_run() -> None:
     assert hopping(replace(LONG, device="nvenc"), 900.0, SPOT, GPU) == "gpu"
 

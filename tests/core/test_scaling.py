@@ -110,9 +110,9 @@ def test_the_next_step_waits_for_what_the_last_one_brings(
 
 
 def test_work_that_waits_gets_a_host_even_without_a_table() -> None:
-    wanted = one(FleetPolicy("firm", 100, other_drain_s=36000.0), (waiting(1, 0.5),))
+    wanted = one(FleetPolicy("firm", 100), (waiting(1),))
 
-    assert wanted.order == 1
+    assert (wanted.order, wanted.reason[:37]) == (1, "1 host: 1 invocation is not finished;")
 
 
 # -- by seconds of work -----------------------------------------------------------------------------------
@@ -200,6 +200,13 @@ def test_every_order_has_a_token_of_its_own_and_a_repeated_decision_the_same() -
     assert first.of("firm").token == repeated.of("firm").token != second.of("firm").token
 
 
+def test_it_is_remembered_when_a_fleet_last_grew() -> None:
+    policy, before = FleetPolicy("firm", 100, steps=DEFAULT_STEPS), FleetMemory(grew_at=NOW - 50.0)
+
+    assert plan(policy, (waiting(5),), (), before).memory.of("firm").grew_at == NOW
+    assert plan(policy, (), (), before).memory.of("firm").grew_at == NOW - 50.0
+
+
 def test_a_tier_that_has_only_so_many_gives_only_so_many() -> None:
     wanted = one(FleetPolicy("gpu", 100, steps=DEFAULT_STEPS), (waiting(200, tier="gpu"),))
 
@@ -237,12 +244,12 @@ def test_never_more_hosts_than_an_hour_may_cost() -> None:
 def test_the_warm_minimum_of_every_fleet_goes_before_what_the_first_one_wants() -> None:
     policy = ScalingPolicy(
         (FleetPolicy("firm", 100, steps=DEFAULT_STEPS), FleetPolicy("gpu", 10, minimum=1)),
-        most_per_hour=8 * USD,
+        most_per_hour=7 * USD,
     )
 
     found = plan(policy, (waiting(500),))
 
-    assert (found.of("firm").size, found.of("gpu").size) == (2, 1)
+    assert (found.of("firm").size, found.of("gpu").size) == (1, 1)
 
 
 def test_over_the_cap_idle_hosts_go_at_once_from_the_last_fleet_on() -> None:
@@ -255,6 +262,16 @@ def test_over_the_cap_idle_hosts_go_at_once_from_the_last_fleet_on() -> None:
 
     assert found.of("firm").release == ()
     assert found.of("gpu").release == ("gpu-idle-0", "gpu-idle-1")
+
+
+@pytest.mark.parametrize(
+    "going", [hosts("firm", HostState.leaving, 1), hosts("firm", HostState.starting, 1, for_s=9999.0)]
+)
+def test_over_the_cap_what_goes_anyway_is_enough(going: tuple[Host, ...]) -> None:
+    policy = ScalingPolicy((FleetPolicy("firm", 100),), most_per_hour=6 * USD)
+    there = hosts("firm", HostState.busy, 1) + hosts("firm", HostState.idle, 1) + going
+
+    assert "firm-idle-0" not in plan(policy, (), there).of("firm").release
 
 
 def test_over_the_maximum_open_orders_and_idle_hosts_go_at_once_and_busy_ones_stay() -> None:
@@ -299,6 +316,18 @@ def test_no_host_goes_before_fewer_have_been_enough_for_a_while(below_s: float |
     assert len(wanted.release) == gone
 
 
+def test_a_moment_in_which_all_are_needed_begins_the_wait_anew() -> None:
+    policy = FleetPolicy("firm", 5, steps=DEFAULT_STEPS)
+    there = hosts("firm", HostState.idle, 1, for_s=9999.0)
+
+    needed = plan(policy, (waiting(1),), there, LONG_BELOW)
+    after = plan(policy, (), there, needed.memory.of("firm"))
+
+    assert needed.memory.of("firm").below_since is None
+    assert after.of("firm").release == ()
+    assert after.memory.of("firm").below_since == NOW
+
+
 def test_the_warm_minimum_stays() -> None:
     there = hosts("firm", HostState.idle, 3, for_s=9999.0)
 
@@ -332,6 +361,15 @@ def test_a_schedule_keeps_hosts_warm_while_it_holds() -> None:
         return one(policy, (waiting(count, 1e6),) if count else (), now=midnight + hour * 3600).size
 
     assert (size(12), size(18), size(23), size(23, 100), size(12, 100)) == (0, 4, 0, 1, 9)
+
+
+def test_no_more_hosts_are_kept_warm_than_there_may_be() -> None:
+    wanted = one(FleetPolicy("firm", 2, schedule=(Hours(0, 24, minimum=5),)))
+
+    assert (wanted.size, wanted.reason) == (
+        2,
+        "2 hosts: 2 hosts are kept warm; 0 up, 0 of them busy, 2 ordered now.",
+    )
 
 
 # -- spot -------------------------------------------------------------------------------------------------

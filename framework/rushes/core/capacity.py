@@ -177,7 +177,6 @@ def _stragglers(entry: Entry) -> StragglerPolicy:
         stall_s=entry.seconds("stall", usual.stall_s),
         far=entry.number("far", usual.far, least=1.0),
         least_s=entry.seconds("least", usual.least_s),
-        readable=entry.number("readable", usual.readable),
         most_share=entry.number("most_share", usual.most_share),
     )
     entry.done()

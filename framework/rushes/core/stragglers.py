@@ -30,14 +30,12 @@ class StragglerPolicy:
         stall_s: without progress for so long, an attempt hangs.
         far: where only the expected run time is known, so many times that is far beyond it.
         least_s: nothing that has run for less is hedged: starting it anew would cost more than is won.
-        readable: progress below this share says nothing about when an attempt will end.
         most_share: of all running attempts, so many may have a hedge; one always may.
     """
 
     stall_s: float = 120.0
     far: float = 3.0
     least_s: float = 60.0
-    readable: float = 0.02
     most_share: float = 0.05
 
 
@@ -147,12 +145,11 @@ def judge(
     if progress.ran_s < bound_s:
         return Leave(min(stalls_in_s, bound_s - progress.ran_s), "it makes progress, and is within its time")
     fresh_s = expectation.start_s + expectation.run_s
-    left_s = progress.left_s if progress.fraction >= policy.readable else inf
     slow = (
         f"it has run {format_duration(progress.ran_s)}, and nearly all like it are done in "
         f"{format_duration(bound_s)}"
     )
-    if left_s <= fresh_s:
+    if progress.left_s <= fresh_s:
         return Leave(stalls_in_s, f"{slow}; it will be done before a second one could be")
     obstacle = _obstacle(expectation, hedges, policy)
     if obstacle:
