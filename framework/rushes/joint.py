@@ -8,6 +8,7 @@ is the reading and decoding of the clip. This module must not know how they are 
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
@@ -134,7 +135,10 @@ def _params(members: Sequence[Function[Any, Any]]) -> type[Params]:
         optional = not any(info.is_required() for info in model.model_fields.values())
         default = Field(default_factory=model) if optional else Field()
         fields[member.name] = (model, default)
-    return create_model("JointParams", __base__=Params, **fields)
+    with warnings.catch_warnings():
+        # A function may be called `copy`: the field hides a method of the model that nobody here calls.
+        warnings.simplefilter("ignore", UserWarning)
+        return create_model("JointParams", __base__=Params, **fields)
 
 
 def _declared(members: Sequence[Function[Any, Any]]) -> Declared:
