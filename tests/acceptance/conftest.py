@@ -18,6 +18,7 @@ from rushes.media.encode import Encoded, encode
 from rushes.media.inspection import describe
 from rushes.media.process import Limits, Supervision
 from rushes.media.profile import Profile
+from rushes.media.reader import walls
 from rushes.media.schema import MediaInfo
 
 # Far above what any clip here needs; what reaches them hangs or floods, and fails its test.
@@ -70,6 +71,7 @@ def attempt(tmp_path: Path) -> Trial:
     def run(source: Path, *, on_damage: str = "fail", build: Build | None = None) -> Outcome:
         out = tmp_path / "out"
         out.mkdir(exist_ok=True)
+        walls()  # the reader stays warm: it is there before
         before = psutil.Process().children(recursive=True)
         info = described = encoded = failed = None
         try:

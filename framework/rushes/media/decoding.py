@@ -35,6 +35,11 @@ class Decoding:
         self.kind = stream.type
         self.packets = 0
         self.frames = 0
+        self.seconds = 0.0
+        """Of sound."""
+        self.goes_back = False
+        """Pictures are not in the order of their times."""
+        self._last: int | None = None
         self.problem: str | None = None
         self._most = most_packets
         self._not_before = not_before
@@ -69,6 +74,11 @@ class Decoding:
         for frame in frames:
             early = self._not_before is not None and frame.pts is not None and frame.pts < self._not_before
             self.frames += not early
+            if self.kind == "audio" and frame.sample_rate:
+                self.seconds += frame.samples / frame.sample_rate
+            if frame.pts is not None:
+                self.goes_back = self.goes_back or (self._last is not None and frame.pts <= self._last)
+                self._last = frame.pts
             if self.kind == "video" and frame.is_corrupt and not early:
                 self.problem = self.problem or "has damaged pictures"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.asset import Asset, Output
+from rushes.errors import PlatformError
 from rushes.media.box import weakest
 from rushes.media.builds import Build, find_build, named_families
 from rushes.media.capability import CPU
@@ -31,6 +32,7 @@ from rushes.media.plan import EncodePlan, Expectation, plan_encode
 from rushes.media.process import Supervision, ToolRun
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
+from rushes.media.second_opinion import blamed
 from rushes.media.sequence_rate import assumption, at_rate, sequence_rate
 from rushes.media.tries import Host, Tries, Try, plan_tries
 from rushes.media.trying import first_that_works
@@ -183,8 +185,10 @@ def encode(
                 expected = _expected(planned.plan, source, truth, salvages=salvages)
                 verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
                 quality = gate(path, planned.profile, one) if gate is not None else None
-            except BaseException:
+            except BaseException as error:
                 path.unlink(missing_ok=True)
+                if one.family == "software" and isinstance(error, PlatformError) and not salvages:
+                    raise blamed(error, source, cancelled=supervision.cancelled) from error.__cause__
                 raise
             made = _encoded(
                 planned.plan, planned.profile, planned.build, path, runs=runs, verification=verification
@@ -310,5 +314,3 @@ def _folder(supervision: Supervision) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-

@@ -73,7 +73,7 @@ _SECURITY_AND_LIMITS: Final = (
     _row(
         "over-limits", MediaError, "fail",
         r"Picture size \d+x\d+ (is invalid|exceeds specified max pixel count)"
-        r"|Number of streams exceeds max_streams"
+        r"|Number of (streams|tracks) exceeds max_streams"
         # An index that claims millions of samples meets `-max_alloc` while the file is opened.
         r"|(Error opening input|^file:).*Cannot allocate memory",
         "{source} asks for more pixels, streams or memory than any camera makes.",
@@ -291,7 +291,13 @@ _DECODERS: Final = (
         "damaged", MediaError, "fail",
         r"^\[(?:h264|hevc|mpeg[124]video|mpeg4|prores|dnxhd|dvvideo|mjpeg|jpeg2000|ffv1|cfhd|vp[89]|libdav1d"
         r"|av1|png|exr|dpx|tiff|aac|ac3|mp[23]float|flac|opus|vorbis) @ [^\]]+\] "
-        r".*(?:invalid|wrong|damaged|mismatch|overread|corrupt).*",
+        r".*(?:invalid|wrong|damaged|mismatch|overread|corrupt|exceeds limit).*",
+        "{source} is damaged: {found}.", _COPY_AGAIN,
+    ),
+    # A software decoder refuses a header that is wrong; the exit status then says 255, "interrupted".
+    _row(
+        "damaged", MediaError, "fail",
+        r"(?:\[dec:(?!\S*(?:cuvid|_ni_|_qsv|_ama|_vaapi))[^\]]*\] |^)Error while opening decoder\b.*",
         "{source} is damaged: {found}.", _COPY_AGAIN,
     ),
 )  # fmt: skip

@@ -13,6 +13,7 @@ import av.error
 
 from rushes.asset import Asset
 from rushes.errors import Cancelled, MediaError
+from rushes.media.demuxing import packets_of
 from rushes.media.guard import av_arguments
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def count_packets(
     counters = {stream.index: _Counter(stream) for stream in container.streams}
     error: str | None = None
     try:
-        for number, packet in enumerate(container.demux()):
+        for number, packet in enumerate(packets_of(container)):
             if packet.size == 0 and packet.dts is None:
                 continue  # PyAV's own, at the end
             counter = counters.get(packet.stream_index)

@@ -98,7 +98,7 @@ def ask(
         reader = _take()
         try:
             is_answer, body = reader.ask(message, descriptor, name, brief=brief, cancelled=cancelled)
-            made = answer(body) if is_answer else None
+            made = [answer(body)] if is_answer else []
         except _Gone:
             # Ended while it waited, or weakened by a file before: a fresh one tells whose fault it is.
             is_clear = reader.has_begun and reader.files == 1
@@ -116,9 +116,9 @@ def ask(
             reader.end(name)
             raise
         _give_back(reader)
-        if made is None:
+        if not made:
             raise _error(body, name)
-        return made
+        return made[0]
     raise AssertionError("unreachable: the last try returns or raises")
 
 

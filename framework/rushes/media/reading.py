@@ -135,7 +135,7 @@ def _questions() -> Mapping[str, Question]:
     from pydantic import TypeAdapter  # noqa: PLC0415 - here alone, and before the seal
 
     from rushes.asset import Asset  # noqa: PLC0415 - as above
-    from rushes.media import inspection, second_look, stills, truth, verify  # noqa: PLC0415
+    from rushes.media import inspection, second_look, second_opinion, stills, truth, verify  # noqa: PLC0415
     from rushes.media.schema import MediaInfo, VideoStream  # noqa: PLC0415
 
     _import_all_of_av()
@@ -168,7 +168,11 @@ def _questions() -> Mapping[str, Question]:
         expected = expectations.validate_python(a["expected"])
         return verifications.dump_json(verify.verify_here(clip(a).path, expected, a["level"]))
 
+    def decodes(a: Mapping[str, Any]) -> bytes:
+        return json.dumps(second_opinion.problem_here(clip(a))).encode()
+
     return {
+        "decodes": decodes,
         "describe": describe,
         "picture": picture,
         "first-frame": first_frame,

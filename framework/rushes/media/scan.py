@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from rushes.media.demuxing import packets_of
 from rushes.media.pacing import is_constant
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def count_packets(container: InputContainer) -> dict[int, Counted]:
 
 
 def _packets(container: InputContainer) -> Iterable[Packet]:  # type: ignore[type-arg]
-    for packet in container.demux():
+    for packet in packets_of(container):
         # The last one of each stream is empty: it tells a decoder to give what it has kept back.
         if packet.size:
             yield packet

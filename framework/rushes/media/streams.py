@@ -137,7 +137,7 @@ def audio(
         sample_rate=context.sample_rate or None,
         channels=layout.nb_channels or None,
         layout=_layout_name(layout.name, layout.nb_channels),
-        sample_format=context.format.name,
+        sample_format=context.format.name if context.format else None,
         bit_depth=audio_bits(codec, extradata),
         frames_declared=stream.frames or None,
         frames_counted=counted.packets if counted else None,

@@ -47,7 +47,7 @@ def missing_end(path: Path) -> str | None:
     """How the file at `path` shows that its end is missing, as the rest of a sentence; None if it does not.
 
     None also stands for a format without a length of its own. Sources: ISO/IEC 14496-12, RFC 8794 (EBML),
-    SMPTE ST 377-1 (MXF), EBU Tech 3306 (RF64), ISO/IEC 13818-1 (transport stream), RFC 3533 (Ogg).
+    SMPTE ST 377-1 (MXF), EBU Tech 3306 (RF64), ISO/IEC 13818-1 (transport stream), RFC 3533 (Ogg), IEC 61834 (DV).
 
     Raises:
         OSError: the file cannot be read.
@@ -239,6 +239,16 @@ def _transport_stream(file: Bytes, size: int) -> str | None:
     return "ends inside a transport packet" if rest else None
 
 
+def _is_dv(head: bytes) -> bool:
+    return head[:3] == b"\x1f\x07\x00" and head[3:4] in (b"\x3f", b"\xbf")
+
+
+def _dv(file: Bytes, size: int) -> str | None:
+    # IEC 61834: 10 or 12 sequences of 150 blocks of 80 bytes a picture; of DV50 and DV100 several of these.
+    picture_bytes = 144_000 if _read(file, 3, 1) == b"\xbf" else 120_000
+    return "ends inside a picture" if size % picture_bytes else None
+
+
 def _mxf(file: Bytes, size: int) -> str | None:
     head = _read(file, 0, _MXF_RUN_IN + 200)
     run_in = head.find(_MXF_PARTITION)
@@ -287,4 +297,5 @@ _FORMATS: Final[tuple[tuple[Callable[[bytes], bool], Callable[[Bytes, int], str 
     (_is_caf, _caf),
     (_is_ogg, _ogg),
     (_is_transport_stream, _transport_stream),
+    (_is_dv, _dv),
 )
