@@ -25,11 +25,11 @@ from rushes.media.chunk_sound import make_sound, plan_sound
 from rushes.media.chunks import Uncuttable, timeline
 from rushes.media.cutting import Clip, Ground, cut, survey
 from rushes.media.encode import _SOFTWARE_TRY, Encoded, _build_of, _expected, encode, unchanged
-from rushes.media.fallback import warning_of
+from rushes.media.fallback import Tried, warning_of
 from rushes.media.guard import check_source, output_args
 from rushes.media.inspection import describe
 from rushes.media.kept_parts import digest_of, digest_of_parts, kept_folders
-from rushes.media.makers import Makers, SideBySide
+from rushes.media.makers import Makers, SideBySide, turns_of
 from rushes.media.one_chunk import PartMade
 from rushes.media.process import Supervision, ToolRun, check, run_ffmpeg
 from rushes.media.profile import Profile
@@ -41,6 +41,7 @@ from rushes.media.verify import verify
 from rushes.media.wanted import wanted_of
 
 if TYPE_CHECKING:
+    from rushes.media.device_turns import Devices, DeviceTurns
     from rushes.media.gate import Gate
 
 __all__ = ["encode_chunked"]
@@ -72,6 +73,7 @@ def encode_chunked(
     host: Host | None = None,
     spelt: Callable[[Profile, str], Profile] = unchanged,
     gate: Gate | None = None,
+    devices: Devices | None = None,
 ) -> Encoded:
     """Encode `source` into `target` in parts, as exact as `encode` would in one piece.
 
@@ -94,6 +96,7 @@ def encode_chunked(
         host: what works on this host.
         spelt: the profile as one encoder is to be given it.
         gate: measures what a try has made.
+        devices: shares this host's devices; each part takes a turn of its own.
 
     Raises:
         CallerError: the profile does not fit the source; nothing has run.
@@ -111,9 +114,9 @@ def encode_chunked(
         ground = survey(source, profile, info=info, chunks=chunks, cancelled=supervision.cancelled)
         log = _Log(warnings=list(commands.warnings_of(profile)))
         with kept_folders(supervision, keep, digest_of(source, profile)) as (kept, own):
-            work = _Work(
-                ground, path, kept, log, makers or SideBySide(profile.threads), replace(supervision, cwd=own)
-            )
+            wanted = wanted_of(info, profile, source.frames)
+            makers = makers or SideBySide(profile.threads, turns_of(devices, wanted, host))
+            work = _Work(ground, path, kept, log, makers, replace(supervision, cwd=own))
 
             def plan(one: Try) -> Clip:
                 ffmpeg = software if one.family == "software" else _build_of(one.family, build)
@@ -129,17 +132,19 @@ def encode_chunked(
                     raise
                 return replace(made, quality=quality)
 
-            wanted = wanted_of(info, profile, source.frames)
             tries = Tries((_SOFTWARE_TRY,), ()) if wanted is None else plan_tries(choice, wanted, host)
+            turns = devices.turns(tries, wanted, host) if devices is not None else None
+            tries, passed = _by_turn(tries, turns)
             encoded, used, tried = first_that_works(choice, tries, host, plan=plan, make=make)
     except Uncuttable as reason:
         made = encode(
             source, target, profile,
             supervision=supervision, build=build, info=info, choice=choice, host=host, spelt=spelt, gate=gate,
+            devices=devices,
         )  # fmt: skip
         return replace(made, warnings=(*made.warnings, f"encoded whole: {reason}"))
     decoder = "software" if any(one.decoder == "software" for one in log.parts) else used.spot.decoder
-    tried = (*tried[:-1], replace(tried[-1], encoder=encoded.encoder, decoder=decoder))
+    tried = (*passed, *tried[:-1], replace(tried[-1], encoder=encoded.encoder, decoder=decoder))
     fallen = warning_of(tried)
     missed = encoded.quality.reasons if encoded.quality is not None else ()
     return replace(
@@ -149,6 +154,21 @@ def encode_chunked(
         seconds=time.monotonic() - began,
         warnings=(*((fallen,) if fallen else ()), *encoded.warnings, *missed),
     )
+
+
+def _by_turn(tries: Tries, turns: DeviceTurns | None) -> tuple[Tries, tuple[Tried, ...]]:
+    """The tries, that one first whose turn it is; and those that were preferred and passed by.
+
+    The turn is given back at once: all parts are made where this one says, and each takes its own turn there.
+    """
+    if turns is None or not tries.tries:
+        return tries, ()
+    try:
+        turn = turns.take(tries.tries)
+    finally:
+        turns.give_back()
+    others = (one for one in tries.tries if one is not turn.one)
+    return replace(tries, tries=(turn.one, *others)), turn.passed
 
 
 @dataclass(frozen=True)
@@ -164,8 +184,8 @@ class _Work:
 
     def make(self, clip: Clip) -> Encoded:
         """Have the parts made that are not there yet, stitch, write the result, and verify it."""
-        self._discard_others()
         folder = self.kept / f"parts-{digest_of_parts(clip)}"
+        self._discard_others(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.log.folders.append((clip.whole.encoder, folder))
         heard = self.kept / "sound.mov"
@@ -201,9 +221,11 @@ class _Work:
             parts=tuple(part.to_dict() for part in log.parts),
         )
 
-    def _discard_others(self) -> None:
+    def _discard_others(self, current: Path) -> None:
         """Remove the parts of tries that have failed: two encoders' do not fit together."""
         for encoder, folder in self.log.folders:
+            if folder == current:
+                continue
             found = sum(1 for name in folder.glob("*") if name.stem.isdigit())
             shutil.rmtree(folder, ignore_errors=True)
             if found:

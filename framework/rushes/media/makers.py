@@ -6,9 +6,9 @@ Another crew hands them to a pool. This module must not know why they are made, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rushes.errors import PlatformError
 from rushes.media.chunk_commands import HELD_IN
@@ -18,8 +18,13 @@ from rushes.media.one_chunk import PartMade, make_part
 from rushes.media.part_order import PartOrder
 from rushes.media.process import Supervision
 from rushes.media.stitch import check_part
+from rushes.media.tries import Host, Tries, Try
+from rushes.media.wanted import Wanted
 
-__all__ = ["Makers", "SideBySide", "part_name"]
+if TYPE_CHECKING:
+    from rushes.media.device_turns import Devices, DeviceTurns
+
+__all__ = ["Makers", "SideBySide", "part_name", "turns_of"]
 
 
 class Makers(Protocol):
@@ -56,11 +61,38 @@ def part_name(order: PartOrder, codec: str) -> str:
     return f"{order.number:04d}.{HELD_IN[codec]}"
 
 
+Turns = Callable[[Try, int], "DeviceTurns | None"]
+"""Whose turn it is to make a part of so many frames; None: at once."""
+
+
+def turns_of(devices: Devices | None, wanted: Wanted | None, host: Host) -> Turns:
+    """Turns of parts on devices that others use, too.
+
+    Args:
+        devices: shares them; None to take them as if alone.
+        wanted: the whole output.
+        host: what is known of this host.
+    """
+
+    def turns(one: Try, frames: int) -> DeviceTurns | None:
+        if devices is None or wanted is None:
+            return None
+        return devices.turns(Tries((one,), ()), replace(wanted, frames=frames), host)
+
+    return turns
+
+
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """Makes parts in this process, so many at once, each by tools of its own on one thread."""
+    """Makes parts in this process, so many at once, each by tools of its own on one thread.
+
+    Args:
+        parallel: how many at once.
+        turns: whose turn it is on a device.
+    """
 
     parallel: int
+    turns: Turns = lambda _one, _frames: None
 
     def __call__(
         self,
@@ -73,7 +105,8 @@ class SideBySide:
     ) -> list[PartMade]:
         """As of `Makers`."""
         # The longest first: a short one at the end leaves the others idle for a short time only.
-        jobs = [_job(clip, one, folder) for one in sorted(orders, key=lambda one: -len(one.chunk))]
+        longest_first = sorted(orders, key=lambda one: -len(one.chunk))
+        jobs = [_job(clip, one, folder, self.turns) for one in longest_first]
         if beside is not None:
             jobs.append(_aside(beside))
         frames = sum(len(one.chunk) for one in orders)
@@ -89,7 +122,9 @@ def _aside(beside: Callable[[Supervision], None]) -> Callable[[Supervision], Par
     return job
 
 
-def _job(clip: Clip, order: PartOrder, folder: Path) -> Callable[[Supervision], PartMade | None]:
+def _job(
+    clip: Clip, order: PartOrder, folder: Path, turns: Turns
+) -> Callable[[Supervision], PartMade | None]:
     place = folder / part_name(order, clip.profile.video.codec)
 
     def job(supervision: Supervision) -> PartMade | None:
@@ -105,6 +140,7 @@ def _job(clip: Clip, order: PartOrder, folder: Path) -> Callable[[Supervision], 
             supervision=supervision,
             info=clip.ground.info,
             times=clip.times(order),
+            turns=lambda one: turns(one, len(order.chunk)),
         )
         return made.moved_to(place)
 

@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError
 from rushes.media.box import weakest
 from rushes.media.builds import Build
+from rushes.media.capability import CPU
+from rushes.media.choice import ANY
 from rushes.media.chunk_commands import chunk_command
+from rushes.media.device_graph import Spot
 from rushes.media.dialect import classify, damage_in
 from rushes.media.encode import _stage
 from rushes.media.fallback import really_decoded_by
@@ -30,9 +33,13 @@ from rushes.media.process import Supervision, ToolRun, check, run_ffmpeg
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
 from rushes.media.stitch import check_part
-from rushes.media.tries import Try
+from rushes.media.tries import Host, Tries, Try
+from rushes.media.trying import first_that_works
 
-__all__ = ["PartMade", "make_part", "scratch"]
+if TYPE_CHECKING:
+    from rushes.media.device_turns import DeviceTurns
+
+__all__ = ["PartMade", "device_of", "make_part", "scratch"]
 
 _REDONE: Final = frozenset({"bad-chunk", "killed", "crashed", "tool-failed"})
 """What a second try of one part may mend; a lack of memory or disk it does not."""
@@ -82,6 +89,15 @@ class PartMade:
         return facts | {"argv": list(self.argv)}
 
 
+def device_of(spot: Spot) -> str:
+    """What findings and receipts call the device of a spot: ``cpu``, ``nvenc:0``."""
+    return CPU if spot.family == "software" else f"{spot.family}:{spot.index}"
+
+
+def _at_once(_one: Try) -> None:
+    return None
+
+
 def make_part(
     source: Asset,
     profile: Profile,
@@ -92,6 +108,7 @@ def make_part(
     supervision: Supervision | None = None,
     info: MediaInfo | None = None,
     times: Sequence[int] | None = None,
+    turns: Callable[[Try], DeviceTurns | None] = _at_once,
 ) -> PartMade:
     """Make one part, checked; its picture only, on one thread.
 
@@ -107,6 +124,7 @@ def make_part(
         supervision: limits, progress, cancellation and log.
         info: a description of `source`, where the caller has one already.
         times: when each frame of the part is shown, in ticks of the source, likewise.
+        turns: who says when it is this part's turn on its device; gives None where that is at once.
 
     Raises:
         CallerError: the profile does not fit the source.
@@ -129,7 +147,7 @@ def make_part(
         try:
             encoder = _encode(
                 source, profile, order, target,
-                build=build, supervision=supervision, info=info, seeks=seeks, runs=runs,
+                build=build, supervision=supervision, info=info, seeks=seeks, runs=runs, turns=turns,
             )  # fmt: skip
             check_part(target, order, times)
         except BaseException:
@@ -188,8 +206,9 @@ def _encode(
     info: MediaInfo,
     seeks: bool,
     runs: list[ToolRun],
+    turns: Callable[[Try], DeviceTurns | None],
 ) -> str:
-    """Run the part's command; gives ffmpeg's name of the encoder."""
+    """Run the part's command, once it is its turn; gives ffmpeg's name of the encoder."""
     made = chunk_command(
         info,
         profile.model_copy(update={"threads": 1}),
@@ -203,18 +222,23 @@ def _encode(
     # A device's driver maps far more address space than it uses.
     limits = supervision.limits
     limits = replace(limits, address_space=limits.address_space and order.spot.family == "software")
-    with scratch(supervision.cwd) as folder:
-        reads = (*supervision.reads, *_stage(made, folder))
-        run = run_ffmpeg(
-            build,
-            made.passes[0],
-            supervision=replace(supervision, cwd=folder, reads=reads, limits=limits),
-            total_s=made.expected.duration_s,
-        )
-    runs.append(run)
-    check(run, build.major)
-    if profile.on_damage == "fail" and damage_in(run) is not None:
-        raise classify(run, build.major)
+
+    def run(_one: Try, _planned: None) -> None:
+        with scratch(supervision.cwd) as folder:
+            reads = (*supervision.reads, *_stage(made, folder))
+            done = run_ffmpeg(
+                build,
+                made.passes[0],
+                supervision=replace(supervision, cwd=folder, reads=reads, limits=limits),
+                total_s=made.expected.duration_s,
+            )
+        runs.append(done)
+        check(done, build.major)
+        if profile.on_damage == "fail" and damage_in(done) is not None:
+            raise classify(done, build.major)
+
+    one = Try(device_of(order.spot), made.encoder, order.spot)
+    first_that_works(ANY, Tries((one,), ()), Host(), plan=lambda _: None, make=run, turns=turns(one))
     return made.encoder
 
 

@@ -152,7 +152,7 @@ class LocalContext(Context):
         quality = SameQuality(profile, info, with_own(known.worth) if known.worth else None)
         choice = parse_choice(resources.encoder, resources.fallback)
         host = replace(known, quality=quality.expected(profile))
-        how = partial(encode, devices=self._devices(host)) if chunks == "off" else self._in_chunks(chunks)
+        how = encode if chunks == "off" else self._in_chunks(chunks)
         made = how(
             source,
             Path(target),
@@ -170,6 +170,7 @@ class LocalContext(Context):
                 always=check,
                 supervision=self._checking(),
             ),
+            devices=self._devices(host),
         )
         self.encodes.append(made)
         self.accounts.append(Account.of_encode(made))
@@ -211,10 +212,24 @@ class LocalContext(Context):
             RushesError: as of `rushes.media.one_chunk.make_part`.
         """
         from rushes.media.builds import find_build  # noqa: PLC0415 - as in `encode`
+        from rushes.media.inspection import describe  # noqa: PLC0415
+        from rushes.media.known_host import known_host  # noqa: PLC0415
+        from rushes.media.makers import turns_of  # noqa: PLC0415
         from rushes.media.one_chunk import make_part  # noqa: PLC0415
+        from rushes.media.wanted import wanted_of  # noqa: PLC0415
 
-        build = find_build(order.spot.family)
-        return make_part(source, profile, order, target, build=build, supervision=self._supervision())
+        info, host = describe(source), known_host(os.environ, time.time())
+        turns = turns_of(self._devices(host), wanted_of(info, profile, source.frames), host)
+        return make_part(
+            source,
+            profile,
+            order,
+            target,
+            build=find_build(order.spot.family),
+            supervision=self._supervision(),
+            info=info,
+            turns=lambda one: turns(one, len(order.chunk)),
+        )
 
     def renditions(
         self,
