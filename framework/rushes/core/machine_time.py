@@ -110,6 +110,7 @@ class MachineTime(Generic[A]):
 
     def reshare(self, attempt: A, share: int, now: float) -> None:
         """An attempt holds `share` millionths from now on; 0 while it is paused, which costs it nothing."""
+        self._advance(now)
         if attempt in self._parts:
             self.begin(attempt, share, now)
 
