@@ -19,6 +19,7 @@ from rushes.core.steps import DEFAULT_STEPS, Incremental, Step
 from rushes.core.stragglers import StragglerPolicy
 from rushes.core.tiers import Purchase
 from rushes.errors import CallerError
+from rushes.runtime.price_files import price_book
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "capacity.md"
 
@@ -34,6 +35,7 @@ def test_the_file_that_the_documents_show_means_what_they_say(shown: Any) -> Non
 
     assert list(policy.tiers) == ["lambda", "cpu-spot", "cpu", "gpu"]
     assert policy.tiers["lambda"].limits.run_s == 900.0
+    assert policy.tiers["lambda"].price == "lambda/8gib"
     assert policy.scaling.most_per_hour == 40 * 10**9
     spot, gpu = policy.scaling.fleets
     assert spot == FleetPolicy(
@@ -50,6 +52,18 @@ def test_the_file_that_the_documents_show_means_what_they_say(shown: Any) -> Non
         allowed={"background": Allowed(purchases=frozenset({Purchase.spot, Purchase.owned}))},
     )
     assert policy.stragglers == StragglerPolicy()
+
+
+def test_prices_an_hour_come_from_the_price_book_and_a_missing_one_is_named(shown: Any) -> None:
+    policy, book = capacity_from(shown), price_book({})
+
+    with pytest.raises(CallerError, match=r"no price for tier 'ours/c7i.2xlarge-spot'"):
+        policy.hourly(book)
+
+    shown_spot = dict(shown["tiers"]["cpu-spot"], price="ec2/c7i.2xlarge")
+    hourly = capacity_from({**shown, "tiers": {**shown["tiers"], "cpu-spot": shown_spot}}).hourly(book)
+    assert hourly == {"cpu-spot": 357_000_000, "cpu": 357_000_000, "gpu": 804_800_000}
+    policy.scaling.check(policy.tiers, hourly)
 
 
 def test_what_is_left_out_has_its_default() -> None:

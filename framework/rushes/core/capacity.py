@@ -16,6 +16,7 @@ from rushes.core.entry import Entry
 from rushes.core.fitting import Allowed, RoutingPolicy
 from rushes.core.hours import Hours
 from rushes.core.money import parse_dollars
+from rushes.core.prices import PriceBook
 from rushes.core.steps import Absolute, Band, Incremental, Step
 from rushes.core.stragglers import StragglerPolicy
 from rushes.core.tiers import Purchase, Tier, tiers_from
@@ -38,11 +39,20 @@ class CapacityPolicy:
     routing: RoutingPolicy
     stragglers: StragglerPolicy
 
+    def hourly(self, book: PriceBook) -> dict[str, int]:
+        """Nano-dollars that one host an hour costs, of each tier whose fleet scales.
+
+        Raises:
+            CallerError: the price of one of them is not known (``no-price``).
+        """
+        named = [name for fleet in self.scaling.fleets for name in fleet.tiers]
+        return {name: book.tier(self.tiers[name].price).hour_nano for name in named}
+
 
 def capacity_from(data: object, place: str = "capacity") -> CapacityPolicy:
     """The policy that a file holds: ``tiers``, ``fleets``, ``most_per_hour``, ``routing``, ``stragglers``.
 
-    What is left out has its default. Prices are not part of it: `ScalingPolicy.check` compares the two.
+    What is left out has its default. Prices are not part of it: tiers name entries of the price book.
 
     Raises:
         CallerError: a field that does not exist, is missing, or cannot be; the message names its place.

@@ -234,7 +234,8 @@ class Plan:
 
     Args:
         desired: the rows.
-        memory: to be given to the next decision.
+        memory: to be given to the next decision, once every order has been answered. Until then the memory
+            before stays: the next decision orders under the same tokens, which are the same orders.
         per_hour: nano-dollars an hour that all hosts cost, those ordered now counted in, those that are let
             go still counted in: they cost until they are gone.
     """
