@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from standin.fakes import FakeDevice, MakeStandIn, standin
+
+from rushes.core.turns import Option
+from rushes.media.capability import Device
+from rushes.media.device_figures import card_device
+from rushes.media.encoders.cards import card_of
+from rushes.media.ledger import open_ledger
 
 Rushes = Callable[..., Result]
 __all__ = ["standin"]
@@ -112,3 +119,23 @@ def test_a_calibration_is_shown_from_then_on(rushes: Rushes, monkeypatch: pytest
     assert ["software", "cpu", "libx264", "h264", "8/10", "207.4"] in [
         one.split() for one in later.stdout.splitlines()
     ]
+
+
+def test_each_device_says_how_it_stands(
+    rushes: Rushes, standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUSHES_FFMPEG", standin([FakeDevice("nvenc")]).setting)
+    seen = (Device("nvenc", 0, "/dev/nvidia0", "NVIDIA GeForce RTX 3060"), Device("nvenc", 1, "/dev/nvidia1"))
+    monkeypatch.setattr("rushes.media.probe_cache.find_devices", lambda _: seen)
+    ledger = open_ledger(os.environ)
+    assert ledger is not None
+    ledger.line_up().look([Option(card_device("nvenc:0", card_of("nvenc", seen[0].model)))], waited_s=0.0)
+    ledger.failed("nvenc:1", "The GPU was lost.", gone=True)
+
+    lines = rushes("encoders").stdout.splitlines()
+    found = json.loads(rushes("encoders", "--cached", "--json").stdout)["standings"]
+
+    assert "  ok, 1 of 3 in use" in lines
+    assert any(line.startswith("  sick, 0 in use, The GPU was lost; tried again in ") for line in lines)
+    assert (found["nvenc:0"]["state"], found["nvenc:1"]["state"]) == ("ok", "sick")
+    assert found["nvenc:1"]["reason"] == "The GPU was lost."

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.fakes import FakeDevice, MakeStandIn, standin
+from standin.fakes import FakeDevice, MakeStandIn, StandIn, standin
+from waiting import until
 
 from rushes import CallerError, PlatformError, catalog
+from rushes.engines.local import LocalEngine
 from rushes.media.builds import VARIABLE
+from rushes.media.ledger import open_ledger
 from rushes.runtime.receipt import Receipt
 
 __all__ = ["standin"]
@@ -99,3 +104,78 @@ def test_a_receipt_that_names_its_encoders_alone_is_still_read() -> None:
     assert [(one.encoder, one.family, one.outcome) for one in receipt.tried] == [
         ("libx264", "software", "made")
     ]
+
+
+# -- devices that many share ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pool(rushes_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
+    """A pool of three slots at once, whatever this machine has."""
+    monkeypatch.setenv("RUSHES_CPU", "3")
+    made = LocalEngine()
+    yield made
+    made.control("stop")
+    made.close()
+
+
+@pytest.fixture
+def cards(standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeDevice], StandIn]:
+    """`cards(FakeDevice(…))`: the stand-in is the build of its family."""
+
+    def set_up(fake: FakeDevice) -> StandIn:
+        made = standin([fake])
+        monkeypatch.setenv(VARIABLE, made.setting)
+        return made
+
+    return set_up
+
+
+def _receipts(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(folder.rglob("*.rushes.json"))]
+
+
+def test_three_times_as_many_attempts_as_sessions_all_finish_on_the_device(
+    pool: LocalEngine,
+    functions: Callable[[str], Any],
+    media: Media,
+    tmp_path: Path,
+    cards: Callable[[FakeDevice], StandIn],
+) -> None:
+    cards(FakeDevice(sessions=1, slow=2.0))
+    clips = [_copy(media("h264.mp4"), tmp_path / f"{number}.mp4") for number in range(3)]
+
+    made = functions("insists").with_options(out=str(tmp_path / "out"), name="{stem}{ext}").map(clips)
+
+    assert {outcome.result.encoder for outcome in made} == {"h264_nvenc"}
+    receipts = _receipts(tmp_path / "out")
+    assert len(receipts) == 3
+    assert any(one["tried"][-1]["waited_s"] > 0 for one in receipts)
+    assert {one["attempt"] for one in receipts} == {1}, "waiting is no failed attempt"
+
+
+def test_what_insists_on_a_sick_card_is_held_without_using_up_retries(
+    pool: LocalEngine,
+    functions: Callable[[str], Any],
+    media: Media,
+    tmp_path: Path,
+    cards: Callable[[FakeDevice], StandIn],
+) -> None:
+    fake = cards(FakeDevice())
+    ledger = open_ledger(os.environ)
+    assert ledger is not None
+    ledger.failed("nvenc:0", "The GPU was lost.", gone=True)
+
+    batch = functions("insists").with_options(out=str(tmp_path / "out")).map([str(media("h264.mp4"))])
+
+    until(lambda: batch.progress.counts.held)
+    told = pool.explain(f"{batch.id}.1")
+    assert "waits for a device (no-free-device); this costs no attempt" in json.dumps(told)
+    assert fake.calls() == []
+    batch.cancel()
+
+
+def _copy(source: Path, target: Path) -> str:
+    """The same bytes under another name are another clip."""
+    shutil.copy(source, target)
+    return str(target)

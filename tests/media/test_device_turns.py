@@ -25,10 +25,12 @@ from rushes.core.turns import Option
 from rushes.errors import Cancelled, PlatformError
 from rushes.media.builds import VARIABLE
 from rushes.media.choice import parse_choice
+from rushes.media.device_graph import Spot
 from rushes.media.device_turns import Devices
 from rushes.media.encode import Encoded, encode
 from rushes.media.ledger import Ledger, Place, open_ledger
 from rushes.media.profile import Profile
+from rushes.media.tries import Host, Tries, Try
 from rushes.media.verify import Verification
 from rushes.media.verify import verify as verify_result
 
@@ -111,6 +113,15 @@ class Crowd:
         assert [one.returncode for one in running] == [0] * count
         return [Beside(*json.loads(one)) for one in said]
 
+    def teach_limit(self, sessions: int, device: str = "nvenc:0") -> None:
+        """It has refused one more than so many."""
+        places = [self.ledger.line_up() for _ in range(sessions)]
+        for place in places:
+            place.look([Option(Device(device))], waited_s=0.0)
+        self.ledger.refused(Device(device))
+        for place in places:
+            place.leave()
+
     def fill(self, device: str = "nvenc:0") -> Place:
         """Somebody else holds the one session that a device has."""
         other = self.ledger.line_up()
@@ -191,7 +202,7 @@ def test_an_encode_that_has_waited_for_too_long_lets_others_have_its_slot(share:
     with pytest.raises(PlatformError, match="no device became free") as failed:
         crowd.make(fallback="forbid")
 
-    assert failed.value.code == "encoder-busy"
+    assert (failed.value.code, failed.value.details["because"]) == ("no-free-device", "encoder-busy")
 
 
 def test_another_card_is_taken_while_one_is_full_and_the_receipt_says_so(share: Share, crowd: Crowd) -> None:
@@ -211,6 +222,7 @@ def test_another_card_is_taken_while_one_is_full_and_the_receipt_says_so(share: 
 
 def test_a_card_that_is_lost_in_the_middle_is_set_aside_and_all_finish(share: Share, crowd: Crowd) -> None:
     share(FakeDevice("nvenc", sessions=2, fault="lost", after=20, slow=2.0))
+    crowd.teach_limit(2)
 
     made = crowd.make_all(4)
 
@@ -262,7 +274,7 @@ def test_what_insists_on_a_sick_card_fails_without_starting_anything(share: Shar
     with pytest.raises(PlatformError, match="nvenc:0 is set aside") as failed:
         crowd.make(fallback="forbid")
 
-    assert failed.value.code == "device-sick"
+    assert (failed.value.code, failed.value.details["because"]) == ("no-free-device", "device-sick")
     assert fake.calls() == []
 
 
@@ -323,3 +335,38 @@ def test_a_session_is_given_back_before_the_result_is_verified(
     crowd.make()
 
     assert held == [0]
+
+
+# -- one device and no other ---------------------------------------------------------------------------------
+
+
+def test_work_for_one_device_alone_takes_its_session_and_reports_what_becomes_of_it(
+    crowd: Crowd, clock: Clock
+) -> None:
+    one = Try("nvenc:0", "h264_nvenc", Spot("nvenc"))
+    crowd.devices = replace(crowd.devices, wait_s=0.0)
+    held: list[int] = []
+
+    def work(code: str | None = None) -> str:
+        held.append(len(crowd.ledger.book().held))
+        if code is not None:
+            raise PlatformError("It failed.", code=code)
+        return "made"
+
+    def on_it(code: str | None = None) -> str:
+        turns = crowd.devices.turns(Tries((one,), ()), None, Host())
+        assert turns is not None
+        return turns.run(one, lambda: work(code))
+
+    assert on_it() == "made"
+    with pytest.raises(PlatformError, match="no device became free"):
+        on_it("encoder-busy")
+    clock.ahead_s += 60
+    assert on_it() == "made"
+    with pytest.raises(PlatformError, match="It failed"):
+        on_it("device-sick")
+    with pytest.raises(PlatformError, match="nvenc:0 is set aside"):
+        on_it()
+
+    assert held == [1, 1, 1, 1]
+    assert crowd.ledger.book().members == ()

@@ -30,7 +30,7 @@ __all__ = [
 
 LOSS_CODES: Final = frozenset({"slot-lost", "slot-killed", "out-of-memory"})
 WORKER_LOST_CODES: Final = frozenset({"worker-lost"})
-DEVICE_CODES: Final = frozenset({"encoder-busy", "device-sick"})
+DEVICE_CODES: Final = frozenset({"no-free-device"})
 MOST_LOSSES: Final = 3
 
 FIRST_DELAY_S: Final = 1.0

@@ -17,12 +17,14 @@ from rushes.media.wanted import Wanted
 __all__ = ["card_device", "options_of"]
 
 
-def options_of(rest: Sequence[Try], wanted: Wanted, host: Host, cores: int) -> list[tuple[Option, Try]]:
+def options_of(
+    rest: Sequence[Try], wanted: Wanted | None, host: Host, cores: int
+) -> list[tuple[Option, Try]]:
     """One option for each device that a try is left of, with the first of its tries; the preferred first.
 
     Args:
         rest: the tries that are left, in order.
-        wanted: the output.
+        wanted: the output; None where its size is not known.
         host: what is known of this host.
         cores: of this host.
     """
@@ -33,7 +35,7 @@ def options_of(rest: Sequence[Try], wanted: Wanted, host: Host, cores: int) -> l
             families.append(one.family)
         if one.device not in found:
             device = _device(one, wanted, host, cores)
-            pixels = wanted.width * wanted.height * wanted.frames
+            pixels = wanted.width * wanted.height * wanted.frames if wanted is not None else 0
             found[one.device] = Option(device, one.seconds, pixels, families.index(one.family)), one
     return list(found.values())
 
@@ -46,13 +48,13 @@ def card_device(name: str, card: Card | None, pixels_per_s: float = 0.0) -> Devi
     return Device(name, sessions, pixels_per_s, card.key if card.shared_sessions else "")
 
 
-def _device(one: Try, wanted: Wanted, host: Host, cores: int) -> Device:
+def _device(one: Try, wanted: Wanted | None, host: Host, cores: int) -> Device:
     if one.family == "software":
         return Device(CPU, fallbacks_at_once(cores))
     seen = host.capability.devices if host.capability is not None else ()
     model = next((device.model for device in seen if device.name == one.device), "")
     card = card_of(one.family, model)
-    return card_device(one.device, card, _rate(one, wanted, host, card))
+    return card_device(one.device, card, _rate(one, wanted, host, card) if wanted is not None else 0.0)
 
 
 def _rate(one: Try, wanted: Wanted, host: Host, card: Card | None) -> float:

@@ -26,14 +26,15 @@ def try_device(
     Args:
         family: of the device.
         name: of the device, ``nvenc:0``.
-        encoder: ffmpeg's name of the one to try.
+        encoder: ffmpeg's name of the one to try; any other of the family stands for one that is not known.
         capability: what a probe of this host found, or None.
         cancelled: asked several times a second; True ends it.
     """
     seen = capability.devices if capability is not None else ()
     index = int(name.rpartition(":")[2])
     device = next((one for one in seen if one.name == name), Device(family, index))
-    trial = next(one for one in trials() if (one.family, one.encoder) == (family, encoder))
+    mine = [one for one in trials() if one.family == family]
+    trial = next((one for one in mine if one.encoder == encoder), mine[0])
     try:
         build = find_build(family)
     except RushesError as error:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from rushes.core.turns import Option, Probe, Refuse, Take, Wait
 from rushes.errors import Cancelled, PlatformError, RushesError
@@ -30,6 +30,8 @@ from rushes.media.tries import Host, Tries, Try
 from rushes.media.wanted import Wanted
 
 __all__ = ["MOST_WAIT_S", "DeviceTurns", "Devices", "Turn"]
+
+T = TypeVar("T")
 
 MOST_WAIT_S: Final = 600.0
 _LOOK_S: Final = 0.1
@@ -66,8 +68,14 @@ class Devices:
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
 
     def turns(self, tries: Tries, wanted: Wanted | None, host: Host) -> DeviceTurns | None:
-        """One output's way; None where software is what was chosen, and no device would be asked for."""
-        if wanted is None or not tries.tries or tries.tries[0].family == "software":
+        """One output's way; None where software is what was chosen, and no device would be asked for.
+
+        Args:
+            tries: what may make it.
+            wanted: the output; None where its size is not known.
+            host: what is known of this host.
+        """
+        if not tries.tries or tries.tries[0].family == "software":
             return None
         ledger = self.ledger()
         return None if ledger is None else DeviceTurns(self, ledger, wanted, host)
@@ -96,7 +104,7 @@ class Turn:
 class DeviceTurns:
     """One output's way through the devices. `give_back` may be called at any time, and more than once."""
 
-    def __init__(self, devices: Devices, ledger: Ledger, wanted: Wanted, host: Host) -> None:
+    def __init__(self, devices: Devices, ledger: Ledger, wanted: Wanted | None, host: Host) -> None:
         self._devices = devices
         self._ledger = ledger
         self._wanted = wanted
@@ -152,7 +160,7 @@ class DeviceTurns:
                 report(progress)
             now = time.monotonic()
             place = self._turn.place if self._turn is not None else None
-            if place is None or now - self._told < _TELL_S or now - self._began < _TELL_S:
+            if place is None or self._wanted is None or now - max(self._told, self._began) < _TELL_S:
                 return
             self._told = now
             elapsed_s, pixels = now - self._began, self._wanted.width * self._wanted.height
@@ -163,6 +171,22 @@ class DeviceTurns:
             place.draws(progress.frames * pixels / elapsed_s, ends)
 
         return heard
+
+    def run(self, one: Try, work: Callable[[], T]) -> T:
+        """What `work` makes on the device of `one` and on no other, once it is its turn.
+
+        Raises:
+            RushesError: what `work` or `take` raises; it is reported.
+        """
+        while True:
+            self.take([one])
+            try:
+                return work()
+            except RushesError as error:
+                if not self.failed(error):
+                    raise
+            finally:
+                self.give_back()
 
     # -- waiting --------------------------------------------------------------------------------------------
 

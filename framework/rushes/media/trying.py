@@ -6,12 +6,13 @@ What is tried and what a failure leaves are decided elsewhere; this module must 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from rushes.errors import PlatformError, RushesError
 from rushes.media.choice import EncoderChoice
+from rushes.media.device_faults import news_of
 from rushes.media.fallback import Outcome, Tried, remaining, told
 from rushes.media.tries import Host, Tries, Try
 
@@ -44,41 +45,55 @@ def first_that_works(
         turns: says whose turn it is, where others use the same devices; None: each in order, at once.
 
     Raises:
-        PlatformError: there is nothing to try, or nothing that is well or becomes free.
+        PlatformError: there is nothing to try, or nothing that is well or becomes free (``no-free-device``).
         RushesError: the error that stands; its `details` have ``tried``.
     """
     seen = frozenset(d.family for d in host.capability.devices) if host.capability else frozenset[str]()
     tried = list(told(choice, tries.left_out, seen))
-    rest = tries.tries
-    if not rest:
+    if not tries.tries:
         raise nothing_to_try(choice, tries)
     try:
-        while True:
-            one, waited_s, note = rest[0], 0.0, ""
-            if turns is not None:
-                turn = turns.take(rest)
-                one, waited_s, note = turn.one, turn.waited_s, turn.note
-                tried += turn.passed
-            began, ran = time.monotonic(), False
-            try:
-                planned = plan(one)
-                ran = True
-                made = make(one, planned)
-            except RushesError as error:
-                outcome: Outcome = "failed" if ran else "refused"
-                tried.append(replace(_tried(one, outcome, began, error), waited_s=waited_s, note=note))
-                if turns is None or not turns.failed(error):  # else it may have another turn
-                    rest = remaining([other for other in rest if other is not one], one, error, ran=ran)
-                if not rest:
-                    raise
-            else:
-                return made, one, (*tried, replace(_tried(one, "made", began), waited_s=waited_s, note=note))
+        return _go_through(tries.tries, tried, plan=plan, make=make, turns=turns)
     except RushesError as error:
         error.details["tried"] = [part.to_dict() for part in tried]
+        if turns is not None and news_of(error) in {"busy", "lost"}:
+            raise _nothing_is_free(error) from error
         raise
     finally:
         if turns is not None:
             turns.give_back()
+
+
+def _go_through(
+    rest: Sequence[Try],
+    tried: list[Tried],
+    *,
+    plan: Callable[[Try], P],
+    make: Callable[[Try, P], T],
+    turns: DeviceTurns | None,
+) -> tuple[T, Try, tuple[Tried, ...]]:
+    """As `first_that_works`; what became of each is in `tried`, however this ends."""
+    while True:
+        one, waited_s, note = rest[0], 0.0, ""
+        if turns is not None:
+            turn = turns.take(rest)
+            one, waited_s, note = turn.one, turn.waited_s, turn.note
+            tried += turn.passed
+        began, ran = time.monotonic(), False
+        try:
+            planned = plan(one)
+            ran = True
+            made = make(one, planned)
+        except RushesError as error:
+            outcome: Outcome = "failed" if ran else "refused"
+            tried.append(replace(_tried(one, outcome, began, error), waited_s=waited_s, note=note))
+            if turns is None or not turns.failed(error):  # else it may have another turn
+                rest = remaining([other for other in rest if other is not one], one, error, ran=ran)
+            if not rest:
+                raise
+        else:
+            tried.append(replace(_tried(one, "made", began), waited_s=waited_s, note=note))
+            return made, one, tuple(tried)
 
 
 def _tried(one: Try, outcome: Outcome, began: float, error: RushesError | None = None) -> Tried:
@@ -91,6 +106,16 @@ def _tried(one: Try, outcome: Outcome, began: float, error: RushesError | None =
         code=error.code if error else "",
         decoder=one.spot.decoder,
         seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _nothing_is_free(error: RushesError) -> PlatformError:
+    """What is said where all that may make an output is full or sick: it is nobody's failure."""
+    return PlatformError(
+        error.message,
+        code="no-free-device",
+        fix="It is tried again by itself; allow a fallback to go on without this device.",
+        details={**error.details, "because": error.code},
     )
 
 
