@@ -522,3 +522,13 @@ def test_the_times_of_a_part_are_read_without_reading_the_clip(
     # Where a container is not entered exactly some are missing, and then all of it is read.
     assert list(near) == list(pts[middle:end]) or (set(near) < set(pts[middle:end]) and name.endswith(".ts"))
     assert list(times_between(source, pts[0], None)) == list(pts) or name.endswith(".ts")
+
+
+def test_a_part_in_hevc_keeps_no_pool_of_threads_for_its_one(
+    made: Callable[[str], Asset], bundled: Build, tmp_path: Path, orders: tuple[PartOrder, ...]
+) -> None:
+    part = make_part(made("plain.mp4"), _profile(codec="hevc"), orders[1], tmp_path / "b.mp4", build=bundled)
+
+    params = part.argv[part.argv.index("-x265-params") + 1].split(":")
+    assert "pools=none" in params
+    assert "pools=1" not in params
