@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 from rushes.core.turns import Option, Probe, Refuse, Take, Wait
 from rushes.errors import Cancelled, PlatformError, RushesError
@@ -29,9 +29,7 @@ from rushes.media.progress import Progress
 from rushes.media.tries import Host, Tries, Try
 from rushes.media.wanted import Wanted
 
-__all__ = ["MOST_WAIT_S", "DeviceTurns", "Devices", "Turn"]
-
-T = TypeVar("T")
+__all__ = ["MOST_WAIT_S", "DeviceTurns", "Devices", "Turn", "held_not_failed"]
 
 MOST_WAIT_S: Final = 600.0
 _LOOK_S: Final = 0.1
@@ -79,6 +77,28 @@ class Devices:
             return None
         ledger = self.ledger()
         return None if ledger is None else DeviceTurns(self, ledger, wanted, host)
+
+
+@contextmanager
+def held_not_failed() -> Iterator[None]:
+    """What is done here fails with ``no-free-device`` where a device was full or is sick: nobody's failure.
+
+    Around all that may make an output: what is one of several ways fails as it fails.
+
+    Raises:
+        PlatformError: code ``no-free-device``.
+    """
+    try:
+        yield
+    except PlatformError as error:
+        if news_of(error) not in {"busy", "lost"}:
+            raise
+        raise PlatformError(
+            error.message,
+            code="no-free-device",
+            fix="It is tried again by itself; allow a fallback to go on without this device.",
+            details={**error.details, "because": error.code},
+        ) from error
 
 
 @dataclass
@@ -171,22 +191,6 @@ class DeviceTurns:
             place.draws(progress.frames * pixels / elapsed_s, ends)
 
         return heard
-
-    def run(self, one: Try, work: Callable[[], T]) -> T:
-        """What `work` makes on the device of `one` and on no other, once it is its turn.
-
-        Raises:
-            RushesError: what `work` or `take` raises; it is reported.
-        """
-        while True:
-            self.take([one])
-            try:
-                return work()
-            except RushesError as error:
-                if not self.failed(error):
-                    raise
-            finally:
-                self.give_back()
 
     # -- waiting --------------------------------------------------------------------------------------------
 

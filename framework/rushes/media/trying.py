@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rushes.errors import PlatformError, RushesError
 from rushes.media.choice import EncoderChoice
-from rushes.media.device_faults import news_of
 from rushes.media.fallback import Outcome, Tried, remaining, told
 from rushes.media.tries import Host, Tries, Try
 
@@ -45,7 +44,7 @@ def first_that_works(
         turns: says whose turn it is, where others use the same devices; None: each in order, at once.
 
     Raises:
-        PlatformError: there is nothing to try, or nothing that is well or becomes free (``no-free-device``).
+        PlatformError: there is nothing to try, or nothing that is well or becomes free.
         RushesError: the error that stands; its `details` have ``tried``.
     """
     seen = frozenset(d.family for d in host.capability.devices) if host.capability else frozenset[str]()
@@ -56,8 +55,6 @@ def first_that_works(
         return _go_through(tries.tries, tried, plan=plan, make=make, turns=turns)
     except RushesError as error:
         error.details["tried"] = [part.to_dict() for part in tried]
-        if turns is not None and news_of(error) in {"busy", "lost"}:
-            raise _nothing_is_free(error) from error
         raise
     finally:
         if turns is not None:
@@ -106,16 +103,6 @@ def _tried(one: Try, outcome: Outcome, began: float, error: RushesError | None =
         code=error.code if error else "",
         decoder=one.spot.decoder,
         seconds=round(time.monotonic() - began, 3),
-    )
-
-
-def _nothing_is_free(error: RushesError) -> PlatformError:
-    """What is said where all that may make an output is full or sick: it is nobody's failure."""
-    return PlatformError(
-        error.message,
-        code="no-free-device",
-        fix="It is tried again by itself; allow a fallback to go on without this device.",
-        details={**error.details, "because": error.code},
     )
 
 

@@ -12,6 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -153,25 +154,27 @@ class LocalContext(Context):
         choice = parse_choice(resources.encoder, resources.fallback)
         host = replace(known, quality=quality.expected(profile))
         how = encode if chunks == "off" else self._in_chunks(chunks)
-        made = how(
-            source,
-            Path(target),
-            profile,
-            supervision=self._supervision(),
-            choice=choice,
-            host=host,
-            info=info,
-            spelt=quality.spelt,
-            gate=QualityGate(
+        devices = self._devices(host)
+        with _held_not_failed(devices):
+            made = how(
                 source,
-                info,
-                promise or quality.promise(profile),
-                choice,
-                always=check,
-                supervision=self._checking(),
-            ),
-            devices=self._devices(host),
-        )
+                Path(target),
+                profile,
+                supervision=self._supervision(),
+                choice=choice,
+                host=host,
+                info=info,
+                spelt=quality.spelt,
+                gate=QualityGate(
+                    source,
+                    info,
+                    promise or quality.promise(profile),
+                    choice,
+                    always=check,
+                    supervision=self._checking(),
+                ),
+                devices=devices,
+            )
         self.encodes.append(made)
         self.accounts.append(Account.of_encode(made))
         self.warnings.extend(made.warnings)
@@ -488,6 +491,14 @@ class LocalContext(Context):
         if self._scratch is not None:
             close_scratch(self._scratch)
             self._scratch = None
+
+
+def _held_not_failed(devices: Devices | None) -> AbstractContextManager[None]:
+    if devices is None:
+        return nullcontext()
+    from rushes.media.device_turns import held_not_failed  # noqa: PLC0415 - where there are devices alone
+
+    return held_not_failed()
 
 
 def destination_of(task: Task) -> Destination:
