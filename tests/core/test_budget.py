@@ -236,6 +236,19 @@ def test_a_batch_that_has_ended_is_forgotten_once_nothing_of_it_is_open() -> Non
     assert budget.account(DUNE).spent == _usd(5)
 
 
+def test_a_cap_that_is_lowered_lets_nothing_new_start_and_one_that_is_raised_does() -> None:
+    budget = _budget(dune=Limits(cap=_usd(10)))
+    budget.reserve(1, Payer("dune"), _usd(6), FIVE_PM)
+
+    budget.limit(DUNE, Limits(cap=_usd(5)))
+    lower = budget.reserve(2, Payer("dune"), _usd(1), FIVE_PM)
+    budget.limit(DUNE, Limits(cap=_usd(7)))
+    higher = budget.reserve(2, Payer("dune"), _usd(1), FIVE_PM)
+
+    assert isinstance(lower, Refused)
+    assert isinstance(higher, Granted)
+
+
 def test_a_budget_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="schema 2"):
         Budget.from_json({"schema": 2})

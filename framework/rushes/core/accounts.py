@@ -83,9 +83,8 @@ class Account:
     running: int = 0
     """Reservations that are open."""
 
-    def turn(self, now: float) -> None:
-        """Begin a new hour when one has begun; a clock that goes back begins none."""
-        hour = int(now // HOUR_S)
+    def turn(self, hour: int) -> None:
+        """It is this hour now (of UTC, since the epoch); a clock that goes back begins none."""
         if hour > self.hour:
             self.hour = hour
             self.hour_spent = 0
@@ -95,8 +94,16 @@ class Account:
         self.spent += amount
         self.hour_spent = max(0, self.hour_spent + amount)
 
+    def fits(self, amount: int, claimed: int) -> bool:
+        """Whether `amount` more fits; `claimed` is what others are to get first."""
+        limits = self.limits
+        wanted = self.outstanding + claimed + amount
+        return (limits.cap is None or self.spent + wanted <= limits.cap) and (
+            limits.hour_cap is None or self.hour_spent + wanted <= limits.hour_cap
+        )
+
     def shortage(self, amount: int, *, claimed: int) -> Shortage | None:
-        """Why `amount` more does not fit, or None; `claimed` is what others are to get first."""
+        """Why `amount` more does not fit, or None."""
         found = [
             short
             for short in (self._in_all(amount, claimed), self._by_hour(amount, claimed))
