@@ -18,7 +18,7 @@ _MOST_S = 10
 
 def run(options: Options) -> Section:
     seconds = min(_MOST_S, options.clip_s)
-    source = _camera_clip(options.folder / "clips", seconds)
+    source = camera_clip(options.folder / "clips", seconds)
     megabits = source.stat().st_size * 8 / seconds / 1e6
     section = Section(
         f"A ladder: {seconds} s of 1080p25 at {megabits:.0f} Mbit/s, five rungs of H.264, preset veryfast",
@@ -43,7 +43,7 @@ def run(options: Options) -> Section:
     return section
 
 
-def _camera_clip(folder: Path, seconds: int) -> Path:
+def camera_clip(folder: Path, seconds: int) -> Path:
     """The long clip as a camera would have written it: long groups at a high bit rate."""
     target = folder / f"camera_{seconds}.mp4"
     if target.exists():

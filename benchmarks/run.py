@@ -26,6 +26,7 @@ from pathlib import Path
 import bench_box
 import bench_chunks
 import bench_dispatch
+import bench_ingest
 import bench_inspect
 import bench_ladder
 import bench_latency
@@ -46,6 +47,7 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "startup": bench_startup.run,
     "ladder": bench_ladder.run,
     "chunks": bench_chunks.run,
+    "ingest": bench_ingest.run,
     "box": bench_box.run,
     "probe": bench_probe.run,
     "quality": bench_quality.run,
