@@ -42,7 +42,10 @@ _NEUTRAL: Final[dict[str, Any]] = {
 """A wish's filters, at their defaults."""
 _UNCODED: Final[dict[str, Any]] = {
     "codec": "ffv1", "variant": None, "quality": None, "bitrate": None, "max_bitrate": None, "speed": None,
-    "keyframe_interval_s": None, "pix_fmt": None, "encoder_options": {},
+    "keyframe_interval_s": None, "pix_fmt": None,
+    # It is decoded twice for each value that is tried. Rice codes take half the time of the range coder's
+    # (1.2 for 2.1 s of 88 pictures of 720p) and 2 % more space; of more than 8 bits ffmpeg keeps the latter.
+    "encoder_options": {"coder": "0", "context": "0"},
 }  # fmt: skip
 """A wish's encoder, replaced by a lossless one in the source's own pixel format."""
 

@@ -36,7 +36,8 @@ __all__ = ["Found", "Prediction", "find_quality", "spot_check"]
 # One frame in three is scored where that leaves enough of them. Never in two or four: encoders give those
 # more bits, and the mean was 1.3 points of VMAF too high (SVT-AV1).
 _EVERY: Final = 3
-_SCORED: Final = 30
+# Of the shortest samples, 3.6 s of 24 pictures a second, 28 are scored then.
+_SCORED: Final = 28
 # Less than this short of the target counts as met; the encoder's scale or its steps ended there.
 _NEAR_ENOUGH: Final = 1.0
 # Frames from one key frame to the next where none is wished: x264's and x265's own; a cut makes more of them.
