@@ -25,6 +25,7 @@ from rushes.core.scaling import decide
 from rushes.core.steps import DEFAULT_STEPS, Incremental, Step
 from rushes.core.tiers import Limits, Machine, Purchase, Tier
 from rushes.errors import CallerError
+from rushes.runtime.scaler import Scaler
 from rushes.testing import FakeClock, StubFleet
 
 NOW = 1_700_000_000.0
@@ -581,29 +582,20 @@ class World:
     """A fleet in memory under the policy, every ten seconds; `load` hosts of it find work."""
 
     def __init__(self, policy: ScalingPolicy, *, grant_s: float = 5.0) -> None:
-        self.policy = policy
         self.clock = FakeClock(NOW)
         self.fleet = StubFleet(self.clock, TIERS, grant_s=grant_s)
-        self.memory = Memory()
+        self.scaler = Scaler(self.fleet, policy, TIERS, PRICES, clock=self.clock)
         self.moves: list[int] = []
         """+n for an order, -n for a release, in their order."""
 
-    def turn(self, backlog: tuple[Backlog, ...], load: int) -> Plan:
+    def turn(self, backlog: tuple[Backlog, ...], load: int) -> None:
         there = sorted((h for h in self.fleet.hosts() if h.state in UP), key=lambda host: host.id)
         for number, host in enumerate(there):
             (self.fleet.occupy if number < load else self.fleet.vacate)(host.id)
-        snapshot = Snapshot(backlog, tuple(self.fleet.hosts()), tuple(self.fleet.refusals()))
-        found = decide(self.policy, TIERS, PRICES, snapshot, self.memory, now=self.clock.now())
-        self.memory = found.memory
-        for row in found.desired:
-            if row.order:
-                self.moves.append(len(self.fleet.order(row.tier, row.order, row.token)))
-            if row.release:
-                gone = self.fleet.release(row.release)
-                assert list(gone) == list(row.release)
-                self.moves.append(-len(gone))
+        done = self.scaler.turn(backlog)
+        self.moves += [len(done.ordered)] if done.ordered else []
+        self.moves += [-len(done.released)] if done.released else []
         self.clock.advance(10.0)
-        return found
 
     def size(self) -> int:
         return len(self.fleet.hosts())
@@ -685,13 +677,3 @@ def test_while_hosts_start_nothing_is_ordered_twice() -> None:
         world.turn((waiting(100),), 0)
 
     assert world.moves == [10]
-
-
-def test_an_order_whose_answer_was_lost_is_not_made_twice() -> None:
-    world = World(ScalingPolicy((FleetPolicy("firm", 100, steps=DEFAULT_STEPS),)))
-    world.turn((waiting(100),), 0)
-    (call,) = world.fleet.calls
-
-    world.fleet.order("firm", 10, call.arguments["token"])
-
-    assert world.size() == 10

@@ -199,9 +199,15 @@ class FleetMemory:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of all fleets, by the name of their tier."""
+    """What is remembered of all fleets.
+
+    Args:
+        fleets: by the name of their tier.
+        series: begins every token: tells the orders of a scaler that lost its memory from earlier ones.
+    """
 
     fleets: Mapping[str, FleetMemory] = field(default_factory=dict, hash=False)
+    series: str = ""
 
     def of(self, tier: str) -> FleetMemory:
         return self.fleets.get(tier, FleetMemory())

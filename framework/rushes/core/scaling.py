@@ -87,8 +87,8 @@ def decide(
     for fleet in fleets:
         fleet.shrink(prices)
     return Plan(
-        tuple(row for fleet in fleets for row in fleet.rows()),
-        Memory({fleet.policy.tier: fleet.remembered() for fleet in fleets}),
+        tuple(row for fleet in fleets for row in fleet.rows(memory.series)),
+        replace(memory, fleets={fleet.policy.tier: fleet.remembered() for fleet in fleets}),
         purse.spent,
     )
 
@@ -248,13 +248,13 @@ class _Fleet:
 
     # -- what comes of it ------------------------------------------------------------------------------------
 
-    def rows(self) -> list[Desired]:
+    def rows(self, series: str) -> list[Desired]:
         rows = []
         for number, tier in enumerate(self.policy.tiers):
             staying = [host for host in self.staying() if host.tier == tier]
             order = self.orders.get(tier, 0)
             release = tuple(host.id for host in self.released.get(tier, ()))
-            token = f"{tier}.{self.memory.orders + 1}.{number}" if order else ""
+            token = f"{series}{tier}.{self.memory.orders + 1}.{number}" if order else ""
             size = len(staying) + order
             rows.append(Desired(tier, size, order, release, token, self._reason(size, order)))
         return rows
