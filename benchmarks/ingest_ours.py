@@ -14,17 +14,23 @@ import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import measure
 import psutil
 
-import rushes
+from rushes import Function, together
 from rushes_functions.checksum import checksum
 from rushes_functions.inspect import inspect
 from rushes_functions.proxy import proxy
 from rushes_functions.thumbnails import thumbnails
 
-FUNCTIONS = {checksum: {}, inspect: {}, proxy: {"height": 360}, thumbnails: {"sheet": "4x4"}}
+FUNCTIONS: dict[Function[Any, Any], dict[str, Any]] = {
+    checksum: {},
+    inspect: {},
+    proxy: {"height": 360},
+    thumbnails: {"sheet": "4x4"},
+}
 
 
 def main(folder: str, source: str, how: str) -> None:
@@ -36,7 +42,7 @@ def main(folder: str, source: str, how: str) -> None:
     with measure.cost_of([os.getpid()]) as cost:
         if how == "one":
             options = {function.name: its for function, its in FUNCTIONS.items()}
-            rushes.together(*FUNCTIONS)(source, out=place, **options)
+            together(*FUNCTIONS)(source, out=place, **options)
         else:
             for function, its in FUNCTIONS.items():
                 read += _read_bytes() - before
@@ -65,7 +71,7 @@ def _forget(source: str) -> None:
 
 
 def _read_bytes() -> int:
-    """What storage has given to this process, to the children that it has waited for, and to those that live."""
+    """What storage has given to this process, to children that it has waited for, and to those that live."""
     total = 0
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         with suppress(OSError):

@@ -16,10 +16,10 @@ from rushes.runtime.gathering import Body, Gathering
 class Pass:
     """A gathering whose tools are words, answered by `run`, with a record of what happened in what order."""
 
-    def __init__(self, run: Callable[[list[Any]], list[Any]] = lambda calls: [f"made {c}" for c in calls]):
+    def __init__(self, run: Callable[[list[Any]], list[Any]] | None = None) -> None:
         self.served: list[list[Any]] = []
         self.ended: list[Body] = []
-        self._run = run
+        self._run = run or (lambda calls: [f"made {call}" for call in calls])
         self.gathering = Gathering(self._serve, self.ended.append, lambda: None)
 
     def _serve(self, calls: Sequence[Any]) -> list[Any]:
@@ -55,7 +55,7 @@ def test_no_two_bodies_run_at_the_same_time() -> None:
 
     def work(_: Body) -> None:
         nonlocal inside
-        for _ in range(50):
+        for _turn in range(50):
             inside += 1
             most.append(inside)
             threading.Event().wait(0)  # another thread would have its chance here
@@ -114,7 +114,8 @@ def test_a_reading_waits_while_it_is_far_ahead_of_the_tools() -> None:
 
         body.value = aside(work)
 
-    gathering = Gathering(run, lambda _: None, fraction)
+    serve: Any = run
+    gathering = Gathering(serve, lambda _: None, fraction)
     reader, tool = gathering.body(read), gathering.body(wants("a"))
     gathering.run([reader, tool])
 

@@ -251,7 +251,9 @@ def test_functions_that_cannot_be_told_apart_are_refused() -> None:
 
 
 def test_options_are_given_by_function_and_a_wrong_one_is_named(tmp_path: Path) -> None:
-    assert ALL.params(None, copy={"fails": "media"}).copy.fails == "media"  # type: ignore[union-attr]
+    asked: Any = ALL.params(None, copy={"fails": "media"})
+
+    assert asked.copy.fails == "media"
     with pytest.raises(CallerError, match=r"copy\.falls"):
         ALL.params(None, copy={"falls": "media"})
 
