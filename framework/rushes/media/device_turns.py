@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from rushes.core.turns import Option, Probe, Refuse, Take, Wait
 from rushes.errors import Cancelled, PlatformError, RushesError
+from rushes.media.company import aside
 from rushes.media.device_faults import news_of
 from rushes.media.device_figures import options_of
 from rushes.media.device_retry import try_device
@@ -212,7 +214,7 @@ class DeviceTurns:
                     continue
                 note = answer.reason
                 self._may_wait(answer, waited_s)
-                self._wait(changed)
+                aside(partial(self._wait, changed))
         except BaseException:
             place.leave()
             raise
