@@ -29,6 +29,36 @@ def _png(width: int, height: int, data: bytes) -> bytes:
     return _SIGNATURE + b"".join(chunks)
 
 
+def _deep_png() -> bytes:
+    """12000 × 12000 pixels of 64 bits, all black: within what cameras make, and a gigabyte to hold."""
+    header = struct.pack(">IIBBBBB", 12000, 12000, 16, 6, 0, 0, 0)
+    pack, row = zlib.compressobj(1), bytes(1 + 8 * 12000)
+    pixels = b"".join(pack.compress(row) for _ in range(12000)) + pack.flush()
+    chunks = (_png_chunk(b"IHDR", header), _png_chunk(b"IDAT", pixels), _png_chunk(b"IEND", b""))
+    return _SIGNATURE + b"".join(chunks)
+
+
+def _packed_index() -> bytes:
+    """A movie whose index is compressed: 64 MB of nothing that claim to be 2 GB."""
+    pack = zlib.compressobj(9)
+    packed = b"".join(pack.compress(bytes(1 << 20)) for _ in range(64)) + pack.flush()
+    index = _box(b"cmov", _box(b"dcom", b"zlib"), _box(b"cmvd", struct.pack(">I", 0x7FFF_FFF0), packed))
+    return _box(b"ftyp", b"qt  ", b"\0\0\2\0", b"qt  ") + _box(b"moov", index) + _box(b"mdat", b"\0")
+
+
+def _claims(tag: bytes, entry_bytes: int, fields: bytes = b"") -> bytes:
+    """A movie of one sample with a table that claims 2 ** 28 entries, none of which is there."""
+    table = _full(tag, fields, struct.pack(">I", 1 << 28), bytes(entry_bytes))
+    whole = _mp4()
+    place = whole.index(b"stco") - 4
+    grown = bytearray(whole[:place] + table + whole[place:])
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+        at = grown.index(name) - 4
+        size = struct.unpack_from(">I", grown, at)[0]
+        struct.pack_into(">I", grown, at, size + len(table))
+    return bytes(grown)
+
+
 def _gif() -> bytes:
     """60 frames of one pixel on a canvas of 16000 × 16000."""
     screen = b"GIF89a" + struct.pack("<HHBBB", 16000, 16000, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
@@ -161,6 +191,10 @@ RECIPES = (
            "limited", "31 kB that unpack to 256 million pixels"),
     _bytes("canvas_16000.gif", _gif, "limited", "60 frames of one pixel on 256 million"),
     _bytes("samples_67m.mp4", lambda: _mp4(67_000_000), "limited", "an index of 67 million samples"),
+    _bytes("deep_12000.png", _deep_png, "limited", "a megabyte that unpacks to a gigabyte of pixels"),
+    _bytes("packed_index.mov", _packed_index, "limited", "an index that unpacks, and claims 2 GB"),
+    _bytes("times_268m.mp4", lambda: _claims(b"ctts", 8), "limited", "268 million times"),
+    _bytes("keys_268m.mp4", lambda: _claims(b"stss", 4), "limited", "268 million key frames"),
     _bytes("timescale_0.mp4", lambda: _mp4(10, 0), "limited", "a clock that never ticks"),
     _bytes("rate_1e9.mp4", lambda: _mp4(10, 1_000_000_000), "limited", "a thousand million frames a second"),
     _bytes("rate_tiny.mp4", lambda: _mp4(10, 1, 100_000_000), "limited", "a frame every three years"),

@@ -151,7 +151,7 @@ def _listening() -> Iterator[socket.socket]:
 
 # Tries each clip and prints how it went, as a process of its own that can be traced and measured.
 _TRY = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 from rushes.asset import Asset
 from rushes.errors import RushesError
@@ -175,8 +175,7 @@ for name in sys.argv[2:]:
             kinds[name].append(error.kind)
         else:
             kinds[name].append("ok")
-peak = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps({"kinds": kinds, "peak_kib": peak}))
+print(json.dumps({"kinds": kinds}))
 """
 
 
@@ -219,16 +218,6 @@ def test_no_hostile_file_makes_any_process_open_another_file_or_a_socket(tmp_pat
     # The link to /etc/passwd is itself an input; through any other file it may not be reached by name.
     assert [line for line in lines if "/etc/shadow" in line] == []
     assert [line for line in lines if re.search(r"(socket|connect|bind)\(.*AF_INET", line)] == []
-
-
-def test_bombs_stay_inside_a_bound_of_memory(media: make_media.Workshop, tmp_path: Path) -> None:
-    clips = [media(name) for name in (*_hostile("limited"), "huge_tag.mkv")]
-
-    report = _try_apart(tmp_path, *clips)
-
-    own_kib, tools_kib = report["peak_kib"]
-    assert own_kib < 600 * 1024, "PyAV in our process"
-    assert tools_kib < 2 * 1024 * 1024, "ffmpeg in its own"
 
 
 def test_a_source_is_the_same_after_it_was_described_and_encoded(

@@ -74,11 +74,13 @@ def test_journal_reaches_the_engine_that_owns_it(
 
     def journal(verb: str, **arguments: Any) -> dict[str, Any]:
         asked.append((verb, arguments))
-        return {"pruned": 3, "journal": {"path": "/x", "size_bytes": 2048}}
+        return {"pruned": 3, "journal": {"path": "/x", "size_bytes": 2048, "failures": {"a": 2, "b": 1}}}
 
     monkeypatch.setattr(engine, "journal", journal, raising=False)
 
-    assert "size_bytes  2.0 KiB" in rushes("journal", "show").stdout
+    shown = rushes("journal", "show").stdout
+    assert "size_bytes  2.0 KiB" in shown
+    assert "failures    2 a, 1 b" in shown
     assert "3 batches forgotten" in rushes("journal", "prune", "--older", "2h", "--keep", "5").stderr
     assert rushes("journal", "backup", "copy.db").stdout == f"{folder / 'copy.db'}\n"
     assert asked == [

@@ -182,6 +182,15 @@ def test_prune_forgets_ended_batches_and_keeps_open_ones(journal: SqliteJournal)
     assert journal.statistics()["invocations"] == 0
 
 
+def test_failed_attempts_are_counted_by_their_cause(journal: SqliteJournal) -> None:
+    codes = ("damaged", "tool-failed", "damaged")
+    journal.begin()
+    journal.attempt([(1, number, 2.0, 1.0, code, "{}") for number, code in enumerate(codes)])
+    journal.commit()
+
+    assert list(journal.statistics()["failures"].items()) == [("damaged", 2), ("tool-failed", 1)]
+
+
 def test_a_backup_holds_what_was_committed(journal: SqliteJournal, tmp_path: Path) -> None:
     filled(journal, 7)
     journal.backup(tmp_path / "copy")

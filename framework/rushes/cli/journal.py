@@ -34,7 +34,13 @@ def show(session: Session, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, default=str))
         return
-    click.echo(fields({k: format_size(v) if k.endswith("bytes") else v for k, v in dict(found).items()}))
+    click.echo(fields({name: _readable(name, value) for name, value in dict(found).items()}))
+
+
+def _readable(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {what}" for what, count in value.items()) or "none"
+    return format_size(value) if name.endswith("bytes") else value
 
 
 @journal.command()

@@ -438,9 +438,15 @@ class SqliteJournal:
             ),
             "batches": self._one("SELECT count(*) FROM batches"),
             "invocations": self._one("SELECT count(*) FROM invocations"),
+            "failures": self._failures(),
             "schema": self._one("SELECT value FROM meta WHERE key='schema'"),
             "low_on_space": self.ballast.low,
         }
+
+    def _failures(self) -> dict[str, int]:
+        """How many attempts failed of each cause, the commonest first, also where the next one succeeded."""
+        counts = "SELECT outcome, count(*) AS n FROM attempts GROUP BY outcome ORDER BY n DESC, outcome"
+        return dict(self._db.execute(counts))
 
     def _one(self, sql: str, *values: Any) -> Any:
         row = self._db.execute(sql, values).fetchone()

@@ -75,6 +75,12 @@ def open_source(
     asset = Asset.of(source)
     try:
         container: InputContainer = av.open(**av_arguments(asset, frame_rate=frame_rate))
+    except MemoryError as error:
+        raise MediaError(
+            f"{asset.name} asks for more memory than its function may have.",
+            code="too-large",
+            fix="Check its source, or give the function more memory (Resources(memory=...)).",
+        ) from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         refused = isinstance(error, av.error.ArgumentError | av.error.PermissionError)
         raise MediaError(

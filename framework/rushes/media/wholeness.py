@@ -47,7 +47,8 @@ def missing_end(path: Path) -> str | None:
     """How the file at `path` shows that its end is missing, as the rest of a sentence; None if it does not.
 
     None also stands for a format without a length of its own. Sources: ISO/IEC 14496-12, RFC 8794 (EBML),
-    SMPTE ST 377-1 (MXF), EBU Tech 3306 (RF64), ISO/IEC 13818-1 (transport stream), RFC 3533 (Ogg), IEC 61834 (DV).
+    SMPTE ST 377-1 (MXF), EBU Tech 3306 (RF64), ISO/IEC 13818-1 (transport stream), RFC 3533 (Ogg),
+    IEC 61834 (DV).
 
     Raises:
         OSError: the file cannot be read.
