@@ -80,7 +80,11 @@ class Joint(Function[Params, JointResult]):
 def members_of(function: Function[Any, Any], params: Params) -> list[tuple[Function[Any, Any], Params]]:
     """The functions that `function` stands for, each with its options: itself, or those of a joint one."""
     if isinstance(function, Joint):
-        return [(member, getattr(params, member.name)) for member in function.members]
+        # Where an option is required, what a batch shares may lack it: each invocation brings its own.
+        return [
+            (member, getattr(params, member.name, None) or member.params_model.model_construct())
+            for member in function.members
+        ]
     return [(function, params)]
 
 

@@ -175,3 +175,12 @@ def test_names_joined_by_plus_are_the_same_as_together(
     assert (named.name, named.ref, named.version) == (made.name, made.ref, made.version)
     assert catalog.source_digest(named) == catalog.source_digest(made)
     assert engine.status(find("size", "twice").map([]).id).function == "size+twice"
+
+
+def test_each_clip_may_bring_options_of_its_own(find: Find, clip: str, tmp_path: Path) -> None:
+    pairs = [(clip, options(tmp_path, "size", "twice")) for _ in range(2)]
+
+    batch = find("size", "twice").starmap(pairs)
+
+    assert [outcome.ok for outcome in batch] == [True, True]
+    assert runs(tmp_path) == {"size": 1, "twice": 1}

@@ -268,3 +268,31 @@ def test_a_joint_function_is_called_like_any_other(tmp_path: Path) -> None:
     assert result.of(copy).made.path.read_bytes() == b"frames"
     with pytest.raises(CallerError):
         result.of(together(count, copy))
+
+
+def test_one_may_not_replace_what_another_has_just_made(tmp_path: Path) -> None:
+    @function(version="1")
+    def again(clip: Asset, params: Wish, ctx: Context) -> Copied:
+        """Write what `copy` writes."""
+        out = ctx.output(f"copy-{clip.name}")
+        out.path.write_bytes(b"something else")
+        return Copied(made=out)
+
+    clip = tmp_path / "a.mov"
+    clip.write_bytes(b"frames")
+
+    with pytest.raises(CallerError, match=r"again: copy and again both make .*copy-a\.mov"):
+        together(copy, again)(str(clip), out=tmp_path / "out")
+
+    assert files(tmp_path / "out") == {"copy-a.mov": b"frames"}
+
+
+def test_a_source_settles_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(
+        "rushes.runtime.source.wait_settled", lambda _, settle_s, *, cancelled: waited.append(settle_s)
+    )
+
+    attempt(replace(task_of(tmp_path), settle_s=9.0))
+
+    assert waited == [9.0]

@@ -47,6 +47,7 @@ def run(ctx: click.Context, /, **given: Any) -> None:
 
     INPUT is a file, a sequence pattern (plate.[1001-1096].exr), a folder, a glob, a manifest (.txt, .csv,
     .jsonl), or - for standard input. FUNCTION is an installed name, package.module:name or ./file.py:name,
+    several of them joined by +, which then share one reading of each clip,
     or a job.yaml that says it all.
     """
     session: Session = ctx.obj

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, cast
 
-from rushes.errors import Cancelled, RushesError, error_from_dict
+from rushes.errors import CallerError, Cancelled, RushesError, error_from_dict
 from rushes.joint import Joint, members_of
 from rushes.runtime.gathering import Body, Gathering
 from rushes.runtime.raised import as_error
@@ -96,6 +96,9 @@ class _Pass:
         self._cancelled = cancelled
         self._keep = keep
         self._intents: dict[str, Any] = dict((task.intent or {}).get("members", {}))
+        self._places: dict[str, str] = {}
+        """Whose each published path is."""
+        task = _settled(task, cancelled)
         self._members = [
             self._member(task, number) for number in range(len(cast("Joint", task.function).members))
         ]
@@ -143,11 +146,23 @@ class _Pass:
         """Journals all that is about to be published with what was: the worker keeps one intent."""
 
         def gate(intent: dict[str, Any]) -> None:
+            self._claim(member.name, [part["target"] for part in intent["intent"]["parts"]])
             body.publishing = True
             self._intents[member.name] = intent
             self._gate({"members": dict(self._intents)})
 
         return gate
+
+    def _claim(self, name: str, places: Sequence[str]) -> None:
+        """One member must not replace what another has just made under the same name."""
+        for place in places:
+            owner = self._places.setdefault(place, name)
+            if owner != name:
+                raise CallerError(
+                    f"{owner} and {name} both make {place}.",
+                    code="bad-name",
+                    fix="Run them one by one into different folders, or choose options that name them apart.",
+                )
 
     def _ended(self, body: Body, member: _Member) -> None:
         member.seconds = time.monotonic() - member.began
@@ -162,6 +177,7 @@ class _Pass:
         self._settled(member)
 
     def _made(self, member: _Member, made: Made) -> None:
+        self._places.update(dict.fromkeys(made.outputs, member.name))
         member.made = made
         member.fraction = 1.0
         self._settled(member)
@@ -205,6 +221,16 @@ class _Pass:
             cached=all(one.cached for one in made),
             published=[fact for one in made for fact in one.published],
         )
+
+
+def _settled(task: Task, cancelled: Callable[[], bool]) -> Task:
+    """The task once its source has been unchanged for long enough: for all members at once."""
+    if not task.settle_s:
+        return task
+    from rushes.runtime.source import fingerprint_of, wait_settled  # noqa: PLC0415 - seldom asked for
+
+    wait_settled(task.source, task.settle_s, cancelled=cancelled)
+    return replace(task, fingerprint=fingerprint_of(task.source), settle_s=0.0)
 
 
 def _failure(failed: Sequence[_Member], count: int, outcomes: Mapping[str, Any]) -> RushesError:
