@@ -98,7 +98,9 @@ def batch_spec(
     if out is not None:
         out = _local_out(out) if function.makes_outputs else None
     if options.name is not None:
-        check_template(options.name, function.params_model.model_fields)
+        for one, _ in members_of(function, params):
+            if one.makes_outputs or one is function:
+                check_template(options.name, one.params_model.model_fields)
     return BatchSpec(
         function=function.ref,
         version=function.version,
