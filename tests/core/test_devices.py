@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -24,6 +25,7 @@ from rushes.core.devices import (
     read,
     sessions_of,
     state_of,
+    used,
 )
 from rushes.core.turns import Option, Probe, Refuse, Take, Wait, decide, fallbacks_at_once
 
@@ -148,11 +150,10 @@ def ask(
     options: list[Option],
     held: list[Held] | None = None,
     health: dict[str, Health] | None = None,
-    ahead: list[set[str]] | None = None,
+    ahead: list[dict[str, int]] | None = None,
     waited_s: float = 0.0,
 ) -> Take | Probe | Wait | Refuse:
-    line = [frozenset(one) for one in ahead or []]
-    return decide(options, health or {}, held or [], line, waited_s=waited_s, now=NOW)
+    return decide(options, health or {}, held or [], ahead or [], waited_s=waited_s, now=NOW)
 
 
 def taken(answer: Take | Probe | Wait | Refuse) -> str:
@@ -260,9 +261,25 @@ def test_a_sick_card_that_is_due_is_tried_by_one_request_alone() -> None:
 
 
 def test_who_comes_later_does_not_overtake_those_who_wait_for_the_same() -> None:
-    assert taken(ask(UNKNOWN[:1], on(CARD, 2), ahead=[{"nvenc:0"}])) == "Wait"
-    assert taken(ask(UNKNOWN[:1], on(CARD, 1), ahead=[{"nvenc:0"}])) == "nvenc:0"
-    assert taken(ask(UNKNOWN[:1], on(CARD, 2), ahead=[{"netint:0"}])) == "nvenc:0"
+    assert taken(ask(UNKNOWN[:1], on(CARD, 2), ahead=[{"nvenc:0": 1}])) == "Wait"
+    assert taken(ask(UNKNOWN[:1], on(CARD, 1), ahead=[{"nvenc:0": 1}])) == "nvenc:0"
+    assert taken(ask(UNKNOWN[:1], on(CARD, 1), ahead=[{"nvenc:0": 2}])) == "Wait"
+    assert taken(ask(UNKNOWN[:1], on(CARD, 2), ahead=[{"netint:0": 1}])) == "nvenc:0"
+
+
+@pytest.mark.parametrize(
+    ("sessions", "held", "expected"),
+    [(3, 0, "nvenc:0"), (3, 1, "Wait"), (2, 1, "nvenc:0"), (5, 0, "nvenc:0")],
+)
+def test_what_takes_several_sessions_waits_for_all_of_them_and_for_no_more_than_there_are(
+    sessions: int, held: int, expected: str
+) -> None:
+    answer = ask([Option(CARD, sessions=sessions)], on(CARD, held))
+
+    assert taken(answer) == expected
+    if isinstance(answer, Wait):
+        assert answer.purses == {"nvenc:0": 3}
+        assert answer.reason == "1 of 3 sessions of nvenc:0 are in use, 3 are needed"
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, 1), (2, 1), (8, 2), (64, 16)])
@@ -289,26 +306,27 @@ class Hosts(RuleBasedStateMachine):
         self.now = NOW
         self.health: dict[str, Health] = {}
         self.held: dict[int, Held] = {}
-        self.line: dict[int, tuple[list[Option], frozenset[str], float]] = {}
+        self.line: dict[int, tuple[list[Option], Mapping[str, int], float]] = {}
         self.number = 0
 
     @rule(
         names=st.lists(st.sampled_from(range(len(DEVICES))), min_size=1, max_size=4, unique=True),
         seconds=st.one_of(st.none(), st.floats(1, 1000)),
         also=st.sampled_from(["software", "nothing"]),
+        sessions=st.integers(1, 3),
     )
-    def comes(self, names: list[int], seconds: float | None, also: str) -> None:
+    def comes(self, names: list[int], seconds: float | None, also: str, sessions: int) -> None:
         families: list[str] = []
         options = []
         for device in (DEVICES[name] for name in names):
             family = device.name.partition(":")[0]
             if family not in families:
                 families.append(family)
-            options.append(Option(device, seconds, 1000.0, families.index(family)))
+            options.append(Option(device, seconds, 1000.0, families.index(family), sessions))
         if also == "software":
             options.append(Option(CORES, None if seconds is None else 3 * seconds, 1000.0, len(families)))
         self.number += 1
-        self.line[self.number] = (options, frozenset(), self.now)
+        self.line[self.number] = (options, {}, self.now)
         self.looks(self.number)
 
     @precondition(lambda self: self.line)
@@ -324,7 +342,7 @@ class Hosts(RuleBasedStateMachine):
     @rule(device=st.sampled_from(DEVICES), what=st.sampled_from(["busy", "fault", "lost", "hot", "well"]))
     def is_reported(self, device: Device, what: str) -> None:
         known = self.health.get(device.name, Health())
-        in_use = sum(one.purse == device.purse for one in self.held.values())
+        in_use = used(device, self.held.values())
         self.health[device.name] = {
             "busy": lambda: busy(known, in_use, self.now),
             "fault": lambda: fault(known, "a fault", self.now),
@@ -347,8 +365,10 @@ class Hosts(RuleBasedStateMachine):
             known = self.health.get(device.name, Health())
             limit = sessions_of(device, known, self.now)
             assert not known.sick, "a sick device is never chosen"
-            assert limit is None or sum(one.purse == device.purse for one in held) < limit
-            self.held[number] = Held(device.name, device.purse, answer.option.draws, answer.ends)
+            needs = answer.option.sessions if limit is None else min(answer.option.sessions, limit)
+            assert limit is None or used(device, held) + needs <= limit
+            draws, ends = answer.option.draws, answer.ends
+            self.held[number] = Held(device.name, device.purse, draws, ends, sessions=needs)
             del self.line[number]
         elif isinstance(answer, Probe):
             self.health[answer.option.device.name] = probed(

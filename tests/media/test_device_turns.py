@@ -25,7 +25,8 @@ from rushes.core.turns import Option
 from rushes.errors import Cancelled, PlatformError
 from rushes.media.builds import VARIABLE
 from rushes.media.choice import parse_choice
-from rushes.media.device_turns import Devices, held_not_failed
+from rushes.media.device_faults import held_not_failed
+from rushes.media.device_turns import Devices
 from rushes.media.encode import Encoded, encode
 from rushes.media.ledger import Ledger, Place, open_ledger
 from rushes.media.profile import Profile

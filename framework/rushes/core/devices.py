@@ -87,7 +87,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One session in use, or one encode in software that stands in for a device.
+    """What one encode has of a device, or one encode in software that stands in for a device.
 
     Args:
         device: whose.
@@ -95,6 +95,7 @@ class Held:
         pixels_per_s: that it draws: expected at first, then as seen; 0 for unknown.
         ends: when it is expected to end; None for unknown.
         probe: it only tries whether a sick device works again.
+        sessions: that it takes: a ladder has one for each of its sizes.
     """
 
     device: str
@@ -102,6 +103,7 @@ class Held:
     pixels_per_s: float = 0.0
     ends: float | None = None
     probe: bool = False
+    sessions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,7 @@ def rate_of(device: Device, health: Health, now: float) -> float:
 
 def used(device: Device, held: Iterable[Held]) -> int:
     """Sessions that are in use, with those of other devices that come out of the same purse."""
-    return sum(one.purse == device.purse for one in held)
+    return sum(one.sessions for one in held if one.purse == device.purse)
 
 
 def state_of(device: Device, health: Health, held: Iterable[Held], now: float) -> DeviceState:
@@ -235,7 +237,7 @@ def state_of(device: Device, health: Health, held: Iterable[Held], now: float) -
     if health.sick:
         return DeviceState.draining if any(one.device == device.name for one in here) else DeviceState.sick
     limit = sessions_of(device, health, now)
-    if limit is not None and len(here) >= limit:
+    if limit is not None and used(device, here) >= limit:
         return DeviceState.busy
     drawn = sum(one.pixels_per_s for one in here if one.device == device.name)
     rate = rate_of(device, health, now)

@@ -18,7 +18,7 @@ Pure. This module must not know encoders, clocks or files.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rushes.core.devices import (
@@ -49,12 +49,14 @@ class Option:
         seconds: what it takes with the device to itself; None for unknown.
         pixels: of all frames together; 0 for unknown.
         rank: 0 for what is preferred; the devices of one family have the same.
+        sessions: that it takes at once.
     """
 
     device: Device
     seconds: float | None = None
     pixels: float = 0.0
     rank: int = 0
+    sessions: int = 1
 
     @property
     def software(self) -> bool:
@@ -93,9 +95,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing yet. `purses` are what it waits for, as those behind it need to know; `reason` for people."""
+    """Nothing yet.
 
-    purses: frozenset[str]
+    Args:
+        purses: what it waits for, and how many sessions of it, as those behind it need to know.
+        reason: the same for people.
+    """
+
+    purses: Mapping[str, int]
     reason: str
 
 
@@ -118,6 +125,7 @@ class _Outlook:
         open: it could begin now.
         ends: when it would be done; None for unknown.
         why: why it cannot begin now.
+        needs: sessions that it takes; no more than there can be.
         crowd: sessions that are in use.
         ours: some of them are ours, and will be given back.
     """
@@ -126,6 +134,7 @@ class _Outlook:
     open: bool
     ends: float | None
     why: str
+    needs: int
     crowd: int
     ours: bool
 
@@ -142,7 +151,7 @@ def decide(
     options: Sequence[Option],
     health: Mapping[str, Health],
     held: Sequence[Held],
-    ahead: Sequence[frozenset[str]],
+    ahead: Sequence[Mapping[str, int]],
     *,
     waited_s: float,
     now: float,
@@ -153,7 +162,7 @@ def decide(
         options: those that may make it, the preferred first.
         health: by name of the device; one that is missing is well.
         held: all sessions in use on this host.
-        ahead: what each of those before it in line waits for, by purse.
+        ahead: how many sessions each of those before it in line waits for, by purse.
         waited_s: how long it has waited so far.
         now: UTC epoch seconds.
     """
@@ -170,13 +179,13 @@ def decide(
     if best is None:
         awaited = [one for one in seen if not one.open]
         reason = "; ".join(dict.fromkeys(one.why for one in awaited))
-        return Wait(frozenset(one.option.device.purse for one in awaited), reason)
+        return Wait({one.option.device.purse: one.needs for one in awaited}, reason)
     missed = [
         Passed(one.option, one.why or _later(one, best))
         for at, one in enumerate(seen)
         if one.option.rank < best.option.rank or (not one.open and at < seen.index(best))
     ]
-    return Take(best.option, (*passed, *missed), best.ends)
+    return Take(replace(best.option, sessions=best.needs), (*passed, *missed), best.ends)
 
 
 def _best(seen: Sequence[_Outlook], waited_s: float) -> _Outlook | None:
@@ -204,25 +213,27 @@ def _soonest(one: _Outlook) -> tuple[bool, float, int]:
 
 
 def _outlook(
-    option: Option, health: Health, held: Sequence[Held], ahead: Sequence[frozenset[str]], now: float
+    option: Option, health: Health, held: Sequence[Held], ahead: Sequence[Mapping[str, int]], now: float
 ) -> _Outlook:
     device = option.device
     limit = sessions_of(device, health, now)
     mine = [one for one in held if one.purse == device.purse]
     count = used(device, held)
-    before = sum(device.purse in purses for purses in ahead)
+    # What would never fit runs alone rather than never.
+    needs = option.sessions if limit is None else max(1, min(option.sessions, limit))
+    before = sum(purses.get(device.purse, 0) for purses in ahead)
     here = [one for one in mine if one.device == device.name]
     drawn = sum(one.pixels_per_s for one in here)
     rate = rate_of(device, health, now)
     exhausted = bool(here and rate and drawn >= FULL * rate)
-    free = limit is None or limit - count > before
+    free = limit is None or limit - count - before >= needs
     if free and not exhausted and not (limit is None and before):
         ends = None if option.seconds is None else now + option.seconds * _stretch(option, here, rate, drawn)
-        return _Outlook(option, open=True, ends=ends, why="", crowd=count, ours=count > 0)
-    wait_s = _wait_s(option, health, mine, limit, before, now)
+        return _Outlook(option, open=True, ends=ends, why="", needs=needs, crowd=count, ours=count > 0)
+    wait_s = _wait_s(option, health, mine, limit, before + needs - 1, now)
     ends = None if wait_s is None or option.seconds is None else now + wait_s + option.seconds
-    why = _full(device, limit, count, before)
-    return _Outlook(option, open=False, ends=ends, why=why, crowd=count, ours=count > 0)
+    why = _full(device, limit, count, before, needs)
+    return _Outlook(option, open=False, ends=ends, why=why, needs=needs, crowd=count, ours=count > 0)
 
 
 def _stretch(option: Option, here: Sequence[Held], rate: float, drawn: float) -> float:
@@ -236,7 +247,7 @@ def _stretch(option: Option, here: Sequence[Held], rate: float, drawn: float) ->
 
 
 def _wait_s(  # noqa: PLR0917 - all that a wait hangs on
-    option: Option, health: Health, mine: Sequence[Held], limit: int | None, before: int, now: float
+    option: Option, health: Health, mine: Sequence[Held], limit: int | None, others: int, now: float
 ) -> float | None:
     """Until it could begin; None for unknown."""
     grows_s = GROWS_EVERY_S - (now - health.limited_at) % GROWS_EVERY_S if health.limit is not None else None
@@ -245,7 +256,7 @@ def _wait_s(  # noqa: PLR0917 - all that a wait hangs on
     if any(one.ends is None for one in mine):
         return None
     ends = sorted(max(0.0, one.ends - now) for one in mine if one.ends is not None)
-    left = before - max(0, limit - len(mine)) if limit is not None else before
+    left = others - max(0, limit - used(option.device, mine)) if limit is not None else others
     rounds, at = divmod(max(0, left), len(ends))
     return ends[at] + rounds * (option.seconds or 0.0)
 
@@ -269,15 +280,18 @@ def _sick(health: Mapping[str, Health], option: Option) -> str:
     return f"{option.device.name} is set aside ({reason})"
 
 
-def _full(device: Device, limit: int | None, count: int, before: int) -> str:
+def _full(device: Device, limit: int | None, count: int, before: int, needs: int) -> str:
     line = f", {before} before it in line" if before else ""
+    line += f", {needs} are needed" if needs > 1 else ""
     if device.name == CPU:
         return f"{count} of {limit} encodes stand in for devices in software already{line}"
     if limit == 0:
         return f"{device.name} has no session left for us{line}"
     if limit is not None and count >= limit:
         return f"{count} of {limit} sessions of {device.name} are in use{line}"
-    if limit is not None and limit - count <= before:
+    if limit is not None and limit - count - before < needs:
+        if needs > 1:
+            return f"{count} of {limit} sessions of {device.name} are in use{line}"
         return f"what is free of {device.name} is for {before} before it in line"
     return f"the pixel rate of {device.name} is used up{line}"
 

@@ -6,11 +6,13 @@ Pure. This module must not know what follows from it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Literal
 
 from rushes.errors import PlatformError, RushesError
 
-__all__ = ["News", "news_of"]
+__all__ = ["News", "held_not_failed", "news_of"]
 
 News = Literal["", "busy", "lost", "fault"]
 """``busy``: it had no session or memory. ``lost``: it says itself that it is of no use. ``fault``: it may
@@ -35,3 +37,25 @@ def news_of(error: RushesError) -> News:
     if error.code == "device-sick" or _LOST.search(str(error.details.get("stderr_tail", ""))):
         return "lost"
     return "fault" if error.code in _FAULTS else ""
+
+
+@contextmanager
+def held_not_failed() -> Iterator[None]:
+    """What is done here fails with ``no-free-device`` where a device was full or is sick: nobody's failure.
+
+    Around all that may make an output: what is one of several ways fails as it fails.
+
+    Raises:
+        PlatformError: code ``no-free-device``.
+    """
+    try:
+        yield
+    except PlatformError as error:
+        if news_of(error) not in {"busy", "lost"}:
+            raise
+        raise PlatformError(
+            error.message,
+            code="no-free-device",
+            fix="It is tried again by itself; allow a fallback to go on without this device.",
+            details={**error.details, "because": error.code},
+        ) from error

@@ -18,7 +18,7 @@ __all__ = ["card_device", "options_of"]
 
 
 def options_of(
-    rest: Sequence[Try], wanted: Wanted | None, host: Host, cores: int
+    rest: Sequence[Try], wanted: Wanted | None, host: Host, *, cores: int, sessions: int = 1
 ) -> list[tuple[Option, Try]]:
     """One option for each device that a try is left of, with the first of its tries; the preferred first.
 
@@ -27,6 +27,7 @@ def options_of(
         wanted: the output; None where its size is not known.
         host: what is known of this host.
         cores: of this host.
+        sessions: that it takes of a device.
     """
     families: list[str] = []
     found: dict[str, tuple[Option, Try]] = {}
@@ -36,7 +37,8 @@ def options_of(
         if one.device not in found:
             device = _device(one, wanted, host, cores)
             pixels = wanted.width * wanted.height * wanted.frames if wanted is not None else 0
-            found[one.device] = Option(device, one.seconds, pixels, families.index(one.family)), one
+            needs = sessions if one.family != "software" else 1
+            found[one.device] = Option(device, one.seconds, pixels, families.index(one.family), needs), one
     return list(found.values())
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -31,7 +31,7 @@ from rushes.media.progress import Progress
 from rushes.media.tries import Host, Tries, Try
 from rushes.media.wanted import Wanted
 
-__all__ = ["MOST_WAIT_S", "DeviceTurns", "Devices", "Turn", "held_not_failed"]
+__all__ = ["MOST_WAIT_S", "DeviceTurns", "Devices", "Turn"]
 
 MOST_WAIT_S: Final = 600.0
 _LOOK_S: Final = 0.1
@@ -67,40 +67,28 @@ class Devices:
     what: str = ""
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
 
-    def turns(self, tries: Tries, wanted: Wanted | None, host: Host) -> DeviceTurns | None:
+    def turns(
+        self,
+        tries: Tries,
+        wanted: Wanted | None,
+        host: Host,
+        *,
+        sessions: int = 1,
+        stands_in: bool = False,
+    ) -> DeviceTurns | None:
         """One output's way; None where software is what was chosen, and no device would be asked for.
 
         Args:
             tries: what may make it.
             wanted: the output; None where its size is not known.
             host: what is known of this host.
+            sessions: that it takes of a device at once.
+            stands_in: software is meant, too, in place of a device that failed.
         """
-        if not tries.tries or tries.tries[0].family == "software":
+        if not tries.tries or (tries.tries[0].family == "software" and not stands_in):
             return None
         ledger = self.ledger()
-        return None if ledger is None else DeviceTurns(self, ledger, wanted, host)
-
-
-@contextmanager
-def held_not_failed() -> Iterator[None]:
-    """What is done here fails with ``no-free-device`` where a device was full or is sick: nobody's failure.
-
-    Around all that may make an output: what is one of several ways fails as it fails.
-
-    Raises:
-        PlatformError: code ``no-free-device``.
-    """
-    try:
-        yield
-    except PlatformError as error:
-        if news_of(error) not in {"busy", "lost"}:
-            raise
-        raise PlatformError(
-            error.message,
-            code="no-free-device",
-            fix="It is tried again by itself; allow a fallback to go on without this device.",
-            details={**error.details, "because": error.code},
-        ) from error
+        return None if ledger is None else DeviceTurns(self, ledger, wanted, host, sessions)
 
 
 @dataclass
@@ -126,11 +114,14 @@ class Turn:
 class DeviceTurns:
     """One output's way through the devices. `give_back` may be called at any time, and more than once."""
 
-    def __init__(self, devices: Devices, ledger: Ledger, wanted: Wanted | None, host: Host) -> None:
+    def __init__(
+        self, devices: Devices, ledger: Ledger, wanted: Wanted | None, host: Host, sessions: int = 1
+    ) -> None:
         self._devices = devices
         self._ledger = ledger
         self._wanted = wanted
         self._host = host
+        self._sessions = sessions
         self._turn: Turn | None = None
         self._began = 0.0
         self._told = 0.0
@@ -146,7 +137,8 @@ class DeviceTurns:
             PlatformError: all that may make it is sick (``device-sick``), or has been full for as long as is
                 waited (``encoder-busy``).
         """
-        options = options_of(rest, self._wanted, self._host, self._devices.cores)
+        cores = self._devices.cores
+        options = options_of(rest, self._wanted, self._host, cores=cores, sessions=self._sessions)
         try:
             self._turn = self._waited(options)
         except PlatformError as error:
@@ -225,14 +217,14 @@ class DeviceTurns:
                 f"nothing can make this here now: {answer.reason}.",
                 code="device-sick",
                 fix="The device is tried again by itself; allow a fallback to go on without it.",
-                details={"action": "sick", "again_at": answer.again_at},
+                details={"action": "sick", "again_at": answer.again_at, "began": False},
             )
         if waited_s > self._devices.wait_s:
             raise PlatformError(
                 f"no device became free within {waited_s:.0f} s: {answer.reason}.",
                 code="encoder-busy",
                 fix="It is tried again by itself; allow a fallback, or run fewer encodes at once.",
-                details={"action": "busy"},
+                details={"action": "busy", "began": False},
             )
 
     def _wait(self, changed: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from rushes.core.devices import Device, Health, Held, Reading, busy, fault, lost, probed, read
+from rushes.core.devices import Device, Health, Held, Reading, busy, fault, lost, probed, read, used
 from rushes.core.turns import Decision, Option, Probe, Take, Wait, decide
 from rushes.errors import PlatformError
 from rushes.media.ledger_files import LedgerFiles, MemberFile, ledger_folder, load, save
@@ -32,14 +32,14 @@ class Member:
     Args:
         number: its place in line: whoever comes later has a larger one.
         held: what it holds; None while it waits.
-        purses: what it waits for.
+        purses: what it waits for, and how many sessions of it.
         looked_at: when it last looked, in UTC epoch seconds.
         pid, what: for people.
     """
 
     number: int
     held: Held | None = None
-    purses: frozenset[str] = frozenset()
+    purses: Mapping[str, int] = field(default_factory=dict)
     looked_at: float = 0.0
     pid: int = 0
     what: str = ""
@@ -98,10 +98,11 @@ class Ledger:
     def refused(self, device: Device, by: Place | None = None) -> None:
         """The device has no session for the one who was given it."""
         mine = None if by is None else by.member.number
+        # Of several at once, all but the last may have been had.
+        had = by.member.held.sessions - 1 if by is not None and by.member.held is not None else 0
 
         def taught(book: Book) -> Health:
-            in_use = sum(one.purse == device.purse for one in book.others(mine))
-            return busy(book.of(device.name), in_use, self.clock())
+            return busy(book.of(device.name), used(device, book.others(mine)) + had, self.clock())
 
         self._teach(device.name, taught)
 
@@ -119,7 +120,7 @@ class Ledger:
         with self.files.locked() as host:
             book = self.read(host)
             for device, reading in found.items():
-                ours = sum(one.device == device for one in book.held)
+                ours = sum(one.sessions for one in book.held if one.device == device)
                 book.health[device] = read(book.of(device), reading, ours, self.clock())
             _save(host, book)
 
@@ -177,7 +178,7 @@ class Place:
             ]
             held = book.others(self.member.number)
             answer = decide(options, book.health, held, before, waited_s=waited_s, now=now)
-            purses = answer.purses if isinstance(answer, Wait) else frozenset[str]()
+            purses = answer.purses if isinstance(answer, Wait) else {}
             self.member = replace(self.member, held=_given(answer), purses=purses, looked_at=now)
             self._file.write(_member_json(self.member))
         return answer
@@ -211,7 +212,8 @@ def open_ledger(environ: Mapping[str, str]) -> Ledger | None:
 def _given(answer: Decision) -> Held | None:
     if isinstance(answer, Take):
         device = answer.option.device
-        return Held(device.name, device.purse, answer.option.draws, answer.ends)
+        option = answer.option
+        return Held(device.name, device.purse, option.draws, answer.ends, sessions=option.sessions)
     if isinstance(answer, Probe):
         return Held(answer.option.device.name, answer.option.device.purse, probe=True)
     return None
@@ -222,7 +224,7 @@ def _save(host: int, book: Book) -> None:
 
 
 def _member_json(member: Member) -> dict[str, Any]:
-    return {**asdict(member), "purses": sorted(member.purses)}
+    return asdict(replace(member, purses=dict(member.purses)))
 
 
 def _member(number: int, data: Mapping[str, Any]) -> Member:
@@ -230,7 +232,7 @@ def _member(number: int, data: Mapping[str, Any]) -> Member:
     return Member(
         number,
         None if held is None else _held(held),
-        frozenset(map(str, data["purses"])),
+        {str(name): int(count) for name, count in data["purses"].items()},
         float(data["looked_at"]),
         int(data["pid"]),
         str(data["what"]),
@@ -245,6 +247,7 @@ def _held(data: Mapping[str, Any]) -> Held:
         float(data["pixels_per_s"]),
         None if ends is None else float(ends),
         bool(data["probe"]),
+        max(1, int(data["sessions"])),
     )
 
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rushes.asset import Asset
 from rushes.media.builds import Build
@@ -33,6 +33,9 @@ from rushes.media.sequence_rate import at_rate, stated_rate
 from rushes.media.still_branches import SHEET, THUMBNAILS
 from rushes.media.tries import Host
 from rushes.media.verify import Level, SourceTruth, Verification, source_truth
+
+if TYPE_CHECKING:
+    from rushes.media.device_turns import Devices
 
 __all__ = ["LadderRunner", "Made", "Runner", "make_renditions", "plan_here", "supervised", "taken_stills"]
 
@@ -111,6 +114,7 @@ def make_renditions(
     choice: EncoderChoice = SOFTWARE,
     host: Host | None = None,
     checking: Supervision | None = None,
+    devices: Devices | None = None,
 ) -> Made:
     """Every rung, sound and still of `ladder`, from one decode where one can feed all, each verified.
 
@@ -126,6 +130,7 @@ def make_renditions(
         choice: the encoders that may make a rung, and whether another may step in.
         host: what works on this host.
         checking: of the commands that measure what another encoder made; None: nothing is measured.
+        devices: shares this host's devices with whoever else encodes here; None to take them as if alone.
 
     Raises:
         CallerError: the ladder does not fit the source; nothing has run.
@@ -149,6 +154,7 @@ def make_renditions(
         cancelled=cancelled,
         wishes={wish.name: wish for wish in wishes},
         spellings={wish.name: _spelling(clip, wish, choice, host or Host(), checking) for wish in wishes},
+        devices=devices,
     )
     folder.mkdir(parents=True)
     try:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rushes.asset import Asset
 from rushes.errors import PlatformError, RushesError
@@ -41,6 +41,10 @@ from rushes.media.tries import Host, Tries, Try, plan_tries
 from rushes.media.trying import nothing_to_try
 from rushes.media.verify import Level, SourceTruth, Verification, verify
 from rushes.media.wanted import wanted_of
+
+if TYPE_CHECKING:
+    from rushes.media.device_turns import Devices
+    from rushes.media.rung_turns import RungTurns
 
 __all__ = ["LadderRunner", "RungMaking", "RungSpelling"]
 
@@ -93,6 +97,7 @@ class RungMaking:
         cancelled: asked while files are read.
         wishes: the rungs by name, the largest first.
         spellings: of each rung.
+        devices: shares this host's devices with whoever else encodes here; None to take them as if alone.
     """
 
     source: Asset
@@ -108,6 +113,7 @@ class RungMaking:
     cancelled: Callable[[], bool]
     wishes: dict[str, RungWish]
     spellings: dict[str, RungSpelling]
+    devices: Devices | None = None
 
     plans: list[LadderPlan] = field(default_factory=list)
     runs: list[ToolRun] = field(default_factory=list)
@@ -117,6 +123,7 @@ class RungMaking:
     quality: dict[str, Parity] = field(default_factory=dict)
     stills: tuple[int, str | None] = (0, None)
     beside: bool = True
+    turns: RungTurns | None = None
 
     def make_all(self, choice: EncoderChoice, host: Host) -> None:
         """Make every rung, sound and still.
@@ -125,6 +132,10 @@ class RungMaking:
             RushesError: the error that stands; its `details` have ``tried``.
         """
         pending = [PendingRung(name, tries) for name, tries in self._tries(choice, host).items()]
+        if self.devices is not None:
+            from rushes.media.rung_turns import RungTurns  # noqa: PLC0415 - where there are devices alone
+
+            self.turns = RungTurns(self.devices, host, pending)
         try:
             while pending:
                 pending = self._next(pending)
@@ -219,9 +230,12 @@ class RungMaking:
             (self.stills_folder / THUMBNAILS).mkdir(parents=True)
         total = len(self.wishes)
         part = (len(self.pictures) / total, (len(self.pictures) + len(group.names)) / total)
-        done = self.run(
-            plan.args, plan.duration_s, on=None if lead.family == "software" else build, part=part
-        )
+        on = None if lead.family == "software" else build
+
+        def command() -> ToolRun:
+            return self.run(plan.args, plan.duration_s, on=on, part=part)
+
+        done = command() if self.turns is None else self.turns.run(group, pending, command)
         self.runs.append(done)
         if damage_in(done) is not None:  # a command on damaged pictures may end with success
             raise classify(done, build.major)
@@ -291,6 +305,8 @@ class RungMaking:
                 code=error.code if error else "",
                 decoder=one.spot.decoder,
                 seconds=round(time.monotonic() - began, 3),
+                waited_s=self.turns.waited_s if self.turns is not None and outcome != "refused" else 0.0,
+                note=self.turns.note if self.turns is not None and outcome != "refused" else "",
                 output=rung.name,
             )
         )

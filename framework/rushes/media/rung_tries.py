@@ -100,7 +100,7 @@ def after_failure(
     blamed = [rung for rung in pending if rung.name in group.names and rung.on_device]
     if not blamed:
         return None
-    if len(blamed) > 1 and error.code in _APART:
+    if len(blamed) > 1 and error.code in _APART and error.details.get("began", True):
         names = {rung.name for rung in blamed}
         return [replace(rung, apart=True) if rung.name in names else rung for rung in pending]
     # A graph that the device's ffmpeg has no filter for is a plan that it refuses.

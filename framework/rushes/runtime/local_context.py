@@ -251,19 +251,23 @@ class LocalContext(Context):
         from rushes.runtime.account import Account  # noqa: PLC0415
 
         resources, build = self.task.function.resources, find_build()
-        made = make_renditions(
-            source,
-            ladder,
-            folder,
-            stills_folder=stills_folder,
-            build=build,
-            run=supervised(build, self._supervision(), share),
-            level=level,
-            cancelled=self._cancelled,
-            choice=parse_choice(resources.encoder, resources.fallback),
-            host=known_host(os.environ, time.time()),
-            checking=self._checking(),
-        )
+        host = known_host(os.environ, time.time())
+        devices = self._devices(host)
+        with _held_not_failed(devices):
+            made = make_renditions(
+                source,
+                ladder,
+                folder,
+                stills_folder=stills_folder,
+                build=build,
+                run=supervised(build, self._supervision(), share),
+                level=level,
+                cancelled=self._cancelled,
+                choice=parse_choice(resources.encoder, resources.fallback),
+                host=host,
+                checking=self._checking(),
+                devices=devices,
+            )
         self.runs.extend(made.runs)
         self.accounts.append(Account.of_ladder(made))
         self.warnings.extend(made.warnings)
@@ -496,7 +500,7 @@ class LocalContext(Context):
 def _held_not_failed(devices: Devices | None) -> AbstractContextManager[None]:
     if devices is None:
         return nullcontext()
-    from rushes.media.device_turns import held_not_failed  # noqa: PLC0415 - where there are devices alone
+    from rushes.media.device_faults import held_not_failed  # noqa: PLC0415 - where there are devices alone
 
     return held_not_failed()
 
