@@ -11,11 +11,14 @@ import pytest
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError, PlatformError
 from rushes.media.codec_strings import codec_string
+from rushes.media.device_graph import Spot
+from rushes.media.encoders import VIDEO_ENCODERS
 from rushes.media.ladder import LadderPlan, plan_ladder
 from rushes.media.manifest import Representation, corrected, read_manifest
 from rushes.media.packaging import complaints, segment_frames
 from rushes.media.playlists import Segment, Track, master_playlist, media_playlist
 from rushes.media.profile import AudioWish
+from rushes.media.rung_plan import rung_wishes
 from rushes.media.rungs import Ladder, Rung
 from rushes.media.schema import AudioStream, Colour, Container, MediaInfo, VideoStream
 from rushes.media.still_branches import Stills
@@ -165,6 +168,109 @@ def test_a_picture_that_starts_late_moves_the_sound_with_it_and_says_so() -> Non
 
 def test_pictures_that_a_decoder_drops_at_the_start_are_filled_in() -> None:
     assert any("fps=fps=25:round=near:start_time=0" in step for step in _graph(_plan(1080, leading=2)))
+
+
+# -- rungs on devices ---------------------------------------------------------------------------------------
+
+_EVERYTHING = FakeBuild(
+    encoders=tuple(row.name for row in VIDEO_ENCODERS), filters=(*_FILTERS, "hwupload", "hwdownload")
+)
+
+
+def _mixed(family: str, *, decodes: bool = False, **wish: Any) -> LadderPlan:
+    """1080 lines on a device, 360 here, from one decode."""
+    ladder = Ladder((Rung(1080), Rung(360)), **wish)
+    wishes, _ = rung_wishes(_info(), ladder)
+    spot = Spot(family, 1, decoder="device" if decodes else "software", codec="h264")
+    return plan_ladder(
+        _info(),
+        ladder,
+        _EVERYTHING,
+        source=Asset("/clips/A001.mov"),
+        input_args=["-i", "file:/clips/A001.mov"],
+        place="file:/out",
+        stills_place="file:/stills",
+        present=100,
+        present_s=4.0,
+        wishes=[replace(wishes[0], spot=spot), wishes[1]],
+        decoded=spot,
+    )
+
+
+def _of_rung(plan: LadderPlan, name: str) -> list[str]:
+    """The encoder's words of one rung."""
+    end = plan.args.index(f"file:/out/{name}.mp4")
+    start = max(n for n, word in enumerate(plan.args[:end]) if word == "-map")
+    words = list(plan.args[start:end])
+    return words[words.index("-c:v:0") + 1 : words.index("-map_metadata")]
+
+
+_X264 = ["libx264", "-profile:v", "high", "-pix_fmt:v", "yuv420p", "-tag:v", "avc1",
+         "-fps_mode:v", "passthrough", "-crf", "20", "-preset", "medium", "-g", "50", "-threads:v", "2",
+         "-a53cc", "1", "-x264-params", "scenecut=0:open-gop=0"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("family", "words"),
+    [
+        ("nvenc", ["h264_nvenc", "-profile:v", "high", "-gpu", "1", "-pix_fmt:v", "yuv420p",
+                   "-tag:v", "avc1", "-fps_mode:v", "passthrough", "-cq:v", "20", "-rc:v", "vbr", "-b:v", "0",
+                   "-preset", "p4", "-g", "50", "-forced-idr", "1", "-a53cc", "1", "-no-scenecut", "1"]),
+        ("netint", ["h264_ni_quadra_enc", "-enc", "1", "-pix_fmt:v", "yuv420p", "-tag:v", "avc1",
+                    "-fps_mode:v", "passthrough",
+                    "-xcoder-params", "RcEnable=0:crf=20:intraPeriod=50"]),
+        ("ama", ["h264_ama", "-profile:v", "high", "-tag:v", "avc1", "-fps_mode:v", "passthrough",
+                 "-crf", "20", "-g", "50", "-forced_idr", "1", "-dynamic_gop", "0"]),
+        ("qsv", ["h264_qsv", "-profile:v", "high", "-pix_fmt:v", "nv12", "-tag:v", "avc1",
+                 "-fps_mode:v", "passthrough", "-global_quality:v", "20", "-preset", "medium", "-g", "50",
+                 "-forced_idr", "1", "-a53cc", "1", "-adaptive_i", "0", "-flags:v", "+cgop"]),
+        ("vaapi", ["h264_vaapi", "-profile:v", "high", "-tag:v", "avc1", "-fps_mode:v", "passthrough",
+                   "-global_quality:v", "20", "-rc_mode:v", "CQP", "-g", "50"]),
+    ],
+)  # fmt: skip
+def test_each_family_is_told_to_start_groups_where_all_rungs_start_one(family: str, words: list[str]) -> None:
+    plan = _mixed(family)
+
+    assert _of_rung(plan, "1080p") == words
+    assert _of_rung(plan, "360p") == _X264
+
+
+@pytest.mark.parametrize(
+    ("family", "head", "own", "last"),
+    [
+        ("nvenc", [], "", ""),
+        ("netint", [], "", ""),
+        ("ama", ["hwdownload", "format=pix_fmts=yuv420p"], "hwupload", "format=pix_fmts=yuv420p"),
+        ("qsv", [], "", "format=pix_fmts=yuv420p"),
+        ("vaapi", [], "hwupload", "format=pix_fmts=yuv420p"),
+    ],
+)
+def test_one_decode_on_a_device_feeds_its_own_rung_and_the_processor_s(
+    family: str, head: list[str], own: str, last: str
+) -> None:
+    plan = _mixed(family, decodes=True)
+
+    graph = [step.partition("]")[2].rpartition("[")[0] for step in _graph(plan)]
+    assert graph[: len(head)] == head
+    assert ("hwupload" in graph) is bool(own)
+    below = graph[graph.index("setsar=sar=1/1") + 1 :]
+    assert below[0] == (last or "aresample=async=1:first_pts=0")
+    assert _after(plan, "-i") == ["file:/clips/A001.mov"]
+    assert "-hwaccel" in plan.args or family == "netint"
+
+
+def test_what_a_device_s_rung_is_uploaded_for_is_taken_from_before_the_upload() -> None:
+    plan = _mixed("vaapi")
+
+    assert _graph(plan)[:6] == [
+        "[0:0]format=pix_fmts=nv12[s0]",
+        "[s0]setparams=field_mode=prog[s1]",
+        "[s1]split=2[s2][s3]",
+        "[s2]hwupload[s4]",
+        "[s3]scale=flags=bicubic+accurate_rnd:h=360:w=640[s5]",
+        "[s5]setsar=sar=1/1[s6]",
+    ]
+    assert _after(plan, "-map")[0] == "[s4]"
 
 
 # -- which rungs --------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from rushes.errors import CallerError
 from rushes.media import colour, geometry
-from rushes.media.encoders import VIDEO_ENCODERS
+from rushes.media.encoders import VIDEO_ENCODERS, rows_of
 from rushes.media.profile import AudioWish, Profile, VideoWish
 from rushes.media.schema import MediaInfo, VideoStream
 from rushes.media.still_branches import Stills
@@ -151,7 +151,8 @@ def rung_profile(rung: Rung, ladder: Ladder, stream: VideoStream, depth: Mapping
     width, height = lying if width >= height else (lying[1], lying[0])
     wish = {
         "codec": rung.codec,
-        "quality": rung.quality,
+        # Said, not left to the encoder: what is usual of one is another quality on another's scale.
+        "quality": rung.quality if rung.bitrate or rung.quality is not None else _usual_quality(rung.codec),
         "bitrate": rung.bitrate,
         "max_bitrate": round(rung.bitrate * _PEAK) if rung.bitrate and rung.codec in _CAPPED else None,
         "speed": ladder.speed,
@@ -176,6 +177,11 @@ def rung_profile(rung: Rung, ladder: Ladder, stream: VideoStream, depth: Mapping
         faststart=False,
         threads=ladder.threads,
     )
+
+
+def _usual_quality(codec: LadderCodec) -> float | None:
+    row = next((row for row in rows_of(codec, "software")), None)
+    return row.quality.default if row is not None and row.quality is not None else None
 
 
 def sound_profile(profile: Profile, info: MediaInfo) -> Profile:
