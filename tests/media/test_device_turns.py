@@ -301,6 +301,15 @@ def test_software_that_was_chosen_never_touches_the_ledger(
     assert crowd.make(encoder="software").encoder == "libx264"
 
 
+def test_an_encode_in_software_does_not_so_much_as_load_the_ledger() -> None:
+    program = "import sys, rushes.media.encode, rushes.media.renditions, rushes.runtime.local_context"
+    said = f"{program}; print([name for name in sys.modules if 'ledger' in name or 'monitor' in name])"
+
+    done = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True)
+
+    assert done.stdout.strip() == "[]"
+
+
 def test_without_a_ledger_a_card_is_taken_as_if_alone(share: Share, crowd: Crowd) -> None:
     share(FakeDevice("nvenc"))
     crowd.devices = replace(crowd.devices, ledger=lambda: None)

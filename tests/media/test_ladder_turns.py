@@ -1,4 +1,4 @@
-"""Ladders that share a card with others: a session for each rung, no more than there are. Stand-in devices."""
+"""Ladders that share a card: a session for each rung, and no more than there are. Stand-in devices."""
 
 from __future__ import annotations
 
@@ -116,9 +116,7 @@ def test_rungs_that_a_sick_card_should_have_made_take_turns_in_software(
     assert all("nvenc:0 is set aside (The GPU was lost)" in one.reason for one in missed)
 
 
-def test_a_ladder_in_software_never_asks_the_ledger(
-    cards: Callable[..., StandIn], shared: Shared
-) -> None:
+def test_a_ladder_in_software_never_asks_the_ledger(cards: Callable[..., StandIn], shared: Shared) -> None:
     cards(FakeDevice())
 
     made = shared.make("software")
