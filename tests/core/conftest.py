@@ -13,7 +13,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rushes.core.commands import CloseSlot, Command, GoOn, Lease, OpenSlot, Recall, Release, Start
+from rushes.core.commands import (
+    CloseSlot,
+    Command,
+    GiveBack,
+    GoOn,
+    Lease,
+    OpenSlot,
+    Pause,
+    Recall,
+    Release,
+    Resume,
+    Start,
+)
 from rushes.core.events import (
     Ask,
     Capacity,
@@ -51,7 +63,20 @@ class ModelSlot:
     waiting: bool = False
     """Its attempt waits for parts of its own."""
     has_waited: bool = False
+    paused: bool = False
     backlog: list[Ask] = field(default_factory=list)
+
+    @property
+    def computes(self) -> bool:
+        return bool(self.backlog) and not self.waiting and not self.paused
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """An attempt has ended because it was told to give its place back."""
+
+    slot: int
+    id: int
 
 
 class ModelPool:
@@ -82,7 +107,10 @@ class ModelPool:
         self.leased: dict[int, Ask] = {}  # in the scheduler's hands, not given to a slot
         self.aged: set[int] = set()
         self.slots: dict[int, ModelSlot] = {}
-        self.pending: list[Event] = []
+        self.pending: list[Event | GivenBack] = []
+        self.times_paused: Counter[int] = Counter()
+        self.given_back: Counter[int] = Counter()
+        self.ended_paused: set[int] = set()
         self.unanswered: set[QueueKey] = set()
         self.resting: set[str] = set()
         self.starts: Counter[int] = Counter()
@@ -168,6 +196,12 @@ class ModelPool:
             if slot is not None:
                 slot.ready = True
                 self.resting.discard(slot.environment)
+        elif isinstance(event, GivenBack):
+            slot = self.slots.get(event.slot)
+            if slot is not None and slot.backlog and slot.backlog[0].id == event.id:
+                self.given_back[event.id] += 1
+                self.finish(event.slot, State.queued, 0.5)
+            return
         elif isinstance(event, Returned):
             slot = self.slots.get(event.slot)
             if slot is None:
@@ -187,9 +221,12 @@ class ModelPool:
         if state.ended:
             self._tell_parents(slot.backlog[0].id)
         ask = slot.backlog.pop(0)
+        if slot.paused:
+            self.ended_paused.add(ask.id)  # it ended before the pause reached it
         took = self.seconds.get(ask.shape.function, 1.0) if seconds is None else seconds
         self.served[self.queue_of[ask.id].show] += took * min(ask.shape.cpu, self.capacity.cpu)
-        slot.waiting = slot.has_waited = False
+        slot.waiting = False
+        slot.has_waited = slot.has_waited and bool(slot.backlog)
         self._close_books(ask, state)
         self.do(Finished(number, ask.id, state, took))
         if not state.ended:
@@ -203,6 +240,7 @@ class ModelPool:
             self.resting.add(slot.environment)
             self.pending = [e for e in self.pending if e != SlotReady(number)]
         slot.dying = True
+        slot.paused = False
         slot.waiting = slot.has_waited = False
         had, slot.backlog = slot.backlog, []
         if lost_first:
@@ -244,13 +282,13 @@ class ModelPool:
         for _ in range(most):
             self.deliver_all()
             for number, slot in self.slots.items():
-                if not slot.backlog or slot.waiting:
+                if not slot.backlog or slot.waiting or slot.paused:
                     ends.pop(number, None)
                 elif ends.get(number, (0, 0.0))[0] != slot.backlog[0].id:
                     ask = slot.backlog[0]
                     ends[number] = (ask.id, self.now + self.seconds.get(ask.shape.function, 1.0))
             if not ends:
-                waiting = any(slot.waiting for slot in self.slots.values())
+                waiting = any(slot.waiting or slot.paused for slot in self.slots.values())
                 if not self.leased and not any(self.outside.values()) and not waiting:
                     return
                 self.tick()
@@ -271,7 +309,9 @@ class ModelPool:
         left = {name: getattr(self.capacity, name) for name in DIMENSIONS}
         for slot in self.slots.values():
             if slot.backlog:
-                for name in ("memory", "scratch") if slot.waiting else DIMENSIONS:
+                paused = tuple(name for name in DIMENSIONS if name != "cpu")
+                held = ("memory", "scratch") if slot.waiting else paused if slot.paused else DIMENSIONS
+                for name in held:
                     left[name] -= self.need(slot.backlog[0].shape, name)
         return left
 
@@ -320,12 +360,34 @@ class ModelPool:
                 return self._start(slot, ids)
             case GoOn(slot, id_):
                 self._go_on(slot, id_)
+            case Pause() | Resume() | GiveBack():
+                self._stand_aside(command)
             case Recall(slot):
                 assert slot in self.slots
                 self.pending.append(Returned(slot, ()))
             case Release():
                 self.released.append(command)
         return []
+
+    def _stand_aside(self, command: Pause | Resume | GiveBack) -> None:
+        slot, id_ = self.slots[command.slot], command.id
+        if isinstance(command, Pause):
+            self._pause_run(command.slot, id_)
+        elif isinstance(command, Resume):
+            assert slot.paused, "only who is paused resumes"
+            assert id_ in self.ended_paused or slot.backlog[0].id == id_
+            slot.paused = False
+        else:
+            assert slot.backlog[0].id == id_
+            self.pending.append(GivenBack(command.slot, id_))
+
+    def _pause_run(self, number: int, id_: int) -> None:
+        slot = self.slots[number]
+        assert slot.backlog[0].id == id_, "who runs is paused"
+        assert not slot.paused, "once"
+        assert not slot.waiting, "who waits computes nothing"
+        slot.paused = slot.has_waited = True
+        self.times_paused[id_] += 1
 
     def _go_on(self, number: int, id_: int) -> None:
         slot = self.slots[number]

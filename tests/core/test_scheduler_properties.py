@@ -5,6 +5,7 @@ The checks themselves stand in `ModelPool`, which makes them after every event; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -44,6 +45,11 @@ CLASSES = (
     ClassPolicy("standard", 2, ageing_s=50.0),
     ClassPolicy("background", 3, ageing_s=200.0),
 )
+DISPLACING = (
+    ClassPolicy("interactive", 0, may_displace=True, may_be_displaced=False, ageing_s=50.0),
+    ClassPolicy("urgent", 1, may_displace=True, ageing_s=50.0),
+    *CLASSES[2:],
+)
 SECONDS = {"quick": 0.001, "brief": 0.008, "slow": 30.0, "part": 2.0}
 WINDOW = 8
 SHAPES = [
@@ -74,13 +80,14 @@ class PoolMachine(RuleBasedStateMachine):
     """Everything that can happen to a pool, in any order."""
 
     pool_type: type
+    classes: Sequence[ClassPolicy] = CLASSES
 
     def __init__(self) -> None:
         super().__init__()
         self.pool = self.pool_type(
             Capacity(cpu=3, memory=100, scratch=10, gpu=1),
             seconds=SECONDS,
-            classes=CLASSES,
+            classes=self.classes,
             settings=SchedulerSettings(lease_window=WINDOW, idle_slot_s=100.0, waiting_limit=2),
         )
         self.waits: dict[int, int] = {}
@@ -106,7 +113,7 @@ class PoolMachine(RuleBasedStateMachine):
         busy = sorted(
             n
             for n, slot in self.pool.slots.items()
-            if slot.backlog and not (slot.waiting and slot.backlog[1:])
+            if slot.backlog and (slot.computes or not slot.backlog[1:])
         )
         if not busy:
             return
@@ -117,14 +124,13 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.now += SECONDS[self.pool.slots[number].backlog[0].shape.function]
         self.pool.finish(number, state)
 
-    @precondition(lambda self: any(s.backlog and not s.waiting for s in self.pool.slots.values()))
+    @precondition(lambda self: any(s.computes for s in self.pool.slots.values()))
     @rule(data=st.data(), shape=st.sampled_from(PARTS), count=st.integers(1, 4))
     def an_attempt_waits_for_parts(self, data: Any, shape: Any, count: Any) -> None:
         able = [
             n
             for n, s in self.pool.slots.items()
-            if s.backlog
-            and not s.waiting
+            if s.computes
             and s.backlog[0].shape.depth < shape.depth
             and self.waits.get(s.backlog[0].id, 0) < MOST_WAITS
         ]
@@ -222,9 +228,10 @@ class PoolMachine(RuleBasedStateMachine):
         assert pool.scheduler.snapshot().slots == ()
 
 
-def run_machine(model_pool: Any, examples: Any) -> None:
+def run_machine(model_pool: Any, examples: Any, of: Sequence[ClassPolicy]) -> None:
     class Machine(PoolMachine):
         pool_type = model_pool
+        classes = of
 
     quick = settings(
         max_examples=examples,
@@ -235,14 +242,16 @@ def run_machine(model_pool: Any, examples: Any) -> None:
     run_state_machine_as_test(Machine, settings=quick)
 
 
-def test_promises_hold_whatever_happens_in_whatever_order(model_pool: Any) -> None:
-    run_machine(model_pool, 80)
+@pytest.mark.parametrize("classes", [CLASSES, DISPLACING], ids=["patient", "displacing"])
+def test_promises_hold_whatever_happens_in_whatever_order(model_pool: Any, classes: Any) -> None:
+    run_machine(model_pool, 80, classes)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_promises_hold_whatever_happens_in_whatever_order_at_length(model_pool: Any) -> None:
-    run_machine(model_pool, 3000)
+@pytest.mark.parametrize("classes", [CLASSES, DISPLACING], ids=["patient", "displacing"])
+def test_promises_hold_whatever_happens_in_whatever_order_at_length(model_pool: Any, classes: Any) -> None:
+    run_machine(model_pool, 3000, classes)
 
 
 run_times = st.lists(st.floats(0.5, 20.0), min_size=20, max_size=60)

@@ -80,4 +80,4 @@ def test_what_is_said_twice_is_counted_once(events: list[tuple[int, bool]]) -> N
 
     assert sum(share.paused for share in shares) == times
     assert sum(share.standing for share in shares) == len(standing)
-    assert all(swarms.stands(number) == (number in standing) for number in range(1, 5))
+    assert all(bool(swarms.stands(number)) == (number in standing) for number in range(1, 5))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.core.events import Capacity
+from rushes.core.policy import SchedulerSettings
 from rushes.simulator.load import Arrival, RunTime, drawn, in_order
 from rushes.simulator.pool import Trace, simulate
 from rushes.simulator.scenarios import SCENARIOS
@@ -22,8 +23,10 @@ def most_cpu(trace: Trace) -> float:
     """The most cores that were in use at any moment."""
     changes: list[tuple[float, int, float]] = []
     cpus = [min(one.cpu, trace.capacity.cpu) for one in trace.load for _ in range(one.count)]
-    for id_, cpu in enumerate(cpus):
-        changes += [(trace.started[id_], 1, cpu), (trace.ended[id_], 0, -cpu)]
+    broken = {id_ for id_, _, _ in trace.stints}
+    whole = [(id_, trace.started[id_], trace.ended[id_]) for id_ in range(len(cpus)) if id_ not in broken]
+    for id_, since, until in (*whole, *trace.stints):
+        changes += [(since, 1, cpus[id_]), (until, 0, -cpus[id_])]
     used = most = 0.0
     for _, _, change in sorted(changes):
         used += change
@@ -49,10 +52,41 @@ def test_urgent_work_that_comes_later_goes_first() -> None:
         Arrival(2.5, "plates", 3, SECOND, priority="urgent"),
     ]
 
-    trace = simulate(load, cores(1), start_up_s=0.0)
+    trace = simulate(load, cores(1), start_up_s=0.0, settings=SchedulerSettings(displacement=None))
 
     # One of the others runs when they come; then they go, one after another.
     assert list(trace.started[20:]) == pytest.approx([3.0, 4.0, 5.0])
+
+
+def test_a_swarm_takes_the_pool_within_a_second_and_gives_it_back() -> None:
+    load = [
+        Arrival(0.0, "dailies", 4, RunTime(60.0, 60.0), cpu=2.0),
+        Arrival(30.0, "plates", 8, RunTime(10.0, 10.0), priority="urgent", show="vfx", cpu=2.0),
+    ]
+
+    trace = simulate(load, cores(8), start_up_s=0.5)
+
+    assert min(trace.started[4:]) == pytest.approx(30.5)
+    assert max(trace.ended[4:]) == pytest.approx(50.5)
+    # Each of the others stood aside for as long as that took, and lost nothing.
+    assert list(trace.ended[:4]) == pytest.approx([0.5 + 60.0 + 20.5] * 4)
+    (share,) = trace.swarms.of("plates").report(trace.until)  # type: ignore[union-attr]
+    assert (share.paused, share.stopped, share.redone_s) == (4, 0, 0.0)
+    assert share.aside_s == pytest.approx(4 * 20.5)
+    assert trace.redone_cpu_s == 0.0
+
+
+def test_what_is_given_back_for_its_memory_is_done_again() -> None:
+    load = [
+        Arrival(0.0, "dailies", 1, RunTime(60.0, 60.0), memory=60.0),
+        Arrival(30.0, "plates", 1, RunTime(10.0, 10.0), priority="urgent", show="vfx", memory=60.0),
+    ]
+
+    trace = simulate(load, Capacity(cpu=4, memory=100.0), start_up_s=0.0)
+
+    assert list(trace.ended) == pytest.approx([30.0 + 10.0 + 60.0, 40.0])
+    assert trace.redone_cpu_s == pytest.approx(30.0)
+    assert trace.busy_cpu_s == pytest.approx(30.0 + 10.0 + 60.0)
 
 
 def test_a_batch_gets_no_more_slots_than_it_may_have() -> None:
@@ -74,7 +108,7 @@ def test_run_times_do_not_depend_on_the_pool() -> None:
     load = in_order([Arrival(0.0, "b", 200, RunTime(1.0, 4.0))])
     seconds = drawn(load, 7)
 
-    for cpu in (1, 16):
+    for cpu in (1, 16):  # nothing here displaces anything
         trace = simulate(load, cores(cpu), seed=7)
         took = [end - start for start, end in zip(trace.started, trace.ended, strict=True)]
         assert took == pytest.approx(list(seconds))
@@ -134,4 +168,11 @@ def test_everything_ends_once_after_it_was_submitted_and_the_cores_are_never_ove
     assert all(at >= 0 for at in trace.submitted)
     assert all(a <= b <= c for a, b, c in zip(trace.submitted, trace.started, trace.ended, strict=True))
     assert most_cpu(trace) <= cpu + 0.01  # needs are counted in thousandths of a core
+    spent = sum(
+        seconds * min(one.cpu, cpu)
+        for seconds, one in zip(
+            drawn(trace.load, seed), (a for a in trace.load for _ in range(a.count)), strict=True
+        )
+    )
+    assert trace.busy_cpu_s - trace.redone_cpu_s == pytest.approx(spent)
     assert trace.busy_cpu_s <= cpu * trace.until + 0.01 * len(trace.ended)

@@ -12,6 +12,7 @@ from rushes.core.ordering import Lane, Level
 from rushes.core.packing import MILLI, Room
 from rushes.core.policy import SchedulerSettings
 from rushes.core.slots import Slot, Slots, SlotState
+from rushes.core.standing import Standing
 from rushes.core.waiting import Waiting
 from rushes.core.yielding import Yielding
 
@@ -25,8 +26,8 @@ class Assignment:
     """What runs on which slot, and who pays for it."""
 
     __slots__ = (
-        "_busy_of_batch", "_coming", "_full", "_settings", "_warmed", "expected", "room", "slots", "waiting",
-        "yielding",
+        "_busy_of_batch", "_coming", "_full", "_settings", "_warmed", "expected", "room", "slots", "standing",
+        "waiting", "yielding",
     )  # fmt: skip
 
     def __init__(self, room: Room, waiting: Waiting, slots: Slots, settings: SchedulerSettings) -> None:
@@ -35,6 +36,7 @@ class Assignment:
         self.slots = slots
         self.expected = ExpectedRuns()
         self.yielding = Yielding(settings.waiting_limit)
+        self.standing = Standing(room, waiting, slots, self.expected, settings.displacement)
         self._settings = settings
         self._busy_of_batch: dict[str, int] = {}  # slots, for batches with `max_slots`
         # Within one run:
@@ -65,6 +67,8 @@ class Assignment:
             if self.yielding.woken and self._go_on(level, out):
                 again = True
                 break
+            if self.standing.paused:
+                self.standing.resume(level, now, out)
             while not paused and not self._full and (flow := level.shows.first()) is not None:
                 lane = flow.lanes.first()
                 if lane is None or not self._serve(lane, now, out):
@@ -80,6 +84,10 @@ class Assignment:
         """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""
         shape, need, room, slots = lane.shape, lane.need, self.room, self.slots
         fits, allowed = self._allowed(lane)
+        could = allowed > 0 and slots.rests_until(shape.environment) <= now
+        if could and not fits and not room.awaited(need):
+            self.standing.make_room(lane, min(len(lane.asks), allowed), now, out)
+            fits = room.fits(need)
         if fits and allowed > 0 and (slot := slots.take_idle(shape.environment)) is not None:
             others = max(min(slots.idle(shape.environment), room.times(need) - 1, allowed - 1), 0)
             self._occupy(slot, lane)
@@ -139,6 +147,7 @@ class Assignment:
     def _occupy(self, slot: Slot, lane: Lane) -> None:
         """An idle slot becomes busy with a lane."""
         slot.lane = lane
+        slot.rank = self.waiting.policy(lane.queue.key).rank
         lane.slots.append(slot)
         self.room.take(lane.need)
         if lane.shape.max_slots is not None:
@@ -165,8 +174,10 @@ class Assignment:
         each_s = settings.unknown_run_s if expected_s is None else expected_s
         slot.each_s = (slot.each_s * len(backlog) + each_s * count) / (len(backlog) + count)
         if not backlog:
-            slot.head_since = now
+            slot.begin_head(now)
         backlog.extend(asks)
+        if self.standing.any:
+            self.standing.starts((ask[0] for ask in asks), now)
         slot.low = most // 2
         flow.level.vtime = max(flow.level.vtime, flow.vtime)
         flow.charge(each_s * count * _cpu_charged(lane))
@@ -175,7 +186,7 @@ class Assignment:
         self.waiting.lease(lane.queue, out)
         return True
 
-    def release(self, slot: Slot) -> None:
+    def release(self, slot: Slot, now: float) -> None:
         """A slot is no longer busy: what it held is free."""
         lane = slot.lane
         if lane is None:
@@ -183,6 +194,7 @@ class Assignment:
         self.settle(slot)
         if slot.state is SlotState.waiting:
             self.end_wait(slot)
+        self.standing.end_pause(slot, now)
         self.room.give(lane.need)
         lane.slots.remove(slot)
         shape = lane.shape
@@ -199,7 +211,7 @@ class Assignment:
         """The attempt of a busy slot waits: others may have its cores."""
         lane = slot.lane
         if lane is not None:
-            self.slots.wait(slot)
+            self.slots.stand_aside(slot, SlotState.waiting)
             self.room.lend(lane.need)
             self.yielding.waits(lane.shape)
 

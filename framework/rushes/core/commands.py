@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 from rushes.core.events import QueueKey
 
-__all__ = ["CloseSlot", "Command", "GoOn", "Lease", "OpenSlot", "Recall", "Release", "Start"]
+__all__ = [
+    "CloseSlot",
+    "Command",
+    "GiveBack",
+    "GoOn",
+    "Lease",
+    "OpenSlot",
+    "Pause",
+    "Recall",
+    "Release",
+    "Resume",
+    "Start",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,35 @@ class GoOn:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop every process of the attempt on this slot where it stands: `by`, a batch, needs its cores."""
+
+    slot: int
+    id: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The attempt that is paused on this slot goes on."""
+
+    slot: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """End the attempt on this slot and queue its invocation again: `by`, a batch, needs what it holds.
+
+    The answer is `Finished` with the state ``queued``. It is no failure, and uses up none of its tries.
+    """
+
+    slot: int
+    id: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recall:
     """The first of what a slot was given runs longer than expected: take the rest back.
 
@@ -76,4 +117,4 @@ class Release:
     because: int | None = None
 
 
-Command = Lease | OpenSlot | CloseSlot | Start | GoOn | Recall | Release
+Command = Lease | OpenSlot | CloseSlot | Start | GoOn | Pause | Resume | GiveBack | Recall | Release

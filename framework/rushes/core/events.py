@@ -82,6 +82,7 @@ class Shape:
         function: name for expected run time; learnt per function.
         cpu, memory, scratch, gpu: what one attempt takes while it runs (memory and scratch in bytes).
         max_slots: at most this many slots at once for the batch, or None.
+        preemptible: it may be paused, or stopped and run again, for more urgent work.
         depth: 0 for what people submit, 1 for the parts that its attempts wait for, 2 for their parts …
     """
 
@@ -93,6 +94,7 @@ class Shape:
     scratch: float = 0.0
     gpu: float = 0.0
     max_slots: int | None = None
+    preemptible: bool = True
     depth: int = 0
 
 

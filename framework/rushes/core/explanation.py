@@ -24,9 +24,9 @@ SCALES: Final = {"cpu": (MILLI, ""), "memory": (GIB, " GiB"), "scratch": (GIB, "
 
 @dataclass(frozen=True, slots=True)
 class SlotView:
-    """A slot: ``opening``, ``idle``, ``busy`` or ``waiting`` (for parts of what it runs).
+    """A slot: ``opening``, ``idle``, ``busy``, ``waiting`` (for parts of what it runs), or ``paused``.
 
-    While it is one of the last two: what it runs, since when, how many are behind it.
+    While it is one of the last three: what it runs, since when, how many are behind it.
     """
 
     number: int
@@ -89,14 +89,20 @@ def explain(pool: Assignment, held: Dependencies, id_: int, now: float, *, pause
     for slot in (*pool.slots, *pool.slots.lost.values()):
         for place, ask in enumerate(slot.backlog):
             if ask[0] == id_:
-                return _given(slot, place, now)
+                return _given(pool, slot, place, now)
     reason = "the pool is paused" if paused else _reason(pool, lane, now)
-    return f"{_place(lane, id_)}; {reason}"
+    aside = pool.standing.swarms.stands(id_)
+    gave = f"it gave its place back for batch {aside[0]}; " if aside is not None else ""
+    return f"{_place(lane, id_)}; {gave}{reason}"
 
 
-def _given(slot: Slot, place: int, now: float) -> str:
+def _given(pool: Assignment, slot: Slot, place: int, now: float) -> str:
     if place:
         return f"{_ordinal(place + 1)} in the backlog of slot {slot.number}"
+    aside = pool.standing.swarms.stands(slot.backlog[0][0])
+    if aside is not None:
+        how = "paused" if slot.state is SlotState.paused else "about to give its place back"
+        return f"{how} on slot {slot.number} for {aside[1].seconds(now):.1f} s: batch {aside[0]} goes first"
     if slot.state is SlotState.waiting:
         return f"running on slot {slot.number}, where it waits for parts of its own"
     return f"running on slot {slot.number} for {max(0.0, now - slot.head_since):.1f} s"

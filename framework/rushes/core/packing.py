@@ -27,7 +27,7 @@ class Room:
     """What a pool has, what is taken, and, during a pass, what is left for those later in order."""
 
     __slots__ = (
-        "_claimed", "_cpu", "_gpu", "_lacked", "_memory", "_scratch", "capacity", "free", "lying",
+        "_claimed", "_cpu", "_gpu", "_kept", "_lacked", "_memory", "_scratch", "capacity", "free", "lying",
     )  # fmt: skip
 
     def __init__(self, capacity: Capacity) -> None:
@@ -41,7 +41,7 @@ class Room:
         self.lying: Need = (0, 0, 0, 0)
         """Memory and scratch of attempts that wait: held, and not worked with."""
         self._cpu, self._memory, self._scratch, self._gpu = self.free
-        self._lacked = self._claimed = 0
+        self._lacked = self._claimed = self._kept = 0
 
     def need_of(self, shape: Shape) -> Need:
         """What one attempt of `shape` takes here.
@@ -80,6 +80,11 @@ class Room:
         _, f, g, _ = self.lying
         self.lying = (0, f + b, g + c, 0)
 
+    def ease(self, cpu: int) -> None:
+        """An attempt is paused: its cores are free, in this pass as well; all else it keeps."""
+        self.give((cpu, 0, 0, 0))
+        self._cpu += cpu
+
     def reclaim(self, need: Need) -> None:
         """An attempt that waited has its cores and devices again."""
         a, b, c, d = need
@@ -94,7 +99,7 @@ class Room:
         a, b, c, d = self.free
         # Below nothing where somebody started `beyond`: who needs none of it is not held up by that.
         self._cpu, self._memory, self._scratch, self._gpu = max(a, 0), max(b, 0), max(c, 0), max(d, 0)
-        self._lacked = self._claimed = 0
+        self._lacked = self._claimed = self._kept = 0
 
     def fits(self, need: Need) -> bool:
         """Whether `need` fits beside what runs and what those earlier in order have claimed."""
@@ -120,6 +125,24 @@ class Room:
             for d in (1, 2)
         )
 
+    def lack(self, need: Need, times: int) -> Need:
+        """What is missing for `need` to fit so many times into what is left."""
+        a, b, c, d = need
+        return (
+            max(a * times - self._cpu, 0),
+            max(b * times - self._memory, 0),
+            max(c * times - self._scratch, 0),
+            max(d * times - self._gpu, 0),
+        )
+
+    def resumes(self, cpu: int) -> bool:
+        """Whether a paused attempt may have its cores again.
+
+        Those count that are free, and not kept for work which lacks nothing else: work that lacks memory may
+        lack just what the paused attempt holds, and is not waited for.
+        """
+        return cpu <= self.free[0] - self._kept
+
     def times(self, need: Need) -> int:
         """How often `need` fits into what is left."""
         left = (self._cpu, self._memory, self._scratch, self._gpu)
@@ -132,6 +155,8 @@ class Room:
         others, what it will need itself.
         """
         left = (self._cpu, self._memory, self._scratch, self._gpu)
+        if all(want <= have for want, have in zip(need[1:], left[1:], strict=True)):
+            self._kept += need[0]
         for dimension in range(4):
             if need[dimension] > left[dimension]:
                 self._lacked |= 1 << dimension

@@ -5,9 +5,10 @@ This module must not know how they are used; `scheduler.py` explains each of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from rushes.core.displacement import DisplacementPolicy
 from rushes.core.events import ClassPolicy
 
 __all__ = ["DEFAULT_CLASSES", "SchedulerSettings"]
@@ -40,6 +41,8 @@ class SchedulerSettings:
             finishes.
         waiting_limit: attempts of one depth that may wait for parts of their own at once, each holding a
             process; work of functions that do so starts when there are fewer.
+        displacement: the bounds within which running work stands aside; None where nothing can be paused or
+            stopped for other work.
         reopen_after_s, reopen_max_s: how long an environment rests after its slot died before it was
             ready; doubled each time in a row, up to the maximum.
     """
@@ -53,5 +56,6 @@ class SchedulerSettings:
     slot_limit: int | None = None
     unknown_run_s: float = 1.0
     waiting_limit: int = 32
+    displacement: DisplacementPolicy | None = field(default_factory=DisplacementPolicy)
     reopen_after_s: float = 0.5
     reopen_max_s: float = 30.0

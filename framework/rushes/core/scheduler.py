@@ -47,7 +47,7 @@ from math import ceil
 from typing import Any
 
 from rushes.core.assignment import Assignment
-from rushes.core.commands import Command, Recall
+from rushes.core.commands import Command, Recall, Resume
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import (
     Capacity,
@@ -73,6 +73,7 @@ from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.slots import Slot, Slots, SlotState
 from rushes.core.states import State
+from rushes.core.swarm import Swarms
 from rushes.core.waiting import Waiting
 
 __all__ = ["DEFAULT_CLASSES", "Scheduler", "SchedulerSettings"]
@@ -127,6 +128,11 @@ class Scheduler:
         """One line on where an invocation stands and what it waits for, for `rushes why`."""
         return explain(self._assignment, self._held, id, now, paused=self._paused)
 
+    @property
+    def swarms(self) -> Swarms:
+        """Who stood aside for whom; reports are read from it, and nothing is written to it."""
+        return self._assignment.standing.swarms
+
     def snapshot(self) -> Snapshot:
         """The pool as it is, for `rushes pool`; a copy that nothing changes later."""
         return snapshot(self._assignment, held=len(self._held), paused=self._paused)
@@ -155,6 +161,7 @@ class Scheduler:
     def _withdrawn(self, event: Withdrawn, now: float, out: list[Command]) -> None:
         for id_ in event.ids:
             self._held.forget(id_)
+            self._assignment.standing.left(id_, now, ended=True)
         given = frozenset(self._waiting.withdraw(event.ids))
         if given:
             for slot in (*self._slots, *self._slots.lost.values()):
@@ -181,7 +188,7 @@ class Scheduler:
         if slot is None:
             return
         if slot.occupied:
-            self._assignment.release(slot)
+            self._assignment.release(slot, now)
             if slot.backlog:  # its reports are still to come
                 self._slots.lost[slot.number] = slot
         self._slots.lose(slot, now)
@@ -202,11 +209,12 @@ class Scheduler:
         if event.state is State.succeeded:
             slot.good += 1
             slot.good_s += seconds
-        slot.head_since = now
-        slot.slow = False
+        if self._assignment.standing.any:
+            self._left(slot, event, now, out)
+        slot.begin_head(now)
         left = len(backlog)
         if not left:
-            self._assignment.release(slot)
+            self._assignment.release(slot, now)
             self._slots.rest(slot, now)
             self._assign(now, out)
         elif slot.state is SlotState.waiting:  # what is behind it goes on in its place
@@ -218,8 +226,17 @@ class Scheduler:
                 self._waiting.unpark(slot.lane.shape.batch)
             self._assign(now, out)
 
+    def _left(self, slot: Slot, event: Finished, now: float, out: list[Command]) -> None:
+        """The first of a slot's backlog is no longer there, and somebody has stood aside lately."""
+        standing = self._assignment.standing
+        if slot.state is SlotState.paused:  # it ended just before it was stopped, and its slot was
+            standing.end_pause(slot, now)
+            out.append(Resume(slot.number, event.id))
+        standing.left(event.id, now, ended=event.state.ended)
+
     def _finished_elsewhere(self, event: Finished, now: float, out: list[Command]) -> None:
         """Finished out of turn, or on a slot that was lost meanwhile, or nothing that we know."""
+        self._assignment.standing.left(event.id, now, ended=event.state.ended)
         slot = self._slots.find(event.slot)
         if slot is not None:
             self._take_from(slot, frozenset((event.id,)), now, back=False)
@@ -249,11 +266,13 @@ class Scheduler:
         if slot.backlog:
             if slot.state is SlotState.waiting and slot.backlog[0] is not first:
                 self._assignment.end_wait(slot)
+            elif slot.backlog[0] is not first:
+                self._assignment.standing.end_pause(slot, now)
             return
         if slot.number in self._slots.lost:
             del self._slots.lost[slot.number]
         elif slot.occupied:
-            self._assignment.release(slot)
+            self._assignment.release(slot, now)
             self._slots.rest(slot, now)
 
     # -- attempts that wait ------------------------------------------------------------------------------

@@ -33,13 +33,15 @@ class SlotState(Enum):
     idle = "idle"
     busy = "busy"
     waiting = "waiting"
+    paused = "paused"
 
 
 SLOT_TRANSITIONS: Final[dict[SlotState, frozenset[SlotState]]] = {
     SlotState.opening: frozenset({SlotState.idle}),
     SlotState.idle: frozenset({SlotState.busy}),
-    SlotState.busy: frozenset({SlotState.idle, SlotState.waiting}),
+    SlotState.busy: frozenset({SlotState.idle, SlotState.waiting, SlotState.paused}),
     SlotState.waiting: frozenset({SlotState.busy}),
+    SlotState.paused: frozenset({SlotState.busy}),
 }
 
 
@@ -48,7 +50,7 @@ class Slot:
 
     __slots__ = (
         "backlog", "done", "each_s", "environment", "good", "good_s", "head_since", "idle_since", "lane",
-        "low", "number", "recalling", "slow", "spent_s", "state", "waited",
+        "low", "number", "ran_s", "rank", "recalling", "slow", "spent_s", "state", "stopping", "waited",
     )  # fmt: skip
 
     def __init__(self, number: int, environment: str) -> None:
@@ -62,6 +64,9 @@ class Slot:
         self.idle_since = 0.0
         self.slow = False  # the first runs longer than expected: give it nothing to hold back
         self.recalling = False  # a Recall is not answered yet
+        self.rank = 0  # of the class of what it runs, as stamped when it was given its lane
+        self.ran_s = 0.0  # how long the first of its backlog ran before it was paused
+        self.stopping = False  # the first of its backlog is to be given back, for more urgent work
         self.waited = False  # its attempt waits for parts of its own, or has
         # Since the last settlement: what the show was charged for each run, and what came of it.
         self.each_s = 0.0
@@ -82,8 +87,8 @@ class Slot:
 
     @property
     def occupied(self) -> bool:
-        """An attempt is on it, at work or waiting."""
-        return self.state is SlotState.busy or self.state is SlotState.waiting
+        """An attempt is on it: at work, waiting, or paused."""
+        return self.lane is not None and self.state not in {SlotState.opening, SlotState.idle}
 
     def refillable(self) -> bool:
         return (
@@ -100,9 +105,14 @@ class Slot:
             first = self.backlog[0]
             self.backlog = deque(ask for ask in self.backlog if ask[0] not in ids)
             if self.backlog and self.backlog[0] is not first:
-                self.slow = False
-                self.head_since = now
+                self.begin_head(now)
         return taken
+
+    def begin_head(self, now: float) -> None:
+        """Another is the first of the backlog now."""
+        self.slow = self.stopping = False
+        self.ran_s = 0.0
+        self.head_since = now
 
 
 class Slots:
@@ -182,13 +192,14 @@ class Slots:
         self._settle_wait(slot)
         slot.lane = None
         slot.low = 0
-        slot.slow = slot.recalling = False
+        slot.slow = slot.recalling = slot.stopping = False
+        slot.ran_s = 0.0
         slot.idle_since = now
         self._idle.setdefault(slot.environment, []).append(slot)
 
-    def wait(self, slot: Slot) -> None:
-        """The attempt of a busy slot waits."""
-        slot.become(SlotState.waiting)
+    def stand_aside(self, slot: Slot, then: SlotState) -> None:
+        """The attempt of a busy slot waits, or is paused: its slot counts towards no limit."""
+        slot.become(then)
         if not slot.waited:
             slot.waited = True
             self.exempt += 1

@@ -79,31 +79,32 @@ class Swarm:
 
 
 class Swarms:
-    """The swarms of one pool. What a repeated or late report says twice is counted once."""
+    """The swarms of one pool, by the batch that they were. What is reported twice is counted once."""
 
     __slots__ = ("_by_batch", "_standing")
 
     def __init__(self) -> None:
         self._by_batch: dict[str, Swarm] = {}
-        self._standing: dict[int, Aside] = {}
+        self._standing: dict[int, tuple[str, Aside]] = {}
 
     def aside(self, swarm: str, one: Aside) -> None:
         """An attempt stands aside for the batch `swarm`; one that does already is not counted again."""
         if one.id in self._standing:
             return
-        self._standing[one.id] = one
+        self._standing[one.id] = (swarm, one)
         self._by_batch.setdefault(swarm, Swarm(swarm)).asides.append(one)
 
     def back(self, id: int, now: float) -> Aside | None:  # noqa: A002 - named as everywhere
         """It went on, started again or was cancelled; None when it did not stand aside."""
-        one = self._standing.pop(id, None)
-        if one is not None:
-            one.until = max(now, one.since)
-        return one
+        found = self._standing.pop(id, None)
+        if found is None:
+            return None
+        found[1].until = max(now, found[1].since)
+        return found[1]
 
-    def stands(self, id: int) -> bool:  # noqa: A002 - as above
-        """Whether an invocation stands aside."""
-        return id in self._standing
+    def stands(self, id: int) -> tuple[str, Aside] | None:  # noqa: A002 - as above
+        """The batch that an invocation stands aside for, and since when and how; None when it does not."""
+        return self._standing.get(id)
 
     def of(self, batch: str) -> Swarm | None:
         """The swarm that a batch was; None when nobody stood aside for it."""

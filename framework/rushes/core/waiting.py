@@ -40,11 +40,17 @@ class Waiting:
 
     # -- in -------------------------------------------------------------------------------------------
 
+    def policy(self, key: QueueKey) -> ClassPolicy:
+        """The class of a queue; one that nobody knows goes last rather than nowhere."""
+        return self._class(key)[0]
+
+    def _class(self, key: QueueKey) -> tuple[ClassPolicy, int]:
+        return self._classes.get(key.priority) or max(self._classes.values(), key=lambda c: c[1])
+
     def queue(self, key: QueueKey) -> Queue:
         queue = self.queues.get(key)
         if queue is None:
-            # A class that nobody knows goes last rather than nowhere.
-            policy, rank = self._classes.get(key.priority) or max(self._classes.values(), key=lambda c: c[1])
+            policy, rank = self._class(key)
             above = self.levels[max(rank - 1, 0)]
             queue = self.queues[key] = Queue(key, self.levels[rank], above, policy.ageing_s)
         return queue

@@ -36,7 +36,7 @@ ORPHAN_S: Final = 60.0
 """How long a batch waits for a submitter that has gone before it is taken to be complete as it is."""
 TICK_S: Final = 0.5
 # A slot is given up to 256 very short invocations, some 4 ms of work: as long as a commit can take.
-POOL: Final = SchedulerSettings(lease_window=2048, micro_batch_max=256)
+POOL: Final = SchedulerSettings(lease_window=2048, micro_batch_max=256, displacement=None)
 
 
 class Worker:

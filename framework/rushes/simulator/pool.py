@@ -13,7 +13,18 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Final
 
-from rushes.core.commands import CloseSlot, Command, Lease, OpenSlot, Recall, Release, Start
+from rushes.core.commands import (
+    CloseSlot,
+    Command,
+    GiveBack,
+    Lease,
+    OpenSlot,
+    Pause,
+    Recall,
+    Release,
+    Resume,
+    Start,
+)
 from rushes.core.events import (
     Ask,
     Capacity,
@@ -32,6 +43,7 @@ from rushes.core.ordering import order_of
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
+from rushes.core.swarm import Swarms
 from rushes.simulator.load import Arrival, drawn, in_order
 
 __all__ = ["Trace", "VirtualPool", "simulate"]
@@ -50,7 +62,10 @@ class Trace:
     Args:
         load: what arrived.
         submitted, started, ended: virtual seconds; negative for what never was.
-        busy_cpu_s: core-seconds in which something ran.
+        stints: from when to when something ran on a slot, of those alone that stood aside for others: their
+            invocation, and two virtual times.
+        swarms: who stood aside for whom.
+        busy_cpu_s: core-seconds in which something ran; `redone_cpu_s` of them were thrown away.
         until: when the last invocation had ended.
         capacity: of the pool.
     """
@@ -60,7 +75,10 @@ class Trace:
     started: array[float]
     ended: array[float]
     capacity: Capacity
+    swarms: Swarms
+    stints: list[tuple[int, float, float]] = field(default_factory=list)
     busy_cpu_s: float = 0.0
+    redone_cpu_s: float = 0.0
     until: float = 0.0
 
 
@@ -68,6 +86,13 @@ class Trace:
 class _Slot:
     backlog: deque[int] = field(default_factory=deque)
     running: bool = False
+    paused: bool = False
+    since: float = 0.0
+    """When the first of the backlog began, or went on."""
+    ran_s: float = 0.0
+    """How long it had run before that."""
+    stint: int = 0
+    """Counts what runs here, so that an end that was foreseen before a pause is known to be off."""
 
 
 class VirtualPool:
@@ -102,17 +127,27 @@ class VirtualPool:
         self._slots: dict[int, _Slot] = {}
         self._answers: deque[Event] = deque()
         self._batch_of: list[int] = []
+        self._shapes: dict[int, Shape] = {}
         self._left = len(self._seconds)
         self._under_way = 0
         nothing = [_NEVER] * self._left
         self.trace = Trace(
-            self._load, array("d", nothing), array("d", nothing), array("d", nothing), capacity
+            self._load,
+            array("d", nothing),
+            array("d", nothing),
+            array("d", nothing),
+            capacity,
+            self._scheduler.swarms,
         )
+        self._displaced: set[int] = set()
         self._act: dict[type[Any], Callable[[Any], None]] = {
             Lease: self._lease,
             OpenSlot: self._open,
             CloseSlot: self._close,
             Start: self._start,
+            Pause: self._pause,
+            Resume: self._resume,
+            GiveBack: self._give_back,
             Recall: self._recall,
             Release: self._release,
         }
@@ -152,6 +187,7 @@ class VirtualPool:
             arrival.gpu,
             arrival.max_slots,
         )
+        self._shapes[number] = shape
         order = order_of(arrival.deadline, self._now)
         waiting = self._outside.setdefault(key, [])
         for id_ in range(first, first + arrival.count):
@@ -167,10 +203,14 @@ class VirtualPool:
         if number in self._slots:
             self._tell(SlotReady(number))
 
-    def _finish(self, number: int) -> None:
+    def _finish(self, number: int, stint: int) -> None:
         slot = self._slots[number]
-        id_ = slot.backlog.popleft()
-        slot.running = False
+        if slot.stint != stint or slot.paused:
+            return  # it was paused or given back before
+        id_ = slot.backlog[0]
+        self._stop(slot)
+        slot.backlog.popleft()
+        slot.ran_s = 0.0
         self.trace.ended[id_] = self._now
         self._left -= 1
         self._under_way -= 1
@@ -180,14 +220,30 @@ class VirtualPool:
     def _go_on(self, number: int) -> None:
         """Run the first of a slot's backlog, if none runs."""
         slot = self._slots[number]
-        if slot.running or not slot.backlog:
+        if slot.running or slot.paused or not slot.backlog:
             return
         id_ = slot.backlog[0]
         slot.running = True
-        seconds = self._seconds[id_]
-        self.trace.started[id_] = self._now
-        self.trace.busy_cpu_s += seconds * min(self._load[self._batch_of[id_]].cpu, self.trace.capacity.cpu)
-        self._at(self._now + seconds, self._finish, number)
+        slot.since = self._now
+        slot.stint += 1
+        if self.trace.started[id_] < 0:
+            self.trace.started[id_] = self._now
+        self._at(self._now + self._seconds[id_] - slot.ran_s, self._finish, number, slot.stint)
+
+    def _stop(self, slot: _Slot) -> float:
+        """What runs on a slot runs no longer; gives the core-seconds of this stint."""
+        id_ = slot.backlog[0]
+        seconds = self._now - slot.since
+        slot.running = False
+        slot.ran_s += seconds
+        cpu_s = seconds * self._cpu(id_)
+        self.trace.busy_cpu_s += cpu_s
+        if id_ in self._displaced:
+            self.trace.stints.append((id_, slot.since, self._now))
+        return cpu_s
+
+    def _cpu(self, id_: int) -> float:
+        return min(self._load[self._batch_of[id_]].cpu, self.trace.capacity.cpu)
 
     # -- what the scheduler commands ----------------------------------------------------------------------
 
@@ -226,6 +282,35 @@ class VirtualPool:
     def _start(self, command: Start) -> None:
         self._slots[command.slot].backlog.extend(command.ids)
         self._go_on(command.slot)
+
+    def _pause(self, command: Pause) -> None:
+        slot = self._slots[command.slot]
+        self._displaced.add(command.id)
+        self._stop(slot)
+        slot.paused = True
+
+    def _resume(self, command: Resume) -> None:
+        self._slots[command.slot].paused = False
+        self._go_on(command.slot)
+
+    def _give_back(self, command: GiveBack) -> None:
+        slot = self._slots[command.slot]
+        id_ = command.id
+        self._displaced.add(id_)
+        if slot.running:
+            self._stop(slot)
+        slot.backlog.popleft()
+        slot.stint += 1
+        slot.paused = False
+        self.trace.redone_cpu_s += slot.ran_s * self._cpu(id_)
+        ran_s, slot.ran_s = slot.ran_s, 0.0
+        arrival = self._load[self._batch_of[id_]]
+        key = QueueKey(arrival.priority, arrival.show)
+        ask = Ask(id_, order_of(arrival.deadline, arrival.at), arrival.at, self._shapes[self._batch_of[id_]])
+        heappush(self._outside.setdefault(key, []), (ask.order, id_, ask))
+        self._go_on(command.slot)
+        self._answers.append(Finished(command.slot, id_, State.queued, ran_s))
+        self._answers.append(Queued(key, 1))
 
     def _recall(self, command: Recall) -> None:
         slot = self._slots[command.slot]
