@@ -14,13 +14,14 @@ import pytest
 from standin.fakes import FakeDevice, MakeStandIn, StandIn
 
 from rushes.asset import Asset
-from rushes.errors import PlatformError
+from rushes.errors import Cancelled, PlatformError
 from rushes.media.builds import VARIABLE, find_build
 from rushes.media.choice import parse_choice
 from rushes.media.encode import Encoded, encode
 from rushes.media.gate import QualityGate, measuring_build, picture_bit_rate
 from rushes.media.inspection import describe
 from rushes.media.parity import Delivered, Parity, Promise, falls_short, promise_of_samples
+from rushes.media.process import Supervision
 from rushes.media.profile import Profile
 from rushes.media.tries import Host
 
@@ -189,6 +190,30 @@ def test_frames_that_are_no_pairs_are_not_compared_and_that_is_told(make: Make) 
     assert made.quality.within is None
     assert made.quality.reasons == ("VMAF was not measured: its frames are not the source's, one by one",)
     assert made.quality.measured.bit_rate is not None
+
+
+def test_a_result_that_cannot_be_measured_is_kept_and_says_why(make: Make) -> None:
+    made = make("software", always=True, profile=wish(quality=18, width=42, height=24))
+
+    assert made.frames == 75
+    assert made.quality is not None
+    assert made.quality.measured.vmaf is None
+    assert "VMAF looks at a picture at a sixteenth of its size too" in made.quality.reasons[0]
+
+
+def test_a_cancel_while_it_is_measured_is_a_cancel(
+    devices: Callable[..., StandIn], clip: Callable[[str], Path], tmp_path: Path
+) -> None:
+    devices(_BUSY)
+    source, choice = Asset.of(clip("faststart.mp4")), parse_choice("nvenc")
+    stopped = QualityGate(
+        source, describe(source), Promise(), choice, supervision=Supervision(cancelled=lambda: True)
+    )
+
+    with pytest.raises(Cancelled):
+        encode(source, tmp_path / "out.mp4", wish(quality=18), choice=choice, gate=stopped)
+
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_a_constant_rate_wished_of_a_clip_that_has_one_converts_nothing(make: Make) -> None:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from rushes.asset import Asset
-from rushes.errors import PlatformError
+from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.media.builds import Build, find_build
 from rushes.media.choice import EncoderChoice
 from rushes.media.metrics import can_measure
@@ -56,7 +56,7 @@ class QualityGate:
 
         Raises:
             PlatformError: it is a fallback's, and below what is asked of one.
-            MediaError: the source is damaged in its samples.
+            Cancelled: somebody said so.
         """
         meant = self.promise.encoder
         if not (self.always or one.steps_in or (meant and one.encoder and one.encoder != meant)):
@@ -82,15 +82,21 @@ class QualityGate:
         build = measuring_build()
         if build is None:
             return Delivered(), "no ffmpeg here has libvmaf"
-        found = spot_check(
-            self.source,
-            result,
-            profile,
-            samples=self.promise.samples,
-            build=build,
-            info=self.info,
-            supervision=self.supervision,
-        )
+        try:
+            found = spot_check(
+                self.source,
+                result,
+                profile,
+                samples=self.promise.samples,
+                build=build,
+                info=self.info,
+                supervision=self.supervision,
+            )
+        except Cancelled:
+            raise
+        except RushesError as error:
+            # It was made and verified; that it cannot be measured as well is no fault of its.
+            return Delivered(), error.message.rstrip(".")
         if found is None:
             return Delivered(), "its frames are not the source's, one by one"
         psnr = found.psnr_y_db.mean if found.psnr_y_db is not None else None
