@@ -170,3 +170,19 @@ def test_a_shared_command_has_the_room_of_all_and_the_patience_of_the_most_patie
     )
 
     assert seen == [Limits(stall_s=50, time_s=None, memory_bytes=123)]
+
+
+def test_until_a_tool_says_how_far_it_is_its_reading_tells(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(10_000_000))
+    told: list[Progress] = []
+
+    # It reads all, and then stays until it has been looked at a few times.
+    run_tool(
+        ["/bin/sh", "-c", f"cat {source} > /dev/null; sleep 0.8"],
+        supervision=Supervision(
+            cwd=tmp_path, reads=[source], on_progress=told.append, source_bytes=10_000_000
+        ),
+    )
+
+    assert told[-1].share == 0.99

@@ -47,6 +47,8 @@ _GRACE_S: Final = 3.0
 # A killed process that is stuck in the kernel (a dead network mount) cannot be waited for.
 _LAST_WAIT_S: Final = 10.0
 _READ_BYTES: Final = 64 * 1024
+# What has been read has not all been written.
+_ALL_READ: Final = 0.99
 # Beside its frames a tool maps its libraries and a stack a thread: 5.1 needs 0.4 GiB before the first frame.
 _HEADROOM_BYTES: Final = 1024**3
 
@@ -68,6 +70,8 @@ class Supervision:
         cwd: the folder that the tool runs in, and may write to.
         reads: files and folders that it reads without its words naming them: what a filter graph opens.
         box: the box that it runs in; None for the one of this process.
+        source_bytes: how much it will read, where its reading is to tell how far it is until it says so
+            itself: ffmpeg says nothing before all of its outputs have begun, and a contact sheet begins last.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -77,6 +81,7 @@ class Supervision:
     cwd: Path | None = None
     reads: Sequence[str | os.PathLike[str]] = ()
     box: Box | None = None
+    source_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -271,6 +276,7 @@ class _Run:
 
     def _look(self, child: Child) -> Seen:
         read, written = child.bytes_moved()
+        self._tell_reading(read)
         return Seen(
             progress=self._progress,
             read_bytes=read,
@@ -280,6 +286,11 @@ class _Run:
             memory_bytes=child.memory_bytes() if self._supervision.limits.memory_bytes is not None else 0,
             cancelled=self._supervision.cancelled(),
         )
+
+    def _tell_reading(self, read_bytes: int) -> None:
+        expected, tell = self._supervision.source_bytes, self._supervision.on_progress
+        if self._progress is None and expected and tell is not None and read_bytes:
+            tell(Progress(share=min(_ALL_READ, read_bytes / expected)))
 
     def _end(self, child: Child, selector: selectors.BaseSelector) -> None:
         self._stderr.note(f"stopped: {self._stopped}")

@@ -14,13 +14,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 
 from rushes.errors import RushesError
 from rushes.media.dialect import claims_success_falsely, damage_in
 from rushes.media.process import Supervision, ToolCall, ToolRun, run_tool
-from rushes.media.progress import FfmpegProgress, Progress, ProgressParser
+from rushes.media.progress import FfmpegProgress, Progress
 from rushes.media.shared_command import Command, groups, merged, parse_command
 from rushes.media.watchdog import Limits
 
@@ -73,7 +74,8 @@ def _shared(together: Sequence[tuple[ToolCall, Command]]) -> list[Answer] | None
     argv = merged([command for _, command in together])
     with _folder(together) as cwd:
         try:
-            run = run_tool(argv, supervision=_supervision(calls, cwd), progress_parser=_Told(calls))
+            supervision = replace(_supervision(calls, cwd), source_bytes=_to_read(argv))
+            run = run_tool(argv, supervision=supervision, progress_parser=_Told(calls))
         except RushesError:
             return None
     if run.stopped != "cancelled" and (
@@ -98,6 +100,7 @@ def _supervision(calls: Sequence[ToolCall], cwd: Path) -> Supervision:
             cpu_s=_together([one.cpu_s for one in limits], sum),
             address_space=all(one.address_space for one in limits),
         ),
+        on_progress=lambda progress: _tell_all(each, progress),
         cancelled=lambda: any(one.cancelled() for one in each),
         log_path=next((one.log_path for one in each if one.log_path is not None), None),
         cwd=cwd,
@@ -110,13 +113,11 @@ def _together(values: Sequence[N | None], combine: Callable[[Sequence[N]], N]) -
     return combine(known) if len(known) == len(values) else None
 
 
-class _Told(ProgressParser):
+class _Told(FfmpegProgress):
     """Reads the progress of a shared command for its watchdog, and lets each call read it in its own way."""
 
-    reads_stderr = False
-
     def __init__(self, calls: Sequence[ToolCall]) -> None:
-        self._own = FfmpegProgress()
+        super().__init__()
         self._calls = calls
 
     def feed(self, data: bytes) -> Progress | None:
@@ -124,7 +125,27 @@ class _Told(ProgressParser):
             progress = None if call.progress_parser is None else call.progress_parser.feed(data)
             if progress is not None and call.supervision.on_progress is not None:
                 call.supervision.on_progress(progress)
-        return self._own.feed(data)
+        return super().feed(data)
+
+
+def _to_read(argv: Sequence[str]) -> int | None:
+    """How many bytes the inputs of a command have, each as often as it is named."""
+    total = 0
+    for option, name in pairwise(argv):
+        if option == "-i":
+            try:
+                total += Path(name.removeprefix("file:")).stat().st_size
+            except OSError:  # the pattern of a sequence
+                return None
+    return total
+
+
+def _tell_all(each: Sequence[Supervision], progress: Progress) -> None:
+    """What its reading tells of a shared command; what its own words tell, each call hears by itself."""
+    if progress.share is not None:
+        for one in each:
+            if one.on_progress is not None:
+                one.on_progress(progress)
 
 
 # -- the folder that it runs in -------------------------------------------------------------------------

@@ -96,6 +96,7 @@ class _Pass:
         self._cancelled = cancelled
         self._keep = keep
         self._intents: dict[str, Any] = dict((task.intent or {}).get("members", {}))
+        self._shown = 0.0
         self._places: dict[str, str] = {}
         """Whose each published path is."""
         task = _settled(task, cancelled)
@@ -190,7 +191,8 @@ class _Pass:
         def report(fraction: float, note: str) -> None:
             member.fraction, member.note = fraction, note
             known = [max(0.0, one.fraction) for one in self._at_work]
-            self._report(sum(known) / len(known), note)
+            self._shown = max(self._shown, sum(known) / len(known))  # a bar never runs backwards
+            self._report(self._shown, note)
 
         return report
 
