@@ -25,10 +25,10 @@ def run(options: Options) -> Section:
     sizes = ", ".join(f"{name} {path.stat().st_size / 1e6:.0f} MB" for name, path in sources.items())
     section = Section(
         f"Ingest: inspect, checksum, proxy and contact sheet of {seconds} s of 1080p25 ({sizes})",
-        "SHA-256, an H.264 proxy of 360 lines with sound, 4×4 pictures; each function by itself, or all in one "
-        "pass, in a process of its own. CPU is that of the process and all that it starts. Bytes are what the "
-        "kernel read from storage for them, as a share of the file, which is dropped from the page cache "
-        "before each function, or the pass.",
+        "SHA-256, an H.264 proxy of 360 lines with sound, 4×4 pictures; each function by itself, or all in "
+        "one pass, in a process of its own. CPU is that of the process and all that it starts. Bytes are "
+        "what the kernel read from storage for them, as a share of the file, which is dropped from the page "
+        "cache before each function, or the pass.",
     )
     for name, source in sources.items():
         _measure(name, source, section, options)
