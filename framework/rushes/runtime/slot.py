@@ -2,8 +2,9 @@
 
 Two sockets, both of packets. `work` carries invocations one way, a packet each: the kernel is the queue, so
 what this process has not taken the worker can take back at any moment, however busy the body is. `talk`
-carries results, progress and intents out, and the worker's answers in. There are no threads here: ffmpeg is
-started from the main thread, whose death would be taken for the parent's.
+carries results, progress and intents out, and the worker's answers in. There are no threads here but those of
+a joint invocation's bodies, which take turns (`gathering`): ffmpeg is started from the main thread, for the
+death of the thread that started it would be taken for the parent's.
 
 Short invocations come a few in a packet, and their answers go back a few in a packet. When one of them turns
 out to be long, the worker sends `back` and SIGTERM: the answers so far and the invocations behind it return
