@@ -33,7 +33,24 @@ def run(options: Options) -> Section:
     folder.mkdir(parents=True, exist_ok=True)
     for codec in _CODECS:
         _one(section, source, folder, codec, options.rounds)
+    _on_the_pool(section, source, clips.long_clip(options.folder / "clips", 3), folder, options.rounds)
     return section
+
+
+def _on_the_pool(section: Section, source: Path, short: Path, folder: Path, rounds: int) -> None:
+    """The same of `transcode`, whose parts are invocations: started, published and put together."""
+
+    def method(chunks: int) -> float:
+        place = folder / f"pool-{chunks}"
+        return float(measure.script("chunks_pool.py", source, place, "h264", chunks, short)["wall_s"])
+
+    whole, parts = "h264 whole, on a pool of two slots", "h264 in chunks, on that pool"
+    series, left_out = measure.interleave({whole: lambda: method(1), parts: lambda: method(_CHUNKS)}, rounds)
+    section.left_out |= left_out
+    if len(series) == 2:
+        mine, other = series[parts], series[whole]
+        row = Row(f"{whole}: wall-clock", measure.ratios(mine, other), None, mine, other, "s")
+        section.rows.append(row)
 
 
 def _one(section: Section, source: Path, folder: Path, codec: str, rounds: int) -> None:
