@@ -101,8 +101,8 @@ def source_digest(function: Function[Any, Any]) -> str:
 
 def _is_file(name: str) -> bool:
     """Whether a name with a ``+`` is a file's, which may hold one."""
-    path, _ = _split_path(name) if name.endswith(".py") or ".py:" in name else (None, "")
-    return path is not None and path.expanduser().exists()
+    path = name if name.endswith(".py") else name.rpartition(":")[0]
+    return path.endswith(".py") and Path(path).expanduser().is_file()
 
 
 # -- by entry point -------------------------------------------------------------------------------------

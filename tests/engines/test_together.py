@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from waiting import until
 
-from rushes import catalog, together
+from rushes import CallerError, catalog, together
 from rushes.engines.local import LocalEngine
 
 SEVERAL = Path(__file__).with_name("several.py")
@@ -175,6 +175,19 @@ def test_names_joined_by_plus_are_the_same_as_together(
     assert (named.name, named.ref, named.version) == (made.name, made.ref, made.version)
     assert catalog.source_digest(named) == catalog.source_digest(made)
     assert engine.status(find("size", "twice").map([]).id).function == "size+twice"
+
+
+def test_functions_of_files_and_installed_ones_run_together(find: Find, clip: str, tmp_path: Path) -> None:
+    own = tmp_path / "a+b.py"
+    own.write_text((SEVERAL).read_text())
+
+    both = catalog.find(f"{SEVERAL}:size+checksum")
+    (outcome,) = both.map([clip], size={"log": str(tmp_path / "log")})
+
+    assert outcome.result.of(catalog.find("checksum")).size_bytes == 6
+    assert catalog.find(f"{own}:size").name == "size"
+    with pytest.raises(CallerError, match="Move its file"):
+        together(catalog.find(f"{own}:size"), catalog.find("checksum"))
 
 
 def test_each_clip_may_bring_options_of_its_own(find: Find, clip: str, tmp_path: Path) -> None:
