@@ -101,8 +101,8 @@ def source_digest(function: Function[Any, Any]) -> str:
 
 def _is_file(name: str) -> bool:
     """Whether a name with a ``+`` is a file's, which may hold one."""
-    path = name if name.endswith(".py") else name.rpartition(":")[0]
-    return path.endswith(".py") and Path(path).expanduser().is_file()
+    path, _, attribute = (name, "", "") if name.endswith(".py") else name.rpartition(":")
+    return path.endswith(".py") and "+" not in attribute and Path(path).expanduser().is_file()
 
 
 # -- by entry point -------------------------------------------------------------------------------------
