@@ -42,6 +42,9 @@ class BatchSpec:
         params: canonical JSON of the params that invocations start from.
         resources: cpu, memory_bytes, scratch_bytes, gpu of one attempt.
         name: template of output names, or None to mirror the input's.
+        parent: the invocation whose body mapped it, ``<batch>.<n>``; "" for what people submit. Class, show,
+            deadline and environment are then that one's.
+        lease: the fencing token of the attempt that mapped it.
         environment: what a slot needs to be the submitter: interpreter, variables, folder.
     """
 
@@ -65,6 +68,8 @@ class BatchSpec:
     environment: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     settle_s: float = 0.0
+    parent: str = ""
+    lease: int = 0
 
 
 # A million of the next two are made: a named tuple is made in a fifth of a frozen dataclass's time.
@@ -189,6 +194,8 @@ class BatchStatus:
     standstill: str = ""
     """Why nothing more of the whole pool starts, with what ends that; empty while it goes on."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    parent: str = ""
+    """The invocation that it is made of parts of, or ""."""
 
 
 def function_name(ref: str) -> str:

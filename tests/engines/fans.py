@@ -145,3 +145,24 @@ def joins_there(clip: Asset, params: There, ctx: Context) -> Names:
 def misfit(clip: Asset, ctx: Context) -> Sum:
     """Maps with an option that there is not."""
     return Sum(total=len(ctx.map(square, [clip], size=3)))
+
+
+class Pids(Result):
+    pids: tuple[int, ...]
+
+
+@function(version="1")
+def pids(clip: Asset, params: Part, ctx: Context) -> Pids:
+    """Where its parts run."""
+    made = ctx.map(square, [(clip, {"n": 100 * params.n + n}) for n in range(3)])
+    return Pids(pids=tuple(sorted({one.result.pid for one in made})))
+
+
+@function(version="1", retries=1)
+def half_open(clip: Asset, params: Fan, ctx: Context) -> Joined:
+    """As `joins`, but its first part waits at no gate."""
+    own = [{**_own(params, n), "gate": params.gate if n else ""} for n in range(3)]
+    made = ctx.map(piece, ((clip, one) for one in own))
+    out = ctx.output("joined.txt")
+    out.path.write_text("".join(Path(one.result.file).read_text() for one in made))
+    return Joined(file=out)

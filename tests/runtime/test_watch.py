@@ -40,7 +40,7 @@ class Bench:
         journal = SimpleNamespace(look_for_space=lambda: True)
         self.pool = SimpleNamespace(
             now=now, next_due=None, feed=lambda _: None, slots={1: cast("SlotProcess", slot)}, dying=[],
-            journal=journal, wedged=False, batches={1: batch},
+            journal=journal, wedged=False, batches={1: batch}, running={},
         )  # fmt: skip
         self.watch = Watch(cast("Any", self.pool), cast("Any", None), cast("Any", None))
         self.at(now)
@@ -48,6 +48,17 @@ class Bench:
     def at(self, now: float) -> None:
         self.pool.now = now
         self.watch.tick()
+
+
+def test_an_attempt_that_waits_for_parts_of_its_own_does_not_hang() -> None:
+    slot = Slot(1000.0)
+    bench = Bench(slot, 1000.0)
+    bench.pool.running[slot.given[0]] = SimpleNamespace(waits_since=1000.0)
+
+    for second in range(1, int(STALL_S) + 10):
+        bench.at(1000.0 + second)
+
+    assert not slot.killed
 
 
 def test_an_attempt_that_hangs_while_the_worker_looks_on_is_stopped() -> None:

@@ -33,6 +33,10 @@ class Dependencies:
         """What `id_` still waits for; empty when it is not held here."""
         return frozenset(self._unmet.get(id_, ()))
 
+    def waiters(self, id_: int) -> tuple[int, ...]:
+        """Those that are held for `id_`."""
+        return tuple(self._dependents.get(id_, ()))
+
     def defer(self, id_: int, after: Iterable[int], *, cancel_on_failure: bool) -> list[Release]:
         """Hold `id_` until all of `after` have ended; a repeated call changes nothing."""
         if id_ in self._unmet:

@@ -128,6 +128,10 @@ class Scheduler:
         """One line on where an invocation stands and what it waits for, for `rushes why`."""
         return explain(self._assignment, self._held, id, now, paused=self._paused)
 
+    def waiters(self, id: int) -> tuple[int, ...]:  # noqa: A002 - as above
+        """Those that are held until this one has ended."""
+        return self._held.waiters(id)
+
     @property
     def swarms(self) -> Swarms:
         """Who stood aside for whom; reports are read from it, and nothing is written to it."""

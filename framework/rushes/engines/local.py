@@ -150,8 +150,9 @@ class LocalEngine:
         answer, _ = self._client.request({"verb": "status", "batch": batch})
         return _status(answer["status"])
 
-    def batches(self, *, limit: int = 50) -> Sequence[BatchStatus]:
-        answer, _ = self._client.request({"verb": "batches", "limit": limit})
+    def batches(self, *, limit: int = 50, parts: bool = False) -> Sequence[BatchStatus]:
+        """The newest first; with `parts`, those too that bodies mapped."""
+        answer, _ = self._client.request({"verb": "batches", "limit": limit, "parts": parts})
         return [_status(found) for found in answer["batches"]]
 
     def cancel(self, batch: str) -> None:
@@ -294,6 +295,7 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
         running=tuple(found.get("running", ())),
         standstill=found.get("standstill", ""),
         tags=found["tags"],
+        parent=found.get("parent", ""),
     )
 
 

@@ -16,6 +16,7 @@ from rushes.core.policy import DEFAULT_CLASSES
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.runtime.batches import STATES, BatchState, n_of
+from rushes.runtime.families import adopt, inherited, waiting_for
 from rushes.runtime.joint_rows import row_data
 from rushes.runtime.pool import CANCELLED, FAILED, HELD, QUEUED, SUCCEEDED, Pool, error_body
 
@@ -42,8 +43,13 @@ class Admission:
                     code="too-big",
                     fix="Lower its Resources, or run it on a larger machine.",
                 )
+        if spec.get("parent"):
+            spec = inherited(self.pool, spec)
         self.pool.journal.open_batch(batch, json.dumps(spec), self.pool.now)
-        return self.pool.take_up(self.pool.require(batch))
+        state = self.pool.take_up(self.pool.require(batch))
+        if state.parent:
+            adopt(self.pool, state)
+        return state
 
     def submit(self, state: BatchState, rows: list[Any]) -> int:
         """Add invocations; rows that came before are skipped, so that a client may send them again.
@@ -58,7 +64,10 @@ class Admission:
         awaited = {tuple(after): self._resolve(after) for after in (row[7] for row in rows) if after}
         state.last_n = rows[-1][0]
         base = state.number << 32
-        order = order_of(state.spec.get("deadline"), self.pool.now)
+        order, queued_at = state.spec.get("place") or (
+            order_of(state.spec.get("deadline"), self.pool.now),
+            self.pool.now,
+        )
         keys = [bytes.fromhex(row[2]) if row[2] else None for row in rows]
         known = self._known(state, keys)
         inserts: list[Any] = []
@@ -83,7 +92,7 @@ class Admission:
                 known.setdefault(key, (number, status, None))
             inserts.append(
                 (
-                    number, status, state.queue_number, order, self.pool.now, key, source,
+                    number, status, state.queue_number, order, queued_at, key, source,
                     json.dumps(frames) if frames else None, params, subdir or None, tag or None,
                     fingerprint or None, extra, reason,
                 )
@@ -108,7 +117,10 @@ class Admission:
         pool, queue = self.pool, state.queue
         room = DIRECT - pool.leased.get(queue, 0)
         asks: list[ev.Ask] = []
-        if pool.waiting.get(queue, 0) == 0 and room > 0 and state.shape.max_slots is None:
+        if state.parent:
+            room = DIRECT  # somebody holds a slot until they are done: they wait behind no window
+        first = pool.waiting.get(queue, 0) == 0 or state.parent
+        if first and room > 0 and state.shape.max_slots is None:
             for row in inserts:
                 if row[1] == QUEUED and len(asks) < room:
                     number, _, _, order, at, key, source, frames, params, subdir, tag, mark, extra, _ = row
@@ -130,9 +142,15 @@ class Admission:
         if not wanted or state.spec.get("force"):
             return {}
         found: dict[bytes, Any] = {}
+        # To wait for what waits for oneself would be for ever.
+        never = waiting_for(self.pool, state.parent) if state.parent else set()
         for start in range(0, len(wanted), 900):
             for key, number, status, seq, show in self.pool.journal.known(wanted[start : start + 900]):
-                if show == state.spec["show"] and (status <= SUCCEEDED) and _better(status, found.get(key)):
+                if show != state.spec["show"] or status > SUCCEEDED:
+                    continue
+                if number in never and status < SUCCEEDED:
+                    continue
+                if _better(status, found.get(key)):
                     found[key] = (number, status, seq)
             for key, number, _ in self.pool.journal.members(wanted[start : start + 900], state.spec["show"]):
                 if found.get(key, (0, QUEUED))[1] != SUCCEEDED:

@@ -69,6 +69,8 @@ class BatchState:
     orphaned: float | None = None
     littered: bool = False
     """An attempt was lost, so its scratch folder may still be there."""
+    parent: int = 0
+    """The invocation that it is made of parts of; 0 for what people submit."""
 
     @property
     def total(self) -> int:
@@ -108,6 +110,7 @@ def shape_of(batch: str, spec: dict[str, Any]) -> Shape:
         scratch=float(needs.get("scratch", 0.0)),
         gpu=float(needs.get("gpu", 0.0)),
         max_slots=spec.get("max_slots"),
+        depth=int(spec.get("depth", 0)),
     )
 
 
@@ -130,6 +133,7 @@ def status_json(row: BatchRow, counts: list[int], cached: int) -> dict[str, Any]
         "show": spec["show"],
         "out": spec.get("out"),
         "tags": spec.get("tags") or {},
+        "parent": spec.get("parent") or "",
         "counts": counts,
         "cached": cached,
         "sealed": bool(sealed),

@@ -8,6 +8,7 @@ wait in `after_commit`. So whatever anybody was told is true after a power cut.
     lending     gives them to slots
     hearing     takes the answers
     watch       stops what hangs, and what people cancel
+    families    knows whose parts a batch is made of
     reports     says where things stand
 
 This module must not know client sockets; the worker reads those and calls the verbs here.
@@ -24,6 +25,7 @@ from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.runtime.admission import Admission
 from rushes.runtime.batches import BatchState
+from rushes.runtime.families import Families
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.lending import Lending
 from rushes.runtime.ownership import scratch_root_of
@@ -53,13 +55,15 @@ class Dispatcher:
         self.pool = pool = Pool(scheduler, journal, home, capacity)
         self.admission = Admission(pool)
         self.lending = Lending(pool, watch)
-        self.hearing = Hearing(pool, self.lending, unwatch)
+        self.families = Families(pool)
+        self.hearing = Hearing(pool, self.lending, self.families, unwatch)
         self.watch = Watch(pool, self.lending, self.hearing)
-        self.reports = Reports(pool)
+        self.reports = Reports(pool, self.families)
         pool.carry_out = {
             cmd.Start: lambda command, _: self.lending.start(command.slot, command.ids),
             cmd.Lease: lambda command, todo: todo.append(self.lending.lease(command)),
             cmd.OpenSlot: self.lending.open_slot,
+            cmd.GoOn: lambda command, _: self.lending.go_on(command.slot, command.id),
             cmd.CloseSlot: lambda command, _: self.hearing.close(command.slot),
             cmd.Recall: lambda command, todo: todo.extend(self.lending.recall(command.slot)),
             cmd.Release: lambda command, todo: todo.extend(self.admission.release(command)),
@@ -85,6 +89,7 @@ class Dispatcher:
             state.orphaned = None if state.sealed else self.pool.now
             state.littered = True
             state.dirty = True
+        self.families.recover()
         self.pool.intents = journal.intended()
         deps: dict[int, list[tuple[int, int]]] = {}
         for invocation, after, cancel in journal.dependencies():
@@ -118,6 +123,7 @@ class Dispatcher:
             if state.ended is not None:
                 del self.pool.batches[state.number], self.pool.by_id[state.id]
                 self._tidy(state)
+                self.families.ended(state)
                 pseudo = state.number << 32
                 if pseudo in self.pool.awaited:
                     bad = state.counts[FAILED] or state.counts[CANCELLED]
@@ -127,10 +133,11 @@ class Dispatcher:
 
     def _tidy(self, state: BatchState) -> None:
         """Leave no scratch folder of a batch whose last attempts were lost."""
+        if not state.littered:
+            return
         out = state.spec.get("out")
-        if state.littered and out is not None:
-            root = scratch_root_of(Path(out))
-            self.pool.after_commit.append(lambda: clear_batch(root, state.id))
+        root = self.pool.home / "keep" if out is None else scratch_root_of(Path(out))
+        self.pool.after_commit.append(lambda: clear_batch(root, state.id))
 
     def push(self) -> None:
         """Send what the commit has made true."""

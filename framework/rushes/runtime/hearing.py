@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rushes.core import events as ev
@@ -14,6 +15,7 @@ from rushes.core.retry import GiveUp, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.batches import state_number
+from rushes.runtime.families import Families
 from rushes.runtime.joint_rows import member_keys
 from rushes.runtime.lending import Lending
 from rushes.runtime.pool import FAILED, HELD, RUNNING, SUCCEEDED, Pool, Run, error_body
@@ -26,9 +28,12 @@ __all__ = ["Hearing"]
 class Hearing:
     """Turns answers, failures and deaths into ends, retries and intents."""
 
-    def __init__(self, pool: Pool, lending: Lending, unwatch: Callable[[SlotProcess], None]) -> None:
+    def __init__(
+        self, pool: Pool, lending: Lending, families: Families, unwatch: Callable[[SlotProcess], None]
+    ) -> None:
         self.pool = pool
         self.lending = lending
+        self.families = families
         self._unwatch = unwatch
 
     def hear(self, slot: SlotProcess) -> None:  # noqa: C901 - one branch a verb
@@ -52,6 +57,10 @@ class Hearing:
                 self._fail(slot, header, body)
             elif verb == "back":
                 self._back(slot, header[1])
+            elif verb == "waits":
+                self._wait(slot, header)
+            elif verb == "keeps":
+                self._keep(slot, header)
             elif verb == "ready":
                 self._ready(slot, header)
 
@@ -101,6 +110,7 @@ class Hearing:
             state.media_s += media_s
             state.move(RUNNING, SUCCEEDED)
             self.pool.succeed(state, number, seconds=seconds, cached=cached, attempt=run.attempt, data=data)
+            self.families.count_down(state)
             self.pool.feed(ev.Finished(slot.number, number, State.succeeded, seconds))
             if number in self.pool.awaited:
                 for event in self.pool.after_end(number, State.succeeded):
@@ -111,6 +121,20 @@ class Hearing:
         slot.drop(numbers)
         self.lending.back_in_hand(numbers)
         self.pool.feed(ev.Returned(slot.number, numbers))
+
+    def _wait(self, slot: SlotProcess, header: Any) -> None:
+        """The attempt on a slot waits for batches that it mapped, and lends the slot meanwhile."""
+        _, number, fence, batches = header
+        run = self.pool.running.get(number)
+        if run is not None and run.fence == fence and run.slot == slot.number:
+            self.families.wait(number, run, batches)
+
+    def _keep(self, slot: SlotProcess, header: Any) -> None:
+        """An attempt has made the folder that it shares with those after it."""
+        _, number, fence, folder = header
+        run = self.pool.running.get(number)
+        if run is not None and run.fence == fence and run.slot == slot.number:
+            self.pool.keeps[number] = Path(folder)
 
     def _at(self, slot: SlotProcess, header: Any) -> None:
         _, number, fence, fraction, note = header
@@ -164,6 +188,7 @@ class Hearing:
                 state, number, RUNNING, state_number(after), seconds=seconds, attempt=run.attempt
             ):
                 self.pool.feed(event)
+            self.families.count_down(state)
             self.pool.feed(ev.Finished(slot, number, after, seconds))
             return
         retries = int(state.spec.get("retries", 2))
@@ -180,6 +205,7 @@ class Hearing:
                 state, number, RUNNING, FAILED, body=error_body(error), seconds=seconds, attempt=run.attempt
             ):
                 self.pool.feed(event)
+            self.families.count_down(state)
             self.pool.feed(ev.Finished(slot, number, State.failed, seconds))
             return
         due = self.pool.now + verdict.delay_s

@@ -186,6 +186,16 @@ class Lending:
         if self._unloaded:
             self._unloaded.pop(batch, None)
 
+    def go_on(self, slot_number: int, number: int) -> None:
+        """The attempt that waited on a slot has its cores again. The time that it waited does not count."""
+        slot, run = self.pool.slots.get(slot_number), self.pool.running.get(number)
+        if slot is None or run is None:
+            return
+        slot.began += self.pool.now - run.waits_since
+        slot.alive = self.pool.now
+        run.waits_since = 0.0
+        self.pool.after_commit.append(lambda: slot.answer(encode_packet(["go-on", number, run.fence])))
+
     def recall(self, number: int) -> list[ev.Event]:
         """The first of what a slot was given is long: take the rest back, also what it has taken in."""
         slot = self.pool.slots.get(number)

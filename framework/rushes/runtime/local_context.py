@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -369,7 +370,7 @@ class LocalContext(Context):
             place = Path(out) if out is not None else self.keep / f"{len(self._maps) + 1}-{function.name}"
             self._maps.append(place)
         parts = parts_of(self.task, function, items, place, params)
-        if self.task.pool is None:
+        if self.task.pool is None or threading.current_thread() is not threading.main_thread():
             ends = run_here(parts, self.invocation, report=self._report, cancelled=self._cancelled)
         else:
             ends = self.task.pool.run(parts)

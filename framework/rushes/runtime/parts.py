@@ -11,26 +11,25 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rushes.asset import Asset, AssetLike
 from rushes.batch import Options, Outcome
 from rushes.core.states import State
-from rushes.errors import CallerError, Cancelled
+from rushes.errors import Cancelled, PolicyError
 from rushes.function import Function
 from rushes.invocation import Finished
 from rushes.runtime.inputs import Found, distinct
 from rushes.runtime.raised import as_error
+from rushes.runtime.refusals import DEEPEST, too_deep
 from rushes.source_file import local_files
 
 if TYPE_CHECKING:
     from rushes.declaration import Params, Result
     from rushes.runtime.task import Task
 
-__all__ = ["DEEPEST", "Parts", "outcomes", "parts_of", "run_here", "too_deep"]
+__all__ = ["Parts", "outcomes", "parts_of", "run_here"]
 
-DEEPEST: Final = 8
-"""Maps within maps; whoever goes further maps itself."""
 R = TypeVar("R", bound="Result")
 
 
@@ -151,16 +150,9 @@ def outcomes(parts: Parts, ends: Iterable[Finished], model: type[R]) -> list[Out
 def _naming_itself(parts: Parts, end: Finished) -> Finished:
     if end.state is State.succeeded:
         return end
-    error = Cancelled().to_dict() if end.error is None else dict(end.error)
+    error = dict(end.error or {"kind": "cancelled"})
+    if error["kind"] == "cancelled":  # by somebody, by itself: the whole was not
+        error = PolicyError("it was cancelled.", code="part-cancelled").to_dict()
     name = f"{parts.function.name} of {Asset(end.asset).name} ({end.invocation})"
     details = {**(error.get("details") or {}), "part": end.invocation}
     return end._replace(error={**error, "message": f"{name}: {error.get('message')}", "details": details})
-
-
-def too_deep(function: str) -> CallerError:
-    """A part of a part of a part … maps on."""
-    return CallerError(
-        f"{function} is mapped by a part of a part, {DEEPEST} deep.",
-        code="too-deep",
-        fix="A function that maps itself needs an end: map something else, or something smaller.",
-    )

@@ -10,7 +10,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +19,10 @@ from rushes.core.commands import Command
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.errors import RushesError
-from rushes.runtime.batches import STATES, BatchState, shape_of, state_number
+from rushes.runtime.batches import STATES, BatchState, n_of, shape_of, state_number
 from rushes.runtime.records import BatchRow, EndRow, Journal, LeasedRow
 from rushes.runtime.refusals import unknown_batch
+from rushes.runtime.scratch import close_scratch
 from rushes.runtime.slots import SlotProcess
 
 __all__ = [
@@ -52,6 +53,10 @@ class Run:
     row: LeasedRow
     fraction: float = -1.0
     note: str = ""
+    parts: set[int] = field(default_factory=set)
+    """The batches that it waits for and that have not ended."""
+    waits_since: float = 0.0
+    """Since when its slot is lent to others; 0: it is not."""
 
     @property
     def asset(self) -> str:
@@ -91,6 +96,10 @@ class Pool:
         self.queue_keys: dict[int, ev.QueueKey] = {}
         self.awaited: set[int] = set()
         """Invocations, and batches as n = 0, that others wait for."""
+        self.parts: dict[int, set[int]] = {}
+        """Of an invocation, the batches that it mapped and that have not ended."""
+        self.keeps: dict[int, Path] = {}
+        """Of an invocation, the folder that its attempts share."""
         self.intents: set[int] = set()
         """Invocations whose intent to publish is in the journal."""
         self.after_commit: list[Callable[[], None]] = []
@@ -147,6 +156,7 @@ class Pool:
         state.move(before, after)
         self.end_row(state, number, after, body=body, seconds=seconds, attempt=attempt)
         self.forget_intent(number)
+        self.disown(number)
         return self.after_end(number, STATES[after])
 
     def end_row(
@@ -182,6 +192,20 @@ class Pool:
             raise unknown_batch(batch)
         return row
 
+    def number_of(self, invocation: str) -> int:
+        """The number of ``<batch>.<n>``; 0 when there is no such batch, or no such n can be."""
+        batch, _, n = invocation.partition(".")
+        live = self.by_id.get(batch)
+        row = self.journal.batch(batch) if live is None else None
+        number = live.number if live is not None else row.number if row is not None else 0
+        return number << 32 | n_of(n) if number and n_of(n) else 0
+
+    @staticmethod
+    def out_of(row: BatchRow) -> str | None:
+        """Where a batch's outputs go; None for one that makes none."""
+        out: str | None = json.loads(row.spec).get("out")
+        return out
+
     def take_up(self, row: BatchRow) -> BatchState:
         number, batch, spec_text, submitted, _ended, sealed, seq, seconds, media_s = row
         spec = json.loads(spec_text)
@@ -199,6 +223,8 @@ class Pool:
             seconds=seconds,
             media_s=media_s,
         )
+        if spec.get("parent"):
+            state.parent = self.number_of(spec["parent"])
         self.batches[number] = self.by_id[batch] = state
         self.environments[state.shape.environment] = spec.get("environment") or {}
         return state
@@ -212,6 +238,18 @@ class Pool:
         self._ends.append((SUCCEEDED, state.seq, attempt, number))
         self._results.append((state.number, state.seq, number, SUCCEEDED, seconds, cached, data))
         self.forget_intent(number)
+        self.disown(number)
+
+    def disown(self, number: int) -> None:
+        """An invocation has ended: what it left to its next attempt is removed, its parts are for nobody."""
+        for part in self.parts.get(number, ()):
+            state = self.batches[part]
+            if state.stopping is None:
+                state.stopping = (State.cancelled, None)
+            state.sealed = state.dirty = True
+        if number in self.keeps and number not in self.parts:
+            folder = self.keeps.pop(number)
+            self.after_commit.append(lambda: close_scratch(folder))
 
     def forget_intent(self, number: int) -> None:
         if number in self.intents:

@@ -9,8 +9,18 @@ from typing import Final
 
 from rushes.errors import CallerError
 
-__all__ = ["CONTROLS", "unknown_batch", "unknown_control", "unknown_invocation"]
+__all__ = [
+    "CONTROLS",
+    "DEEPEST",
+    "only_a_part",
+    "too_deep",
+    "unknown_batch",
+    "unknown_control",
+    "unknown_invocation",
+]
 
+DEEPEST: Final = 8
+"""Maps within maps; what goes further maps itself."""
 CONTROLS: Final = ("pause", "resume", "drain", "stop")
 """What can be asked of a pool."""
 
@@ -37,4 +47,22 @@ def unknown_control(verb: str) -> CallerError:
         f"{verb!r} is nothing that a pool can do.",
         code="bad-value",
         fix=f"Use {', '.join(CONTROLS[:-1])} or {CONTROLS[-1]}.",
+    )
+
+
+def too_deep(function: str) -> CallerError:
+    """A part of a part of a part … maps on."""
+    return CallerError(
+        f"{function} is mapped by a part of a part, {DEEPEST} deep.",
+        code="too-deep",
+        fix="A function that maps itself needs an end: map something else, or something smaller.",
+    )
+
+
+def only_a_part(batch: str, parent: str) -> CallerError:
+    """A batch that a body mapped cannot be started again by itself."""
+    return CallerError(
+        f"{batch} is made of parts of {parent}.",
+        code="only-a-part",
+        fix=f"`rushes retry {parent.partition('.')[0]}` runs the whole again; parts that are done stay done.",
     )

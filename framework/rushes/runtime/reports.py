@@ -8,7 +8,8 @@ from typing import Any
 from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.runtime.batches import STATES, n_of, status_json
-from rushes.runtime.pool import QUEUED, Pool
+from rushes.runtime.families import Families
+from rushes.runtime.pool import QUEUED, Pool, Run
 from rushes.runtime.refusals import unknown_invocation
 from rushes.units import format_size
 
@@ -18,8 +19,9 @@ __all__ = ["Reports"]
 class Reports:
     """Answers for `status`, `why` and `pool`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, families: Families) -> None:
         self.pool = pool
+        self.families = families
 
     def status(self, batch: str) -> dict[str, Any]:
         """Where a batch stands, with what of it runs now."""
@@ -38,14 +40,18 @@ class Reports:
             {
                 "invocation": state.public_id(slot.given[0]),
                 "asset": self.pool.running[slot.given[0]].asset,
-                "fraction": self.pool.running[slot.given[0]].fraction,
-                "note": self.pool.running[slot.given[0]].note,
+                **self._progress(self.pool.running[slot.given[0]]),
                 "seconds": self.pool.now - slot.began,
             }
             for slot in self.pool.slots.values()
             if slot.given and slot.given[0] >> 32 == state.number
         ]
         return found
+
+    def _progress(self, run: Run) -> dict[str, Any]:
+        """How far a run is by its own account, or, while it waits for parts of its own, by theirs."""
+        fraction, note = self.families.progress(run) or (run.fraction, run.note)
+        return {"fraction": fraction, "note": note}
 
     def _standstill(self) -> str:
         if self.pool.paused:
@@ -69,7 +75,9 @@ class Reports:
         log = self.pool.home / "logs" / batch / f"{number & 0xFFFFFFFF}.log"
         spec = json.loads(row.spec)
         waits = found.reason or ""
-        if run is None and STATES[found.state] is State.queued:
+        if run is not None:
+            waits = (self.families.progress(run) or (0.0, waits))[1]
+        elif STATES[found.state] is State.queued:
             waits = self.pool.scheduler.explain(number, self.pool.now)
         return {
             "invocation": invocation,
@@ -84,7 +92,8 @@ class Reports:
             "priority": self.pool.queue_keys[found.queue].priority,
             "show": self.pool.queue_keys[found.queue].show,
             "slot": run.slot if run else None,
-            "fraction": run.fraction if run else None,
+            "fraction": self._progress(run)["fraction"] if run else None,
+            "parent": spec.get("parent") or None,
             "history": [
                 {"attempt": a, "ended": e, "seconds": s, "outcome": o, "error": json.loads(d)}
                 for a, e, s, o, d in self.pool.journal.attempts(number)
@@ -114,6 +123,7 @@ class Reports:
                     "running": self.pool.name_of(slot.given[0]) if slot.given else None,
                     "asset": self.pool.running[slot.given[0]].asset if slot.given else None,
                     "given": len(slot.given),
+                    "waits": bool(slot.given and self.pool.running[slot.given[0]].waits_since),
                     "seconds": self.pool.now - slot.began if slot.given else 0.0,
                 }
                 for slot in self.pool.slots.values()

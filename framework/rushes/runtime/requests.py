@@ -43,6 +43,8 @@ _SPEC: Final[dict[str, tuple[type, ...]]] = {
     "environment": (dict,),
     "title": (str,),
     "settle_s": _NUMBER,
+    "parent": (str,),
+    "lease": (int,),
 }
 _REQUIRED: Final = ("function", "version", "priority", "show")
 _TEXT_OR_NONE: Final = (str, _NOTHING)

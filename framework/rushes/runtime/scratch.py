@@ -19,6 +19,7 @@ from rushes.runtime.ownership import SCRATCH
 __all__ = [
     "attempt_folder",
     "clear_batch",
+    "clear_kept",
     "close_scratch",
     "keep_folder",
     "open_scratch",
@@ -57,6 +58,13 @@ def keep_folder(scratch_root: Path, invocation: str) -> Path:
     with ours(scratch_root, "write"):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def clear_kept(scratch_root: Path, invocation: str) -> None:
+    """Remove the folder that the attempts at an invocation shared, if there is one."""
+    folder = scratch_root / f"{_safe(invocation)}{_KEPT}"
+    if folder.is_dir():
+        close_scratch(folder)
 
 
 def close_scratch(folder: Path) -> None:

@@ -31,15 +31,20 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from rushes import __version__
 from rushes.asset import Asset, FrameRange
 from rushes.errors import CallerError, Cancelled, RushesError
+from rushes.joint import Joint
+from rushes.media.coming import expect
 from rushes.runtime.attempt import Made, Task, run_attempt
+from rushes.runtime.mapped import MappedParts
 from rushes.runtime.orphans import adopt_orphans
 from rushes.runtime.raised import MAX_KEPT_BYTES, as_error, bounded
 from rushes.runtime.spool import pack, unpack
@@ -51,6 +56,8 @@ PROGRESS_EVERY_S: Final = 0.25
 GATHER: Final = 64
 GATHER_S: Final = 0.02
 """Answers of short invocations travel together: waking the worker costs more than any of them."""
+# How many of the clips that are to come are told to those who can prepare for them.
+_TOLD_AHEAD: Final = 9
 _NOW: Final = struct.Struct("=Q")
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -94,6 +101,7 @@ class Slot:
         self._bodies: list[bytes] = []
         self._gathered_at = 0.0
         self._now = now
+        self._waited_s = 0.0
         self._pid = os.getpid()
 
     def run(self) -> None:
@@ -127,8 +135,10 @@ class Slot:
         began = time.perf_counter()
         try:
             self._current, self._fence, self._cancelled = number, fence, False
+            self._waited_s = 0.0
             _NOW.pack_into(self._now, 0, number)
             known = self._of(batch)
+            expect(next_[4] for next_ in islice(self._taken, _TOLD_AHEAD) if next_[3] == batch)
             task = Task(
                 known.function,
                 Asset(source, FrameRange(*frames) if frames else None),
@@ -139,6 +149,7 @@ class Slot:
                 subdir=subdir or "",
                 tag=tag or "",
                 logs=known.log,
+                pool=self._pool_of(known, number, fence),
                 **known.shared,
                 **(more or {}),
             )
@@ -148,7 +159,7 @@ class Slot:
             made = run_attempt(task, self._report, self._gate, self._is_cancelled, self._keep)
             self._interruptible = False
             self._end_if_forked()
-            self._done(number, fence, time.perf_counter() - began, made)
+            self._done(number, fence, time.perf_counter() - began - self._waited_s, made)
         except BaseException as error:  # noqa: BLE001 - everything that a body can raise becomes an answer
             self._end_if_forked()
             self._interruptible = False
@@ -156,7 +167,7 @@ class Slot:
             failure = as_error(error, self._name_of(batch))
             log = self._write_log(batch, number, attempt, error, failure)
             body = bounded({**failure.to_dict(), "log": log})
-            self._say(["fail", number, fence, time.perf_counter() - began], body)
+            self._say(["fail", number, fence, time.perf_counter() - began - self._waited_s], body)
             if isinstance(error, SystemExit | MemoryError):
                 # The interpreter may be in any state: a fresh slot is cheaper than a wrong result.
                 os._exit(0)
@@ -271,6 +282,56 @@ class Slot:
             if select.select([self._talk], [], [], 0.2)[0]:
                 self._take_in()
 
+    # -- parts of its own ---------------------------------------------------------------------------------
+
+    def _pool_of(self, known: _Batch, number: int, fence: int) -> MappedParts | None:
+        """The pool as an attempt sees it. The bodies of a joint invocation have threads, and no pool."""
+        if isinstance(known.function, Joint):
+            return None
+        invocation = f"{known.id}.{number & 0xFFFFFFFF}"
+        return MappedParts(
+            invocation, number, fence, self._home / "keep", self._say, self._undisturbed, self._wait_for
+        )
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """A cancel is obeyed before or after, not within."""
+        self._interruptible = False
+        try:
+            yield
+        finally:
+            self._interruptible = True
+            if self._signalled:
+                self._obey()
+
+    def _wait_for(self, number: int, fence: int, batches: list[str]) -> None:
+        """Lend this slot until batches that the body mapped have ended, and its cores are free."""
+        began = time.perf_counter()
+        self._interruptible = False
+        self._end_if_forked()
+        self._give_back()
+        self._say(["waits", number, fence, batches])
+        try:
+            while not self._may_go_on(number, fence):
+                self._interruptible = True
+                if self._signalled:
+                    self._obey()
+                select.select([self._talk], [], [], 0.5)
+                self._interruptible = False
+                self._take_in()
+        finally:
+            self._waited_s += time.perf_counter() - began
+        self._interruptible = True
+        if self._signalled:
+            self._obey()
+
+    def _may_go_on(self, number: int, fence: int) -> bool:
+        told = [message for message in self._inbox if message[0] == "go-on"]
+        self._inbox = deque(message for message in self._inbox if message[0] != "go-on")
+        return any((one, its) == (number, fence) for _, one, its in told)
+
+    # -- talking, the other way ---------------------------------------------------------------------------
+
     def _take_in(self) -> None:
         while True:
             try:
@@ -375,6 +436,7 @@ def main() -> None:
     for entry in reversed(json.loads(os.environ.pop("RUSHES_SYS_PATH", "[]"))):
         if entry not in sys.path:
             sys.path.insert(0, entry)
+    os.environ["RUSHES_HOME"] = sys.argv[5]  # parts of its work go to the worker that it belongs to
     slot = Slot(
         socket.socket(fileno=work),
         socket.socket(fileno=talk),

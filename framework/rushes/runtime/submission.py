@@ -251,7 +251,9 @@ def _fingerprinted(value: Any) -> Any:
     if isinstance(value, Asset):
         return f"asset:{fingerprint(value)}:{value.frames}"
     if isinstance(value, BaseModel):
-        return {name: _fingerprinted(getattr(value, name)) for name in type(value).model_fields}
+        # What is required is missing where each invocation is to bring its own.
+        names = [name for name in type(value).model_fields if hasattr(value, name)]
+        return {name: _fingerprinted(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(k): _fingerprinted(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -20,7 +20,7 @@ from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.batches import BatchState
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.following import Following
-from rushes.runtime.refusals import unknown_control
+from rushes.runtime.refusals import only_a_part, unknown_control
 from rushes.runtime.requests import check_header, check_rows
 from rushes.runtime.settings import Settings
 from rushes.runtime.wire import WIRE, Stream
@@ -104,7 +104,7 @@ class Verbs:
 
     def _open(self, client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         self._require_space()
-        if self.draining:
+        if self.draining and not header["spec"].get("parent"):
             raise PlatformError(
                 "the worker is draining and takes no new work.",
                 code="draining",
@@ -164,8 +164,19 @@ class Verbs:
         return {"status": self._dispatcher.reports.status(header["batch"])}
 
     def _batches(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
-        rows = self._journal.batches(int(header.get("limit", 50)))
-        return {"batches": [self._dispatcher.reports.status(row.id) for row in rows]}
+        limit = int(header.get("limit", 50))
+        ids = self._newest(limit, parts=bool(header.get("parts")))
+        return {"batches": [self._dispatcher.reports.status(one) for one in ids]}
+
+    def _newest(self, limit: int, *, parts: bool) -> list[str]:
+        """The newest batches; those that bodies mapped only where they are asked for."""
+        looked_at = limit
+        while True:
+            rows = self._journal.batches(looked_at)
+            found = [row.id for row in rows if parts or not json.loads(row.spec).get("parent")]
+            if len(found) >= limit or len(rows) < looked_at:
+                return found[:limit]
+            looked_at *= 4
 
     def _cancel(self, client: ClientState, header: Any, _body: bytes) -> dict[str, Any] | None:
         batch = header["batch"]
@@ -179,6 +190,9 @@ class Verbs:
 
     def _retry(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         self._require_space()
+        parent = json.loads(self._pool.require(header["batch"]).spec).get("parent")
+        if parent:
+            raise only_a_part(header["batch"], parent)
         return {"queued": self._dispatcher.admission.retry(header["batch"])}
 
     def _explain(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:

@@ -133,6 +133,9 @@ class Watch:
             return
         if not slot.given:
             return
+        run = self.pool.running.get(slot.given[0])
+        if run is not None and run.waits_since:  # who waits for parts of its own hangs no more than they do
+            return
         error = self._overrun(slot, self.pool.batches[slot.given[0] >> 32].spec)
         if error is not None:
             slot.killed_for = error

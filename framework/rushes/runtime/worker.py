@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,8 @@ ORPHAN_S: Final = 60.0
 TICK_S: Final = 0.5
 # A slot is given up to 256 very short invocations, some 4 ms of work: as long as a commit can take.
 POOL: Final = SchedulerSettings(lease_window=2048, micro_batch_max=256, displacement=None)
+WAITING_BYTES: Final = 256 * 1024 * 1024
+"""Of the pool's memory, for each attempt that may wait for parts of its own: a process with its imports."""
 
 
 class Worker:
@@ -47,7 +50,8 @@ class Worker:
         self._journal = journal
         self._selector = selectors.DefaultSelector()
         capacity = Capacity(settings.cpu, float(settings.memory_bytes), gpu=float(_gpus()))
-        scheduler = Scheduler(capacity, settings=POOL)
+        waiting = min(max(settings.memory_bytes // WAITING_BYTES, 2), 64)
+        scheduler = Scheduler(capacity, settings=replace(POOL, waiting_limit=waiting))
         self._dispatcher = Dispatcher(
             scheduler, journal, settings.home, capacity, watch=self._watch, unwatch=self._unwatch
         )
@@ -141,7 +145,9 @@ class Worker:
 
     def _rest(self, now: float) -> None:
         """Leave when drained, or when nobody has wanted anything for the idle time."""
-        if self._verbs.draining and not self._pool.running:
+        # Who waits for parts that start no more would wait for ever: it begins again, on the next worker.
+        at_work = any(not run.waits_since for run in self._pool.running.values())
+        if self._verbs.draining and not at_work:
             self._verbs.stopping = True
         if self._clients or not self._dispatcher.idle:
             self._busy_at = now
