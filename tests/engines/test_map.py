@@ -22,8 +22,9 @@ Find = Callable[[str], Any]
 
 @pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pool with one core, for whatever is started after this."""
+    """A pool with one core and memory for one attempt, for whatever is started after this."""
     monkeypatch.setenv("RUSHES_CPU", "1")
+    monkeypatch.setenv("RUSHES_MEMORY", "1GiB")
 
 
 @pytest.fixture

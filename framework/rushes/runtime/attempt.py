@@ -56,7 +56,9 @@ def run_attempt(
         context = LocalContext(task, report, cancelled)
         try:
             result = task.function.invoke(task.source, task.params, context)
-            return context.made(result)
+            made = context.made(result)
+            context.drop_keep()
+            return made
         finally:
             context.close()
     return _run_with_outputs(task, report, gate, cancelled)
@@ -84,6 +86,7 @@ def _run_with_outputs(task: Task, report: Reporter, gate: Gate, cancelled: Calla
         if context.outputs:
             publication.recheck_source(task.source, fingerprint)
             _publish(task, context, made, context.receipt(fingerprint, started), gate)
+        context.drop_keep()
         return made
     finally:
         context.close()

@@ -491,6 +491,11 @@ class LocalContext(Context):
             }
         )
 
+    def drop_keep(self) -> None:
+        """All is done: no other attempt needs what this one kept. The worker would remove it, too, later."""
+        if self._keep is not None and self.task.pool is not None:
+            close_scratch(self._keep)
+
     def close(self) -> None:
         """Remove the scratch folder; whatever was published has left it."""
         if self._scratch is not None:

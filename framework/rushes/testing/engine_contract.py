@@ -75,6 +75,30 @@ _BODIES = textwrap.dedent('''\
         return Copied(made=out)
 
 
+    class Total(Result):
+        sizes: tuple[int, ...]
+        problem: str
+
+
+    @function(version="1", retries=0)
+    def total(clip: Asset, ctx: Context) -> Total:
+        """Measure a clip twice, and one that is damaged."""
+        bad = clip.path.with_name("bad.mov")
+        parts = ctx.map(measure, [(clip, {"times": 2}), bad, clip], times=1)
+        sizes = tuple(one.result.size for one in parts if one.ok)
+        return Total(sizes=sizes, problem=parts[1].error["code"])
+
+
+    @function(version="1", retries=0)
+    def copies(clip: Asset, ctx: Context) -> Copied:
+        """Copy a clip, and copy the copy."""
+        (part,) = ctx.map(copy, [clip])
+        out = ctx.output("twice.mov")
+        with open(part.outputs[0], "rb") as made:
+            out.path.write_bytes(made.read())
+        return Copied(made=out)
+
+
     @function(version="1", retries=0)
     def raises(clip: Asset) -> Measured:
         """Stumble over the author's own mistake."""
@@ -217,6 +241,27 @@ class EngineContract:
         assert (end.asset, end.outputs) == (str(clips / name), (str(clips / "out" / name),))
         assert (clips / "out" / name).read_bytes() == bytes(7)
         assert engine.explain(f"{batch}.1")["asset"] == str(clips / name)
+
+    # -- parts --------------------------------------------------------------------------------------------
+
+    def test_a_body_maps_another_and_has_its_outcomes_in_order(self, engine: Engine, clips: Path) -> None:
+        (end,) = self._ended(engine, self._send(engine, clips, "total", ["a.mov"]), 1)
+
+        assert end.result == {"sizes": [20, 10], "problem": "damaged"}
+
+    def test_files_of_parts_vanish_when_the_whole_has_ended(self, engine: Engine, clips: Path) -> None:
+        out = clips / "out"
+        batch = self._send(engine, clips, "copies", ["a.mov"], options=Options(out=str(out)))
+
+        (end,) = self._ended(engine, batch, 1)
+
+        assert end.outputs == (str(out / "twice.mov"),)
+        assert (out / "twice.mov").read_bytes() == (clips / "a.mov").read_bytes()
+        self._settled(engine, batch)
+        until = time.monotonic() + _PATIENCE_S
+        while len(list(out.iterdir())) > 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert sorted(path.name for path in out.iterdir()) == ["twice.mov", "twice.mov.rushes.json"]
 
     # -- batches ------------------------------------------------------------------------------------------
 
