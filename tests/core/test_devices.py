@@ -257,7 +257,9 @@ def test_a_sick_card_that_is_due_is_tried_by_one_request_alone() -> None:
     sick = {"nvenc:0": lost(Health(), "gone", NOW - 60)}
 
     assert isinstance(ask(GPU_OR_CPU, health=sick), Probe)
-    assert taken(ask(GPU_OR_CPU, [Held("nvenc:0", "nvenc:0", probe=True)], sick)) == "cpu"
+    trying = [Held("nvenc:0", "nvenc:0", probe=True)]
+    assert taken(ask(GPU_OR_CPU, trying, sick)) == "cpu"
+    assert taken(ask(GPU_OR_CPU[:1], trying, sick)) == "Wait", "for its outcome"
 
 
 def test_who_comes_later_does_not_overtake_those_who_wait_for_the_same() -> None:

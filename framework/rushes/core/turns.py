@@ -171,6 +171,8 @@ def decide(
         if one not in well and _due(one, _health(health, one), held, now):
             return Probe(one)
     passed = tuple(Passed(one, _sick(health, one), sick=True) for one in options if one not in well)
+    if not well and any(one.probe and one.device == option.device.name for one in held for option in options):
+        return Wait({}, "; ".join(dict.fromkeys(one.reason for one in passed)) + "; it is tried again now")
     if not well:
         again_at = min(_health(health, one).probe_at for one in options)
         return Refuse("; ".join(dict.fromkeys(one.reason for one in passed)), again_at)
