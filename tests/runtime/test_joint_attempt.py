@@ -296,3 +296,15 @@ def test_a_source_settles_once_for_all(tmp_path: Path, monkeypatch: pytest.Monke
     attempt(replace(task_of(tmp_path), settle_s=9.0))
 
     assert waited == [9.0]
+
+
+def test_a_body_maps_another_function_here_and_now(tmp_path: Path) -> None:
+    @function(version="1")
+    def halves(clip: Asset, ctx: Context) -> Counted:
+        """Count twice."""
+        return Counted(size=sum(outcome.result.size for outcome in ctx.map(count, [clip, clip])))
+
+    clip = tmp_path / "a.mov"
+    clip.write_bytes(b"frames")
+
+    assert together(halves, count)(str(clip)).of(halves).size == 12

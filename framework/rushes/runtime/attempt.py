@@ -47,11 +47,12 @@ def run_attempt(
     Raises:
         RushesError: split by who is at fault; an exception of the author's body passes through as it is.
     """
+    if not task.member:  # the members of a joint invocation have the room of all
+        allow(parse_size(task.function.resources.memory))
     if isinstance(task.function, Joint):
         from rushes.runtime.joint_attempt import run_joint  # noqa: PLC0415 - few are
 
         return run_joint(task, report, gate, cancelled, keep=keep, run=run_attempt)
-    allow(parse_size(task.function.resources.memory))
     if task.out is None and task.intent is None and task.known is None and not task.settle_s:
         context = LocalContext(task, report, cancelled)
         try:
