@@ -23,7 +23,7 @@ from rushes.asset import Asset, Output
 from rushes.context import Context
 from rushes.errors import CallerError, PlatformError
 from rushes.runtime.scratch import close_scratch, keep_folder, open_scratch
-from rushes.runtime.task import Made, Reporter, Task
+from rushes.runtime.task import Made, PoolOfParts, Reporter, Task
 
 if TYPE_CHECKING:
     from rushes.asset import AssetLike
@@ -198,12 +198,17 @@ class LocalContext(Context):
             what=self.invocation,
         )
 
+    @property
+    def _pool(self) -> PoolOfParts | None:
+        """Where parts of this work can run; None: only here, for bodies that share a slot cannot lend it."""
+        return self.task.pool if threading.current_thread() is threading.main_thread() else None
+
     def _in_chunks(self, chunks: int | Literal["auto"]) -> Callable[..., Encoded]:
         """`encode_chunked`, on the pool where there is one, else here."""
         from rushes.media.chunked import encode_chunked  # noqa: PLC0415 - as in `encode`
 
         count = None if chunks == "auto" else chunks
-        if self.task.pool is None:
+        if self._pool is None:
             return partial(encode_chunked, chunks=count)
         from rushes.runtime.encode_part import OnThePool  # noqa: PLC0415
 
@@ -370,10 +375,11 @@ class LocalContext(Context):
             place = Path(out) if out is not None else self.keep / f"{len(self._maps) + 1}-{function.name}"
             self._maps.append(place)
         parts = parts_of(self.task, function, items, place, params)
-        if self.task.pool is None or threading.current_thread() is not threading.main_thread():
+        pool = self._pool
+        if pool is None:
             ends = run_here(parts, self.invocation, report=self._report, cancelled=self._cancelled)
         else:
-            ends = self.task.pool.run(parts)
+            ends = pool.run(parts)
         return outcomes(parts, ends, function.result_model)
 
     def progress(self, fraction: float, note: str = "") -> None:
