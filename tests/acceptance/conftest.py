@@ -13,12 +13,12 @@ import pytest
 
 from rushes.asset import Asset
 from rushes.errors import RushesError
+from rushes.media import reader as reader_module
 from rushes.media.builds import Build, find_build
 from rushes.media.encode import Encoded, encode
 from rushes.media.inspection import describe
 from rushes.media.process import Limits, Supervision
 from rushes.media.profile import Profile
-from rushes.media.reader import walls
 from rushes.media.schema import MediaInfo
 
 # Far above what any clip here needs; what reaches them hangs or floods, and fails its test.
@@ -71,7 +71,6 @@ def attempt(tmp_path: Path) -> Trial:
     def run(source: Path, *, on_damage: str = "fail", build: Build | None = None) -> Outcome:
         out = tmp_path / "out"
         out.mkdir(exist_ok=True)
-        walls()  # the reader stays warm: it is there before
         before = psutil.Process().children(recursive=True)
         info = described = encoded = failed = None
         try:
@@ -87,7 +86,9 @@ def attempt(tmp_path: Path) -> Trial:
         except RushesError as error:
             failed = error
         left = tuple(sorted(path.name for path in out.iterdir()))
-        assert [c for c in psutil.Process().children(recursive=True) if c not in before] == []
+        readers = {reader.pid for reader in reader_module._idle}  # these stay, warm
+        after = psutil.Process().children(recursive=True)
+        assert [c for c in after if c not in before and c.pid not in readers] == []
         return Outcome(info, described, encoded, failed, left)
 
     return run

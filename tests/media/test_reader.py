@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -17,12 +18,14 @@ from pathlib import Path
 import pytest
 
 import make_media
-from rushes.errors import Cancelled, MediaError, PlatformError
+from rushes.errors import Cancelled, MediaError, PlatformError, RushesError
+from rushes.media import patience
 from rushes.media import reader as reader_module
 from rushes.media.allowance import allow
+from rushes.media.coming import expect
 from rushes.media.family import children
 from rushes.media.inspection import describe
-from rushes.media.reader import UnreadableError, ask, walls
+from rushes.media.reader import Question, UnreadableError, ask, walls
 from rushes.media.seccomp import Machine, program
 from rushes.media.verify import Expected, source_truth, verify
 
@@ -44,16 +47,15 @@ def clip(media: make_media.Workshop) -> Path:
 
 def reader_pid() -> int:
     (held,) = reader_module._idle
-    return held._child.pid
+    return held.pid
 
 
-def ask_json(question: str, path: Path, **more: object) -> object:
-    descriptor = os.open(path, os.O_RDONLY)
-    arguments = {"uri": str(path), "path": str(path), "name": path.name, "count_frames": False}
-    try:
-        return ask(question, descriptor, arguments, json.loads, name=path.name, **more)  # type: ignore[arg-type]
-    finally:
-        os.close(descriptor)
+def ask_json(path: Path, cancelled: Callable[[], bool]) -> object:
+    told = {"uri": str(path), "path": str(path), "name": path.name, "count_frames": False}
+    message = json.dumps(["describe", told]).encode()[1:]
+    return ask(
+        Question(message, path.name, lambda: os.open(path, os.O_RDONLY), json.loads, cancelled=cancelled)
+    )
 
 
 # The walls -------------------------------------------------------------------------------------------
@@ -202,7 +204,7 @@ def test_a_file_that_crashes_its_reader_costs_that_file_and_no_more(clip: Path) 
     os.kill(reader_pid(), signal.SIGSTOP)
 
     with pytest.raises(UnreadableError, match=r"makes its reader crash \(SIGSEGV\)") as caught:
-        ask_json("describe", clip, cancelled=_second(crash))
+        ask_json(clip, _second(crash))
 
     assert caught.value.code == "unreadable"
     assert caught.value.kind == "media"
@@ -221,7 +223,7 @@ def test_a_crash_behind_another_file_is_tried_in_a_fresh_reader_before_it_is_bla
             os.kill(weak, signal.SIGCONT)
         return False
 
-    answer = ask_json("describe", clip, cancelled=_second(crash))
+    answer = ask_json(clip, _second(crash))
 
     assert isinstance(answer, dict)
     assert reader_pid() != weak
@@ -249,7 +251,7 @@ def test_a_reader_that_the_system_killed_is_the_machines_fault(clip: Path) -> No
         return False
 
     with pytest.raises(PlatformError) as caught:
-        ask_json("describe", clip, cancelled=_second(kill))
+        ask_json(clip, _second(kill))
     assert caught.value.code == "killed"
 
 
@@ -258,7 +260,7 @@ def test_a_reader_that_makes_no_progress_is_given_up(clip: Path, monkeypatch: py
     walls()
     os.kill(reader_pid(), signal.SIGSTOP)
 
-    monkeypatch.setattr(reader_module, "_STILL_TICKS", 1)
+    monkeypatch.setattr(patience, "_STILL_TICKS", 1)
     with pytest.raises(PlatformError) as caught:
         describe(clip)
     monkeypatch.undo()
@@ -269,7 +271,7 @@ def test_a_reader_that_makes_no_progress_is_given_up(clip: Path, monkeypatch: py
 
 @pytest.mark.usefixtures("fresh")
 def test_a_reader_that_bloats_is_ended(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader_module, "resident_bytes", lambda _: 64 * 1024**3)
+    monkeypatch.setattr(patience, "resident_bytes", lambda _: 64 * 1024**3)
     walls()
     os.kill(reader_pid(), signal.SIGSTOP)
 
@@ -297,7 +299,7 @@ def test_an_answer_that_is_none_is_the_files_fault(
 ) -> None:
     walls()
     (held,) = reader_module._idle
-    monkeypatch.setattr(type(held), "ask", lambda *_a, **_k: (True, nonsense))
+    monkeypatch.setattr(type(held), "receive", lambda *_: (True, nonsense))
 
     with pytest.raises(UnreadableError, match="nonsense"):
         describe(clip)
@@ -349,8 +351,8 @@ def test_two_threads_have_a_reader_each(clip: Path) -> None:
 def test_a_reader_dies_with_the_process_that_asked_it(clip: Path) -> None:
     code = (
         "import os, sys; from rushes.media import reader; from rushes.media.inspection import describe; "
-        "describe(sys.argv[1]); print(reader._idle[0]._child.pid, flush=True); "
-        "os.kill(reader._idle[0]._child.pid, 19); sys.stdin.read()"
+        "describe(sys.argv[1]); print(reader._idle[0].pid, flush=True); "
+        "os.kill(reader._idle[0].pid, 19); sys.stdin.read()"
     )
     argv = [sys.executable, "-c", code, str(clip)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asker:
@@ -403,3 +405,78 @@ def _second(then: Callable[[], bool]) -> Callable[[], bool]:
         return next(asked, None) is None and then()
 
     return answer
+
+
+# Asking ahead ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clips(media: make_media.Workshop, tmp_path: Path) -> Iterator[list[Path]]:
+    names = ("h264.mp4", "sound.wav", "prores.mov", "h264.mkv")
+    made = [shutil.copy(media(names[n % 4]), tmp_path / f"{n:02}_{names[n % 4]}") for n in range(24)]
+    yield [Path(path) for path in made]
+    expect(())
+
+
+def described_in_turn(clips: list[Path]) -> Iterator[tuple[str, int]]:
+    """The name in each description, and how many questions wait behind it."""
+    for place, clip in enumerate(clips):
+        expect(str(one) for one in clips[place + 1 :])
+        yield describe(clip).name, max(len(held.waiting) for held in reader_module._idle)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_clips_that_come_as_expected_are_asked_about_ahead_and_answered_in_turn(clips: list[Path]) -> None:
+    found = list(described_in_turn(clips))
+
+    assert [name for name, _ in found] == [clip.name for clip in clips]
+    assert {waiting for _, waiting in found[:4]} == {0}
+    assert max(waiting for _, waiting in found) == reader_module.AHEAD
+    assert found[-1][1] == 0
+    (held,) = reader_module._idle
+    assert held.sent == len(clips)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_clips_that_do_not_come_are_forgotten(clips: list[Path]) -> None:
+    for place, clip in enumerate(clips[:10]):
+        expect(str(one) for one in clips[place + 1 :])
+        describe(clip)
+    (held,) = reader_module._idle
+    assert held.waiting
+
+    assert describe(clips[-1]).name == clips[-1].name
+    assert source_truth(clips[2]).frames
+    assert reader_module._idle == [held]
+    assert not held.waiting
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_clip_that_is_asked_about_twice_is_not_asked_about_ahead(clips: list[Path]) -> None:
+    for place, clip in enumerate(clips):
+        expect(str(one) for one in clips[place + 1 :])
+        describe(clip)
+        verify(clip, Expected())
+
+        assert not reader_module._idle[0].waiting
+
+
+@pytest.mark.usefixtures("fresh")
+def test_of_clips_asked_about_ahead_the_one_at_fault_is_blamed_and_the_others_are_not(
+    clips: list[Path],
+) -> None:
+    (clips[12]).write_bytes(b"")
+    (clips[14]).unlink()
+    kinds: list[str] = []
+    for place, clip in enumerate(clips):
+        expect(str(one) for one in clips[place + 1 :])
+        if place == 18:
+            os.kill(reader_pid(), signal.SIGKILL)  # with some answers given, and some not
+        try:
+            kinds.append(describe(clip).name)
+        except RushesError as error:
+            kinds.append(error.code)
+
+    wanted = [clip.name for clip in clips]
+    wanted[12], wanted[14] = "empty", "not-found"
+    assert kinds == wanted

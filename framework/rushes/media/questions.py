@@ -1,20 +1,21 @@
 """Asking a reader about a clip: the file is opened here, by its name, and handed over.
 
-What is asked of the same clip in the reader itself is answered there and then. This module must not know
-what the questions are.
+This module must not know what the questions are.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from rushes.asset import Asset
 from rushes.errors import CallerError
 from rushes.media.guard import check_source
-from rushes.media.reader import ask
+from rushes.media.reader import Question, ask
 
 __all__ = ["ask_about", "open_checked"]
 
@@ -31,19 +32,41 @@ def ask_about(
     brief: bool = False,
     cancelled: Callable[[], bool] | None = None,
 ) -> Answer:
-    """What a reader finds in `clip`, whose file is at `path`; see `reader.ask`.
+    """What a reader finds in `clip`, whose file is at `path`.
+
+    Args:
+        question: one of `rushes.media.reading`.
+        clip: as it is called.
+        path: absolute.
+        answer: makes the answer of its JSON; `ValueError` says that it is none.
+        arguments: of the question, JSON-able.
+        brief: only headers are read; the next clips may be asked about ahead.
+        cancelled: asked about four times a second; True ends the reader.
 
     Raises:
         CallerError: the file is missing, unreadable or no regular file.
         MediaError: it is empty, or what the reader says of it.
     """
+
+    def message(uri: str, place: str, name: str) -> bytes:
+        told = {"uri": uri, "path": place, "name": name, **arguments}
+        return json.dumps([question, told]).encode()[1:]
+
+    def alike(path: str) -> tuple[bytes, Callable[[], int | None]]:
+        return message(path, path, path.rpartition("/")[2]), partial(_open_quietly, path)
+
     name = clip.name
-    told = {"uri": clip.uri, "path": path, "name": name, **arguments}
-    descriptor = open_checked(clip, path)
-    try:
-        return ask(question, descriptor, told, answer, name=name, brief=brief, cancelled=cancelled)
-    finally:
-        os.close(descriptor)
+    return ask(
+        Question(
+            message(clip.uri, path, name),
+            name,
+            partial(open_checked, clip, path),
+            answer,
+            brief=brief,
+            cancelled=cancelled,
+        ),
+        alike if brief else None,
+    )
 
 
 def open_checked(clip: Asset, path: str) -> int:
@@ -59,9 +82,25 @@ def open_checked(clip: Asset, path: str) -> int:
         raise CallerError(
             f"{path} cannot be opened: {error}.", code="not-readable", fix="Check it."
         ) from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+    if not _is_plain(descriptor):
         os.close(descriptor)
         check_source(clip)
         raise CallerError(f"{path} is no regular file.", code="not-a-file", fix="Name a regular file.")
     return descriptor
+
+
+def _open_quietly(path: str) -> int | None:
+    """As `open_checked`; None where it is not so simple: it will be asked about in its turn."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    if _is_plain(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _is_plain(descriptor: int) -> bool:
+    status = os.fstat(descriptor)
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0

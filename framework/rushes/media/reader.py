@@ -3,7 +3,9 @@
 Headers, packets and pictures of a stranger's file are parsed there, where nothing can be opened, reached or
 started (`sealing`). A question is one message with the open file beside it; the answer is JSON, which the
 asker validates. A reader that dies, hangs, bloats or answers nonsense is replaced, and the file is to blame:
-that costs one clip, never this process. This module must not know what is asked, nor what answers mean.
+that costs one clip, never this process. Where clips of the same question follow each other, the next few are
+asked about ahead: two processes that wait for each other after each file take a quarter more time. This
+module must not know what is asked, nor what answers mean.
 """
 
 from __future__ import annotations
@@ -11,79 +13,58 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import signal
-import socket
-import struct
-import sys
 import threading
-import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
-from rushes.errors import Cancelled, MediaError, PlatformError, RushesError, error_from_dict
-from rushes.media.allowance import allowed_bytes
-from rushes.media.child import Child, environment
-from rushes.media.family import cpu_seconds, moved_bytes, resident_bytes
+from rushes.errors import Cancelled, RushesError, error_from_dict
+from rushes.media.coming import coming
+from rushes.media.patience import FIX, Patience, UnreadableError, allowed_for_reading
+from rushes.media.reader_process import LENGTH, GoneError, ReaderProcess
 
-__all__ = ["FILES_A_READER", "MAX_ANSWER_BYTES", "UnreadableError", "ask", "walls", "walls_used"]
+__all__ = ["FILES_A_READER", "LENGTH", "Question", "UnreadableError", "ask", "walls", "walls_used"]
 
 Answer = TypeVar("Answer")
 
 FILES_A_READER: Final = 10_000
 """A reader is replaced after so many files: starting one takes 0.2 s, which is then 20 µs a file."""
-MAX_ANSWER_BYTES: Final = 256 * 1024**2
-LENGTH: Final = struct.Struct("=IB")
-"""Before every message: its length, and what it is: 1 for an answer, 0 for an error."""
-# Interpreter, PyAV and models, measured: 75 MB in each of the two processes.
-_ASKER_BYTES: Final = 96 * 1024**2
-_READER_BYTES: Final = 128 * 1024**2
-_LEAST_BYTES: Final = 128 * 1024**2
-_TICK_S: Final = 0.25
-_START_TICKS: Final = 240
-# Nothing is read for this long: a loop in a decoder, or a disk that has gone.
-_STILL_TICKS: Final = 480
-# Headers of the largest files take a second.
-_BRIEF_CPU_S: Final = 60.0
-_RECEIVE_BYTES: Final = 256 * 1024
-_DYING_S: Final = 2.0
-_SAID_BYTES: Final = 4096
-_KEPT: Final = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH")
-_KEPT_START: Final = ("LC_", "RUSHES_SLOT_OF")
-_CODE: Final = (
-    "import sys; sys.path[:] = {path!r}; from rushes.media.reading import main; main({socket}, {parent})"
-)
-_FIX: Final = "Look at where the file comes from; copy it again, or set it aside."
+AHEAD: Final = 8
+# So often in a row the next question was the one that was expected, before any is asked ahead.
+_SURE_AFTER: Final = 4
 
 
-class UnreadableError(MediaError):
-    """The file made the reader die, hang, bloat or talk nonsense."""
+@dataclass(frozen=True, slots=True)
+class Question(Generic[Answer]):
+    """What is asked about one file.
+
+    Args:
+        message: JSON, by the rules of `rushes.media.reading`, but for the memory that is allowed.
+        name: what the clip is called.
+        open: gives the file, open for reading; called at most once a reader.
+        answer: makes the answer of its JSON; `ValueError` says that it is none.
+        brief: only headers are read, so that a minute of computing is a hang.
+        cancelled: asked about four times a second; True ends the reader.
+    """
+
+    message: bytes
+    name: str
+    open: Callable[[], int]
+    answer: Callable[[bytes], Answer]
+    brief: bool = False
+    cancelled: Callable[[], bool] | None = None
 
 
-class _Gone(Exception):  # noqa: N818 - told to `ask`, and seen by nobody else
-    """The reader has ended."""
+Alike = Callable[[str], tuple[bytes, Callable[[], int | None]]]
+"""The message of the same question about another clip, and how that is opened; None where it is no file."""
 
 
-def ask(
-    question: str,
-    descriptor: int,
-    arguments: Mapping[str, Any],
-    answer: Callable[[bytes], Answer],
-    *,
-    name: str,
-    brief: bool = False,
-    cancelled: Callable[[], bool] | None = None,
-) -> Answer:
+def ask(question: Question[Answer], alike: Alike | None = None) -> Answer:
     """What a reader finds in one file.
 
     Args:
-        question: one of `rushes.media.reading`.
-        descriptor: the file, open for reading; it stays the caller's.
-        arguments: of the question, JSON-able.
-        answer: makes the answer of its JSON; `ValueError` says that it is none.
-        name: what the clip is called.
-        brief: only headers are read, so that a minute of computing is a hang.
-        cancelled: asked about four times a second; True ends the reader.
+        question: about the file.
+        alike: the same question about a clip that is expected next, by its path; None to ask none ahead.
 
     Raises:
         UnreadableError: the file made the reader end, hang, ask for too much memory, or answer nonsense.
@@ -91,34 +72,12 @@ def ask(
         PlatformError: a reader cannot be started, or was killed from outside.
         Cancelled: `cancelled` said so.
     """
-    if cancelled is not None and cancelled():
+    if question.cancelled is not None and question.cancelled():
         raise Cancelled
-    message = json.dumps([question, allowed_for_reading(), arguments]).encode()
     for is_last in (False, False, True):
-        reader = _take()
-        try:
-            is_answer, body = reader.ask(message, descriptor, name, brief=brief, cancelled=cancelled)
-            made = [answer(body)] if is_answer else []
-        except _Gone:
-            # Ended while it waited, or weakened by a file before: a fresh one tells whose fault it is.
-            is_clear = reader.has_begun and reader.files == 1
-            error = reader.end(name)
-            if is_clear or is_last:
-                raise error from None
-            continue
-        except ValueError as error:
-            reader.end(name)
-            raise UnreadableError(
-                f"{name} makes its reader answer nonsense.", code="unreadable", fix=_FIX
-            ) from error
-        except BaseException:
-            # A question may be half asked, an answer half read.
-            reader.end(name)
-            raise
-        _give_back(reader)
-        if not made:
-            raise _error(body, name)
-        return made[0]
+        found = _try(question, None if is_last else alike, is_last=is_last)
+        if found is not None:
+            return found[0]
     raise AssertionError("unreachable: the last try returns or raises")
 
 
@@ -138,204 +97,109 @@ def walls_used() -> str:
     return _used["walls"]
 
 
-def allowed_for_reading() -> int:
-    """How much memory a reader may add to what it takes anyway."""
-    return max(_LEAST_BYTES, allowed_bytes() - _ASKER_BYTES - _READER_BYTES)
+def _try(question: Question[Answer], alike: Alike | None, *, is_last: bool) -> tuple[Answer] | None:
+    """The answer; None where a fresh reader has to tell whose fault it is that this one ended."""
+    name, memory_bytes = question.name, allowed_for_reading()
+    message = _message(memory_bytes, question.message)
+    reader = _ready_for(message)
+    descriptor = _opened(reader, question.open)
+    try:
+        if descriptor is not None:
+            _send(reader, message, descriptor)
+        _ask_ahead(reader, question.message, memory_bytes, alike)
+        patience = Patience(reader.pid, name, brief=question.brief, cancelled=question.cancelled)
+        is_answer, body = reader.receive(patience)
+        found = (question.answer(body),) if is_answer else None
+    except GoneError:
+        # Ended while it waited, or weakened by a file before.
+        is_clear = bool(reader.waiting) and reader.answered == 0
+        death = reader.end(name)
+        if is_clear or is_last:
+            raise death from None
+        return None
+    except ValueError as error:
+        reader.end(name)
+        raise UnreadableError(
+            f"{name} makes its reader answer nonsense.", code="unreadable", fix=FIX
+        ) from error
+    except BaseException:
+        # A question may be half asked, an answer half read.
+        reader.end(name)
+        raise
+    _give_back(reader)
+    if found is None:
+        raise _error(body, name)
+    return found
 
 
-class _Reader:
-    """One child, between questions or within one."""
+def _ready_for(message: bytes) -> ReaderProcess:
+    """A reader that has been asked this and nothing before it, or that waits for a question."""
+    reader = _take()
+    if not reader.waiting or reader.waiting[0] == message:
+        return reader
+    try:
+        while reader.waiting:  # asked ahead in vain
+            reader.receive(Patience(reader.pid, "a clip", brief=True, cancelled=None))
+    except (GoneError, ValueError, RushesError):
+        reader.end()
+        return _take()
+    except BaseException:
+        reader.end()
+        raise
+    return reader
+
+
+def _opened(reader: ReaderProcess, open_: Callable[[], int]) -> int | None:
+    """The file, where the reader was not asked ahead; one that is not there is no fault of the reader."""
+    if reader.waiting:
+        return None
+    try:
+        return open_()
+    except BaseException:
+        _give_back(reader)
+        raise
+
+
+def _send(reader: ReaderProcess, message: bytes, descriptor: int) -> None:
+    try:
+        reader.send(message, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _ask_ahead(reader: ReaderProcess, asked: bytes, memory_bytes: int, alike: Alike | None) -> None:
+    """Ask about the clips that are expected next, where all before came as they were expected."""
+    paths = coming() if alike is not None else ()
+    expected = alike(paths[0])[0] if alike is not None and paths else b""
+    if not _row.sure(asked, expected) or alike is None or reader.sent >= FILES_A_READER:
+        return
+    if len(reader.waiting) > AHEAD // 2:
+        return  # several at once: one waking of the reader serves them all
+    for path in paths[len(reader.waiting) - 1 : AHEAD]:
+        message, open_ = alike(path)
+        descriptor = open_()
+        if descriptor is None:
+            return
+        _send(reader, _message(memory_bytes, message), descriptor)
+
+
+def _message(memory_bytes: int, rest: bytes) -> bytes:
+    return b"[%d,%b" % (memory_bytes, rest)
+
+
+class _Row:
+    """Whether questions come as expected: a function may ask once a clip, several times, or never."""
 
     def __init__(self) -> None:
-        self.files = 0
-        self.has_begun = False
-        """Whether the file of the last question has reached it."""
-        self.pid_of_asker = os.getpid()
-        ours, theirs = socket.socketpair()
-        try:
-            path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - an entry may be ""
-            code = _CODE.format(path=path, socket=theirs.fileno(), parent=os.getpid())
-            self._child = Child(
-                [sys.executable, "-I", "-c", code], environ=_environment(), keep_open=[theirs.fileno()]
-            )
-        except (OSError, ValueError) as error:
-            ours.close()
-            raise PlatformError(
-                f"no reader can be started ({error}).",
-                code="no-reader",
-                fix="It is tried again; if it stays so, look at the limits of this user (`ulimit -a`).",
-            ) from error
-        finally:
-            theirs.close()
-        self._lost = False
-        self._socket = ours
-        self._socket.settimeout(_TICK_S)
-        self.walls = self._hello()
+        self._expected = b""
+        self._in_row = 0
 
-    def ask(
-        self,
-        message: bytes,
-        descriptor: int,
-        name: str,
-        *,
-        brief: bool,
-        cancelled: Callable[[], bool] | None,
-    ) -> tuple[bool, bytes]:
-        """Whether it is an answer, and its JSON."""
-        self.has_begun = False
-        try:
-            socket.send_fds(self._socket, [LENGTH.pack(len(message), 0) + message], [descriptor])
-        except OSError as error:
-            self._lost = True
-            raise _Gone from error
-        self.files += 1
-        self.has_begun = True
-        kind, body = self._receive(_Patience(self._child.pid, name, brief=brief, cancelled=cancelled))
-        return kind == 1, body
-
-    def end(self, name: str = "") -> RushesError:
-        """Kills and forgets it; gives what its death says of the clip that it was reading."""
-        self._socket.close()
-        if os.getpid() != self.pid_of_asker:  # a fork of its owner: it is not ours to end
-            return PlatformError("the reader belongs to another process.", code="no-reader")
-        if not self._ended_by_itself():
-            self._child.kill()
-        status = self._child.reap()
-        said = b""
-        with suppress(OSError):
-            said = self._child.stderr.read() or b""
-        self._child.close()
-        details = {"exit_status": status, "said": said[-_SAID_BYTES:].decode("utf-8", "replace")}
-        if status in (-signal.SIGKILL, -signal.SIGTERM):
-            return PlatformError(
-                f"the reader of {name} was killed by the system; most often memory had run out.",
-                code="killed",
-                fix="Give the function more memory, or run fewer at once.",
-                details=details,
-            )
-        how = signal.Signals(-status).name if status < 0 else f"status {status}"
-        return UnreadableError(
-            f"{name} makes its reader crash ({how}).", code="unreadable", fix=_FIX, details=details
-        )
-
-    def _ended_by_itself(self) -> bool:
-        """A process that dies closes its socket a moment before it is dead."""
-        deadline = time.monotonic() + _DYING_S if self._lost else 0.0
-        while not self._child.has_ended():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.001)
-        return True
-
-    def _hello(self) -> str:
-        try:
-            _, body = self._receive(_Starting(self._child))
-        except _Gone:
-            said = b""
-            with suppress(OSError):
-                said = self._child.stderr.read() or b""
-            self.end()
-            raise PlatformError(
-                "the reader ended before it began.",
-                code="no-reader",
-                fix="`rushes doctor` shows whether one can be started here.",
-                details={"said": said[-_SAID_BYTES:].decode("utf-8", "replace")},
-            ) from None
-        except BaseException:
-            self.end()
-            raise
-        return str(json.loads(body)["walls"])
-
-    def _receive(self, patience: _Patience | _Starting) -> tuple[int, bytes]:
-        data = self._some(patience)
-        while len(data) < LENGTH.size:
-            data += self._some(patience)
-        length, kind = LENGTH.unpack_from(data)
-        if length > MAX_ANSWER_BYTES:
-            raise ValueError("an answer that is too long")
-        if len(data) == LENGTH.size + length:
-            return kind, data[LENGTH.size :]
-        parts, missing = [data[LENGTH.size :]], LENGTH.size + length - len(data)
-        while missing > 0:
-            parts.append(self._some(patience))
-            missing -= len(parts[-1])
-        if missing:
-            raise ValueError("more than an answer")
-        return kind, b"".join(parts)
-
-    def _some(self, patience: _Patience | _Starting) -> bytes:
-        while True:
-            try:
-                data = self._socket.recv(_RECEIVE_BYTES)
-            except TimeoutError:
-                patience.look()
-                continue
-            except OSError:
-                data = b""
-            if not data:
-                self._lost = True
-                raise _Gone
-            return data
-
-
-class _Patience:
-    """Looks at a reader that takes longer than a moment, and says when it has been too long."""
-
-    def __init__(self, pid: int, name: str, *, brief: bool, cancelled: Callable[[], bool] | None) -> None:
-        self._pid = pid
-        self._name = name
-        self._brief = brief
-        self._cancelled = cancelled
-        self._looked = False
-        self._read = self._still = 0
-        self._cpu_s = self._cpu_then_s = 0.0
-
-    def look(self) -> None:
-        """Raises when it is over."""
-        if self._cancelled is not None and self._cancelled():
-            raise Cancelled
-        read, cpu_s = moved_bytes(self._pid)[0], cpu_seconds(self._pid)
-        if not self._looked:
-            self._looked, self._cpu_s = True, cpu_s
-            self._read = -1
-        if resident_bytes(self._pid) > allowed_for_reading() + _READER_BYTES:
-            raise UnreadableError(
-                f"{self._name} asks for more memory than its function may have.",
-                code="too-large",
-                fix="Check its source, or give the function more memory (Resources(memory=...)).",
-            )
-        if read != self._read:
-            self._read, self._still, self._cpu_then_s = read, 0, cpu_s
-        # Counted and not timed: while this process is paused, so is the reader.
-        self._still += 1
-        busy = cpu_s - self._cpu_then_s > _STILL_TICKS * _TICK_S / 2
-        if (self._brief and cpu_s - self._cpu_s > _BRIEF_CPU_S) or (self._still > _STILL_TICKS and busy):
-            raise UnreadableError(f"{self._name} makes its reader hang.", code="unreadable", fix=_FIX)
-        if self._still > _STILL_TICKS:
-            raise PlatformError(
-                f"nothing more of {self._name} could be read for {_STILL_TICKS * _TICK_S:.0f} s.",
-                code="stalled",
-                fix="It is tried again; if it stalls again, look at its disk.",
-            )
-
-
-class _Starting:
-    """Waits for a reader's first words."""
-
-    def __init__(self, child: Child) -> None:
-        self._child = child
-        self._ticks = 0
-
-    def look(self) -> None:
-        self._ticks += 1
-        if self._child.has_ended():
-            raise _Gone
-        if self._ticks > _START_TICKS:
-            raise PlatformError(
-                f"a reader was not ready after {_START_TICKS * _TICK_S:.0f} s.",
-                code="no-reader",
-                fix="It is tried again; the machine may be overloaded.",
-            )
+    def sure(self, asked: bytes, expected: bytes) -> bool:
+        """Told what is asked now, and what is expected next; whether to rely on that."""
+        if self._expected:  # nothing is expected behind the last clip of a packet
+            self._in_row = self._in_row + 1 if asked == self._expected else 0
+        self._expected = expected
+        return self._in_row >= _SURE_AFTER
 
 
 def _error(body: bytes, name: str) -> RushesError:
@@ -348,39 +212,32 @@ def _error(body: bytes, name: str) -> RushesError:
         is_known = False
     if is_known:
         return error
-    return UnreadableError(f"{name} makes its reader answer nonsense.", code="unreadable", fix=_FIX)
-
-
-def _environment() -> dict[str, str]:
-    kept = {
-        name: value for name, value in environment().items() if name in _KEPT or name.startswith(_KEPT_START)
-    }
-    # One arena: each further one reserves 64 MiB of the address space that is limited.
-    return kept | {"MALLOC_ARENA_MAX": "1"}
+    return UnreadableError(f"{name} makes its reader answer nonsense.", code="unreadable", fix=FIX)
 
 
 # -- the readers of this process --------------------------------------------------------------------------
 
 _lock: Final = threading.Lock()
-_idle: list[_Reader] = []
+_idle: list[ReaderProcess] = []
 _used: Final = {"walls": "none"}
+_row: Final = _Row()
 
 
-def _take() -> _Reader:
+def _take() -> ReaderProcess:
     while True:
         with _lock:
             reader = _idle.pop() if _idle else None
         if reader is None:
-            reader = _Reader()
+            reader = ReaderProcess()
             _used["walls"] = reader.walls
             return reader
-        if reader.pid_of_asker == os.getpid():
+        if reader.asker == os.getpid():
             return reader
         reader.end()  # this process was forked: its parent's readers answer its parent
 
 
-def _give_back(reader: _Reader) -> None:
-    if reader.files >= FILES_A_READER:
+def _give_back(reader: ReaderProcess) -> None:
+    if reader.sent >= FILES_A_READER and not reader.waiting:
         reader.end()
         return
     with _lock:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from rushes.errors import MediaError, RushesError
 from rushes.media import handed
-from rushes.media.reader import LENGTH
+from rushes.media.reader_process import LENGTH
 from rushes.media.sealing import seal
 
 __all__ = ["main"]
@@ -61,7 +61,7 @@ def main(descriptor: int, asker: int) -> None:
             return
         os.dup2(source, 0)
         os.close(source)
-        question, memory_bytes, arguments = json.loads(message)
+        memory_bytes, question, arguments = json.loads(message)
         if memory_bytes != allowed:
             allowed = memory_bytes
             _limit(own_bytes, allowed)

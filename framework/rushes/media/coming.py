@@ -1,0 +1,23 @@
+"""Which clips this process is about to be given after the one it works on, as far as it has been told.
+
+Told by whoever hands out the work; it may be wrong. This module must not know what is done with a clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+__all__ = ["coming", "expect"]
+
+_coming: Final[list[str]] = []
+
+
+def expect(paths: Iterable[str]) -> None:
+    """From here on these clips are expected next, in this order, and no others."""
+    _coming[:] = paths
+
+
+def coming() -> Sequence[str]:
+    """Absolute paths, the next one first."""
+    return _coming
