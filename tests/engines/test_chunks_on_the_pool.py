@@ -171,6 +171,21 @@ def test_a_killed_parent_redoes_no_part(
     assert sum(part["frames"] for part in receipt_of(Path(outcome.result.file))["parts"]) == 100
 
 
+def test_a_part_that_is_broken_afterwards_is_made_again_alone(
+    engine: LocalEngine, cuttable: Clip, tmp_path: Path, devices: Callable[..., StandIn]
+) -> None:
+    fake = devices(FakeDevice("nvenc"))
+    chunked = catalog.find(f"{CHUNKED}:chunked").with_options(out=tmp_path / "out")
+
+    made = chunked.remote(cuttable("large.mp4"), dies="never")
+
+    parts = receipt_of(Path(made.file))["parts"]
+    assert made.frames == 100
+    assert [part["redone"] for part in parts] == [0, 1, 0]
+    assert "frame" in parts[1]["reason"]
+    assert len(fake.calls()) == 4
+
+
 def test_a_parent_killed_while_its_parts_are_made_loses_none_that_is_finished(
     engine: LocalEngine, cuttable: Clip, tmp_path: Path, devices: Callable[..., StandIn],
     monkeypatch: pytest.MonkeyPatch,
