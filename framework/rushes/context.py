@@ -128,7 +128,7 @@ class Context(ABC):
             source: the clip.
             ladder: the wish.
             folder: where renditions go, ``{name}.mp4`` each; it is made here.
-            stills_folder: where thumbnails and contact sheet go.
+            stills_folder: where thumbnails and contact sheet go; it is made where it is not there.
             level: how thoroughly each is read back.
             share: of the body's whole work, for the progress display.
 
@@ -140,7 +140,7 @@ class Context(ABC):
 
     @abstractmethod
     def snapshots(self, source: Asset, stills: Stills, folder: Path) -> Snapshots:
-        """Take stills of `source` into `folder`, which exists; each is decoded again afterwards.
+        """Take stills of `source` into `folder`, which is made where it is not there; each is decoded again.
 
         Raises:
             MediaError: the source has no picture or cannot be decoded.

@@ -184,7 +184,6 @@ class LadderResult(Result):
 def ladder(clip: Asset, params: LadderParams, ctx: Context) -> LadderResult:
     """Make renditions of every size from one decode, verified, packaged for HLS and DASH."""
     out = ctx.output(clip.stem)
-    out.path.mkdir(parents=True, exist_ok=True)
     made = ctx.renditions(
         clip,
         params.ladder(),

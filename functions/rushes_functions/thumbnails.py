@@ -52,7 +52,6 @@ class ThumbnailsResult(Result):
 def thumbnails(clip: Asset, params: ThumbnailsParams, ctx: Context) -> ThumbnailsResult:
     """Take pictures of a clip: one every so often, and a contact sheet."""
     out = ctx.output(clip.stem)
-    out.path.mkdir(parents=True, exist_ok=True)
     made = ctx.snapshots(clip, params.stills(), out.path)
     return ThumbnailsResult(
         folder=out,

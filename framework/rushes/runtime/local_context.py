@@ -257,6 +257,7 @@ class LocalContext(Context):
         from rushes.runtime.account import Account  # noqa: PLC0415
 
         resources, build = self.task.function.resources, find_build()
+        stills_folder.mkdir(parents=True, exist_ok=True)
         host = known_host(os.environ, time.time())
         devices = self._devices(host)
         with _held_not_failed(devices):
@@ -286,6 +287,7 @@ class LocalContext(Context):
         from rushes.runtime.account import Account  # noqa: PLC0415
 
         build = find_build()
+        folder.mkdir(parents=True, exist_ok=True)
         watched = supervised(build, self._supervision())
 
         def run(args: Sequence[str], total_s: float | None) -> ToolRun:
