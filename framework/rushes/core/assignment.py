@@ -108,13 +108,15 @@ class Assignment:
         """Whether one of a lane fits, and how many more slots its batch may have."""
         shape, need = lane.shape, lane.need
         fits = self.room.fits(need)
-        beyond = not fits and self.room.beyond(need)
-        if self.yielding.bars(shape, beyond=beyond):
-            self.yielding.barred.add(shape.batch)
-            return fits, 0
+        if self.yielding.known:
+            beyond = not fits and self.room.beyond(need)
+            if self.yielding.bars(shape, beyond=beyond):
+                self.yielding.barred.add(shape.batch)
+                return fits, 0
+            fits = fits or beyond
         most = shape.max_slots
         allowed = 1 << 30 if most is None else max(most, 1) - self._busy_of_batch.get(shape.batch, 0)
-        return fits or beyond, allowed
+        return fits, allowed
 
     def _claim(self, lane: Lane, fitting: int, out: list[Command]) -> None:
         """Keep for a lane what it needs: slots for the `fitting` ones that fit, else what the next lacks."""

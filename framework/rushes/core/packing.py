@@ -62,10 +62,10 @@ class Room:
         a, b, c, d = need
         e, f, g, h = self.free
         self.free = (e - a, f - b, g - c, h - d)
-        self._cpu = max(self._cpu - a, 0)
-        self._memory = max(self._memory - b, 0)
-        self._scratch = max(self._scratch - c, 0)
-        self._gpu = max(self._gpu - d, 0)
+        left = (self._cpu - a, self._memory - b, self._scratch - c, self._gpu - d)
+        if min(left) < 0:
+            left = (max(left[0], 0), max(left[1], 0), max(left[2], 0), max(left[3], 0))
+        self._cpu, self._memory, self._scratch, self._gpu = left
 
     def give(self, need: Need) -> None:
         """A slot is no longer busy with `need`."""
@@ -96,9 +96,9 @@ class Room:
 
     def begin(self) -> None:
         """Start a pass: nothing is claimed."""
-        a, b, c, d = self.free
-        # Below nothing where somebody started `beyond`: who needs none of it is not held up by that.
-        self._cpu, self._memory, self._scratch, self._gpu = max(a, 0), max(b, 0), max(c, 0), max(d, 0)
+        self._cpu, self._memory, self._scratch, self._gpu = free = self.free
+        if min(free) < 0:  # somebody started `beyond`: who needs none of that is not held up by it
+            self._cpu, self._memory, self._scratch, self._gpu = (max(left, 0) for left in free)
         self._lacked = self._claimed = self._kept = 0
 
     def fits(self, need: Need) -> bool:
