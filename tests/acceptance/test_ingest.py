@@ -109,25 +109,20 @@ def test_two_encodes_share_a_decode_and_a_partial_clip_is_partial_in_all(
 
 
 def test_who_is_to_blame_fails_alone(media: make_media.Workshop, tmp_path: Path) -> None:
-    """Thumbnails are content with what decodes; a proxy is not."""
-    whole = media.get("h264.mp4").read_bytes()
-    torn = tmp_path / "torn.mp4"
-    middle = len(whole) // 2
-    torn.write_bytes(whole[:middle] + bytes(2000) + whole[middle + 2000 :])
+    clip, look = media.get("h264.mp4"), tmp_path / "look.cube"
+    look.write_text("LUT_3D_SIZE 2\n0 0 zero\n")
 
     with pytest.raises(RushesError) as caught:
-        ALL(torn, out=tmp_path / "together")
+        ALL(clip, out=tmp_path / "together", proxy={"lut": str(look)})
+    with pytest.raises(RushesError) as alone:
+        proxy(clip, out=tmp_path / "alone", lut=str(look))
+    thumbnails(clip, out=tmp_path / "alone")
 
     functions = caught.value.details["functions"]
-    alone = {}
-    for function in ALL.members:
-        try:
-            function(torn, out=tmp_path / "alone" if function.makes_outputs else None)
-        except RushesError as error:
-            alone[function.name] = error.code
-    assert {name: one["error"]["code"] for name, one in functions.items() if one["error"]} == alone
-    assert "proxy" in alone
+    assert [name for name, one in functions.items() if one["state"] == "failed"] == ["proxy"]
+    assert functions["proxy"]["error"]["code"] == caught.value.code == alone.value.code
     assert made_in(tmp_path / "together") == made_in(tmp_path / "alone")
+    assert functions["loudness"]["result"] == loudness(clip).model_dump(mode="json")
 
 
 def test_a_clip_without_sound_has_no_loudness_and_fails_nothing(

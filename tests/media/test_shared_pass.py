@@ -186,3 +186,22 @@ def test_until_a_tool_says_how_far_it_is_its_reading_tells(tmp_path: Path) -> No
     )
 
     assert told[-1].share == 0.99
+
+
+def test_what_a_shared_command_says_of_damage_is_taken_for_nobodys(
+    callers: tuple[Caller, Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str], **how: object) -> ToolRun:
+        commands.append(argv)
+        said = "[h264 @ 0x5] error while decoding MB 3 4, bytestream -5" if len(commands) == 1 else ""
+        return ToolRun(tuple(argv), 0, 1.0, 1.0, said)
+
+    monkeypatch.setattr(shared_pass, "run_tool", run)
+    wanted = [caller.picture("a.png") for caller in callers]
+
+    answers = [ran(answer) for answer in run_calls(wanted)]
+
+    assert [answer.argv for answer in answers] == [call.argv for call in wanted]
+    assert len(commands) == 3
