@@ -5,27 +5,28 @@ What an edit list leaves out is not counted. This module must not know what the 
 
 from __future__ import annotations
 
+import json
 from array import array
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
 
-import av.error
+from pydantic import Field, TypeAdapter
 
 from rushes.asset import Asset
-from rushes.errors import Cancelled, MediaError
-from rushes.media.packets import open_source, primary_video
+from rushes.media.questions import ask_about, is_one_file, place_of
 
 if TYPE_CHECKING:
     from av.packet import Packet as AnyPacket
 
     Packet = AnyPacket[Any]
 
-__all__ = ["FrameIndex", "read_index", "times_between"]
+__all__ = ["FrameIndex", "as_json", "key_frames_near", "read_index", "times_between"]
 
-_ASK_EVERY: Final = 512
-_NAL_IDR: Final = 5
+# What an array of 64 bits holds.
+_Ticks = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 @dataclass(frozen=True)
@@ -71,42 +72,11 @@ def read_index(source: Asset, *, cancelled: Callable[[], bool] = lambda: False) 
         MediaError: it cannot be opened or read to its end, or it has no picture.
         Cancelled: `cancelled` said so.
     """
-    with open_source(source) as container:
-        video = primary_video(container)
-        if video is None or video.time_base is None:
-            raise _no_picture(source)
-        codec = video.codec_context.name if video.codec_context is not None else ""
-        found: list[tuple[int, int, bool, bool, int]] = []
-        untimed = discarded = 0
-        try:
-            for number, packet in enumerate(container.demux(video)):
-                if packet.size == 0:
-                    continue
-                discarded += packet.is_discard
-                if packet.pts is None:
-                    untimed += 1
-                elif not packet.is_discard:
-                    key = packet.is_keyframe
-                    dts = packet.pts if packet.dts is None else packet.dts
-                    found.append((packet.pts, packet.size, key, key and _is_entry(codec, packet), dts))
-                if number % _ASK_EVERY == 0 and cancelled():
-                    raise Cancelled
-        except av.error.FFmpegError as error:
-            raise _unreadable(source, error) from error
-        found.sort(key=lambda frame: frame[0])
-        return FrameIndex(
-            format=container.format.name,
-            codec=codec,
-            time_base=video.time_base,
-            start_us=container.start_time or 0,
-            pts=array("q", (frame[0] for frame in found)),
-            sizes=array("q", (frame[1] for frame in found)),
-            keys=tuple(n for n, frame in enumerate(found) if frame[2]),
-            decoded=tuple(frame[4] for frame in found if frame[2]),
-            entries=frozenset(n for n, frame in enumerate(found) if frame[3]),
-            untimed=untimed,
-            discarded=discarded,
-        )
+    if not is_one_file(source):
+        from rushes.media.index_reading import index_here  # noqa: PLC0415 - PyAV, of sequences alone
+
+        return index_here(source, cancelled=cancelled)
+    return ask_about("index", source, place_of(source), _index, arguments={}, cancelled=cancelled)
 
 
 def times_between(
@@ -127,74 +97,98 @@ def times_between(
         MediaError: as of `read_index`.
         Cancelled: `cancelled` said so.
     """
-    with open_source(source) as container:
-        video = primary_video(container)
-        if video is None:
-            raise _no_picture(source)
-        found: list[int] = []
-        try:
-            container.seek(start, stream=video, backward=True)
-            for number, packet in enumerate(container.demux(video)):
-                if packet.size == 0 or packet.pts is None:
-                    continue
-                if stop is not None and packet.dts is not None and packet.dts >= stop:
-                    break  # nothing is shown before it is decoded
-                if packet.pts >= start and (stop is None or packet.pts < stop) and not packet.is_discard:
-                    found.append(packet.pts)
-                if number % _ASK_EVERY == 0 and cancelled():
-                    raise Cancelled
-        except av.error.FFmpegError as error:
-            raise _unreadable(source, error) from error
-    return array("q", sorted(found))
+    if not is_one_file(source):
+        from rushes.media.index_reading import times_here  # noqa: PLC0415 - as above
+
+        return times_here(source, start, stop, cancelled=cancelled)
+    between = {"start": start, "stop": stop}
+    return ask_about("times", source, place_of(source), _times, arguments=between, cancelled=cancelled)
 
 
-def _no_picture(source: Asset) -> MediaError:
-    return MediaError(
-        f"{source.name} has no picture.", code="no-video", fix="Name a clip with moving pictures."
-    )
+def key_frames_near(source: Asset, frames: Sequence[int], rate: float) -> list[int]:
+    """Numbers of the key frames at or before some frames of a constant-rate clip, found by seeking.
 
-
-def _unreadable(source: Asset, error: av.error.FFmpegError) -> MediaError:
-    return MediaError(
-        f"{source.name} cannot be read to its end ({error.strerror}).",
-        code="damaged",
-        fix="Copy it from the source again, or wait until its copy is complete.",
-    )
-
-
-def _is_entry(codec: str, packet: Packet) -> bool:
-    """Whether nothing from before a keyframe is needed for what is shown from it on.
-
-    libavformat marks an H.264 picture with a recovery point as a keyframe, also where the picture is only
-    whole some frames later; of the other codecs a keyframe is what it says.
+    Args:
+        source: the clip.
+        frames: frame numbers.
+        rate: frames a second.
     """
-    if codec != "h264":
-        return True
-    data = bytes(memoryview(packet))
-    starts = data.startswith((b"\0\0\1", b"\0\0\0\1"))
-    return _NAL_IDR in (_units_by_start(data) if starts else _units_by_length(data))
+    if not is_one_file(source):
+        from rushes.media.index_reading import key_frames_here  # noqa: PLC0415 - as above
+
+        return key_frames_here(source, frames, rate)
+    wanted = {"frames": list(frames), "rate": rate}
+    return ask_about("key-frames", source, place_of(source), _numbers, arguments=wanted)
 
 
-def _units_by_start(data: bytes) -> set[int]:
-    kinds: set[int] = set()
-    at = data.find(b"\0\0\1")
-    while 0 <= at < len(data) - 3:
-        kind = data[at + 3] & 31
-        kinds.add(kind)
-        if kind in (1, _NAL_IDR):
-            break  # the first slice says what the picture is
-        at = data.find(b"\0\0\1", at + 3)
-    return kinds
+def _numbers(told: bytes) -> list[int]:
+    numbers = json.loads(told)
+    if not isinstance(numbers, list) or not all(type(one) is int for one in numbers):
+        raise ValueError("no list of numbers")
+    return numbers
 
 
-def _units_by_length(data: bytes) -> set[int]:
-    # Lengths of four bytes are what every writer uses; another length gives no IDR, which is merely careful.
-    kinds: set[int] = set()
-    at = 0
-    while at + 4 < len(data):
-        kind = data[at + 4] & 31
-        kinds.add(kind)
-        if kind in (1, _NAL_IDR):
-            break
-        at += 4 + int.from_bytes(data[at : at + 4], "big")
-    return kinds
+def as_json(index: FrameIndex) -> bytes:
+    """An index as a reader tells it."""
+    told = _Told(
+        format=index.format,
+        codec=index.codec,
+        time_base=(index.time_base.numerator, index.time_base.denominator),
+        start_us=index.start_us,
+        pts=index.pts.tolist(),
+        sizes=index.sizes.tolist(),
+        keys=index.keys,
+        decoded=index.decoded,
+        entries=sorted(index.entries),
+        untimed=index.untimed,
+        discarded=index.discarded,
+    )
+    return json.dumps(asdict(told)).encode()
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A `FrameIndex` in JSON's terms."""
+
+    format: str
+    codec: str
+    time_base: tuple[int, Annotated[int, Field(gt=0)]]
+    start_us: int
+    pts: list[_Ticks]
+    sizes: list[_Ticks]
+    keys: tuple[int, ...]
+    decoded: tuple[int, ...]
+    entries: list[int]
+    untimed: int
+    discarded: int
+
+
+@cache
+def _tellings() -> TypeAdapter[_Told]:
+    return TypeAdapter(_Told)
+
+
+def _index(told: bytes) -> FrameIndex:
+    one = _tellings().validate_json(told)
+    return FrameIndex(
+        format=one.format,
+        codec=one.codec,
+        time_base=Fraction(*one.time_base),
+        start_us=one.start_us,
+        pts=array("q", one.pts),
+        sizes=array("q", one.sizes),
+        keys=one.keys,
+        decoded=one.decoded,
+        entries=frozenset(one.entries),
+        untimed=one.untimed,
+        discarded=one.discarded,
+    )
+
+
+@cache
+def _ticks() -> TypeAdapter[list[int]]:
+    return TypeAdapter(list[_Ticks])
+
+
+def _times(told: bytes) -> array[int]:
+    return array("q", _ticks().validate_json(told))

@@ -11,23 +11,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rushes.asset import Asset
 from rushes.errors import MediaError
 from rushes.media.builds import Build
 from rushes.media.fonts import find_font
 from rushes.media.guard import check_source, input_args, output_args
-from rushes.media.packets import open_source, primary_video
+from rushes.media.index import key_frames_near
 from rushes.media.plan import plan_encode
 from rushes.media.process import Supervision, check, run_ffmpeg
 from rushes.media.profile import AudioWish, Profile, VideoWish
 from rushes.media.sampling import place_samples, to_key_frames
 from rushes.media.schema import MediaInfo
 from rushes.media.verify import source_truth
-
-if TYPE_CHECKING:
-    from av.packet import Packet
 
 __all__ = ["cut", "encoder_alone", "samples_of"]
 
@@ -131,31 +128,9 @@ def samples_of(
         return (whole,), max(1, frames), rate
     moved = [(first + start, first + stop) for start, stop in placed]
     if cheap:
-        moved = to_key_frames(moved, _key_frames_near(source, [start for start, _ in moved], assumed))
+        moved = to_key_frames(moved, key_frames_near(source, [start for start, _ in moved], assumed))
         moved = [(max(first, start), max(first, start) + stop - start) for start, stop in moved]
     return tuple(moved), frames, rate
-
-
-def _key_frames_near(source: Asset, frames: Sequence[int], rate: float) -> list[int]:
-    """Numbers of the key frames at or before some frames of a constant-rate clip, found by seeking.
-
-    Args:
-        source: the clip.
-        frames: frame numbers.
-        rate: frames a second.
-    """
-    found: set[int] = set()
-    with open_source(source) as container:
-        video = primary_video(container)
-        if video is None or video.time_base is None:
-            return []
-        start = video.start_time or 0
-        for frame in frames:
-            container.seek(start + int(frame / rate / video.time_base), stream=video)
-            packet: Packet[Any] | None = next(iter(container.demux(video)), None)
-            if packet is not None and packet.pts is not None and packet.is_keyframe:
-                found.add(round(float((packet.pts - start) * video.time_base) * rate))
-    return sorted(found)
 
 
 def _bare(profile: Profile, video: VideoWish) -> Profile:

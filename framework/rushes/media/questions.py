@@ -17,7 +17,7 @@ from rushes.errors import CallerError
 from rushes.media.guard import check_source
 from rushes.media.reader import Question, ask
 
-__all__ = ["ask_about", "open_checked"]
+__all__ = ["ask_about", "is_one_file", "open_checked", "place_of"]
 
 Answer = TypeVar("Answer")
 
@@ -67,6 +67,16 @@ def ask_about(
         ),
         alike if brief else None,
     )
+
+
+def is_one_file(clip: Asset) -> bool:
+    """Whether a clip can be handed over: an image sequence is read where its folder is."""
+    return clip.sequence is None or clip.path.exists()
+
+
+def place_of(clip: Asset) -> str:
+    """Where its file is, absolute; links are not followed."""
+    return os.path.abspath(clip.path)  # noqa: PTH100 - resolve() would follow them
 
 
 def open_checked(clip: Asset, path: str) -> int:

@@ -35,8 +35,6 @@ _OBJECTS_BEFORE_COLLECTING: Final = 50_000
 # Of PyAV: what downloads samples, and what reaches devices.
 _NOT_NEEDED: Final = frozenset(("datasets", "device", "filter"))
 
-Question = Callable[[Mapping[str, Any]], bytes]
-
 
 def main(descriptor: int, asker: int) -> None:
     """Answer what is asked through the inherited socket until the asker closes it."""
@@ -46,7 +44,9 @@ def main(descriptor: int, asker: int) -> None:
     # Full of what nobody reads, stderr must not stop the reader.
     os.set_blocking(2, False)
     handed.only_handed()
-    questions = _questions()
+    _import_all_of_av()
+    from rushes.media.answers import ANSWERS  # noqa: PLC0415 - all that reads, before the seal
+
     nothing = os.open(os.devnull, os.O_RDONLY)
     time.localtime()  # reads the zone's file, once
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
@@ -65,14 +65,16 @@ def main(descriptor: int, asker: int) -> None:
         if memory_bytes != allowed:
             allowed = memory_bytes
             _limit(own_bytes, allowed)
-        kind, body, is_spent = _answer(questions[question], arguments)
+        kind, body, is_spent = _answer(ANSWERS[question], arguments)
         os.dup2(nothing, 0)
         _say(talk, kind, body)
         if is_spent:
             return
 
 
-def _answer(question: Question, arguments: Mapping[str, Any]) -> tuple[int, bytes, bool]:
+def _answer(
+    question: Callable[[Mapping[str, Any]], bytes], arguments: Mapping[str, Any]
+) -> tuple[int, bytes, bool]:
     """What to say, and whether this process should read nothing more."""
     try:
         return 1, question(arguments), False
@@ -128,55 +130,3 @@ def _import_all_of_av() -> None:
     for found in pkgutil.walk_packages(av.__path__, "av."):
         if not found.name.endswith("__main__") and found.name.split(".")[1] not in _NOT_NEEDED:
             importlib.import_module(found.name)
-
-
-def _questions() -> Mapping[str, Question]:
-    """Every question by its name, all that answers it imported: after the seal nothing can be."""
-    from pydantic import TypeAdapter  # noqa: PLC0415 - here alone, and before the seal
-
-    from rushes.asset import Asset  # noqa: PLC0415 - as above
-    from rushes.media import inspection, second_look, second_opinion, stills, truth, verify  # noqa: PLC0415
-    from rushes.media.schema import MediaInfo, VideoStream  # noqa: PLC0415
-
-    _import_all_of_av()
-    truths, verifications = TypeAdapter(truth.SourceTruth), TypeAdapter(verify.Verification)
-    expectations, pictures = TypeAdapter(verify.Expected), TypeAdapter(stills.Picture)
-    MediaInfo.model_rebuild()
-
-    def clip(arguments: Mapping[str, Any]) -> Asset:
-        return Asset(arguments["uri"], local=arguments["path"])
-
-    def describe(a: Mapping[str, Any]) -> bytes:
-        info = inspection.describe_here(clip(a), a["path"], count_frames=a["count_frames"])
-        return info.model_dump_json().encode()
-
-    def picture(a: Mapping[str, Any]) -> bytes:
-        return pictures.dump_json(stills.picture_here(clip(a), a["path"]))
-
-    def first_frame(a: Mapping[str, Any]) -> bytes:
-        seen = second_look.first_frame_here(clip(a), a["path"], VideoStream.model_validate(a["picture"]))
-        return seen.model_dump_json().encode()
-
-    def holds(a: Mapping[str, Any]) -> bytes:
-        found = truth.truth_here(clip(a), strict=a["strict"], every_packet=a["every_packet"])
-        return truths.dump_json(found)
-
-    def packets(a: Mapping[str, Any]) -> bytes:
-        return json.dumps(truth.packet_count_here(clip(a), a["stream"])).encode()
-
-    def verified(a: Mapping[str, Any]) -> bytes:
-        expected = expectations.validate_python(a["expected"])
-        return verifications.dump_json(verify.verify_here(clip(a).path, expected, a["level"]))
-
-    def decodes(a: Mapping[str, Any]) -> bytes:
-        return json.dumps(second_opinion.problem_here(clip(a))).encode()
-
-    return {
-        "decodes": decodes,
-        "describe": describe,
-        "picture": picture,
-        "first-frame": first_frame,
-        "truth": holds,
-        "packets": packets,
-        "verify": verified,
-    }
