@@ -48,8 +48,8 @@ READERS: Final[Mapping[str, str]] = {
     "none": "nothing was read with PyAV",
     "rlimits": "PyAV read in a process of its own under limits; files and network of the host were within "
     "its reach",
-    "seccomp": "a filter of system calls kept that process from opening any file or socket, and from starting "
-    "and signalling anything",
+    "seccomp": "a filter of system calls kept that process from opening any file or socket, and from "
+    "starting and signalling anything",
     "landlock": "the kernel kept every file from that process, and TCP from Linux 6.7 on",
     "landlock+seccomp": "both walls held",
 }
