@@ -18,7 +18,6 @@ invocation has ended finds no match and does nothing.
 from __future__ import annotations
 
 import ctypes
-import errno
 import faulthandler
 import json
 import mmap
@@ -29,7 +28,6 @@ import socket
 import struct
 import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +45,7 @@ from rushes.runtime.attempt import Made, Task, run_attempt
 from rushes.runtime.mapped import MappedParts
 from rushes.runtime.orphans import adopt_orphans
 from rushes.runtime.raised import MAX_KEPT_BYTES, as_error, bounded
+from rushes.runtime.slot_log import take_prints, write_failure
 from rushes.runtime.spool import pack, unpack
 from rushes.runtime.wire import WIRE, decode_packet
 
@@ -383,39 +382,15 @@ class Slot:
         known = self._batches.get(batch)
         if not isinstance(known, _Batch) or isinstance(error, Cancelled):
             return None
-        path = known.log / f"{number & 0xFFFFFFFF}.log"
-        lines = [f"attempt {attempt} failed: {failure}"]
-        stderr = failure.details.get("stderr_tail") or failure.details.get("stderr")
-        if stderr and not failure.details.get("log"):  # a tool's own words are in the log already
-            lines.append(str(stderr))
-        if not isinstance(error, RushesError):
-            lines.append("".join(traceback.format_exception(error)))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write("\n".join(lines) + "\n")
-        except OSError:
-            return None
-        return str(path)
+        return write_failure(known.log / f"{number & 0xFFFFFFFF}.log", attempt, error, failure)
 
     def _flush_prints(self, batch: int, number: int) -> None:
-        """Move what the body printed from the slot's own output file into the invocation's log."""
         known = self._batches.get(batch)
-        try:
-            if sys.stdout is not None:
-                sys.stdout.flush()
-            if not os.lseek(1, 0, os.SEEK_END) or not isinstance(known, _Batch):
-                return
-            text = os.pread(1, 1 << 20, 0)
-            os.ftruncate(1, 0)
-            known.log.mkdir(parents=True, exist_ok=True)
-            with (known.log / f"{number & 0xFFFFFFFF}.log").open("ab") as file:
-                file.write(text)
-        except (OSError, ValueError) as error:
-            if getattr(error, "errno", None) == errno.EBADF:
-                # The body closed what it was given; what is opened next would take its place.
-                self._answer()
-                os._exit(0)
+        log = known.log / f"{number & 0xFFFFFFFF}.log" if isinstance(known, _Batch) else None
+        if not take_prints(log):
+            # The body closed what it was given; what is opened next would take its place.
+            self._answer()
+            os._exit(0)
 
 
 def _check_source(name: str, submitted: str, here: str) -> None:
