@@ -292,3 +292,13 @@ def test_a_batch_of_several_names_no_invocation(rushes: Rushes, batch: str) -> N
 
     assert f"{batch!r} names no invocation" in result.stderr
     assert result.exit_code == 2
+
+
+def test_why_says_what_a_running_one_waits_for_and_whose_part_another_is() -> None:
+    whole = {"invocation": "b.1", "state": "running", "slot": 2, "fraction": 0.25}
+    part = {"invocation": "c.1", "state": "running", "slot": 3, "parent": "b.1"}
+
+    said = explanation({**whole, "reason": "waits for 3 of 4 parts"})
+
+    assert "  runs on slot 2, which it has lent: it waits for 3 of 4 parts, 25% done" in said
+    assert "  a part of b.1" in explanation(part)

@@ -128,12 +128,15 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
         f"  {one_line(str(found.get('function', '')))} of {clip}",
         f"  class {found.get('priority', '?')}, show {printable(str(found.get('show', '?')))}",
     ]
+    if found.get("parent"):
+        lines.append(f"  a part of {printable(str(found['parent']))}")
     if state in {"queued", "held", "paused"} and found.get("reason"):
         lines.append(f"  waits: {printable(str(found['reason']))}")
     if state == "running":
         fraction = found.get("fraction")
         part = f", {fraction:.0%} done" if isinstance(fraction, float) and fraction >= 0 else ""
-        lines.append(f"  runs on slot {found.get('slot', '?')}{part}")
+        lent = f", which it has lent: it {found['reason']}" if found.get("reason") else ""
+        lines.append(f"  runs on slot {found.get('slot', '?')}{lent}{part}")
     history = list(found.get("history") or ())
     # What the last attempt failed of stands below, in full: it is not said twice.
     lines += [_tried(one, told=bool(error) and one is history[-1]) for one in history]
