@@ -45,6 +45,7 @@ class BatchSpec:
         parent: the invocation whose body mapped it, ``<batch>.<n>``; "" for what people submit. Class, show,
             deadline and environment are then that one's.
         lease: the fencing token of the attempt that mapped it.
+        preemptible: it may stand aside for more urgent work.
         environment: what a slot needs to be the submitter: interpreter, variables, folder.
     """
 
@@ -68,6 +69,7 @@ class BatchSpec:
     environment: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     settle_s: float = 0.0
+    preemptible: bool = True
     parent: str = ""
     lease: int = 0
 
@@ -194,6 +196,8 @@ class BatchStatus:
     standstill: str = ""
     """Why nothing more of the whole pool starts, with what ends that; empty while it goes on."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    displacement: tuple[Mapping[str, Any], ...] = ()
+    """What other batches bore for this one: see `rushes.core.swarm.Share`."""
     parent: str = ""
     """The invocation that it is made of parts of, or ""."""
 

@@ -15,7 +15,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from rushes.cli.session import Session
-from rushes.cli.show import counted, counts_line, one_line, short_name, summary_line, table
+from rushes.cli.show import (
+    counted,
+    counts_line,
+    displacement_lines,
+    one_line,
+    short_name,
+    summary_line,
+    table,
+)
 from rushes.errors import CallerError, RushesError
 from rushes.printing import printable
 from rushes.units import format_duration
@@ -100,6 +108,8 @@ def status(session: Session, batch: str, *, as_json: bool) -> None:
         click.echo("  still being sent")
     if found.standstill:
         click.echo(click.style(f"  {printable(found.standstill)}", fg="yellow"))
+    for line in displacement_lines(found.displacement):
+        click.echo(f"  {line}")
     for one in found.running:
         fraction = one.get("fraction")
         part = f"{fraction:4.0%}" if isinstance(fraction, float) and fraction >= 0 else "  … "
@@ -259,4 +269,5 @@ def _status_json(found: BatchStatus) -> dict[str, Any]:
         "running": [dict(one) for one in found.running],
         "standstill": found.standstill,
         "tags": dict(found.tags),
+        "displacement": [dict(one) for one in found.displacement],
     }

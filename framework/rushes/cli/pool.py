@@ -58,6 +58,8 @@ def _slot_row(one: dict[str, Any]) -> list[str]:
     more = int(one.get("given") or 0) - 1
     clip = short_name(str(one["asset"])) if one.get("asset") else ""
     since = format_duration(float(one.get("seconds") or 0.0)) if one.get("running") else ""
+    if one.get("paused"):
+        name += " (paused)"
     return [str(one["slot"]), str(one["pid"]), name + (f" +{more}" if more > 0 else ""), clip, since]
 
 

@@ -9,14 +9,14 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from rushes.cli.command import FunctionCommand, asked
 from rushes.cli.dispatch import options_from
 from rushes.cli.session import Session
-from rushes.cli.show import counted
+from rushes.cli.show import counted, displacement_lines
 from rushes.errors import CallerError
 from rushes.printing import printable
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from rushes.runtime.inputs import Found
 
 __all__ = ["Work", "run", "submit"]
+
+# Classes for which others stand aside.
+_SWARMS: Final = frozenset({"interactive", "urgent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ def run(ctx: click.Context, /, **given: Any) -> None:
     out = work.options.out if work.function.makes_outputs else None
     quiet = given["json"] and not session.watched
     code = report(outcome, batch=batch, function=_title(work), out=out, quiet=quiet)
+    if work.options.priority in _SWARMS and not quiet:
+        for line in displacement_lines(engine.status(batch).displacement):
+            click.echo(f"  {line}", err=True)
     ctx.exit(code)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "counted",
     "counts_line",
+    "displacement_lines",
     "error_lines",
     "failure_line",
     "one_line",
@@ -107,6 +108,20 @@ def summary_line(function: str, counts: Counts, elapsed_s: float, media_s: float
     if out and counts.succeeded:
         line += f" → {printable(out)}"
     return line
+
+
+def displacement_lines(shares: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What other batches bore for one: a line each, ``4 of 38hxtv (show dune) stood aside for 1 m 22 s``."""
+    lines = []
+    for share in shares:
+        who = f"{share['invocations']:,} of {share['batch']} (show {printable(str(share['show']))})"
+        line = f"{who} stood aside for {format_duration(float(share['aside_s']))}"
+        if share["redone_s"]:
+            line += f", {format_duration(float(share['redone_s']))} of their work is done again"
+        if share["standing"]:
+            line += f"; {share['standing']:,} still {'does' if share['standing'] == 1 else 'do'}"
+        lines.append(line)
+    return lines
 
 
 def speed(count: int, elapsed_s: float, media_s: float) -> str:

@@ -295,6 +295,7 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
         running=tuple(found.get("running", ())),
         standstill=found.get("standstill", ""),
         tags=found["tags"],
+        displacement=tuple(found.get("displacement", ())),
         parent=found.get("parent", ""),
     )
 

@@ -49,4 +49,8 @@ MIGRATIONS: Final[list[list[str]]] = [
             PRIMARY KEY(key, show)) WITHOUT ROWID""",
         "CREATE INDEX members_of ON members(invocation)",
     ],
+    [
+        # What stood aside for an urgent batch, as JSON: its displacement report.
+        "CREATE TABLE swarms(batch INTEGER PRIMARY KEY, report TEXT NOT NULL)",
+    ],
 ]

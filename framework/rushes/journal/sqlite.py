@@ -357,6 +357,14 @@ class SqliteJournal:
     def forget_intents(self, rows: list[tuple[int]]) -> None:
         self._write("DELETE FROM intents WHERE invocation=?", rows)
 
+    def keep_swarm(self, number: int, report: str) -> None:
+        """The displacement report of a batch, as JSON."""
+        self._write("INSERT OR REPLACE INTO swarms VALUES(?,?)", [(number, report)])
+
+    def swarm(self, number: int) -> str | None:
+        found = self._one("SELECT report FROM swarms WHERE batch=?", number)
+        return None if found is None else str(found)
+
     def keep_member(self, key: bytes, show: str, invocation: int, data: str) -> None:
         """What one function of a joint invocation made is known by that function's own key."""
         self._write("INSERT OR REPLACE INTO members VALUES(?,?,?,?)", [(key, show, invocation, data)])
@@ -416,6 +424,7 @@ class SqliteJournal:
             for table in ("attempts", "intents", "dependencies", "members"):
                 self._write(f"DELETE FROM {table} WHERE invocation>=? AND invocation<?", [(low, high)])  # noqa: S608
             self._write("DELETE FROM results WHERE batch=?", [(number,)])
+            self._write("DELETE FROM swarms WHERE batch=?", [(number,)])
             self._write("DELETE FROM invocations WHERE id>=? AND id<?", [(low, high)])
             self._write("DELETE FROM batches WHERE number=?", [(number,)])
         return len(numbers)

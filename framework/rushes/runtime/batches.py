@@ -110,6 +110,7 @@ def shape_of(batch: str, spec: dict[str, Any]) -> Shape:
         scratch=float(needs.get("scratch", 0.0)),
         gpu=float(needs.get("gpu", 0.0)),
         max_slots=spec.get("max_slots"),
+        preemptible=bool(spec.get("preemptible", True)),
         depth=int(spec.get("depth", 0)),
     )
 

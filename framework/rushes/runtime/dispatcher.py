@@ -25,6 +25,7 @@ from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.runtime.admission import Admission
 from rushes.runtime.batches import BatchState
+from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.lending import Lending
@@ -56,14 +57,18 @@ class Dispatcher:
         self.admission = Admission(pool)
         self.lending = Lending(pool, watch)
         self.families = Families(pool)
-        self.hearing = Hearing(pool, self.lending, self.families, unwatch)
-        self.watch = Watch(pool, self.lending, self.hearing)
-        self.reports = Reports(pool, self.families)
+        self.displacing = Displacing(pool)
+        self.hearing = Hearing(pool, self.lending, self.families, self.displacing, unwatch)
+        self.watch = Watch(pool, self.lending, self.hearing, self.displacing)
+        self.reports = Reports(pool, self.families, self.displacing)
         pool.carry_out = {
             cmd.Start: lambda command, _: self.lending.start(command.slot, command.ids),
             cmd.Lease: lambda command, todo: todo.append(self.lending.lease(command)),
             cmd.OpenSlot: self.lending.open_slot,
             cmd.GoOn: lambda command, _: self.lending.go_on(command.slot, command.id),
+            cmd.Pause: lambda command, _: self.displacing.pause(command),
+            cmd.Resume: lambda command, _: self.displacing.resume(command),
+            cmd.GiveBack: lambda command, _: self.displacing.give_back(command),
             cmd.CloseSlot: lambda command, _: self.hearing.close(command.slot),
             cmd.Recall: lambda command, todo: todo.extend(self.lending.recall(command.slot)),
             cmd.Release: lambda command, todo: todo.extend(self.admission.release(command)),
@@ -105,6 +110,7 @@ class Dispatcher:
     def close_turn(self) -> None:
         """Write the batches that changed; end those that have nothing left."""
         self.pool.flush()
+        ended = False
         for state in [b for b in self.pool.batches.values() if b.dirty or b.stopping]:
             if state.stopping:
                 self.watch.stop_some(state)
@@ -121,6 +127,7 @@ class Dispatcher:
             )
             state.dirty = False
             if state.ended is not None:
+                ended = True
                 del self.pool.batches[state.number], self.pool.by_id[state.id]
                 self._tidy(state)
                 self.families.ended(state)
@@ -130,6 +137,9 @@ class Dispatcher:
                     self.pool.awaited.discard(pseudo)
                     self.pool.feed(ev.Ended(pseudo, State.failed if bad else State.succeeded))
                     self.pool.flush()
+
+        if ended:
+            self.displacing.keep_reports()
 
     def _tidy(self, state: BatchState) -> None:
         """Leave no scratch folder of a batch whose last attempts were lost."""

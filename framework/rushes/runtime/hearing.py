@@ -15,6 +15,7 @@ from rushes.core.retry import GiveUp, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.batches import state_number
+from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.joint_rows import member_keys
 from rushes.runtime.lending import Lending
@@ -29,11 +30,17 @@ class Hearing:
     """Turns answers, failures and deaths into ends, retries and intents."""
 
     def __init__(
-        self, pool: Pool, lending: Lending, families: Families, unwatch: Callable[[SlotProcess], None]
+        self,
+        pool: Pool,
+        lending: Lending,
+        families: Families,
+        displacing: Displacing,
+        unwatch: Callable[[SlotProcess], None],
     ) -> None:
         self.pool = pool
         self.lending = lending
         self.families = families
+        self.displacing = displacing
         self._unwatch = unwatch
 
     def hear(self, slot: SlotProcess) -> None:  # noqa: C901 - one branch a verb
@@ -83,6 +90,8 @@ class Hearing:
         if run is None or run.fence != fence or run.slot != slot.number:
             return None
         del self.pool.running[number]
+        if run.paused_since:
+            self.displacing.leave(slot, run, number)
         self.pool.leased[self.pool.batches[number >> 32].queue] -= 1
         if slot.given and slot.given[0] == number:
             slot.given.popleft()
@@ -102,6 +111,8 @@ class Hearing:
             run = self._left(slot, number, fence)
             if run is None:
                 continue
+            if run.paused_s:
+                seconds = max(seconds - run.paused_s, 0.0)  # noqa: PLW2901 - what it was at work
             state = self.pool.batches[number >> 32]
             if state.number != loaded:
                 loaded = state.number
@@ -171,7 +182,8 @@ class Hearing:
         _, number, fence, seconds = header
         run = self._left(slot, number, fence)
         if run is not None:
-            self._failed(slot.number, number, run, seconds, json.loads(body))
+            worked_s = max(seconds - run.paused_s, 0.0)
+            self._failed(slot.number, number, run, worked_s, json.loads(body))
 
     def _failed(
         self, slot: int, number: int, run: Run, seconds: float, error: dict[str, Any], *, lost: int = 0
@@ -179,6 +191,9 @@ class Hearing:
         """Decide what a failed attempt comes to."""
         state = self.pool.batches[number >> 32]
         state.seconds += seconds
+        if run.given_back and not state.stopping:
+            self.displacing.returned(slot, state, number, seconds)
+            return
         losses = run.losses + lost
         if error.get("code") == "out-of-memory" and not lost:
             losses, lost = losses + 1, 1
@@ -237,6 +252,7 @@ class Hearing:
         if run is not None:
             state = self.pool.batches[culprit >> 32]
             state.littered = True
+            self.displacing.leave(slot, run, culprit)
             self.pool.leased[state.queue] -= 1
             self._failed(slot.number, culprit, run, self.pool.now - slot.began, _loss(slot, how), lost=1)
         if back:

@@ -30,6 +30,7 @@ __all__ = [
     "FAILED",
     "HELD",
     "NOTHING",
+    "PAUSED",
     "QUEUED",
     "RUNNING",
     "SUCCEEDED",
@@ -38,7 +39,7 @@ __all__ = [
     "error_body",
 ]
 
-QUEUED, HELD, RUNNING, _, SUCCEEDED, FAILED, CANCELLED = (state_number(s) for s in STATES)
+QUEUED, HELD, RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED = (state_number(s) for s in STATES)
 NOTHING: Final = b"{}"
 
 
@@ -53,6 +54,11 @@ class Run:
     row: LeasedRow
     fraction: float = -1.0
     note: str = ""
+    paused_since: float = 0.0
+    """When it was stopped in place for more urgent work; 0 while it is not."""
+    paused_s: float = 0.0
+    given_back: bool = False
+    """It is to end, and to be queued again, for more urgent work."""
     parts: set[int] = field(default_factory=set)
     """The batches that it waits for and that have not ended."""
     waits_since: float = 0.0

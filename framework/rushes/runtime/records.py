@@ -210,6 +210,12 @@ class AttemptRecords(Protocol):
 
     def forget_intents(self, rows: list[tuple[int]]) -> None: ...
 
+    def keep_swarm(self, number: int, report: str) -> None:
+        """The displacement report of a batch, as JSON."""
+
+    def swarm(self, number: int) -> str | None:
+        """That report; None when nobody stood aside for the batch, or it is not over."""
+
     def keep_member(self, key: bytes, show: str, invocation: int, data: str) -> None:
         """What one function of a joint invocation made is known by that function's own key."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.runtime.batches import STATES, n_of, status_json
+from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.pool import QUEUED, Pool, Run
 from rushes.runtime.refusals import unknown_invocation
@@ -19,9 +20,10 @@ __all__ = ["Reports"]
 class Reports:
     """Answers for `status`, `why` and `pool`."""
 
-    def __init__(self, pool: Pool, families: Families) -> None:
+    def __init__(self, pool: Pool, families: Families, displacing: Displacing) -> None:
         self.pool = pool
         self.families = families
+        self.displacing = displacing
 
     def status(self, batch: str) -> dict[str, Any]:
         """Where a batch stands, with what of it runs now."""
@@ -32,10 +34,13 @@ class Reports:
             counts = [0] * len(STATES)
             for number, count in self.pool.journal.counts(row.number):
                 counts[number] = count
-            return status_json(row, counts, self.pool.journal.cached_count(row.number))
+            ended = status_json(row, counts, self.pool.journal.cached_count(row.number))
+            ended["displacement"] = self.displacing.report(batch, row.number)
+            return ended
         found = status_json(row, list(state.counts), state.cached)
         found.update(seq=state.seq, seconds=state.seconds, media_s=state.media_s, sealed=state.sealed)
         found["standstill"] = self._standstill()
+        found["displacement"] = self.displacing.report(batch, row.number)
         found["running"] = [
             {
                 "invocation": state.public_id(slot.given[0]),
@@ -75,7 +80,9 @@ class Reports:
         log = self.pool.home / "logs" / batch / f"{number & 0xFFFFFFFF}.log"
         spec = json.loads(row.spec)
         waits = found.reason or ""
-        if run is not None:
+        if run is not None and run.paused_since:
+            waits = self.pool.scheduler.explain(number, self.pool.now)
+        elif run is not None:
             waits = (self.families.progress(run) or (0.0, waits))[1]
         elif STATES[found.state] is State.queued:
             waits = self.pool.scheduler.explain(number, self.pool.now)
@@ -83,7 +90,7 @@ class Reports:
             "invocation": invocation,
             "asset": found.source,
             "function": spec["function"],
-            "state": "running" if run else STATES[found.state].value,
+            "state": _state(run, STATES[found.state]).value,
             "attempts": run.attempt if run else found.attempt,
             "losses": found.losses,
             "reason": waits,
@@ -123,6 +130,7 @@ class Reports:
                     "running": self.pool.name_of(slot.given[0]) if slot.given else None,
                     "asset": self.pool.running[slot.given[0]].asset if slot.given else None,
                     "given": len(slot.given),
+                    "paused": bool(slot.given and self.pool.running[slot.given[0]].paused_since),
                     "waits": bool(slot.given and self.pool.running[slot.given[0]].waits_since),
                     "seconds": self.pool.now - slot.began if slot.given else 0.0,
                 }
@@ -141,3 +149,10 @@ class Reports:
             if state.counts[QUEUED]:
                 found[state.queue] = found.get(state.queue, 0) + state.counts[QUEUED]
         return found
+
+
+def _state(run: Run | None, kept: State) -> State:
+    """Where an invocation stands: what runs is in no journal."""
+    if run is None:
+        return kept
+    return State.paused if run.paused_since else State.running

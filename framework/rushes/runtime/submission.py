@@ -115,6 +115,7 @@ def batch_spec(
         receipts=options.receipts,
         force=options.force,
         max_slots=options.slots,
+        preemptible=function.preemptible,
         retries=function.retries,
         timeout_s=function.timeout_s,
         stall_s=function.stall_s,

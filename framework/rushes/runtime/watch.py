@@ -12,19 +12,17 @@ from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.batches import BatchState, state_number
+from rushes.runtime.displacing import Displacing
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.lending import Lending
 from rushes.runtime.orphans import end_orphans
 from rushes.runtime.pool import HELD, NOTHING, QUEUED, Pool, error_body
 from rushes.runtime.slots import SlotProcess
-from rushes.runtime.wire import encode_packet
 
 __all__ = ["Watch"]
 
 STOP_CHUNK: Final = 5000
 """Waiting invocations that a cancel ends in one turn, so that a million do not stop the pool."""
-GRACE_S: Final = 5.0
-"""Between asking a slot to stop and killing it."""
 WATCH_EVERY_S: Final = 1.0
 ASLEEP_S: Final = 10.0
 """A worker looks many times a second; when it did not for so long, it was not running."""
@@ -37,8 +35,9 @@ STALL_MARGIN_S: Final = 5.0
 class Watch:
     """Looks after slots and batches between events."""
 
-    def __init__(self, pool: Pool, lending: Lending, hearing: Hearing) -> None:
+    def __init__(self, pool: Pool, lending: Lending, hearing: Hearing, displacing: Displacing) -> None:
         self.pool = pool
+        self._displacing = displacing
         self.lending = lending
         self.hearing = hearing
         self._watched = pool.now
@@ -83,10 +82,8 @@ class Watch:
     def _interrupt(self, slot: SlotProcess) -> None:
         if slot.doomed or not slot.given:
             return
-        slot.doomed = self.pool.now + GRACE_S
         number = slot.current if slot.current in self.pool.running else slot.given[0]
-        run = self.pool.running[number]
-        self.pool.after_commit.append(lambda: slot.interrupt(encode_packet(["cancel", number, run.fence])))
+        self._displacing.interrupt(slot, number)
 
     def tick(self) -> None:
         """What time alone brings: retries that are due, stalls, memory, space, dead slots."""
@@ -103,6 +100,7 @@ class Watch:
             self._watch_over(slot)
         self.pool.dying = [slot for slot in self.pool.dying if not self._gone(slot)]
         self._end_orphans()
+        self._displacing.keep_reports()
         if self.pool.journal.look_for_space() is self.pool.wedged:
             self.pool.wedged = not self.pool.wedged
             self.tell_paused()
@@ -134,8 +132,8 @@ class Watch:
         if not slot.given:
             return
         run = self.pool.running.get(slot.given[0])
-        if run is not None and run.waits_since:  # who waits for parts of its own hangs no more than they do
-            return
+        if run is not None and (run.waits_since or run.paused_since):
+            return  # who waits for parts of its own hangs no more than they do, and who is paused not at all
         error = self._overrun(slot, self.pool.batches[slot.given[0] >> 32].spec)
         if error is not None:
             slot.killed_for = error
@@ -175,6 +173,8 @@ class Watch:
             slot.began += lost_s
             slot.alive += lost_s
             slot.doomed += lost_s if slot.doomed else 0.0
+        for run in self.pool.running.values():
+            run.paused_since += lost_s if run.paused_since else 0.0
 
     def _end_orphans(self) -> None:
         end_orphans({slot.pid for slot in (*self.pool.slots.values(), *self.pool.dying)})

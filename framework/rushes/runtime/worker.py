@@ -37,7 +37,7 @@ ORPHAN_S: Final = 60.0
 """How long a batch waits for a submitter that has gone before it is taken to be complete as it is."""
 TICK_S: Final = 0.5
 # A slot is given up to 256 very short invocations, some 4 ms of work: as long as a commit can take.
-POOL: Final = SchedulerSettings(lease_window=2048, micro_batch_max=256, displacement=None)
+POOL: Final = SchedulerSettings(lease_window=2048, micro_batch_max=256)
 WAITING_BYTES: Final = 256 * 1024 * 1024
 """Of the pool's memory, for each attempt that may wait for parts of its own: a process with its imports."""
 

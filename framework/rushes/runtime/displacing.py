@@ -1,0 +1,114 @@
+"""Displacing: stops running attempts where they stand, lets them go on, gives others back; and reports it.
+
+The scheduler says who; the processes are found by walking the tree below the slot, through every box. What
+is paused keeps its lease, its memory and its files, and its clock stands still. This module must not know
+why anybody stands aside.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from rushes.core import commands as cmd
+from rushes.core import events as ev
+from rushes.core.states import State
+from rushes.media.family import freeze, thaw
+from rushes.runtime.batches import BatchState
+from rushes.runtime.pool import PAUSED, QUEUED, RUNNING, Pool, Run
+from rushes.runtime.slots import SlotProcess
+from rushes.runtime.wire import encode_packet
+
+__all__ = ["GRACE_S", "Displacing"]
+
+GRACE_S = 5.0
+"""Between asking a slot to stop and killing it."""
+
+
+class Displacing:
+    """Carries out what the scheduler commands for the sake of more urgent work."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self._reported: set[str] = set()
+
+    def pause(self, command: cmd.Pause) -> None:
+        """Stop every process of an attempt, at once: what comes next may be given its cores."""
+        slot, run = self._find(command.slot, command.id)
+        if slot is None or run is None:
+            return
+        run.paused_since = self.pool.now
+        self.pool.batches[command.id >> 32].move(RUNNING, PAUSED)
+        self._reported.add(command.by)
+        freeze(slot.pid)
+
+    def resume(self, command: cmd.Resume) -> None:
+        """Let an attempt go on; also a slot whose attempt ended just before it was paused."""
+        slot, run = self._find(command.slot, command.id)
+        if slot is None:
+            return
+        if run is not None and run.paused_since:
+            self.leave(slot, run, command.id)
+        thaw(slot.pid)
+
+    def leave(self, slot: SlotProcess, run: Run, number: int) -> None:
+        """A paused attempt is one that runs again, in the books: the time between is nobody's."""
+        if not run.paused_since:
+            return
+        stood_s = max(self.pool.now - run.paused_since, 0.0)
+        run.paused_s += stood_s
+        run.paused_since = 0.0
+        slot.began += stood_s
+        slot.alive = self.pool.now
+        self.pool.batches[number >> 32].move(PAUSED, RUNNING)
+
+    def give_back(self, command: cmd.GiveBack) -> None:
+        """End an attempt, so that what it holds is free; `returned` queues its invocation again."""
+        slot, run = self._find(command.slot, command.id)
+        if slot is None or run is None:
+            return
+        run.given_back = True
+        self._reported.add(command.by)
+        self.interrupt(slot, command.id)
+
+    def interrupt(self, slot: SlotProcess, number: int) -> None:
+        """Ask an attempt to stop, and kill its slot if it does not; a paused one hears nothing."""
+        run = self.pool.running[number]
+        slot.doomed = self.pool.now + GRACE_S
+        if run.paused_since:
+            slot.kill()
+            return
+        self.pool.after_commit.append(lambda: slot.interrupt(encode_packet(["cancel", number, run.fence])))
+
+    def returned(self, slot: int, state: BatchState, number: int, seconds: float) -> None:
+        """An attempt that was to give its place back has ended: no try is used up, and it waits again."""
+        state.move(RUNNING, QUEUED)
+        self.pool.waiting[state.queue] = self.pool.waiting.get(state.queue, 0) + 1
+        self.pool.feed(ev.Finished(slot, number, State.queued, seconds))
+        self.pool.feed(ev.Queued(state.queue, 1))
+
+    def _find(self, slot: int, number: int) -> tuple[SlotProcess | None, Run | None]:
+        run = self.pool.running.get(number)
+        return self.pool.slots.get(slot), run if run is not None and run.slot == slot else None
+
+    # -- the report ------------------------------------------------------------------------------------
+
+    def report(self, batch: str, number: int) -> list[dict[str, Any]]:
+        """What each other batch bore for this one; empty when nobody stood aside for it."""
+        swarm = self.pool.scheduler.swarms.of(batch)
+        if swarm is not None:
+            return [asdict(share) for share in swarm.report(self.pool.now)]
+        kept = self.pool.journal.swarm(number)
+        return json.loads(kept) if kept else []
+
+    def keep_reports(self) -> None:
+        """Write down the swarms whose batch has ended, and forget those that nobody stands aside for."""
+        for batch in [one for one in self._reported if one not in self.pool.by_id]:
+            swarm = self.pool.scheduler.swarms.of(batch)
+            row = self.pool.journal.batch(batch)
+            if swarm is not None and row is not None:
+                report = [asdict(share) for share in swarm.report(self.pool.now)]
+                self.pool.journal.keep_swarm(row.number, json.dumps(report))
+            if swarm is None or self.pool.scheduler.swarms.forget(batch) is not None:
+                self._reported.discard(batch)
