@@ -20,7 +20,7 @@ from rushes.declaration import RESERVED, Declared, Params, Resources, Result, Si
 from rushes.errors import CallerError, error_from_dict
 from rushes.function import Function
 
-__all__ = ["JOINT", "FunctionOutcome", "Joint", "JointResult", "members_of", "together"]
+__all__ = ["JOINT", "FunctionOutcome", "Joint", "JointResult", "members_of", "shared_memory", "together"]
 
 JOINT: Final = "+"
 """Between the names of the functions."""
@@ -146,14 +146,14 @@ def _params(members: Sequence[Function[Any, Any]]) -> type[Params]:
 
 
 def _declared(members: Sequence[Function[Any, Any]]) -> Declared:
-    """What the whole needs: all work at the same time on shared frames, each with its own memory."""
+    """What the whole needs: all work at the same time, on shared frames."""
     needs = [member.resources.vector() for member in members]
     limits = [member.timeout_s for member in members]
     return Declared(
         version=JOINT.join(member.version for member in members),
         resources=Resources(
             cpu=max(one["cpu"] for one in needs),
-            memory=round(sum(one["memory"] for one in needs)),
+            memory=round(shared_memory([one["memory"] for one in needs])),
             scratch=round(sum(one["scratch"] for one in needs)),
             gpu=round(max(one["gpu"] for one in needs)),
         ),
@@ -165,6 +165,15 @@ def _declared(members: Sequence[Function[Any, Any]]) -> Declared:
         preemptible=all(member.preemptible for member in members),
         reads_name=any(member.reads_name for member in members),
     )
+
+
+def shared_memory(each: Sequence[float]) -> float:
+    """What several take together of which each takes so much alone: the largest, and a quarter of the others.
+
+    The frames are decoded once, and they are most of it. Measured with ffmpeg on 2160 lines: a proxy 182 MiB,
+    stills 119, both and loudness 193; on 360 lines 72, 61 and 85.
+    """
+    return max(each) + (sum(each) - max(each)) / 4
 
 
 def _refused(name: str, what: str, fix: str) -> CallerError:

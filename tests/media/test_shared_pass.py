@@ -159,7 +159,7 @@ def test_a_shared_command_has_the_room_of_all_and_the_patience_of_the_most_patie
     monkeypatch.setattr(shared_pass, "run_tool", run)
     limits = (
         Limits(stall_s=5, time_s=60, memory_bytes=100),
-        Limits(stall_s=50, time_s=None, memory_bytes=23),
+        Limits(stall_s=50, time_s=None, memory_bytes=40),
     )
 
     run_calls(
@@ -169,7 +169,7 @@ def test_a_shared_command_has_the_room_of_all_and_the_patience_of_the_most_patie
         ]
     )
 
-    assert seen == [Limits(stall_s=50, time_s=None, memory_bytes=123)]
+    assert seen == [Limits(stall_s=50, time_s=None, memory_bytes=110)]
 
 
 def test_until_a_tool_says_how_far_it_is_its_reading_tells(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from rushes.errors import RushesError
+from rushes.joint import shared_memory
 from rushes.media.dialect import claims_success_falsely, damage_in
 from rushes.media.process import Supervision, ToolCall, ToolRun, run_tool
 from rushes.media.progress import FfmpegProgress, Progress
@@ -95,7 +96,9 @@ def _supervision(calls: Sequence[ToolCall], cwd: Path) -> Supervision:
         limits=Limits(
             stall_s=_together([one.stall_s for one in limits], max),
             time_s=_together([one.time_s for one in limits], max),
-            memory_bytes=_together([one.memory_bytes for one in limits], sum),
+            memory_bytes=_together(
+                [one.memory_bytes for one in limits], lambda each: round(shared_memory(each))
+            ),
             output_bytes=_together([one.output_bytes for one in limits], sum),
             cpu_s=_together([one.cpu_s for one in limits], sum),
             address_space=all(one.address_space for one in limits),
