@@ -42,7 +42,10 @@ class Bench:
             now=now, next_due=None, feed=lambda _: None, slots={1: cast("SlotProcess", slot)}, dying=[],
             journal=journal, wedged=False, batches={1: batch}, running={},
         )  # fmt: skip
-        self.watch = Watch(cast("Any", self.pool), cast("Any", None), cast("Any", None))
+        displacing = SimpleNamespace(keep_reports=lambda: None)
+        self.watch = Watch(
+            cast("Any", self.pool), cast("Any", None), cast("Any", None), cast("Any", displacing)
+        )
         self.at(now)
 
     def at(self, now: float) -> None:
@@ -50,10 +53,12 @@ class Bench:
         self.watch.tick()
 
 
-def test_an_attempt_that_waits_for_parts_of_its_own_does_not_hang() -> None:
+@pytest.mark.parametrize("why", ["waits_since", "paused_since"])
+def test_an_attempt_that_waits_for_parts_of_its_own_or_is_paused_does_not_hang(why: str) -> None:
     slot = Slot(1000.0)
     bench = Bench(slot, 1000.0)
-    bench.pool.running[slot.given[0]] = SimpleNamespace(waits_since=1000.0)
+    known = {"waits_since": 0.0, "paused_since": 0.0, why: 1000.0}
+    bench.pool.running[slot.given[0]] = SimpleNamespace(**known)
 
     for second in range(1, int(STALL_S) + 10):
         bench.at(1000.0 + second)
