@@ -73,7 +73,7 @@ class FirstThen:
         if self._between is not None:
             self._between()
             self._between = None
-        return made + SideBySide(1)(clip, orders[1:], folder, **named | {"beside": None})
+        return made + SideBySide(1)(clip, orders[1:], folder, **named | {"heard": None})
 
 
 def test_a_device_makes_all_parts(devices: Callable[..., StandIn], make: Make) -> None:

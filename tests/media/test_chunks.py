@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rushes.media.chunks import Uncuttable, choose_count, plan_chunks, timeline
 from rushes.media.device_graph import Spot
 from rushes.media.index import FrameIndex
-from rushes.media.part_order import PartOrder, digest_of_times, orders_of
+from rushes.media.part_order import PartOrder, SoundOrder, digest_of_times, order_from_json, orders_of
 
 
 def _index(
@@ -209,3 +209,9 @@ def test_a_constant_rate_counts_frames_from_where_the_picture_begins() -> None:
 
     assert list(times) == [12, 13, 14]
     assert unit == Fraction(1, 25)
+
+
+def test_the_sound_is_an_order_too() -> None:
+    order = SoundOrder(start_us=1_400_000, family="software", ffmpeg="9.0")
+
+    assert order_from_json(order.to_json()) == order

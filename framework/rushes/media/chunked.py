@@ -20,8 +20,8 @@ from rushes.media import chunk_commands as commands
 from rushes.media.box import weakest
 from rushes.media.builds import Build, find_build, named_families
 from rushes.media.choice import ANY, EncoderChoice
-from rushes.media.chunk_mux import mux_command
-from rushes.media.chunk_sound import make_sound, plan_sound
+from rushes.media.chunk_mux import Sound, mux_command
+from rushes.media.chunk_sound import SOUND, plan_sound
 from rushes.media.chunks import Uncuttable, timeline
 from rushes.media.cutting import Clip, Ground, cut, survey
 from rushes.media.encode import _SOFTWARE_TRY, Encoded, _build_of, _expected, encode, unchanged
@@ -53,6 +53,7 @@ class _Log:
 
     runs: list[ToolRun] = field(default_factory=list)
     parts: list[PartMade] = field(default_factory=list)
+    sounds: list[PartMade] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     folders: list[tuple[str, Path]] = field(default_factory=list)
     """The encoder and the parts' folder of each try."""
@@ -189,20 +190,20 @@ class _Work:
         folder.mkdir(parents=True, exist_ok=True)
         self.log.folders.append((clip.whole.encoder, folder))
         heard = self.kept / "sound.mov"
-        sounds = plan_sound(clip, heard).args is not None and not heard.exists()
-
-        def beside(supervision: Supervision) -> None:
-            make_sound(clip, heard, supervision=supervision, runs=self.log.runs)
-
+        sound = plan_sound(clip.source, self.ground.info, clip.profile, heard, start_us=clip.sound.start_us)
+        missing = sound.args is not None and not heard.exists()
         made = self.makers(
-            clip, clip.orders, folder, beside=beside if sounds else None, supervision=self.supervision
+            clip, clip.orders, folder, heard=heard if missing else None, supervision=self.supervision
         )
+        self.log.sounds += [one for one in made if one.number == SOUND]
+        made = [one for one in made if one.number != SOUND]
         parts = self._checked(clip, made, folder)
-        self._write(clip, parts, heard)
+        self._write(clip, parts, sound, heard)
         expected = _expected(clip.whole, self.ground.source, self.ground.truth, salvages=False)
         level, cancelled = clip.profile.verify, self.supervision.cancelled
         verification = verify(self.path, expected, level, cancelled=cancelled)
         log = self.log
+        ran: list[PartMade | ToolRun] = [*log.parts, *log.sounds, *log.runs]
         return Encoded(
             frames=verification.frames or 0,
             duration_s=verification.duration_s or 0.0,
@@ -210,14 +211,14 @@ class _Work:
             tried=(),
             argv=log.runs[-1].argv,
             seconds=0.0,
-            cpu_s=sum(run.cpu_s for run in log.runs) + sum(part.cpu_s for part in log.parts),
+            cpu_s=sum(one.cpu_s for one in ran),
             size_bytes=self.path.stat().st_size,
             build=clip.build.facts(),
             verification=verification.to_dict(),
             expected=clip.whole.expected,
             warnings=(*clip.whole.warnings, *log.warnings, *_made_again(log.parts)),
-            commands=(*(part.argv for part in log.parts if part.argv), *(run.argv for run in log.runs)),
-            box=weakest((*(p.box for p in log.parts if p.argv), *(run.box for run in log.runs))),
+            commands=tuple(one.argv for one in ran if one.argv),
+            box=weakest(one.box for one in ran if one.argv),
             parts=tuple(part.to_dict() for part in log.parts),
         )
 
@@ -248,7 +249,7 @@ class _Work:
         again: dict[int, PartMade] = {}
         if bad:
             orders = [clip.orders[number] for number in bad]
-            redone = self.makers(clip, orders, folder, beside=None, supervision=self.supervision)
+            redone = self.makers(clip, orders, folder, heard=None, supervision=self.supervision)
             for one in redone:
                 again[one.number] = replace(one, redone=one.redone + 1, reason=bad[one.number])
                 order = clip.orders[one.number]
@@ -256,14 +257,13 @@ class _Work:
         self.log.parts[:] = [again.get(one.number, one) for one in made]
         return [found[number] for number in sorted(found)]
 
-    def _write(self, clip: Clip, parts: list[Part], heard: Path) -> None:
+    def _write(self, clip: Clip, parts: list[Part], sound: Sound, heard: Path) -> None:
         """Put the parts behind one another, and picture and sound into the file that is wanted."""
         own = self.supervision.cwd or self.kept
         stitched = own / f"stitched.{commands.HELD_IN[clip.profile.video.codec]}"
         index = self.ground.index
         times, unit = timeline(index, clip.plan.rate)
         stitch(parts, stitched, times, unit, cancelled=self.supervision.cancelled)
-        sound = plan_sound(clip, heard)
         args = mux_command(
             self.ground.info,
             clip.whole,

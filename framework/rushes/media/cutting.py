@@ -20,7 +20,7 @@ from rushes.media.chunks import MOST_PARTS, ChunkPlan, Uncuttable, choose_count,
 from rushes.media.device_graph import Spot
 from rushes.media.guard import input_args, output_args
 from rushes.media.index import FrameIndex, read_index
-from rushes.media.part_order import PartOrder, orders_of
+from rushes.media.part_order import PartOrder, SoundOrder, orders_of
 from rushes.media.plan import EncodePlan, plan_encode
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
@@ -69,6 +69,11 @@ class Clip:
     @property
     def source(self) -> Asset:
         return self.ground.source
+
+    @property
+    def sound(self) -> SoundOrder:
+        """Its sound, to be made once."""
+        return SoundOrder(self.ground.index.start_us, self.spot.family, self.build.version)
 
     @property
     def spot(self) -> Spot:

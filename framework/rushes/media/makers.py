@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rushes.errors import PlatformError
 from rushes.media.chunk_commands import HELD_IN
+from rushes.media.chunk_sound import SOUND, make_sound
 from rushes.media.crew import run_together
 from rushes.media.cutting import Clip
 from rushes.media.one_chunk import PartMade, make_part
@@ -36,18 +37,18 @@ class Makers(Protocol):
         orders: Sequence[PartOrder],
         folder: Path,
         *,
-        beside: Callable[[Supervision], None] | None,
+        heard: Path | None,
         supervision: Supervision,
     ) -> list[PartMade]:
-        """The parts that `orders` ask for, in their order, each as `part_name` in `folder`.
+        """The parts that `orders` ask for, in their order, and behind them the sound where it is wanted.
 
-        A part that lies there already, finished, is not made again.
+        A part that lies in `folder` already, finished, is not made again.
 
         Args:
             clip: which they are parts of.
             orders: the parts.
-            folder: where they are wanted.
-            beside: done once, beside them or before.
+            folder: where they are wanted, by names that each maker chooses.
+            heard: where the sound is wanted, beside them; None where it is there, or there is none.
             supervision: limits, progress, cancellation and log, of all parts together.
 
         Raises:
@@ -100,34 +101,39 @@ class SideBySide:
         orders: Sequence[PartOrder],
         folder: Path,
         *,
-        beside: Callable[[Supervision], None] | None,
+        heard: Path | None,
         supervision: Supervision,
     ) -> list[PartMade]:
         """As of `Makers`."""
         # The longest first: a short one at the end leaves the others idle for a short time only.
         longest_first = sorted(orders, key=lambda one: -len(one.chunk))
         jobs = [_job(clip, one, folder, self.turns) for one in longest_first]
-        if beside is not None:
-            jobs.append(_aside(beside))
+        if heard is not None:
+            jobs.append(_sound_job(clip, heard))
         frames = sum(len(one.chunk) for one in orders)
         made = run_together(jobs, parallel=self.parallel, supervision=supervision, frames=frames)
-        return sorted((one for one in made if one is not None), key=lambda one: one.number)
+        return sorted(made, key=lambda one: (one.number == SOUND, one.number))
 
 
-def _aside(beside: Callable[[Supervision], None]) -> Callable[[Supervision], PartMade | None]:
-    def job(supervision: Supervision) -> PartMade | None:
-        beside(supervision)
-        return None
+def _sound_job(clip: Clip, heard: Path) -> Callable[[Supervision], PartMade]:
+    def job(supervision: Supervision) -> PartMade:
+        return make_sound(
+            clip.source,
+            clip.profile,
+            clip.sound,
+            heard,
+            build=clip.build,
+            supervision=supervision,
+            info=clip.ground.info,
+        )
 
     return job
 
 
-def _job(
-    clip: Clip, order: PartOrder, folder: Path, turns: Turns
-) -> Callable[[Supervision], PartMade | None]:
+def _job(clip: Clip, order: PartOrder, folder: Path, turns: Turns) -> Callable[[Supervision], PartMade]:
     place = folder / part_name(order, clip.profile.video.codec)
 
-    def job(supervision: Supervision) -> PartMade | None:
+    def job(supervision: Supervision) -> PartMade:
         finished = _finished(clip, order, place)
         if finished is not None:
             return finished

@@ -39,7 +39,7 @@ from rushes.media.trying import first_that_works
 if TYPE_CHECKING:
     from rushes.media.device_turns import DeviceTurns
 
-__all__ = ["PartMade", "device_of", "make_part", "scratch"]
+__all__ = ["PartMade", "device_of", "make_part", "refuse_other_build", "scratch"]
 
 _REDONE: Final = frozenset({"bad-chunk", "killed", "crashed", "tool-failed"})
 """What a second try of one part may mend; a lack of memory or disk it does not."""
@@ -132,12 +132,7 @@ def make_part(
         PlatformError: this machine could not do it, or the part is not what was planned (``bad-chunk``).
     """
     supervision = supervision or Supervision()
-    if build.version != order.ffmpeg:
-        raise PlatformError(
-            f"the part is to be made by ffmpeg {order.ffmpeg}; here it is {build.version}.",
-            code="other-ffmpeg",
-            fix="Use the same build on all machines: parts of two builds do not fit together.",
-        )
+    refuse_other_build(build, order.ffmpeg)
     info = info or describe(source)
     times = _times_of(source, order, supervision.cancelled) if times is None else times
     runs: list[ToolRun] = []
@@ -176,6 +171,20 @@ def make_part(
         argv=runs[-1].argv,
         box=weakest(run.box for run in runs),
     )
+
+
+def refuse_other_build(build: Build, ffmpeg: str) -> None:
+    """Pass if `build` is of the version that all parts are made with.
+
+    Raises:
+        PlatformError: it is another (``other-ffmpeg``).
+    """
+    if build.version != ffmpeg:
+        raise PlatformError(
+            f"the part is to be made by ffmpeg {ffmpeg}; here it is {build.version}.",
+            code="other-ffmpeg",
+            fix="Use the same build on all machines: parts of two builds do not fit together.",
+        )
 
 
 def _times_of(source: Asset, order: PartOrder, cancelled: Callable[[], bool]) -> Sequence[int]:

@@ -1,7 +1,7 @@
 """What one part of a chunked encode is, as a value: small, sent as JSON, and enough to make it anywhere.
 
 With the clip and the profile it says which frames, by which encoder, and how the finished part is known to
-be right. Pure; this module must not know how a part is made.
+be right; or that it is the sound. Pure; this module must not know how a part is made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 from rushes.media.chunks import Chunk, ChunkPlan
 from rushes.media.device_graph import Spot
 
-__all__ = ["PartOrder", "digest_of_times", "orders_of"]
+__all__ = ["PartOrder", "SoundOrder", "digest_of_times", "order_from_json", "orders_of"]
 
 _SCHEMA: Final = 1
 
@@ -84,6 +84,38 @@ class PartOrder:
         except (KeyError, TypeError) as error:
             msg = f"this part of a clip lacks or does not know {error}"
             raise ValueError(msg) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SoundOrder:
+    """The sound of a clip, all of it, to be made once beside the parts of its picture.
+
+    Args:
+        start_us: where the clip's clock starts, in microseconds.
+        family: whose build of ffmpeg makes it, for it makes the picture too.
+        ffmpeg: version of that build.
+    """
+
+    start_us: int
+    family: str
+    ffmpeg: str
+
+    def to_json(self) -> str:
+        """Text that `order_from_json` reads; equal orders give equal text."""
+        facts = {"schema": _SCHEMA, "sound": asdict(self)}
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"))
+
+
+def order_from_json(text: str) -> PartOrder | SoundOrder:
+    """What `PartOrder.to_json` or `SoundOrder.to_json` wrote.
+
+    Raises:
+        ValueError: it is no such text, or of another version.
+    """
+    facts = json.loads(text)
+    if isinstance(facts, dict) and facts.get("schema") == _SCHEMA and "sound" in facts:
+        return SoundOrder(**facts["sound"])
+    return PartOrder.from_json(text)
 
 
 def orders_of(plan: ChunkPlan, pts: Sequence[int], *, spot: Spot, ffmpeg: str) -> tuple[PartOrder, ...]:

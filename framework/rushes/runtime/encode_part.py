@@ -6,7 +6,9 @@ names it: a part alone is of no use to anybody. This module must not know what b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field
@@ -17,10 +19,11 @@ from rushes.context import Context
 from rushes.declaration import Params, Resources, Result
 from rushes.errors import Cancelled, RushesError
 from rushes.function import function
+from rushes.media.chunk_sound import SOUND
 from rushes.media.cutting import Clip
 from rushes.media.makers import part_name
 from rushes.media.one_chunk import PartMade
-from rushes.media.part_order import PartOrder
+from rushes.media.part_order import PartOrder, SoundOrder, order_from_json
 from rushes.media.process import Supervision
 from rushes.media.profile import Profile
 from rushes.runtime.local_context import LocalContext
@@ -31,12 +34,12 @@ __all__ = ["EncodePartParams", "EncodePartResult", "OnThePool", "encode_part"]
 class EncodePartParams(Params):
     """Which part of a clip, and what the whole is to be."""
 
-    part: str = Field(description="The part, as `PartOrder.to_json` says it.")
+    part: str = Field(description="The part, as `PartOrder.to_json` or `SoundOrder.to_json` says it.")
     profile: Profile = Field(description="What the whole result should be.")
 
 
 class EncodePartResult(Result):
-    """A part that was made and checked: its picture alone."""
+    """A part that was made and checked: of the picture alone, or all of the sound (`number` is -1)."""
 
     part: Output
     number: int
@@ -55,10 +58,14 @@ class EncodePartResult(Result):
 # makes all parts. A slot that is lost costs no retry.
 @function(version="1", resources=Resources(cpu=1, memory="2GiB"), retries=0)
 def encode_part(clip: Asset, params: EncodePartParams, ctx: Context) -> EncodePartResult:
-    """Encode one part of a clip that is encoded in chunks, and check that it holds just its frames."""
+    """Encode one part of a clip that is encoded in chunks, and check that it holds just its frames.
+
+    Or all of its sound, which is encoded once beside them.
+    """
     assert isinstance(ctx, LocalContext)  # noqa: S101 - the runtime's own function, in the runtime's own hands
-    order = PartOrder.from_json(params.part)
-    out = ctx.output(part_name(order, params.profile.video.codec))
+    order = order_from_json(params.part)
+    codec = params.profile.video.codec
+    out = ctx.output("sound.mov" if isinstance(order, SoundOrder) else part_name(order, codec))
     made = ctx.encode_part(clip, out.path, params.profile, order)
     return EncodePartResult(
         part=out,
@@ -87,18 +94,33 @@ class OnThePool:
         orders: Sequence[PartOrder],
         folder: Path,
         *,
-        beside: Callable[[Supervision], None] | None,
-        supervision: Supervision,
+        heard: Path | None,
+        supervision: Supervision,  # noqa: ARG002 - each invocation has one of its own
     ) -> list[PartMade]:
         """As of `rushes.media.makers.Makers`."""
-        if beside is not None:
-            beside(supervision)  # before: while the body waits, its core is another's
-        asked = [EncodePartParams(part=order.to_json(), profile=clip.profile) for order in orders]
+        # The sound first: of a long clip it takes longer than a part, and would be waited for at the end.
+        wanted: list[PartOrder | SoundOrder] = [*([clip.sound] if heard is not None else []), *orders]
+        asked = [EncodePartParams(part=order.to_json(), profile=clip.profile) for order in wanted]
         outcomes = self._ctx.map(
             encode_part.with_options(receipts="none"), [(clip.source, one) for one in asked], out=folder
         )
         _raise_first(outcomes)
-        return [_made(outcome) for outcome in outcomes]
+        made = sorted(map(_made, outcomes), key=lambda one: (one.number == SOUND, one.number))
+        if heard is not None:
+            # Beside the folder, for other encoders' parts have the same sound.
+            made[-1] = _linked(made[-1], heard)
+        return made
+
+
+def _linked(made: PartMade, place: Path) -> PartMade:
+    """The same, at `place` as well: where it was published it stays, for its key leads there."""
+    aside = place.with_name(f"{place.stem}.part{place.suffix}")
+    aside.unlink(missing_ok=True)
+    try:
+        aside.hardlink_to(made.path)
+    except OSError:  # a file system without links
+        shutil.copyfile(made.path, aside)
+    return replace(made, path=aside).moved_to(place)
 
 
 def _raise_first(outcomes: Sequence[Outcome[EncodePartResult]]) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rushes.media.encode import Encoded
     from rushes.media.one_chunk import PartMade
     from rushes.media.parity import Promise
-    from rushes.media.part_order import PartOrder
+    from rushes.media.part_order import PartOrder, SoundOrder
     from rushes.media.process import Supervision, ToolRun
     from rushes.media.profile import Profile
     from rushes.media.renditions import Made as Renditions
@@ -214,19 +214,26 @@ class LocalContext(Context):
 
         return partial(encode_chunked, chunks=count, makers=OnThePool(self), keep=self.keep)
 
-    def encode_part(self, source: Asset, target: Path, profile: Profile, order: PartOrder) -> PartMade:
+    def encode_part(
+        self, source: Asset, target: Path, profile: Profile, order: PartOrder | SoundOrder
+    ) -> PartMade:
         """Make one part of an encode in chunks, with the limits and the watchdog of an encode.
 
         Raises:
-            RushesError: as of `rushes.media.one_chunk.make_part`.
+            RushesError: as of `rushes.media.one_chunk.make_part` and `rushes.media.chunk_sound.make_sound`.
         """
         from rushes.media.builds import find_build  # noqa: PLC0415 - as in `encode`
+        from rushes.media.chunk_sound import make_sound  # noqa: PLC0415
         from rushes.media.inspection import describe  # noqa: PLC0415
         from rushes.media.known_host import known_host  # noqa: PLC0415
         from rushes.media.makers import turns_of  # noqa: PLC0415
         from rushes.media.one_chunk import make_part  # noqa: PLC0415
+        from rushes.media.part_order import SoundOrder  # noqa: PLC0415
         from rushes.media.wanted import wanted_of  # noqa: PLC0415
 
+        if isinstance(order, SoundOrder):
+            build = find_build(order.family)
+            return make_sound(source, profile, order, target, build=build, supervision=self._supervision())
         info, host = describe(source), known_host(os.environ, time.time())
         turns = turns_of(self._devices(host), wanted_of(info, profile, source.frames), host)
         return make_part(
