@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from rushes.core.cost import LINES, AttemptCost, Cost, Statement, Usage, attempt_cost, divided
 from rushes.core.machine_time import WHOLE, MachineShare, MachineTime, share_of
 from rushes.core.money import HOUR_US, KWH_NJ, NANO, owed
-from rushes.core.prices import PriceBook, Source, Storage, Tier, Transfer
+from rushes.core.prices import PriceBook, Source, Storage, TierPrice, Transfer
 
 SAID = Source("a list", "2026-01")
 START = 1_700_000_000.0
 
 
-def _tier(hour: int = 3_600_000, **more: Any) -> Tier:
+def _tier(hour: int = 3_600_000, **more: Any) -> TierPrice:
     """A nano-dollar a millisecond, if nothing else is said."""
-    return Tier("t", "owned", "here", hour, SAID, **more)
+    return TierPrice("t", "owned", "here", hour, SAID, **more)
 
 
 # -- dividing a machine's time ------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rushes.core.money import NANO, format_dollars, owed, parse_dollars, share_out
 from rushes.core.price_entries import book_from, merged, parse_entries
-from rushes.core.prices import INTERNET, PriceBook, Source, Tier
+from rushes.core.prices import INTERNET, PriceBook, Source, TierPrice
 from rushes.errors import CallerError
 from rushes.runtime.price_files import price_book
 
@@ -280,7 +280,7 @@ def test_a_price_by_the_hour_takes_the_place_of_one_by_the_second() -> None:
 
     tier = book_from(merged({"tiers": {"t": by_second}}, over, "own"), "own").tier("t")
 
-    assert isinstance(tier, Tier)
+    assert isinstance(tier, TierPrice)
     assert tier.hour_nano == NANO
 
 

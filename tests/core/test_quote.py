@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from rushes.core.estimates import Estimate, Estimates, Prior, Work
 from rushes.core.machine_time import WHOLE
 from rushes.core.money import NANO
-from rushes.core.prices import Source, Tier
+from rushes.core.prices import Source, TierPrice
 from rushes.core.quote import Declined, Lot, Offer, Quote, Slots, joules_of, price_of, quote, solve
 from rushes.errors import CallerError
 
 SAID = Source("a list", "2026-01")
 
 
-def _tier(name: str = "t", hour: float = 3.6, **more: Any) -> Tier:
-    return Tier(name, "on-demand", "east", round(hour * NANO), SAID, **more)
+def _tier(name: str = "t", hour: float = 3.6, **more: Any) -> TierPrice:
+    return TierPrice(name, "on-demand", "east", round(hour * NANO), SAID, **more)
 
 
 def _sure(seconds: float) -> Estimate:

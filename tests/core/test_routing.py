@@ -34,8 +34,8 @@ IRELAND = replace(HOSTS, name="ireland", price="", region="eu-west-1")
 OWN = replace(HOSTS, name="own", price="", purchase=Purchase.owned, region="here")
 
 
-def _priced(name: str, hour_nano: int, request_nano: int = 0) -> prices.Tier:
-    return prices.Tier(name, "on-demand", "", hour_nano, SAID, request_nano)
+def _priced(name: str, hour_nano: int, request_nano: int = 0) -> prices.TierPrice:
+    return prices.TierPrice(name, "on-demand", "", hour_nano, SAID, request_nano)
 
 
 BOOK = PriceBook(

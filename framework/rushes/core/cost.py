@@ -15,7 +15,7 @@ from typing import Final
 
 from rushes.core.machine_time import MachineShare
 from rushes.core.money import owed, share_out
-from rushes.core.prices import PriceBook, Tier
+from rushes.core.prices import PriceBook, TierPrice
 
 __all__ = ["LINES", "AttemptCost", "Cost", "Row", "Statement", "Usage", "attempt_cost", "divided"]
 
@@ -64,7 +64,7 @@ class Usage:
     moved: tuple[tuple[str, str, int], ...] = ()
 
 
-def attempt_cost(share: MachineShare, tier: Tier, book: PriceBook, usage: Usage = Usage()) -> Cost:
+def attempt_cost(share: MachineShare, tier: TierPrice, book: PriceBook, usage: Usage = Usage()) -> Cost:
     """The lines of an attempt that has ended.
 
     Raises:

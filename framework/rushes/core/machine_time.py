@@ -9,7 +9,7 @@ nothing to do as its time is, what it draws above that by the shares alone.
 Exact: moments are divided in units of nano-dollars/3.6e9 (price an hour × microseconds) and in nanojoules, by
 largest remainder, so nothing is lost or made. When an attempt ends its part is rounded down to nano-dollars
 and millijoules; those crumbs, and what the price's steps and least time add, are on the idle line. So the
-lines of all attempts and the idle line sum to `Tier.cost` of the machine's time, to the nano-dollar.
+lines of all attempts and the idle line sum to `TierPrice.cost` of the machine's time, to the nano-dollar.
 This module must not know clocks, shows or budgets.
 """
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from rushes.core.money import HOUR_US, KWH_NJ, micros, owed, share_out
-from rushes.core.prices import Tier
+from rushes.core.prices import TierPrice
 
 __all__ = ["WHOLE", "Closed", "MachineShare", "MachineTime", "share_of"]
 
@@ -84,7 +84,7 @@ class MachineTime(Generic[A]):
         kwh_nano: the price of energy there (`PriceBook.energy_nano`).
     """
 
-    tier: Tier
+    tier: TierPrice
     since: float
     kwh_nano: int = 0
     _parts: dict[A, _Part] = field(default_factory=dict)

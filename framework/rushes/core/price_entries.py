@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, cast, get_args
 
 from rushes.core.money import parse_dollars
-from rushes.core.prices import Energy, PriceBook, Purchase, Source, Storage, Tier, Transfer
+from rushes.core.prices import Energy, PriceBook, Purchase, Source, Storage, TierPrice, Transfer
 from rushes.errors import CallerError
 from rushes.units import parse_size
 
@@ -152,7 +152,7 @@ class _Entry:
         return int(self.number(key, Decimal(0)) * scale) if key in self.data else None
 
 
-def _tier(entry: _Entry, name: str) -> Tier:
+def _tier(entry: _Entry, name: str) -> TierPrice:
     data = entry.known(_TIER_KEYS)
     purchase = entry.text("purchase")
     if purchase not in get_args(Purchase):
@@ -170,7 +170,7 @@ def _tier(entry: _Entry, name: str) -> Tier:
     step = entry.scaled("billed_step_s", 1_000_000)
     if step == 0:
         raise _bad(entry.where, "has billed_step_s = 0", "Leave it out: time is then billed as it was.")
-    return Tier(
+    return TierPrice(
         name=name,
         purchase=cast("Purchase", purchase),
         region=entry.text("region"),

@@ -15,7 +15,17 @@ from typing import Final, Literal
 from rushes.core.money import GIB, HOUR_US, KWH_NJ, owed
 from rushes.errors import CallerError
 
-__all__ = ["ANYWHERE", "INTERNET", "Energy", "PriceBook", "Purchase", "Source", "Storage", "Tier", "Transfer"]
+__all__ = [
+    "ANYWHERE",
+    "INTERNET",
+    "Energy",
+    "PriceBook",
+    "Purchase",
+    "Source",
+    "Storage",
+    "TierPrice",
+    "Transfer",
+]
 
 Purchase = Literal["on-demand", "spot", "reserved", "owned"]
 INTERNET: Final = "internet"
@@ -37,7 +47,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
+class TierPrice:
     """A kind of machine, how it is bought, and what it costs.
 
     Args:
@@ -126,12 +136,12 @@ class PriceBook:
         energy: by region.
     """
 
-    tiers: Mapping[str, Tier] = field(default_factory=dict)
+    tiers: Mapping[str, TierPrice] = field(default_factory=dict)
     storage: Mapping[str, Storage] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Transfer]] = field(default_factory=dict)
     energy: Mapping[str, Energy] = field(default_factory=dict)
 
-    def tier(self, name: str) -> Tier:
+    def tier(self, name: str) -> TierPrice:
         """The tier of this name.
 
         Raises:
@@ -169,12 +179,12 @@ class PriceBook:
             raise _missing(f"transfer from {source!r} to {target!r}", "transfer", known)
         return owed(found.gib_nano, size_bytes, GIB)
 
-    def energy_nano(self, tier: Tier) -> int:
+    def energy_nano(self, tier: TierPrice) -> int:
         """Nano-dollars a kilowatt-hour that a machine of `tier` costs beside its price; 0 if in it."""
         found = self.energy.get(tier.region) if tier.pays_energy else None
         return found.kwh_nano if found is not None else 0
 
-    def energy_cost(self, tier: Tier, nanojoules: int) -> int:
+    def energy_cost(self, tier: TierPrice, nanojoules: int) -> int:
         """Nano-dollars for energy that a machine of `tier` has drawn."""
         return owed(self.energy_nano(tier), nanojoules, KWH_NJ)
 

@@ -22,7 +22,7 @@ from typing import Final
 from rushes.core.estimates import TABLE, Z_90, Estimate, Interval
 from rushes.core.machine_time import WHOLE
 from rushes.core.money import HOUR_US, KWH_NJ, format_dollars, micros, owed, share_out
-from rushes.core.prices import Tier
+from rushes.core.prices import TierPrice
 from rushes.errors import CallerError
 from rushes.units import format_duration
 
@@ -58,7 +58,7 @@ class Offer:
         ready: slots that run already; those beyond wait for the tier's start-up.
     """
 
-    tier: Tier
+    tier: TierPrice
     share: int = WHOLE
     most: int = 1
     kwh_nano: int = 0
