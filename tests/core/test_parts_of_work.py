@@ -232,6 +232,22 @@ def test_an_event_about_what_does_not_wait_changes_nothing(model_pool: Any, kind
     assert pool.do(Finished(slot, running + 1, State.succeeded, 1.0)) == []
 
 
+def test_one_that_said_that_it_waits_before_it_was_paused_waits(model_pool: Any) -> None:
+    pool = model_pool(ONE)
+    parent = begin(pool, "standard", "dune", shape("whole"))
+    slot = running_on(pool, parent)
+    pool.tick(2.0)
+    urgent = begin(pool, "urgent", "dune", shape("urgent"))
+    assert pool.slots[slot].paused
+
+    pool.wait_for_parts(slot, shape("parts", depth=1))
+
+    states = {view.number: view.state for view in pool.scheduler.snapshot().slots}
+    assert states[slot] == "waiting"
+    pool.run()
+    assert set(pool.ended) >= {parent, urgent}
+
+
 # -- whatever is asked for ----------------------------------------------------------------------------------
 
 

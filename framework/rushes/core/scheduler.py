@@ -283,7 +283,12 @@ class Scheduler:
 
     def _waits(self, event: Waits, now: float, out: list[Command]) -> None:
         slot = self._slots.by_number.get(event.slot)
-        if slot is None or slot.state is not SlotState.busy or slot.backlog[0][0] != event.id:
+        if slot is None or not slot.backlog or slot.backlog[0][0] != event.id:
+            return
+        if slot.state is SlotState.paused and not slot.stopping:  # it had said so before it was paused
+            self._assignment.standing.end_pause(slot, now)
+            out.append(Resume(slot.number, event.id))
+        if slot.state is not SlotState.busy:
             return
         self._assignment.lend(slot)
         if len(slot.backlog) > 1 and not slot.recalling:
