@@ -169,6 +169,16 @@ def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
         SqliteJournal(tmp_path / "j")
 
 
+def test_the_number_of_a_pruned_batch_is_not_given_to_another(journal: SqliteJournal) -> None:
+    numbers = []
+    for name in ("aaa", "bbb", "ccc"):
+        numbers.append(journal.open_batch(name, "{}", 1.0))
+        journal.save_batch(numbers[-1], ended=2.0, sealed=True, seq=0, seconds=0.0, media_s=0.0)
+        journal.prune(100.0)
+
+    assert len(set(numbers)) == 3
+
+
 def test_prune_forgets_ended_batches_and_keeps_open_ones(journal: SqliteJournal) -> None:
     ended = filled(journal, 2)
     journal.begin()

@@ -166,6 +166,17 @@ def test_pruning_the_journal_forgets_what_functions_of_a_pass_made(
     assert runs(tmp_path)["size"] == 2
 
 
+def test_a_batch_after_a_pruned_one_is_not_taken_for_it_by_a_warm_slot(
+    engine: LocalEngine, find: Find, clip: str, tmp_path: Path
+) -> None:
+    find("size").remote(clip, log=str(tmp_path / "log"))
+    engine.journal("prune", older_s=0.0, keep=0)
+
+    find("upper").remote(clip, log=str(tmp_path / "log"))
+
+    assert runs(tmp_path) == {"size": 1, "upper": 1}
+
+
 def test_names_joined_by_plus_are_the_same_as_together(
     find: Find, engine: LocalEngine, tmp_path: Path
 ) -> None:

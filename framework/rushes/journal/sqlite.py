@@ -149,8 +149,12 @@ class SqliteJournal:
         return int(self._one("SELECT value FROM meta WHERE key='epoch'"))
 
     def open_batch(self, batch: str, spec: str, now: float) -> int:
-        """Add a batch and return its number."""
-        number = int(self._one("SELECT coalesce(max(number),0)+1 FROM batches"))
+        """Add a batch and return its number, which no batch has had before."""
+        # Slots remember batches by their numbers: one that was pruned must not be taken for another.
+        number = 1 + max(
+            int(self._one("SELECT coalesce(max(number),0) FROM batches")),
+            int(self._one("SELECT value FROM meta WHERE key='pruned'") or 0),
+        )
         self._write(
             "INSERT INTO batches(number,id,spec,submitted) VALUES(?,?,?,?)", [(number, batch, spec, now)]
         )
@@ -419,6 +423,12 @@ class SqliteJournal:
                 (before, keep),
             )
         ]
+        if numbers:
+            self._write(
+                "INSERT OR REPLACE INTO meta VALUES('pruned',"
+                "max(?,coalesce((SELECT value FROM meta WHERE key='pruned'),0)))",
+                [(max(numbers),)],
+            )
         for number in numbers:
             low, high = number << 32, number + 1 << 32
             for table in ("attempts", "intents", "dependencies", "members"):
