@@ -96,6 +96,15 @@ def test_commands_join_the_first_group_that_takes_them() -> None:
     assert groups(commands) == [[0, 2, 3], [1]]
 
 
+def test_a_graph_names_a_file_by_the_whole_of_its_name() -> None:
+    command = parsed(
+        [word.replace("scale=w=640", "lut3d=file=look.cube,scale=out_range=pc") for word in ENCODE]
+    )
+
+    assert command.reads_staged("look.cube")
+    assert not any(command.reads_staged(name) for name in ("out", "look", "cube", "ook.cube"))
+
+
 def test_files_beside_two_commands_may_have_one_name_only_where_they_are_the_same() -> None:
     commands = [parse_command(ENCODE), parse_command(STILLS)]
 

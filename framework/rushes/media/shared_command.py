@@ -65,7 +65,8 @@ class Command:
 
     def reads_staged(self, name: str) -> bool:
         """Whether a graph names the file `name` of the folder that the command runs in."""
-        return any(name in graph for graph in self.graphs)
+        word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])")
+        return any(word.search(graph) for graph in self.graphs)
 
 
 def parse_command(argv: Sequence[str]) -> Command | None:

@@ -159,7 +159,8 @@ def _staged(call: ToolCall, command: Command | None) -> dict[str, str]:
     if command is None or call.supervision.cwd is None:
         return {}
     with os.scandir(call.supervision.cwd) as entries:
-        return {entry.name: _mark(entry) for entry in entries if command.reads_staged(entry.name)}
+        files = [entry for entry in entries if not entry.is_dir()]
+        return {entry.name: _mark(entry) for entry in files if command.reads_staged(entry.name)}
 
 
 def _mark(entry: os.DirEntry[str]) -> str:
