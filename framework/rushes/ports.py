@@ -76,6 +76,14 @@ class Engine(Protocol):
         """Queue the failed and cancelled invocations of a batch again; returns how many."""
         ...
 
+    def set_priority(self, batch: str, priority: str) -> None:
+        """Give a batch another class, for what of it waits and what runs.
+
+        Raises:
+            CallerError: no such batch or class, or it has ended.
+        """
+        ...
+
     def explain(self, invocation: str) -> Mapping[str, Any]:
         """Everything known of one invocation: state, reason, attempts, log path, receipt.
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from rushes.cli.invocations import explanation
+from rushes.cli.show import displacement_lines
 from rushes.errors import PlatformError
 from rushes.testing import StubEngine
 
@@ -302,3 +303,39 @@ def test_why_says_what_a_running_one_waits_for_and_whose_part_another_is() -> No
 
     assert "  runs on slot 2, which it has lent: it waits for 3 of 4 parts, 25% done" in said
     assert "  a part of b.1" in explanation(part)
+
+
+def test_set_gives_what_waits_another_class_and_says_so(rushes: Rushes, engine: StubEngine) -> None:
+    engine.control("pause")
+    rushes("submit", "fun.py:size", "clips")
+
+    result = rushes("set", "last", "--priority", "urgent")
+
+    assert result.exit_code == 0
+    assert "standard → urgent" in result.stderr
+    assert engine.status("stub1").priority == "urgent"
+
+
+def test_set_refuses_a_batch_that_has_ended(rushes: Rushes, batch: str) -> None:
+    result = rushes("set", batch, "--priority", "urgent")
+
+    assert result.exit_code == 2
+    assert "stub1 has ended" in result.stderr
+
+
+def test_a_displacement_report_is_a_line_for_each_batch_that_stood_aside() -> None:
+    share = {
+        "batch": "k7m2qx",
+        "show": "dune",
+        "invocations": 4,
+        "aside_s": 82.0,
+        "redone_s": 0.0,
+        "standing": 0,
+    }
+
+    lines = displacement_lines([share, {**share, "invocations": 1, "redone_s": 40.0, "standing": 1}])
+
+    assert lines == [
+        "4 of k7m2qx (show dune) stood aside for 1 m 22 s",
+        "1 of k7m2qx (show dune) stood aside for 1 m 22 s, 40 s of their work is done again; 1 still does",
+    ]

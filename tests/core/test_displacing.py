@@ -8,7 +8,7 @@ import pytest
 
 from rushes.core.commands import GiveBack, OpenSlot, Pause, Resume, Start
 from rushes.core.displacement import DisplacementPolicy
-from rushes.core.events import Capacity, Shape
+from rushes.core.events import Capacity, QueueKey, Restamped, Shape
 from rushes.core.policy import SchedulerSettings
 from rushes.core.states import State
 from rushes.core.swarm import Share
@@ -232,6 +232,31 @@ def test_the_report_says_what_the_swarm_cost(model_pool: Any) -> None:
     assert swarm.report(pool.now) == [
         Share("dailies", "dune", 2, paused=2, stopped=0, aside_s=40.0, redone_s=0.0, standing=0)
     ]
+
+
+def test_a_paused_batch_that_is_made_urgent_goes_on_when_its_turn_comes(model_pool: Any) -> None:
+    pool, (encoding,) = busy(model_pool)
+    pool.submit("urgent", "vfx", plate(), 3)
+    pool.deliver_all()
+
+    pool.queue_of[encoding] = QueueKey("interactive", "dune")
+    pool.do(Restamped("dailies", QueueKey("interactive", "dune")))
+    pool.finish(2)
+
+    assert of(pool.commands, Resume) == [Resume(1, encoding)]
+
+
+def test_running_work_that_is_made_background_stands_aside(model_pool: Any) -> None:
+    pool = model_pool(ONE, seconds=SECONDS)
+    (review,) = pool.submit("interactive", "dune", encode("review"))
+    pool.deliver_all()
+    pool.tick(2.0)
+    pool.submit("urgent", "vfx", plate())
+    assert said(pool, Pause) == []
+
+    pool.do(Restamped("review", QueueKey("background", "dune")))
+
+    assert said(pool, Pause) == [Pause(1, review, "plates")]
 
 
 def test_why_says_that_it_stands_aside_and_for_whom(model_pool: Any) -> None:

@@ -175,6 +175,26 @@ def test_memory_is_given_back_and_the_work_runs_again_without_losing_a_try(
     assert (share["stopped"], share["redone_s"] > 1) == (1, True)
 
 
+def test_a_batch_that_waits_takes_the_pool_once_it_is_made_urgent(
+    aside: Find, engine: LocalEngine, clip: str, tmp_path: Path
+) -> None:
+    low = at_work(engine, Held(aside("hold"), clip, tmp_path, "low", priority="standard"))
+    other = Held(aside("hold"), clip, tmp_path, "other", priority="standard")
+    until(lambda: other.batch.progress.counts.queued == 1)
+
+    engine.set_priority(other.batch.id, "urgent")
+
+    until(lambda: other.starts)
+    assert paused(low)
+    # And what runs can be given another class as well: now it is the other that stands aside.
+    until(lambda: any(s["pid"] == other.pid and s["seconds"] > 1.1 for s in engine.pool()["slots"]))
+    engine.set_priority(other.batch.id, "background")
+    until(lambda: other.batch.progress.counts.paused == 0)
+    assert other.outcome().ok
+    assert low.outcome().ok
+    assert engine.status(other.batch.id).priority == "background"
+
+
 def test_a_function_that_is_exempt_is_waited_for(
     aside: Find, engine: LocalEngine, clip: str, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "status": ("batches:status", "Where a batch stands."),
         "results": ("batches:results", "What came of the invocations of a batch."),
         "cancel": ("batches:cancel", "Cancel what has not ended of a batch."),
+        "set": ("batches:set_", "Give a batch another class, while it waits and while it runs."),
         "retry": ("batches:retry", "Queue the failed and cancelled invocations again."),
         "list": ("batches:list_", "The newest batches."),
     },

@@ -25,6 +25,7 @@ from rushes.cli.show import (
     table,
 )
 from rushes.errors import CallerError, RushesError
+from rushes.invocation import PRIORITIES
 from rushes.printing import printable
 from rushes.units import format_duration
 
@@ -160,6 +161,18 @@ def cancel(session: Session, batch: str) -> None:
     engine.cancel(found.batch)
     after = engine.status(found.batch)
     click.echo(f"{found.batch} cancelled: {counts_line(after.counts)}", err=True)
+
+
+@click.command("set")
+@_BATCH
+@click.option("--priority", type=click.Choice(PRIORITIES), required=True, help="Its class from now on.")
+@click.pass_obj
+def set_(session: Session, batch: str, priority: str) -> None:
+    """Give BATCH another class, for what of it waits and for what runs."""
+    engine = session.engine()
+    found = _status(engine, batch)
+    engine.set_priority(found.batch, priority)
+    click.echo(f"{found.title}: {found.priority} → {priority}; {counts_line(found.counts)}", err=True)
 
 
 @click.command()

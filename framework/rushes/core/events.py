@@ -24,6 +24,7 @@ __all__ = [
     "Paused",
     "QueueKey",
     "Queued",
+    "Restamped",
     "Returned",
     "Shape",
     "SlotLost",
@@ -195,6 +196,17 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Restamped:
+    """A person gave a batch another class: what of it runs has its rank from now on.
+
+    What of it waits is withdrawn before, and queued there after.
+    """
+
+    batch: str
+    queue: QueueKey
+
+
+@dataclass(frozen=True, slots=True)
 class Deferred:
     """An invocation waits for others: it is `held` until all of `after` have ended.
 
@@ -238,6 +250,7 @@ Event = (
     | Waits
     | Woken
     | Withdrawn
+    | Restamped
     | Deferred
     | Ended
     | Paused

@@ -59,6 +59,7 @@ from rushes.core.events import (
     Leased,
     Paused,
     Queued,
+    Restamped,
     Returned,
     SlotLost,
     SlotReady,
@@ -112,6 +113,7 @@ class Scheduler:
             Waits: self._waits,
             Woken: self._woken,
             Withdrawn: self._withdrawn,
+            Restamped: self._restamped,
             Deferred: self._deferred,
             Ended: self._ended,
             Paused: self._pause,
@@ -172,6 +174,14 @@ class Scheduler:
                 self._take_from(slot, given, now, back=False)
         self._assign(now, out)
         self._lease_all(out)
+
+    def _restamped(self, event: Restamped, now: float, out: list[Command]) -> None:
+        policy = self._waiting.policy(event.queue)
+        level = self._waiting.queue(event.queue).level
+        for slot in self._slots:
+            if slot.lane is not None and slot.lane.shape.batch == event.batch:
+                slot.policy, slot.level = policy, level
+        self._assign(now, out)
 
     def _deferred(self, event: Deferred, _now: float, out: list[Command]) -> None:
         out += self._held.defer(event.id, event.after, cancel_on_failure=event.cancel_on_failure)

@@ -18,8 +18,8 @@ from enum import Enum
 from typing import Final
 
 from rushes.core.commands import CloseSlot, Command, OpenSlot
-from rushes.core.events import Ask
-from rushes.core.ordering import Lane
+from rushes.core.events import Ask, ClassPolicy
+from rushes.core.ordering import Lane, Level
 from rushes.core.policy import SchedulerSettings
 from rushes.core.states import IllegalTransition
 
@@ -50,7 +50,8 @@ class Slot:
 
     __slots__ = (
         "backlog", "done", "each_s", "environment", "good", "good_s", "head_since", "idle_since", "lane",
-        "low", "number", "ran_s", "rank", "recalling", "slow", "spent_s", "state", "stopping", "waited",
+        "level", "low", "number", "policy", "ran_s", "recalling", "slow", "spent_s", "state", "stopping",
+        "waited",
     )  # fmt: skip
 
     def __init__(self, number: int, environment: str) -> None:
@@ -64,7 +65,9 @@ class Slot:
         self.idle_since = 0.0
         self.slow = False  # the first runs longer than expected: give it nothing to hold back
         self.recalling = False  # a Recall is not answered yet
-        self.rank = 0  # of the class of what it runs, as stamped when it was given its lane
+        # The class of what it runs and its level, as stamped when it was given its lane.
+        self.policy: ClassPolicy | None = None
+        self.level: Level | None = None
         self.ran_s = 0.0  # how long the first of its backlog ran before it was paused
         self.stopping = False  # the first of its backlog is to be given back, for more urgent work
         self.waited = False  # its attempt waits for parts of its own, or has

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 
 from rushes.core.commands import Command, GiveBack, Pause, Recall, Resume
 from rushes.core.displacement import Displacement, DisplacementPolicy, Running, displace
-from rushes.core.events import ClassPolicy
 from rushes.core.expected import ExpectedRuns
 from rushes.core.ordering import Lane, Level
 from rushes.core.packing import Need, Room
@@ -72,7 +71,8 @@ class Standing:
     def _running(self) -> Iterator[Running]:
         for slot in self._slots:
             lane = slot.lane
-            if lane is None or not slot.backlog or slot.stopping:
+            policy = slot.policy
+            if lane is None or policy is None or not slot.backlog or slot.stopping:
                 continue
             if slot.state is SlotState.busy:
                 need, pausable = lane.need, True
@@ -83,18 +83,15 @@ class Standing:
             yield Running(
                 id=slot.backlog[0][0],
                 slot=slot.number,
-                rank=slot.rank,
+                rank=policy.rank,
                 need=need,
                 began=slot.head_since,
                 expected_s=self._expected.seconds(lane.shape.function),
                 ran_s=slot.ran_s,
                 displaced=self._times.get(slot.backlog[0][0], 0),
-                preemptible=lane.shape.preemptible and self._class(lane).may_be_displaced,
+                preemptible=lane.shape.preemptible and policy.may_be_displaced,
                 pausable=pausable,
             )
-
-    def _class(self, lane: Lane) -> ClassPolicy:
-        return self._waiting.policy(lane.queue.key)
 
     def _leaving(self) -> Iterator[Need]:
         """What will be free once those have ended that were told to."""
@@ -138,7 +135,7 @@ class Standing:
         """
         for slot in sorted(self.paused.values(), key=lambda one: (one.backlog[0][1], one.backlog[0][0])):
             lane = slot.lane
-            if lane is None or lane.flow.level is not level or slot.stopping:
+            if lane is None or slot.level is not level or slot.stopping:
                 continue
             cpu = lane.need[0]
             if self._room.resumes(cpu):

@@ -43,7 +43,7 @@ class Yielding:
 
     def woken_first(self, level: Level) -> list[Slot]:
         """Those of a level that want to go on, in its order."""
-        found = [s for s in self.woken.values() if s.lane is not None and s.lane.flow.level is level]
+        found = [s for s in self.woken.values() if s.lane is not None and s.level is level]
         return sorted(found, key=lambda slot: (slot.backlog[0][1], slot.backlog[0][0]))
 
     def bars(self, shape: Shape, *, beyond: bool) -> bool:

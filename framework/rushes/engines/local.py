@@ -165,6 +165,9 @@ class LocalEngine:
         answer, _ = self._client.request({"verb": "retry", "batch": batch})
         return int(answer["queued"])
 
+    def set_priority(self, batch: str, priority: str) -> None:
+        self._client.request({"verb": "set", "batch": batch, "priority": priority})
+
     def explain(self, invocation: str) -> Mapping[str, Any]:
         answer, _ = self._client.request({"verb": "explain", "invocation": invocation})
         return dict(answer["explained"])

@@ -284,6 +284,14 @@ class SqliteJournal:
         """(queue, id): held invocations are queued."""
         self._write("UPDATE invocations SET state=0,queue=?,not_before=NULL,reason=NULL WHERE id=?", rows)
 
+    def requeue_batch(self, number: int, queue: int, spec: str) -> None:
+        """A batch has another queue and specification: what of it has not ended goes along."""
+        self._write("UPDATE batches SET spec=? WHERE number=?", [(spec, number)])
+        self._write(
+            "UPDATE invocations SET queue=? WHERE id>=? AND id<? AND state<2",
+            [(queue, number << 32, number + 1 << 32)],
+        )
+
     def unfinished(self, number: int, limit: int) -> list[tuple[int, int]]:
         """(id, state) of up to `limit` invocations of a batch that are queued or held."""
         return self._db.execute(

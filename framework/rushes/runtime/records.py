@@ -178,6 +178,9 @@ class InvocationRecords(Protocol):
 
     def next_due(self) -> float | None: ...
 
+    def requeue_batch(self, number: int, queue: int, spec: str) -> None:
+        """A batch has another queue and specification: what of it has not ended goes along."""
+
     def unfinished(self, number: int, limit: int) -> list[tuple[int, int]]:
         """Id and state of invocations of a batch that are queued or held."""
 

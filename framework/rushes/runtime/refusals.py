@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from rushes.errors import CallerError
+from rushes.invocation import PRIORITIES
 
 __all__ = [
     "CONTROLS",
     "DEEPEST",
+    "has_ended",
+    "known_class",
     "only_a_part",
     "too_deep",
     "unknown_batch",
@@ -47,6 +50,30 @@ def unknown_control(verb: str) -> CallerError:
         f"{verb!r} is nothing that a pool can do.",
         code="bad-value",
         fix=f"Use {', '.join(CONTROLS[:-1])} or {CONTROLS[-1]}.",
+    )
+
+
+def known_class(priority: str) -> str:
+    """The class, if it is one.
+
+    Raises:
+        CallerError: it is none.
+    """
+    if priority not in PRIORITIES:
+        raise CallerError(
+            f"priority {priority!r} is no class.",
+            code="bad-value",
+            fix=f"Use one of {', '.join(PRIORITIES)}.",
+        )
+    return priority
+
+
+def has_ended(batch: str) -> CallerError:
+    """Nothing of a batch is left to be steered."""
+    return CallerError(
+        f"{batch} has ended.",
+        code="ended",
+        fix=f"`rushes retry {batch}` runs again what did not succeed.",
     )
 
 

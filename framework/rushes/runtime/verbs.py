@@ -20,8 +20,9 @@ from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.batches import BatchState
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.following import Following
-from rushes.runtime.refusals import only_a_part, unknown_control
+from rushes.runtime.refusals import has_ended, known_class, only_a_part, unknown_control
 from rushes.runtime.requests import check_header, check_rows
+from rushes.runtime.restamping import restamp
 from rushes.runtime.settings import Settings
 from rushes.runtime.wire import WIRE, Stream
 
@@ -61,6 +62,7 @@ class Verbs:
             "batches": self._batches,
             "cancel": self._cancel,
             "retry": self._retry,
+            "set": self._set,
             "explain": self._explain,
             "pool": self._describe_pool,
             "control": self._control,
@@ -187,6 +189,18 @@ class Verbs:
         self._dispatcher.watch.cancel(state)
         self._following.wait_for_end(client.stream, batch)
         return None
+
+    def _set(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        batch, priority = header["batch"], header["priority"]
+        parent = json.loads(self._pool.require(batch).spec).get("parent")
+        if parent:
+            raise only_a_part(batch, parent)
+        known_class(priority)
+        state = self._pool.by_id.get(batch)
+        if state is None or state.stopping:
+            raise has_ended(batch)
+        restamp(self._pool, state, priority)
+        return {"set": True}
 
     def _retry(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         self._require_space()

@@ -421,6 +421,35 @@ class EngineContract:
         with pytest.raises(CallerError):
             engine.explain(name.format(batch=batch))
 
+    # -- another class ------------------------------------------------------------------------------------
+
+    def test_a_batch_that_waits_can_be_given_another_class(self, engine: Engine, clips: Path) -> None:
+        engine.control("pause")
+        first = self._send(engine, clips, "measure", ["a.mov"])
+        second = self._send(engine, clips, "measure", ["b.mov"])
+
+        engine.set_priority(second, "urgent")
+
+        assert engine.status(second).priority == "urgent"
+        assert engine.explain(f"{second}.1")["priority"] == "urgent"
+        assert engine.status(first).priority == "standard"
+        engine.control("resume")
+        assert self._settled(engine, first).counts.succeeded == 1
+        assert self._settled(engine, second).counts.succeeded == 1
+
+    def test_a_class_that_is_none_and_a_batch_that_has_ended_are_refused(
+        self, engine: Engine, clips: Path
+    ) -> None:
+        batch = self._send(engine, clips, "measure", ["a.mov"])
+        self._settled(engine, batch)
+
+        with pytest.raises(CallerError, match="no class"):
+            engine.set_priority(batch, "asap")
+        with pytest.raises(CallerError, match="has ended"):
+            engine.set_priority(batch, "urgent")
+        with pytest.raises(CallerError, match="no batch"):
+            engine.set_priority("nobatch", "urgent")
+
     # -- the pool -----------------------------------------------------------------------------------------
 
     def test_a_paused_pool_starts_nothing_until_it_resumes(self, engine: Engine, clips: Path) -> None:

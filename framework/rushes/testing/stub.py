@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rushes import __version__
@@ -20,7 +20,14 @@ from rushes.asset import Asset, FrameRange
 from rushes.core.states import State
 from rushes.errors import Cancelled, RushesError
 from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name
-from rushes.runtime.refusals import CONTROLS, unknown_batch, unknown_control, unknown_invocation
+from rushes.runtime.refusals import (
+    CONTROLS,
+    has_ended,
+    known_class,
+    unknown_batch,
+    unknown_control,
+    unknown_invocation,
+)
 
 if TYPE_CHECKING:
     from rushes.function import Function, Options, Params, Result
@@ -153,6 +160,15 @@ class StubEngine:
         with self._changed:
             self._close(found)
         return len(again)
+
+    def set_priority(self, batch: str, priority: str) -> None:
+        """Give a batch another class."""
+        known_class(priority)
+        with self._changed:
+            found = self._batch(batch)
+            if found.ended is not None:
+                raise has_ended(batch)
+            found.spec = replace(found.spec, priority=priority)
 
     def explain(self, invocation: str) -> Mapping[str, Any]:
         """Everything known of one invocation."""
