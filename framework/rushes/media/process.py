@@ -44,8 +44,9 @@ __all__ = [
 
 # ffmpeg ends a file properly on TERM, and a device gets its session back; a blocked open() never ends.
 _GRACE_S: Final = 3.0
-# A killed process that is stuck in the kernel (a dead network mount) cannot be waited for.
+# Two looks at a box, by two cores.
 _UNSEEN_CPU_S: Final = 0.5
+# A killed process that is stuck in the kernel (a dead network mount) cannot be waited for.
 _LAST_WAIT_S: Final = 10.0
 _READ_BYTES: Final = 64 * 1024
 # What has been read has not all been written.
