@@ -7,6 +7,7 @@ measured.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from rushes.errors import CallerError
@@ -21,6 +22,7 @@ _TIME_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h
 _QUANTITY: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
 
 
+@lru_cache(maxsize=256)
 def parse_size(text: str | int) -> int:
     """Bytes of a size such as ``2GiB``, ``500 MB`` or ``4096``.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-__all__ = ["coming", "expect"]
+__all__ = ["coming", "expect", "is_asked"]
 
 _coming: Final[list[str]] = []
+_asked: Final[list[bool]] = []
 
 
 def expect(paths: Iterable[str]) -> None:
@@ -20,4 +21,11 @@ def expect(paths: Iterable[str]) -> None:
 
 def coming() -> Sequence[str]:
     """Absolute paths, the next one first."""
+    if not _asked:
+        _asked.append(True)
     return _coming
+
+
+def is_asked() -> bool:
+    """Whether anybody in this process has ever wanted to know: for many functions it need not be told."""
+    return bool(_asked)

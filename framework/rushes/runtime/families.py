@@ -113,7 +113,7 @@ class Families:
 
     def _wake(self, state: BatchState) -> None:
         run = self.pool.running.get(state.parent)
-        if run is not None and state.number in run.parts:
+        if run is not None and run.parts and state.number in run.parts:
             run.parts.discard(state.number)
             if not run.parts:
                 self.pool.feed(ev.Woken(run.slot, state.parent))
@@ -149,13 +149,13 @@ class Families:
         """How far the parts are that an attempt waits for, 0..1, and how many it still waits for."""
         if not run.waits_since:
             return None
-        states = [self.pool.batches[one] for one in run.parts if one in self.pool.batches]
+        states = [self.pool.batches[one] for one in run.parts or () if one in self.pool.batches]
         total = sum(state.total for state in states)
         left = sum(state.unfinished for state in states)
         if not left:
             return 1.0, "waits for its core"
         under_way = sum(
-            max(one.fraction, 0.0) for n, one in self.pool.running.items() if n >> 32 in run.parts
+            max(one.fraction, 0.0) for n, one in self.pool.running.items() if n >> 32 in (run.parts or ())
         )
         return (total - left + under_way) / total, f"waits for {left} of {total} parts"
 

@@ -10,7 +10,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,8 +59,8 @@ class Run:
     paused_s: float = 0.0
     given_back: bool = False
     """It is to end, and to be queued again, for more urgent work."""
-    parts: set[int] = field(default_factory=set)
-    """The batches that it waits for and that have not ended."""
+    parts: set[int] | None = None
+    """The batches that it waits for and that have not ended; None for one that never waited."""
     waits_since: float = 0.0
     """Since when its slot is lent to others; 0: it is not."""
 

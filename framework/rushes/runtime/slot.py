@@ -40,7 +40,7 @@ from rushes import __version__
 from rushes.asset import Asset, FrameRange
 from rushes.errors import CallerError, Cancelled, RushesError
 from rushes.joint import Joint
-from rushes.media.coming import expect
+from rushes.media.coming import expect, is_asked
 from rushes.runtime.attempt import Made, Task, run_attempt
 from rushes.runtime.mapped import MappedParts
 from rushes.runtime.orphans import adopt_orphans
@@ -87,6 +87,7 @@ class Slot:
         self._work = work
         self._talk = talk
         self._home = home
+        self._keep_root = home / "keep"
         self._batches: dict[int, _Batch | RushesError] = {}
         self._inbox: deque[Any] = deque()
         self._current = 0
@@ -137,7 +138,8 @@ class Slot:
             self._waited_s = 0.0
             _NOW.pack_into(self._now, 0, number)
             known = self._of(batch)
-            expect(next_[4] for next_ in islice(self._taken, _TOLD_AHEAD) if next_[3] == batch)
+            if is_asked():
+                expect(next_[4] for next_ in islice(self._taken, _TOLD_AHEAD) if next_[3] == batch)
             task = Task(
                 known.function,
                 Asset(source, FrameRange(*frames) if frames else None),
@@ -289,7 +291,7 @@ class Slot:
             return None
         invocation = f"{known.id}.{number & 0xFFFFFFFF}"
         return MappedParts(
-            invocation, number, fence, self._home / "keep", self._say, self._undisturbed, self._wait_for
+            invocation, number, fence, self._keep_root, self._say, self._undisturbed, self._wait_for
         )
 
     @contextmanager
@@ -386,8 +388,8 @@ class Slot:
 
     def _flush_prints(self, batch: int, number: int) -> None:
         known = self._batches.get(batch)
-        log = known.log / f"{number & 0xFFFFFFFF}.log" if isinstance(known, _Batch) else None
-        if not take_prints(log):
+        folder = known.log if isinstance(known, _Batch) else None
+        if not take_prints(folder, f"{number & 0xFFFFFFFF}.log"):
             # The body closed what it was given; what is opened next would take its place.
             self._answer()
             os._exit(0)

@@ -40,13 +40,19 @@ def write_failure(log: Path, attempt: int, error: BaseException, failure: Rushes
     return str(log)
 
 
-def take_prints(log: Path | None) -> bool:
-    """Move what a body printed from the slot's own output file into a log; False when that file is closed."""
+def take_prints(folder: Path | None, name: str) -> bool:
+    """Move what a body printed from the slot's own output file into a log; False when that file is closed.
+
+    Args:
+        folder: of the batch's logs; None where there is nowhere to put it.
+        name: of the invocation's log. The two are joined only where there is something: mostly there is not.
+    """
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-        if not os.lseek(1, 0, os.SEEK_END) or log is None:
+        if not os.lseek(1, 0, os.SEEK_END) or folder is None:
             return True
+        log = folder / name
         text = os.pread(1, 1 << 20, 0)
         os.ftruncate(1, 0)
         log.parent.mkdir(parents=True, exist_ok=True)
