@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
-from pydantic import Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from rushes.asset import Asset
 from rushes.context import Context
@@ -27,8 +27,14 @@ JOINT: Final = "+"
 R = TypeVar("R", bound=Result)
 
 
+# Every command imports this module, and few run functions together.
+_WHEN_USED: Final = ConfigDict(defer_build=True)
+
+
 class FunctionOutcome(Result):
     """How one function of a joint invocation ended."""
+
+    model_config = _WHEN_USED
 
     state: Literal["succeeded", "failed"]
     result: Any = None
@@ -44,6 +50,7 @@ class FunctionOutcome(Result):
 class JointResult(Result):
     """How each function of a joint invocation ended, by its name, in the order in which they were named."""
 
+    model_config = _WHEN_USED
     SCHEMA: ClassVar[int] = 1
 
     functions: dict[str, FunctionOutcome]
