@@ -153,8 +153,8 @@ class Standing:
         slot.head_since = now
         del self.paused[slot.number]
         self._room.take((lane.need[0], 0, 0, 0))
-        if not slot.stopping:
-            self.swarms.back(slot.backlog[0][0], now) if slot.backlog else None
+        if slot.backlog and not slot.stopping:
+            self.swarms.back(slot.backlog[0][0], now)
 
     def starts(self, ids: Iterable[int], now: float) -> None:
         """These are given to a slot: whoever stood aside among them does so no longer."""

@@ -31,7 +31,7 @@ PAGE_BYTES: Final = 8 * 1024 * 1024
 
 Row = tuple[Any, ...]
 ROW: Final = (
-    "id, attempt, losses, queued_at, source, frames, params, subdir, tag, fingerprint, extra, ord, key"
+    "id, attempt, losses, queued_at, source, frames, params, subdir, tag, fingerprint, extra, ord, key, queue"
 )
 
 
@@ -285,6 +285,13 @@ class SqliteJournal:
         """(queue, id): held invocations are queued."""
         self._write("UPDATE invocations SET state=0,queue=?,not_before=NULL,reason=NULL WHERE id=?", rows)
 
+    def queued_of(self, number: int) -> list[tuple[int, int]]:
+        """(queue, how many of a batch are queued in it): what was raised alone stands elsewhere."""
+        return self._db.execute(
+            "SELECT queue,count(*) FROM invocations WHERE id>=? AND id<? AND state=0 GROUP BY queue",
+            (number << 32, number + 1 << 32),
+        ).fetchall()
+
     def requeue_batch(self, number: int, queue: int, spec: str) -> None:
         """A batch has another queue and specification: what of it has not ended goes along."""
         self._write("UPDATE batches SET spec=? WHERE number=?", [(spec, number)])
@@ -293,10 +300,10 @@ class SqliteJournal:
             [(queue, number << 32, number + 1 << 32)],
         )
 
-    def unfinished(self, number: int, limit: int) -> list[tuple[int, int]]:
-        """(id, state) of up to `limit` invocations of a batch that are queued or held."""
+    def unfinished(self, number: int, limit: int) -> list[tuple[int, int, int]]:
+        """(id, state, queue) of up to `limit` invocations of a batch that are queued or held."""
         return self._db.execute(
-            "SELECT id,state FROM invocations WHERE id>=? AND id<? AND state<2 LIMIT ?",
+            "SELECT id,state,queue FROM invocations WHERE id>=? AND id<? AND state<2 LIMIT ?",
             (number << 32, number + 1 << 32, limit),
         ).fetchall()
 

@@ -6,6 +6,7 @@ Is its result known? Is the same work under way? Does it wait for other work? Th
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -125,7 +126,8 @@ class Admission:
                 if row[1] == QUEUED and len(asks) < room:
                     number, _, _, order, at, key, source, frames, params, subdir, tag, mark, extra, _ = row
                     pool.hand[number] = (
-                        number, 0, 0, at, source, frames, params, subdir, tag, mark, extra, order, key
+                        number, 0, 0, at, source, frames, params, subdir, tag, mark, extra, order, key,
+                        state.queue_number,
                     )  # fmt: skip
                     asks.append(ev.Ask(number, order, at, state.shape))
         pool.leased[queue] = pool.leased.get(queue, 0) + len(asks)
@@ -196,9 +198,9 @@ class Admission:
             self.pool.leased[before] -= 1
             self.pool.feed(ev.Withdrawn([leader]))
         else:
-            self.pool.waiting[before] = max(self.pool.waiting.get(before, 0) - 1, 0)
+            self.pool.await_more(before, -1)
         self.pool.journal.requeue([(state.queue_number, leader)])
-        self.pool.waiting[state.queue] = self.pool.waiting.get(state.queue, 0) + 1
+        self.pool.await_more(state.queue, 1)
         self.pool.feed(ev.Queued(state.queue, 1))
 
     def _resolve(self, after: Iterable[str]) -> list[int]:
@@ -278,8 +280,10 @@ class Admission:
         state.cached = self.pool.journal.cached_count(state.number)
         state.last_n = self.pool.journal.last_n(state.number)
         state.stopping, state.sealed, state.ended, state.dirty = None, True, None, True
-        self.pool.waiting[state.queue] = self.pool.waiting.get(state.queue, 0) + len(reopened)
-        self.pool.feed(ev.Queued(state.queue, len(reopened)))
+        for queue, count in Counter(queue for _, queue in reopened).items():
+            key = self.pool.queue_keys[queue]
+            self.pool.await_more(key, count)
+            self.pool.feed(ev.Queued(key, count))
         return len(reopened)
 
 

@@ -81,12 +81,13 @@ class Displacing:
             return
         self.pool.after_commit.append(lambda: slot.interrupt(encode_packet(["cancel", number, run.fence])))
 
-    def returned(self, slot: int, state: BatchState, number: int, seconds: float) -> None:
+    def returned(self, slot: int, state: BatchState, run: Run, number: int, seconds: float) -> None:
         """An attempt that was to give its place back has ended: no try is used up, and it waits again."""
         state.move(RUNNING, QUEUED)
-        self.pool.waiting[state.queue] = self.pool.waiting.get(state.queue, 0) + 1
+        queue = self.pool.queue_keys[run.row[13]]
+        self.pool.await_more(queue, 1)
         self.pool.feed(ev.Finished(slot, number, State.queued, seconds))
-        self.pool.feed(ev.Queued(state.queue, 1))
+        self.pool.feed(ev.Queued(queue, 1))
 
     def _find(self, slot: int, number: int) -> tuple[SlotProcess | None, Run | None]:
         run = self.pool.running.get(number)

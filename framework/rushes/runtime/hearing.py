@@ -92,7 +92,7 @@ class Hearing:
         del self.pool.running[number]
         if run.paused_since:
             self.displacing.leave(slot, run, number)
-        self.pool.leased[self.pool.batches[number >> 32].queue] -= 1
+        self.pool.unlend(run.row)
         if slot.given and slot.given[0] == number:
             slot.given.popleft()
         elif number in slot.given:
@@ -192,7 +192,7 @@ class Hearing:
         state = self.pool.batches[number >> 32]
         state.seconds += seconds
         if run.given_back and not state.stopping:
-            self.displacing.returned(slot, state, number, seconds)
+            self.displacing.returned(slot, state, run, number, seconds)
             return
         losses = run.losses + lost
         if error.get("code") == "out-of-memory" and not lost:
@@ -253,7 +253,7 @@ class Hearing:
             state = self.pool.batches[culprit >> 32]
             state.littered = True
             self.displacing.leave(slot, run, culprit)
-            self.pool.leased[state.queue] -= 1
+            self.pool.unlend(run.row)
             self._failed(slot.number, culprit, run, self.pool.now - slot.began, _loss(slot, how), lost=1)
         if back:
             self.pool.feed(ev.Returned(slot.number, back))

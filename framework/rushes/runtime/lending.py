@@ -95,7 +95,7 @@ class Lending:
     def _started(self, slot: SlotProcess, number: int) -> list[Any]:
         """Take an invocation out of hand and give what its slot is told of it."""
         row = self.pool.hand.pop(number)
-        _, attempt, losses, queued_at, source, frames, params, subdir, tag, mark, extra, _, key = row
+        _, attempt, losses, queued_at, source, frames, params, subdir, tag, mark, extra, _, key, _ = row
         state = self.pool.batches[number >> 32]
         self._fence = fence = self._fence + 1
         self.pool.running[number] = Run(slot.number, fence, attempt + 1, losses, row)

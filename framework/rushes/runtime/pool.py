@@ -118,6 +118,17 @@ class Pool:
         self._results: list[EndRow] = []
         self._forget: list[tuple[int]] = []
 
+    def unlend(self, row: LeasedRow) -> None:
+        """A row is no longer in hand or with a slot: its queue may lease another for it.
+
+        That queue need not be its batch's: the same work, asked for in a better class, is raised alone.
+        """
+        self.leased[self.queue_keys[row[13]]] -= 1
+
+    def await_more(self, queue: ev.QueueKey, count: int) -> None:
+        """So many more rows of a queue wait and nobody has leased them; fewer, where it is negative."""
+        self.waiting[queue] = max(self.waiting.get(queue, 0) + count, 0)
+
     def feed(self, event: ev.Event) -> None:
         """Tell the scheduler, and carry out what it decides, until it decides nothing more."""
         todo: deque[ev.Event] = deque([event])

@@ -81,9 +81,10 @@ NewRow = tuple[
 reason."""
 LeasedRow = tuple[
     int, int, int, float, str, str | None, str | None, str | None, str | None, str | None, str | None, int,
-    bytes | None,
+    bytes | None, int,
 ]  # fmt: skip
-"""id, attempt, losses, queued_at, source, frames, params, subdir, tag, fingerprint, extra, order, key."""
+"""id, attempt, losses, queued_at, source, frames, params, subdir, tag, fingerprint, extra, order, key, queue:
+the one that it was leased from, which need not be its batch's."""
 EndRow = tuple[int, int, int, int, float, int, str]
 """batch, seq, id, state, seconds, cached, data."""
 KnownRow = tuple[bytes, int, int, int | None, str]
@@ -178,10 +179,13 @@ class InvocationRecords(Protocol):
 
     def next_due(self) -> float | None: ...
 
+    def queued_of(self, number: int) -> list[tuple[int, int]]:
+        """Queue, and how many of a batch are queued in it."""
+
     def requeue_batch(self, number: int, queue: int, spec: str) -> None:
         """A batch has another queue and specification: what of it has not ended goes along."""
 
-    def unfinished(self, number: int, limit: int) -> list[tuple[int, int]]:
+    def unfinished(self, number: int, limit: int) -> list[tuple[int, int, int]]:
         """Id and state of invocations of a batch that are queued or held."""
 
     def reopen(self, number: int) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ import json
 
 from rushes.core import events as ev
 from rushes.runtime.batches import BatchState
-from rushes.runtime.pool import QUEUED, Pool
+from rushes.runtime.pool import Pool
 
 __all__ = ["restamp"]
 
@@ -19,22 +19,29 @@ def restamp(pool: Pool, state: BatchState, priority: str) -> None:
     """Move a batch, and the batches of its invocations' parts, to another class."""
     for part in [one for one in pool.batches.values() if one.parent >> 32 == state.number and one.parent]:
         restamp(pool, part, priority)
-    old, new = state.queue, ev.QueueKey(priority, state.queue.show)
-    if old == new:
+    new = ev.QueueKey(priority, state.queue.show)
+    if state.queue == new:
         return
     pool.flush()
-    in_hand = [number for number in pool.hand if number >> 32 == state.number]
-    at_slots = sum(number >> 32 == state.number for number in pool.running)
-    for number in in_hand:
-        del pool.hand[number]
-    waiting = state.counts[QUEUED]
-    state.queue, state.queue_number = new, pool.queue_number(new)
+    number = pool.queue_number(new)
+    outside = dict(pool.journal.queued_of(state.number))
+    in_hand = [one for one in pool.hand if one >> 32 == state.number]
+    for one in in_hand:
+        row = pool.hand.pop(one)
+        outside[row[13]] -= 1
+        pool.unlend(row)
+    for run in (run for one, run in pool.running.items() if one >> 32 == state.number):
+        outside[run.row[13]] -= 1
+        pool.unlend(run.row)
+        run.row = (*run.row[:13], number)
+        pool.leased[new] = pool.leased.get(new, 0) + 1
+    for queue, count in outside.items():
+        pool.await_more(pool.queue_keys[queue], -count)
+    waiting = sum(outside.values()) + len(in_hand)
+    pool.await_more(new, waiting)
+    state.queue, state.queue_number = new, number
     state.spec["priority"] = priority
-    pool.journal.requeue_batch(state.number, state.queue_number, json.dumps(state.spec))
-    pool.waiting[old] = max(pool.waiting.get(old, 0) - (waiting - len(in_hand)), 0)
-    pool.waiting[new] = pool.waiting.get(new, 0) + waiting
-    pool.leased[old] = pool.leased.get(old, 0) - len(in_hand) - at_slots
-    pool.leased[new] = pool.leased.get(new, 0) + at_slots
+    pool.journal.requeue_batch(state.number, number, json.dumps(state.spec))
     if in_hand:
         pool.feed(ev.Withdrawn(in_hand))
     pool.feed(ev.Restamped(state.id, new))

@@ -54,23 +54,18 @@ class Watch:
         after, error = state.stopping
         body = error_body(error) if error else NOTHING
         rows = [
-            (number, before)
-            for number, before in self.pool.journal.unfinished(state.number, STOP_CHUNK)
-            if number not in self.pool.running
+            row
+            for row in self.pool.journal.unfinished(state.number, STOP_CHUNK)
+            if row[0] not in self.pool.running
         ]
-        gone = [number for number, _ in rows if self.pool.hand.pop(number, None) is not None]
         told = [
             event
-            for number, before in rows
+            for number, before, _ in rows
             for event in self.pool.end(state, number, before, state_number(after), body=body)
         ]
         self.pool.flush()
         # Only now: whatever the scheduler asks for next, these have ended.
-        outside = sum(before == QUEUED for _, before in rows) - len(gone)
-        self.pool.waiting[state.queue] = max(self.pool.waiting.get(state.queue, 0) - outside, 0)
-        if gone:
-            self.pool.leased[state.queue] -= len(gone)
-            self.pool.feed(ev.Withdrawn(gone))
+        self._withdraw(rows)
         for event in told:
             self.pool.feed(event)
         for slot in self.pool.slots.values():
@@ -78,6 +73,20 @@ class Watch:
                 self._interrupt(slot)
             elif any(number >> 32 == state.number for number in slot.given):
                 self.pool.feed(ev.Returned(slot.number, self.lending.take_back(slot)))
+
+    def _withdraw(self, rows: list[tuple[int, int, int]]) -> None:
+        """These wait no longer: take them out of hand and counts, and of the displacement report."""
+        gone = []
+        for number, before, queue in rows:
+            held = self.pool.hand.pop(number, None)
+            if held is not None:
+                self.pool.unlend(held)
+            elif before == QUEUED:
+                self.pool.await_more(self.pool.queue_keys[queue], -1)
+            if held is not None or self.pool.scheduler.swarms.stands(number):
+                gone.append(number)
+        if gone:
+            self.pool.feed(ev.Withdrawn(gone))
 
     def _interrupt(self, slot: SlotProcess) -> None:
         if slot.doomed or not slot.given:
@@ -175,6 +184,7 @@ class Watch:
             slot.doomed += lost_s if slot.doomed else 0.0
         for run in self.pool.running.values():
             run.paused_since += lost_s if run.paused_since else 0.0
+            run.waits_since += lost_s if run.waits_since else 0.0
 
     def _end_orphans(self) -> None:
         end_orphans({slot.pid for slot in (*self.pool.slots.values(), *self.pool.dying)})
