@@ -1,4 +1,4 @@
-"""The same work in two classes, and a batch that changes its class: nothing of either is ever left waiting."""
+"""The same work in two classes, and a batch that changes its class: nothing is ever left waiting."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_work_that_is_raised_by_the_same_in_a_better_class_stops_no_queue(
 def test_a_batch_that_changes_its_class_again_and_again_ends_all_the_same(
     engine: LocalEngine, plain: Find, clip: str, seed: int
 ) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - repeatable
     echo = plain("echo")
     batches = [echo.with_options(force=True).starmap((clip, {"n": n}) for n in range(MANY)) for _ in range(3)]
 

@@ -29,15 +29,22 @@ When they have ended it goes on as soon as its cores are free, before all work o
 begun. How many may wait is bounded (`yielding`); memory that only waiting attempts hold stops nobody for ever
 (`Room.beyond`).
 
+**Displacement.** Where work of a class that may displace does not fit, running work of lower classes stands
+aside for it (`displacement` says who): paused, which frees cores and counts towards no limit of slots, or
+given back, which frees everything once it has ended. What is paused goes on before all of its class that has
+not begun. The class of running work is stamped when it starts; only `Restamped`, a person's word, changes it.
+`swarm` adds up what each swarm cost the others.
+
 **Memory.** A window of asks for each queue is in hand; all others are a number outside.
 
 **Robustness.** Slots die at any time, so an event that is late, repeated, or about an unknown id or slot
 changes nothing. `Leased` is trusted: asks that are not in hand are taken in, asked for or not.
 
 Where it lives: order and lanes in `ordering`, what waits in `waiting`, vectors in `packing`, slots in
-`slots`, the pass in `assignment`, run times in `expected`, held work in `dependencies`; `why` and `pool` are
-answered by `explanation`. Displacement, budgets and scaling belong in modules beside them, consulted from
-`Assignment._serve`, the one place where something is about to start.
+`slots`, the pass in `assignment`, run times in `expected`, held work in `dependencies`, who waits for parts
+in `yielding`, who stands aside in `standing`; `why` and `pool` are answered by `explanation`. Budgets and
+scaling stand beside them and are not consulted yet; their place is `Assignment._serve`, where something is
+about to start.
 """
 
 from __future__ import annotations

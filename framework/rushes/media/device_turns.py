@@ -8,7 +8,6 @@ module must not know how anything is encoded.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from typing import Final
 from rushes.core.turns import Option, Probe, Refuse, Take, Wait
 from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.media.company import aside
+from rushes.media.cores import usable_cores
 from rushes.media.device_faults import news_of
 from rushes.media.device_figures import options_of
 from rushes.media.device_retry import try_device
@@ -65,7 +65,7 @@ class Devices:
     cancelled: Callable[[], bool] = never
     wait_s: float = MOST_WAIT_S
     what: str = ""
-    cores: int = field(default_factory=lambda: os.cpu_count() or 1)
+    cores: int = field(default_factory=usable_cores)
 
     def turns(
         self,

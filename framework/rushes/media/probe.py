@@ -8,7 +8,6 @@ findings are kept, nor what an encode of a clip is.
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Final
 from rushes.errors import PlatformError, RushesError
 from rushes.media.builds import Build, find_build
 from rushes.media.capability import CPU, Device, Finding
+from rushes.media.cores import usable_cores
 from rushes.media.dialect import classify
 from rushes.media.process import Limits, Supervision, ToolRun, run_ffmpeg
 from rushes.media.trial_rows import FAMILIES, HARDWARE, Trial, command, trials
@@ -101,7 +101,7 @@ def findings(plan: Sequence[Lane], limit_s: float = LIMIT_S) -> tuple[Finding, .
         limit_s: seconds that one trial may take.
     """
     stop = threading.Event()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     supervision = Supervision(limits=Limits(stall_s=None, time_s=limit_s), cancelled=stop.is_set)
     work: list[Callable[[], list[Finding]]] = []
     for lane in plan:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from rushes.errors import MediaError, RushesError
 from rushes.media import handed
+from rushes.media.cores import usable_cores
 from rushes.media.reader_process import LENGTH
 from rushes.media.sealing import seal
 
@@ -29,7 +30,7 @@ __all__ = ["main"]
 _MESSAGE_BYTES: Final = 64 * 1024
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 # Decoders start a thread a core; a stack is 8 MiB of address space, of which little is ever touched.
-_STACKS_BYTES: Final = 16 * 1024**2 * (os.cpu_count() or 1)
+_STACKS_BYTES: Final = 16 * 1024**2 * usable_cores()
 # Reading keeps no cycles of its own: they are collected now and then, not every few hundred objects.
 _OBJECTS_BEFORE_COLLECTING: Final = 50_000
 # Of PyAV: what downloads samples, and what reaches devices.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import CallerError, PlatformError
+from rushes.media.cores import usable_cores
 from rushes.units import parse_duration, parse_size
 
 __all__ = ["Settings", "is_network_folder", "settings_from"]
@@ -81,7 +82,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
     # A Unix socket's path holds 107 bytes, so it is named by a digest of the home that it serves.
     digest = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
     try:
-        cpu = float(environ.get("RUSHES_CPU") or _cores())
+        cpu = float(environ.get("RUSHES_CPU") or usable_cores())
         memory = parse_size(environ.get("RUSHES_MEMORY") or _memory_bytes())
         idle = parse_duration(environ.get("RUSHES_IDLE") or 600.0)
     except ValueError as error:
@@ -144,13 +145,6 @@ def _private_folder(folder: Path) -> None:
             code="no-home",
             fix="Set RUSHES_HOME (or XDG_RUNTIME_DIR) to a folder of your own.",
         )
-
-
-def _cores() -> float:
-    try:
-        return float(len(os.sched_getaffinity(0)))
-    except AttributeError:  # macOS
-        return float(os.cpu_count() or 1)
 
 
 def _memory_bytes() -> int:
