@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,15 +93,20 @@ def test_commands_of_one_file_are_run_as_one_and_each_is_told_how_far_it_is(
 
 
 def test_when_the_shared_command_fails_each_runs_by_itself_and_one_is_to_blame(
-    callers: tuple[Caller, Caller], started: list[Sequence[str]]
+    callers: tuple[Caller, Caller], started: list[Sequence[str]], tmp_path: Path
 ) -> None:
     one, other = callers
 
-    good, bad = run_calls([one.picture("a.png"), other.picture("b.png", "[0:v:0]scale=-7:-9:eval=never[o]")])
+    wanted = one.picture("a.png")
+    log = tmp_path / "1.log"
+    wanted = replace(wanted, supervision=replace(wanted.supervision, log_path=log))
+
+    good, bad = run_calls([wanted, other.picture("b.png", "[0:v:0]scale=-7:-9:eval=never[o]")])
 
     assert len(started) == 3
     assert (ran(good).ok, ran(bad).ok) == (True, False)
     assert (one.folder / "a.png").exists()
+    assert "the command that was shared with others did not end well" in log.read_text()
 
 
 def test_what_cannot_be_started_is_an_error_for_the_one_that_asked(

@@ -159,7 +159,7 @@ class DeviceTurns:
         if turn is None or turn.option is None:
             return False
         try:
-            with suppress(PlatformError):
+            with suppress(PlatformError):  # the ledger is out of reach: the next fault teaches it
                 return self._report(turn, turn.option, error)
         finally:
             if turn.place is not None:

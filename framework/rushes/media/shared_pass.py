@@ -12,8 +12,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
@@ -47,7 +47,10 @@ def run_calls(calls: Sequence[ToolCall]) -> list[Answer]:
         together = [(calls[n], command) for n in group if (command := commands[n]) is not None]
         shared = _shared(together) if len(group) > 1 else None
         for place, number in enumerate(group):
-            answers[number] = _alone(calls[number]) if shared is None else shared[place]
+            if isinstance(shared, list):
+                answers[number] = shared[place]
+            else:
+                answers[number] = _alone(calls[number], shared)
     return [answers[number] for number in range(len(calls))]
 
 
@@ -56,9 +59,26 @@ def _shareable(call: ToolCall) -> Command | None:
     return parse_command(call.argv) if given and call.supervision.cwd is not None else None
 
 
-def _alone(call: ToolCall) -> Answer:
+@dataclass(frozen=True, slots=True)
+class _InVain:
+    """A shared command that did not end well.
+
+    Args:
+        reason: one sentence.
+        cpu_s: what each of those that shared it bears of its processor time.
+    """
+
+    reason: str
+    cpu_s: float = 0.0
+
+
+def _alone(call: ToolCall, before: _InVain | None) -> Answer:
+    """Run a tool by itself, after the command that it shared with others has failed, if it had."""
+    if before is not None and call.supervision.log_path is not None:
+        with suppress(OSError), call.supervision.log_path.open("a", encoding="utf-8") as log:
+            log.write(f"the command that was shared with others did not end well: {before.reason}\n")
     try:
-        return run_tool(
+        run = run_tool(
             call.argv,
             supervision=call.supervision,
             stdin=call.stdin,
@@ -67,22 +87,25 @@ def _alone(call: ToolCall) -> Answer:
         )
     except RushesError as error:
         return error
+    return run if before is None else replace(run, cpu_s=run.cpu_s + before.cpu_s)
 
 
-def _shared(together: Sequence[tuple[ToolCall, Command]]) -> list[Answer] | None:
-    """The answers of a group; None when its shared command did not end well, or could not be started."""
+def _shared(together: Sequence[tuple[ToolCall, Command]]) -> list[Answer] | _InVain:
+    """The answers of a group; else why its shared command did not end well, or could not be started."""
     calls = [call for call, _ in together]
     argv = merged([command for _, command in together])
     with _folder(together) as cwd:
         try:
             supervision = replace(_supervision(calls, cwd), source_bytes=_to_read(argv))
             run = run_tool(argv, supervision=supervision, progress_parser=_Told(calls))
-        except RushesError:
-            return None
+        except RushesError as error:
+            return _InVain(error.message)
     if run.stopped != "cancelled" and (
         not run.ok or claims_success_falsely(run) or damage_in(run) is not None
     ):
-        return None
+        said = run.stderr_tail.strip().splitlines()
+        reason = said[-1] if said else f"it ended with status {run.exit_status}"
+        return _InVain(reason, run.cpu_s / len(calls))
     # What it cost belongs to all of them alike, so that the sum of their receipts is what was spent.
     return [replace(run, cpu_s=run.cpu_s / len(calls)) for _ in calls]
 
