@@ -259,6 +259,27 @@ def test_running_work_that_is_made_background_stands_aside(model_pool: Any) -> N
     assert said(pool, Pause) == [Pause(1, review, "plates")]
 
 
+def test_what_a_slot_gives_back_stands_in_the_class_that_its_batch_has_by_then(model_pool: Any) -> None:
+    pool = model_pool(ONE, seconds={"f": 0.001})
+    shape = Shape("brief", "env", "f")
+    pool.submit("standard", "dune", shape, 3)
+    pool.run()
+    ids = pool.submit("standard", "dune", shape, 5)
+    pool.deliver_all()
+    (number,) = [n for n, slot in pool.slots.items() if len(slot.backlog) > 1]
+    urgent = QueueKey("urgent", "dune")
+    for id_ in ids:
+        pool.queue_of[id_] = urgent
+    pool.do(Restamped("brief", urgent))
+
+    pool.tick(5.0)  # the first of them hangs, so that the others are taken back
+    pool.deliver_all()
+
+    (view,) = [one for one in pool.scheduler.snapshot().queues if one.waiting]
+    assert view.queue == urgent
+    assert len(pool.slots[number].backlog) == 1
+
+
 def test_why_says_that_it_stands_aside_and_for_whom(model_pool: Any) -> None:
     pool, (encoding,) = busy(model_pool)
     pool.submit("urgent", "vfx", plate())

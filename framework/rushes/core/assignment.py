@@ -149,7 +149,8 @@ class Assignment:
     def _occupy(self, slot: Slot, lane: Lane) -> None:
         """An idle slot becomes busy with a lane."""
         slot.lane = lane
-        slot.policy = self.waiting.policy(lane.queue.key)
+        slot.queue = lane.queue.key
+        slot.policy = self.waiting.policy(slot.queue)
         slot.level = lane.flow.level
         lane.slots.append(slot)
         self.room.take(lane.need)

@@ -187,7 +187,7 @@ class Scheduler:
         level = self._waiting.queue(event.queue).level
         for slot in self._slots:
             if slot.lane is not None and slot.lane.shape.batch == event.batch:
-                slot.policy, slot.level = policy, level
+                slot.queue, slot.policy, slot.level = event.queue, policy, level
         self._assign(now, out)
 
     def _deferred(self, event: Deferred, _now: float, out: list[Command]) -> None:
@@ -280,7 +280,7 @@ class Scheduler:
         if slot.occupied:
             self._assignment.refund(slot, len(taken))
         if back:
-            self._waiting.put_back(lane, taken)
+            self._waiting.put_back(lane, taken, slot.queue or lane.queue.key)
         else:
             for ask in taken:
                 del self._waiting.where[ask[0]]

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import Final
 
 from rushes.core.commands import CloseSlot, Command, OpenSlot
-from rushes.core.events import Ask, ClassPolicy
+from rushes.core.events import Ask, ClassPolicy, QueueKey
 from rushes.core.ordering import Lane, Level
 from rushes.core.policy import SchedulerSettings
 from rushes.core.states import IllegalTransition
@@ -50,8 +50,8 @@ class Slot:
 
     __slots__ = (
         "backlog", "done", "each_s", "environment", "good", "good_s", "head_since", "idle_since", "lane",
-        "level", "low", "number", "policy", "ran_s", "recalling", "slow", "spent_s", "state", "stopping",
-        "waited",
+        "level", "low", "number", "policy", "queue", "ran_s", "recalling", "slow", "spent_s", "state",
+        "stopping", "waited",
     )  # fmt: skip
 
     def __init__(self, number: int, environment: str) -> None:
@@ -65,7 +65,8 @@ class Slot:
         self.idle_since = 0.0
         self.slow = False  # the first runs longer than expected: give it nothing to hold back
         self.recalling = False  # a Recall is not answered yet
-        # The class of what it runs and its level, as stamped when it was given its lane.
+        # The queue and the class of what it runs, and its level, as stamped when it was given its lane.
+        self.queue: QueueKey | None = None
         self.policy: ClassPolicy | None = None
         self.level: Level | None = None
         self.ran_s = 0.0  # how long the first of its backlog ran before it was paused

@@ -80,10 +80,16 @@ class Waiting:
         for lane in touched:
             lane.stand()
 
-    def put_back(self, origin: Lane, asks: Sequence[Ask]) -> None:
-        """Asks that were given to a slot and have not started stand in line again."""
-        queue = self.queue(origin.queue.key)
-        lane = self._lane(queue, origin.shape, origin.flow.level)
+    def put_back(self, origin: Lane, asks: Sequence[Ask], key: QueueKey) -> None:
+        """Asks that were given to a slot and have not started stand in line again.
+
+        Args:
+            origin: the lane that they came from.
+            asks: they.
+            key: their queue now: a person may have given their batch another class since.
+        """
+        queue = self.queue(key)
+        lane = self._lane(queue, origin.shape, origin.flow.level if key == origin.queue.key else queue.level)
         for ask in asks:
             self.where[ask[0]] = lane
             lane.add(ask)
