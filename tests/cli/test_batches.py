@@ -104,11 +104,13 @@ def test_retry_queues_the_failed_ones(rushes: Rushes, batch: str, folder: Path) 
     assert "1 invocation queued again: rushes follow stub1" in rushes("retry", batch).stderr
 
 
-@pytest.mark.parametrize("verb", ["retry", "cancel"])
+@pytest.mark.parametrize("verb", ["retry", "cancel", "set"])
 def test_what_acts_on_a_whole_batch_refuses_the_name_of_one_invocation(
     rushes: Rushes, batch: str, verb: str
 ) -> None:
-    result = rushes(verb, f"{batch}.3")
+    options = ["--priority", "urgent"] if verb == "set" else []
+
+    result = rushes(verb, f"{batch}.3", *options)
 
     assert result.exit_code == 2
     assert f"stub1.3 is one invocation; {verb} acts on a whole batch" in result.stderr

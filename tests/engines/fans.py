@@ -166,3 +166,17 @@ def half_open(clip: Asset, params: Fan, ctx: Context) -> Joined:
     out = ctx.output("joined.txt")
     out.path.write_text("".join(Path(one.result.file).read_text() for one in made))
     return Joined(file=out)
+
+
+@function(version="1", retries=0)
+def deadly(clip: Asset, params: Part, ctx: Context) -> Square:
+    """Kills its slot, however often it is tried."""
+    os.kill(os.getpid(), 9)
+    return Square(n=params.n, square=0)
+
+
+@function(version="1")
+def fan_of_deadly(clip: Asset, params: Fan, ctx: Context) -> Sum:
+    """Needs a part that cannot be made."""
+    (outcome,) = ctx.map(deadly, [clip], n=1)
+    return Sum(total=outcome.result.square)

@@ -295,3 +295,12 @@ def test_a_part_does_not_wait_for_what_waits_for_the_whole(
     engine.control("resume")
 
     assert [outcome.ok for outcome in (*whole, *after)] == [True, True]
+
+
+def test_a_part_that_always_loses_its_slot_fails_the_whole_in_the_end(fans: Find, clip: str) -> None:
+    (outcome,) = fans("fan_of_deadly").map([clip])
+
+    error = outcome.error or {}
+    assert outcome.finished.attempts <= 3
+    assert error["code"] == "slot-lost"
+    assert "deadly" in error["message"]

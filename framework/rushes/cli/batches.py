@@ -169,10 +169,12 @@ def cancel(session: Session, batch: str) -> None:
 @click.pass_obj
 def set_(session: Session, batch: str, priority: str) -> None:
     """Give BATCH another class, for what of it waits and for what runs."""
+    _whole(batch, "set")
     engine = session.engine()
     found = _status(engine, batch)
     engine.set_priority(found.batch, priority)
-    click.echo(f"{found.title}: {found.priority} → {priority}; {counts_line(found.counts)}", err=True)
+    change = f"{found.priority} → {priority}"
+    click.echo(f"{found.title} {found.batch}: {change}; {counts_line(found.counts)}", err=True)
 
 
 @click.command()

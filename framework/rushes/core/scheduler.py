@@ -188,6 +188,8 @@ class Scheduler:
         for slot in self._slots:
             if slot.lane is not None and slot.lane.shape.batch == event.batch:
                 slot.queue, slot.policy, slot.level = event.queue, policy, level
+                if slot.backlog:  # what it bore for its old class is not held against it
+                    self._assignment.standing.forgive(slot.backlog[0][0])
         self._assign(now, out)
 
     def _deferred(self, event: Deferred, _now: float, out: list[Command]) -> None:

@@ -167,6 +167,11 @@ class Standing:
             self._times.pop(id, None)
             self.swarms.back(id, now)
 
+    def forgive(self, id: int) -> None:  # noqa: A002 - as above
+        """How often it has stood aside counts for nothing from now on."""
+        if id in self._times:
+            self._times[id] = 0
+
     @property
     def any(self) -> bool:
         """Whether anybody has ever stood aside who has not ended."""

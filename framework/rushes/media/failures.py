@@ -180,7 +180,7 @@ _DEVICES: Final = (
 _DISK: Final = (
     _row(
         "disk-full", PlatformError, "retry", r"No space left on device|Disk quota exceeded",
-        "The disk is full.", "Free some space; the work goes on by itself.",
+        "The disk is full.", "Free some space; what has failed for good runs again with `rushes retry`.",
     ),
 )  # fmt: skip
 

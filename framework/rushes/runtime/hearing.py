@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rushes.core import events as ev
-from rushes.core.retry import GiveUp, decide
+from rushes.core.retry import LOSS_CODES, GiveUp, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.batches import state_number
@@ -195,7 +195,8 @@ class Hearing:
             self.displacing.returned(slot, state, run, number, seconds)
             return
         losses = run.losses + lost
-        if error.get("code") == "out-of-memory" and not lost:
+        if error.get("code") in LOSS_CODES and not lost:
+            # The body ran out of memory, or raises what became of one of its parts: as a loss it is bounded.
             losses, lost = losses + 1, 1
         if state.stopping or error["kind"] == "cancelled":
             after = state.stopping[0] if state.stopping else State.cancelled

@@ -38,12 +38,13 @@ def end_orphans(spared: Collection[int]) -> int:
         if pid in spared:
             continue
         with suppress(OSError):
+            # One that has ended tells nothing of itself any more, and nobody else can ask how it ended.
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                continue
             if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
                 os.waitpid(pid, 0)
-            else:
-                os.waitpid(pid, os.WNOHANG)  # it has ended, and nobody else can ask how
     return killed
 
 

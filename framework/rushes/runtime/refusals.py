@@ -86,10 +86,10 @@ def too_deep(function: str) -> CallerError:
     )
 
 
-def only_a_part(batch: str, parent: str) -> CallerError:
-    """A batch that a body mapped cannot be started again by itself."""
+def only_a_part(batch: str, parent: str, verb: str) -> CallerError:
+    """A batch that a body mapped is not steered by itself: `verb` is for the whole."""
     return CallerError(
         f"{batch} is made of parts of {parent}.",
         code="only-a-part",
-        fix=f"`rushes retry {parent.partition('.')[0]}` runs the whole again; parts that are done stay done.",
+        fix=f"`rushes {verb} {parent.partition('.')[0]}` is for the whole; parts that are done stay done.",
     )

@@ -194,7 +194,7 @@ class Verbs:
         batch, priority = header["batch"], header["priority"]
         parent = json.loads(self._pool.require(batch).spec).get("parent")
         if parent:
-            raise only_a_part(batch, parent)
+            raise only_a_part(batch, parent, "set")
         known_class(priority)
         state = self._pool.by_id.get(batch)
         if state is None or state.stopping:
@@ -206,7 +206,7 @@ class Verbs:
         self._require_space()
         parent = json.loads(self._pool.require(header["batch"]).spec).get("parent")
         if parent:
-            raise only_a_part(header["batch"], parent)
+            raise only_a_part(header["batch"], parent, "retry")
         return {"queued": self._dispatcher.admission.retry(header["batch"])}
 
     def _explain(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
