@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import click
 import pytest
 
+from rushes import catalog
 from rushes.cli.dispatch import deadline_of
 from rushes.cli.progress import Pace, lines_of
 from rushes.cli.show import failure_line, one_line, speed, summary_line, table
+from rushes.cli.sinks import sink_for
 from rushes.cli.tally import FAILURES_SHOWN, Tally, exit_code
 from rushes.core.states import State
 from rushes.errors import CallerError
@@ -192,3 +195,16 @@ def test_a_table_is_as_wide_as_its_cells() -> None:
     text = table(["a", "count"], [["x", 1], ["longer", 20]], right=frozenset({1}))
 
     assert [line.rstrip() for line in text.splitlines()][1:] == ["x           1", "longer     20"]
+
+
+def test_a_result_that_lists_tracks_has_a_row_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+    tracks = [{"stream": 1, "integrated_lufs": -23.0}, {"stream": 2, "integrated_lufs": None}]
+    sink = sink_for(catalog.find("loudness"), as_json=False, chosen=None, terminal=True)
+
+    sink.add([Finished(1, "b", "b.1", "/x/a.mov", "loudness", State.succeeded, result={"tracks": tracks})])
+    sink.close()
+
+    printed = click.unstyle(capsys.readouterr().out)
+    assert [line.split() for line in printed.splitlines()] == [
+        ["clip", "stream", "integrated_lufs"], ["a.mov", "1", "-23.0"], ["a.mov", "2"],
+    ]  # fmt: skip

@@ -32,6 +32,19 @@ def test_percentiles_rise_and_are_values_that_occurred(values: list[float]) -> N
     assert {found.p50, found.p90, found.p99, found.most} <= set(values)
 
 
+def test_what_a_swarm_cost_the_others_is_in_the_outcome() -> None:
+    load = [
+        Arrival(0.0, "dailies", 1, RunTime(60.0, 60.0), show="dune"),
+        Arrival(30.0, "plates", 1, RunTime(10.0, 10.0), priority="urgent", show="vfx"),
+    ]
+
+    found = outcome_of(simulate(load, Capacity(cpu=1, memory=1e12), start_up_s=0.0))
+
+    ((batch, share),) = found.displacement
+    assert (batch, share.batch, share.paused, share.aside_s) == ("plates", "dailies", 1, 10.0)
+    assert found.to_dict()["displacement"][0]["for"] == "plates"
+
+
 def test_each_class_and_show_stands_for_itself() -> None:
     second = RunTime(1.0, 1.0)
     load = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -81,6 +81,9 @@ def follow(ctx: click.Context, /, batch: str, *, as_json: bool) -> None:
     sink = JsonSink() if as_json else NothingSink()
     outcome = follow_batch(session, engine, found.batch, sink)
     quiet = as_json and not session.watched
+    ended = engine.status(found.batch)
+    if ended.ended is not None:  # how long the batch took, not how long it was looked at
+        outcome = replace(outcome, elapsed_s=ended.ended - ended.submitted)
     ctx.exit(report(outcome, batch=found.batch, function=found.title, out=found.out, quiet=quiet))
 
 

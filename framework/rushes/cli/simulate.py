@@ -6,11 +6,12 @@ This module must not know how the pool is simulated.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from rushes.cli.show import counted, table
+from rushes.cli.show import counted, displacement_lines, table
 from rushes.units import format_duration, format_size, parse_size
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ def simulate(*, scenario: str, cores: float, memory: str, scale: float, seed: in
         f"{found.utilisation:.0%} of the cores' time was used\n"
     )
     click.echo(_table(found))
+    for batch, share in found.displacement:
+        (line,) = displacement_lines([asdict(share)])
+        click.echo(f"\nfor {batch}: {line}")
     click.echo("\nwait: until it starts; done: from submission until it has ended, clip and whole batch")
 
 

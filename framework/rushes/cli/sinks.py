@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
@@ -162,14 +162,31 @@ class _RenderSink(_RowSink):
 
 
 class _TableSink(_RowSink):
-    """Scalar fields of the results as a table; a single result as a list of its fields."""
+    """Scalar fields of the results as a table; a single result as a list of its fields.
+
+    A result that lists things of one kind, such as the tracks of a clip, has a row for each of them.
+    """
 
     def _text(self, rows: Sequence[Finished], *, first: bool) -> str:
-        if len(rows) == 1 and first:
+        lists = any(_listed(one.result or {}) for one in rows)
+        if len(rows) == 1 and first and not lists:
             return fields(rows[0].result or {})
-        names = list(dict.fromkeys(k for one in rows for k, v in (one.result or {}).items() if _flat(v)))
-        cells = [[short_name(r.asset), *((r.result or {}).get(n) for n in names)] for r in rows]
+        flat = [(one, line) for one in rows for line in _lines_of(one.result or {})]
+        names = list(dict.fromkeys(name for _, line in flat for name in line))
+        cells = [[short_name(one.asset), *(line.get(name) for name in names)] for one, line in flat]
         return table(["clip", *names], cells)
+
+
+def _listed(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The things that a result lists, where it lists things of one kind and nothing else of that sort."""
+    lists = [value for value in result.values() if isinstance(value, list) and value]
+    return lists[0] if len(lists) == 1 and all(isinstance(one, dict) for one in lists[0]) else []
+
+
+def _lines_of(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    own = {name: value for name, value in result.items() if _flat(value)}
+    for one in _listed(result) or [{}]:
+        yield own | {name: value for name, value in one.items() if _flat(value) or value is None}
 
 
 def _flat(value: Any) -> bool:

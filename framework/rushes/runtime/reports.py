@@ -12,6 +12,7 @@ from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.pool import QUEUED, Pool, Run
 from rushes.runtime.refusals import unknown_invocation
+from rushes.runtime.slots import SlotProcess
 from rushes.units import format_size
 
 __all__ = ["Reports"]
@@ -46,16 +47,23 @@ class Reports:
                 "invocation": state.public_id(slot.given[0]),
                 "asset": self.pool.running[slot.given[0]].asset,
                 **self._progress(self.pool.running[slot.given[0]]),
-                "seconds": self.pool.now - slot.began,
+                "seconds": self._ran_s(slot),
             }
             for slot in self.pool.slots.values()
             if slot.given and slot.given[0] >> 32 == state.number
         ]
         return found
 
+    def _ran_s(self, slot: SlotProcess) -> float:
+        """How long the first of what a slot was given has run; the clock of what is paused stands still."""
+        run = self.pool.running[slot.given[0]]
+        return (run.paused_since or self.pool.now) - slot.began
+
     def _progress(self, run: Run) -> dict[str, Any]:
         """How far a run is by its own account, or, while it waits for parts of its own, by theirs."""
         fraction, note = self.families.progress(run) or (run.fraction, run.note)
+        if run.paused_since:
+            note = "paused"
         return {"fraction": fraction, "note": note}
 
     def _standstill(self) -> str:
@@ -132,7 +140,7 @@ class Reports:
                     "given": len(slot.given),
                     "paused": bool(slot.given and self.pool.running[slot.given[0]].paused_since),
                     "waits": bool(slot.given and self.pool.running[slot.given[0]].waits_since),
-                    "seconds": self.pool.now - slot.began if slot.given else 0.0,
+                    "seconds": self._ran_s(slot) if slot.given else 0.0,
                 }
                 for slot in self.pool.slots.values()
             ],

@@ -7,10 +7,11 @@ how the run was made, nor how it is shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
+from rushes.core.swarm import Share
 from rushes.simulator.pool import Trace
 
 __all__ = ["Group", "Outcome", "Spread", "outcome_of"]
@@ -69,6 +70,8 @@ class Outcome:
     until_s: float
     utilisation: float
     media_s: float
+    displacement: tuple[tuple[str, Share], ...] = ()
+    """For each batch that others stood aside for, and each batch that did: what that one bore."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able data."""
@@ -76,6 +79,7 @@ class Outcome:
             "until_s": self.until_s,
             "utilisation": self.utilisation,
             "media_s": self.media_s,
+            "displacement": [{"for": batch, **asdict(share)} for batch, share in self.displacement],
             "groups": [
                 {
                     "priority": group.priority,
@@ -103,6 +107,12 @@ def outcome_of(trace: Trace) -> Outcome:
         groups=tuple(_group(trace, *key, ranges) for key, ranges in spans.items()),
         until_s=trace.until,
         utilisation=trace.busy_cpu_s / core_s if core_s else 0.0,
+        displacement=tuple(
+            (arrival.batch, share)
+            for arrival in trace.load
+            if (swarm := trace.swarms.of(arrival.batch)) is not None
+            for share in swarm.report(trace.until)
+        ),
         media_s=sum(arrival.media_s * arrival.count for arrival in trace.load),
     )
 
