@@ -1,6 +1,7 @@
 """Functions that the engine tests run in slots; loaded by path, so each is `plain.py:NAME` to a slot."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -164,3 +165,12 @@ def parrot(clip: Asset, params: Text) -> Told:
 def talkative(clip: Asset, params: Number) -> Said:
     """Gives two megabytes back."""
     return Said(text="x" * 2_000_000)
+
+
+@function(version="1", retries=0)
+def robbed(clip: Asset, params: Number, ctx: Context) -> Wrote:
+    """Has its folder of outputs removed under it."""
+    out = ctx.output("x.txt")
+    shutil.rmtree(out.path.parent.parent)
+    out.path.write_text("x")
+    return Wrote(file=out, text="x")

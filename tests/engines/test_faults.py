@@ -172,3 +172,13 @@ def test_a_drained_worker_finishes_what_runs_and_ends(
 
     assert 0 < sum(1 for o in batch if o.finished.attempts == 1) <= 9
     assert batch.progress.counts.succeeded == 9
+
+
+def test_a_folder_that_is_removed_under_an_attempt_is_not_blamed_on_its_function(
+    plain: Find, clip: str, tmp_path: Path
+) -> None:
+    (outcome,) = plain("robbed").with_options(out=str(tmp_path / "out")).map([clip])
+
+    error = outcome.error or {}
+    assert (error["kind"], error["code"]) == ("platform", "io-error")
+    assert "was removed while it was worked in" in error["message"]

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rushes.errors import PlatformError
 from rushes.joint import Joint
 from rushes.media.allowance import allow
 from rushes.runtime.local_context import LocalContext, destination_of
@@ -87,6 +88,16 @@ def _run_with_outputs(task: Task, report: Reporter, gate: Gate, cancelled: Calla
         if context.outputs:
             publication.recheck_source(task.source, fingerprint)
             _publish(task, context, made, context.receipt(fingerprint, started), gate)
+    except OSError as error:
+        gone = context.lost_scratch()
+        if gone is None:
+            raise
+        raise PlatformError(
+            f"{gone} was removed while it was worked in.",
+            code="io-error",
+            fix="It is tried again by itself; leave the folder of outputs alone while a batch runs.",
+        ) from error
+    else:
         context.drop_keep()
         return made
     finally:

@@ -511,6 +511,10 @@ class LocalContext(Context):
         if self._keep is not None and self.task.pool is not None:
             close_scratch(self._keep)
 
+    def lost_scratch(self) -> Path | None:
+        """The scratch folder, if it was made and is not there any more: somebody removed what it is in."""
+        return self._scratch if self._scratch is not None and not self._scratch.is_dir() else None
+
     def close(self) -> None:
         """Remove the scratch folder; whatever was published has left it."""
         if self._scratch is not None:
