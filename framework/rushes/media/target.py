@@ -191,7 +191,9 @@ class _Search:
     ) -> None:
         self._profile, self._row, self._build, self._own = profile, row, build, supervision
         self._folder = supervision.cwd or Path()
-        self._scale = scale_of(row.name)
+        scale = scale_of(row.name)
+        # x264's 0 is lossless, which is a profile of its own.
+        self._scale = replace(scale, low=max(scale.low, 1.0)) if row.name == "libx264" else scale
         height = shown_height(profile, info)
         curve, _ = curve_for(row.name, profile.video.speed or row.speed, height)
         self._prior = prior_over(curve.vmaf, self._scale)
