@@ -88,8 +88,8 @@ def test_a_full_disk_costs_the_ballast_first_and_then_waits_with_the_turn_kept(
     journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(journal, 1)
-    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
-    journal._db.execute(f"PRAGMA max_page_count={pages + 1}")
+    pages = journal.db.execute("PRAGMA page_count").fetchone()[0]
+    journal.db.execute(f"PRAGMA max_page_count={pages + 1}")
     assert journal.ballast.path.stat().st_size == BALLAST_BYTES
 
     journal.begin()
@@ -99,7 +99,7 @@ def test_a_full_disk_costs_the_ballast_first_and_then_waits_with_the_turn_kept(
     assert not journal.ballast.path.exists()
     assert journal.last_n(1) == 1
 
-    journal._db.execute("PRAGMA max_page_count=1000000")
+    journal.db.execute("PRAGMA max_page_count=1000000")
     journal.commit()
     assert journal.last_n(1) == 199
     assert journal.look_for_space()
@@ -134,7 +134,7 @@ def test_on_a_small_disk_little_room_is_enough(tmp_path: Path, monkeypatch: pyte
 def test_a_statement_that_cannot_be_run_is_not_tried_again(journal: SqliteJournal) -> None:
     journal.begin()
     with pytest.raises(sqlite3.ProgrammingError):
-        journal._write("INSERT INTO meta(key,value) VALUES(?,?)", [("k", ["no value"])])
+        journal.write("INSERT INTO meta(key,value) VALUES(?,?)", [("k", ["no value"])])
     number = journal.open_batch("abc", SPEC, 1.0)
     journal.commit()
 
@@ -150,7 +150,7 @@ def test_an_older_journal_is_brought_forward_and_a_newer_one_is_refused(
     journal.close()
 
     monkeypatch.setattr(
-        "rushes.journal.sqlite.MIGRATIONS", [*MIGRATIONS, ["ALTER TABLE batches ADD COLUMN colour TEXT"]]
+        "rushes.journal.turns.MIGRATIONS", [*MIGRATIONS, ["ALTER TABLE batches ADD COLUMN colour TEXT"]]
     )
     forward = SqliteJournal(tmp_path / "j")
     assert forward.statistics()["schema"] == len(MIGRATIONS) + 1
@@ -257,7 +257,7 @@ def test_what_was_acknowledged_survives_a_killed_writer(tmp_path: Path, kills: i
 
         journal = SqliteJournal(path)
         assert journal.last_n(1) >= max([acknowledged, *later])
-        assert journal._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert journal.db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         journal.close()
 
 

@@ -20,6 +20,7 @@ from rushes.runtime.batches import STATES, BatchState, n_of
 from rushes.runtime.families import adopt, inherited, waiting_for
 from rushes.runtime.joint_rows import row_data
 from rushes.runtime.pool import CANCELLED, FAILED, HELD, QUEUED, SUCCEEDED, Pool, error_body
+from rushes.runtime.records import LeasedRow
 
 __all__ = ["Admission"]
 
@@ -125,7 +126,7 @@ class Admission:
             for row in inserts:
                 if row[1] == QUEUED and len(asks) < room:
                     number, _, _, order, at, key, source, frames, params, subdir, tag, mark, extra, _ = row
-                    pool.hand[number] = (
+                    pool.hand[number] = LeasedRow(
                         number, 0, 0, at, source, frames, params, subdir, tag, mark, extra, order, key,
                         state.queue_number,
                     )  # fmt: skip

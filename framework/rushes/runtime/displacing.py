@@ -84,7 +84,7 @@ class Displacing:
     def returned(self, slot: int, state: BatchState, run: Run, number: int, seconds: float) -> None:
         """An attempt that was to give its place back has ended: no try is used up, and it waits again."""
         state.move(RUNNING, QUEUED)
-        queue = self.pool.queue_keys[run.row[13]]
+        queue = self.pool.queue_keys[run.row.queue]
         self.pool.await_more(queue, 1)
         self.pool.feed(ev.Finished(slot, number, State.queued, seconds))
         self.pool.feed(ev.Queued(queue, 1))

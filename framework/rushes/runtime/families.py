@@ -50,7 +50,7 @@ def inherited(pool: Pool, spec: dict[str, Any]) -> dict[str, Any]:
         "environment": parent.spec.get("environment") or {},
         "tags": {**(spec.get("tags") or {}), "parent": spec["parent"]},
         "depth": depth,
-        "place": [run.row[11] - 1, run.row[3]],
+        "place": [run.row.ord - 1, run.row.queued_at],
     }
 
 

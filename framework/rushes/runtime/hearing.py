@@ -174,7 +174,7 @@ class Hearing:
         slot.alive = self.pool.now
         if run is None or run.fence != fence:
             return
-        key = member_keys(run.row[12])[which]
+        key = member_keys(run.row.key)[which]
         show = self.pool.batches[number >> 32].spec["show"]
         self.pool.journal.keep_member(key, show, number, body.decode("utf-8", "replace"))
 
@@ -210,7 +210,7 @@ class Hearing:
         retries = int(state.spec.get("retries", 2))
         verdict = decide(
             error["kind"], error["code"], run.attempt - losses, losses, retries, number,
-            queued_s=self.pool.now - run.row[3],
+            queued_s=self.pool.now - run.row.queued_at,
         )  # fmt: skip
         self.pool.journal.attempt(
             [(number, run.attempt, self.pool.now, seconds, error["code"], json.dumps(error))]

@@ -11,14 +11,19 @@ from typing import Any, Final
 from rushes.runtime.pool import SUCCEEDED
 from rushes.runtime.records import Journal
 
-__all__ = ["known_members", "member_keys", "row_data"]
+__all__ = ["is_joint", "known_members", "member_keys", "row_data"]
 
 _KEY_BYTES: Final = 16
 
 
+def is_joint(key: bytes | None) -> bool:
+    """Whether this is the key of a joint invocation."""
+    return key is not None and len(key) > _KEY_BYTES
+
+
 def member_keys(key: bytes | None) -> list[bytes]:
     """The keys of a joint invocation's functions, in their order; none of an ordinary one."""
-    if key is None or len(key) <= _KEY_BYTES:
+    if key is None or not is_joint(key):
         return []
     return [key[start : start + _KEY_BYTES] for start in range(0, len(key), _KEY_BYTES)]
 

@@ -15,7 +15,7 @@ from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.batches import spec_packet
-from rushes.runtime.joint_rows import known_members, member_keys, row_data
+from rushes.runtime.joint_rows import is_joint, known_members, row_data
 from rushes.runtime.pool import QUEUED, RUNNING, SUCCEEDED, Pool, Run
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.spool import pack
@@ -55,14 +55,14 @@ class Lending:
             left_out += [state.number for state in self.pool.batches.values() if state.stopping]
             rows = self.pool.journal.lease(self.pool.queue_number(queue), count, held_back, left_out)
             for row in rows:
-                number = row[0]
+                number = row.id
                 state = self.pool.batches.get(number >> 32)
                 if number in self.pool.hand or number in self.pool.running or state is None:
                     continue
                 if len(asks) >= count:
                     break
                 self.pool.hand[number] = row
-                asks.append(ev.Ask(number, row[11], row[3], state.shape))
+                asks.append(ev.Ask(number, row.ord, row.queued_at, state.shape))
             if not asks and not left_out:
                 self.pool.waiting[queue] = 0
         self.pool.leased[queue] = held_back + len(asks)
@@ -94,18 +94,19 @@ class Lending:
 
     def _started(self, slot: SlotProcess, number: int) -> list[Any]:
         """Take an invocation out of hand and give what its slot is told of it."""
-        row = self.pool.hand.pop(number)
+        pool = self.pool
+        row = pool.hand.pop(number)
         _, attempt, losses, queued_at, source, frames, params, subdir, tag, mark, extra, _, key, _ = row
-        state = self.pool.batches[number >> 32]
+        state = pool.batches[number >> 32]
         self._fence = fence = self._fence + 1
-        self.pool.running[number] = Run(slot.number, fence, attempt + 1, losses, row)
+        pool.running[number] = Run(slot.number, fence, attempt + 1, losses, row)
         if state.number not in slot.knows:
             # A slot that has served hundreds of batches starts anew, so that its memory stays bounded.
             forget = len(slot.knows) >= BATCHES_KNOWN
             if forget:
                 slot.knows.clear()
             slot.knows.add(state.number)
-            slot.give(pack([*spec_packet(state), forget], b"", self.pool.home), ())
+            slot.give(pack([*spec_packet(state), forget], b"", pool.home), ())
         slot.given.append(number)
         state.move(QUEUED, RUNNING)
         more: dict[str, Any] | None = None
@@ -113,11 +114,11 @@ class Lending:
             more = {"key": key.hex() if key else "", "queued_at": queued_at}
             if extra:
                 more.update(self._known_result(json.loads(extra), state.spec["show"]))
-            if number in self.pool.intents:
-                more["intent"] = json.loads(self.pool.journal.intent(number) or "null")
-        if len(member_keys(key)) > 1:
+            if number in pool.intents:
+                more["intent"] = json.loads(pool.journal.intent(number) or "null")
+        if is_joint(key):
             show, force = state.spec["show"], bool(state.spec.get("force"))
-            known = known_members(self.pool.journal, key, show=show, invocation=number, force=force)
+            known = known_members(pool.journal, key, show=show, invocation=number, force=force)
             more = {"key": key.hex() if key else "", **(more or {}), "members": known}
         frame_pair = json.loads(frames) if frames else None
         return [

@@ -66,7 +66,7 @@ class Run:
 
     @property
     def asset(self) -> str:
-        return self.row[4]
+        return self.row.source
 
 
 class Pool:
@@ -123,7 +123,7 @@ class Pool:
 
         That queue need not be its batch's: the same work, asked for in a better class, is raised alone.
         """
-        self.leased[self.queue_keys[row[13]]] -= 1
+        self.leased[self.queue_keys[row.queue]] -= 1
 
     def await_more(self, queue: ev.QueueKey, count: int) -> None:
         """So many more rows of a queue wait and nobody has leased them; fewer, where it is negative."""

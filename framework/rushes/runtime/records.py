@@ -72,19 +72,34 @@ class ResultRow(NamedTuple):
     """JSON: result, outputs, receipt, encoder, warnings, error."""
 
 
-# Every invocation passes as each of these, so they are plain tuples, as the database gives them.
+class LeasedRow(NamedTuple):
+    """An invocation that waits, with all that its slot has to be told: the columns of the journal's table."""
+
+    id: int
+    attempt: int
+    losses: int
+    queued_at: float
+    source: str
+    frames: str | None
+    params: str | None
+    subdir: str | None
+    tag: str | None
+    fingerprint: str | None
+    extra: str | None
+    ord: int
+    """Its place in its queue."""
+    key: bytes | None
+    queue: int
+    """The number of the queue that it was leased from, which need not be its batch's."""
+
+
+# Every invocation passes as each of these and nobody looks at them, so they are plain tuples.
 NewRow = tuple[
     int, int, int, int, float, bytes | None, str, str | None, str | None, str | None, str | None, str | None,
     str | None, str | None,
 ]  # fmt: skip
 """id, state, queue, order, queued_at, key, source, frames, params, subdir, tag, fingerprint, extra,
 reason."""
-LeasedRow = tuple[
-    int, int, int, float, str, str | None, str | None, str | None, str | None, str | None, str | None, int,
-    bytes | None, int,
-]  # fmt: skip
-"""id, attempt, losses, queued_at, source, frames, params, subdir, tag, fingerprint, extra, order, key, queue:
-the one that it was leased from, which need not be its batch's."""
 EndRow = tuple[int, int, int, int, float, int, str]
 """batch, seq, id, state, seconds, cached, data."""
 KnownRow = tuple[bytes, int, int, int | None, str]

@@ -28,12 +28,12 @@ def restamp(pool: Pool, state: BatchState, priority: str) -> None:
     in_hand = [one for one in pool.hand if one >> 32 == state.number]
     for one in in_hand:
         row = pool.hand.pop(one)
-        outside[row[13]] -= 1
+        outside[row.queue] -= 1
         pool.unlend(row)
     for run in (run for one, run in pool.running.items() if one >> 32 == state.number):
-        outside[run.row[13]] -= 1
+        outside[run.row.queue] -= 1
         pool.unlend(run.row)
-        run.row = (*run.row[:13], number)
+        run.row = run.row._replace(queue=number)
         pool.leased[new] = pool.leased.get(new, 0) + 1
     for queue, count in outside.items():
         pool.await_more(pool.queue_keys[queue], -count)
