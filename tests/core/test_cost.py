@@ -13,6 +13,7 @@ from rushes.core.cost import LINES, AttemptCost, Cost, Statement, Usage, attempt
 from rushes.core.machine_time import WHOLE, MachineShare, MachineTime, share_of
 from rushes.core.money import HOUR_US, KWH_NJ, NANO, owed
 from rushes.core.prices import PriceBook, Source, Storage, TierPrice, Transfer
+from rushes.core.tiers import Purchase
 
 SAID = Source("a list", "2026-01")
 START = 1_700_000_000.0
@@ -20,7 +21,7 @@ START = 1_700_000_000.0
 
 def _tier(hour: int = 3_600_000, **more: Any) -> TierPrice:
     """A nano-dollar a millisecond, if nothing else is said."""
-    return TierPrice("t", "owned", "here", hour, SAID, **more)
+    return TierPrice("t", Purchase.owned, "here", hour, SAID, **more)
 
 
 # -- dividing a machine's time ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rushes.core.money import NANO, format_dollars, owed, parse_dollars, share_out
 from rushes.core.price_entries import book_from, merged, parse_entries
 from rushes.core.prices import INTERNET, PriceBook, Source, TierPrice
+from rushes.core.tiers import Limits, Machine, Purchase
 from rushes.errors import CallerError
 from rushes.runtime.price_files import price_book
 
@@ -130,7 +131,7 @@ def test_toml_and_json_make_the_same_book() -> None:
         usd_per_hour = 0.11
         cpu = 32
         memory = "128GiB"
-        devices = ["quadra-t1u"]
+        devices = { netint = 1 }
         idle_watts = 95.5
         busy_watts = 310
         source = "measured at the wall"
@@ -142,7 +143,7 @@ def test_toml_and_json_make_the_same_book() -> None:
     """
     tier = {
         "purchase": "owned", "region": "here", "usd_per_hour": 0.11, "cpu": 32, "memory": "128GiB",
-        "devices": ["quadra-t1u"], "idle_watts": 95.5, "busy_watts": 310, "source": "measured at the wall",
+        "devices": {"netint": 1}, "idle_watts": 95.5, "busy_watts": 310, "source": "measured at the wall",
         "as_of": "2026-02-01",
     }  # fmt: skip
     energy = {"usd_per_kwh": 0.31, "source": "our contract", "as_of": "2026-01"}
@@ -152,6 +153,17 @@ def test_toml_and_json_make_the_same_book() -> None:
     assert from_toml == _book(tiers={"rack-01": tier}, energy={"here": energy})
     assert from_toml.tier("rack-01").idle_milliwatts == 95_500
     assert from_toml.energy_cost(from_toml.tier("rack-01"), 3_600_000 * NANO) == 310_000_000
+
+
+def test_a_machine_whose_shape_is_stated_is_a_tier_that_can_be_ordered() -> None:
+    entry = {**TIER, "cpu": 1.16, "memory": "2GiB", "limit_s": 900, "startup_s": 3}
+
+    book = _book(tiers={"t": entry, "bare": TIER})
+
+    assert list(book.machines) == ["t"]
+    tier = book.machines["t"]
+    assert (tier.machine, tier.start_s, tier.limits) == (Machine(1.16, 2 << 30, 0), 3.0, Limits(run_s=900.0))
+    assert (tier.price, tier.purchase, tier.region) == ("t", Purchase.on_demand, "r")
 
 
 def test_energy_is_part_of_the_price_of_what_is_rented() -> None:
@@ -201,6 +213,11 @@ def test_a_price_that_is_not_known_is_named(look_up: Any, missing: str) -> None:
         ({"tiers": {"t": {**TIER, "idle_watts": 9}}}, "tiers.t has watts that make no pair"),
         ({"tiers": {"t": {**TIER, "idle_watts": 9, "busy_watts": 8}}}, "tiers.t has watts that make no pair"),
         ({"tiers": {"t": {**TIER, "devices": "l4"}}}, "tiers.t has devices = 'l4'"),
+        ({"tiers": {"t": {**TIER, "devices": {"nvenc": 0}}}}, "tiers.t has devices = {'nvenc': 0}"),
+        (
+            {"tiers": {"t": {**TIER, "cpu": 1, "memory": "1GiB", "limit_s": 0}}},
+            "tiers.t describes no machine",
+        ),
         ({"tiers": {"t": {**TIER, "billed_step_s": 0}}}, "tiers.t has billed_step_s = 0"),
         ({"tiers": {"t": {**TIER, "source": ""}}}, "tiers.t has source = ''"),
         ({"tiers": {"t": 5}}, "tiers.t is no table"),
@@ -266,9 +283,10 @@ def test_ones_own_file_is_laid_over_the_one_that_ships_figure_by_figure(tmp_path
     book = price_book({"RUSHES_PRICES": str(own)})
 
     changed = book.tier("ec2/g6.xlarge")
-    assert (changed.hour_nano, changed.cpu, changed.billed_least_us) == (500_000_000, 4.0, 60_000_000)
+    assert (changed.hour_nano, changed.billed_least_us) == (500_000_000, 60_000_000)
+    assert book.machines["ec2/g6.xlarge"].machine == Machine(4.0, 16 << 30, 0, {"nvenc": 1})
     assert changed.source == Source("studio.toml", "undated")
-    assert book.tier("suite-7").purchase == "owned"
+    assert book.tier("suite-7").purchase is Purchase.owned
     assert book.transfer["us-east-1"]["here"].source.text == "our private line"
     assert book.transfer_cost("us-east-1", INTERNET, 1 << 30) == 90_000_000
     assert book.tier("ec2/g5.xlarge") == price_book({}).tier("ec2/g5.xlarge")

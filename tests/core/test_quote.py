@@ -15,13 +15,14 @@ from rushes.core.machine_time import WHOLE
 from rushes.core.money import NANO
 from rushes.core.prices import Source, TierPrice
 from rushes.core.quote import Declined, Lot, Offer, Quote, Slots, joules_of, price_of, quote, solve
+from rushes.core.tiers import Purchase
 from rushes.errors import CallerError
 
 SAID = Source("a list", "2026-01")
 
 
 def _tier(name: str = "t", hour: float = 3.6, **more: Any) -> TierPrice:
-    return TierPrice(name, "on-demand", "east", round(hour * NANO), SAID, **more)
+    return TierPrice(name, Purchase.on_demand, "east", round(hour * NANO), SAID, **more)
 
 
 def _sure(seconds: float) -> Estimate:
@@ -65,7 +66,7 @@ def test_more_slots_than_can_be_played_are_played_in_part() -> None:
 
 
 def test_slots_that_have_to_start_come_later_and_cost_meanwhile() -> None:
-    offer = Offer(_tier(startup_s=60), most=4, ready=1)
+    offer = Offer(_tier(), most=4, ready=1, start_s=60)
 
     made = quote([Lot(4, {"t": _sure(100)})], [Slots(offer, 4)])
 
@@ -173,7 +174,7 @@ def test_as_few_and_as_cheap_slots_as_do_it_in_time(within_s: float, slots: Any)
 
 
 def test_a_tier_whose_limit_would_be_hit_is_left_out() -> None:
-    brief = Offer(_tier("brief", 0.1, limit_s=9), most=100)
+    brief = Offer(_tier("brief", 0.1), most=100, limit_s=9)
     lots = [Lot(10, {"brief": _sure(10), "cheap": _sure(10)})]
 
     made = solve(lots, [brief, CHEAP], within_s=50)

@@ -35,7 +35,7 @@ OWN = replace(HOSTS, name="own", price="", purchase=Purchase.owned, region="here
 
 
 def _priced(name: str, hour_nano: int, request_nano: int = 0) -> prices.TierPrice:
-    return prices.TierPrice(name, "on-demand", "", hour_nano, SAID, request_nano)
+    return prices.TierPrice(name, Purchase.on_demand, "", hour_nano, SAID, request_nano)
 
 
 BOOK = PriceBook(

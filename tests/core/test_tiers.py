@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,15 @@ def test_a_tier_is_read_from_data_with_sizes_and_durations_as_people_write_them(
     hosts = tiers["hosts"]
     assert (hosts.purchase, hosts.start_s, hosts.price) == (Purchase.spot, 90.0, "ec2/g6")
     assert hosts.capacity.gpu == 2
+
+
+def test_what_a_tier_leaves_out_is_that_of_the_machine_that_its_price_is_for() -> None:
+    known = tiers_from({"ec2/g6": {**HOST, "devices": {"nvenc": 1}, "limits": {"run": "1h"}}})
+
+    tiers = tiers_from({"gpu": {"price": "ec2/g6"}, "big": {"price": "ec2/g6", "cpu": 32}}, known=known)
+
+    assert tiers["gpu"] == replace(known["ec2/g6"], name="gpu")
+    assert tiers["big"].machine == replace(known["ec2/g6"].machine, cpu=32)
 
 
 @pytest.mark.parametrize(

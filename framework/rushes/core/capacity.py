@@ -49,16 +49,19 @@ class CapacityPolicy:
         return {name: book.tier(self.tiers[name].price).hour_nano for name in named}
 
 
-def capacity_from(data: object, place: str = "capacity") -> CapacityPolicy:
+def capacity_from(
+    data: object, place: str = "capacity", *, known: Mapping[str, Tier] | None = None
+) -> CapacityPolicy:
     """The policy that a file holds: ``tiers``, ``fleets``, ``most_per_hour``, ``routing``, ``stragglers``.
 
-    What is left out has its default. Prices are not part of it: tiers name entries of the price book.
+    What is left out has its default. Prices are not part of it: tiers name entries of the price book, and are
+    of the machines that are `known` there (`PriceBook.machines`) in what they do not say of themselves.
 
     Raises:
         CallerError: a field that does not exist, is missing, or cannot be; the message names its place.
     """
     file = Entry(data, place, code="bad-capacity")
-    tiers = tiers_from(file.raw("tiers"), f"{place}.tiers")
+    tiers = tiers_from(file.raw("tiers"), f"{place}.tiers", known=known)
     fleets = tuple(_fleet(name, entry) for name, entry in file.entry("fleets").entries())
     most = _dollars(file, "most_per_hour") if file.has("most_per_hour") else None
     policy = CapacityPolicy(

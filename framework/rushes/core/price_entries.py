@@ -13,10 +13,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, cast, get_args
+from typing import Any, Final
 
 from rushes.core.money import parse_dollars
-from rushes.core.prices import Energy, PriceBook, Purchase, Source, Storage, TierPrice, Transfer
+from rushes.core.prices import Energy, PriceBook, Source, Storage, TierPrice, Transfer
+from rushes.core.tiers import Limits, Machine, Purchase, Tier
 from rushes.errors import CallerError
 from rushes.units import parse_size
 
@@ -28,8 +29,9 @@ Entries = Mapping[str, Any]
 """A file's tables as they were read."""
 
 _TIER_KEYS: Final = frozenset(
-    {"purchase", "region", "usd_per_hour", "usd_per_second", "usd_per_request", "cpu", "memory", "gpu"}
+    {"purchase", "region", "usd_per_hour", "usd_per_second", "usd_per_request", "cpu", "memory", "scratch"}
     | {"devices", "idle_watts", "busy_watts", "billed_step_s", "billed_least_s", "startup_s", "limit_s"}
+    | {"per_invocation"}
 )
 
 
@@ -86,7 +88,9 @@ def book_from(entries: Entries, name: str) -> PriceBook:
     Raises:
         CallerError: names the entry, the value, and what was expected (``bad-prices``).
     """
-    tiers = {key: _tier(_Entry(f"{name}: tiers.{key}", one), key) for key, one in _table(entries, "tiers")}
+    rows = [(key, _Entry(f"{name}: tiers.{key}", one)) for key, one in _table(entries, "tiers")]
+    tiers = {key: _tier(entry, key) for key, entry in rows}
+    machines = {key: tier for key, entry in rows if (tier := _machine(entry, tiers[key])) is not None}
     storage = {
         key: _storage(_Entry(f"{name}: storage.{key}", one)) for key, one in _table(entries, "storage")
     }
@@ -98,7 +102,7 @@ def book_from(entries: Entries, name: str) -> PriceBook:
         transfer[sender] = {
             to: _transfer(_Entry(f"{name}: transfer.{sender}.{to}", one)) for to, one in routes.items()
         }
-    return PriceBook(tiers, storage, transfer, energy)
+    return PriceBook(tiers, storage, transfer, energy, machines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +159,8 @@ class _Entry:
 def _tier(entry: _Entry, name: str) -> TierPrice:
     data = entry.known(_TIER_KEYS)
     purchase = entry.text("purchase")
-    if purchase not in get_args(Purchase):
-        choices = ", ".join(get_args(Purchase))
+    if purchase not in {one.value for one in Purchase}:
+        choices = ", ".join(one.value for one in Purchase)
         raise _bad(entry.where, f"has purchase = {purchase!r}", f"Expected one of {choices}.")
     if ("usd_per_hour" in data) == ("usd_per_second" in data):
         raise _bad(entry.where, "needs one price", "Write usd_per_hour or usd_per_second, and not both.")
@@ -172,37 +176,54 @@ def _tier(entry: _Entry, name: str) -> TierPrice:
         raise _bad(entry.where, "has billed_step_s = 0", "Leave it out: time is then billed as it was.")
     return TierPrice(
         name=name,
-        purchase=cast("Purchase", purchase),
+        purchase=Purchase(purchase),
         region=entry.text("region"),
         hour_nano=hour,
         source=entry.source(),
         request_nano=entry.dollars("usd_per_request", default=0),
-        cpu=float(entry.number("cpu", Decimal(1))),
-        memory_bytes=_memory(entry),
-        gpu=float(entry.number("gpu", Decimal(0))),
-        devices=_devices(entry),
         idle_milliwatts=idle,
         busy_milliwatts=busy,
         billed_step_us=step or 1,
         billed_least_us=entry.scaled("billed_least_s", 1_000_000) or 0,
-        startup_s=float(entry.number("startup_s", Decimal(0))),
-        limit_s=float(entry.number("limit_s", Decimal(0))) if "limit_s" in data else None,
     )
 
 
-def _memory(entry: _Entry) -> int:
-    value = entry.data.get("memory", 0)
+def _machine(entry: _Entry, price: TierPrice) -> Tier | None:
+    """The machine that an entry describes; None where its cores or its memory are not stated."""
+    cpu, memory = entry.number("cpu", Decimal(0)), _size(entry, "memory")
+    machine = Machine(float(cpu), memory, _size(entry, "scratch"), _devices(entry))
+    start_s = float(entry.number("startup_s", Decimal(0)))
+    limit_s = float(entry.number("limit_s", Decimal(0))) if "limit_s" in entry.data else None
+    if not cpu or not memory:
+        return None
+    try:
+        return Tier(
+            price.name,
+            machine,
+            price.purchase,
+            price.region,
+            watts=(price.busy_milliwatts or 0) / 1000,
+            start_s=start_s,
+            limits=Limits(run_s=limit_s),
+            per_invocation=bool(entry.data.get("per_invocation")),
+        )
+    except CallerError as error:
+        raise _bad(entry.where, f"describes no machine: {error.message}", error.fix) from error
+
+
+def _size(entry: _Entry, key: str) -> int:
+    value = entry.data.get(key, 0)
     try:
         return parse_size(value if isinstance(value, int) else str(value))
     except CallerError as error:
-        raise _bad(entry.where, f"has memory = {value!r}", error.fix) from error
+        raise _bad(entry.where, f"has {key} = {value!r}", error.fix) from error
 
 
-def _devices(entry: _Entry) -> tuple[str, ...]:
-    value = entry.data.get("devices", [])
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise _bad(entry.where, f"has devices = {value!r}", "Expected a list of names, such as ['nvenc'].")
-    return tuple(value)
+def _devices(entry: _Entry) -> dict[str, int]:
+    value = entry.data.get("devices", {})
+    if not isinstance(value, dict) or not all(type(count) is int and count > 0 for count in value.values()):
+        raise _bad(entry.where, f"has devices = {value!r}", "Expected families and numbers: {nvenc = 1}.")
+    return dict(value)
 
 
 def _storage(entry: _Entry) -> Storage:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from rushes.core.money import GIB, HOUR_US, KWH_NJ, owed
+from rushes.core.tiers import Purchase, Tier
 from rushes.errors import CallerError
 
 __all__ = [
@@ -20,14 +21,12 @@ __all__ = [
     "INTERNET",
     "Energy",
     "PriceBook",
-    "Purchase",
     "Source",
     "Storage",
     "TierPrice",
     "Transfer",
 ]
 
-Purchase = Literal["on-demand", "spot", "reserved", "owned"]
 INTERNET: Final = "internet"
 ANYWHERE: Final = "*"
 """A region's transfer to wherever no price of its own is stated."""
@@ -48,20 +47,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class TierPrice:
-    """A kind of machine, how it is bought, and what it costs.
+    """What a kind of machine costs, bought in one way, in one region.
 
     Args:
         name: ``ec2/g6.xlarge``.
-        purchase: on demand, spot, reserved or owned.
+        purchase: how it is bought.
         region: where it stands.
         hour_nano: nano-dollars for each hour that a machine is there.
         request_nano: nano-dollars for each attempt that is started on it.
-        cpu, memory_bytes, gpu, devices: its shape.
         idle_milliwatts, busy_milliwatts: what it draws with nothing to do, and with all of it in use; None
             where nobody has measured it: its energy is then unknown and counted as nothing.
         billed_step_us, billed_least_us: time is billed in such steps, and at least so much of it.
-        startup_s: from asking for a machine to its first work.
-        limit_s: the longest that an attempt may run there; None: as long as it likes.
         source: of its price.
     """
 
@@ -71,21 +67,15 @@ class TierPrice:
     hour_nano: int
     source: Source
     request_nano: int = 0
-    cpu: float = 1.0
-    memory_bytes: int = 0
-    gpu: float = 0.0
-    devices: tuple[str, ...] = ()
     idle_milliwatts: int | None = None
     busy_milliwatts: int | None = None
     billed_step_us: int = 1
     billed_least_us: int = 0
-    startup_s: float = 0.0
-    limit_s: float | None = None
 
     @property
     def pays_energy(self) -> bool:
         """Whether energy is bought apart: a rented machine's price holds it already."""
-        return self.purchase == "owned"
+        return self.purchase is Purchase.owned
 
     def billed_us(self, elapsed_us: int) -> int:
         """The microseconds that are billed when a machine was there for `elapsed_us`."""
@@ -134,12 +124,14 @@ class PriceBook:
         storage: by region.
         transfer: by region that sends, then by region that receives (`INTERNET`, `ANYWHERE`).
         energy: by region.
+        machines: what the machines of `tiers` are like, by the same name, of those whose shape is stated.
     """
 
     tiers: Mapping[str, TierPrice] = field(default_factory=dict)
     storage: Mapping[str, Storage] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Transfer]] = field(default_factory=dict)
     energy: Mapping[str, Energy] = field(default_factory=dict)
+    machines: Mapping[str, Tier] = field(default_factory=dict)
 
     def tier(self, name: str) -> TierPrice:
         """The tier of this name.

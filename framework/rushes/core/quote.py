@@ -55,7 +55,9 @@ class Offer:
         share: millionths of a machine that one slot takes.
         most: slots at most.
         kwh_nano: the price of energy there (`PriceBook.energy_nano`).
-        ready: slots that run already; those beyond wait for the tier's start-up.
+        ready: slots that run already; those beyond wait for a machine to start.
+        start_s: from asking for a machine to its first work (`Tier.start_s`).
+        limit_s: the longest that an attempt may run there; None: as long as it likes.
     """
 
     tier: TierPrice
@@ -63,6 +65,8 @@ class Offer:
     most: int = 1
     kwh_nano: int = 0
     ready: int = 0
+    start_s: float = 0.0
+    limit_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +248,7 @@ def _mixed(counts: Sequence[int], played: int) -> list[int]:
 def _play(batch: _Played, draw: int) -> tuple[float, float, float]:
     """Seconds, nano-dollars and joules of one draw."""
     free = [
-        (0.0 if number < batch.ready[kind] else batch.offers[kind].tier.startup_s, kind, number)
+        (0.0 if number < batch.ready[kind] else batch.offers[kind].start_s, kind, number)
         for kind, count in enumerate(batch.slots)
         for number in range(count)
     ]
@@ -284,7 +288,7 @@ def _startup_nano(slots: Slots) -> int:
     """What machines cost until they are ready, of those that are not."""
     offer = slots.offer
     starting = max(0, slots.count - offer.ready)
-    return owed(offer.tier.hour_nano * offer.share * starting, micros(offer.tier.startup_s), HOUR_US * WHOLE)
+    return owed(offer.tier.hour_nano * offer.share * starting, micros(offer.start_s), HOUR_US * WHOLE)
 
 
 # -- which slots ---------------------------------------------------------------------------------------------
@@ -295,7 +299,7 @@ def _fits(lot: Lot, offer: Offer) -> bool:
     estimate = lot.estimates.get(offer.tier.name)
     if estimate is None:
         return False
-    return offer.tier.limit_s is None or estimate.quantile(0.99) <= offer.tier.limit_s
+    return offer.limit_s is None or estimate.quantile(0.99) <= offer.limit_s
 
 
 def _each(lots: Sequence[Lot], offer: Offer) -> tuple[int, float]:

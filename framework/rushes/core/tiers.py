@@ -125,38 +125,51 @@ class Tier:
         )
 
 
-def tiers_from(data: object, place: str = "tiers") -> dict[str, Tier]:
+def tiers_from(
+    data: object, place: str = "tiers", *, known: Mapping[str, Tier] | None = None
+) -> dict[str, Tier]:
     """The tiers of a file, by name, in its order.
 
     Each is a table ``name: {cpu, memory, scratch, devices, purchase, region, price, watts, start, speed,
-    limits: {run, source, at_once}, per_invocation}``; cpu, memory, purchase and region must be given.
+    limits: {run, source, at_once}, per_invocation}``; cpu, memory, purchase and region must be given, unless
+    `known` has the machine that `price` names (`PriceBook.machines`): what is left out is as there.
 
     Raises:
         CallerError: the data is no such table; the message names the tier and the field.
     """
     tiers = {}
     for name, entry in Entry(data, place, code="bad-tier").entries():
-        tiers[name] = _tier(name, entry)
+        tiers[name] = _tier(name, entry, known or {})
     return tiers
 
 
-def _tier(name: str, entry: Entry) -> Tier:
+def _tier(name: str, entry: Entry, known: Mapping[str, Tier]) -> Tier:
     limits, devices = entry.entry("limits"), entry.entry("devices")
+    price = entry.text("price", name)
+    usual = known.get(price)
+    machine = usual.machine if usual else None
     tier = Tier(
         name,
-        Machine(entry.number("cpu"), entry.size("memory"), entry.size("scratch", 0), devices.numbers()),
-        entry.choice("purchase", {one.value: one for one in Purchase}),
-        entry.text("region"),
-        price=entry.text("price", name),
-        watts=entry.number("watts", 0.0),
-        start_s=entry.seconds("start", 0.0),
+        Machine(
+            entry.number("cpu", machine.cpu if machine else None),
+            entry.size("memory", machine.memory_bytes if machine else None),
+            entry.size("scratch", machine.scratch_bytes if machine else 0),
+            devices.numbers() if entry.has("devices") or not machine else machine.devices,
+        ),
+        entry.choice(
+            "purchase", {one.value: one for one in Purchase}, usual.purchase.value if usual else None
+        ),
+        entry.text("region", usual.region if usual else None),
+        price=price,
+        watts=entry.number("watts", usual.watts if usual else 0.0),
+        start_s=entry.seconds("start", usual.start_s if usual else 0.0),
         speed=entry.number("speed", 1.0),
         limits=Limits(
-            run_s=limits.seconds("run") if limits.has("run") else None,
+            run_s=limits.seconds("run") if limits.has("run") else usual.limits.run_s if usual else None,
             source_bytes=limits.size("source") if limits.has("source") else None,
             at_once=limits.whole("at_once") if limits.has("at_once") else None,
         ),
-        per_invocation=entry.flag("per_invocation", default=False),
+        per_invocation=entry.flag("per_invocation", default=usual.per_invocation if usual else False),
     )
     limits.done()
     entry.done()
