@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from rushes.asset import Asset
 from rushes.context import Context
@@ -26,7 +26,6 @@ __all__ = [
     "Resources",
     "Result",
     "Signature",
-    "bad_params",
     "check_declared",
     "mentions",
     "signature_of",
@@ -106,6 +105,7 @@ class Declared:
     stall_s: float
     preemptible: bool
     reads_name: bool
+    frame_ranges: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,32 +228,6 @@ def mentions(annotation: Any, wanted: type, seen: frozenset[Any] = frozenset()) 
         seen |= {annotation}
         return any(mentions(field.annotation, wanted, seen) for field in annotation.model_fields.values())
     return any(mentions(part, wanted, seen) for part in getattr(annotation, "__args__", ()))
-
-
-def bad_params(name: str, model: type[BaseModel], problem: ValidationError) -> CallerError:
-    """One sentence for pydantic's report: the option, its value, what was expected."""
-    lines, hints = [], []
-    for error in problem.errors(include_url=False):
-        where = ".".join(str(part) for part in error["loc"]) or "options"
-        if error["type"] == "extra_forbidden":
-            lines.append(f"{name} has no option {where!r}")
-            if where in RESERVED:
-                hints.append(f"{where!r} says how it is sent: {name}.with_options({where}=…) in Python.")
-        elif error["type"] == "missing":
-            lines.append(f"{name} needs option {where!r}")
-        else:
-            said = error["msg"].removeprefix("Value error, ")  # pydantic's, before a validator's own words
-            lines.append(f"{name} option {where}={error['input']!r}: {said}")
-            hints.append(_described(model, error["loc"]))
-    if len(hints) < len(lines) or not all(hints):
-        hints = [f"Its options: {', '.join(model.model_fields) or 'none'}."]
-    return CallerError("; ".join(lines) + ".", code="bad-option", fix=" ".join(dict.fromkeys(hints)))
-
-
-def _described(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
-    """What its author says of the option that an error is about; empty when nothing."""
-    field = model.model_fields.get(str(loc[0])) if loc else None
-    return f"{loc[0]}: {field.description}" if field is not None and field.description else ""
 
 
 def _refuse(name: str, what: str, fix: str) -> CallerError:

@@ -28,12 +28,12 @@ from rushes.declaration import (
     Resources,
     Result,
     Signature,
-    bad_params,
     check_declared,
     mentions,
     signature_of,
 )
 from rushes.errors import CallerError
+from rushes.option_errors import bad_params
 
 __all__ = [
     "RESERVED",
@@ -48,7 +48,6 @@ __all__ = [
     "Resources",
     "Result",
     "RunnableEngine",
-    "bad_params",
     "function",
     "load_engine",
 ]
@@ -112,6 +111,23 @@ class Function(Generic[P, R]):
     @property
     def reads_name(self) -> bool:
         return self._declared.reads_name
+
+    @property
+    def frame_ranges(self) -> bool:
+        return self._declared.frame_ranges
+
+    def require_ranges(self) -> None:
+        """Refuse a frame range, before anything is sent or run, where the function is of whole clips.
+
+        Raises:
+            CallerError: it is.
+        """
+        if not self.frame_ranges:
+            raise CallerError(
+                f"{self.name} is of whole clips: it takes no frame range.",
+                code="bad-range",
+                fix="Leave the range out (on the command line: --frames).",
+            )
 
     @property
     def params_model(self) -> type[P]:
@@ -298,6 +314,7 @@ def function(
     stall_s: float = 120.0,
     preemptible: bool = True,
     reads_name: bool = True,
+    frame_ranges: bool = True,
 ) -> _Decorator:
     """Package a function over one clip: ``(clip: Asset, params: MyParams, ctx: Context) -> MyResult``.
 
@@ -315,6 +332,7 @@ def function(
         preemptible: False exempts it from displacement.
         reads_name: False when the result does not depend on the source's name, so that a renamed copy
             counts as known.
+        frame_ranges: False when the function is of whole clips: a frame range is refused beforehand.
 
     Raises:
         CallerError: at import, naming the function, the value, what was expected and the fix.
@@ -335,6 +353,7 @@ def function(
         stall_s=stall_s,
         preemptible=preemptible,
         reads_name=reads_name,
+        frame_ranges=frame_ranges,
     )
 
     def decorate(body: Callable[..., Any]) -> Function[Any, Any]:

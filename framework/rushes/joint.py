@@ -19,11 +19,10 @@ from rushes.context import Context
 from rushes.declaration import RESERVED, Declared, Params, Resources, Result, Signature
 from rushes.errors import CallerError, error_from_dict
 from rushes.function import Function
+from rushes.option_errors import JOINT
 
 __all__ = ["JOINT", "FunctionOutcome", "Joint", "JointResult", "members_of", "shared_memory", "together"]
 
-JOINT: Final = "+"
-"""Between the names of the functions."""
 R = TypeVar("R", bound=Result)
 
 
@@ -78,6 +77,10 @@ class Joint(Function[Params, JointResult]):
     """Several functions as one; `members` are they."""
 
     members: tuple[Function[Any, Any], ...] = ()
+
+    def require_ranges(self) -> None:
+        for member in self.members:
+            member.require_ranges()
 
     def invoke(self, source: Asset, params: Params, context: Context) -> JointResult:
         msg = f"{self.name} has no body of its own"
@@ -171,6 +174,7 @@ def _declared(members: Sequence[Function[Any, Any]]) -> Declared:
         stall_s=max(member.stall_s for member in members),
         preemptible=all(member.preemptible for member in members),
         reads_name=any(member.reads_name for member in members),
+        frame_ranges=all(member.frame_ranges for member in members),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from rushes import Asset, CallerError, Context, Params, Resources, Result, function
+from rushes import Asset, Context, Params, Resources, Result, function
 from rushes.media.checksum import Algorithm, digest, files_of
 from rushes.media.guard import check_source
 
@@ -26,16 +26,12 @@ class ChecksumResult(Result):
     files: int = 1
 
 
-@function(version="1", resources=Resources(cpu=1, memory="256MiB"), retries=2, reads_name=False)
+@function(
+    version="1", resources=Resources(cpu=1, memory="256MiB"), retries=2, reads_name=False, frame_ranges=False
+)
 def checksum(clip: Asset, params: ChecksumParams, ctx: Context) -> ChecksumResult:
     """Digest all bytes of a clip; of an image sequence, those of all its frames in order."""
     check_source(clip)
-    if clip.frames is not None:
-        raise CallerError(
-            "a checksum is of whole clips: a frame range has none.",
-            code="bad-range",
-            fix="Leave the range out.",
-        )
     files = files_of(clip)
     found = digest(files, params.algorithm, told=ctx.progress)
     size = sum(path.stat().st_size for path in files)

@@ -87,6 +87,7 @@ class LadderParams(Params):
     contact_sheet: str | None = Field(
         None,
         pattern=r"^[1-9]\d?x[1-9]\d?$",
+        examples=["4x4"],
         description="COLUMNSxROWS: one picture of pictures, spread over the clip.",
     )
     still_height: int = Field(180, ge=32, le=2160, description="Height of thumbnails in pixels.")

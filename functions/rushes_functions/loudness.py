@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from rushes import Asset, CallerError, Context, Resources, Result, function
+from rushes import Asset, Context, Resources, Result, function
 from rushes.media.guard import check_source, input_args
 from rushes.media.inspection import describe
 from rushes.media.r128 import plan_r128, read_r128, report_name
@@ -36,17 +36,16 @@ class LoudnessResult(Result):
 
 
 @function(
-    version="1", resources=Resources(cpu=1, memory="1GiB"), retries=2, tools=["ffmpeg"], reads_name=False
+    version="1",
+    resources=Resources(cpu=1, memory="1GiB"),
+    retries=2,
+    tools=["ffmpeg"],
+    reads_name=False,
+    frame_ranges=False,
 )
 def loudness(clip: Asset, ctx: Context) -> LoudnessResult:
     """Measure how loud each sound track is: integrated loudness, range and true peak by EBU R128."""
     check_source(clip)
-    if clip.frames is not None:
-        raise CallerError(
-            "loudness is of whole clips: a frame range has none.",
-            code="bad-range",
-            fix="Leave the range out.",
-        )
     info = describe(clip)
     if not info.audio:
         return LoudnessResult(tracks=[])

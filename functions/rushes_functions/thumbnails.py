@@ -19,6 +19,7 @@ class ThumbnailsParams(Params):
     sheet: str | None = Field(
         None,
         pattern=r"^[1-9]\d?x[1-9]\d?$",
+        examples=["4x4"],
         description="COLUMNSxROWS of a contact sheet; 4x4 where nothing else is asked for.",
     )
     height: int = Field(180, ge=32, le=2160, description="Height of each picture, never above the clip's.")

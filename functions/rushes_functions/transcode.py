@@ -64,7 +64,9 @@ class TranscodeParams(Params):
     target_size: SizeBytes | None = Field(None, description="Size of the file, by two passes: 500MB.")
     speed: str | None = Field(None, description="The encoder's preset: veryfast, medium, slow; 0-13 for AV1.")
     keyframe_interval_s: float | None = Field(None, gt=0, le=600, description="Seconds between key frames.")
-    pix_fmt: str | None = Field(None, pattern=r"^[a-z0-9]+$", description="Pixel format: yuv420p10le.")
+    pix_fmt: str | None = Field(
+        None, pattern=r"^[a-z0-9]+$", examples=["yuv420p10le"], description="Pixel format: yuv420p10le."
+    )
     width: int | None = Field(None, ge=16, le=16384, description="Width in pixels.")
     height: int | None = Field(None, ge=16, le=16384, description="Height in pixels.")
     fraction: FractionText | None = Field(None, description="Size as a fraction of the source's: 1/2.")

@@ -169,9 +169,9 @@ def test_a_direct_call_without_a_place_for_its_file_says_so(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"heigth": 3}, "sized has no option 'heigth'.*Its options: height, lut"),
+        ({"heigth": 3}, "sized has no option 'heigth'.*Did you mean 'height'"),
         ({"out": "x/"}, r"sized has no option 'out'.*sized\.with_options\(out="),
-        ({"height": 3}, "height=3: .*greater than or equal to 16"),
+        ({"height": 3}, "height=3: expected 16 or more"),
         ({"height": "tall"}, "height='tall'"),
     ],
 )

@@ -69,8 +69,8 @@ def test_a_nested_field_is_set_by_a_preset_file(rushes: Rushes, folder: Path) ->
         (["--burn", "name,reel"], "'reel' is not one of"),
         (["--extra", "tune"], "'tune' is no KEY=VALUE"),
         (["--size", "1920"], "requires 2 arguments"),
-        (["--limit", "11"], "less than or equal to 10"),
-        (["--deep", "7"], "No such option '--deep'"),
+        (["--limit", "11"], "expected 10 or less"),
+        (["--deep", "7"], "has no option --deep"),
         (["--tracks", "one"], "'one' is not a valid integer"),
     ],
 )

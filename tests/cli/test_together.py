@@ -85,3 +85,28 @@ def test_a_function_that_is_not_there_is_named(rushes: Rushes) -> None:
 
     assert done.exit_code == 2
     assert "sise" in done.stderr
+
+
+def test_an_option_that_several_have_is_refused_with_the_spellings_that_work(
+    rushes: Rushes, folder: Path
+) -> None:
+    (folder / "more.py").write_text((folder / "fun.py").read_text().replace("def size(", "def size2("))
+
+    done = rushes("run", "fun.py:size+more.py:size2", "clips/a.mov", "--unit", "2")
+
+    assert done.exit_code == 2
+    assert "--unit is an option of size and size2: write --size-unit or --size2-unit." in done.stderr
+    assert "`rushes run size+size2 --help`" in done.stderr
+
+
+def test_a_frame_range_is_refused_before_anything_is_sent_where_a_function_is_of_whole_clips(
+    rushes: Rushes, folder: Path
+) -> None:
+    source = (folder / "fun.py").read_text().replace('owner="dailies"', "frame_ranges=False")
+    (folder / "whole.py").write_text(source)
+
+    done = rushes("run", "whole.py:size+fun.py:copy", "clips/a.mov", "--out", "made", "--frames", "0-5")
+
+    assert done.exit_code == 2
+    assert "size is of whole clips: it takes no frame range." in done.stderr
+    assert rushes("list").stdout == ""

@@ -14,6 +14,7 @@ import click
 from rushes import __version__
 from rushes.cli.session import Session
 from rushes.errors import RushesError
+from rushes.printing import printable
 
 __all__ = ["COMMANDS", "app"]
 
@@ -95,6 +96,13 @@ class _App(click.Group):
             ctx.fail(f"there is no command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            _say_usage(error)
+            ctx.exit(2)
+
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.obj is None:
             ctx.obj = Session()
@@ -106,9 +114,25 @@ class _App(click.Group):
             for line in error_lines(error):
                 click.echo(line, err=True)
             ctx.exit(2 if error.kind == "caller" else 1)
+        except click.UsageError as error:
+            _say_usage(error)
+            ctx.exit(2)
         except (KeyboardInterrupt, click.Abort):
             click.echo(err=True)
             ctx.exit(130)
+
+
+def _say_usage(error: click.UsageError) -> None:
+    """A wrong command line as any other error: what is wrong, then the next step."""
+    from rushes.cli.show import error_label  # noqa: PLC0415 - only when something is wrong
+
+    said = error.format_message()
+    said = said[:1].lower() + said[1:] if said[1:2].islower() else said
+    click.echo(f"{error_label()} {printable(said)}", err=True)
+    if error.ctx is not None:
+        asked = error.ctx.meta.get("rushes.asked")  # of `rushes.cli.command`, which costs an import
+        function = f" {asked.function.name}" if asked is not None else ""
+        click.echo(f"  `{error.ctx.command_path}{function} --help` says how it is called.", err=True)
 
 
 @click.group(

@@ -6,6 +6,7 @@ parsed with the dispatch options and those of its params model. This module must
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -79,7 +80,10 @@ class FunctionCommand(click.Command):
             except RushesError:
                 if not ctx.resilient_parsing:  # a shell that completes has nobody to tell it to
                     raise
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise _no_such_option(ctx, error) from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         found: Asked | None = ctx.meta.get(_KEY)
@@ -137,6 +141,29 @@ class FunctionCommand(click.Command):
             if takes_value[name] and not equals:
                 next(remaining, None)
         return None
+
+
+def _no_such_option(ctx: click.Context, error: click.NoSuchOption) -> click.UsageError:
+    """An option that nothing has; of functions that run together, those that have it under their names."""
+    found: Asked | None = ctx.meta.get(_KEY)
+    if found is None:
+        return error
+    name = found.function.name
+    flat = error.option_name.lstrip("-").removeprefix("no-").replace("-", "_")
+    whose = [one for one in found.fields if one.member and one.field == flat]
+    if not whose:
+        near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=2, cutoff=0.7)
+        hint = (
+            f" Did you mean {' or '.join(near)}?"
+            if near
+            else f" `rushes describe {name}` shows those it has."
+        )
+        return click.UsageError(f"{name} has no option {error.option_name}.{hint}", ctx)
+    spelt = [max(one.opts, key=len) for one in whose]
+    members = " and ".join(one.member for one in whose)
+    return click.UsageError(
+        f"{error.option_name} is an option of {members}: write {' or '.join(spelt)}.", ctx
+    )
 
 
 def _ask(name: str) -> Asked:

@@ -122,6 +122,9 @@ def _work(ctx: click.Context, given: dict[str, Any]) -> Work:
 
     found = asked(ctx)
     function, job = found.function, found.job
+    inputs: Sequence[str] = given["inputs"]
+    if not inputs and job is None:
+        raise click.UsageError("INPUT is missing: name a file, a folder, a manifest, or -.", ctx)
     values: dict[str, Any] = dict(job.params) if job else {}
     for preset in given["params"]:
         values = layered(function, values, load_preset(preset))
@@ -138,9 +141,6 @@ def _work(ctx: click.Context, given: dict[str, Any]) -> Work:
         )
     if not function.makes_outputs and options.out is not None:
         click.echo(f"note: {function.name} makes no files, so --out is not used.", err=True)
-    inputs: Sequence[str] = given["inputs"]
-    if not inputs and job is None:
-        raise click.UsageError("INPUT is missing: name a file, a folder, a manifest, or -.", ctx)
     stream = expand(
         inputs or (job.inputs if job else ()),
         out=options.out if function.makes_outputs else None,
@@ -149,6 +149,7 @@ def _work(ctx: click.Context, given: dict[str, Any]) -> Work:
     if dispatch.get("frames"):
         from rushes.media.spans import Span  # noqa: PLC0415 - seldom asked for
 
+        function.require_ranges()
         span = Span.parse(str(dispatch["frames"]))
         stream = (limited(one, span) for one in stream)
     # The first clip is looked for now, so that a folder without media opens no batch.

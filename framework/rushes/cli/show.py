@@ -21,6 +21,7 @@ __all__ = [
     "counted",
     "counts_line",
     "displacement_lines",
+    "error_label",
     "error_lines",
     "failure_line",
     "one_line",
@@ -48,10 +49,15 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def error_label(kind: str = "") -> str:
+    """What a line about an error begins with."""
+    label = {"policy": "refused", "cancelled": "cancelled"}.get(kind, "error")
+    return click.style(f"{label}:", fg="red", bold=True)
+
+
 def error_lines(error: RushesError) -> list[str]:
     """An error for a person: what happened, then the next step."""
-    label = {"policy": "refused", "cancelled": "cancelled"}.get(error.kind, "error")
-    lines = [f"{click.style(label + ':', fg='red', bold=True)} {one_line(error.message, 2000)}"]
+    lines = [f"{error_label(error.kind)} {one_line(error.message, 2000)}"]
     if error.fix:
         lines.append(f"  {printable(error.fix)}")
     return lines

@@ -22,11 +22,12 @@ from pydantic import BaseModel, ValidationError
 from rushes import catalog
 from rushes.asset import Asset
 from rushes.batch import Options
-from rushes.declaration import Params, bad_params, mentions
+from rushes.declaration import Params, mentions
 from rushes.errors import CallerError, RushesError
 from rushes.function import Function
 from rushes.invocation import BatchSpec, Invocation
 from rushes.joint import Joint, members_of
+from rushes.option_errors import bad_params
 from rushes.runtime.destination import check_template
 from rushes.runtime.fingerprint import fingerprint
 from rushes.runtime.inputs import Found
@@ -163,6 +164,8 @@ def invocations(
         key, mark, own = "", "", None
         if problem is None:
             try:
+                if item.asset.frames is not None:
+                    function.require_ranges()
                 its_params, own = own_params.of(item.params)
                 mark, tail = keys.marks(item.asset)
                 key = keys.key(tail, own, its_params)
