@@ -304,7 +304,7 @@ class Scheduler:
         slot = self._slots.by_number.get(event.slot)
         if slot is None or not slot.backlog or slot.backlog[0][0] != event.id:
             return
-        if slot.state is SlotState.paused and not slot.stopping:  # it had said so before it was paused
+        if slot.state is SlotState.paused and not slot.yields:  # it had said so before it was paused
             self._assignment.standing.end_pause(slot, now)
             out.append(Resume(slot.number, event.id))
         if slot.state is not SlotState.busy:

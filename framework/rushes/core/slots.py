@@ -50,8 +50,8 @@ class Slot:
 
     __slots__ = (
         "backlog", "done", "each_s", "environment", "good", "good_s", "head_since", "idle_since", "lane",
-        "level", "low", "number", "policy", "queue", "ran_s", "recalling", "slow", "spent_s", "state",
-        "stopping", "waited",
+        "level", "low", "number", "policy", "queue", "ran_before_s", "recalling", "slow", "spent_s", "state",
+        "waited", "yields",
     )  # fmt: skip
 
     def __init__(self, number: int, environment: str) -> None:
@@ -69,8 +69,8 @@ class Slot:
         self.queue: QueueKey | None = None
         self.policy: ClassPolicy | None = None
         self.level: Level | None = None
-        self.ran_s = 0.0  # how long the first of its backlog ran before it was paused
-        self.stopping = False  # the first of its backlog is to be given back, for more urgent work
+        self.ran_before_s = 0.0  # how long the first of its backlog ran before it was paused
+        self.yields = False  # the first of its backlog is to be given back, for more urgent work
         self.waited = False  # its attempt waits for parts of its own, or has
         # Since the last settlement: what the show was charged for each run, and what came of it.
         self.each_s = 0.0
@@ -114,8 +114,8 @@ class Slot:
 
     def begin_head(self, now: float) -> None:
         """Another is the first of the backlog now."""
-        self.slow = self.stopping = False
-        self.ran_s = 0.0
+        self.slow = self.yields = False
+        self.ran_before_s = 0.0
         self.head_since = now
 
 
@@ -196,8 +196,8 @@ class Slots:
         self._settle_wait(slot)
         slot.lane = None
         slot.low = 0
-        slot.slow = slot.recalling = slot.stopping = False
-        slot.ran_s = 0.0
+        slot.slow = slot.recalling = slot.yields = False
+        slot.ran_before_s = 0.0
         slot.idle_since = now
         self._idle.setdefault(slot.environment, []).append(slot)
 

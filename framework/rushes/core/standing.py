@@ -72,7 +72,7 @@ class Standing:
         for slot in self._slots:
             lane = slot.lane
             policy = slot.policy
-            if lane is None or policy is None or not slot.backlog or slot.stopping:
+            if lane is None or policy is None or not slot.backlog or slot.yields:
                 continue
             if slot.state is SlotState.busy:
                 need, pausable = lane.need, True
@@ -87,7 +87,7 @@ class Standing:
                 need=need,
                 began=slot.head_since,
                 expected_s=self._expected.seconds(lane.shape.function),
-                ran_s=slot.ran_s,
+                ran_s=slot.ran_before_s,
                 displaced=self._times.get(slot.backlog[0][0], 0),
                 preemptible=lane.shape.preemptible and policy.may_be_displaced,
                 pausable=pausable,
@@ -96,7 +96,7 @@ class Standing:
     def _leaving(self) -> Iterator[Need]:
         """What will be free once those have ended that were told to."""
         for slot in self._slots:
-            if slot.stopping and slot.lane is not None:
+            if slot.yields and slot.lane is not None:
                 cpu = 0 if slot.state is SlotState.paused else slot.lane.need[0]
                 yield (cpu, *slot.lane.need[1:])
 
@@ -105,13 +105,14 @@ class Standing:
         lane = slot.lane
         if lane is None:
             return
-        ran_s = slot.ran_s + (0.0 if slot.state is SlotState.paused else max(now - slot.head_since, 0.0))
+        since_s = 0.0 if slot.state is SlotState.paused else max(now - slot.head_since, 0.0)
+        ran_s = slot.ran_before_s + since_s
         by = swarm.shape.batch
         if one.how == "pause":
             if len(slot.backlog) > 1 and not slot.recalling:
                 slot.slow = slot.recalling = True
                 out.append(Recall(slot.number))
-            slot.ran_s = ran_s
+            slot.ran_before_s = ran_s
             self._slots.stand_aside(slot, SlotState.paused)
             self._room.ease(lane.need[0])
             self.paused[slot.number] = slot
@@ -119,7 +120,7 @@ class Standing:
         else:
             if slot.state is SlotState.paused:
                 self.swarms.back(one.id, now)
-            slot.stopping = True
+            slot.yields = True
             out.append(GiveBack(slot.number, one.id, by))
         self._times[one.id] = self._times.get(one.id, 0) + 1
         aside = Aside(one.id, lane.shape.batch, lane.queue.key.show, one.how, now)
@@ -135,7 +136,7 @@ class Standing:
         """
         for slot in sorted(self.paused.values(), key=lambda one: (one.backlog[0][1], one.backlog[0][0])):
             lane = slot.lane
-            if lane is None or slot.level is not level or slot.stopping:
+            if lane is None or slot.level is not level or slot.yields:
                 continue
             cpu = lane.need[0]
             if self._room.resumes(cpu):
@@ -153,7 +154,7 @@ class Standing:
         slot.head_since = now
         del self.paused[slot.number]
         self._room.take((lane.need[0], 0, 0, 0))
-        if slot.backlog and not slot.stopping:
+        if slot.backlog and not slot.yields:
             self.swarms.back(slot.backlog[0][0], now)
 
     def starts(self, ids: Iterable[int], now: float) -> None:

@@ -24,7 +24,7 @@ from rushes.media.chunk_mux import Sound, mux_command
 from rushes.media.chunk_sound import SOUND, plan_sound
 from rushes.media.chunks import Uncuttable, timeline
 from rushes.media.cutting import Clip, Ground, cut, survey
-from rushes.media.encode import _SOFTWARE_TRY, Encoded, _build_of, _expected, encode, unchanged
+from rushes.media.encode import IN_SOFTWARE, Encoded, build_of, encode, expected_of, unchanged
 from rushes.media.fallback import Tried, warning_of
 from rushes.media.guard import check_source, output_args
 from rushes.media.inspection import describe
@@ -120,7 +120,7 @@ def encode_chunked(
             work = _Work(ground, path, kept, log, makers, replace(supervision, cwd=own))
 
             def plan(one: Try) -> Clip:
-                ffmpeg = software if one.family == "software" else _build_of(one.family, build)
+                ffmpeg = software if one.family == "software" else build_of(one.family, build)
                 wish = spelt(profile, one.encoder) if one.encoder else profile
                 return cut(ground, wish, build=ffmpeg, target=path, spot=one.spot)
 
@@ -133,7 +133,7 @@ def encode_chunked(
                     raise
                 return replace(made, quality=quality)
 
-            tries = Tries((_SOFTWARE_TRY,), ()) if wanted is None else plan_tries(choice, wanted, host)
+            tries = Tries((IN_SOFTWARE,), ()) if wanted is None else plan_tries(choice, wanted, host)
             turns = devices.turns(tries, wanted, host) if devices is not None else None
             tries, passed = _by_turn(tries, turns)
             encoded, used, tried = first_that_works(choice, tries, host, plan=plan, make=make)
@@ -199,7 +199,7 @@ class _Work:
         made = [one for one in made if one.number != SOUND]
         parts = self._checked(clip, made, folder)
         self._write(clip, parts, sound, heard)
-        expected = _expected(clip.whole, self.ground.source, self.ground.truth, salvages=False)
+        expected = expected_of(clip.whole, self.ground.source, self.ground.truth, salvages=False)
         level, cancelled = clip.profile.verify, self.supervision.cancelled
         verification = verify(self.path, expected, level, cancelled=cancelled)
         log = self.log

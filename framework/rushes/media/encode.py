@@ -7,10 +7,7 @@ reads, and leaves no half of a result behind.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,8 +20,8 @@ from rushes.media.capability import CPU
 from rushes.media.choice import ANY, EncoderChoice
 from rushes.media.device_graph import HERE
 from rushes.media.dialect import damage_in
+from rushes.media.encode_folder import own_folder, stage
 from rushes.media.fallback import Tried, really_decoded_by, warning_of
-from rushes.media.fonts import find_font
 from rushes.media.guard import check_source, input_args, output_args
 from rushes.media.inspection import describe
 from rushes.media.passes import measure_loudness, run_plan
@@ -44,7 +41,7 @@ if TYPE_CHECKING:
     from rushes.media.gate import Gate
     from rushes.media.parity import Parity
 
-__all__ = ["Encoded", "encode"]
+__all__ = ["IN_SOFTWARE", "Encoded", "build_of", "encode", "expected_of", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,8 @@ class Encoded:
     parts: tuple[Mapping[str, Any], ...] = ()
 
 
-_SOFTWARE_TRY: Final = Try(CPU, "", HERE)
+IN_SOFTWARE: Final = Try(CPU, "", HERE)
+"""What makes an output of no picture, which no device encodes."""
 
 
 def unchanged(profile: Profile, _encoder: str) -> Profile:
@@ -147,7 +145,7 @@ def encode(
     salvages = profile.on_damage == "salvage"
     truth = source_truth(source, frame_rate=rate, strict=not salvages, cancelled=supervision.cancelled)
     opened = input_args(source, info.container.format, frame_rate=rate)
-    with _folder(supervision) as folder:
+    with own_folder(supervision.cwd) as folder:
         own = replace(supervision, cwd=folder)
         runs: list[ToolRun] = []
         measured = measure_loudness(
@@ -155,7 +153,7 @@ def encode(
         )
 
         def plan(one: Try) -> _Planned:
-            ffmpeg = software if one.family == "software" else _build_of(one.family, build)
+            ffmpeg = software if one.family == "software" else build_of(one.family, build)
             wish = spelt(profile, one.encoder) if one.encoder else profile
             return _Planned(
                 ffmpeg,
@@ -177,12 +175,12 @@ def encode(
         def make(one: Try, planned: _Planned) -> Encoded:
             # A device's driver maps far more address space than it uses.
             limits = replace(own.limits, address_space=own.limits.address_space and one.family == "software")
-            inside = replace(own, limits=limits, reads=(*supervision.reads, *_stage(planned.plan, folder)))
+            inside = replace(own, limits=limits, reads=(*supervision.reads, *stage(planned.plan, folder)))
             try:
                 run_plan(planned.plan, planned.profile, planned.build, path, supervision=inside, runs=runs)
                 if turns is not None:
                     turns.give_back()  # what follows is done by the processor
-                expected = _expected(planned.plan, source, truth, salvages=salvages)
+                expected = expected_of(planned.plan, source, truth, salvages=salvages)
                 verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
                 quality = gate(path, planned.profile, one) if gate is not None else None
             except BaseException as error:
@@ -196,7 +194,7 @@ def encode(
             return replace(made, quality=quality)
 
         wanted = wanted_of(info, profile, source.frames)
-        tries = Tries((_SOFTWARE_TRY,), ()) if wanted is None else plan_tries(choice, wanted, host)
+        tries = Tries((IN_SOFTWARE,), ()) if wanted is None else plan_tries(choice, wanted, host)
         turns = devices.turns(tries, wanted, host) if devices is not None else None
         if turns is not None:
             own = replace(own, on_progress=turns.watching(own.on_progress))
@@ -218,12 +216,12 @@ class _Planned:
     plan: EncodePlan
 
 
-def _build_of(family: str, given: Build | None) -> Build:
+def build_of(family: str, given: Build | None) -> Build:
     """The build for a family: the one named for it, else the one that the caller gave, else the usual one."""
     return find_build(family) if given is None or family in named_families() else given
 
 
-def _expected(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: bool) -> Expected:
+def expected_of(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: bool) -> Expected:
     """What verification holds the result to: the plan's promise, measured on what the source really has."""
     promised = plan.expected
     part = Expected(
@@ -253,23 +251,6 @@ def _expected(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: 
         longest_s=truth.duration_s if whole else None,
         audio_s=min(truth.audio_s, default=None) if whole and promised.audio_channels else None,
     )
-
-
-def _stage(plan: EncodePlan, folder: Path) -> list[Path]:
-    """Put beside the encode what its graph reads; gives the files that this leads to."""
-    led: list[Path] = []
-    for staged in plan.staged:
-        place = folder / staged.name
-        if staged.path is None:
-            place.write_text(staged.text or "", encoding="utf-8", errors="replace")
-        else:
-            check_source(staged.path)
-            led.append(staged.path.absolute())
-            place.symlink_to(led[-1])
-    if plan.needs_font:
-        led.append(find_font())
-        (folder / "font.ttf").symlink_to(led[-1])
-    return led
 
 
 def _encoded(
@@ -303,14 +284,3 @@ def _encoded(
         commands=tuple(run.argv for run in runs),
         box=weakest(run.box for run in runs),
     )
-
-
-@contextmanager
-def _folder(supervision: Supervision) -> Iterator[Path]:
-    """A folder of this encode's own: pass logs, staged files. Its name never enters a filter graph."""
-    parent = supervision.cwd
-    folder = Path(tempfile.mkdtemp(prefix="encode-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rushes.asset import Asset
 from rushes.media.cutting import Clip
-from rushes.media.one_chunk import scratch
+from rushes.media.encode_folder import own_folder
 from rushes.media.process import Supervision
 from rushes.media.profile import Profile
 
@@ -28,7 +28,7 @@ def kept_folders(supervision: Supervision, keep: Path | None, digest: str) -> It
     The first has a name that follows from what is encoded, so that a later call finds what an earlier one
     had finished.
     """
-    with scratch(supervision.cwd) as own:
+    with own_folder(supervision.cwd) as own:
         if keep is None and supervision.cwd is None:
             yield own, own
             return

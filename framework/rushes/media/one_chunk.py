@@ -6,10 +6,7 @@ This module must not know of the other parts.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +20,7 @@ from rushes.media.choice import ANY
 from rushes.media.chunk_commands import chunk_command
 from rushes.media.device_graph import Spot
 from rushes.media.dialect import classify, damage_in
-from rushes.media.encode import _stage
+from rushes.media.encode_folder import own_folder, stage
 from rushes.media.fallback import really_decoded_by
 from rushes.media.guard import input_args, output_args
 from rushes.media.index import read_index, times_between
@@ -39,7 +36,7 @@ from rushes.media.trying import first_that_works
 if TYPE_CHECKING:
     from rushes.media.device_turns import DeviceTurns
 
-__all__ = ["PartMade", "device_of", "make_part", "refuse_other_build", "scratch"]
+__all__ = ["PartMade", "device_of", "make_part", "refuse_other_build"]
 
 _REDONE: Final = frozenset({"bad-chunk", "killed", "crashed", "tool-failed"})
 """What a second try of one part may mend; a lack of memory or disk it does not."""
@@ -233,8 +230,8 @@ def _encode(
     limits = replace(limits, address_space=limits.address_space and order.spot.family == "software")
 
     def run(_one: Try, _planned: None) -> None:
-        with scratch(supervision.cwd) as folder:
-            reads = (*supervision.reads, *_stage(made, folder))
+        with own_folder(supervision.cwd) as folder:
+            reads = (*supervision.reads, *stage(made, folder))
             done = run_ffmpeg(
                 build,
                 made.passes[0],
@@ -256,13 +253,3 @@ def _may_mend(error: PlatformError | MediaError, order: PartOrder) -> bool:
         return False  # the device would do it again, and another family makes all parts
     # Entered amid a group of pictures, a whole file may look damaged.
     return error.code in _REDONE or (error.code == "damaged" and order.chunk.seek_us is not None)
-
-
-@contextmanager
-def scratch(parent: Path | None) -> Iterator[Path]:
-    """A folder of this work's own below `parent`, gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="encode-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

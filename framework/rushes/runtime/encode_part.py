@@ -26,6 +26,7 @@ from rushes.media.one_chunk import PartMade
 from rushes.media.part_order import PartOrder, SoundOrder, order_from_json
 from rushes.media.process import Supervision
 from rushes.media.profile import Profile
+from rushes.runtime.encoding import make_one_part
 from rushes.runtime.local_context import LocalContext
 
 __all__ = ["EncodePartParams", "EncodePartResult", "OnThePool", "encode_part"]
@@ -66,7 +67,7 @@ def encode_part(clip: Asset, params: EncodePartParams, ctx: Context) -> EncodePa
     order = order_from_json(params.part)
     codec = params.profile.video.codec
     out = ctx.output("sound.mov" if isinstance(order, SoundOrder) else part_name(order, codec))
-    made = ctx.encode_part(clip, out.path, params.profile, order)
+    made = make_one_part(ctx, clip, out.path, params.profile, order)
     return EncodePartResult(
         part=out,
         number=made.number,

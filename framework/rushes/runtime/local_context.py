@@ -1,27 +1,23 @@
 """The concrete context of an attempt on this machine: outputs, scratch, encodes, tools, progress, logs.
 
-It gathers what the receipt has to say. This module must not know slots, nor when outputs become visible.
+What is done is gathered in `evidence`; encodes and tools are modules of their own, imported when used. This
+module must not know slots, nor when outputs become visible.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
 from rushes.asset import Asset, Output
 from rushes.context import Context
-from rushes.errors import CallerError, PlatformError
+from rushes.errors import CallerError
+from rushes.runtime.evidence import Evidence, row_of
 from rushes.runtime.scratch import close_scratch, keep_folder, open_scratch
 from rushes.runtime.task import Made, PoolOfParts, Reporter, Task
 
@@ -31,26 +27,19 @@ if TYPE_CHECKING:
     from rushes.context import Chunks
     from rushes.declaration import Params, Result
     from rushes.function import Function
-    from rushes.media.device_turns import Devices
     from rushes.media.encode import Encoded
-    from rushes.media.one_chunk import PartMade
     from rushes.media.parity import Promise
-    from rushes.media.part_order import PartOrder, SoundOrder
-    from rushes.media.process import Supervision, ToolRun
+    from rushes.media.process import ToolRun
     from rushes.media.profile import Profile
     from rushes.media.renditions import Made as Renditions
     from rushes.media.rungs import Ladder
     from rushes.media.snapshots import Snapshots
     from rushes.media.still_branches import Stills
-    from rushes.media.tries import Host
     from rushes.media.verify import Level
-    from rushes.runtime.account import Account
     from rushes.runtime.destination import Destination
     from rushes.runtime.receipt import Receipt
 
 __all__ = ["LocalContext", "destination_of"]
-
-HOST: Final = socket.gethostname()
 
 
 class LocalContext(Context):
@@ -62,18 +51,14 @@ class LocalContext(Context):
         self.attempt = task.attempt
         self.show = task.show
         self.deadline = task.deadline
-        self._report = report
+        self.report = report
         self._cancelled = cancelled
         self._scratch: Path | None = None
         self._keep: Path | None = None
         self._maps: list[Path] = []
         self._destination: Destination | None = None
         self.outputs: dict[str, Output] = {}
-        self.warnings: list[str] = []
-        self.encodes: list[Encoded] = []
-        self.accounts: list[Account] = []
-        self.runs: list[ToolRun] = []
-        self._build: dict[str, str] | None = None
+        self._evidence: Evidence | None = None
 
     # -- what the author sees -----------------------------------------------------------------------------
 
@@ -109,6 +94,18 @@ class LocalContext(Context):
         return self._destination
 
     @property
+    def evidence(self) -> Evidence:
+        """What was done so far; nothing is gathered for a body that does nothing to speak of."""
+        if self._evidence is None:
+            self._evidence = Evidence()
+        return self._evidence
+
+    @property
+    def pool(self) -> PoolOfParts | None:
+        """Where parts of this work can run; None: only here, for bodies that share a slot cannot lend it."""
+        return self.task.pool if threading.current_thread() is threading.main_thread() else None
+
+    @property
     def cancelled(self) -> bool:
         return self._cancelled()
 
@@ -139,113 +136,9 @@ class LocalContext(Context):
         check: bool = False,
         chunks: Chunks = "off",
     ) -> Encoded:
-        from rushes.media.choice import parse_choice  # noqa: PLC0415 - the media stack is imported when used
-        from rushes.media.encode import encode  # noqa: PLC0415
-        from rushes.media.gate import QualityGate  # noqa: PLC0415
-        from rushes.media.inspection import describe  # noqa: PLC0415
-        from rushes.media.known_host import known_host  # noqa: PLC0415
-        from rushes.media.quality_curves import with_own  # noqa: PLC0415
-        from rushes.media.same_quality import SameQuality  # noqa: PLC0415
-        from rushes.runtime.account import Account  # noqa: PLC0415
+        from rushes.runtime.encoding import make_encode  # noqa: PLC0415 - the media stack is imported when used
 
-        resources = self.task.function.resources
-        info = describe(source)
-        known = known_host(os.environ, time.time())
-        quality = SameQuality(profile, info, with_own(known.worth) if known.worth else None)
-        choice = parse_choice(resources.encoder, resources.fallback)
-        host = replace(known, quality=quality.expected(profile))
-        how = encode if chunks == "off" else self._in_chunks(chunks)
-        devices = self._devices(host)
-        with _held_not_failed(devices):
-            made = how(
-                source,
-                Path(target),
-                profile,
-                supervision=self._supervision(),
-                choice=choice,
-                host=host,
-                info=info,
-                spelt=quality.spelt,
-                gate=QualityGate(
-                    source,
-                    info,
-                    promise or quality.promise(profile),
-                    choice,
-                    always=check,
-                    supervision=self._checking(),
-                ),
-                devices=devices,
-            )
-        self.encodes.append(made)
-        self.accounts.append(Account.of_encode(made))
-        self.warnings.extend(made.warnings)
-        return made
-
-    def _devices(self, host: Host) -> Devices | None:
-        """How this attempt shares the host's devices; None where there are none."""
-        if not (host.named - {"software"} or (host.capability and host.capability.devices)):
-            return None
-        from rushes.media.device_turns import MOST_WAIT_S, Devices  # noqa: PLC0415 - as in `encode`
-        from rushes.media.ledger import open_ledger  # noqa: PLC0415
-
-        limit_s = self.task.function.timeout_s
-        return Devices(
-            partial(open_ledger, os.environ),
-            alive=lambda note: self._report(-1.0, note),
-            cancelled=self._cancelled,
-            # Of what a function is given, waiting leaves half for the work.
-            wait_s=MOST_WAIT_S if limit_s is None else min(MOST_WAIT_S, limit_s / 2),
-            what=self.invocation,
-        )
-
-    @property
-    def _pool(self) -> PoolOfParts | None:
-        """Where parts of this work can run; None: only here, for bodies that share a slot cannot lend it."""
-        return self.task.pool if threading.current_thread() is threading.main_thread() else None
-
-    def _in_chunks(self, chunks: int | Literal["auto"]) -> Callable[..., Encoded]:
-        """`encode_chunked`, on the pool where there is one, else here."""
-        from rushes.media.chunked import encode_chunked  # noqa: PLC0415 - as in `encode`
-
-        count = None if chunks == "auto" else chunks
-        if self._pool is None:
-            return partial(encode_chunked, chunks=count)
-        from rushes.runtime.encode_part import OnThePool  # noqa: PLC0415
-
-        return partial(encode_chunked, chunks=count, makers=OnThePool(self), keep=self.keep)
-
-    def encode_part(
-        self, source: Asset, target: Path, profile: Profile, order: PartOrder | SoundOrder
-    ) -> PartMade:
-        """Make one part of an encode in chunks, with the limits and the watchdog of an encode.
-
-        Raises:
-            RushesError: as of `rushes.media.one_chunk.make_part` and `rushes.media.chunk_sound.make_sound`.
-        """
-        from rushes.media.builds import find_build  # noqa: PLC0415 - as in `encode`
-        from rushes.media.chunk_sound import make_sound  # noqa: PLC0415
-        from rushes.media.inspection import describe  # noqa: PLC0415
-        from rushes.media.known_host import known_host  # noqa: PLC0415
-        from rushes.media.makers import turns_of  # noqa: PLC0415
-        from rushes.media.one_chunk import make_part  # noqa: PLC0415
-        from rushes.media.part_order import SoundOrder  # noqa: PLC0415
-        from rushes.media.wanted import wanted_of  # noqa: PLC0415
-
-        if isinstance(order, SoundOrder):
-            build = find_build(order.family)
-            return make_sound(source, profile, order, target, build=build, supervision=self._supervision())
-        info, host = describe(source), known_host(os.environ, time.time())
-        turns = turns_of(self._devices(host), wanted_of(info, profile, source.frames), host)
-        return make_part(
-            source,
-            profile,
-            order,
-            target,
-            build=find_build(order.spot.family),
-            supervision=self._supervision(),
-            info=info,
-            turns=lambda one: turns(one, len(order.chunk)),
-        )
+        return make_encode(self, source, target, profile, promise=promise, check=check, chunks=chunks)
 
     def renditions(
         self,
@@ -257,68 +150,21 @@ class LocalContext(Context):
         level: Level = "packets",
         share: float = 1.0,
     ) -> Renditions:
-        from rushes.media.builds import find_build  # noqa: PLC0415 - as in `encode`
-        from rushes.media.choice import parse_choice  # noqa: PLC0415
-        from rushes.media.known_host import known_host  # noqa: PLC0415
-        from rushes.media.renditions import make_renditions, supervised  # noqa: PLC0415
-        from rushes.runtime.account import Account  # noqa: PLC0415
+        from rushes.runtime.encoding import make_ladder  # noqa: PLC0415 - as in `encode`
 
-        resources, build = self.task.function.resources, find_build()
-        stills_folder.mkdir(parents=True, exist_ok=True)
-        host = known_host(os.environ, time.time())
-        devices = self._devices(host)
-        with _held_not_failed(devices):
-            made = make_renditions(
-                source,
-                ladder,
-                folder,
-                stills_folder=stills_folder,
-                build=build,
-                run=supervised(build, self._supervision(), share),
-                level=level,
-                cancelled=self._cancelled,
-                choice=parse_choice(resources.encoder, resources.fallback),
-                host=host,
-                checking=self._checking(),
-                devices=devices,
-            )
-        self.runs.extend(made.runs)
-        self.accounts.append(Account.of_ladder(made))
-        self.warnings.extend(made.warnings)
-        return made
+        return make_ladder(
+            self, source, ladder, folder, stills_folder=stills_folder, level=level, share=share
+        )
 
     def snapshots(self, source: Asset, stills: Stills, folder: Path) -> Snapshots:
-        from rushes.media.builds import find_build  # noqa: PLC0415 - as in `encode`
-        from rushes.media.renditions import supervised  # noqa: PLC0415
-        from rushes.media.snapshots import make_snapshots  # noqa: PLC0415
-        from rushes.runtime.account import Account  # noqa: PLC0415
+        from rushes.runtime.encoding import make_stills  # noqa: PLC0415 - as in `encode`
 
-        build = find_build()
-        folder.mkdir(parents=True, exist_ok=True)
-        watched = supervised(build, self._supervision())
-
-        def run(args: Sequence[str], total_s: float | None) -> ToolRun:
-            self.runs.append(done := watched(args, total_s))
-            return done
-
-        made = make_snapshots(source, stills, folder, build=build, run=run, cancelled=self._cancelled)
-        self.accounts.append(Account.of_stills(made, build.facts()))
-        return made
+        return make_stills(self, source, stills, folder)
 
     def ffmpeg(self, stream: Any, *, total_s: float | None = None) -> ToolRun:
-        import ffmpeg  # noqa: PLC0415 - as above
+        from rushes.runtime.tools import run_graph  # noqa: PLC0415 - as in `encode`
 
-        from rushes.media.builds import find_build  # noqa: PLC0415
-        from rushes.media.dialect import check  # noqa: PLC0415
-        from rushes.media.graph import guard_graph  # noqa: PLC0415
-        from rushes.media.process import run_ffmpeg  # noqa: PLC0415
-
-        build = find_build()
-        self._build = build.facts()
-        argv = ["-y", *guard_graph(ffmpeg.get_args(stream))]
-        run = run_ffmpeg(build, argv, supervision=self._supervision(), total_s=total_s)
-        self.runs.append(run)
-        return check(run, build.major)
+        return run_graph(self, stream, total_s=total_s)
 
     def run(
         self,
@@ -327,45 +173,9 @@ class LocalContext(Context):
         *,
         progress: Callable[[str], float | None] | None = None,
     ) -> ToolRun:
-        from rushes.media.dialect import check  # noqa: PLC0415 - as above
-        from rushes.media.process import run_tool  # noqa: PLC0415
-        from rushes.media.progress import LineProgress  # noqa: PLC0415
+        from rushes.runtime.tools import run_declared  # noqa: PLC0415 - as in `encode`
 
-        function = self.task.function
-        if tool not in function.tools:
-            raise CallerError(
-                f"{function.name} ran {tool!r}, which it did not declare.",
-                code="undeclared-tool",
-                fix=f'Add it to the decorator: @function(..., tools=["{tool}"]).',
-            )
-        found, major = self._executable(tool)
-        run = run_tool(
-            [found, *(os.fspath(a) for a in argv)],
-            supervision=self._supervision(),
-            progress_parser=LineProgress(progress) if progress else None,
-        )
-        self.runs.append(run)
-        return check(run, major)
-
-    def _executable(self, tool: str) -> tuple[str, int]:
-        """Where a tool is, and ffmpeg's major version; 0 for others.
-
-        ffmpeg comes with Rushes: its build is meant, whatever lies on PATH.
-        """
-        if tool == "ffmpeg":
-            from rushes.media.builds import find_build  # noqa: PLC0415 - as in `run`
-
-            build = find_build()
-            self._build = build.facts()
-            return str(build.path), build.major
-        found = shutil.which(tool)
-        if found is None:
-            raise PlatformError(
-                f"{self.task.function.name} needs the tool {tool!r}, which is not on PATH here.",
-                code="no-tool",
-                fix=f"Install {tool} or add its folder to PATH.",
-            )
-        return found, 0
+        return run_declared(self, tool, argv, progress=progress)
 
     def map(
         self,
@@ -384,15 +194,15 @@ class LocalContext(Context):
             place = Path(out) if out is not None else self.keep / f"{len(self._maps) + 1}-{function.name}"
             self._maps.append(place)
         parts = parts_of(self.task, function, items, place, params)
-        pool = self._pool
+        pool = self.pool
         if pool is None:
-            ends = run_here(parts, self.invocation, report=self._report, cancelled=self._cancelled)
+            ends = run_here(parts, self.invocation, report=self.report, cancelled=self._cancelled)
         else:
             ends = pool.run(parts)
         return outcomes(parts, ends, function.result_model)
 
     def progress(self, fraction: float, note: str = "") -> None:
-        self._report(fraction, note)
+        self.report(fraction, note)
 
     def log(self, message: str) -> None:
         if self.task.log is None:
@@ -402,40 +212,15 @@ class LocalContext(Context):
             file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
 
     def warn(self, message: str) -> None:
-        self.warnings.append(message)
+        self.evidence.warnings.append(message)
         self.log(f"warning: {message}")
 
     # -- what the runtime asks --------------------------------------------------------------------------
 
-    def _supervision(self) -> Supervision:
-        from rushes.media.process import Limits, Supervision  # noqa: PLC0415 - as above
-
-        function = self.task.function
-        return Supervision(
-            limits=Limits(
-                stall_s=function.stall_s,
-                time_s=function.timeout_s,
-                memory_bytes=round(function.resources.vector()["memory"]),
-            ),
-            on_progress=self._on_tool,
-            cancelled=self._cancelled,
-            log_path=self.task.log,
-            cwd=self.scratch,
-            reads=[
-                *(asset.path for asset in (self.task.source, *_assets_in(self.task.params))),
-                *([self._keep] if self._keep else []),
-                *self._maps,
-            ],
-        )
-
-    def _checking(self) -> Supervision:
-        """As `_supervision`, of commands that add nothing to the result: a sign of life, no progress."""
-        return replace(self._supervision(), on_progress=lambda _: self._report(-1.0, "checking the quality"))
-
-    def _on_tool(self, progress: Any) -> None:
-        fraction = progress.share
-        speed = f"{progress.speed:.1f}×" if progress.speed else ""
-        self._report(-1.0 if fraction is None else fraction, speed)
+    @property
+    def readable(self) -> list[Path]:
+        """Folders of its own that tools may read: what it keeps, and what other functions made for it."""
+        return [*([self._keep] if self._keep else []), *self._maps]
 
     def made(self, result: Result) -> Made:
         """The row of what the body returned."""
@@ -453,58 +238,11 @@ class LocalContext(Context):
                     code="missing-output",
                     fix="Write it, or ask for it only when you do.",
                 )
-        return Made(
-            _as_json(result),
-            encoder=self.accounts[-1].encoder if self.accounts else None,
-            warnings=tuple(self.warnings),
-            media_s=sum(one.media_s for one in self.accounts),
-        )
+        return row_of(result, self._evidence)
 
     def receipt(self, fingerprint: str, started: float) -> Receipt:
         """The provenance of what was made; its outputs are filled in by the publication."""
-        from rushes.media.reader import walls_used  # noqa: PLC0415 - as above
-        from rushes.runtime.receipt import Receipt  # noqa: PLC0415
-
-        task, function = self.task, self.task.function
-        last = self.accounts[-1] if self.accounts else None
-        runs: Sequence[Encoded | ToolRun] = [*self.encodes, *self.runs]
-        return Receipt.model_validate(
-            {
-                "function": function.name,
-                "version": function.version,
-                "ref": function.ref,
-                "source_digest": task.source_digest,
-                "params": task.params.model_dump(mode="json"),
-                "key": task.key,
-                "source": {
-                    "uri": task.source.uri,
-                    "fingerprint": fingerprint,
-                    "frames": [task.source.frames.start, task.source.frames.stop]
-                    if task.source.frames
-                    else None,
-                },
-                "invocation": task.invocation,
-                "attempt": task.attempt,
-                "show": task.show,
-                "host": HOST,
-                "ffmpeg": last.build if last else self._build,
-                "argv": [list(run.argv) for run in runs],
-                "encoder": last.encoder if last else None,
-                "tried": last.tried if last else [],
-                "parts": last.parts if last else [],
-                "verification": last.verification if last else None,
-                "quality": last.quality if last else None,
-                "box": _box_of(runs),
-                "reader": walls_used(),
-                "warnings": self.warnings,
-                "timings": {
-                    "queued": task.queued_at or started,
-                    "started": started,
-                    "finished": time.time(),
-                    "cpu_s": sum(run.cpu_s for run in runs),
-                },
-            }
-        )
+        return self.evidence.receipt(self.task, fingerprint, started)
 
     def drop_keep(self) -> None:
         """All is done: no other attempt needs what this one kept. The worker would remove it, too, later."""
@@ -522,14 +260,6 @@ class LocalContext(Context):
             self._scratch = None
 
 
-def _held_not_failed(devices: Devices | None) -> AbstractContextManager[None]:
-    if devices is None:
-        return nullcontext()
-    from rushes.media.device_faults import held_not_failed  # noqa: PLC0415 - where there are devices alone
-
-    return held_not_failed()
-
-
 def destination_of(task: Task) -> Destination:
     """Where the outputs of a task go."""
     from rushes.runtime.destination import Destination  # noqa: PLC0415 - as above
@@ -544,27 +274,3 @@ def destination_of(task: Task) -> Destination:
         params=task.params.model_dump(mode="json"),
         function=task.function.name,
     )
-
-
-def _assets_in(params: Params) -> Iterator[Asset]:
-    """The assets among the parameters: a tool may read them, whether its words name them or a filter does."""
-    for name in type(params).model_fields:
-        value = getattr(params, name)
-        for item in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(item, Asset):
-                yield item
-
-
-def _box_of(runs: Sequence[Encoded | ToolRun]) -> str:
-    if not runs:
-        return "none"
-    from rushes.media.box import weakest  # noqa: PLC0415 - as above
-
-    return weakest(run.box for run in runs)
-
-
-def _as_json(result: Result) -> str:
-    try:
-        return result.model_dump_json()
-    except ValueError:  # pydantic writes UTF-8 only, and a name on disk may be none
-        return json.dumps(result.model_dump(mode="json"), separators=(",", ":"))

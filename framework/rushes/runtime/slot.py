@@ -22,54 +22,39 @@ import faulthandler
 import json
 import mmap
 import os
-import select
 import signal
 import socket
 import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from rushes import __version__
 from rushes.asset import Asset, FrameRange
-from rushes.errors import CallerError, Cancelled, RushesError
+from rushes.errors import Cancelled, RushesError
 from rushes.joint import Joint
 from rushes.media.coming import expect, is_asked
 from rushes.runtime.attempt import Made, Task, run_attempt
 from rushes.runtime.mapped import MappedParts
 from rushes.runtime.orphans import adopt_orphans
-from rushes.runtime.raised import MAX_KEPT_BYTES, as_error, bounded
+from rushes.runtime.raised import as_error, bounded
+from rushes.runtime.slot_batch import SlotBatch, learn
 from rushes.runtime.slot_log import take_prints, write_failure
-from rushes.runtime.spool import pack, unpack
-from rushes.runtime.wire import WIRE, decode_packet
+from rushes.runtime.slot_talk import SlotTalk
+from rushes.runtime.spool import unpack
+from rushes.runtime.wire import WIRE
 
 __all__ = ["die_with", "main"]
 
-PROGRESS_EVERY_S: Final = 0.25
-GATHER: Final = 64
-GATHER_S: Final = 0.02
-"""Answers of short invocations travel together: waking the worker costs more than any of them."""
 # How many of the clips that are to come are told to those who can prepare for them.
 _TOLD_AHEAD: Final = 9
 _NOW: Final = struct.Struct("=Q")
 _PR_SET_PDEATHSIG: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What this slot keeps of a batch: the function, loaded, and its params, validated."""
-
-    id: str
-    function: Any
-    params: Any
-    shared: Mapping[str, Any]
-    log: Path
 
 
 def die_with(parent: int) -> None:
@@ -85,21 +70,16 @@ class Slot:
 
     def __init__(self, work: socket.socket, talk: socket.socket, home: Path, now: mmap.mmap) -> None:
         self._work = work
-        self._talk = talk
+        self._talk = SlotTalk(talk, home)
         self._home = home
         self._keep_root = home / "keep"
-        self._batches: dict[int, _Batch | RushesError] = {}
-        self._inbox: deque[Any] = deque()
+        self._batches: dict[int, SlotBatch | RushesError] = {}
         self._current = 0
         self._fence = 0
         self._cancelled = False
         self._interruptible = False
         self._signalled = False
-        self._reported = 0.0
         self._taken: deque[Any] = deque()
-        self._answers: list[tuple[Any, ...]] = []
-        self._bodies: list[bytes] = []
-        self._gathered_at = 0.0
         self._now = now
         self._waited_s = 0.0
         self._pid = os.getpid()
@@ -108,7 +88,7 @@ class Slot:
         """Take work until the worker closes its end."""
         signal.signal(signal.SIGTERM, self._on_term)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._say(["ready", WIRE, os.getpid(), __version__])
+        self._talk.say(["ready", WIRE, os.getpid(), __version__])
         while packet := self._next():
             header, _ = unpack(packet)
             if header[0] == "spec":
@@ -125,7 +105,7 @@ class Slot:
         try:
             return self._work.recv(1 << 20, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
-            self._answer()
+            self._talk.answer()
             return self._work.recv(1 << 20)
 
     # -- one attempt --------------------------------------------------------------------------------------
@@ -160,21 +140,21 @@ class Slot:
             made = run_attempt(task, self._report, self._gate, self._is_cancelled, self._keep)
             self._interruptible = False
             self._end_if_forked()
-            self._done(number, fence, time.perf_counter() - began - self._waited_s, made)
+            self._talk.done(number, fence, time.perf_counter() - began - self._waited_s, made)
         except BaseException as error:  # noqa: BLE001 - everything that a body can raise becomes an answer
             self._end_if_forked()
             self._interruptible = False
-            self._answer()
+            self._talk.answer()
             failure = as_error(error, self._name_of(batch))
             log = self._write_log(batch, number, attempt, error, failure)
             body = bounded({**failure.to_dict(), "log": log})
-            self._say(["fail", number, fence, time.perf_counter() - began - self._waited_s], body)
+            self._talk.say(["fail", number, fence, time.perf_counter() - began - self._waited_s], body)
             if isinstance(error, SystemExit | MemoryError):
                 # The interpreter may be in any state: a fresh slot is cheaper than a wrong result.
                 os._exit(0)
         self._flush_prints(batch, number)
 
-    def _of(self, batch: int) -> _Batch:
+    def _of(self, batch: int) -> SlotBatch:
         known = self._batches[batch]
         if isinstance(known, RushesError):
             raise known
@@ -182,81 +162,29 @@ class Slot:
 
     def _name_of(self, batch: int) -> str:
         known = self._batches.get(batch)
-        return known.function.name if isinstance(known, _Batch) else "the function"
-
-    def _done(self, number: int, fence: int, seconds: float, made: Made) -> None:
-        """Gather the answer; a few short ones travel together."""
-        body = made.data()
-        if len(body) > MAX_KEPT_BYTES:
-            raise CallerError(
-                f"the result takes {len(body)} bytes; at most {MAX_KEPT_BYTES} are kept.",
-                code="result-too-big",
-                fix="Write the data to an output, and give back where it is.",
-            )
-        self._answers.append((number, fence, seconds, made.media_s, int(made.cached), len(body)))
-        self._bodies.append(body)
-        now = time.perf_counter()
-        if len(self._answers) == 1:
-            self._gathered_at = now
-        if made.outputs or len(self._answers) >= GATHER or now - self._gathered_at > GATHER_S:
-            self._answer()
-
-    def _answer(self) -> None:
-        if self._answers:
-            answers, bodies = self._answers, self._bodies
-            self._answers, self._bodies = [], []
-            self._say(["done", answers], b"".join(bodies))
+        return known.function.name if isinstance(known, SlotBatch) else "the function"
 
     def _is_cancelled(self) -> bool:
         return self._cancelled
 
     def _learn(self, number: int, spec: dict[str, Any]) -> None:
         """Load a batch's function and options; a failure fails each of its invocations, not the slot."""
-        from rushes import catalog  # noqa: PLC0415 - pulls in the author's code
-
         # No invocation is number 0: should loading end this process, the worker knows that it did.
         _NOW.pack_into(self._now, 0, number << 32)
-
         try:
-            function = catalog.find(spec["function"])
-            _check_source(function.name, spec["source_digest"], catalog.source_digest(function))
-            try:
-                params = function.params_model.model_validate_json(spec["params"])
-            except ValueError:  # required options come with each invocation
-                params = function.params_model.model_construct()
+            self._batches[number] = learn(spec, self._home)
         except BaseException as error:  # noqa: BLE001 - as in `_attempt`
             self._batches[number] = as_error(error, "the function")
-            _NOW.pack_into(self._now, 0, 0)
-            return
-        shared = {
-            "show": spec["show"],
-            "deadline": spec["deadline"],
-            "out": spec["out"],
-            "name": spec["name"],
-            "receipts": spec["receipts"],
-            "source_digest": spec["source_digest"],
-            "settle_s": spec.get("settle_s", 0.0),
-        }
         _NOW.pack_into(self._now, 0, 0)
-        log = self._home / "logs" / spec["id"]
-        self._batches[number] = _Batch(spec["id"], function, params, shared, log)
 
-    # -- talking ------------------------------------------------------------------------------------------
-
-    def _say(self, header: Any, body: bytes = b"") -> None:
-        self._talk.send(pack(header, body, self._home))
+    # -- what an attempt tells -----------------------------------------------------------------------------
 
     def _report(self, fraction: float, note: str) -> None:
-        now = time.monotonic()
-        if now - self._reported >= PROGRESS_EVERY_S:
-            self._reported = now
-            self._say(["at", self._current, self._fence, fraction, note])
+        self._talk.progress(self._current, self._fence, fraction, note)
 
     def _keep(self, which: int, made: Made | None) -> None:
         """A function of a joint invocation has ended: what it made is the worker's, and a cancel is heard."""
-        data = b"" if made is None or made.cached else made.data()
-        if 0 < len(data) <= MAX_KEPT_BYTES:
-            self._say(["member", self._current, self._fence, which], data)
+        self._talk.kept(self._current, self._fence, which, made)
         self._interruptible = True
         if self._signalled:
             self._obey()
@@ -270,28 +198,17 @@ class Slot:
         """Ask the worker to journal what is about to be published; it answers only the current lease."""
         self._end_if_forked()
         self._interruptible = False
-        self._answer()
-        self._say(["intent", self._current, self._fence], json.dumps(intent).encode())
-        while True:
-            while self._inbox:
-                verb, number, fence = self._inbox.popleft()
-                if (number, fence) != (self._current, self._fence):
-                    continue
-                if verb == "go":
-                    return
-                raise Cancelled("another attempt has taken this one's place", code="stale")
-            if select.select([self._talk], [], [], 0.2)[0]:
-                self._take_in()
+        self._talk.ask_leave(self._current, self._fence, intent)
 
     # -- parts of its own ---------------------------------------------------------------------------------
 
-    def _pool_of(self, known: _Batch, number: int, fence: int) -> MappedParts | None:
+    def _pool_of(self, known: SlotBatch, number: int, fence: int) -> MappedParts | None:
         """The pool as an attempt sees it. The bodies of a joint invocation have threads, and no pool."""
         if isinstance(known.function, Joint):
             return None
         invocation = f"{known.id}.{number & 0xFFFFFFFF}"
         return MappedParts(
-            invocation, number, fence, self._keep_root, self._say, self._undisturbed, self._wait_for
+            invocation, number, fence, self._keep_root, self._talk.say, self._undisturbed, self._wait_for
         )
 
     @contextmanager
@@ -311,37 +228,22 @@ class Slot:
         self._interruptible = False
         self._end_if_forked()
         self._give_back()
-        self._say(["waits", number, fence, batches])
+        self._talk.say(["waits", number, fence, batches])
         try:
-            while not self._may_go_on(number, fence):
+            while not self._talk.may_go_on(number, fence):
                 self._interruptible = True
                 if self._signalled:
                     self._obey()
-                select.select([self._talk], [], [], 0.5)
+                self._talk.heard(0.5)
                 self._interruptible = False
-                self._take_in()
+                self._talk.take_in()
         finally:
             self._waited_s += time.perf_counter() - began
         self._interruptible = True
         if self._signalled:
             self._obey()
 
-    def _may_go_on(self, number: int, fence: int) -> bool:
-        told = [message for message in self._inbox if message[0] == "go-on"]
-        self._inbox = deque(message for message in self._inbox if message[0] != "go-on")
-        return any((one, its) == (number, fence) for _, one, its in told)
-
-    # -- talking, the other way ---------------------------------------------------------------------------
-
-    def _take_in(self) -> None:
-        while True:
-            try:
-                packet = self._talk.recv(1 << 16, socket.MSG_DONTWAIT)
-            except (BlockingIOError, InterruptedError):
-                return
-            if not packet:
-                os._exit(0)
-            self._inbox.append(decode_packet(packet)[0])
+    # -- what the worker wants ------------------------------------------------------------------------------
 
     def _on_term(self, _signal: int, _frame: Any) -> None:
         self._signalled = True
@@ -354,16 +256,10 @@ class Slot:
         cancel = False
         while self._signalled:
             self._signalled = False
-            self._take_in()
-            kept: deque[Any] = deque()
-            for message in self._inbox:
-                if message[0] == "back":
-                    self._give_back()
-                elif message[0] == "cancel":
-                    cancel = cancel or message[1] == self._current
-                else:
-                    kept.append(message)
-            self._inbox = kept
+            back, wanted = self._talk.orders(self._current)
+            cancel = cancel or wanted
+            if back:
+                self._give_back()
         if cancel:
             self._cancelled = True
             raise Cancelled
@@ -371,10 +267,10 @@ class Slot:
 
     def _give_back(self) -> None:
         """The body turned out to be long: what is behind it is somebody else's."""
-        self._answer()
+        self._talk.answer()
         back = [header[0] for header in self._taken]
         self._taken.clear()
-        self._say(["back", back])
+        self._talk.say(["back", back])
 
     # -- logs -------------------------------------------------------------------------------------------
 
@@ -382,26 +278,17 @@ class Slot:
         self, batch: int, number: int, attempt: int, error: BaseException, failure: RushesError
     ) -> str | None:
         known = self._batches.get(batch)
-        if not isinstance(known, _Batch) or isinstance(error, Cancelled):
+        if not isinstance(known, SlotBatch) or isinstance(error, Cancelled):
             return None
         return write_failure(known.log / f"{number & 0xFFFFFFFF}.log", attempt, error, failure)
 
     def _flush_prints(self, batch: int, number: int) -> None:
         known = self._batches.get(batch)
-        folder = known.log if isinstance(known, _Batch) else None
+        folder = known.log if isinstance(known, SlotBatch) else None
         if not take_prints(folder, f"{number & 0xFFFFFFFF}.log"):
             # The body closed what it was given; what is opened next would take its place.
-            self._answer()
+            self._talk.answer()
             os._exit(0)
-
-
-def _check_source(name: str, submitted: str, here: str) -> None:
-    if submitted and submitted != here:
-        raise CallerError(
-            f"the source of {name} changed after it was submitted.",
-            code="function-changed",
-            fix="Submit it again.",
-        )
 
 
 def main() -> None:
