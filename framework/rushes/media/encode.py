@@ -89,7 +89,7 @@ class Encoded:
 
 
 IN_SOFTWARE: Final = Try(CPU, "", HERE)
-"""What makes an output of no picture, which no device encodes."""
+"""The only try of an output without a picture of its own."""
 
 
 def unchanged(profile: Profile, _encoder: str) -> Profile:
