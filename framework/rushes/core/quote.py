@@ -20,8 +20,9 @@ from math import exp
 from typing import Final
 
 from rushes.core.estimates import TABLE, Z_90, Estimate, Interval
+from rushes.core.machine_price import held_cost
 from rushes.core.machine_time import WHOLE
-from rushes.core.money import HOUR_US, KWH_NJ, format_dollars, micros, owed, share_out
+from rushes.core.money import HOUR_US, format_dollars, micros, owed, share_out
 from rushes.core.prices import TierPrice
 from rushes.errors import CallerError
 from rushes.units import format_duration
@@ -111,13 +112,7 @@ class Declined:
 
 def price_of(offer: Offer, seconds: float) -> int:
     """Nano-dollars of one attempt that takes `seconds` on a slot of `offer`: time, request and energy."""
-    elapsed_us = micros(seconds)
-    energy_nj = (offer.tier.busy_milliwatts or 0) * elapsed_us * offer.share // WHOLE
-    return (
-        owed(offer.tier.hour_nano * offer.share, elapsed_us, HOUR_US * WHOLE)
-        + offer.tier.request_nano
-        + owed(offer.kwh_nano, energy_nj, KWH_NJ)
-    )
+    return held_cost(offer.tier, offer.kwh_nano, offer.share, seconds)
 
 
 def joules_of(offer: Offer, seconds: float) -> float:

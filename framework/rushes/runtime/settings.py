@@ -38,6 +38,7 @@ class Settings:
         socket: the worker's Unix socket, in a folder that only this user can enter (`XDG_RUNTIME_DIR`).
         cpu: cores of the pool (`RUSHES_CPU`).
         memory_bytes: memory of the pool (`RUSHES_MEMORY`).
+        tier: what this machine is in the price book (`RUSHES_TIER`).
         idle_s: the worker ends after so long without work or clients (`RUSHES_IDLE`).
         synchronous: of the journal: FULL survives power loss; no variable weakens it.
     """
@@ -49,6 +50,7 @@ class Settings:
     idle_s: float = 600.0
     synchronous: str = "FULL"
     moved: str = ""
+    tier: str = "here"
 
     @property
     def journal(self) -> Path:
@@ -91,7 +93,8 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
             code="bad-value",
             fix="Give a number of cores, such as 4.",
         ) from error
-    return Settings(home, run / f"{digest}.sock", max(cpu, 0.1), memory, idle, moved=moved)
+    tier = environ.get("RUSHES_TIER") or "here"
+    return Settings(home, run / f"{digest}.sock", max(cpu, 0.1), memory, idle, moved=moved, tier=tier)
 
 
 def is_network_folder(folder: Path) -> bool:
