@@ -93,7 +93,7 @@ class Assignment:
             self._occupy(slot, lane)
             self._give(slot, len(lane.slots) + others, now, out)
             return True
-        if not room.awaited(need):
+        if lane.slots and self._most(lane) > 1 and not room.awaited(need):
             for slot in lane.slots:
                 if slot.refillable() and self._give(slot, len(lane.slots), now, out):
                     return True
@@ -152,8 +152,9 @@ class Assignment:
         slot.queue = lane.queue.key
         slot.policy = self.waiting.policy(slot.queue)
         slot.level = lane.flow.level
-        lane.slots.append(slot)
+        lane.slots[slot] = None
         self.room.take(lane.need)
+        self.standing.occupied(slot)
         if lane.shape.max_slots is not None:
             batch = lane.shape.batch
             self._busy_of_batch[batch] = self._busy_of_batch.get(batch, 0) + 1
@@ -164,12 +165,11 @@ class Assignment:
         if lane is None:
             return False
         settings, backlog, flow = self._settings, slot.backlog, lane.flow
-        most = self.expected.at_once(lane.shape.function, settings.micro_batch_s, settings.micro_batch_max)
-        if lane.shape.function in self.yielding.known:
-            most = 1  # what is behind one that waits would only be taken back
-        everything = len(lane.asks) + sum(len(other.backlog) for other in lane.slots)
-        fair = -(-everything // sharers)
-        count = min(most - len(backlog), fair - len(backlog), len(lane.asks))
+        most = self._most(lane)
+        count = min(most - len(backlog), len(lane.asks))
+        if most > 1 and count > 0 and len(lane.asks) < most * sharers:  # a fair part may be less
+            everything = len(lane.asks) + sum(len(other.backlog) for other in lane.slots)
+            count = min(count, -(-everything // sharers) - len(backlog))
         if count <= 0:
             return False
         self.settle(slot)
@@ -190,6 +190,14 @@ class Assignment:
         self.waiting.lease(lane.queue, out)
         return True
 
+    def _most(self, lane: Lane) -> int:
+        """How many of a lane one slot may have at once."""
+        function = lane.shape.function
+        if function in self.yielding.known:
+            return 1  # what is behind one that waits would only be taken back
+        settings = self._settings
+        return self.expected.at_once(function, settings.micro_batch_s, settings.micro_batch_max)
+
     def release(self, slot: Slot, now: float) -> None:
         """A slot is no longer busy: what it held is free."""
         lane = slot.lane
@@ -200,7 +208,8 @@ class Assignment:
             self.end_wait(slot)
         self.standing.end_pause(slot, now)
         self.room.give(lane.need)
-        lane.slots.remove(slot)
+        self.standing.freed(slot)
+        del lane.slots[slot]
         shape = lane.shape
         if shape.max_slots is not None:
             self._busy_of_batch[shape.batch] -= 1

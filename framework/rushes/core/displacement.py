@@ -8,13 +8,13 @@ may stand aside would not be enough, nothing is. Pure; this module must not know
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from rushes.core.packing import Need
 
-__all__ = ["Displacement", "DisplacementPolicy", "How", "Running", "displace"]
+__all__ = ["Displaceable", "Displacement", "DisplacementPolicy", "How", "Running", "displace"]
 
 How = Literal["pause", "stop"]
 
@@ -100,25 +100,76 @@ def displace(
         now: UTC epoch seconds.
         policy: the bounds.
     """
-    if lack == _NOTHING:
-        return ()
-    able = [one for one in running if _may(one, rank, now, policy)]
-    picked: list[Displacement] = []
-    left = lack
-    if any(lack[1:]):
-        # Only what lets go of everything helps here; the cpu that comes with it counts as well.
-        picked = _pick(able, left, lambda one: (-one.rank, one.lost_s(now)), _stopped, _beyond_cpu)
-        if not picked:
+    return Displaceable(rank, running, now, policy).take(lack)
+
+
+class Displaceable:
+    """Those who may stand aside for one rank at one moment; whoever is taken is there no longer.
+
+    They are put in order once, so that a swarm that takes hundreds of them costs no more than it has to. The
+    arguments are those of `displace`.
+    """
+
+    __slots__ = ("_able", "_now", "_pausing", "_policy", "_rank", "_stopping", "_taken", "cpu")
+
+    def __init__(self, rank: int, running: Iterable[Running], now: float, policy: DisplacementPolicy) -> None:
+        self._rank = rank
+        self._now = now
+        self._policy = policy
+        self._able: list[Running] = []
+        self._taken: set[int] = set()
+        self._pausing: list[Running] | None = None
+        self._stopping: list[Running] | None = None
+        self.cpu = 0  # of all who were ever there together
+        self.add(running)
+
+    def add(self, running: Iterable[Running]) -> None:
+        """More who may, if they were not taken before."""
+        rank, now, policy, taken = self._rank, self._now, self._policy, self._taken
+        more = [one for one in running if _may(one, rank, now, policy) and one.id not in taken]
+        self._able += more
+        self.cpu += sum(one.need[0] for one in more)
+        self._pausing = self._stopping = None
+
+    def take(self, lack: Need) -> tuple[Displacement, ...]:
+        """Who stands aside so that `lack` becomes free; nobody, if that cannot be reached."""
+        if lack == _NOTHING or not self._able:
             return ()
-        left = _minus(left, picked)
-    if left[0] > 0:
-        taken = {one.id for one in picked}
-        rest = [one for one in able if one.id not in taken]
-        more = _pick(rest, left, lambda one: (-one.rank, not one.pausable, -one.began), _eased, _cpu)
-        if not more:
-            return ()
-        picked += more
-    return tuple(_needed(picked, lack))
+        picked: list[Displacement] = []
+        left = lack
+        if any(lack[1:]):
+            # Only what lets go of everything helps here; the cpu that comes with it counts as well.
+            picked = _pick(self._to_stop(), self._taken, left, _stopped, range(1, 4))
+            if not picked:
+                return ()
+            left = _minus(left, picked)
+        if left[0] > 0:
+            gone = self._taken.union(one.id for one in picked) if picked else self._taken
+            more = _pick(self._to_pause(), gone, left, _eased, range(1))
+            if not more:
+                return ()
+            picked += more
+        found = tuple(_needed(picked, lack)) if len(picked) > 1 else tuple(picked)
+        self._taken.update(one.id for one in found)
+        return found
+
+    def _to_stop(self) -> list[Running]:
+        """The one with the least to lose first."""
+        if self._stopping is None:
+            now = self._now
+            self._stopping = sorted(self._able, key=lambda one: (-one.rank, one.lost_s(now), one.id))
+        return self._stopping
+
+    def _to_pause(self) -> list[Running]:
+        """The latest to start first."""
+        if self._pausing is None:
+            self._pausing = sorted(
+                self._able, key=lambda one: (-one.rank, not one.pausable, -one.began, one.id)
+            )
+        taken = self._taken
+        while self._pausing and self._pausing[0].id in taken:
+            del self._pausing[0]
+        return self._pausing
 
 
 def _may(one: Running, rank: int, now: float, policy: DisplacementPolicy) -> bool:
@@ -144,31 +195,28 @@ def _eased(one: Running) -> Displacement:
     return _stopped(one)
 
 
-def _cpu(lack: Need) -> tuple[int, ...]:
-    return lack[:1]
-
-
-def _beyond_cpu(lack: Need) -> tuple[int, ...]:
-    return lack[1:]
-
-
 def _pick(
-    able: Iterable[Running],
+    ordered: Iterable[Running],
+    taken: Container[int],
     lack: Need,
-    order: Callable[[Running], tuple[float, ...]],
     how: Callable[[Running], Displacement],
-    part: Callable[[Need], tuple[int, ...]],
+    dimensions: Sequence[int],
 ) -> list[Displacement]:
-    """The first in order that together free `part` of `lack`; none when all of them do not."""
+    """The first in order that together free `dimensions` of `lack`; none when all of them do not."""
     picked: list[Displacement] = []
-    for one in sorted(able, key=lambda running: (*order(running), running.id)):
-        wanted = part(_minus(lack, picked))
-        if not any(wanted):
-            break
+    left = list(lack)
+    for one in ordered:
+        if one.id in taken:
+            continue
         freed = how(one)
-        if any(have and want for have, want in zip(part(freed.frees), wanted, strict=True)):
-            picked.append(freed)
-    return [] if any(part(_minus(lack, picked))) else picked
+        if not any(freed.frees[d] and left[d] > 0 for d in dimensions):
+            continue
+        picked.append(freed)
+        for d in dimensions:
+            left[d] -= freed.frees[d]
+        if all(left[d] <= 0 for d in dimensions):
+            return picked
+    return []
 
 
 def _minus(lack: Need, freed: Iterable[Displacement]) -> Need:

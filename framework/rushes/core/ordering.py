@@ -125,7 +125,9 @@ class Lane:
         self.shape = shape
         self.need = need
         self.asks: deque[Ask] = deque()
-        self.slots: list[Any] = []  # of `slots.Slot`; only the scheduler looks inside
+        self.slots: dict[
+            Any, None
+        ] = {}  # of `slots.Slot`, in the order in which they came; looked into by the scheduler alone
         self.oldest = float("inf")  # no ask in it was queued before this
         self.parked = False
 

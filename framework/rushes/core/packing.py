@@ -145,8 +145,15 @@ class Room:
 
     def times(self, need: Need) -> int:
         """How often `need` fits into what is left."""
-        left = (self._cpu, self._memory, self._scratch, self._gpu)
-        return min((have // want for want, have in zip(need, left, strict=True) if want), default=1 << 30)
+        a, b, c, d = need
+        found = self._cpu // a if a else 1 << 30
+        if b and self._memory // b < found:
+            found = self._memory // b
+        if c and self._scratch // c < found:
+            found = self._scratch // c
+        if d and self._gpu // d < found:
+            found = self._gpu // d
+        return found
 
     def claim(self, need: Need) -> None:
         """Keep `need` for an ask that cannot start yet.
@@ -154,22 +161,30 @@ class Room:
         A dimension that it lacks is claimed whole, so nothing that needs any of it gets in before; of the
         others, what it will need itself.
         """
-        left = (self._cpu, self._memory, self._scratch, self._gpu)
-        if all(want <= have for want, have in zip(need[1:], left[1:], strict=True)):
-            self._kept += need[0]
-        for dimension in range(4):
-            if need[dimension] > left[dimension]:
-                self._lacked |= 1 << dimension
-            if need[dimension]:
-                self._claimed |= 1 << dimension
-        self._cpu, self._memory, self._scratch, self._gpu = (
-            max(0, have - want) for want, have in zip(need, left, strict=True)
-        )
+        # Written out, as `awaited` is: every ask that does not fit comes here, in every pass.
+        a, b, c, d = need
+        e, f, g, h = self._cpu, self._memory, self._scratch, self._gpu
+        lacked = (a > e) | (b > f) << 1 | (c > g) << 2 | (d > h) << 3
+        if lacked < 2:
+            self._kept += a
+        self._lacked |= lacked
+        self._claimed |= (a > 0) | (b > 0) << 1 | (c > 0) << 2 | (d > 0) << 3
+        self._cpu = e - a if e > a else 0
+        self._memory = f - b if f > b else 0
+        self._scratch = g - c if g > c else 0
+        self._gpu = h - d if h > d else 0
 
     def awaited(self, need: Need) -> bool:
         """Whether somebody earlier in order lacks a dimension that `need` takes a part of."""
         lacked = self._lacked
-        return lacked != 0 and any(need[d] and lacked >> d & 1 for d in range(4))
+        if not lacked:
+            return False
+        return bool(
+            (lacked & 1 and need[0])
+            or (lacked & 2 and need[1])
+            or (lacked & 4 and need[2])
+            or (lacked & 8 and need[3])
+        )
 
     @property
     def cpu_awaited(self) -> bool:

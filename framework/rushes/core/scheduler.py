@@ -187,9 +187,7 @@ class Scheduler:
         level = self._waiting.queue(event.queue).level
         for slot in self._slots:
             if slot.lane is not None and slot.lane.shape.batch == event.batch:
-                slot.queue, slot.policy, slot.level = event.queue, policy, level
-                if slot.backlog:  # what it bore for its old class is not held against it
-                    self._assignment.standing.forgive(slot.backlog[0][0])
+                self._assignment.standing.restamp(slot, event.queue, policy, level)
         self._assign(now, out)
 
     def _deferred(self, event: Deferred, _now: float, out: list[Command]) -> None:
@@ -256,6 +254,7 @@ class Scheduler:
             standing.end_pause(slot, now)
             out.append(Resume(slot.number, event.id))
         standing.left(event.id, now, ended=event.state.ended)
+        standing.occupied(slot)  # what is behind it has borne nothing yet
 
     def _finished_elsewhere(self, event: Finished, now: float, out: list[Command]) -> None:
         """Finished out of turn, or on a slot that was lost meanwhile, or nothing that we know."""
@@ -291,6 +290,7 @@ class Scheduler:
                 self._assignment.end_wait(slot)
             elif slot.backlog[0] is not first:
                 self._assignment.standing.end_pause(slot, now)
+                self._assignment.standing.occupied(slot)
             return
         if slot.number in self._slots.lost:
             del self._slots.lost[slot.number]

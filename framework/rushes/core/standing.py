@@ -7,10 +7,12 @@ must not know queues or the order in which work is served.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, insort
+from collections.abc import Iterable
 
 from rushes.core.commands import Command, GiveBack, Pause, Recall, Resume
-from rushes.core.displacement import Displacement, DisplacementPolicy, Running, displace
+from rushes.core.displacement import Displaceable, Displacement, DisplacementPolicy, Running
+from rushes.core.events import ClassPolicy, QueueKey
 from rushes.core.expected import ExpectedRuns
 from rushes.core.ordering import Lane, Level
 from rushes.core.packing import Need, Room
@@ -21,10 +23,28 @@ from rushes.core.waiting import Waiting
 __all__ = ["Standing"]
 
 
-class Standing:
-    """Who stands aside on one pool, and for whom."""
+class _Line:
+    """The paused attempts of one level, in their order, and the cores of all of them together."""
 
-    __slots__ = ("_expected", "_policy", "_room", "_slots", "_times", "_waiting", "paused", "swarms")
+    __slots__ = ("cpu", "places")
+
+    def __init__(self) -> None:
+        self.places: list[tuple[int, int, int]] = []  # order, id, slot number
+        self.cpu = 0
+
+
+class Standing:
+    """Who stands aside on one pool, and for whom.
+
+    A pass asks here whenever something urgent does not fit, which on a large pool is nearly always. So those
+    who may be asked are kept by their rank, those who are paused in their order, and neither is looked for
+    among all slots.
+    """
+
+    __slots__ = (
+        "_able", "_expected", "_leaving", "_lined", "_lines", "_policy", "_room", "_slots", "_times",
+        "_waiting", "paused", "swarms",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -40,8 +60,43 @@ class Standing:
         self._expected = expected
         self._policy = policy
         self._times: dict[int, int] = {}  # by id: how often it has stood aside
+        self._able: dict[int, dict[int, Slot]] = {}  # by rank and slot number: who may be asked to
+        self._leaving: dict[int, Slot] = {}  # by slot number: told to give back, and not gone yet
+        self._lines: dict[Level, _Line] = {}
+        self._lined: dict[int, tuple[_Line, tuple[int, int, int], int]] = {}
         self.paused: dict[int, Slot] = {}  # by slot number
         self.swarms = Swarms()
+
+    # -- who may be asked ----------------------------------------------------------------------------------
+
+    def occupied(self, slot: Slot) -> None:
+        """Something new runs on a slot, or what runs there may be asked again."""
+        lane, policy = slot.lane, slot.policy
+        if self._policy is None or lane is None or policy is None:
+            return
+        if policy.may_be_displaced and lane.shape.preemptible:
+            able = self._able.get(policy.rank)
+            if able is None:
+                able = self._able[policy.rank] = {}
+            able[slot.number] = slot
+
+    def freed(self, slot: Slot) -> None:
+        """Nothing runs on a slot any more, or nothing that may be asked."""
+        if slot.policy is not None and (able := self._able.get(slot.policy.rank)) is not None:
+            able.pop(slot.number, None)
+
+    def restamp(self, slot: Slot, queue: QueueKey, policy: ClassPolicy, level: Level) -> None:
+        """A person gave what runs on a slot another class: what it bore for the old one is forgotten."""
+        self.freed(slot)
+        lined = slot.number in self._lined
+        self._leave_line(slot)
+        slot.queue, slot.policy, slot.level = queue, policy, level
+        if slot.backlog and slot.backlog[0][0] in self._times:
+            self._times[slot.backlog[0][0]] = 0
+        if lined:
+            self._stand_in_line(slot)
+        if slot.state is not SlotState.paused:
+            self.occupied(slot)
 
     # -- making room ---------------------------------------------------------------------------------------
 
@@ -52,61 +107,83 @@ class Standing:
         """
         if self._policy is None or not (asking := self._waiting.policy(lane.queue.key)).may_displace:
             return
+        rank = asking.rank
+        if not self.paused and not any(able and at > rank for at, able in self._able.items()):
+            return
         room, need = self._room, lane.need
-        running: list[Running] | None = None
+        able: Displaceable | None = None
+        with_paused = False
         while (fitting := room.times(need)) < wanted:
-            if running is None:
-                running = list(self._running())
-            lack = _without(room.lack(need, fitting + 1), self._leaving())
-            found = displace(lack, asking.rank, running, now, self._policy)
+            lack = _without(room.lack(need, fitting + 1), self._will_be_free())
+            if able is None:
+                able = Displaceable(rank, self._running(rank), now, self._policy)
+            if lack[0] > able.cpu:
+                return
+            if not with_paused and any(lack[1:]):
+                with_paused = True  # they have no cores to give
+                able.add(self._resting())
+            found = able.take(lack)
             if not found:
                 return
-            gone = {one.id for one in found}
-            running = [one for one in running if one.id not in gone]
             for one in found:
                 self._set_aside(one, lane, now, out)
             if any(one.how == "stop" for one in found):
                 return
 
-    def _running(self) -> Iterator[Running]:
-        for slot in self._slots:
-            lane = slot.lane
-            policy = slot.policy
-            if lane is None or policy is None or not slot.backlog or slot.yields:
-                continue
-            if slot.state is SlotState.busy:
-                need, pausable = lane.need, True
-            elif slot.state is SlotState.paused:
-                need, pausable = (0, *lane.need[1:]), False
-            else:
-                continue
-            yield Running(
-                id=slot.backlog[0][0],
-                slot=slot.number,
-                rank=policy.rank,
-                need=need,
-                began=slot.head_since,
-                expected_s=self._expected.seconds(lane.shape.function),
-                ran_s=slot.ran_before_s,
-                displaced=self._times.get(slot.backlog[0][0], 0),
-                preemptible=lane.shape.preemptible and policy.may_be_displaced,
-                pausable=pausable,
-            )
+    def _running(self, rank: int) -> list[Running]:
+        return [
+            self._view(slot, slot.policy, slot.lane, slot.lane.need, pausable=True)
+            for at, able in self._able.items()
+            if at > rank
+            for slot in able.values()
+            if slot.state is SlotState.busy
+            and slot.backlog
+            and not slot.yields
+            and slot.lane is not None
+            and slot.policy is not None
+        ]
 
-    def _leaving(self) -> Iterator[Need]:
+    def _resting(self) -> list[Running]:
+        return [
+            self._view(slot, slot.policy, slot.lane, (0, *slot.lane.need[1:]), pausable=False)
+            for slot in self.paused.values()
+            if slot.lane is not None and slot.policy is not None and slot.backlog and not slot.yields
+        ]
+
+    def _view(self, slot: Slot, policy: ClassPolicy, lane: Lane, need: Need, *, pausable: bool) -> Running:
+        id_ = slot.backlog[0][0]
+        return Running(
+            id=id_,
+            slot=slot.number,
+            rank=policy.rank,
+            need=need,
+            began=slot.head_since,
+            expected_s=self._expected.seconds(lane.shape.function),
+            ran_s=slot.ran_before_s,
+            displaced=self._times.get(id_, 0),
+            preemptible=lane.shape.preemptible and policy.may_be_displaced,
+            pausable=pausable,
+        )
+
+    def _will_be_free(self) -> list[Need]:
         """What will be free once those have ended that were told to."""
-        for slot in self._slots:
-            if slot.yields and slot.lane is not None:
-                cpu = 0 if slot.state is SlotState.paused else slot.lane.need[0]
-                yield (cpu, *slot.lane.need[1:])
+        needs: list[Need] = []
+        for number, slot in list(self._leaving.items()):
+            if not slot.yields or slot.lane is None:
+                del self._leaving[number]
+                continue
+            cpu = 0 if slot.state is SlotState.paused else slot.lane.need[0]
+            needs.append((cpu, *slot.lane.need[1:]))
+        return needs
 
     def _set_aside(self, one: Displacement, swarm: Lane, now: float, out: list[Command]) -> None:
         slot = self._slots.by_number[one.slot]
         lane = slot.lane
         if lane is None:
             return
-        since_s = 0.0 if slot.state is SlotState.paused else max(now - slot.head_since, 0.0)
-        ran_s = slot.ran_before_s + since_s
+        ran_s = slot.ran_before_s + (
+            0.0 if slot.state is SlotState.paused else max(now - slot.head_since, 0.0)
+        )
         by = swarm.shape.batch
         if one.how == "pause":
             if len(slot.backlog) > 1 and not slot.recalling:
@@ -116,11 +193,15 @@ class Standing:
             self._slots.stand_aside(slot, SlotState.paused)
             self._room.ease(lane.need[0])
             self.paused[slot.number] = slot
+            self._stand_in_line(slot)
+            self.freed(slot)
             out.append(Pause(slot.number, one.id, by))
         else:
             if slot.state is SlotState.paused:
                 self.swarms.back(one.id, now)
+                self._leave_line(slot)
             slot.yields = True
+            self._leaving[slot.number] = slot
             out.append(GiveBack(slot.number, one.id, by))
         self._times[one.id] = self._times.get(one.id, 0) + 1
         aside = Aside(one.id, lane.shape.batch, lane.queue.key.show, one.how, now)
@@ -134,16 +215,15 @@ class Standing:
 
         They go before all of their level that has not begun.
         """
-        for slot in sorted(self.paused.values(), key=lambda one: (one.backlog[0][1], one.backlog[0][0])):
-            lane = slot.lane
-            if lane is None or slot.level is not level or slot.yields:
-                continue
-            cpu = lane.need[0]
-            if self._room.resumes(cpu):
-                self.end_pause(slot, now)
-                out.append(Resume(slot.number, slot.backlog[0][0]))
-            else:
-                self._room.claim((cpu, 0, 0, 0))
+        line = self._lines.get(level)
+        while line is not None and line.places:
+            slot = self.paused[line.places[0][2]]
+            if slot.lane is None or not self._room.resumes(slot.lane.need[0]):
+                # Once the first has to wait so have all others, since its cores are kept for it.
+                self._room.claim((line.cpu, 0, 0, 0))
+                return
+            self.end_pause(slot, now)
+            out.append(Resume(slot.number, slot.backlog[0][0]))
 
     def end_pause(self, slot: Slot, now: float) -> None:
         """It is paused no longer, whatever comes next: it has its cores again."""
@@ -153,9 +233,30 @@ class Standing:
         slot.become(SlotState.busy)
         slot.head_since = now
         del self.paused[slot.number]
+        self._leave_line(slot)
         self._room.take((lane.need[0], 0, 0, 0))
-        if slot.backlog and not slot.yields:
-            self.swarms.back(slot.backlog[0][0], now)
+        if not slot.backlog or slot.yields:
+            return
+        self.swarms.back(slot.backlog[0][0], now)
+        if self._policy is not None and self._times.get(slot.backlog[0][0], 0) < self._policy.most:
+            self.occupied(slot)
+
+    def _stand_in_line(self, slot: Slot) -> None:
+        if slot.level is None or slot.lane is None:
+            return
+        line = self._lines.setdefault(slot.level, _Line())
+        place = (slot.backlog[0][1], slot.backlog[0][0], slot.number)
+        cpu = slot.lane.need[0]
+        insort(line.places, place)
+        line.cpu += cpu
+        self._lined[slot.number] = (line, place, cpu)
+
+    def _leave_line(self, slot: Slot) -> None:
+        found = self._lined.pop(slot.number, None)
+        if found is not None:
+            line, place, cpu = found
+            del line.places[bisect_left(line.places, place)]
+            line.cpu -= cpu
 
     def starts(self, ids: Iterable[int], now: float) -> None:
         """These are given to a slot: whoever stood aside among them does so no longer."""
@@ -167,11 +268,6 @@ class Standing:
         if ended:
             self._times.pop(id, None)
             self.swarms.back(id, now)
-
-    def forgive(self, id: int) -> None:  # noqa: A002 - as above
-        """How often it has stood aside counts for nothing from now on."""
-        if id in self._times:
-            self._times[id] = 0
 
     @property
     def any(self) -> bool:
