@@ -50,6 +50,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "resume": ("pool:resume", "Start work again after a pause."),
         "drain": ("pool:drain", "Let what runs end, then end the worker."),
         "worker": ("pool:worker", "Run the worker in the foreground, or stop it."),
+        "events": ("events:events", "Who is told of state changes, and how far."),
         "journal": ("journal:journal", "Look at the journal, prune it, back it up."),
         "encoders": ("encoders:encoders", "Which encoders work here, as tried, and how fast."),
         "doctor": ("doctor:doctor", "Check what Rushes needs on this machine."),

@@ -25,6 +25,7 @@ __all__ = [
     "WORKER_LOST_CODES",
     "GiveUp",
     "RetryAfter",
+    "backoff_s",
     "decide",
 ]
 
@@ -88,18 +89,27 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
         if losses >= MOST_LOSSES:
             return GiveUp(f"set aside: {losses} slots were lost while it ran (last: {code})")
         return RetryAfter(
-            _delay_s(losses, id), f"its slot was lost ({code}); loss {losses} of at most {MOST_LOSSES}"
+            backoff_s(losses, id), f"its slot was lost ({code}); loss {losses} of at most {MOST_LOSSES}"
         )
     if attempt > retries:
         tries = "attempt" if attempt == 1 else "attempts"
         return GiveUp(f"{attempt} {tries} failed (last: {code}); its function allows {retries} retries")
-    return RetryAfter(_delay_s(attempt, id), f"{code}; retry {attempt} of {retries}")
+    return RetryAfter(backoff_s(attempt, id), f"{code}; retry {attempt} of {retries}")
 
 
-def _delay_s(failures: int, id_: int) -> float:
-    doublings = min(max(failures, 1) - 1, 10)  # 2**10 is far past the longest delay
-    full = min(FIRST_DELAY_S * 2.0**doublings, LONGEST_DELAY_S)
-    return full * (1.0 - JITTER * _fraction(id_, failures))
+def backoff_s(
+    failures: int, number: int, *, first_s: float = FIRST_DELAY_S, longest_s: float = LONGEST_DELAY_S
+) -> float:
+    """Seconds to wait after so many failures: doubled each time, up to `longest_s`, less the jitter.
+
+    Args:
+        failures: 1 after the first.
+        number: of what failed, for the jitter.
+        first_s: of the first wait, before the jitter.
+        longest_s: of any.
+    """
+    doublings = min(max(failures, 1) - 1, 20)  # 2**20 is far past the longest delay
+    return min(first_s * 2.0**doublings, longest_s) * (1.0 - JITTER * _fraction(number, failures))
 
 
 def _fraction(id_: int, failures: int) -> float:

@@ -310,9 +310,11 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
         CallerError: `foreground`, and another worker runs already.
     """
     from rushes.journal.sqlite import SqliteJournal  # noqa: PLC0415 - only a worker needs these
+    from rushes.runtime.event_file import event_sinks  # noqa: PLC0415
     from rushes.runtime.worker import Worker  # noqa: PLC0415
 
-    settings = settings_from(os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    settings = settings_from(environ)
     with (settings.home / "worker.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -325,7 +327,8 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
                 fix="`rushes pool` shows it; `rushes drain` lets it finish and end.",
             ) from None
         os.set_inheritable(lock.fileno(), False)  # noqa: FBT003 - a slot must not hold it after us
-        Worker(settings, SqliteJournal(settings.journal, synchronous=settings.synchronous)).run()
+        sinks = event_sinks(environ)
+        Worker(settings, SqliteJournal(settings.journal, synchronous=settings.synchronous), sinks).run()
     return 0
 
 

@@ -53,4 +53,14 @@ MIGRATIONS: Final[list[list[str]]] = [
         # What stood aside for an urgent batch, as JSON: its displacement report.
         "CREATE TABLE swarms(batch INTEGER PRIMARY KEY, report TEXT NOT NULL)",
     ],
+    [
+        # Events that wait to be told. A number is never given twice, also once its row is gone: sinks go
+        # by it.
+        """CREATE TABLE events(
+            id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, show TEXT NOT NULL,
+            function TEXT NOT NULL, body TEXT NOT NULL)""",
+        """CREATE TABLE sinks(
+            name TEXT PRIMARY KEY, upto INTEGER NOT NULL, tries INTEGER NOT NULL, next_at REAL NOT NULL,
+            delivered INTEGER NOT NULL, dropped INTEGER NOT NULL, error TEXT NOT NULL) WITHOUT ROWID""",
+    ],
 ]

@@ -4,6 +4,7 @@
     batches        batches and queues
     invocations    from submission to end
     attempts       attempts, intents, results
+    outbox         events that wait to be told
     housekeeping   pruning, backup
 
 This module must not know the rules of scheduling; it puts the parts together.
@@ -14,11 +15,12 @@ from __future__ import annotations
 from rushes.journal.attempts import SqliteAttempts
 from rushes.journal.housekeeping import SqliteHousekeeping
 from rushes.journal.invocations import SqliteInvocations
+from rushes.journal.outbox import SqliteOutbox
 
 __all__ = ["SqliteJournal"]
 
 
-class SqliteJournal(SqliteInvocations, SqliteAttempts, SqliteHousekeeping):
+class SqliteJournal(SqliteInvocations, SqliteAttempts, SqliteOutbox, SqliteHousekeeping):
     """`rushes.runtime.records.Journal`: the durable record of batches, invocations, attempts and results.
 
     An invocation's id is ``batch number << 32 | n``: rows are appended in order, and a batch is a range.

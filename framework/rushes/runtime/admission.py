@@ -101,8 +101,7 @@ class Admission:
             )  # fmt: skip
             state.counts[status] += 1
             queued += status == QUEUED
-        self.pool.journal.add(inserts)
-        self.pool.flush()
+        self._put_down(state, inserts)
         if queued:
             self._offer(state, inserts, queued)
         for number, ids, cancel in deferred:
@@ -110,6 +109,12 @@ class Admission:
             self.defer(number, ids, cancel=cancel)
         state.dirty = True
         return len(rows)
+
+    def _put_down(self, state: BatchState, inserts: list[Any]) -> None:
+        self.pool.journal.add(inserts)
+        self.pool.flush()
+        if self.pool.outlet is not None:
+            self.pool.outlet.note_new(state, inserts)
 
     def _offer(self, state: BatchState, inserts: list[Any], queued: int) -> None:
         """Tell the scheduler of new work: as asks in hand while nothing waits before it, else as a count.

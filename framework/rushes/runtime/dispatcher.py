@@ -22,6 +22,7 @@ from pathlib import Path
 from rushes.core import commands as cmd
 from rushes.core import events as ev
 from rushes.core.scheduler import Scheduler
+from rushes.core.sinks import BATCH_ENDED
 from rushes.core.states import State
 from rushes.runtime.admission import Admission
 from rushes.runtime.batches import BatchState
@@ -106,6 +107,8 @@ class Dispatcher:
             self.pool.waiting[key] = count
             self.pool.feed(ev.Queued(key, count))
         self.pool.next_due = journal.next_due()
+        if self.pool.outlet is not None:
+            self.pool.outlet.recover()
 
     def close_turn(self) -> None:
         """Write the batches that changed; end those that have nothing left."""
@@ -128,6 +131,8 @@ class Dispatcher:
             state.dirty = False
             if state.ended is not None:
                 ended = True
+                if self.pool.outlet is not None:
+                    self.pool.outlet.note(BATCH_ENDED, state, 0)
                 del self.pool.batches[state.number], self.pool.by_id[state.id]
                 self._tidy(state)
                 self.families.ended(state)
@@ -140,6 +145,8 @@ class Dispatcher:
 
         if ended:
             self.displacing.keep_reports()
+        if self.pool.outlet is not None:
+            self.pool.outlet.write(self.pool.now)
 
     def _tidy(self, state: BatchState) -> None:
         """Leave no scratch folder of a batch whose last attempts were lost."""
@@ -154,6 +161,8 @@ class Dispatcher:
         done, self.pool.after_commit = self.pool.after_commit, []
         for act in done:
             act()
+        if self.pool.outlet is not None:
+            self.pool.outlet.hand_out(self.pool.now)
         for number in self.pool.to_push:
             slot = self.pool.slots.get(number)
             if slot is not None:

@@ -39,7 +39,10 @@ class Displacing:
         if slot is None or run is None:
             return
         run.paused_since = self.pool.now
-        self.pool.batches[command.id >> 32].move(RUNNING, PAUSED)
+        state = self.pool.batches[command.id >> 32]
+        state.move(RUNNING, PAUSED)
+        if self.pool.outlet is not None:
+            self.pool.outlet.note("displaced", state, command.id, by=command.by)
         self._reported.add(command.by)
         freeze(slot.pid)
 
@@ -50,6 +53,8 @@ class Displacing:
             return
         if run is not None and run.paused_since:
             self.leave(slot, run, command.id)
+            if self.pool.outlet is not None:
+                self.pool.outlet.note("resumed", self.pool.batches[command.id >> 32], command.id)
         thaw(slot.pid)
 
     def leave(self, slot: SlotProcess, run: Run, number: int) -> None:
@@ -69,6 +74,9 @@ class Displacing:
         if slot is None or run is None:
             return
         run.given_back = True
+        if self.pool.outlet is not None:
+            state = self.pool.batches[command.id >> 32]
+            self.pool.outlet.note("displaced", state, command.id, by=command.by, given_back=True)
         self._reported.add(command.by)
         self.interrupt(slot, command.id)
 

@@ -153,6 +153,9 @@ class Hearing:
         slot.alive = self.pool.now
         if run is not None and run.fence == fence:
             run.fraction, run.note = fraction, note
+            if self.pool.outlet is not None:
+                state = self.pool.batches[number >> 32]
+                self.pool.outlet.note_progress(state, number, fraction, note, self.pool.now)
 
     def _intend(self, slot: SlotProcess, header: Any, body: bytes) -> None:
         """Fencing: only the attempt that holds the lease may publish, and only once that is journalled."""
@@ -228,6 +231,11 @@ class Hearing:
         self.pool.flush()
         self.pool.journal.moved([(HELD, run.attempt - verdict.free, losses, due, verdict.reason, number)])
         state.move(RUNNING, HELD)
+        if self.pool.outlet is not None:
+            self.pool.outlet.note(
+                "held", state, number, attempt=run.attempt, seconds=seconds, reason=verdict.reason,
+                result=json.dumps({"error": error}),
+            )  # fmt: skip
         self.pool.next_due = due if self.pool.next_due is None else min(due, self.pool.next_due)
         self.pool.feed(ev.Finished(slot, number, State.held, seconds))
 

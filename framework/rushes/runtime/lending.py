@@ -109,6 +109,8 @@ class Lending:
             slot.give(pack([*spec_packet(state), forget], b"", pool.home), ())
         slot.given.append(number)
         state.move(QUEUED, RUNNING)
+        if pool.outlet is not None:
+            pool.outlet.note("started", state, number, attempt=attempt + 1)
         more: dict[str, Any] | None = None
         if state.spec.get("out") is not None:
             more = {"key": key.hex() if key else "", "queued_at": queued_at}

@@ -20,6 +20,7 @@ from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.errors import RushesError
 from rushes.runtime.batches import STATES, BatchState, n_of, shape_of, state_number
+from rushes.runtime.outlet import Outlet
 from rushes.runtime.records import BatchRow, EndRow, Journal, LeasedRow
 from rushes.runtime.refusals import unknown_batch
 from rushes.runtime.scratch import close_scratch
@@ -113,6 +114,8 @@ class Pool:
         self.next_due: float | None = None
         self.paused = False
         self.wedged = False
+        self.outlet: Outlet | None = None
+        """Where state changes go out; None while nobody wants to hear."""
         self.carry_out: dict[type[Command], Callable[[Any, deque[ev.Event]], None]] = {}
         self._ends: list[tuple[int, int, int, int]] = []
         self._results: list[EndRow] = []
@@ -190,6 +193,9 @@ class Pool:
         state.seq += 1
         self._ends.append((after, state.seq, attempt, number))
         self._results.append((state.number, state.seq, number, after, seconds, 0, body.decode()))
+        if self.outlet is not None:
+            kind = STATES[after].value
+            self.outlet.note(kind, state, number, attempt=attempt, seconds=seconds, result=body.decode())
 
     def after_end(self, number: int, state: State) -> list[ev.Event]:
         """What the scheduler has to be told, if anybody waits for this one."""
@@ -254,6 +260,10 @@ class Pool:
         state.cached += cached
         self._ends.append((SUCCEEDED, state.seq, attempt, number))
         self._results.append((state.number, state.seq, number, SUCCEEDED, seconds, cached, data))
+        if self.outlet is not None:
+            self.outlet.note(
+                "succeeded", state, number, attempt=attempt, seconds=seconds, cached=bool(cached), result=data
+            )
         self.forget_intent(number)
         self.disown(number)
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from rushes.core.sinks import Reach
+
 __all__ = [
     "AttemptRecords",
     "BatchRecords",
@@ -23,6 +25,7 @@ __all__ = [
     "KnownRow",
     "LeasedRow",
     "NewRow",
+    "OutboxRecords",
     "ResultRow",
     "Turns",
 ]
@@ -252,6 +255,32 @@ class AttemptRecords(Protocol):
     def result_at(self, number: int, seq: int) -> ResultRow | None: ...
 
 
+class OutboxRecords(Protocol):
+    """Events that wait to be told, and how far each sink has been told."""
+
+    def post(self, rows: list[tuple[str, str, str, str]]) -> None:
+        """Kind, show, function and body of each; they are numbered in this order, from 1, never twice."""
+
+    def events(self, after: int, limit: int) -> list[tuple[int, str, str, str, str]]:
+        """Number and what was posted, of those after a number, in their order."""
+
+    def last_event(self) -> int:
+        """The number of the last one that was ever posted; 0 before the first."""
+
+    def trim_events(self, upto: int) -> None:
+        """Everybody has been told up to this number."""
+
+    def sources(self, ids: Sequence[int]) -> dict[int, str]:
+        """The source of each invocation."""
+
+    def reaches(self) -> dict[str, Reach]:
+        """How far each sink has been told, by its name."""
+
+    def save_reaches(self, reaches: dict[str, Reach]) -> None: ...
+
+    def forget_sinks(self, names: Sequence[str]) -> None: ...
+
+
 class Housekeeping(Protocol):
     """What a person asks of the journal itself."""
 
@@ -262,5 +291,5 @@ class Housekeeping(Protocol):
     def statistics(self) -> dict[str, Any]: ...
 
 
-class Journal(Turns, BatchRecords, InvocationRecords, AttemptRecords, Housekeeping, Protocol):
+class Journal(Turns, BatchRecords, InvocationRecords, AttemptRecords, OutboxRecords, Housekeeping, Protocol):
     """The durable record of one pool: whoever owns it owns the pool."""

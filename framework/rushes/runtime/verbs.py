@@ -220,6 +220,7 @@ class Verbs:
             "home": str(self._settings.home),
         }
         described["draining"] = self.draining
+        described["events"] = [] if self._pool.outlet is None else self._pool.outlet.describe()
         return {"pool": described}
 
     def _control(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +21,12 @@ from typing import Any, Final
 from rushes.core.events import Capacity
 from rushes.core.policy import SchedulerSettings
 from rushes.core.scheduler import Scheduler
+from rushes.core.sinks import Sink
 from rushes.errors import PlatformError
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.following import GATHER_S, Following
 from rushes.runtime.orphans import adopt_orphans
+from rushes.runtime.outlet import Outlet
 from rushes.runtime.records import Journal
 from rushes.runtime.settings import Settings
 from rushes.runtime.slots import SlotProcess
@@ -43,9 +45,12 @@ WAITING_BYTES: Final = 256 * 1024 * 1024
 
 
 class Worker:
-    """The loop. `journal` is open; `settings` say where the socket goes and how large the pool is."""
+    """The loop. `journal` is open; `settings` say where the socket goes and how large the pool is.
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
+    `sinks` are told of state changes.
+    """
+
+    def __init__(self, settings: Settings, journal: Journal, sinks: Sequence[Sink] = ()) -> None:
         self._settings = settings
         self._journal = journal
         self._selector = selectors.DefaultSelector()
@@ -56,6 +61,8 @@ class Worker:
             scheduler, journal, settings.home, capacity, watch=self._watch, unwatch=self._unwatch
         )
         self._pool = self._dispatcher.pool
+        if sinks:
+            self._pool.outlet = Outlet(journal, sinks, self._watch_outlet, self._unwatch_outlet)
         self._following = Following(self._pool)
         self._verbs = Verbs(self._dispatcher, self._following, settings)
         self._clients: dict[int, ClientState] = {}
@@ -80,6 +87,8 @@ class Worker:
                 self._settings.socket.unlink(missing_ok=True)
                 self._listener.close()
             self._dispatcher.watch.stop()
+            if self._pool.outlet is not None:
+                self._pool.outlet.close()
             self._journal.close()
 
     def _on_signal(self, _signal: int, _frame: Any) -> None:
@@ -115,6 +124,8 @@ class Worker:
         elif isinstance(who, ClientState):
             if mask & selectors.EVENT_READ and who.number in self._clients:
                 self._serve(who)
+        elif isinstance(who, Outlet):
+            who.hear(self._pool.now)
         else:
             self._accept()
 
@@ -149,7 +160,8 @@ class Worker:
         at_work = any(not run.waits_since for run in self._pool.running.values())
         if self._verbs.draining and not at_work:
             self._verbs.stopping = True
-        if self._clients or not self._dispatcher.idle:
+        telling = self._pool.outlet is not None and self._pool.outlet.busy(now)
+        if self._clients or not self._dispatcher.idle or telling:
             self._busy_at = now
         elif now - self._busy_at > self._settings.idle_s:
             self._verbs.stopping = True
@@ -194,6 +206,12 @@ class Worker:
 
     def _watch(self, slot: SlotProcess) -> None:
         self._selector.register(slot.talk, selectors.EVENT_READ, slot)
+
+    def _watch_outlet(self, outlet: Outlet, talk: socket.socket) -> None:
+        self._selector.register(talk, selectors.EVENT_READ, outlet)
+
+    def _unwatch_outlet(self, talk: socket.socket) -> None:
+        self._selector.unregister(talk)
 
     def _unwatch(self, slot: SlotProcess) -> None:
         self._selector.unregister(slot.talk)

@@ -1,0 +1,135 @@
+"""The file that `RUSHES_EVENTS` names: who is told of state changes.
+
+    [sinks.tracker]
+    url = "https://hooks.example.com/rushes"
+    secret_file = "tracker.secret"
+    events = ["succeeded", "failed", "batch-ended"]
+
+    [sinks.editorial]
+    command = ["/usr/local/bin/clip-ready", "--quiet"]
+
+Secrets are not in it: it names the file that holds one. This module must not know how anything is delivered.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from rushes.core.sinks import DEFAULT_KINDS, KINDS, Sink
+from rushes.errors import CallerError
+from rushes.units import parse_duration
+
+__all__ = ["event_sinks"]
+
+_Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=600)]
+_FIX: Final = "Correct it there, or unset RUSHES_EVENTS."
+
+
+class _Entry(BaseModel):
+    """One sink as it is written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = ""
+    allow_http: bool = False
+    secret_file: str = ""
+    command: tuple[str, ...] = ()
+    events: frozenset[str] = Field(default=DEFAULT_KINDS, min_length=1)
+    shows: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
+    at_once: int = Field(default=100, ge=1, le=1000)
+    timeout: _Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if unknown := self.events - set(KINDS):
+            raise ValueError(f"there is no event {min(unknown)!r}; there are {', '.join(KINDS)}")
+        if bool(self.url) == bool(self.command):
+            raise ValueError("give it either a url or a command")
+        if self.command and not Path(self.command[0]).is_absolute():
+            raise ValueError(f"command {self.command[0]!r} is no absolute path")
+        if self.secret_file and not self.url:
+            raise ValueError("secret_file signs the deliveries of a url")
+        if self.url:
+            _check_url(self.url, allow_http=self.allow_http)
+        return self
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sinks: dict[str, _Entry]
+
+
+def event_sinks(environ: Mapping[str, str]) -> list[Sink]:
+    """The sinks that an environment asks for; none without `RUSHES_EVENTS`.
+
+    Raises:
+        CallerError: the file cannot be read, or an entry of it is wrong (``bad-events``).
+    """
+    asked = environ.get("RUSHES_EVENTS")
+    if not asked:
+        return []
+    path = Path(asked).expanduser().absolute()
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = _File.model_validate(data)
+    except OSError as error:
+        raise _bad(f"the events file {path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _bad(f"the events file {path} is no TOML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "sinks"
+        raise _bad(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}.") from error
+    except CallerError as error:
+        raise _bad(f"{path}: {error.message}") from error
+    return [_sink(name, entry, path.parent) for name, entry in found.sinks.items()]
+
+
+def _sink(name: str, entry: _Entry, folder: Path) -> Sink:
+    secret = str(folder / Path(entry.secret_file).expanduser()) if entry.secret_file else ""
+    return Sink(
+        name,
+        frozenset(entry.events),
+        entry.shows,
+        entry.functions,
+        entry.at_once,
+        entry.timeout,
+        entry.url,
+        secret,
+        entry.command,
+    )
+
+
+def _check_url(url: str, *, allow_http: bool) -> None:
+    """What a webhook's address may be.
+
+    Raises:
+        ValueError: it is none, or its deliveries could be read on their way.
+    """
+    parts: Any = urlsplit(url)
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("the url is no https:// address")
+    if parts.username is not None:
+        raise ValueError("the url has a user name; sign deliveries with secret_file instead")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+        raise ValueError("the url is http, which anybody on its way can read; allow_http = true permits it")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bad(message: str) -> CallerError:
+    return CallerError(message, code="bad-events", fix=_FIX)
