@@ -37,6 +37,7 @@ from rushes.core.events import (
     Paused,
     Queued,
     QueueKey,
+    Resized,
     Returned,
     Shape,
     SlotLost,
@@ -123,6 +124,7 @@ class ModelPool:
         self.mappers: set[str] = set()  # functions that have waited
         self.woken: set[int] = set()
         self.most_waiting = 0
+        self.beyond = dict.fromkeys(DIMENSIONS, 0.0)  # what ran beyond the capacity when that shrank, below 0
         self.late = False
         """Whether those who waited hear of it after others may have begun."""
         self.served: dict[str, float] = defaultdict(float)  # cpu-seconds by show
@@ -177,6 +179,10 @@ class ModelPool:
             self._note_age(event)
         if isinstance(event, Paused):
             self.paused = event.paused
+        if isinstance(event, Resized):
+            self.capacity = event.capacity
+            free_before = self.free()
+            self.beyond = {name: min(left, 0.0) for name, left in free_before.items()}
         self.commands = self.scheduler.handle(event, self.now)
         fresh: list[Ask] = []
         for command in self.commands:
@@ -319,7 +325,8 @@ class ModelPool:
         return sum(1 for s in self.slots.values() if s.waiting and s.backlog[0].shape.depth == depth)
 
     def need(self, shape: Shape, name: str) -> float:
-        return float(min(getattr(shape, name), getattr(self.capacity, name)))
+        least = 0.001 if name == "cpu" else 0.0  # without a core nothing starts that needs any
+        return float(min(getattr(shape, name), max(getattr(self.capacity, name), least)))
 
     def busy_of(self, batch: str) -> int:
         return sum(1 for slot in self.slots.values() if slot.backlog and slot.backlog[0].shape.batch == batch)
@@ -415,7 +422,7 @@ class ModelPool:
         assert len({ask.shape for ask in slot.backlog}) == 1, "a backlog has one shape"
         assert len(slot.backlog) <= self.settings.micro_batch_max
         for name in ("memory", "scratch"):
-            if self.free()[name] < -1e-6 and self.need(asks[0].shape, name) > 0:
+            if self.free()[name] < self.beyond[name] - 1e-6 and self.need(asks[0].shape, name) > 0:
                 others = [
                     n
                     for n, s in self.slots.items()
@@ -431,14 +438,13 @@ class ModelPool:
 
     def _check(self, fresh: list[Ask], free_before: dict[str, float]) -> None:
         free = self.free()
-        assert free["cpu"] >= -1e-6, f"over capacity: {free}"
-        assert free["gpu"] >= -1e-6, f"over capacity: {free}"
+        self._check_size(fresh, free)
         self.most_waiting = max(self.most_waiting, sum(slot.waiting for slot in self.slots.values()))
         if not self.most_waiting:
-            assert all(left >= -1e-6 for left in free.values()), f"over capacity: {free}"
+            assert all(free[name] >= self.beyond[name] - 1e-6 for name in free), f"over capacity: {free}"
         limit = self.settings.slot_limit
         counted = sum(not slot.has_waited for slot in self.slots.values())
-        idle = any(slot.ready and not slot.backlog for slot in self.slots.values())
+        idle = any(slot.ready and not slot.backlog and not slot.dying for slot in self.slots.values())
         assert counted <= (max(int(self.capacity.cpu), 1) + 2 if limit is None else limit) or not idle
         if self.paused or not self.leased or any(slot.dying for slot in self.slots.values()):
             return
@@ -485,6 +491,14 @@ class ModelPool:
                     assert not (lacking and self.need(ask.shape, name) > 0), (
                         f"{ask} took {name} that {other} waits for"
                     )
+
+    def _check_size(self, fresh: list[Ask], free: dict[str, float]) -> None:
+        for name, left in self.beyond.items():  # what has drained is not made up for
+            self.beyond[name] = min(max(left, free[name]), 0.0)
+        for name in ("cpu", "gpu"):
+            assert free[name] >= self.beyond[name] - 1e-6, f"over capacity: {free}"
+            for ask in fresh:
+                assert not self.need(ask.shape, name) or free[name] > -1e-6, f"{ask} started beyond: {free}"
 
     def _close_books(self, ask: Ask, state: State) -> None:
         self.parts.pop(ask.id, None)

@@ -28,6 +28,7 @@ from rushes.core.events import (
     Paused,
     Queued,
     QueueKey,
+    Resized,
     Returned,
     Shape,
     SlotLost,
@@ -153,6 +154,10 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(paused=st.booleans())
     def somebody_pauses_or_resumes(self, paused: Any) -> None:
         self.pool.do(Paused(paused))
+
+    @rule(cpu=st.sampled_from([1.0, 2.0, 3.0, 6.0]), memory=st.sampled_from([50, 100]), gpu=st.integers(0, 2))
+    def the_pool_grows_or_shrinks(self, cpu: Any, memory: Any, gpu: Any) -> None:
+        self.pool.do(Resized(Capacity(cpu=cpu, memory=memory, scratch=10, gpu=gpu)))
 
     @precondition(lambda self: self.pool.leased)
     @rule(data=st.data())

@@ -1,12 +1,13 @@
 """A pass over the waiting work, in its order: what fits starts, what does not claims what it needs.
 
 `Assignment.run` is called whenever something may have become possible; `release` and `settle` undo and
-correct what it gave. This module must not know events. The theory stands at the top of `scheduler.py`.
+correct what it gave. This module must not know what happened. The theory stands at the top of `scheduler.py`.
 """
 
 from __future__ import annotations
 
 from rushes.core.commands import Command, GoOn, Start
+from rushes.core.events import Capacity
 from rushes.core.expected import ExpectedRuns
 from rushes.core.ordering import Lane, Level
 from rushes.core.packing import MILLI, Room
@@ -93,7 +94,7 @@ class Assignment:
             self._occupy(slot, lane)
             self._give(slot, len(lane.slots) + others, now, out)
             return True
-        if lane.slots and self._most(lane) > 1 and not room.awaited(need):
+        if lane.slots and not room.drains and self._most(lane) > 1 and not room.awaited(need):
             for slot in lane.slots:
                 if slot.refillable() and self._give(slot, len(lane.slots), now, out):
                     return True
@@ -217,6 +218,19 @@ class Assignment:
                 del self._busy_of_batch[shape.batch]
             self.waiting.unpark(shape.batch)
         self.waiting.tidy(lane)
+
+    def resize(self, capacity: Capacity) -> None:
+        """The pool has another capacity: needs are clamped to that, and what is held is counted anew."""
+        self.room.resize(capacity)
+        self.waiting.resize()
+        for slot in self.slots:
+            if (lane := slot.lane) is None or not slot.occupied:
+                continue
+            self.room.take(lane.need)
+            if slot.state is SlotState.waiting:
+                self.room.lend(lane.need)
+            elif slot.state is SlotState.paused:
+                self.room.give((lane.need[0], 0, 0, 0))
 
     # -- attempts that wait for parts of their own -------------------------------------------------------
 

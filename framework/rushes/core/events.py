@@ -24,6 +24,7 @@ __all__ = [
     "Paused",
     "QueueKey",
     "Queued",
+    "Resized",
     "Restamped",
     "Returned",
     "Shape",
@@ -234,6 +235,13 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
+class Resized:
+    """The pool has this much from now on. What runs beyond that goes on, and nothing starts in its place."""
+
+    capacity: Capacity
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; `handle` is called at least once a second while work is about."""
 
@@ -254,5 +262,6 @@ Event = (
     | Deferred
     | Ended
     | Paused
+    | Resized
     | Tick
 )

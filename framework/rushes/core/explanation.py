@@ -129,7 +129,8 @@ def _reason(pool: Assignment, lane: Lane, now: float) -> str:
         if lane.need[d] > room.free[d]
     ]
     if lacks:
-        return "waits for " + "; ".join(lacks)
+        without = not room.capacity[0] and lane.need[0]
+        return "the pool has no cores now" if without else "waits for " + "; ".join(lacks)
     if slots.opening(shape.environment):
         return "waits for a slot of its environment that is opening"
     if not slots.idle(shape.environment) and sum(1 for _ in slots) >= slots.limit:
@@ -161,11 +162,11 @@ def _view(slot: Slot) -> SlotView:
 
 
 def _amounts(need: Need) -> dict[str, float]:
-    cpu, memory, scratch, gpu = need
+    cpu, memory, scratch, gpu = (max(units, 0) for units in need)
     return {
         "cpu": cpu / MILLI,
-        "memory": float(max(memory, 0)),
-        "scratch": float(max(scratch, 0)),
+        "memory": float(memory),
+        "scratch": float(scratch),
         "gpu": gpu / MILLI,
     }
 

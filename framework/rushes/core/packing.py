@@ -27,17 +27,14 @@ class Room:
     """What a pool has, what is taken, and, during a pass, what is left for those later in order."""
 
     __slots__ = (
-        "_claimed", "_cpu", "_gpu", "_kept", "_lacked", "_memory", "_scratch", "capacity", "free", "lying",
+        "_claimed", "_cpu", "_gpu", "_kept", "_lacked", "_memory", "_scratch", "capacity", "drains", "free",
+        "lying",
     )  # fmt: skip
 
     def __init__(self, capacity: Capacity) -> None:
-        self.capacity: Need = (
-            _units(capacity.cpu, MILLI),
-            _units(capacity.memory, 1),
-            _units(capacity.scratch, 1),
-            _units(capacity.gpu, MILLI),
-        )
-        self.free: Need = self.capacity
+        self.capacity = self.free = _whole(capacity)
+        self.drains = False
+        """More runs than there is room for, since the pool has shrunk: nothing follows it."""
         self.lying: Need = (0, 0, 0, 0)
         """Memory and scratch of attempts that wait: held, and not worked with."""
         self._cpu, self._memory, self._scratch, self._gpu = self.free
@@ -51,11 +48,18 @@ class Room:
         """
         cpu, memory, scratch, gpu = self.capacity
         return (
-            min(_units(shape.cpu, MILLI), cpu),
+            # In a pool without a core work waits until it has one; it is not free.
+            min(_units(shape.cpu, MILLI), max(cpu, 1)),
             min(_units(shape.memory, 1), memory),
             min(_units(shape.scratch, 1), scratch),
             min(_units(shape.gpu, MILLI), gpu),
         )
+
+    def resize(self, capacity: Capacity) -> None:
+        """The pool has this much from now on, and nothing is taken: what is held has to be taken anew."""
+        self.capacity = self.free = _whole(capacity)
+        self.lying = (0, 0, 0, 0)
+        self.drains = True  # until a pass finds that it does not
 
     def take(self, need: Need) -> None:
         """A slot becomes busy with `need`: it is gone from what is free and from what is left."""
@@ -82,8 +86,9 @@ class Room:
 
     def ease(self, cpu: int) -> None:
         """An attempt is paused: its cores are free, in this pass as well; all else it keeps."""
+        owed = max(-self.free[0], 0)
         self.give((cpu, 0, 0, 0))
-        self._cpu += cpu
+        self._cpu += max(cpu - owed, 0)
 
     def reclaim(self, need: Need) -> None:
         """An attempt that waited has its cores and devices again."""
@@ -99,6 +104,8 @@ class Room:
         self._cpu, self._memory, self._scratch, self._gpu = free = self.free
         if min(free) < 0:  # somebody started `beyond`: who needs none of that is not held up by it
             self._cpu, self._memory, self._scratch, self._gpu = (max(left, 0) for left in free)
+        elif self.drains:
+            self.drains = False
         self._lacked = self._claimed = self._kept = 0
 
     def fits(self, need: Need) -> bool:
@@ -128,6 +135,14 @@ class Room:
     def lack(self, need: Need, times: int) -> Need:
         """What is missing for `need` to fit so many times into what is left."""
         a, b, c, d = need
+        if self.drains:
+            e, f, g, h = self.free
+            return (
+                max(a * times - self._cpu + max(-e, 0), 0),
+                max(b * times - self._memory + max(-f, 0), 0),
+                max(c * times - self._scratch + max(-g, 0), 0),
+                max(d * times - self._gpu + max(-h, 0), 0),
+            )
         return (
             max(a * times - self._cpu, 0),
             max(b * times - self._memory, 0),
@@ -189,6 +204,15 @@ class Room:
     @property
     def cpu_awaited(self) -> bool:
         return bool(self._lacked & 1)
+
+
+def _whole(capacity: Capacity) -> Need:
+    return (
+        _units(capacity.cpu, MILLI),
+        _units(capacity.memory, 1),
+        _units(capacity.scratch, 1),
+        _units(capacity.gpu, MILLI),
+    )
 
 
 def _units(amount: float, scale: int) -> int:

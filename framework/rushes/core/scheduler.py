@@ -35,6 +35,11 @@ given back, which frees everything once it has ended. What is paused goes on bef
 not begun. The class of running work is stamped when it starts; only `Restamped`, a person's word, changes it.
 `swarm` adds up what each swarm cost the others.
 
+**Size.** A pool may grow and shrink (`Resized`). What it has more starts waiting work at once. What it has
+less stops nothing: what runs beyond goes on to its end, nothing follows it, and no slot gets more of its
+lane until all that runs fits again. Idle slots beyond the limit are closed. Needs are clamped to the size of
+the moment.
+
 **Memory.** A window of asks for each queue is in hand; all others are a number outside.
 
 **Robustness.** Slots die at any time, so an event that is late, repeated, or about an unknown id or slot
@@ -66,6 +71,7 @@ from rushes.core.events import (
     Leased,
     Paused,
     Queued,
+    Resized,
     Restamped,
     Returned,
     SlotLost,
@@ -105,8 +111,7 @@ class Scheduler:
         self._settings = settings
         self._room = Room(capacity)
         self._waiting = Waiting(classes, self._room, settings.lease_window)
-        limit = settings.slot_limit
-        self._slots = Slots(max(ceil(capacity.cpu), 1) + 2 if limit is None else max(limit, 1), settings)
+        self._slots = Slots(_slot_limit(capacity, settings), settings)
         self._assignment = Assignment(self._room, self._waiting, self._slots, settings)
         self._held = Dependencies()
         self._paused = False
@@ -124,6 +129,7 @@ class Scheduler:
             Deferred: self._deferred,
             Ended: self._ended,
             Paused: self._pause,
+            Resized: self._resized,
             Tick: self._tick,
         }
 
@@ -329,6 +335,12 @@ class Scheduler:
         self._assign(now, out)
         self._lease_all(out)
 
+    def _resized(self, event: Resized, now: float, out: list[Command]) -> None:
+        self._assignment.resize(event.capacity)
+        self._slots.limit = _slot_limit(event.capacity, self._settings)
+        self._assign(now, out)
+        self._lease_all(out)
+
     def _tick(self, _event: Tick, now: float, out: list[Command]) -> None:
         settings = self._settings
         for slot in self._slots:
@@ -358,3 +370,8 @@ class Scheduler:
     def _lease_all(self, out: list[Command]) -> None:
         for queue in self._waiting.queues.values():
             self._lease(queue, out)
+
+
+def _slot_limit(capacity: Capacity, settings: SchedulerSettings) -> int:
+    limit = settings.slot_limit
+    return max(ceil(capacity.cpu), 1) + 2 if limit is None else max(limit, 1)

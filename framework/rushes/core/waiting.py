@@ -110,6 +110,12 @@ class Waiting:
             self.cpuless += not lane.need[0]
         return lane
 
+    def resize(self) -> None:
+        """The pool has another size: what lanes need is clamped to that."""
+        for queue in self.queues.values():
+            for lane in queue.lanes:
+                lane.need = self._room.need_of(lane.shape)
+
     # -- out ------------------------------------------------------------------------------------------
 
     def take(self, lane: Lane, count: int) -> list[Ask]:
