@@ -146,6 +146,7 @@ class Finished(NamedTuple):
             "cost_usd": self.cost_usd,
             "encoder": self.encoder,
             "cached": self.cached,
+            "warnings": list(self.warnings),
         }
 
 
@@ -210,3 +211,17 @@ def function_name(ref: str) -> str:
     if "+" not in ref or ref.count(":") < 2:
         return ref.rpartition(":")[2]
     return "+".join(one.rpartition(":")[2] for one in ref.split("+"))
+
+
+def made_beside(error: Mapping[str, Any]) -> dict[str, Any]:
+    """What functions that ran together made although others of them failed: fields of `Finished`."""
+    functions = (error.get("details") or {}).get("functions")
+    if not functions:
+        return {}
+    return {
+        "result": {"functions": functions},
+        "outputs": [path for one in functions.values() for path in one.get("outputs", ())],
+        "warnings": [
+            f"{name}: {text}" for name, one in functions.items() for text in one.get("warnings", ())
+        ],
+    }

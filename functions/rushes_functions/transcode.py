@@ -253,6 +253,8 @@ def transcode(clip: Asset, params: TranscodeParams, ctx: Context) -> TranscodeRe
     """Transcode a clip to a named preset, verified frame by frame against its source."""
     out = ctx.output(f"{clip.stem}{EXTENSIONS[params.profile().container]}")
     chosen = choose(clip, params, ctx)
+    for note in chosen.notes:
+        ctx.warn(note)
     made = ctx.encode(
         clip,
         out,

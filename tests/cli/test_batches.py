@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from rushes.cli.invocations import explanation
+from rushes.cli.explanation import explanation
 from rushes.cli.show import displacement_lines
 from rushes.errors import PlatformError
 from rushes.testing import StubEngine
@@ -71,7 +71,7 @@ def test_results_lists_what_came_of_each(rushes: Rushes, batch: str) -> None:
     text = rushes("results", batch).stdout
 
     assert "stub1.1" in text
-    assert '{"size": 10, "name": "a.mov"}' in text
+    assert "size 10, name a.mov" in text
     assert "[media] bad.mov is damaged" in text
 
 
@@ -290,10 +290,13 @@ def test_a_batch_of_one_names_its_invocation(rushes: Rushes) -> None:
     assert rushes("why", "last").exit_code == 0
 
 
-def test_a_batch_of_several_names_no_invocation(rushes: Rushes, batch: str) -> None:
-    result = rushes("why", batch)
+def test_a_batch_of_several_names_no_invocation(rushes: Rushes) -> None:
+    rushes("submit", "fun.py:size", "clips")
 
-    assert f"{batch!r} names no invocation" in result.stderr
+    result = rushes("why", "stub1")
+
+    assert "stub1 has 2 invocations: 2 done." in result.stderr
+    assert "Write stub1.N: `rushes results stub1`" in result.stderr
     assert result.exit_code == 2
 
 

@@ -54,7 +54,7 @@ def test_json_prints_the_contracts_object_a_line(rushes: Rushes, folder: Path) -
     good, bad = objects(result)
     assert list(good) == [
         "schema", "batch", "invocation", "asset", "function", "state", "outputs", "result", "error",
-        "attempts", "seconds", "cost_usd", "encoder", "cached",
+        "attempts", "seconds", "cost_usd", "encoder", "cached", "warnings",
     ]  # fmt: skip
     assert (good["schema"], good["state"], good["error"]) == (1, "succeeded", None)
     assert good["asset"] == str(folder / "clips" / "a.mov")

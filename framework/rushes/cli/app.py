@@ -6,6 +6,7 @@ not know what a command does.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "submit": ("run:submit", "The same, or a job.yaml, without waiting."),
         "follow": ("batches:follow", "Follow a batch until it has ended."),
         "status": ("batches:status", "Where a batch stands."),
-        "results": ("batches:results", "What came of the invocations of a batch."),
+        "results": ("results:results", "What came of the invocations of a batch."),
         "cancel": ("batches:cancel", "Cancel what has not ended of a batch."),
         "set": ("batches:set_", "Give a batch another class, while it waits and while it runs."),
         "retry": ("batches:retry", "Queue the failed and cancelled invocations again."),
@@ -70,6 +71,19 @@ _HELP: Final = """Write a function over one clip, run it on thousands.
 
 class _App(click.Group):
     """Commands by name, imported when called; errors of ours told in a line and an exit code."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if os.environ.get(
+            "NO_COLOR"
+        ):  # https://no-color.org; click asks whether it writes to a terminal only
+            extra.setdefault("color", False)
+        return super().make_context(info_name, args, parent, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the base class' signature
         return list(_WHERE)

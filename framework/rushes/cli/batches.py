@@ -1,4 +1,4 @@
-"""Commands about batches: follow, status, results, cancel, retry, list.
+"""Commands about batches: follow, status, cancel, set, retry, list.
 
 This module must not know how a batch was made.
 """
@@ -7,77 +7,46 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
+from rushes.cli.batch_name import batch_argument, found_batch, whole
 from rushes.cli.session import Session
 from rushes.cli.show import (
     counted,
     counts_line,
     displacement_lines,
-    one_line,
     short_name,
     summary_line,
     table,
 )
-from rushes.errors import CallerError, RushesError
 from rushes.invocation import PRIORITIES
 from rushes.printing import printable
 from rushes.units import format_duration
 
 if TYPE_CHECKING:
-    from rushes.invocation import BatchStatus, Finished
-    from rushes.ports import Engine
+    from rushes.invocation import BatchStatus
 
-__all__ = ["BatchName", "cancel", "follow", "list_", "results", "retry", "status"]
-
-
-class BatchName(click.ParamType[str]):
-    """The id of a batch; ``last`` is the newest."""
-
-    name = "batch"
-
-    def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,  # noqa: ARG002 - the base class' signature
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        session = ctx.find_root().obj or Session()
-        try:
-            engine = session.engine()
-            if not engine.running():
-                return []
-            batches = engine.batches(limit=50)
-        except RushesError:  # a shell that completes has nobody to tell it to
-            return []
-        return [
-            CompletionItem(b.batch, help=f"{b.title} {counts_line(b.counts)}")
-            for b in batches
-            if b.batch.startswith(incomplete)
-        ]
+__all__ = ["cancel", "follow", "list_", "retry", "set_", "status"]
 
 
-_BATCH = click.argument("batch", type=BatchName())
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON, one object a line.")
 
 
 @click.command()
-@_BATCH
+@batch_argument(required=False)
 @_JSON
 @click.pass_context
-def follow(ctx: click.Context, /, batch: str, *, as_json: bool) -> None:
-    """Follow BATCH until it has ended; its exit code is that of `run`."""
+def follow(ctx: click.Context, /, batch: str | None, *, as_json: bool) -> None:
+    """Follow BATCH, or the newest, until it has ended; its exit code is that of `run`."""
     from rushes.cli.follow import follow_batch, report  # noqa: PLC0415 - only here
     from rushes.cli.sinks import JsonSink, NothingSink  # noqa: PLC0415
 
     session: Session = ctx.obj
     engine = session.engine()
-    found = _status(engine, batch)
+    found = found_batch(engine, batch)
     sink = JsonSink() if as_json else NothingSink()
     outcome = follow_batch(session, engine, found.batch, sink)
     quiet = as_json and not session.watched
@@ -88,12 +57,12 @@ def follow(ctx: click.Context, /, batch: str, *, as_json: bool) -> None:
 
 
 @click.command()
-@_BATCH
+@batch_argument(required=False)
 @_JSON
 @click.pass_obj
-def status(session: Session, batch: str, *, as_json: bool) -> None:
-    """Where BATCH stands: counts, pace, and what runs now."""
-    found = _status(session.engine(), batch)
+def status(session: Session, batch: str | None, *, as_json: bool) -> None:
+    """Where BATCH, or the newest, stands: counts, pace, and what runs now."""
+    found = found_batch(session.engine(), batch)
     if as_json:
         click.echo(json.dumps(_status_json(found)))
         return
@@ -123,41 +92,13 @@ def status(session: Session, batch: str, *, as_json: bool) -> None:
 
 
 @click.command()
-@_BATCH
-@click.option("--failed", is_flag=True, help="Only those that failed.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
-@_JSON
-@click.pass_obj
-def results(session: Session, batch: str, *, failed: bool, limit: int | None, as_json: bool) -> None:
-    """What came of the invocations of BATCH so far, in the order in which they ended."""
-    engine = session.engine()
-    found = _status(engine, batch)
-    shown = 0
-    for page in _pages(engine, found.batch):
-        kept = [one for one in page if not failed or one.state.value == "failed"]
-        kept = kept[: limit - shown] if limit is not None else kept
-        shown += len(kept)
-        if as_json:
-            for one in kept:
-                click.echo(json.dumps(one.to_json()))
-        elif kept:
-            rows = [_result_row(one) for one in kept]
-            click.echo(table(["invocation", "state", "clip", "what came of it"], rows))
-        if limit is not None and shown >= limit:
-            break
-    if not shown and not as_json:
-        what = "has failed" if failed else "has ended"
-        click.echo(f"nothing {what} yet: {counts_line(found.counts)}", err=True)
-
-
-@click.command()
-@_BATCH
+@batch_argument(required=True)
 @click.pass_obj
 def cancel(session: Session, batch: str) -> None:
     """Cancel what has not ended of BATCH; nothing half-written is left."""
-    _whole(batch, "cancel")
+    whole(batch, "cancel")
     engine = session.engine()
-    found = _status(engine, batch)
+    found = found_batch(engine, batch)
     if found.ended is not None:
         click.echo(f"{found.batch} had ended already: {counts_line(found.counts)}", err=True)
         return
@@ -167,27 +108,27 @@ def cancel(session: Session, batch: str) -> None:
 
 
 @click.command("set")
-@_BATCH
+@batch_argument(required=True)
 @click.option("--priority", type=click.Choice(PRIORITIES), required=True, help="Its class from now on.")
 @click.pass_obj
 def set_(session: Session, batch: str, priority: str) -> None:
     """Give BATCH another class, for what of it waits and for what runs."""
-    _whole(batch, "set")
+    whole(batch, "set")
     engine = session.engine()
-    found = _status(engine, batch)
+    found = found_batch(engine, batch)
     engine.set_priority(found.batch, priority)
     change = f"{found.priority} → {priority}"
     click.echo(f"{found.title} {found.batch}: {change}; {counts_line(found.counts)}", err=True)
 
 
 @click.command()
-@_BATCH
+@batch_argument(required=True)
 @click.pass_obj
 def retry(session: Session, batch: str) -> None:
     """Queue the failed and cancelled invocations of BATCH again."""
-    _whole(batch, "retry")
+    whole(batch, "retry")
     engine = session.engine()
-    found = _status(engine, batch)
+    found = found_batch(engine, batch)
     count = engine.retry(found.batch)
     if count:
         click.echo(f"{counted(count, 'invocation')} queued again: rushes follow {found.batch}", err=True)
@@ -223,49 +164,6 @@ def list_(session: Session, limit: int, *, as_json: bool) -> None:
         for one in found
     ]
     click.echo(table(["batch", "function", "class", "show", "state", "invocations", "sent"], rows))
-
-
-def _status(engine: Engine, batch: str) -> BatchStatus:
-    """The batch's status; an invocation's id stands for its batch, ``last`` for the newest.
-
-    Raises:
-        CallerError: no such batch.
-    """
-    if batch == "last":
-        newest = engine.batches(limit=1)
-        if not newest:
-            raise CallerError(
-                "there is no batch yet.", code="not-found", fix="`rushes run FUNCTION INPUT` makes one."
-            )
-        return newest[0]
-    return engine.status(batch.partition(".")[0])
-
-
-def _whole(batch: str, verb: str) -> None:
-    """Refuse one invocation's id where the whole batch would be acted upon."""
-    whole, dot, _ = batch.partition(".")
-    if dot:
-        raise CallerError(
-            f"{batch} is one invocation; {verb} acts on a whole batch.",
-            code="bad-value",
-            fix=f"For all of it: rushes {verb} {whole}",
-        )
-
-
-def _pages(engine: Engine, batch: str) -> Iterator[list[Finished]]:
-    seen = 0
-    while page := list(engine.results(batch, after=seen, limit=1000)):
-        seen = page[-1].seq
-        yield page
-
-
-def _result_row(one: Finished) -> list[str]:
-    error = one.error or {}
-    if one.state.value != "succeeded":
-        what = one_line(f"[{error.get('kind', 'platform')}] {error.get('message', '')}")
-        return [one.invocation, one.state.value, short_name(one.asset), what]
-    made = ", ".join(one.outputs) or one_line(json.dumps(one.result), 100)
-    return [one.invocation, "known" if one.cached else "succeeded", short_name(one.asset), made]
 
 
 def _status_json(found: BatchStatus) -> dict[str, Any]:

@@ -245,6 +245,8 @@ def report(outcome: Followed, *, batch: str, function: str, out: str | None, qui
         more = tally.counts.failed - len(tally.failures)
         if more > 0:
             click.echo(f"  and {more:,} more: rushes results {batch} --failed", err=True)
+        for line in tally.notes.lines(batch):
+            click.echo(f"{click.style('!', fg='yellow')} {line}", err=True)
         click.echo(summary_line(function, tally.counts, outcome.elapsed_s, tally.media_s, out), err=True)
         if tally.counts.failed or tally.counts.cancelled:
             click.echo(f"  again, what did not succeed: rushes retry {batch}", err=True)

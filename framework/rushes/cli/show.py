@@ -170,5 +170,6 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{k}={_value(v)}" for k, v in value.items() if v not in (None, "", [], {}))
     if isinstance(value, list | tuple):
-        return ", ".join(_value(v) for v in value)
+        between = "; " if any(isinstance(one, Mapping) for one in value) else ", "
+        return between.join(_value(one) for one in value)
     return str(value)

@@ -1,21 +1,18 @@
-"""Where finished invocations go on standard output: JSON lines, paths, or what a function renders itself.
+"""Where finished invocations go on standard output: JSON lines, paths, or text for people.
 
-A function's module may offer ``FORMATS``, names of formats, the terminal's first, and ``render(results,
-format, *, first, clips) -> str``, which writes results in one of them. This module must not know batches,
-progress or errors' wording.
+This module must not know batches, progress or errors' wording.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
-from rushes.cli.show import fields, short_name, table
+from rushes.cli.values import TABLE, formats_of, has_values, text_of
 from rushes.core.states import State
 
 if TYPE_CHECKING:
@@ -54,22 +51,10 @@ def sink_for(function: Function[Any, Any], *, as_json: bool, chosen: str | None,
         return JsonSink()
     formats = formats_of(function)
     if formats and (terminal or chosen):
-        return _RenderSink(_module(function).render, chosen or formats[0])
-    if function.makes_outputs:
-        return NothingSink() if terminal else _PathSink()
-    return _TableSink() if terminal else _ResultSink()
-
-
-def formats_of(function: Function[Any, Any]) -> tuple[str, ...]:
-    """The formats that the function's module declares as ``FORMATS`` beside a ``render``."""
-    module = _module(function)
-    if not callable(getattr(module, "render", None)):
-        return ()
-    return tuple(getattr(module, "FORMATS", ()))
-
-
-def _module(function: Function[Any, Any]) -> Any:
-    return sys.modules.get(function.__module__)
+        return _TextSink(function, chosen or formats[0])
+    if not terminal:
+        return _PathSink() if function.makes_outputs else _ResultSink()
+    return _TextSink(function, TABLE) if has_values(function) else NothingSink()
 
 
 class _LineSink(ABC):
@@ -133,7 +118,7 @@ class _RowSink(ABC):
         return len(self._waiting) + len(page) >= _ROWS_MAX
 
     def add(self, page: Sequence[Finished]) -> None:
-        self._waiting += [one for one in page if one.state is State.succeeded]
+        self._waiting += [one for one in page if one.result is not None]
         if len(self._waiting) >= _ROWS_MAX:
             self.close()
 
@@ -141,56 +126,23 @@ class _RowSink(ABC):
         rows, self._waiting = self._waiting, []
         if rows:
             text = self._text(rows, first=self._first)
-            _write([text.rstrip("\n")] if text else [])
+            click.echo(text.rstrip("\n")) if text.strip() else None
             self._first = False
 
     @abstractmethod
     def _text(self, rows: Sequence[Finished], *, first: bool) -> str: ...
 
 
-class _RenderSink(_RowSink):
-    """What the function's own ``render`` makes of the rows."""
+class _TextSink(_RowSink):
+    """What `values` makes of the rows."""
 
-    def __init__(self, render: Callable[..., str], chosen: str) -> None:
+    def __init__(self, function: Function[Any, Any], chosen: str) -> None:
         super().__init__()
-        self._render = render
+        self._function = function
         self._format = chosen
 
     def _text(self, rows: Sequence[Finished], *, first: bool) -> str:
-        results, clips = [one.result for one in rows], [one.asset for one in rows]
-        return self._render(results, self._format, first=first, clips=clips)
-
-
-class _TableSink(_RowSink):
-    """Scalar fields of the results as a table; a single result as a list of its fields.
-
-    A result that lists things of one kind, such as the tracks of a clip, has a row for each of them.
-    """
-
-    def _text(self, rows: Sequence[Finished], *, first: bool) -> str:
-        lists = any(_listed(one.result or {}) for one in rows)
-        if len(rows) == 1 and first and not lists:
-            return fields(rows[0].result or {})
-        flat = [(one, line) for one in rows for line in _lines_of(one.result or {})]
-        names = list(dict.fromkeys(name for _, line in flat for name in line))
-        cells = [[short_name(one.asset), *(line.get(name) for name in names)] for one, line in flat]
-        return table(["clip", *names], cells)
-
-
-def _listed(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The things that a result lists, where it lists things of one kind and nothing else of that sort."""
-    lists = [value for value in result.values() if isinstance(value, list) and value]
-    return lists[0] if len(lists) == 1 and all(isinstance(one, dict) for one in lists[0]) else []
-
-
-def _lines_of(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    own = {name: value for name, value in result.items() if _flat(value)}
-    for one in _listed(result) or [{}]:
-        yield own | {name: value for name, value in one.items() if _flat(value) or value is None}
-
-
-def _flat(value: Any) -> bool:
-    return isinstance(value, str | int | float | bool)
+        return text_of(self._function, rows, self._format, first=first)
 
 
 def _write(lines: Iterable[str]) -> None:

@@ -1,6 +1,7 @@
 """What has been seen of a batch so far, and the exit code that it earns. Pure.
 
-Bounded: it counts, and keeps the first failures only. This module must not know where ends come from.
+Bounded: it counts, and keeps the first failures and the kinds of notes only. This module must not know where
+ends come from.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from rushes.cli.notes import Notes
 from rushes.core.states import State
 from rushes.invocation import Counts, Finished
 
@@ -24,6 +26,7 @@ class Tally:
     counts: Counts = field(default_factory=Counts)
     media_s: float = 0.0
     failures: list[Finished] = field(default_factory=list)
+    notes: Notes = field(default_factory=Notes)
     for_budget: int = 0
     """Of those that failed or were cancelled, the ones that a budget refused."""
 
@@ -38,6 +41,8 @@ class Tally:
             setattr(self.counts, name, getattr(self.counts, name) + 1)
             self.counts.cached += one.cached
             self.media_s += one.media_s
+            if one.warnings:
+                self.notes.add(one)
             if one.state is State.failed:
                 self.for_budget += _over_budget(one)
                 if len(self.failures) < FAILURES_SHOWN:

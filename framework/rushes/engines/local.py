@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from rushes.asset import Asset
 from rushes.core.states import State
 from rushes.errors import CallerError, RushesError, error_from_dict
-from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name
+from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name, made_beside
 from rushes.runtime.client import Client
 from rushes.runtime.settings import Settings, settings_from
 
@@ -250,8 +250,8 @@ def _rows(invocations: Iterable[Invocation]) -> Iterator[list[Any]]:
 def _finished(batch: str, function: str, row: Sequence[Any]) -> Finished:
     seq, n, state, seconds, cached, source, attempts, data = row
     error = data.get("error")
-    if error is not None and "functions" in (error.get("details") or {}):
-        data = {**data, **_of_members(error["details"]["functions"])}
+    if error is not None:
+        data = {**data, **made_beside(error)}
     return Finished(
         seq,
         batch,
@@ -271,12 +271,6 @@ def _finished(batch: str, function: str, row: Sequence[Any]) -> Finished:
         tuple(data.get("warnings", ())),
         data.get("media_s", 0.0),
     )
-
-
-def _of_members(functions: Mapping[str, Any]) -> dict[str, Any]:
-    """What a joint invocation that failed has made all the same."""
-    outputs = [path for one in functions.values() for path in one.get("outputs", ())]
-    return {"result": {"functions": functions}, "outputs": outputs}
 
 
 def _status(found: Mapping[str, Any]) -> BatchStatus:

@@ -19,7 +19,7 @@ from rushes import __version__
 from rushes.asset import Asset, FrameRange
 from rushes.core.states import State
 from rushes.errors import Cancelled, RushesError
-from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name
+from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name, made_beside
 from rushes.runtime.refusals import (
     CONTROLS,
     has_ended,
@@ -370,6 +370,7 @@ class StubEngine:
             return
         batch.last_seq += 1
         row.state = state
+        beside = made_beside(error or {})
         row.finished = Finished(
             seq=batch.last_seq,
             batch=batch.id,
@@ -377,15 +378,15 @@ class StubEngine:
             asset=row.invocation.source,
             function=function_name(batch.spec.function),
             state=state,
-            outputs=made.outputs if made else (),
-            result=json.loads(made.result) if made else None,
+            outputs=made.outputs if made else tuple(beside.get("outputs", ())),
+            result=json.loads(made.result) if made else beside.get("result"),
             error=error,
             attempts=row.attempts,
             seconds=0.0 if cached else seconds,
             encoder=made.encoder if made else None,
             cached=cached,
             receipt=made.receipt if made else None,
-            warnings=made.warnings if made else (),
+            warnings=made.warnings if made else tuple(beside.get("warnings", ())),
             media_s=0.0 if cached or made is None else made.media_s,
         )
         batch.ends.append(row.finished)
