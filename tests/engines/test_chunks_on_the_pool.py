@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ from waiting import until
 from rushes import catalog
 from rushes.engines.local import LocalEngine
 from rushes.media.builds import bundled_ffmpeg
+from rushes.media.capability import Capability, Device, Finding
+from rushes.media.device_nodes import look
+from rushes.media.probe_cache import cache_folder, probe_key
 
 __all__ = ["standin"]
 
@@ -155,6 +159,26 @@ def test_a_device_that_fails_at_a_part_is_replaced_for_the_whole_output(
     assert made.frames == 100
     assert {part["encoder"] for part in receipt["parts"]} == {"libx264"}
     assert (receipt["tried"][0]["encoder"], receipt["tried"][0]["code"]) == ("h264_nvenc", "device-sick")
+
+
+def test_parts_are_shared_out_over_the_cards_of_a_family_and_the_receipt_says_which_made_each(
+    engine: LocalEngine, cuttable: Clip, tmp_path: Path, devices: Callable[..., StandIn]
+) -> None:
+    fake = devices(FakeDevice("nvenc", slow=4), FakeDevice("nvenc", 1, slow=4))
+    cards = (Device("nvenc", 0), Device("nvenc", 1))
+    findings = [Finding("nvenc", card.name, "h264_nvenc", "h264", 8, works=True) for card in cards]
+    found = Capability((), {}, cards, tuple(findings), probe_key(os.environ, look()), time.time())
+    (cache_folder(os.environ) / "encoders.json").write_text(json.dumps(found.to_json()))
+    transcode = catalog.find("transcode").with_options(out=tmp_path / "out")
+
+    made = transcode.remote(cuttable("large.mp4"), chunks=4, **_FAST)
+
+    receipt = receipt_of(Path(made.transcoded))
+    assert made.frames == 100
+    assert {part["device"] for part in receipt["parts"]} == {"nvenc:0", "nvenc:1"}
+    assert all(part["waited_s"] >= 0.0 and not part["note"] for part in receipt["parts"])
+    assert receipt["tried"][-1]["device"] == "nvenc:0, nvenc:1"
+    assert len(fake.calls()) == 4
 
 
 def test_a_killed_parent_redoes_no_part(

@@ -37,6 +37,8 @@ _VFR = ("-vf", "select='not(mod(n,3))+gt(n,40)'", "-fps_mode", "vfr")
 # Each as ffmpeg's arguments before the output's name; "@name" opens another clip.
 RECIPES: dict[str, tuple[str, ...]] = {
     "index-at-end.mp4": (*_PICTURE, *_SOUND, *_H264),
+    # Long enough for eight parts, large enough for every device.
+    "long.mp4": ("-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=8", *_H264),
     "faststart.mp4": (*_PICTURE, *_SOUND, *_H264, "-movflags", "+faststart"),
     "fragmented.mp4": (*_PICTURE, *_SOUND, *_H264, "-movflags", "+frag_keyframe+empty_moov"),
     "prores.mov": (

@@ -22,7 +22,6 @@ from cuttable import RECIPES, maker
 
 from rushes.asset import Asset
 from rushes.errors import Cancelled, MediaError, PlatformError
-from rushes.media import one_chunk
 from rushes.media.builds import Build
 from rushes.media.chunked import encode_chunked
 from rushes.media.chunks import plan_chunks
@@ -34,7 +33,7 @@ from rushes.media.inspection import describe
 from rushes.media.makers import SideBySide
 from rushes.media.one_chunk import PartMade, make_part
 from rushes.media.part_order import PartOrder, orders_of
-from rushes.media.process import Supervision
+from rushes.media.process import Supervision, ToolRun, run_ffmpeg
 from rushes.media.profile import Profile
 from rushes.media.progress import Progress
 from rushes.media.stitch import check_part, stitch
@@ -262,15 +261,14 @@ def test_a_chunk_whose_encoder_is_killed_is_made_again_alone(
     made: Callable[[str], Asset], bundled: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began: list[int] = []
-    usual = one_chunk._encode
 
-    def kills_the_first(source: Asset, profile: Profile, order: PartOrder, *rest: Any, **named: Any) -> str:
-        began.append(order.number)
-        if began.count(order.number) == 1 and order.number == 1:
+    def kills_the_first(build: Build, args: Sequence[str], **named: Any) -> ToolRun:
+        began.append(int(re.findall(r"(\d{4})\.part\.", args[-1])[0]))
+        if began.count(1) == 1 and began[-1] == 1:
             raise PlatformError("ffmpeg was killed.", code="killed")
-        return usual(source, profile, order, *rest, **named)
+        return run_ffmpeg(build, args, **named)
 
-    monkeypatch.setattr(one_chunk, "_encode", kills_the_first)
+    monkeypatch.setattr("rushes.media.one_chunk.run_ffmpeg", kills_the_first)
 
     result = encode_chunked(made("plain.mp4"), tmp_path / "out.mp4", _profile(), chunks=3, build=bundled)
 

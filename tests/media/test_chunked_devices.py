@@ -1,11 +1,15 @@
-"""One encoder makes all parts of a clip: when a device fails at one of them, another encoder makes them all.
+"""One encoder makes all parts of a clip: when its devices fail at one of them, another makes them all.
 
-The devices are a stand-in's; the failures are texts of real drivers and cards, the files are real.
+Cards of one family share the parts out. The devices are a stand-in's; the failures are texts of real drivers
+and cards, the files are real.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +17,28 @@ import pytest
 from standin.fakes import FakeDevice, MakeStandIn, StandIn
 
 from rushes.asset import Asset
+from rushes.core.devices import Device as LedgerDevice
+from rushes.core.turns import Option
 from rushes.errors import PlatformError
 from rushes.media.builds import VARIABLE
+from rushes.media.capability import Capability, Device, Finding
 from rushes.media.choice import EncoderChoice, parse_choice
 from rushes.media.chunked import encode_chunked
 from rushes.media.cutting import Clip
+from rushes.media.device_graph import Spot
+from rushes.media.device_turns import Devices
 from rushes.media.encode import Encoded, encode
+from rushes.media.index import read_index
+from rushes.media.ledger import open_ledger
+from rushes.media.made_again import misfits
 from rushes.media.makers import Makers, SideBySide
 from rushes.media.one_chunk import PartMade
+from rushes.media.part_cards import teams_of
 from rushes.media.part_order import PartOrder
 from rushes.media.process import Supervision
 from rushes.media.profile import Profile
+from rushes.media.stitch import Part
+from rushes.media.tries import Host, Tries, Try
 
 _PROFILE = Profile.model_validate({"video": {"codec": "h264", "speed": "ultrafast"}})
 
@@ -145,3 +160,144 @@ def test_a_clip_that_cannot_be_cut_is_encoded_whole_by_the_families_that_are_cho
 
     assert (made.family, made.frames) == ("nvenc", 30)
     assert made.warnings[-1] == "encoded whole: only a range of its frames is wanted"
+
+
+# -- several cards of one family -----------------------------------------------------------------------------
+
+
+TWO = (Device("nvenc", 0), Device("nvenc", 1))
+
+
+def host_of(*devices: Device) -> Host:
+    findings = [Finding(one.family, one.name, "h264_nvenc", "h264", 8, works=True) for one in devices]
+    return Host(Capability((), {}, devices, tuple(findings), "key", 0.0), named=frozenset({"nvenc"}))
+
+
+def times_of(path: Path) -> list[int]:
+    return list(read_index(Asset.of(path)).pts)
+
+
+def cards_of(made: Encoded) -> list[str]:
+    return [one["device"] for one in made.parts]
+
+
+@pytest.fixture
+def eight(clip: Callable[[str], Path], tmp_path: Path) -> Make:
+    """Encodes a clip of 200 frames in eight parts, two at once, on two cards."""
+
+    def run(choice: EncoderChoice, threads: int = 2, **more: Any) -> Encoded:
+        return encode_chunked(
+            Asset.of(clip("long.mp4")),
+            tmp_path / "eight.mp4",
+            _PROFILE.model_copy(update={"threads": threads}),
+            chunks=8,
+            choice=choice,
+            host=host_of(*TWO),
+            **more,
+        )
+
+    return run
+
+
+@pytest.fixture
+def shared() -> Iterator[Devices]:
+    """The cards as the ledger of this host shares them."""
+    ledger = open_ledger(os.environ)
+    assert ledger is not None
+    yield Devices(lambda: ledger, wait_s=60.0, cores=2)
+    assert ledger.book().members == (), "all was given back"
+
+
+def test_the_parts_of_one_clip_are_shared_out_over_two_cards_and_the_result_is_exact(
+    devices: Callable[..., StandIn], eight: Make, clip: Callable[[str], Path], tmp_path: Path, shared: Devices
+) -> None:
+    fake = devices(FakeDevice("nvenc"), FakeDevice("nvenc", 1))
+    whole = encode(Asset.of(clip("long.mp4")), tmp_path / "whole.mp4", _PROFILE)
+
+    made = eight(parse_choice("nvenc", "forbid"), devices=shared)
+
+    assert len(made.parts) == 8
+    assert min(cards_of(made).count(card.name) for card in TWO) >= 2, "none of them idles"
+    assert sorted(call["devices"][0] for call in fake.calls()[1:]) == sorted(cards_of(made))
+    assert [(one.device, one.outcome) for one in made.tried] == [("nvenc:0, nvenc:1", "made")]
+    assert (made.frames, made.duration_s) == (whole.frames, whole.duration_s)
+    assert times_of(tmp_path / "eight.mp4") == times_of(tmp_path / "whole.mp4")
+
+
+def test_without_a_ledger_cards_take_parts_by_turns(devices: Callable[..., StandIn], eight: Make) -> None:
+    devices(FakeDevice("nvenc"), FakeDevice("nvenc", 1))
+
+    made = eight(parse_choice("nvenc", "forbid"))
+
+    assert cards_of(made) == ["nvenc:0", "nvenc:1"] * 4
+
+
+def test_a_part_says_what_its_device_was_waited_for(
+    devices: Callable[..., StandIn], eight: Make, shared: Devices
+) -> None:
+    devices(*(FakeDevice("nvenc", card.index, sessions=1) for card in TWO))
+    ledger = shared.ledger()
+    assert ledger is not None
+    others = []
+    for card in TWO:
+        others.append(ledger.line_up())
+        others[-1].look([Option(LedgerDevice(card.name))], waited_s=0.0)
+        ledger.refused(LedgerDevice(card.name))  # so it has the one session that somebody else holds
+
+    def leave(_note: str) -> None:
+        while others:
+            others.pop().leave()
+
+    made = eight(parse_choice("nvenc", "forbid"), threads=4, devices=replace(shared, alive=leave))
+
+    assert made.tried[-1].waited_s > 0, "until a card of the family had room"
+    assert made.tried[-1].note.startswith("waited: 1 of 1 sessions of nvenc:0 are in use; 1 of 1 sessions")
+    waited = [one for one in made.parts if one["waited_s"]]
+    assert waited, "of two sessions for four at once"
+    assert all(one["note"].startswith("waited: ") for one in waited)
+    assert all(not one["note"] for one in made.parts if not one["waited_s"])
+    assert made.warnings == (), "waiting is nothing to be warned of"
+
+
+def test_a_card_that_is_lost_leaves_the_rest_of_the_parts_to_the_other(
+    devices: Callable[..., StandIn], eight: Make, shared: Devices
+) -> None:
+    fake = devices(FakeDevice("nvenc"), FakeDevice("nvenc", 1, fault="lost", after=5))
+
+    made = eight(parse_choice("nvenc", "forbid"), devices=shared)
+
+    assert set(cards_of(made)) == {"nvenc:0"}
+    assert (made.family, made.frames) == ("nvenc", 200)
+    again = [one for one in made.parts if one["redone"]]
+    assert again, "a part was on it"
+    assert all("GPU" in one["reason"] for one in again)
+    assert len([warning for warning in made.warnings if "was made again" in warning]) == len(again)
+    assert len(fake.calls()) < 16, "a card that is known to be lost is left alone"
+
+
+def test_parts_that_do_not_fit_the_most_are_made_again_by_the_cards_of_the_most() -> None:
+    def part(*parameters: object) -> Part:
+        return Part(Path("x.mp4"), parameters, array("q"))
+
+    found = {0: part("a"), 1: part("b"), 2: part("a"), 3: part("a")}
+
+    odd, fit = misfits(found, {0: "nvenc:0", 1: "nvenc:1", 2: "nvenc:0", 3: "nvenc:2"})
+    assert (list(odd), fit) == ([1], ("nvenc:0", "nvenc:2"))
+    assert odd[1] == "the parameter sets of nvenc:1 are not those of nvenc:0, nvenc:2"
+    assert misfits(found, dict.fromkeys(found, "nvenc:0"))[0] == {}, "the same card would do so again"
+    assert misfits({0: part("a"), 1: part("a")}, {0: "nvenc:0", 1: "nvenc:1"})[0] == {}
+
+
+def test_only_tries_whose_parts_fit_together_are_one_team() -> None:
+    tries = [
+        Try(f"nvenc:{card}", "h264_nvenc", Spot("nvenc", card, decoder=decoder))
+        for card in (0, 1)
+        for decoder in ("device", "software")
+    ]
+    software = Try("cpu", "libx264", Spot())
+
+    teams = teams_of(Tries((*tries, software), ()))
+
+    assert list(teams) == [tries[0], tries[1], software], "each by its first, in their order"
+    assert [len(team) for team in teams.values()] == [2, 2, 1]
+    assert {one.spot.decoder for one in teams[tries[0]]} == {"device"}

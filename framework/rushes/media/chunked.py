@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rushes.asset import Asset, Output
-from rushes.errors import PlatformError
 from rushes.media import chunk_commands as commands
 from rushes.media.box import weakest
 from rushes.media.builds import Build, find_build, named_families
@@ -25,23 +24,25 @@ from rushes.media.chunk_sound import SOUND, plan_sound
 from rushes.media.chunks import Uncuttable, timeline
 from rushes.media.cutting import Clip, Ground, cut, survey
 from rushes.media.encode import IN_SOFTWARE, Encoded, build_of, encode, expected_of, unchanged
-from rushes.media.fallback import Tried, warning_of
+from rushes.media.fallback import warning_of
 from rushes.media.guard import check_source, output_args
 from rushes.media.inspection import describe
 from rushes.media.kept_parts import digest_of, digest_of_parts, kept_folders
-from rushes.media.makers import Makers, SideBySide, turns_of
+from rushes.media.made_again import checked
+from rushes.media.makers import Makers, SideBySide
 from rushes.media.one_chunk import PartMade
+from rushes.media.part_cards import Cards, TeamTurns, teams_of
 from rushes.media.process import Supervision, ToolRun, check, run_ffmpeg
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
-from rushes.media.stitch import Part, check_part, stitch
+from rushes.media.stitch import Part, stitch
 from rushes.media.tries import Host, Tries, Try, plan_tries
 from rushes.media.trying import first_that_works
 from rushes.media.verify import verify
 from rushes.media.wanted import wanted_of
 
 if TYPE_CHECKING:
-    from rushes.media.device_turns import Devices, DeviceTurns
+    from rushes.media.device_turns import Devices
     from rushes.media.gate import Gate
 
 __all__ = ["encode_chunked"]
@@ -79,8 +80,8 @@ def encode_chunked(
     """Encode `source` into `target` in parts, as exact as `encode` would in one piece.
 
     Every frame of the source is in the result once, at its own time. A part that comes out wrong is made
-    again alone. One encoder on one device makes all parts: where it fails, they are discarded, and the next
-    one makes them all.
+    again alone. One encoder makes all parts, on the cards of one family: where they fail, the parts are
+    discarded, and the next one makes them all.
 
     Args:
         source: the clip.
@@ -116,7 +117,7 @@ def encode_chunked(
         log = _Log(warnings=list(commands.warnings_of(profile)))
         with kept_folders(supervision, keep, digest_of(source, profile)) as (kept, own):
             wanted = wanted_of(info, profile, source.frames)
-            makers = makers or SideBySide(profile.threads, turns_of(devices, wanted, host))
+            makers = makers or SideBySide(profile.threads, Cards(devices, wanted, host))
             work = _Work(ground, path, kept, log, makers, replace(supervision, cwd=own))
 
             def plan(one: Try) -> Clip:
@@ -135,8 +136,15 @@ def encode_chunked(
 
             tries = Tries((IN_SOFTWARE,), ()) if wanted is None else plan_tries(choice, wanted, host)
             turns = devices.turns(tries, wanted, host) if devices is not None else None
-            tries, passed = _by_turn(tries, turns)
-            encoded, used, tried = first_that_works(choice, tries, host, plan=plan, make=make)
+            teams = teams_of(tries)
+            encoded, used, tried = first_that_works(
+                choice,
+                replace(tries, tries=tuple(teams)),
+                host,
+                plan=plan,
+                make=make,
+                turns=TeamTurns(turns, teams) if turns is not None else None,
+            )
     except Uncuttable as reason:
         made = encode(
             source, target, profile,
@@ -145,7 +153,9 @@ def encode_chunked(
         )  # fmt: skip
         return replace(made, warnings=(*made.warnings, f"encoded whole: {reason}"))
     decoder = "software" if any(one.decoder == "software" for one in log.parts) else used.spot.decoder
-    tried = (*passed, *tried[:-1], replace(tried[-1], encoder=encoded.encoder, decoder=decoder))
+    cards = ", ".join(sorted({one.device for one in log.parts} - {""}))
+    last = replace(tried[-1], encoder=encoded.encoder, decoder=decoder, device=cards or tried[-1].device)
+    tried = (*tried[:-1], last)
     fallen = warning_of(tried)
     missed = encoded.quality.reasons if encoded.quality is not None else ()
     return replace(
@@ -155,21 +165,6 @@ def encode_chunked(
         seconds=time.monotonic() - began,
         warnings=(*((fallen,) if fallen else ()), *encoded.warnings, *missed),
     )
-
-
-def _by_turn(tries: Tries, turns: DeviceTurns | None) -> tuple[Tries, tuple[Tried, ...]]:
-    """The tries, that one first whose turn it is; and those that were preferred and passed by.
-
-    The turn is given back at once: all parts are made where this one says, and each takes its own turn there.
-    """
-    if turns is None or not tries.tries:
-        return tries, ()
-    try:
-        turn = turns.take(tries.tries)
-    finally:
-        turns.give_back()
-    others = (one for one in tries.tries if one is not turn.one)
-    return replace(tries, tries=(turn.one, *others)), turn.passed
 
 
 @dataclass(frozen=True)
@@ -197,7 +192,9 @@ class _Work:
         )
         self.log.sounds += [one for one in made if one.number == SOUND]
         made = [one for one in made if one.number != SOUND]
-        parts = self._checked(clip, made, folder)
+        parts, self.log.parts[:] = checked(
+            clip, made, folder, makers=self.makers, supervision=self.supervision
+        )
         self._write(clip, parts, sound, heard)
         expected = expected_of(clip.whole, self.ground.source, self.ground.truth, salvages=False)
         level, cancelled = clip.profile.verify, self.supervision.cancelled
@@ -234,28 +231,6 @@ class _Work:
                     f"{found} part{'s' * (found > 1)} by {encoder} discarded: one encoder makes all parts"
                 )
         self.log.folders.clear()
-
-    def _checked(self, clip: Clip, made: list[PartMade], folder: Path) -> list[Part]:
-        """The parts as they lie there; a bad one is made again, alone and once."""
-        found: dict[int, Part] = {}
-        bad: dict[int, str] = {}
-        for one in made:
-            order = clip.orders[one.number]
-            try:
-                found[one.number] = check_part(one.path, order, clip.times(order), decodes=False)
-            except PlatformError as error:
-                bad[one.number] = error.message
-                one.path.unlink(missing_ok=True)
-        again: dict[int, PartMade] = {}
-        if bad:
-            orders = [clip.orders[number] for number in bad]
-            redone = self.makers(clip, orders, folder, heard=None, supervision=self.supervision)
-            for one in redone:
-                again[one.number] = replace(one, redone=one.redone + 1, reason=bad[one.number])
-                order = clip.orders[one.number]
-                found[one.number] = check_part(one.path, order, clip.times(order), decodes=False)
-        self.log.parts[:] = [again.get(one.number, one) for one in made]
-        return [found[number] for number in sorted(found)]
 
     def _write(self, clip: Clip, parts: list[Part], sound: Sound, heard: Path) -> None:
         """Put the parts behind one another, and picture and sound into the file that is wanted."""

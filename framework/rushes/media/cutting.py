@@ -77,7 +77,7 @@ class Clip:
 
     @property
     def spot(self) -> Spot:
-        """The family and device that encode all parts."""
+        """The family that encodes all parts, and what decodes; its card is of no account."""
         return self.orders[0].spot
 
     def times(self, order: PartOrder) -> Sequence[int]:

@@ -35,7 +35,9 @@ _OF_THE_DEVICE: Final = frozenset({"no-device", "driver-mismatch", "encoder-busy
 # What every device of the family would make of it again.
 _OF_THE_FAMILY: Final = frozenset({"quality-missed"})
 # A device's encoder, or its driver, may say anything when it dies; once more in software tells.
-_UNKNOWN: Final = frozenset({"tool-failed", "crashed", "encoder-failed", "stalled", "bad-output"})
+_UNKNOWN: Final = frozenset(
+    {"tool-failed", "crashed", "encoder-failed", "stalled", "bad-output", "bad-chunk", "no-stitch"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ Another crew hands them to a pool. This module must not know why they are made, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from rushes.errors import PlatformError
 from rushes.media.chunk_commands import HELD_IN
@@ -16,16 +16,12 @@ from rushes.media.chunk_sound import SOUND, make_sound
 from rushes.media.crew import run_together
 from rushes.media.cutting import Clip
 from rushes.media.one_chunk import PartMade, make_part
+from rushes.media.part_cards import Cards
 from rushes.media.part_order import PartOrder
 from rushes.media.process import Supervision
 from rushes.media.stitch import check_part
-from rushes.media.tries import Host, Tries, Try
-from rushes.media.wanted import Wanted
 
-if TYPE_CHECKING:
-    from rushes.media.device_turns import Devices, DeviceTurns
-
-__all__ = ["Makers", "SideBySide", "part_name", "turns_of"]
+__all__ = ["Makers", "SideBySide", "part_name"]
 
 
 class Makers(Protocol):
@@ -62,38 +58,17 @@ def part_name(order: PartOrder, codec: str) -> str:
     return f"{order.number:04d}.{HELD_IN[codec]}"
 
 
-Turns = Callable[[Try, int], "DeviceTurns | None"]
-"""Whose turn it is to make a part of so many frames; None: at once."""
-
-
-def turns_of(devices: Devices | None, wanted: Wanted | None, host: Host) -> Turns:
-    """Turns of parts on devices that others use, too.
-
-    Args:
-        devices: shares them; None to take them as if alone.
-        wanted: the whole output.
-        host: what is known of this host.
-    """
-
-    def turns(one: Try, frames: int) -> DeviceTurns | None:
-        if devices is None or wanted is None:
-            return None
-        return devices.turns(Tries((one,), ()), replace(wanted, frames=frames), host)
-
-    return turns
-
-
 @dataclass(frozen=True, slots=True)
 class SideBySide:
     """Makes parts in this process, so many at once, each by tools of its own on one thread.
 
     Args:
         parallel: how many at once.
-        turns: whose turn it is on a device.
+        cards: those that may make them, where it is not the processor.
     """
 
     parallel: int
-    turns: Turns = lambda _one, _frames: None
+    cards: Cards = field(default_factory=Cards)
 
     def __call__(
         self,
@@ -107,7 +82,7 @@ class SideBySide:
         """As of `Makers`."""
         # The longest first: a short one at the end leaves the others idle for a short time only.
         longest_first = sorted(orders, key=lambda one: -len(one.chunk))
-        jobs = [_job(clip, one, folder, self.turns) for one in longest_first]
+        jobs = [_job(clip, one, folder, self.cards) for one in longest_first]
         if heard is not None:
             jobs.append(_sound_job(clip, heard))
         frames = sum(len(one.chunk) for one in orders)
@@ -130,7 +105,7 @@ def _sound_job(clip: Clip, heard: Path) -> Callable[[Supervision], PartMade]:
     return job
 
 
-def _job(clip: Clip, order: PartOrder, folder: Path, turns: Turns) -> Callable[[Supervision], PartMade]:
+def _job(clip: Clip, order: PartOrder, folder: Path, cards: Cards) -> Callable[[Supervision], PartMade]:
     place = folder / part_name(order, clip.profile.video.codec)
 
     def job(supervision: Supervision) -> PartMade:
@@ -146,7 +121,7 @@ def _job(clip: Clip, order: PartOrder, folder: Path, turns: Turns) -> Callable[[
             supervision=supervision,
             info=clip.ground.info,
             times=clip.times(order),
-            turns=lambda one: turns(one, len(order.chunk)),
+            cards=cards,
         )
         return made.moved_to(place)
 

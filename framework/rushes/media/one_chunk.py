@@ -7,25 +7,26 @@ This module must not know of the other parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rushes.asset import Asset
-from rushes.errors import MediaError, PlatformError
+from rushes.errors import MediaError, PlatformError, RushesError
 from rushes.media.box import weakest
 from rushes.media.builds import Build
-from rushes.media.capability import CPU
 from rushes.media.choice import ANY
 from rushes.media.chunk_commands import chunk_command
-from rushes.media.device_graph import Spot
+from rushes.media.device_faults import news_of
 from rushes.media.dialect import classify, damage_in
 from rushes.media.encode_folder import own_folder, stage
-from rushes.media.fallback import really_decoded_by
+from rushes.media.fallback import Tried, really_decoded_by
 from rushes.media.guard import input_args, output_args
 from rushes.media.index import read_index, times_between
 from rushes.media.inspection import describe
+from rushes.media.part_cards import Cards
 from rushes.media.part_order import PartOrder, digest_of_times
+from rushes.media.plan import EncodePlan
 from rushes.media.process import Supervision, ToolRun, check, run_ffmpeg
 from rushes.media.profile import Profile
 from rushes.media.schema import MediaInfo
@@ -33,10 +34,7 @@ from rushes.media.stitch import check_part
 from rushes.media.tries import Host, Tries, Try
 from rushes.media.trying import first_that_works
 
-if TYPE_CHECKING:
-    from rushes.media.device_turns import DeviceTurns
-
-__all__ = ["PartMade", "device_of", "make_part", "refuse_other_build"]
+__all__ = ["PartMade", "make_part", "refuse_other_build"]
 
 _REDONE: Final = frozenset({"bad-chunk", "killed", "crashed", "tool-failed"})
 """What a second try of one part may mend; a lack of memory or disk it does not."""
@@ -52,6 +50,7 @@ class PartMade:
         frames: that it holds.
         encoder: ffmpeg's name.
         decoder: what really decoded the source: ``software`` or ``device``.
+        device: that made it: ``cpu``, ``nvenc:1``; "" where it was found as an earlier attempt had left it.
         seconds: wall time of its commands; 0 where it was found as an earlier attempt had left it.
         cpu_s: processor time of its commands.
         redone: how often it was made again.
@@ -59,6 +58,8 @@ class PartMade:
         invocation: that made it; "" where it was made beside the others.
         argv: its last command.
         box: the weakest level of the box that one of them ran in.
+        waited_s: wall time that its device was waited for.
+        note: what for, in one sentence.
     """
 
     number: int
@@ -73,6 +74,9 @@ class PartMade:
     invocation: str = ""
     argv: tuple[str, ...] = ()
     box: str = "none"
+    device: str = ""
+    waited_s: float = 0.0
+    note: str = ""
 
     def moved_to(self, place: Path) -> PartMade:
         """The same part, its file at `place`; what was there is replaced."""
@@ -86,15 +90,6 @@ class PartMade:
         return facts | {"argv": list(self.argv)}
 
 
-def device_of(spot: Spot) -> str:
-    """What findings and receipts call the device of a spot: ``cpu``, ``nvenc:0``."""
-    return CPU if spot.family == "software" else f"{spot.family}:{spot.index}"
-
-
-def _at_once(_one: Try) -> None:
-    return None
-
-
 def make_part(
     source: Asset,
     profile: Profile,
@@ -105,7 +100,7 @@ def make_part(
     supervision: Supervision | None = None,
     info: MediaInfo | None = None,
     times: Sequence[int] | None = None,
-    turns: Callable[[Try], DeviceTurns | None] = _at_once,
+    cards: Cards | None = None,
 ) -> PartMade:
     """Make one part, checked; its picture only, on one thread.
 
@@ -121,7 +116,7 @@ def make_part(
         supervision: limits, progress, cancellation and log.
         info: a description of `source`, where the caller has one already.
         times: when each frame of the part is shown, in ticks of the source, likewise.
-        turns: who says when it is this part's turn on its device; gives None where that is at once.
+        cards: the cards that may make it; None for the one that the order names, at once.
 
     Raises:
         CallerError: the profile does not fit the source.
@@ -132,41 +127,42 @@ def make_part(
     refuse_other_build(build, order.ffmpeg)
     info = info or describe(source)
     times = _times_of(source, order, supervision.cancelled) if times is None else times
-    runs: list[ToolRun] = []
-    reasons: list[str] = []
+    work = _Work(source, profile, order, target, build, supervision, info, cards or Cards())
 
-    def make(*, seeks: bool) -> str:
+    def make(*, seeks: bool) -> Tried:
         try:
-            encoder = _encode(
-                source, profile, order, target,
-                build=build, supervision=supervision, info=info, seeks=seeks, runs=runs, turns=turns,
-            )  # fmt: skip
+            made = work.encode(seeks=seeks)
             check_part(target, order, times)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-        return encoder
+        return made
 
     try:
-        encoder = make(seeks=True)
+        made = make(seeks=True)
     except (PlatformError, MediaError) as error:
-        if not _may_mend(error, order):
+        elsewhere = work.leave_what_failed(error)
+        if not elsewhere and not _may_mend(error, order):
             raise
-        reasons.append(error.message)
+        work.reasons.append(error.message)
         # From the beginning of the file: slower, and it cannot enter at a wrong place.
-        encoder = make(seeks=False)
+        made = make(seeks=elsewhere)
+    runs, waits = work.runs, [one for one in work.tried if one.waited_s]
     return PartMade(
         number=order.number,
         path=target,
         frames=len(order.chunk),
-        encoder=encoder,
-        decoder=really_decoded_by(Try("", encoder, order.spot), runs[-1].stderr_tail),
+        encoder=made.encoder,
+        decoder=made.decoder,
         seconds=round(sum(run.seconds for run in runs), 3),
         cpu_s=round(sum(run.cpu_s for run in runs), 3),
-        redone=len(reasons),
-        reason=reasons[-1] if reasons else "",
+        redone=len(work.reasons),
+        reason=work.reasons[-1] if work.reasons else "",
         argv=runs[-1].argv,
         box=weakest(run.box for run in runs),
+        device=made.device,
+        waited_s=round(sum(one.waited_s for one in waits), 3),
+        note=waits[-1].note if waits else "",
     )
 
 
@@ -201,51 +197,84 @@ def _times_of(source: Asset, order: PartOrder, cancelled: Callable[[], bool]) ->
     return found
 
 
-def _encode(
-    source: Asset,
-    profile: Profile,
-    order: PartOrder,
-    target: Path,
-    *,
-    build: Build,
-    supervision: Supervision,
-    info: MediaInfo,
-    seeks: bool,
-    runs: list[ToolRun],
-    turns: Callable[[Try], DeviceTurns | None],
-) -> str:
-    """Run the part's command, once it is its turn; gives ffmpeg's name of the encoder."""
-    made = chunk_command(
-        info,
-        profile.model_copy(update={"threads": 1}),
-        build,
-        order,
-        source=source,
-        input_args=input_args(source, info.container.format),
-        target=output_args(target)[-1],
-        seeks=seeks,
-    )
-    # A device's driver maps far more address space than it uses.
-    limits = supervision.limits
-    limits = replace(limits, address_space=limits.address_space and order.spot.family == "software")
+@dataclass
+class _Work:
+    """The making of one part: what was run for it, what became of each card, and why it was made again."""
 
-    def run(_one: Try, _planned: None) -> None:
-        with own_folder(supervision.cwd) as folder:
-            reads = (*supervision.reads, *stage(made, folder))
-            done = run_ffmpeg(
-                build,
-                made.passes[0],
-                supervision=replace(supervision, cwd=folder, reads=reads, limits=limits),
-                total_s=made.expected.duration_s,
+    source: Asset
+    profile: Profile
+    order: PartOrder
+    target: Path
+    build: Build
+    supervision: Supervision
+    info: MediaInfo
+    cards: Cards
+    runs: list[ToolRun] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def leave_what_failed(self, error: RushesError) -> bool:
+        """Keep away from cards that have failed; False where no other is left, or it was no card's fault."""
+        if news_of(error) not in {"lost", "fault"}:
+            return False
+        failed = {one.device for one in self.tried if one.outcome == "failed"}
+        others = tuple(one.device for one in self.cards.of(self.order) if one.device not in failed)
+        self.order = replace(self.order, only=others)
+        return bool(others)
+
+    def encode(self, *, seeks: bool) -> Tried:
+        """Run the part's command on the first card that makes it, once it is its turn; tells which did."""
+        tries = self.cards.of(self.order)
+        turns = self.cards.turns(tries, len(self.order.chunk))
+        own = self.supervision
+        if turns is not None:
+            own = replace(own, on_progress=turns.watching(own.on_progress))
+        try:
+            made, used, tried = first_that_works(
+                ANY,
+                Tries(tries, ()),
+                Host(),
+                plan=lambda one: self._command(one, seeks=seeks),
+                make=lambda one, command: self._run(one, command, own),
+                turns=turns,
             )
-        runs.append(done)
-        check(done, build.major)
-        if profile.on_damage == "fail" and damage_in(done) is not None:
-            raise classify(done, build.major)
+        except RushesError as error:
+            self.tried += [Tried(**one) for one in error.details.get("tried", ())]
+            raise
+        self.tried += tried
+        self.reasons += [f"{one.device}: {one.reason}" for one in tried if one.outcome == "failed"]
+        decoder = really_decoded_by(used, self.runs[-1].stderr_tail)
+        return replace(tried[-1], encoder=made.encoder, decoder=decoder)
 
-    one = Try(device_of(order.spot), made.encoder, order.spot)
-    first_that_works(ANY, Tries((one,), ()), Host(), plan=lambda _: None, make=run, turns=turns(one))
-    return made.encoder
+    def _command(self, one: Try, *, seeks: bool) -> EncodePlan:
+        return chunk_command(
+            self.info,
+            self.profile.model_copy(update={"threads": 1}),
+            self.build,
+            replace(self.order, spot=one.spot),
+            source=self.source,
+            input_args=input_args(self.source, self.info.container.format),
+            target=output_args(self.target)[-1],
+            seeks=seeks,
+        )
+
+    def _run(self, one: Try, command: EncodePlan, supervision: Supervision) -> EncodePlan:
+        # A device's driver maps far more address space than it uses.
+        limits = supervision.limits
+        limits = replace(limits, address_space=limits.address_space and one.family == "software")
+        with own_folder(supervision.cwd) as folder:
+            reads = (*supervision.reads, *stage(command, folder))
+            done = run_ffmpeg(
+                self.build,
+                command.passes[0],
+                supervision=replace(supervision, cwd=folder, reads=reads, limits=limits),
+                total_s=command.expected.duration_s,
+            )
+        self.runs.append(done)
+        check(done, self.build.major)
+        if self.profile.on_damage == "fail" and damage_in(done) is not None:
+            raise classify(done, self.build.major)
+        return command
 
 
 def _may_mend(error: PlatformError | MediaError, order: PartOrder) -> bool:

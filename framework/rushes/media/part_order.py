@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -34,8 +34,10 @@ class PartOrder:
         frames: of the whole clip.
         rate: constant frames a second of the result; None when each frame keeps its own time.
         duration_s: of the whole picture.
-        spot: the family and device that encode it, the same for all parts.
+        spot: the family that encodes it and what decodes, the same for all parts. Which card of the family
+            is left open, and the spot's are of no account.
         ffmpeg: version of the build, the same for all parts.
+        only: the devices that may make it, where those that are there did not all fit; empty: any.
     """
 
     number: int
@@ -48,6 +50,7 @@ class PartOrder:
     duration_s: float | None
     spot: Spot
     ffmpeg: str
+    only: tuple[str, ...] = ()
 
     @property
     def is_last(self) -> bool:
@@ -79,6 +82,7 @@ class PartOrder:
                 time_base=Fraction(facts.pop("time_base")),
                 rate=None if rate is None else Fraction(rate),
                 spot=Spot(**facts.pop("spot")),
+                only=tuple(facts.pop("only", ())),
                 **facts,
             )
         except (KeyError, TypeError) as error:
@@ -124,9 +128,11 @@ def orders_of(plan: ChunkPlan, pts: Sequence[int], *, spot: Spot, ffmpeg: str) -
     Args:
         plan: the parts.
         pts: when each frame of the clip is shown, in its ticks.
-        spot: the family and device that encode them all.
+        spot: the family that encodes them all, and what decodes.
         ffmpeg: version of the build that does.
     """
+    # Whichever card makes a part, its order is the same, so that another attempt finds what was finished.
+    spot = replace(spot, index=0, node="")
     return tuple(
         PartOrder(
             number=number,

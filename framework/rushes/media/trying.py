@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rushes.errors import PlatformError, RushesError
 from rushes.media.choice import EncoderChoice
@@ -16,12 +16,28 @@ from rushes.media.fallback import Outcome, Tried, remaining, told
 from rushes.media.tries import Host, Tries, Try
 
 if TYPE_CHECKING:
-    from rushes.media.device_turns import DeviceTurns
+    from rushes.media.device_turns import Turn
 
-__all__ = ["first_that_works", "nothing_to_try"]
+__all__ = ["Turns", "first_that_works", "nothing_to_try"]
 
 P = TypeVar("P")
 T = TypeVar("T")
+
+
+class Turns(Protocol):
+    """Says whose turn it is, where others use the same devices."""
+
+    def take(self, rest: Sequence[Try]) -> Turn:
+        """Wait until it is the turn of one of `rest`."""
+        ...
+
+    def failed(self, error: RushesError) -> bool:
+        """The try whose turn it was failed; tells whether it may have another one."""
+        ...
+
+    def give_back(self) -> None:
+        """What is held is not needed any more."""
+        ...
 
 
 def first_that_works(
@@ -31,7 +47,7 @@ def first_that_works(
     *,
     plan: Callable[[Try], P],
     make: Callable[[Try, P], T],
-    turns: DeviceTurns | None = None,
+    turns: Turns | None = None,
 ) -> tuple[T, Try, tuple[Tried, ...]]:
     """What the first try that works has made, which one it was, and what became of each, itself the last.
 
@@ -41,7 +57,7 @@ def first_that_works(
         host: what is known of this host.
         plan: what is to be run for a try; refuses what its encoder cannot do, before anything has run.
         make: runs it, and leaves nothing behind when it fails.
-        turns: says whose turn it is, where others use the same devices; None: each in order, at once.
+        turns: says whose turn it is; None: each in order, at once.
 
     Raises:
         PlatformError: there is nothing to try, or nothing that is well or becomes free.
@@ -67,7 +83,7 @@ def _go_through(
     *,
     plan: Callable[[Try], P],
     make: Callable[[Try, P], T],
-    turns: DeviceTurns | None,
+    turns: Turns | None,
 ) -> tuple[T, Try, tuple[Tried, ...]]:
     """As `first_that_works`; what became of each is in `tried`, however this ends."""
     while True:

@@ -53,6 +53,9 @@ class EncodePartResult(Result):
     reason: str
     argv: tuple[str, ...]
     box: str
+    device: str = ""
+    waited_s: float = 0.0
+    note: str = ""
 
 
 # A part that fails is not tried again: what a second try may mend, it has had; for the rest, another encoder
@@ -80,6 +83,9 @@ def encode_part(clip: Asset, params: EncodePartParams, ctx: Context) -> EncodePa
         reason=made.reason,
         argv=made.argv,
         box=made.box,
+        device=made.device,
+        waited_s=made.waited_s,
+        note=made.note,
     )
 
 
@@ -153,4 +159,7 @@ def _made(outcome: Outcome[EncodePartResult]) -> PartMade:
         invocation=end.invocation,
         argv=found.argv,
         box=found.box,
+        device=found.device,
+        waited_s=found.waited_s,
+        note=found.note,
     )

@@ -114,15 +114,14 @@ def make_one_part(
         RushesError: as of `rushes.media.one_chunk.make_part` and `rushes.media.chunk_sound.make_sound`.
     """
     from rushes.media.chunk_sound import make_sound  # noqa: PLC0415 - as above
-    from rushes.media.makers import turns_of  # noqa: PLC0415
     from rushes.media.one_chunk import make_part  # noqa: PLC0415
+    from rushes.media.part_cards import Cards  # noqa: PLC0415
     from rushes.media.part_order import SoundOrder  # noqa: PLC0415
 
     if isinstance(order, SoundOrder):
         build = find_build(order.family)
         return make_sound(source, profile, order, target, build=build, supervision=supervision(ctx))
     info, host = describe(source), known_host(os.environ, time.time())
-    turns = turns_of(_devices(ctx, host), wanted_of(info, profile, source.frames), host)
     return make_part(
         source,
         profile,
@@ -131,7 +130,7 @@ def make_one_part(
         build=find_build(order.spot.family),
         supervision=supervision(ctx),
         info=info,
-        turns=lambda one: turns(one, len(order.chunk)),
+        cards=Cards(_devices(ctx, host), wanted_of(info, profile, source.frames), host),
     )
 
 

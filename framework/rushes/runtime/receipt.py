@@ -118,6 +118,9 @@ class ReceiptPart(_Part):
     reason: str = ""
     argv: tuple[str, ...] = ()
     box: str = "none"
+    device: str = ""
+    waited_s: float = 0.0
+    note: str = ""
 
 
 class Timings(_Part):
