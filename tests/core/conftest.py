@@ -48,6 +48,7 @@ from rushes.core.events import (
     Woken,
 )
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
+from rushes.core.purse import Purse
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 
@@ -94,10 +95,11 @@ class ModelPool:
         seconds: dict[str, float] | None = None,
         classes: Sequence[ClassPolicy] = DEFAULT_CLASSES,
         settings: SchedulerSettings | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self.capacity = capacity
         self.settings = settings or SchedulerSettings()
-        self.scheduler = Scheduler(capacity, classes, self.settings)
+        self.scheduler = Scheduler(capacity, classes, self.settings, purse)
         self.ranks = {policy.name: policy.rank for policy in classes}
         self.ageing = {policy.name: policy.ageing_s for policy in classes}
         self.seconds = seconds or {}
@@ -381,8 +383,8 @@ class ModelPool:
         if isinstance(command, Pause):
             self._pause_run(command.slot, id_)
         elif isinstance(command, Resume):
-            assert slot.paused, "only who is paused resumes"
-            assert id_ in self.ended_paused or slot.backlog[0].id == id_
+            assert slot.paused or slot.dying, "only who is paused resumes"
+            assert slot.dying or id_ in self.ended_paused or slot.backlog[0].id == id_
             slot.paused = False
         else:
             assert slot.backlog[0].id == id_
@@ -452,6 +454,7 @@ class ModelPool:
             ask
             for ask in self.leased.values()
             if ask.shape.environment not in self.resting
+            and not self.is_short(ask)
             and (ask.shape.max_slots is None or self.busy_of(ask.shape.batch) < ask.shape.max_slots)
             and not (
                 ask.shape.function in self.mappers
@@ -499,6 +502,10 @@ class ModelPool:
             assert free[name] >= self.beyond[name] - 1e-6, f"over capacity: {free}"
             for ask in fresh:
                 assert not self.need(ask.shape, name) or free[name] > -1e-6, f"{ask} started beyond: {free}"
+
+    def is_short(self, ask: Ask) -> bool:
+        """Whether it cannot start for want of money."""
+        return any(ask in lane.asks for lane in self.scheduler.purse.short)
 
     def _close_books(self, ask: Ask, state: State) -> None:
         self.parts.pop(ask.id, None)

@@ -61,12 +61,14 @@ class Shortage:
         sentence: for a person: who lacks how much, and what ends it.
         frees_at: when it may fit by itself (UTC epoch seconds), or None.
         short: nano-dollars that are missing.
+        scope: who lacks them.
     """
 
     held: bool
     sentence: str
     frees_at: float | None
     short: int
+    scope: Scope
 
 
 @dataclass(slots=True)
@@ -135,6 +137,7 @@ class Account:
                 ),
                 frees_at=None,
                 short=missing,
+                scope=self.scope,
             )
         return self._waits(amount, claimed, self.spent, f"{format_dollars(cap)}", cap)
 
@@ -153,6 +156,7 @@ class Account:
                 ),
                 frees_at=None,
                 short=amount - cap,
+                scope=self.scope,
             )
         missing = self.hour_spent + amount - cap
         if missing > 0:
@@ -167,6 +171,7 @@ class Account:
                 ),
                 frees_at=float(then),
                 short=missing,
+                scope=self.scope,
             )
         return self._waits(amount, claimed, self.hour_spent, per_hour, cap)
 
@@ -184,6 +189,7 @@ class Account:
             ),
             frees_at=None,
             short=missing,
+            scope=self.scope,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -6,12 +6,13 @@ correct what it gave. This module must not know what happened. The theory stands
 
 from __future__ import annotations
 
-from rushes.core.commands import Command, GoOn, Start
+from rushes.core.commands import Command, GoOn, Recall, Start
 from rushes.core.events import Capacity
 from rushes.core.expected import ExpectedRuns
 from rushes.core.ordering import Lane, Level
 from rushes.core.packing import MILLI, Room
 from rushes.core.policy import SchedulerSettings
+from rushes.core.purse import Purse
 from rushes.core.slots import Slot, Slots, SlotState
 from rushes.core.standing import Standing
 from rushes.core.waiting import Waiting
@@ -27,11 +28,14 @@ class Assignment:
     """What runs on which slot, and who pays for it."""
 
     __slots__ = (
-        "_busy_of_batch", "_coming", "_full", "_settings", "_warmed", "expected", "room", "slots", "standing",
-        "waiting", "yielding",
+        "_busy_of_batch", "_coming", "_full", "_settings", "_warmed", "expected", "purse", "room", "slots",
+        "standing", "waiting", "yielding",
     )  # fmt: skip
 
-    def __init__(self, room: Room, waiting: Waiting, slots: Slots, settings: SchedulerSettings) -> None:
+    def __init__(
+        self, room: Room, waiting: Waiting, slots: Slots, settings: SchedulerSettings, purse: Purse
+    ) -> None:
+        self.purse = purse
         self.room = room
         self.waiting = waiting
         self.slots = slots
@@ -54,8 +58,21 @@ class Assignment:
 
         While `paused`, only what has begun goes on.
         """
+        if self.purse.stirred:
+            self._ask_again(now)
         while self._pass(now, out, paused=paused):
             pass
+        if self.purse.untold:
+            out += self.purse.tell()
+
+    def _ask_again(self, now: float) -> None:
+        """Money has come back: those that have begun are asked for first, then those that wait, in order."""
+        purse = self.purse
+        for slot in self.standing.unpaid():
+            if purse.goes_on(slot.backlog[0][0], slot.worked_s(now), now):
+                self.standing.has_paid(slot)
+        for lane in purse.asked_again():
+            self.waiting.unpark(lane.shape.batch)
 
     def _pass(self, now: float, out: list[Command], *, paused: bool) -> bool:
         """Go through all that waits; True when that let others stand in line, who may come before."""
@@ -65,7 +82,7 @@ class Assignment:
         aside: list[Lane] = []
         again = False
         for level in self.waiting.levels:
-            if self.yielding.woken and self._go_on(level, out):
+            if self.yielding.woken and self._go_on(level, now, out):
                 again = True
                 break
             if self.standing.paused:
@@ -84,6 +101,9 @@ class Assignment:
     def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
         """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""
         shape, need, room, slots = lane.shape, lane.need, self.room, self.slots
+        if self.purse.watches and not self.purse.affords(lane, now):
+            self.waiting.park(lane)
+            return True
         fits, allowed = self._allowed(lane)
         could = allowed > 0 and slots.rests_until(shape.environment) <= now
         if could and not fits and not room.awaited(need):
@@ -171,6 +191,8 @@ class Assignment:
         if most > 1 and count > 0 and len(lane.asks) < most * sharers:  # a fair part may be less
             everything = len(lane.asks) + sum(len(other.backlog) for other in lane.slots)
             count = min(count, -(-everything // sharers) - len(backlog))
+        if count > 0 and self.purse.watches:
+            count = self.purse.reserve(lane, count, now)
         if count <= 0:
             return False
         self.settle(slot)
@@ -206,7 +228,7 @@ class Assignment:
             return
         self.settle(slot)
         if slot.state is SlotState.waiting:
-            self.end_wait(slot)
+            self.end_wait(slot, now)
         self.standing.end_pause(slot, now)
         self.room.give(lane.need)
         self.standing.freed(slot)
@@ -234,44 +256,79 @@ class Assignment:
 
     # -- attempts that wait for parts of their own -------------------------------------------------------
 
-    def lend(self, slot: Slot) -> None:
-        """The attempt of a busy slot waits: others may have its cores."""
+    def lend(self, slot: Slot, now: float) -> None:
+        """The attempt of a busy slot waits: others may have its cores, and the money that it has left."""
         lane = slot.lane
         if lane is not None:
+            slot.ran_before_s = slot.worked_s(now)
+            if self.purse.open:
+                self.purse.rests(slot.backlog[0][0], slot.ran_before_s, now)
             self.slots.stand_aside(slot, SlotState.waiting)
             self.room.lend(lane.need)
             self.yielding.waits(lane.shape)
 
-    def end_wait(self, slot: Slot) -> bool:
+    def end_wait(self, slot: Slot, now: float) -> bool:
         """It waits no longer, whatever comes next: it has what it had before. Whether others were barred."""
         lane = slot.lane
         if lane is None:
             return False
         slot.become(SlotState.busy)
+        slot.head_since = now
         self.room.reclaim(lane.need)
         freed = self.yielding.waits_no_longer(slot, lane.shape)
         for batch in freed:
             self.waiting.unpark(batch)
         return bool(freed)
 
-    def _go_on(self, level: Level, out: list[Command]) -> bool:
+    def _go_on(self, level: Level, now: float, out: list[Command]) -> bool:
         """Of those that want to go on, let those do so whose cores are free; keep theirs for the others.
 
         They go before all that has not begun: they hold a process, and memory. Whether others were barred by
         one of them.
         """
         for slot in self.yielding.woken_first(level):
-            if slot.lane is None:
+            if slot.lane is None or self._is_unpaid(slot, now):
                 continue
             cpu, _, _, gpu = slot.lane.need
             if self.room.fits((cpu, 0, 0, gpu)):
                 out.append(GoOn(slot.number, slot.backlog[0][0]))
-                if self.end_wait(slot):
+                if self.end_wait(slot, now):
                     return True
             else:
                 self.room.claim((cpu, 0, 0, gpu))
                 self._full = self.room.cpu_awaited and not self.waiting.cpuless
         return False
+
+    def _is_unpaid(self, slot: Slot, now: float) -> bool:
+        """Whether an attempt that waited has to wait on, for money; it is asked for once, then as all are."""
+        id_ = slot.backlog[0][0]
+        if id_ not in self.purse.open:
+            return False
+        return id_ in self.purse.refused or not self.purse.goes_on(id_, slot.ran_before_s, now)
+
+    def watch_money(self, now: float, out: list[Command]) -> None:
+        """Those that may reach what is reserved for them are given more, or are paused."""
+        for slot in self.slots:
+            if slot.state is not SlotState.busy or not slot.backlog or slot.yields:
+                continue
+            id_, worked_s = slot.backlog[0][0], slot.worked_s(now)
+            if not self.purse.spends(id_, worked_s, now):
+                self.standing.hold(slot, now, out)
+                self.purse.rests(id_, worked_s, now)
+
+    def adopt(self, now: float, out: list[Command]) -> None:
+        """Payers have limits that had none: what runs for them is in their books from now on."""
+        for slot in self.slots:
+            if slot.lane is None or not slot.backlog or not self.purse.concerns(slot.lane):
+                continue
+            for place, ask in enumerate(slot.backlog):
+                self.purse.adopt(ask[0], slot.lane, slot.worked_s(now) if place == 0 else 0.0, now)
+            if len(slot.backlog) > 1 and not slot.recalling:
+                slot.slow = slot.recalling = True
+                out.append(Recall(slot.number))
+            if slot.state is SlotState.paused and slot.backlog[0][0] in self.purse.open:
+                self.standing.is_to_pay(slot)
+        self.watch_money(now, out)
 
     def settle(self, slot: Slot) -> None:
         """Correct what the show was charged, and learn, from what has finished since the last time."""

@@ -28,10 +28,11 @@ from typing import Any, Final, NamedTuple
 
 from rushes.core.accounts import HOUR_S, ORGANISATION, Account, Limits, Scope, Shortage
 
-__all__ = ["Budget", "Granted", "Limits", "Payer", "Refused", "Scope", "Settled"]
+__all__ = ["NO_LIMITS", "Budget", "Granted", "Limits", "Payer", "Refused", "Scope", "Settled"]
 
 SCHEMA: Final = 1
 REMEMBERED: Final = 65_536
+NO_LIMITS: Final = Limits()
 
 
 class Payer(NamedTuple):
@@ -73,6 +74,7 @@ class Refused(NamedTuple):
         frees_at: when to ask again at the latest (UTC epoch seconds), or None.
         short: nano-dollars that are missing.
         stale: the number was used before, or is too old to tell: take a new one.
+        scope: the payer that lacks them.
     """
 
     id: int
@@ -81,6 +83,7 @@ class Refused(NamedTuple):
     frees_at: float | None = None
     short: int = 0
     stale: bool = False
+    scope: Scope | None = None
 
 
 class Settled(NamedTuple):
@@ -128,9 +131,21 @@ class Budget:
 
     def limit(self, scope: Scope, limits: Limits) -> None:
         """Set the limits of a scope. Lower than what is spent and reserved: nothing new starts."""
-        self._limits[scope] = limits
+        if limits == NO_LIMITS:
+            self._limits.pop(scope, None)
+        else:
+            self._limits[scope] = limits
         if scope in self._accounts:
             self._accounts[scope].limits = limits
+
+    @property
+    def limits(self) -> Mapping[Scope, Limits]:
+        """Those that are set, by scope."""
+        return self._limits
+
+    def limited(self, payer: Payer) -> bool:
+        """Whether anybody who pays has a limit; for others nothing has to be asked."""
+        return any(scope in self._limits for scope in payer.scopes)
 
     def account(self, scope: Scope) -> Account:
         """The books of a scope, for looking at."""
@@ -159,18 +174,33 @@ class Budget:
             return _stale(id, "was settled before")
         amount = max(0, amount)
         accounts = self._accounts_of(payer, now)
-        for account in accounts:
-            if not account.fits(amount, account.claimed):
-                short = self._shortage(accounts, amount)
-                if short is not None:
-                    return Refused(id, short.held, short.sentence, short.frees_at, short.short)
-                break  # what was claimed could not be had by anybody, so it no longer stands in the way
+        short = self._missing(accounts, amount)
+        if short is not None:
+            return _refused(id, short)
         demoted = self._demoted(accounts, amount)
         self._open[id] = _Open(payer, amount)
         for account in accounts:
             account.outstanding += amount
             account.running += 1
         return Granted(id, amount, demoted)
+
+    def lacks(self, payer: Payer, amount: int, now: float) -> Refused | None:
+        """Why `reserve` would refuse `amount`, or None; nothing is set aside."""
+        short = self._missing(self._accounts_of(payer, now), amount)
+        return None if short is None else _refused(0, short)
+
+    def adopt(self, id: int, payer: Payer, spent: int, now: float) -> None:  # noqa: A002
+        """Take an attempt in that runs already and has spent `spent`; it may spend no more until `extend`."""
+        if id in self._open or id in self._done or id <= self._oldest:
+            return
+        self._open[id] = _Open(payer, spent, spent)
+        for account in self._accounts_of(payer, now):
+            account.spend(spent)
+            account.running += 1
+
+    def demotes(self, payer: Payer, now: float) -> str:
+        """What a person is told while a payer is beyond a soft limit, or ""."""
+        return self._demoted(self._accounts_of(payer, now), 0)
 
     def extend(self, id: int, to: int, spent: int, now: float) -> Granted | Refused:  # noqa: A002
         """Set as much more aside that an attempt, which has spent `spent` so far, may spend `to` in all.
@@ -191,7 +221,7 @@ class Budget:
             short = _worst(found)
             if not short.held:
                 self._claim(id, more)
-            return Refused(id, short.held, short.sentence, short.frees_at, short.short)
+            return _refused(id, short)
         demoted = self._demoted(accounts, more)
         entry.amount += more
         for account in accounts:
@@ -232,6 +262,11 @@ class Budget:
             self._oldest = heappop(self._lowest)
             self._done.remove(self._oldest)
         return Settled(returned, overrun)
+
+    def reservation(self, id: int) -> tuple[int, int] | None:  # noqa: A002
+        """What an open reservation may spend in all, and has spent; None for one that is not open."""
+        entry = self._open.get(id)
+        return None if entry is None else (entry.amount, entry.spent)
 
     def open_ids(self) -> tuple[int, ...]:
         """The reservations that are open: after a crash, those whose attempts have to be settled."""
@@ -304,6 +339,12 @@ class Budget:
             account.spend(more)
             account.outstanding -= less
 
+    def _missing(self, accounts: tuple[Account, ...], amount: int) -> Shortage | None:
+        """What lacks for `amount`; claims that nobody could have stand in nobody's way."""
+        if all(account.fits(amount, account.claimed) for account in accounts):
+            return None
+        return self._shortage(accounts, amount)
+
     def _shortage(self, accounts: tuple[Account, ...], amount: int) -> Shortage | None:
         for _ in range(2):
             found = [s for a in accounts if (s := a.shortage(amount, claimed=a.claimed)) is not None]
@@ -349,6 +390,10 @@ def _runs(numbers: set[int]) -> list[list[int]]:
         else:
             runs.append([number, number])
     return runs
+
+
+def _refused(id_: int, short: Shortage) -> Refused:
+    return Refused(id_, short.held, short.sentence, short.frees_at, short.short, scope=short.scope)
 
 
 def _stale(id_: int, why: str) -> Refused:

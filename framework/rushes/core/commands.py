@@ -10,11 +10,15 @@ from rushes.core.events import QueueKey
 __all__ = [
     "CloseSlot",
     "Command",
+    "Demote",
+    "Freed",
     "GiveBack",
     "GoOn",
+    "Hold",
     "Lease",
     "OpenSlot",
     "Pause",
+    "Promote",
     "Recall",
     "Release",
     "Resume",
@@ -68,7 +72,10 @@ class GoOn:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Stop every process of the attempt on this slot where it stands: `by`, a batch, needs its cores."""
+    """Stop every process of the attempt on this slot where it stands: `by`, a batch, needs its cores.
+
+    With no `by` it has spent what was reserved for it, and no more is to be had.
+    """
 
     slot: int
     id: int
@@ -117,4 +124,53 @@ class Release:
     because: int | None = None
 
 
-Command = Lease | OpenSlot | CloseSlot | Start | GoOn | Pause | Resume | GiveBack | Recall | Release
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nothing more of a batch starts: its payers' money is spent, and `why` says whose, and what ends it.
+
+    `frees_at` is when it may go on by itself (UTC epoch seconds); None: only when somebody raises a limit.
+    """
+
+    batch: str
+    why: str
+    frees_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """A batch that was held is held no longer."""
+
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demote:
+    """A payer of a batch is beyond a soft limit: the batch goes on one class lower."""
+
+    batch: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """No payer of a batch that was demoted is beyond a soft limit any more."""
+
+    batch: str
+
+
+Command = (
+    Lease
+    | OpenSlot
+    | CloseSlot
+    | Start
+    | GoOn
+    | Pause
+    | Resume
+    | GiveBack
+    | Recall
+    | Release
+    | Hold
+    | Freed
+    | Demote
+    | Promote
+)

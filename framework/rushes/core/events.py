@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from rushes.core.accounts import Limits, Scope
 from rushes.core.states import State
 
 __all__ = [
     "Ask",
+    "Budgeted",
     "Capacity",
     "ClassPolicy",
+    "Costed",
     "Deferred",
     "Ended",
     "Event",
@@ -86,6 +89,7 @@ class Shape:
         max_slots: at most this many slots at once for the batch, or None.
         preemptible: it may be paused, or stopped and run again, for more urgent work.
         depth: 0 for what people submit, 1 for the parts that its attempts wait for, 2 for their parts …
+        charged: the batch whose money it spends, where that is another: parts are paid for by what maps them.
     """
 
     batch: str
@@ -98,6 +102,7 @@ class Shape:
     max_slots: int | None = None
     preemptible: bool = True
     depth: int = 0
+    charged: str = ""
 
 
 class Ask(NamedTuple):
@@ -228,6 +233,25 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Budgeted:
+    """A payer has these limits from now on; none, where all of them are None."""
+
+    scope: Scope
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Costed:
+    """What an attempt has truly cost, in nano-dollars: told just before it is `Finished`, where it is known.
+
+    Where it is not, its seconds are what it is charged for.
+    """
+
+    id: int
+    nano: int
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """The pool starts nothing new while `paused`; running work goes on."""
 
@@ -261,6 +285,8 @@ Event = (
     | Restamped
     | Deferred
     | Ended
+    | Budgeted
+    | Costed
     | Paused
     | Resized
     | Tick

@@ -90,7 +90,9 @@ def explain(pool: Assignment, held: Dependencies, id_: int, now: float, *, pause
         for place, ask in enumerate(slot.backlog):
             if ask[0] == id_:
                 return _given(pool, slot, place, now)
-    reason = "the pool is paused" if paused else _reason(pool, lane, now)
+    short = pool.purse.short.get(lane)
+    said = short.sentence if short is not None else _reason(pool, lane, now)
+    reason = "the pool is paused" if paused else said
     aside = pool.standing.swarms.stands(id_)
     gave = f"it gave its place back for batch {aside[0]}; " if aside is not None else ""
     return f"{_place(lane, id_)}; {gave}{reason}"
@@ -99,6 +101,10 @@ def explain(pool: Assignment, held: Dependencies, id_: int, now: float, *, pause
 def _given(pool: Assignment, slot: Slot, place: int, now: float) -> str:
     if place:
         return f"{_ordinal(place + 1)} in the backlog of slot {slot.number}"
+    short = pool.purse.refused.get(slot.backlog[0][0])
+    if short is not None:
+        how = "paused" if slot.state is SlotState.paused else "stands still"
+        return f"{how} on slot {slot.number}, having spent what was reserved for it; {short.sentence}"
     aside = pool.standing.swarms.stands(slot.backlog[0][0])
     if aside is not None:
         how = "paused" if slot.state is SlotState.paused else "about to give its place back"

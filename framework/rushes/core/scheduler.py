@@ -40,6 +40,11 @@ less stops nothing: what runs beyond goes on to its end, nothing follows it, and
 lane until all that runs fits again. Idle slots beyond the limit are closed. Needs are clamped to the size of
 the moment.
 
+**Money.** Where a payer has a limit, what is about to start has its price set aside first (`purse`). What
+cannot be paid for stands in no line and claims nothing; it waits while money that is reserved may come back,
+and is held when only a person or the next hour can help. What runs into its reservation is given more or is
+paused where it stands, and goes on before anything new is paid for.
+
 **Memory.** A window of asks for each queue is in hand; all others are a number outside.
 
 **Robustness.** Slots die at any time, so an event that is late, repeated, or about an unknown id or slot
@@ -47,14 +52,13 @@ changes nothing. `Leased` is trusted: asks that are not in hand are taken in, as
 
 Where it lives: order and lanes in `ordering`, what waits in `waiting`, vectors in `packing`, slots in
 `slots`, the pass in `assignment`, run times in `expected`, held work in `dependencies`, who waits for parts
-in `yielding`, who stands aside in `standing`; `why` and `pool` are answered by `explanation`. Budgets and
-scaling stand beside them and are not consulted yet; their place is `Assignment._serve`, where something is
-about to start.
+in `yielding`, who stands aside in `standing`, who may spend what in `purse`; `why` and `pool` are answered by
+`explanation`. Scaling stands beside them and is not consulted here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import ceil
 from typing import Any
 
@@ -62,8 +66,10 @@ from rushes.core.assignment import Assignment
 from rushes.core.commands import Command, Recall, Resume
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import (
+    Budgeted,
     Capacity,
     ClassPolicy,
+    Costed,
     Deferred,
     Ended,
     Event,
@@ -85,6 +91,7 @@ from rushes.core.explanation import Snapshot, explain, snapshot
 from rushes.core.ordering import Queue
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
+from rushes.core.purse import Purse
 from rushes.core.slots import Slot, Slots, SlotState
 from rushes.core.states import State
 from rushes.core.swarm import Swarms
@@ -100,6 +107,7 @@ class Scheduler:
         capacity: what the pool has.
         classes: the priority classes; a queue of an unknown class goes with the last of them.
         settings: what may be assumed of the pool.
+        purse: who may spend what; None where nothing costs anything.
     """
 
     def __init__(
@@ -107,12 +115,14 @@ class Scheduler:
         capacity: Capacity,
         classes: Sequence[ClassPolicy] = DEFAULT_CLASSES,
         settings: SchedulerSettings = SchedulerSettings(),  # noqa: B008 - frozen
+        purse: Purse | None = None,
     ) -> None:
+        self._purse = purse or Purse()
         self._settings = settings
         self._room = Room(capacity)
         self._waiting = Waiting(classes, self._room, settings.lease_window)
         self._slots = Slots(_slot_limit(capacity, settings), settings)
-        self._assignment = Assignment(self._room, self._waiting, self._slots, settings)
+        self._assignment = Assignment(self._room, self._waiting, self._slots, settings, self._purse)
         self._held = Dependencies()
         self._paused = False
         self._on: dict[type[Any], Callable[[Any, float, list[Command]], None]] = {
@@ -128,6 +138,8 @@ class Scheduler:
             Restamped: self._restamped,
             Deferred: self._deferred,
             Ended: self._ended,
+            Budgeted: self._budgeted,
+            Costed: self._costed,
             Paused: self._pause,
             Resized: self._resized,
             Tick: self._tick,
@@ -151,6 +163,11 @@ class Scheduler:
     def swarms(self) -> Swarms:
         """Who stood aside for whom; reports are read from it, and nothing is written to it."""
         return self._assignment.standing.swarms
+
+    @property
+    def purse(self) -> Purse:
+        """Who may spend what; it is read from, and nothing is written to it."""
+        return self._purse
 
     def snapshot(self) -> Snapshot:
         """The pool as it is, for `rushes pool`; a copy that nothing changes later."""
@@ -183,6 +200,7 @@ class Scheduler:
             self._assignment.standing.left(id_, now, ended=True)
         given = frozenset(self._waiting.withdraw(event.ids))
         if given:
+            self._settle_unstarted(given, now)
             for slot in (*self._slots, *self._slots.lost.values()):
                 self._take_from(slot, given, now, back=False)
         self._assign(now, out)
@@ -236,6 +254,8 @@ class Scheduler:
         if event.state is State.succeeded:
             slot.good += 1
             slot.good_s += seconds
+        if self._purse.open:
+            self._purse.settle(event.id, seconds, now)
         if self._assignment.standing.any:
             self._left(slot, event, now, out)
         slot.begin_head(now)
@@ -245,7 +265,7 @@ class Scheduler:
             self._slots.rest(slot, now)
             self._assign(now, out)
         elif slot.state is SlotState.waiting:  # what is behind it goes on in its place
-            self._assignment.end_wait(slot)
+            self._assignment.end_wait(slot, now)
             self._assign(now, out)
         elif left == slot.low:
             self._assignment.settle(slot)
@@ -265,6 +285,7 @@ class Scheduler:
     def _finished_elsewhere(self, event: Finished, now: float, out: list[Command]) -> None:
         """Finished out of turn, or on a slot that was lost meanwhile, or nothing that we know."""
         self._assignment.standing.left(event.id, now, ended=event.state.ended)
+        self._purse.settle(event.id, event.seconds, now)
         slot = self._slots.find(event.slot)
         if slot is not None:
             self._take_from(slot, frozenset((event.id,)), now, back=False)
@@ -287,13 +308,14 @@ class Scheduler:
         if slot.occupied:
             self._assignment.refund(slot, len(taken))
         if back:
+            self._settle_unstarted([ask[0] for ask in taken], now)
             self._waiting.put_back(lane, taken, slot.queue or lane.queue.key)
         else:
             for ask in taken:
                 del self._waiting.where[ask[0]]
         if slot.backlog:
             if slot.state is SlotState.waiting and slot.backlog[0] is not first:
-                self._assignment.end_wait(slot)
+                self._assignment.end_wait(slot, now)
             elif slot.backlog[0] is not first:
                 self._assignment.standing.end_pause(slot, now)
                 self._assignment.standing.occupied(slot)
@@ -315,7 +337,7 @@ class Scheduler:
             out.append(Resume(slot.number, event.id))
         if slot.state is not SlotState.busy:
             return
-        self._assignment.lend(slot)
+        self._assignment.lend(slot, now)
         if len(slot.backlog) > 1 and not slot.recalling:
             slot.slow = slot.recalling = True
             out.append(Recall(slot.number))
@@ -327,6 +349,24 @@ class Scheduler:
             return
         self._assignment.yielding.woken[slot.number] = slot
         self._assign(now, out)
+
+    # -- money -----------------------------------------------------------------------------------------
+
+    def _budgeted(self, event: Budgeted, now: float, out: list[Command]) -> None:
+        self._purse.limit(event.scope, event.limits)
+        if self._purse.watches:
+            self._assignment.adopt(now, out)
+        self._assign(now, out)
+        self._lease_all(out)
+
+    def _costed(self, event: Costed, _now: float, _out: list[Command]) -> None:
+        self._purse.costs(event.id, event.nano)
+
+    def _settle_unstarted(self, ids: Iterable[int], now: float) -> None:
+        """These were given to a slot and never began: what was set aside for them is free."""
+        if self._purse.open:
+            for id_ in ids:
+                self._purse.settle(id_, None, now)
 
     # -- time ------------------------------------------------------------------------------------------
 
@@ -351,6 +391,9 @@ class Scheduler:
             if now - slot.head_since > max(settings.recall_after_s, settings.recall_factor * expected_s):
                 slot.slow = slot.recalling = True
                 out.append(Recall(slot.number))
+        if self._purse.watches:
+            self._assignment.watch_money(now, out)
+            self._purse.passes(now)
         self._waiting.age(now)
         self._assign(now, out)
         self._slots.close_unused(now, out)

@@ -51,7 +51,7 @@ class Slot:
     __slots__ = (
         "backlog", "done", "each_s", "environment", "good", "good_s", "head_since", "idle_since", "lane",
         "level", "low", "number", "policy", "queue", "ran_before_s", "recalling", "slow", "spent_s", "state",
-        "waited", "yields",
+        "unpaid", "waited", "yields",
     )  # fmt: skip
 
     def __init__(self, number: int, environment: str) -> None:
@@ -69,8 +69,9 @@ class Slot:
         self.queue: QueueKey | None = None
         self.policy: ClassPolicy | None = None
         self.level: Level | None = None
-        self.ran_before_s = 0.0  # how long the first of its backlog ran before it was paused
+        self.ran_before_s = 0.0  # how long the first of its backlog ran before it was paused, or waited
         self.yields = False  # the first of its backlog is to be given back, for more urgent work
+        self.unpaid = False  # it is paused because it has spent what it may
         self.waited = False  # its attempt waits for parts of its own, or has
         # Since the last settlement: what the show was charged for each run, and what came of it.
         self.each_s = 0.0
@@ -93,6 +94,10 @@ class Slot:
     def occupied(self) -> bool:
         """An attempt is on it: at work, waiting, or paused."""
         return self.lane is not None and self.state not in {SlotState.opening, SlotState.idle}
+
+    def worked_s(self, now: float) -> float:
+        """How long the first of its backlog has been at work: not paused, not waiting for its parts."""
+        return self.ran_before_s + (max(now - self.head_since, 0.0) if self.state is SlotState.busy else 0.0)
 
     def refillable(self) -> bool:
         return (

@@ -181,21 +181,11 @@ class Standing:
         lane = slot.lane
         if lane is None:
             return
-        ran_s = slot.ran_before_s + (
-            0.0 if slot.state is SlotState.paused else max(now - slot.head_since, 0.0)
-        )
+        ran_s = slot.worked_s(now)
         by = swarm.shape.batch
         if one.how == "pause":
-            if len(slot.backlog) > 1 and not slot.recalling:
-                slot.slow = slot.recalling = True
-                out.append(Recall(slot.number))
-            slot.ran_before_s = ran_s
-            self._slots.stand_aside(slot, SlotState.paused)
-            self._room.ease(lane.need[0])
-            self.paused[slot.number] = slot
+            self._stop_in_place(slot, by, now, out)
             self._stand_in_line(slot)
-            self.freed(slot)
-            out.append(Pause(slot.number, one.id, by))
         else:
             if slot.state is SlotState.paused:
                 self.swarms.back(one.id, now)
@@ -207,6 +197,41 @@ class Standing:
         aside = Aside(one.id, lane.shape.batch, lane.queue.key.show, one.how, now)
         aside.redone_s = ran_s if one.how == "stop" else 0.0
         self.swarms.aside(by, aside)
+
+    def hold(self, slot: Slot, now: float, out: list[Command]) -> None:
+        """An attempt has spent what it may: it stands still until somebody pays for more."""
+        self._times.setdefault(slot.backlog[0][0], 0)
+        self._stop_in_place(slot, "", now, out)
+        slot.unpaid = True
+
+    def is_to_pay(self, slot: Slot) -> None:
+        """What is paused on a slot does not go on, even where its cores are free, until `has_paid`."""
+        slot.unpaid = True
+        self._leave_line(slot)
+
+    def has_paid(self, slot: Slot) -> None:
+        """What is paused on a slot goes on as soon as its cores are free."""
+        slot.unpaid = False
+        self._stand_in_line(slot)
+
+    def unpaid(self) -> list[Slot]:
+        """Those that are paused for want of money, the best class first."""
+        found = [(slot.policy.rank, slot) for slot in self.paused.values() if slot.unpaid and slot.policy]
+        return [slot for _, slot in sorted(found, key=lambda one: (one[0], *one[1].backlog[0][1::-1]))]
+
+    def _stop_in_place(self, slot: Slot, by: str, now: float, out: list[Command]) -> None:
+        lane = slot.lane
+        if lane is None:
+            return
+        if len(slot.backlog) > 1 and not slot.recalling:
+            slot.slow = slot.recalling = True
+            out.append(Recall(slot.number))
+        slot.ran_before_s = slot.worked_s(now)
+        self._slots.stand_aside(slot, SlotState.paused)
+        self._room.ease(lane.need[0])
+        self.paused[slot.number] = slot
+        self.freed(slot)
+        out.append(Pause(slot.number, slot.backlog[0][0], by))
 
     # -- coming back ---------------------------------------------------------------------------------------
 
@@ -232,6 +257,7 @@ class Standing:
             return
         slot.become(SlotState.busy)
         slot.head_since = now
+        slot.unpaid = False
         del self.paused[slot.number]
         self._leave_line(slot)
         self._room.take((lane.need[0], 0, 0, 0))

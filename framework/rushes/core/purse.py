@@ -1,0 +1,393 @@
+"""The money of a pool: what may start, what runs may spend, and who is short.
+
+The scheduler asks here where something is about to start, at every tick, and when something ends; what it
+learns is kept in a `Budget`. Where no payer of a lane has a limit nothing is asked, and where nothing costs
+anything nobody is watched (`watches`): then this costs one look.
+
+An attempt reserves its quoted 99th percentile before it starts. Where that is only a guess it reserves a
+twentieth of the smallest cap at most, and is given more as it runs. At every tick an attempt that may reach
+its reservation before the next one is given more, or is refused it and has to be paused. While it waits for
+parts of its own it spends nothing, and what it reserved is free for them.
+
+Money that is only reserved comes back: who waits for it is kept in order, so nobody who comes later takes
+what the first one waits for. This module must not know clocks, prices, slots or the order of work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, NamedTuple
+
+from rushes.core.bookkeeping import Books, Changes, Reservation
+from rushes.core.budget import NO_LIMITS, Budget, Granted, Limits, Payer, Refused, Scope
+from rushes.core.commands import Command, Demote, Freed, Hold, Promote
+from rushes.core.events import Shape
+from rushes.core.ordering import Lane
+
+__all__ = ["Expected", "Purse", "Tariff"]
+
+AHEAD_S: Final = 0.5
+"""An attempt is given more, or paused, so long before it has spent what it may: a worker looks twice as often
+while money is watched, and a machine that is busy lets it wait a little."""
+LEAST_MORE_S: Final = 4 * AHEAD_S
+"""What an extension is for at least: less would have to be extended at once again."""
+TRIAL: Final = 20
+"""A guess reserves no more than this part of a cap, so that no cap is held back by guesses."""
+
+
+class Expected(NamedTuple):
+    """How long an attempt may take, at the 99th percentile.
+
+    Args:
+        seconds: at work, without pauses.
+        sure: it was learnt, or measured; else it is a guess, and may be wrong by a hundred.
+    """
+
+    seconds: float
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What running costs on a pool: pure functions.
+
+    Args:
+        cost: nano-dollars that an attempt of a shape has cost after so many seconds at work, at most.
+        expected: how long one of a shape may take.
+    """
+
+    cost: Callable[[Shape, float], int]
+    expected: Callable[[Shape], Expected]
+
+
+@dataclass(slots=True)
+class Paid:
+    """One reservation.
+
+    Args:
+        number: in the budget.
+        shape, payer: what runs, and for whom.
+        amount: nano-dollars that it may spend.
+        by_next: what it can have spent by the next look: what is charged if nothing more is ever heard of it.
+    """
+
+    number: int
+    shape: Shape
+    payer: Payer
+    amount: int
+    by_next: int = 0
+
+
+class Purse:
+    """Who may spend what on one pool.
+
+    Args:
+        budget: the books; whoever owns the pool keeps them over a restart.
+        tariff: what running costs; None where it costs nothing.
+        first: the first number for a reservation: larger than any that the budget has seen.
+    """
+
+    __slots__ = (
+        "_awaited", "_costs", "_freed", "_held", "_least", "_limited", "_lowered", "_next", "_tariff",
+        "_told", "_touched", "_turned", "budget", "open", "refused", "short", "stirred", "untold", "watches",
+    )  # fmt: skip
+
+    def __init__(self, budget: Budget | None = None, tariff: Tariff | None = None, *, first: int = 1) -> None:
+        self.budget = budget or Budget()
+        self._tariff = tariff
+        self._next = first
+        self._limited: dict[Payer, bool] = {}
+        self._costs: dict[int, int] = {}  # what attempts that are about to end truly cost
+        self._awaited: set[Scope] = set()  # whose money that comes back is kept for somebody
+        self._least = 0  # the least that one of those who wait is short of
+        self._freed = 0  # what came back since somebody was refused
+        self.open: dict[int, Paid] = {}  # by invocation
+        self.short: dict[Lane, Refused] = {}  # what cannot start for want of money
+        self.refused: dict[int, Refused] = {}  # what has begun and cannot go on, by invocation
+        self.stirred = False
+        """Those who were short may not be any more."""
+        self.untold = False
+        """Somebody may be held, or demoted, of whom `tell` has not told."""
+        self._held: set[str] = set()  # batches, as `tell` told last
+        self._lowered: dict[str, Payer] = {}  # batches that are beyond a soft limit
+        self._told: list[Command] = []  # what `tell` has to tell beside
+        self._turned: dict[int, int] = {}  # reservations that have changed since `changes`: their invocations
+        self._touched: set[Scope] = set()  # payers whose books have
+        self.watches = self._any()
+
+    def _any(self) -> bool:
+        return self._tariff is not None and bool(self.budget.limits or self.open)
+
+    # -- limits -------------------------------------------------------------------------------------------
+
+    def limit(self, scope: Scope, limits: Limits) -> None:
+        """Somebody has set the limits of a payer, or taken them away."""
+        self.budget.limit(scope, limits)
+        self._limited.clear()
+        if limits == NO_LIMITS and scope.level == "batch":
+            self.budget.forget(scope.name)
+        self.watches = self._any()
+        self.stirred = True
+
+    def concerns(self, lane: Lane) -> bool:
+        """Whether somebody who pays for a lane has a limit."""
+        return self._is_limited(payer_of(lane))
+
+    def _is_limited(self, payer: Payer) -> bool:
+        known = self._limited.get(payer)
+        if known is None:
+            known = self._limited[payer] = self.budget.limited(payer)
+        return known
+
+    # -- before a start -----------------------------------------------------------------------------------
+
+    def affords(self, lane: Lane, now: float) -> bool:
+        """Whether the first of a lane may start; else the lane is short from now on."""
+        payer = payer_of(lane)
+        if not self._is_limited(payer):
+            return True
+        short = self.budget.lacks(payer, self.quote(lane.shape, payer), now) or self._behind(payer)
+        if short is None:
+            return True
+        self.short[lane] = short
+        self.untold = True
+        if not short.held and short.scope is not None:
+            self._awaited.add(short.scope)
+            self._least = min(self._least or short.short, short.short)
+            self._freed = 0
+        return False
+
+    def _behind(self, payer: Payer) -> Refused | None:
+        """Somebody before it in order waits for money of the same payer."""
+        scope = next((scope for scope in payer.scopes if scope in self._awaited), None)
+        if scope is None:
+            return None
+        return Refused(0, held=False, sentence=f"waits for money: earlier work of {scope} does.", short=1)
+
+    def reserve(self, lane: Lane, count: int, now: float) -> int:
+        """How many of the first `count` of a lane may start: money is set aside for each of them."""
+        payer = payer_of(lane)
+        if not self._is_limited(payer):
+            return count
+        amount = self.quote(lane.shape, payer)
+        for done, ask in enumerate(islice(lane.asks, count)):
+            number = self._next
+            answer = self.budget.reserve(number, payer, amount, now)
+            if not isinstance(answer, Granted):
+                return done
+            self._next += 1
+            self._note(ask[0], Paid(number, lane.shape, payer, amount), answer.demoted)
+        return count
+
+    def _note(self, id_: int, paid: Paid, demoted: str) -> None:
+        self.open[id_] = paid
+        self._look(id_, paid, 0.0)
+        if demoted:
+            self._demote(paid, demoted)
+
+    def quote(self, shape: Shape, payer: Payer) -> int:
+        """What one attempt reserves before it starts, in nano-dollars."""
+        if self._tariff is None:
+            return 0
+        expected = self._tariff.expected(shape)
+        amount = self._tariff.cost(shape, expected.seconds + AHEAD_S)
+        if expected.sure:
+            return amount
+        caps = (
+            cap
+            for scope in payer.scopes
+            if (limits := self.budget.limits.get(scope)) is not None
+            for cap in (limits.cap, limits.hour_cap)
+            if cap is not None
+        )
+        return min(amount, max(min(caps, default=amount) // TRIAL, self._tariff.cost(shape, LEAST_MORE_S)))
+
+    # -- while it runs --------------------------------------------------------------------------------------
+
+    def adopt(self, id: int, lane: Lane, worked_s: float, now: float) -> None:  # noqa: A002 - as everywhere
+        """An attempt was given to a slot before its payer had a limit: what it has spent is in the books."""
+        payer = payer_of(lane)
+        if self._tariff is None or id in self.open or not self._is_limited(payer):
+            return
+        spent = self._tariff.cost(lane.shape, worked_s) if worked_s > 0 else 0
+        self.budget.adopt(self._next, payer, spent, now)
+        self._note(id, Paid(self._next, lane.shape, payer, spent), "")
+        self._next += 1
+        self.watches = True
+
+    def spends(self, id: int, worked_s: float, now: float) -> bool:  # noqa: A002 - as everywhere
+        """An attempt has worked so long. Whether it may go on until the next look, or is to be paused."""
+        paid = self.open.get(id)
+        if paid is None or self._tariff is None:
+            return True
+        spent = self._tariff.cost(paid.shape, worked_s)
+        self.budget.spend(paid.number, spent, now)
+        self._look(id, paid, worked_s)
+        if self._tariff.cost(paid.shape, worked_s + AHEAD_S) <= paid.amount:
+            return True
+        return self._extend(id, paid, worked_s, spent, now)
+
+    def goes_on(self, id: int, worked_s: float, now: float) -> bool:  # noqa: A002 - as everywhere
+        """Whether an attempt that stood still, its money free meanwhile, is given money to go on."""
+        paid = self.open.get(id)
+        if paid is None or self._tariff is None:
+            return True
+        return self._extend(id, paid, worked_s, self._tariff.cost(paid.shape, worked_s), now)
+
+    def _extend(self, id_: int, paid: Paid, worked_s: float, spent: int, now: float) -> bool:
+        if self._tariff is None:
+            return True
+        # What it was expected to take is no longer true: a quarter more each time, and the last crumbs too.
+        for more_s in (max(worked_s / 4, LEAST_MORE_S), 2 * AHEAD_S):
+            wanted = self._tariff.cost(paid.shape, worked_s + more_s)
+            answer = self.budget.extend(paid.number, wanted, spent, now)
+            if isinstance(answer, Granted):
+                paid.amount = answer.amount
+                self._relieve(id_)
+                self._look(id_, paid, worked_s)
+                if answer.demoted:
+                    self._demote(paid, answer.demoted)
+                return True
+            self.refused[id_] = answer
+        self.untold = True
+        return False
+
+    def _relieve(self, id_: int) -> None:
+        if self.refused.pop(id_, None) is not None:
+            self.untold = True
+
+    def _look(self, id_: int, paid: Paid, worked_s: float) -> None:
+        if self._tariff is not None:
+            paid.by_next = min(paid.amount, self._tariff.cost(paid.shape, worked_s + AHEAD_S))
+        self._changed(id_, paid)
+
+    def rests(self, id: int, worked_s: float, now: float) -> None:  # noqa: A002 - as everywhere
+        """An attempt stands still, for want of money or to wait for its parts: what it had left is free."""
+        paid = self.open.get(id)
+        if paid is None or self._tariff is None:
+            return
+        spent = self._tariff.cost(paid.shape, worked_s)
+        self._came_back(paid.amount - spent)
+        self.budget.paused(paid.number, spent, now)
+        paid.amount = paid.by_next = spent
+        self._changed(id, paid)
+
+    # -- after it -------------------------------------------------------------------------------------------
+
+    def costs(self, id: int, nano: int) -> None:  # noqa: A002 - as everywhere
+        """What an attempt that is about to end has truly cost."""
+        if id in self.open:
+            self._costs[id] = nano
+
+    def settle(self, id: int, seconds: float | None, now: float) -> None:  # noqa: A002 - as everywhere
+        """An attempt has left its slot, after so many seconds at work; None: it never began."""
+        paid = self.open.pop(id, None)
+        if paid is None or self._tariff is None:
+            return
+        known = self._costs.pop(id, None)
+        cost = known or 0
+        if known is None and seconds is not None:
+            cost = self._tariff.cost(paid.shape, seconds)
+        self._relieve(id)
+        self._changed(id, paid)
+        self._came_back(self.budget.settle(paid.number, cost, now).returned)
+        if not self.open:
+            self.watches = self._any()
+
+    def _came_back(self, nano: int) -> None:
+        self._freed += max(nano, 0)
+        if self._freed >= self._least or self.refused:
+            self.stirred = True
+
+    def _changed(self, id_: int, paid: Paid) -> None:
+        self._turned[paid.number] = id_
+        self._touched.update(paid.payer.scopes)
+
+    def changes(self) -> Changes | None:
+        """What has to be written down, since it was asked for last; None where nothing has changed."""
+        if not self._touched:
+            return None
+        accounts = [self.budget.account(scope) for scope in sorted(self._touched)]
+        rows = [
+            Reservation(number, id_, *paid.payer, paid.amount, known[1], paid.by_next)
+            for number, id_ in self._turned.items()
+            if (paid := self.open.get(id_)) is not None
+            and paid.number == number
+            and (known := self.budget.reservation(number)) is not None
+        ]
+        opened = {row.number for row in rows}
+        gone = [number for number in self._turned if number not in opened]
+        self._turned.clear()
+        self._touched.clear()
+        return Changes([Books.of(account) for account in accounts], rows, gone)
+
+    # -- those who are short -----------------------------------------------------------------------------
+
+    def asked_again(self) -> list[Lane]:
+        """Those who were short stand in line again, and are asked for in its order."""
+        again = [*self.short]
+        self.short.clear()
+        self._awaited.clear()
+        self._least = self._freed = 0
+        self.stirred = False
+        self.untold = self.untold or bool(again)
+        return again
+
+    def tell(self) -> list[Command]:
+        """Who is held now that was not, who is no longer, and who is to go on one class lower."""
+        self.untold = False
+        told, self._told = self._told, []
+        held = {batch: one for batch in self.held if (one := self.holds(batch)) is not None}
+        told += [
+            Hold(batch, one.sentence, one.frees_at) for batch, one in held.items() if batch not in self._held
+        ]
+        told += [Freed(batch) for batch in sorted(self._held - held.keys())]
+        self._held = set(held)
+        return told
+
+    def passes(self, now: float) -> None:
+        """Time has passed: an hour may have begun, and prices are learnt, so everybody is asked again."""
+        self.stirred = True
+        for batch, payer in list(self._lowered.items()):
+            if not self.budget.demotes(payer, now):
+                self._tell(Promote(batch))
+                del self._lowered[batch]
+
+    def _demote(self, paid: Paid, why: str) -> None:
+        if paid.shape.batch not in self._lowered:
+            self._lowered[paid.shape.batch] = paid.payer
+            self._tell(Demote(paid.shape.batch, why))
+
+    def _tell(self, command: Command) -> None:
+        self._told.append(command)
+        self.untold = True
+
+    def holds(self, batch: str) -> Refused | None:
+        """Why a batch is held, if anything of it is: nothing that runs can make room."""
+        return next((one for one in self._of(batch) if one.held), None)
+
+    def waits(self, batch: str) -> Refused | None:
+        """What a batch waits for, if it is for money that is reserved."""
+        return next((one for one in self._of(batch) if not one.held), None)
+
+    def _of(self, batch: str) -> Iterator[Refused]:
+        for lane, one in self.short.items():
+            if lane.shape.batch == batch and lane.asks:
+                yield one
+        for id_, one in self.refused.items():
+            if (paid := self.open.get(id_)) is not None and paid.shape.batch == batch:
+                yield one
+
+    @property
+    def held(self) -> list[str]:
+        """The batches of which something is held, by name."""
+        lanes = {lane.shape.batch for lane, one in self.short.items() if one.held and lane.asks}
+        begun = {self.open[id_].shape.batch for id_, one in self.refused.items() if one.held}
+        return sorted(lanes | begun)
+
+
+def payer_of(lane: Lane) -> Payer:
+    """Who pays for a lane: parts are paid for by the batch that people sent."""
+    return Payer(lane.queue.key.show, lane.shape.charged or lane.shape.batch)
