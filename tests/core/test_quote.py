@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.core.estimates import Estimate, Estimates, Prior, Work
+from rushes.core.durations import Estimate, Prior
+from rushes.core.estimates import Estimates
 from rushes.core.machine_time import WHOLE
 from rushes.core.money import NANO
 from rushes.core.prices import Source, TierPrice
 from rushes.core.quote import Declined, Lot, Offer, Quote, Slots, joules_of, price_of, quote, solve
 from rushes.core.tiers import Purchase
+from rushes.core.work import Work
 from rushes.errors import CallerError
 
 SAID = Source("a list", "2026-01")
@@ -255,13 +257,13 @@ def test_a_quote_needs_a_slot_and_an_estimate() -> None:
 
 
 def test_what_rests_on_more_than_learning_says_so() -> None:
-    estimates = Estimates()
-    known, new = Work("proxy", "t", "h264", 1920, 1080, 240), Work("ladder", "t", "h264", 1920, 1080, 240)
+    estimates = Estimates(lambda _work: Prior(20, 1.8, "published"))
+    known, new = Work("proxy", "t"), Work("ladder", "t")
     for _ in range(50):
         estimates.learn(known, 5.0)
     lots = [
         Lot(10, {"t": estimates.estimate(known)}),
-        Lot(10, {"t": estimates.estimate(new, Prior(20, 1.8, "published"))}),
+        Lot(10, {"t": estimates.estimate(new)}),
     ]
 
     assert quote(lots[:1], [Slots(Offer(_tier()), 1)]).basis == "learnt"

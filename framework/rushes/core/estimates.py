@@ -1,249 +1,186 @@
 """What an invocation will take, learnt from what others took.
 
-Seconds are learnt for each unit of work (a megapixel where there is a picture, else an invocation), on each
-tier, at four levels from coarse to fine:
+How long a work takes follows from its parts (`curves.py`), at four levels from coarse to fine:
 
-    function → and codec → and size of the picture → and amount of work
+    function → and what it encodes to → and with which options → and from which codec
 
-The finest level says most, but may have seen little. So each level is mixed with the coarser one, which
-counts as `PRIOR_RUNS` runs, and the coarsest with a prior: what the encoder catalogue says, or `UNKNOWN`.
-Joules and nano-dollars are not learnt: they are seconds times what the tier draws and costs, so a price that
-changes changes every estimate at once. This module must not know the catalogue, prices or clocks.
+The finest level says most, but may have seen little. So each level's curve is drawn towards that of the
+coarser one, and how far runs lie off their curve is mixed likewise: the coarser counts as `PRIOR_RUNS` runs.
+Behind the coarsest stands a prior: what the encoder catalogue says, or `UNKNOWN`. Joules and nano-dollars are
+not learnt: they are seconds times what the tier draws and costs, so a price that changes changes every
+estimate at once. This module must not know the catalogue, prices or clocks.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import accumulate
-from math import erf, exp, log, sqrt
-from typing import Any, Final, NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import log, sqrt
+from typing import Final
 
+from rushes.core.curves import PRIOR_RUNS, Curve, Seen, at, fitted
+from rushes.core.durations import UNKNOWN, Estimate, Prior, log_normal
 from rushes.core.histogram import GROWTH, LogHistogram
+from rushes.core.work import Key, Work
 
-__all__ = ["UNKNOWN", "Estimate", "Estimates", "Interval", "Prior", "Work"]
+__all__ = ["MOST_LEVELS", "MOST_RUNS", "Believed", "Estimates"]
 
-SCHEMA: Final = 1
-PRIOR_RUNS: Final = 4.0
-"""What the coarser level counts for: after 40 runs of its own a level says 91 %."""
-MOST_KEYS: Final = 4096
-"""Histograms that are kept; the one that was used longest ago goes first."""
-Z_90: Final = 1.645
-"""Half-width of a 90 % interval, in standard deviations."""
-TABLE: Final = 256
+MOST_RUNS: Final = 256
+"""Runs that a level remembers: the newest."""
+MOST_LEVELS: Final = 2048
+"""Levels that are kept; the one that was used longest ago goes first."""
+# Before anything was seen: reading and starting take a little, and the catalogue is right.
+_BEFORE: Final[Curve] = {"start": 0.2, "encode": 1.0}
+# For how many runs the height of that counts: nearly none where the catalogue says nothing of the work.
+_TRUST: Final = 1.0
+_BLIND_TRUST: Final = 0.05
 
-Key = tuple[str, ...]
 Weights = dict[float, float]
+Believed = Callable[[Work], Prior | None]
+"""What is believed of work before anything like it was seen; None where nobody says anything."""
 
 
-class Work(NamedTuple):
-    """One invocation, as far as its header tells.
+@dataclass(slots=True)
+class _Level:
+    """Runs of one kind, and what was made of them: a curve, and how far they lie off it."""
 
-    Args:
-        function: what runs.
-        on: the tier, or the encoder on it: where it runs, in a word that stays the same.
-        codec: that it makes, or "".
-        width, height: of its picture; 0 where there is none.
-        frames: how many.
-    """
-
-    function: str
-    on: str
-    codec: str = ""
-    width: int = 0
-    height: int = 0
-    frames: int = 0
-
-    @property
-    def amount(self) -> float:
-        """Units of work: megapixels, at least a thousandth, or 1 without a picture."""
-        pixels = self.width * self.height * self.frames
-        return max(pixels / 1e6, 1e-3) if pixels > 0 else 1.0
-
-    @property
-    def keys(self) -> tuple[Key, ...]:
-        """Where it is learnt, the coarsest level first. Sizes and amounts are by powers of two."""
-        size = str(max(self.width * self.height, 1).bit_length())
-        amount = str(max(round(self.amount * 1000), 1).bit_length())
-        coarse = (self.function, self.on)
-        return coarse, (*coarse, self.codec), (*coarse, self.codec, size), (*coarse, self.codec, size, amount)
-
-
-@dataclass(frozen=True, slots=True)
-class Prior:
-    """What is believed before anything was measured.
-
-    Args:
-        seconds: that the work will take: as likely longer as shorter.
-        spread: two times out of three it is between `seconds` / `spread` and `seconds` × `spread`.
-        basis: where that comes from, in a word: ``measured``, ``published``, ``estimate``, ``unknown``.
-    """
-
-    seconds: float
-    spread: float
-    basis: str
-
-
-UNKNOWN: Final = Prior(1.0, 5.0, "unknown")
-"""Of a function that nobody knows anything about; it is wide enough to be wrong by a hundred."""
-
-
-class Interval(NamedTuple):
-    """A figure with the bounds between which it is nine times out of ten."""
-
-    low: float
-    likely: float
-    high: float
-
-
-class Estimate:
-    """A distribution of seconds, and how sure it is.
-
-    Args:
-        weights: seconds and how much each counts, of any sum.
-        runs: how many runs of the finest level are in it.
-        basis: ``learnt``, or what the prior rests on.
-        doubt: standard deviation of the logarithm of the mean: what more runs would make smaller.
-    """
-
-    __slots__ = ("_below", "_values", "basis", "doubt", "mean", "runs", "table")
-
-    def __init__(self, weights: Mapping[float, float], *, runs: int, basis: str, doubt: float) -> None:
-        self._values = sorted(weights)
-        whole = sum(weights.values())
-        self._below = list(accumulate(weights[value] / whole for value in self._values))
-        self.mean = sum(value * weights[value] for value in self._values) / whole
-        self.runs = runs
-        self.basis = basis
-        self.doubt = doubt
-        self.table = tuple(self.quantile((index + 0.5) / TABLE) for index in range(TABLE))
-
-    def quantile(self, part: float) -> float:
-        """Seconds that `part` (0 to 1) of invocations do not exceed."""
-        # A hair less, so that the sum of weights, which is 1 only nearly, still reaches the last.
-        index = bisect_left(self._below, part - 1e-12)
-        return self._values[min(index, len(self._values) - 1)]
-
-    def at_most(self, part: float) -> float:
-        """The same, and what one bucket hides on top: what a reservation is made by."""
-        return self.quantile(part) * sqrt(GROWTH)
-
-    def interval(self, part: float) -> Interval:
-        """The same with its bounds: how far the quantile of so few runs can be off, and `doubt`."""
-        runs = max(self.runs, 1)
-        off = Z_90 * sqrt(part * (1.0 - part) / (runs + PRIOR_RUNS))
-        likely = self.quantile(part)
-        factor = exp(Z_90 * self.doubt)
-        low = self.quantile(max(part - off, 0.0)) / factor
-        return Interval(low, likely, max(self.quantile(min(part + off, 1.0)), likely) * factor)
-
-    @property
-    def mean_interval(self) -> Interval:
-        """The mean of seconds with its bounds: what a large batch is quoted by."""
-        factor = exp(Z_90 * self.doubt)
-        return Interval(self.mean / factor, self.mean, self.mean * factor)
+    seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=MOST_RUNS))
+    curve: Curve = field(default_factory=lambda: _BEFORE)
+    fitted: Curve | None = None
+    """What the curve was drawn towards; None where it has to be laid anew."""
+    off: LogHistogram = field(default_factory=LogHistogram)
+    runs: float = 0.0
+    blind: bool = True
+    """The catalogue said nothing of any of its runs."""
 
 
 class Estimates:
-    """What was learnt, in bounded memory. It can be merged with what another worker has learnt."""
+    """What was learnt, in bounded memory.
 
-    def __init__(self) -> None:
-        self._known: dict[Key, LogHistogram] = {}
+    Args:
+        believed: what the encoder catalogue says; None: nothing of anything.
+    """
 
-    def learn(self, work: Work, seconds: float) -> None:
-        """An attempt at `work` has succeeded and took `seconds`; nonsense is ignored."""
-        if not 0.0 < seconds < float("inf"):
-            return
-        for key in work.keys:
-            # Put at the end again: the first is then the one that was used longest ago.
-            histogram = self._known.pop(key, None) or LogHistogram()
-            self._known[key] = histogram
-            histogram.add(seconds / work.amount)
-        while len(self._known) > MOST_KEYS:
-            del self._known[next(iter(self._known))]
+    def __init__(self, believed: Believed | None = None) -> None:
+        self._believed = believed or _nothing
+        self._levels: dict[Key, _Level] = {}
 
-    def merge(self, other: Estimates) -> None:
-        """Learn all that `other` has learnt."""
-        for key, histogram in other._known.items():
-            self._known.setdefault(key, LogHistogram()).merge(histogram)
-        while len(self._known) > MOST_KEYS:
-            del self._known[next(iter(self._known))]
-
-    def estimate(self, work: Work, prior: Prior | None = None) -> Estimate:
-        """What `work` will take.
+    def learn(self, work: Work, seconds: float, runs: float = 1.0) -> None:
+        """An attempt at `work` has succeeded and took `seconds`; nonsense is ignored.
 
         Args:
-            work: as for `learn`.
-            prior: what the catalogue says; None where it says nothing.
+            work: what it was.
+            seconds: of one run.
+            runs: that this stands for, where it is the mean of several.
         """
-        believed = prior or UNKNOWN
-        amount = work.amount
-        mixed = _log_normal(believed.seconds / amount, believed.spread)
+        if not (0.0 < seconds < float("inf") and 0.0 < runs < float("inf")):
+            return
+        prior = self._believed(work)
+        seen = Seen(work.parts(prior.seconds if prior is not None else 0.0), seconds, runs)
+        for key in work.keys:
+            # Put at the end again: the first is then the one that was used longest ago.
+            level = self._levels.pop(key, None) or _Level()
+            self._levels[key] = level
+            level.seen.append(seen)
+            level.fitted = None
+            level.blind = level.blind and prior is None
+        while len(self._levels) > MOST_LEVELS:
+            del self._levels[next(iter(self._levels))]
+
+    def expects(self, work: Work) -> float:
+        """Seconds that `work` will about take."""
+        prior = self._believed(work)
+        way = self._way(work)
+        if not way:
+            return (prior or UNKNOWN).seconds
+        return max(at(way[-1].curve, work.parts(prior.seconds if prior is not None else 0.0)), 1e-6)
+
+    def estimate(self, work: Work) -> Estimate:
+        """What `work` will take."""
+        believed = self._believed(work) or UNKNOWN
+        seconds = self.expects(work)
+        mixed = log_normal(1.0, believed.spread)
         # Each level's part of the mixture, and how far the mean may be off if it were all of it.
         parts = [(1.0, log(believed.spread))]
-        runs = 0
-        for key in work.keys:
-            histogram = self._known.get(key)
-            runs = histogram.count if histogram is not None else 0
-            if histogram is None or not runs:
-                continue
-            own = runs / (runs + PRIOR_RUNS)
+        way = self._way(work)
+        for level in way:
+            own = level.runs / (level.runs + PRIOR_RUNS)
             parts = [(part * (1.0 - own), off) for part, off in parts]
-            parts.append((own, _spread(histogram)))
+            parts.append((own, _spread(level.off)))
             mixed = {value: weight * (1.0 - own) for value, weight in mixed.items()}
-            for value, count in histogram.values():
-                mixed[value] = mixed.get(value, 0.0) + own * count / runs
+            for value, count in level.off.values():
+                mixed[value] = mixed.get(value, 0.0) + own * count / level.off.count
+        runs = way[-1].runs if len(way) == len(work.keys) else 0.0
         if runs:  # the finest level is of this very kind of work: more of it makes its mean surer
             part, off = parts[-1]
             parts[-1] = (part, off / sqrt(runs))
         learnt = sum(part for part, _ in parts[1:])
         return Estimate(
-            {value * amount: weight for value, weight in mixed.items()},
-            runs=runs,
+            {value * seconds: weight for value, weight in mixed.items()},
+            runs=int(runs),
             basis="learnt" if learnt > 0.5 else believed.basis,
             doubt=sqrt(sum((part * off) ** 2 for part, off in parts)),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-able data; `from_json` is its inverse."""
-        return {
-            "schema": SCHEMA,
-            "known": [[list(key), histogram.to_json()] for key, histogram in self._known.items()],
-        }
+    def of_function(self, function: str, on: str) -> Estimate | None:
+        """What an invocation of a function takes whose clip nobody has looked at; None: none was seen."""
+        level = self._levels.get((function, on))
+        if level is None:
+            return None
+        weights: Weights = {}
+        for seen in level.seen:
+            weights[seen.seconds] = weights.get(seen.seconds, 0.0) + seen.runs
+        runs = sum(weights.values())
+        mean = sum(log(value) * weight for value, weight in weights.items()) / runs
+        variance = sum((log(value) - mean) ** 2 * weight for value, weight in weights.items()) / runs
+        return Estimate(weights, runs=int(runs), basis="learnt", doubt=sqrt(max(variance, 1e-3) / runs))
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Estimates:
-        """What `to_json` wrote.
+    def grouped(self, works: Iterable[Work]) -> list[tuple[int, Estimate]]:
+        """How many works take about the same (to `GROWTH`), with what such a one takes."""
+        found: dict[tuple[Key, int], list[float]] = {}
+        alike: dict[Key, tuple[Work, float]] = {}
+        for work in works:
+            seconds = self.expects(work)
+            key = work.keys[-1]
+            found.setdefault((key, round(log(seconds) / log(GROWTH))), []).append(seconds)
+            alike.setdefault(key, (work, seconds))
+        first = {key: (self.estimate(work), seconds) for key, (work, seconds) in alike.items()}
+        return [
+            (len(each), first[key][0].times(sum(each) / len(each) / first[key][1]))
+            for (key, _), each in found.items()
+        ]
 
-        Raises:
-            ValueError: it is of another schema, or no such data.
-        """
-        estimates = cls()
-        try:
-            if data["schema"] != SCHEMA:
-                raise ValueError(f"schema {data['schema']!r} is not {SCHEMA}")
-            for key, histogram in data["known"]:
-                estimates._known[tuple(map(str, key))] = LogHistogram.from_json(histogram)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"these are no estimates: {type(error).__name__}: {error}") from error
-        return estimates
+    # -- levels ----------------------------------------------------------------------------------------------
+
+    def _way(self, work: Work) -> list[_Level]:
+        """The levels that have seen something, from coarse to fine, each with its curve."""
+        found: list[_Level] = []
+        towards, trust = _BEFORE, _TRUST
+        for key in work.keys:
+            level = self._levels.get(key)
+            if level is None:
+                break
+            if level.fitted is not towards:
+                _fit(level, towards, _BLIND_TRUST if level.blind and not found else trust)
+            found.append(level)
+            towards, trust = level.curve, PRIOR_RUNS
+        return found
 
 
-def _log_normal(median: float, spread: float) -> Weights:
-    """A log-normal distribution in steps of `GROWTH`, out to three times the spread on both sides."""
-    sigma = max(log(spread), log(GROWTH))
-    step = log(GROWTH)
-    reach = int(3.0 * sigma / step) + 1
-    return {
-        median * exp(index * step): _normal((index + 0.5) * step / sigma)
-        - _normal((index - 0.5) * step / sigma)
-        for index in range(-reach, reach + 1)
-    }
+def _nothing(_work: Work) -> None:
+    return None
 
 
-def _normal(z: float) -> float:
-    return 0.5 * (1.0 + erf(z / sqrt(2.0)))
+def _fit(level: _Level, towards: Curve, trust: float) -> None:
+    curve = fitted(level.seen, towards, trust=trust)
+    level.curve, level.fitted = curve, towards
+    level.runs = sum(one.runs for one in level.seen)
+    # A curve lies nearer to the few runs that it was laid through than to the next one.
+    stretch = sqrt((len(level.seen) + len(curve)) / len(level.seen))
+    level.off = LogHistogram()
+    for one in level.seen:
+        level.off.add((one.seconds / max(at(curve, one.parts), 1e-9)) ** stretch)
 
 
 def _spread(histogram: LogHistogram) -> float:

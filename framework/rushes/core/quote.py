@@ -19,7 +19,7 @@ from heapq import heapify, heapreplace
 from math import exp
 from typing import Final
 
-from rushes.core.estimates import TABLE, Z_90, Estimate, Interval
+from rushes.core.durations import TABLE, Z_90, Estimate, Interval
 from rushes.core.machine_price import held_cost
 from rushes.core.machine_time import WHOLE
 from rushes.core.money import HOUR_US, format_dollars, micros, owed, share_out

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain, islice
@@ -24,6 +25,7 @@ from rushes.runtime.settings import Settings, settings_from
 
 if TYPE_CHECKING:
     from rushes.function import Function, Options, Params, Result
+    from rushes.runtime.estimating import Estimator
 
 __all__ = ["LocalEngine", "run_worker"]
 
@@ -190,6 +192,19 @@ class LocalEngine:
         """``prune`` (older_s, keep), ``backup`` (target) or ``show``."""
         answer, _ = self._client.request({"verb": "journal", "action": verb, **arguments})
         return answer
+
+    def estimator(self) -> Estimator:
+        """What invocations will take here: learnt from the ledger up to now, else what the catalogue says."""
+        from rushes.journal.estimates import SqliteLearntRuns  # noqa: PLC0415 - only who plans needs it
+        from rushes.media.known_host import known_host  # noqa: PLC0415
+        from rushes.media.priors import prior_of_all  # noqa: PLC0415
+        from rushes.runtime.estimating import Estimator  # noqa: PLC0415
+
+        cores, curves = self.settings.cpu, known_host(self._environ, time.time()).curves
+        return Estimator(
+            SqliteLearntRuns(self.settings.estimates, self.settings.journal),
+            lambda work: prior_of_all(work.makes, cores=cores, curves=curves),
+        )
 
     def running(self) -> bool:
         """True when a worker is up; starts none."""

@@ -19,6 +19,7 @@ from rushes.errors import MediaError
 from rushes.media import streams
 from rushes.media.brief import may_tell_all, tells_all
 from rushes.media.checksum import digest
+from rushes.media.described import remember
 from rushes.media.findings import Facts, findings
 from rushes.media.first_packets import after_first_packets, leaves_questions
 from rushes.media.guard import MAX_PIXELS
@@ -91,6 +92,7 @@ def describe(
         from rushes.media.second_look import look_closer  # noqa: PLC0415 - decodes, starts ffmpeg
 
         info = look_closer(clip, info)
+    remember(clip.uri, info)
     return info
 
 

@@ -7,14 +7,16 @@ prices or what was learnt since.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from rushes.core.estimates import Prior
+from rushes.core.durations import Prior
+from rushes.core.work import Encode
 from rushes.media.capability import Curve
 from rushes.media.encoders import cards
 
-__all__ = ["prior_of"]
+__all__ = ["prior_of", "prior_of_all"]
 
 # Chosen, not measured: content alone makes encodes of one size differ by a third; what is published was seen
 # on another host, at another preset; of an estimate only the order of magnitude is to be relied on.
@@ -62,3 +64,26 @@ def prior_of(
     if family == "software":
         seconds *= _PUBLISHED_CORES / max(cores, 0.1)
     return Prior(seconds, _SPREADS[capacity.mark], capacity.mark)
+
+
+def prior_of_all(encodes: Iterable[Encode], *, cores: float, curves: Sequence[Curve] = ()) -> Prior | None:
+    """What several encodes of one attempt will take together; None where nothing is known of any of them.
+
+    One of which the catalogue says nothing is taken for as dear as the others are by the pixel.
+    """
+    known, pixels, unknown = 0.0, 0, 0
+    worst: Prior | None = None
+    for one in encodes:
+        area = one.width * one.height * one.frames
+        found = prior_of(
+            one.codec, width=one.width, height=one.height, frames=one.frames, cores=cores, curves=curves
+        )
+        if found is None:
+            unknown += area
+            continue
+        known, pixels = known + found.seconds, pixels + area
+        if worst is None or found.spread > worst.spread:
+            worst = found
+    if worst is None or not pixels:
+        return None
+    return replace(worst, seconds=known * (1.0 + unknown / pixels))

@@ -57,6 +57,11 @@ class Settings:
         return self.home / "journal.sqlite3"
 
     @property
+    def estimates(self) -> Path:
+        """What was learnt of run times; it may be removed, and is learnt again from the journal."""
+        return self.home / "estimates.sqlite3"
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 

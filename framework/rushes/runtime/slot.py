@@ -48,6 +48,7 @@ from rushes.runtime.slot_log import take_prints, write_failure
 from rushes.runtime.slot_talk import SlotTalk
 from rushes.runtime.spool import unpack
 from rushes.runtime.wire import WIRE
+from rushes.runtime.workload import LEARNT_FROM_S, what_it_was
 
 __all__ = ["die_with", "main"]
 
@@ -140,7 +141,10 @@ class Slot:
             made = run_attempt(task, self._report, self._gate, self._is_cancelled, self._keep)
             self._interruptible = False
             self._end_if_forked()
-            self._talk.done(number, fence, time.perf_counter() - began - self._waited_s, made)
+            seconds = time.perf_counter() - began - self._waited_s
+            if seconds >= LEARNT_FROM_S and not made.cached and not self._waited_s:
+                made.work = what_it_was(task)
+            self._talk.done(number, fence, seconds, made)
         except BaseException as error:  # noqa: BLE001 - everything that a body can raise becomes an answer
             self._end_if_forked()
             self._interruptible = False

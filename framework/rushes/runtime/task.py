@@ -108,10 +108,12 @@ class Made:
     media_s: float = 0.0
     cached: bool = False
     published: list[dict[str, Any]] = field(default_factory=list)
+    work: list[Any] | None = None
+    """What there was to do (`rushes.runtime.workload`), where its seconds are worth learning from."""
 
     def data(self) -> bytes:
         """The row's data: JSON, the result spliced in as it is."""
-        if not (self.outputs or self.warnings or self.encoder or self.receipt):
+        if not (self.outputs or self.warnings or self.encoder or self.receipt or self.work):
             return b'{"result":' + self.result.encode() + b"}"
         rest = {
             "outputs": self.outputs,
@@ -120,6 +122,7 @@ class Made:
             "warnings": self.warnings,
             "published": self.published,
             "media_s": self.media_s,
+            "work": self.work,
         }
         kept = json.dumps({k: v for k, v in rest.items() if v}, separators=(",", ":"))
         return b'{"result":' + self.result.encode() + b"," + kept[1:].encode()

@@ -1,0 +1,210 @@
+"""What was learnt of how long work takes: a small database beside the journal, filled from it.
+
+Whoever wants an estimate brings it up to date first, by reading what has ended since: the worker writes no
+row more for it. The journal is only read here. Several processes may do so at once. What is pruned from the
+journal stays learnt. This module must not know how seconds follow from work.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from rushes.core.work import Work
+from rushes.errors import PlatformError
+from rushes.runtime.estimating import LearntRun
+from rushes.runtime.workload import HERE, LEARNT_FROM_S, work_from_json, work_to_json
+
+__all__ = ["SqliteLearntRuns"]
+
+SCHEMA: Final = 1
+MOST_OF_A_KIND: Final = 256
+"""Runs of one function, with one set of options, on one codec: the newest."""
+MOST_OF_A_FUNCTION: Final = 2048
+MOST_OF_A_BATCH: Final = 1024
+"""Results that are read at once of one batch, the newest: more say nothing new."""
+_MEAN_COUNTS: Final = 64
+"""A batch's mean stands for no more runs than these."""
+_BUSY_S: Final = 10.0
+SUCCEEDED: Final = 4  # by `rushes.journal.schema`
+
+
+class SqliteLearntRuns:
+    """`rushes.runtime.estimating.LearntRuns`.
+
+    Args:
+        path: of the database; it is made when there is none.
+        journal: of the pool; there may be none yet.
+    """
+
+    def __init__(self, path: Path, journal: Path) -> None:
+        self.path = path
+        self._journal = journal
+
+    def refresh(self) -> None:
+        """Learn from what has ended since.
+
+        Raises:
+            PlatformError: the database cannot be used (``estimates-unusable``).
+        """
+        if not self._journal.exists():
+            return
+        with self._open() as db, closing(_reading(self._journal)) as ledger:
+            db.execute("BEGIN IMMEDIATE")  # another process may be at the same thing
+            for batch in _unread(db, ledger):
+                _learn(db, ledger, batch)
+            _move_on(db, ledger)
+            db.execute("COMMIT")
+
+    def runs_of(self, function: str) -> Iterator[LearntRun]:
+        """The runs of one function, oldest first."""
+        if not self.path.exists():
+            return
+        with self._open() as db:
+            found = db.execute(
+                "SELECT work,seconds,runs FROM runs WHERE function=? ORDER BY id", (function,)
+            ).fetchall()
+        for work, seconds, runs in found:
+            yield LearntRun(work_from_json(json.loads(work)), seconds, runs)
+
+    def forget(self) -> None:
+        """Begin anew: what was learnt on another machine, or in other times, says nothing of this one."""
+        for path in (self.path, *self.path.parent.glob(f"{self.path.name}-*")):
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=_BUSY_S)) as db:
+                self.path.chmod(0o600)
+                _prepare(db)
+                yield db
+        except (sqlite3.Error, OSError, ValueError) as error:
+            raise PlatformError(
+                f"what was learnt of run times cannot be used: {self.path}: {error}.",
+                code="estimates-unusable",
+                fix=f"Remove {self.path}; it is learnt again from the journal.",
+            ) from error
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == SCHEMA:
+        return
+    # Another version's runs may mean something else, and are learnt again in a moment.
+    db.executescript(
+        """BEGIN IMMEDIATE;
+        DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS read; DROP TABLE IF EXISTS settled;
+        CREATE TABLE runs(
+            id INTEGER PRIMARY KEY, function TEXT NOT NULL, kind TEXT NOT NULL, work TEXT NOT NULL,
+            seconds REAL NOT NULL, runs REAL NOT NULL);
+        CREATE INDEX by_function ON runs(function, kind, id);
+        CREATE TABLE read(batch INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+        CREATE TABLE settled(batch INTEGER NOT NULL);
+        INSERT INTO settled VALUES(0);
+        PRAGMA user_version=1;
+        COMMIT;"""
+    )
+
+
+def _reading(journal: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{journal.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
+
+
+class _Batch(NamedTuple):
+    number: int
+    function: str
+    ended: float | None
+    seq: int
+    seconds: float
+    since: int
+    """Of its ends, those up to here were read."""
+
+
+def _unread(db: sqlite3.Connection, ledger: sqlite3.Connection) -> list[_Batch]:
+    """The batches in which something has ended that was not read."""
+    newest, pruned = ledger.execute(
+        "SELECT coalesce(max(number),0),(SELECT value FROM meta WHERE key='pruned') FROM batches"
+    ).fetchone()
+    settled = db.execute("SELECT batch FROM settled").fetchone()[0]
+    if settled > max(newest, pruned or 0):  # this journal is another than the one that was read before
+        db.execute("UPDATE settled SET batch=0")
+        db.execute("DELETE FROM read")
+        settled = 0
+    read = dict(db.execute("SELECT batch,seq FROM read"))
+    found = ledger.execute(
+        "SELECT number,json_extract(spec,'$.function'),ended,seq,seconds FROM batches WHERE number>?",
+        (settled,),
+    )
+    batches = [_Batch._make((*row, read.get(row[0], 0))) for row in found]
+    return [batch for batch in batches if batch.seq > batch.since]
+
+
+def _learn(db: sqlite3.Connection, ledger: sqlite3.Connection, batch: _Batch) -> None:
+    if batch.seconds >= LEARNT_FROM_S * batch.seq / 8:
+        _keep(db, batch.function, _runs_in(ledger, batch))
+    elif batch.ended is not None:
+        _keep(db, batch.function, _mean_of(ledger, batch))
+    else:
+        return  # many short ones, and more to come: their mean is taken at the end
+    db.execute("INSERT OR REPLACE INTO read VALUES(?,?)", (batch.number, batch.seq))
+
+
+def _runs_in(ledger: sqlite3.Connection, batch: _Batch) -> list[LearntRun]:
+    """What a batch's new results tell, oldest first; one that says nothing of its work is left out."""
+    rows = ledger.execute(
+        "SELECT seconds,data FROM results WHERE batch=? AND seq>? AND state=? AND cached=0 AND seconds>=? "
+        "ORDER BY seq DESC LIMIT ?",
+        (batch.number, batch.since, SUCCEEDED, LEARNT_FROM_S, MOST_OF_A_BATCH),
+    ).fetchall()
+    found = []
+    for seconds, data in reversed(rows):
+        work = json.loads(data).get("work") if '"work":' in data else None
+        if work is not None:
+            found.append(LearntRun(work_from_json(work), seconds))
+    return found
+
+
+def _mean_of(ledger: sqlite3.Connection, batch: _Batch) -> list[LearntRun]:
+    """What a batch's new results took on average; nothing where all of them were known before."""
+    count, seconds = ledger.execute(
+        "SELECT count(*),coalesce(sum(seconds),0) FROM (SELECT seconds FROM results "
+        "WHERE batch=? AND seq>? AND state=? AND cached=0 ORDER BY seq DESC LIMIT ?)",
+        (batch.number, batch.since, SUCCEEDED, MOST_OF_A_BATCH),
+    ).fetchone()
+    if not count:
+        return []
+    return [LearntRun(Work(batch.function, HERE), seconds / count, float(min(count, _MEAN_COUNTS)))]
+
+
+def _keep(db: sqlite3.Connection, function: str, runs: Iterable[LearntRun]) -> None:
+    rows = [
+        (function, "\t".join(run.work.keys[-1]), json.dumps(work_to_json(run.work)), run.seconds, run.runs)
+        for run in runs
+        if run.seconds > 0
+    ]
+    db.executemany("INSERT INTO runs(function,kind,work,seconds,runs) VALUES(?,?,?,?,?)", rows)
+    kinds = {(function, row[1], function, row[1], MOST_OF_A_KIND) for row in rows}
+    db.executemany(
+        "DELETE FROM runs WHERE function=? AND kind=? AND id<=("
+        "SELECT id FROM runs WHERE function=? AND kind=? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        kinds,
+    )
+    db.execute(
+        "DELETE FROM runs WHERE function=? AND id<=(SELECT id FROM runs WHERE function=? "
+        "ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        (function, function, MOST_OF_A_FUNCTION),
+    )
+
+
+def _move_on(db: sqlite3.Connection, ledger: sqlite3.Connection) -> None:
+    """Remember one number in place of all batches below the oldest that has not ended."""
+    settled = ledger.execute(
+        "SELECT coalesce(min(CASE WHEN ended IS NULL THEN number END)-1,max(number),0) FROM batches"
+    ).fetchone()[0]
+    db.execute("UPDATE settled SET batch=max(batch,?)", (settled,))
+    db.execute("DELETE FROM read WHERE batch<=(SELECT batch FROM settled)")
