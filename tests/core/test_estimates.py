@@ -121,8 +121,9 @@ def test_a_curve_finds_what_made_the_seconds(start: float, frames: float, decode
     ]
     curve = fitted([Seen(parts, at(true, parts)) for parts in works], BEFORE)
 
-    for parts in works:
-        assert at(curve, parts) == pytest.approx(at(true, parts), rel=0.15)
+    errors = sorted(abs(at(curve, parts) / at(true, parts) - 1) for parts in works)
+    assert errors[100] < 0.05
+    assert errors[180] < 0.12
 
 
 @settings(max_examples=50, deadline=None)
