@@ -306,7 +306,8 @@ def test_why_says_what_a_running_one_waits_for_and_whose_part_another_is() -> No
 
     said = explanation({**whole, "reason": "waits for 3 of 4 parts"})
 
-    assert "  runs on slot 2, which it has lent: it waits for 3 of 4 parts, 25% done" in said
+    assert "  runs on slot 2, 25% done" in said
+    assert "  has lent its slot: waits for 3 of 4 parts" in said
     assert "  a part of b.1" in explanation(part)
 
 

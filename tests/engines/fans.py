@@ -180,3 +180,14 @@ def fan_of_deadly(clip: Asset, params: Fan, ctx: Context) -> Sum:
     """Needs a part that cannot be made."""
     (outcome,) = ctx.map(deadly, [clip], n=1)
     return Sum(total=outcome.result.square)
+
+
+@function(version="1", retries=0, stall_s=600)
+def staged(clip: Asset, params: Fan, ctx: Context) -> Sum:
+    """Say what is done before, while and after parts are waited for; the last stage waits for a gate."""
+    ctx.progress(0.2, "squares")
+    outcomes = ctx.map(square, [(clip, {"n": n, "gate": params.gate}) for n in range(params.parts)])
+    ctx.progress(0.0, "adding up")
+    while not Path(f"{params.gate}.2").exists():
+        time.sleep(0.01)
+    return Sum(total=sum(one.result.square for one in outcomes))

@@ -15,6 +15,7 @@ from waiting import until
 from rushes import CallerError, MediaError, PolicyError, RushesError, catalog
 from rushes.core.states import State
 from rushes.engines.local import LocalEngine
+from rushes.runtime.families import PARTS_SHARE
 
 FANS = Path(__file__).with_name("fans.py")
 Find = Callable[[str], Any]
@@ -84,6 +85,26 @@ def test_many_bodies_that_all_wait_end_on_one_core(fans: Find, clip: str) -> Non
     assert [outcome.result.total for outcome in batch] == [1] * 12
 
 
+def test_progress_never_falls_back_and_says_what_is_going_on(
+    engine: LocalEngine, fans: Find, clip: str, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    batch = fans("staged").map([clip], gate=str(gate), parts=2)
+    until(lambda: [run for run in batch.progress.running if run["fraction"] > 0.2])
+    (waiting_,) = batch.progress.running
+    gate.touch()
+    until(lambda: [run for run in batch.progress.running if run["note"] == "adding up"])
+    (after,) = batch.progress.running
+    Path(f"{gate}.2").touch()
+
+    assert next(iter(batch)).result.total == 1
+    assert waiting_["note"] == "squares: 0 of 2 done"
+    assert waiting_["fraction"] == pytest.approx(0.2 + 0.8 * PARTS_SHARE * 0.25)
+    assert after["fraction"] == pytest.approx(0.2 + 0.8 * PARTS_SHARE)
+    (parts,) = engine.explain(f"{batch.id}.1")["parts"]
+    assert (parts["function"], parts["invocations"]) == ("square", 2)
+
+
 def test_the_whole_is_shown_as_running_while_it_waits_with_what_for(
     engine: LocalEngine, fans: Find, clip: str, tmp_path: Path
 ) -> None:
@@ -96,7 +117,7 @@ def test_the_whole_is_shown_as_running_while_it_waits_with_what_for(
     (parts,) = parts_of(engine, batch.id)
 
     assert whole["note"] == said["reason"] == "waits for 2 of 2 parts"
-    assert whole["fraction"] == 0.25
+    assert whole["fraction"] == pytest.approx(0.25 * PARTS_SHARE)
     assert said["state"] == "running"
     assert (parts.parent, parts.tags["parent"]) == (f"{batch.id}.1", f"{batch.id}.1")
     assert engine.explain(f"{parts.batch}.1")["parent"] == f"{batch.id}.1"

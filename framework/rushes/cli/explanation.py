@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rushes.cli.show import fields, one_line
+from rushes.cli.show import counted, fields, one_line
 from rushes.cli.values import TABLE, in_short, of_member, text_of
 from rushes.core.states import State
 from rushes.invocation import Finished, function_name
@@ -40,8 +40,10 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
     if state == "running":
         fraction = found.get("fraction")
         part = f", {fraction:.0%} done" if isinstance(fraction, float) and fraction >= 0 else ""
-        lent = f", which it has lent: it {found['reason']}" if found.get("reason") else ""
-        lines.append(f"  runs on slot {found.get('slot', '?')}{lent}{part}")
+        lines.append(f"  runs on slot {found.get('slot', '?')}{part}")
+        if found.get("reason"):
+            lines.append(f"  has lent its slot: {printable(str(found['reason']))}")
+    lines += [_parts(one) for one in found.get("parts") or ()]
     history = list(found.get("history") or ())
     # What the last attempt failed of stands below, in full: it is not said twice.
     lines += [_tried(one, told=bool(error) and one is history[-1]) for one in history]
@@ -129,6 +131,12 @@ _WHO = {
 }
 
 
+def _parts(one: Mapping[str, Any]) -> str:
+    made = f"{counted(int(one['invocations']), 'part')} by {printable(str(one['function']))}"
+    took = format_duration(float(one["seconds"]))
+    return f"  {made}, {took} of slots: rushes results {one['batch']}"
+
+
 def _tried(one: Mapping[str, Any], *, told: bool) -> str:
     error = one.get("error") or {}
     said = f": {one_line(str(error['message']))}" if error.get("message") and not told else ""
@@ -144,5 +152,6 @@ def state_said(found: Mapping[str, Any]) -> str:
     if state == "failed" and attempts:
         text += f" after {attempts} attempt{'s' if attempts > 1 else ''}"
     if state == "succeeded" and found.get("seconds"):
-        text += f" in {format_duration(float(found['seconds']))}"
+        own = " of its own, and its parts" if found.get("parts") else ""
+        text += f" in {format_duration(float(found['seconds']))}{own}"
     return text

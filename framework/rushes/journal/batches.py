@@ -39,6 +39,15 @@ class SqliteBatches(SqliteTurns):
         """The newest batches first."""
         return [*map(BatchRow._make, self.db.execute(f"{_BATCH} ORDER BY number DESC LIMIT ?", (limit,)))]
 
+    def batches_of(self, invocation: str) -> list[BatchRow]:
+        """The batches that a body mapped while it ran as that invocation, oldest first."""
+        rows = self.db.execute(
+            # The word is looked for first: reading the specifications of all batches would take long.
+            f"{_BATCH} WHERE instr(spec,?)>0 AND json_extract(spec,'$.parent')=? ORDER BY number",
+            (invocation, invocation),
+        )
+        return [*map(BatchRow._make, rows)]
+
     def open_batches(self) -> list[BatchRow]:
         """The batches that have not ended, oldest first."""
         return [*map(BatchRow._make, self.db.execute(f"{_BATCH} WHERE ended IS NULL ORDER BY number"))]

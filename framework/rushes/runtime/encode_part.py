@@ -108,15 +108,22 @@ class OnThePool:
         # The sound first: of a long clip it takes longer than a part, and would be waited for at the end.
         wanted: list[PartOrder | SoundOrder] = [*([clip.sound] if heard is not None else []), *orders]
         asked = [EncodePartParams(part=order.to_json(), profile=clip.profile) for order in wanted]
+        self._ctx.progress(0.0, _said(len(orders), heard=heard is not None))
         outcomes = self._ctx.map(
             encode_part.with_options(receipts="none"), [(clip.source, one) for one in asked], out=folder
         )
+        self._ctx.progress(0.0, f"joining {len(wanted)} parts")
         _raise_first(outcomes)
         made = sorted(map(_made, outcomes), key=lambda one: (one.number == SOUND, one.number))
         if heard is not None:
             # Beside the folder, for other encoders' parts have the same sound.
             made[-1] = _linked(made[-1], heard)
         return made
+
+
+def _said(parts: int, *, heard: bool) -> str:
+    sound = ", and the sound" if heard else ""
+    return f"the picture in {parts} part{'s' if parts > 1 else ''}{sound}"
 
 
 def _linked(made: PartMade, place: Path) -> PartMade:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rushes.core import events as ev
 from rushes.core.states import State
@@ -20,7 +20,10 @@ from rushes.runtime.pool import Pool, Run
 from rushes.runtime.refusals import DEEPEST, too_deep
 from rushes.runtime.scratch import clear_kept
 
-__all__ = ["Families", "adopt", "inherited", "waiting_for"]
+PARTS_SHARE: Final = 0.95
+"""What parts are of all that is left to do: what an attempt does with them is not nothing."""
+
+__all__ = ["PARTS_SHARE", "Families", "adopt", "inherited", "waiting_for"]
 
 
 def inherited(pool: Pool, spec: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +119,7 @@ class Families:
         if run is not None and run.parts and state.number in run.parts:
             run.parts.discard(state.number)
             if not run.parts:
+                run.fraction = run.reached = _so_far(run, 1.0)
                 self.pool.feed(ev.Woken(run.slot, state.parent))
 
     def ended(self, state: BatchState) -> None:
@@ -146,18 +150,29 @@ class Families:
     # -- how it is shown -----------------------------------------------------------------------------------
 
     def progress(self, run: Run) -> tuple[float, str] | None:
-        """How far the parts are that an attempt waits for, 0..1, and how many it still waits for."""
+        """How far an attempt is that waits for parts, 0..1, and what it waits for."""
         if not run.waits_since:
             return None
         states = [self.pool.batches[one] for one in run.parts or () if one in self.pool.batches]
         total = sum(state.total for state in states)
         left = sum(state.unfinished for state in states)
         if not left:
-            return 1.0, "waits for its core"
+            return _so_far(run, 1.0), "waits for its core"
         under_way = sum(
             max(one.fraction, 0.0) for n, one in self.pool.running.items() if n >> 32 in (run.parts or ())
         )
-        return (total - left + under_way) / total, f"waits for {left} of {total} parts"
+        said = (
+            f"{run.note}: {total - left} of {total} done"
+            if run.note
+            else f"waits for {left} of {total} parts"
+        )
+        return _so_far(run, (total - left + under_way) / total), said
+
+
+def _so_far(run: Run, parts: float) -> float:
+    """How far an attempt is, from what it said before it waited, and how far its parts are, 0..1."""
+    begun = max(run.fraction, run.reached, 0.0)
+    return begun + (1.0 - begun) * PARTS_SHARE * parts
 
 
 def _complete(state: BatchState) -> bool:

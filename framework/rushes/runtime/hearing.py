@@ -152,7 +152,7 @@ class Hearing:
         run = self.pool.running.get(number)
         slot.alive = self.pool.now
         if run is not None and run.fence == fence:
-            run.fraction, run.note = fraction, note
+            run.fraction, run.note = max(fraction, run.reached), note
             if self.pool.outlet is not None:
                 state = self.pool.batches[number >> 32]
                 self.pool.outlet.note_progress(state, number, fraction, note, self.pool.now)

@@ -56,6 +56,7 @@ class LocalContext(Context):
         self._scratch: Path | None = None
         self._keep: Path | None = None
         self._maps: list[Path] = []
+        self._said = (-1.0, "")
         self._destination: Destination | None = None
         self.outputs: dict[str, Output] = {}
         self._evidence: Evidence | None = None
@@ -188,6 +189,7 @@ class LocalContext(Context):
     ) -> list[Outcome[Any]]:
         from rushes.runtime.parts import outcomes, parts_of, run_here  # noqa: PLC0415 - few bodies map
 
+        self.report(*self._said)  # what a tool said since is of no interest while parts are waited for
         place = None
         if function.makes_outputs:
             # Each call has a folder of its own: two calls over one clip may make the same names.
@@ -202,6 +204,7 @@ class LocalContext(Context):
         return outcomes(parts, ends, function.result_model)
 
     def progress(self, fraction: float, note: str = "") -> None:
+        self._said = (fraction, note)
         self.report(fraction, note)
 
     def log(self, message: str) -> None:

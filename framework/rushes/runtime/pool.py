@@ -55,6 +55,8 @@ class Run:
     row: LeasedRow
     fraction: float = -1.0
     note: str = ""
+    reached: float = -1.0
+    """How far it was when parts of its own had ended: it is not shown to be less far again."""
     paused_since: float = 0.0
     """When it was stopped in place for more urgent work; 0 while it is not."""
     paused_s: float = 0.0

@@ -144,6 +144,9 @@ class BatchRecords(Protocol):
     def batches(self, limit: int) -> list[BatchRow]:
         """The newest first."""
 
+    def batches_of(self, invocation: str) -> list[BatchRow]:
+        """Those that a body mapped while it ran as that invocation, oldest first."""
+
     def open_batches(self) -> list[BatchRow]:
         """Those that have not ended, oldest first."""
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from rushes.core import events as ev
 from rushes.core.states import State
+from rushes.invocation import function_name
 from rushes.runtime.batches import STATES, n_of, status_json
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.pool import QUEUED, Pool, Run
+from rushes.runtime.records import BatchRow
 from rushes.runtime.refusals import unknown_invocation
 from rushes.runtime.slots import SlotProcess
 from rushes.units import format_size
@@ -109,6 +111,7 @@ class Reports:
             "slot": run.slot if run else None,
             "fraction": self._progress(run)["fraction"] if run else None,
             "parent": spec.get("parent") or None,
+            "parts": [self._parts(one) for one in self.pool.journal.batches_of(invocation)],
             "history": [
                 {"attempt": a, "ended": e, "seconds": s, "outcome": o, "error": json.loads(d)}
                 for a, e, s, o, d in self.pool.journal.attempts(number)
@@ -117,6 +120,17 @@ class Reports:
             "seconds": result.seconds if result else None,
             "log": str(log) if log.exists() else None,
             "spec": {k: v for k, v in spec.items() if k != "environment"},
+        }
+
+    def _parts(self, row: BatchRow) -> dict[str, Any]:
+        """A batch that a body mapped, in short."""
+        state = self.pool.batches.get(row.number)
+        counts = dict(self.pool.journal.counts(row.number))
+        return {
+            "batch": row.id,
+            "function": function_name(json.loads(row.spec)["function"]),
+            "invocations": sum(counts.values()),
+            "seconds": state.seconds if state is not None else row.seconds,
         }
 
     def describe_pool(self) -> dict[str, Any]:

@@ -232,6 +232,7 @@ class Slot:
         self._interruptible = False
         self._end_if_forked()
         self._give_back()
+        self._talk.last_progress()
         self._talk.say(["waits", number, fence, batches])
         try:
             while not self._talk.may_go_on(number, fence):

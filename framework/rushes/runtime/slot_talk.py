@@ -45,6 +45,8 @@ class SlotTalk:
         self._bodies: list[bytes] = []
         self._gathered_at = 0.0
         self._reported = 0.0
+        self._unsaid: list[Any] | None = None
+        """How far the invocation is that runs, where that was not said for coming too soon after the last."""
 
     def say(self, header: Any, body: bytes = b"") -> None:
         """Send one packet; what was gathered stays behind, see `answer`."""
@@ -81,9 +83,16 @@ class SlotTalk:
     def progress(self, number: int, fence: int, fraction: float, note: str) -> None:
         """Say how far an invocation is, a few times a second at most."""
         now = time.monotonic()
+        self._unsaid = ["at", number, fence, fraction, note]
         if now - self._reported >= PROGRESS_EVERY_S:
             self._reported = now
-            self.say(["at", number, fence, fraction, note])
+            self.last_progress()
+
+    def last_progress(self) -> None:
+        """Say how far it was at last, if that has not been said: what comes now takes long."""
+        if self._unsaid is not None:
+            self.say(self._unsaid)
+            self._unsaid = None
 
     def kept(self, number: int, fence: int, which: int, made: Made | None) -> None:
         """Hand over what one function of a joint invocation has made."""
