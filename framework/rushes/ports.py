@@ -1,20 +1,23 @@
 """The verbs that the layers below ask of the layers above, as narrow as their callers.
 
 `Engine` is what a terminal or a notebook talks to; `Clock` is where time comes from; `Fleet` is who rents
-machines. All have a stub in `rushes.testing`, and the stubs of engine and fleet pass the same contract suites
-as the real ones. The ports of one layer alone stand in it: `rushes.batch.RunnableEngine`,
-`rushes.runtime.records.Journal`.
+machines; `Store` is where bytes live that are not on this machine. All have a stub in `rushes.testing`, and
+the stubs of engine, fleet and store pass the same contract suites as the real ones. The ports of one layer
+alone stand in it: `rushes.batch.RunnableEngine`, `rushes.runtime.records.Journal`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import RawIOBase
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from rushes.core.hosts import Host, Refusal
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
+from rushes.stored import Stored
 
-__all__ = ["Clock", "Engine", "Fleet", "JournalKeeper"]
+__all__ = ["Clock", "Engine", "Fleet", "JournalKeeper", "Store"]
 
 
 class Clock(Protocol):
@@ -148,4 +151,66 @@ class Fleet(Protocol):
 
     def refusals(self) -> Sequence[Refusal]:
         """The latest refusal of each tier that was ever refused."""
+        ...
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Where the bytes of assets and outputs live when that is not this machine's file system.
+
+    Every verb may raise `PlatformError` where the store or the way to it is at fault, and `CallerError` where
+    something is not there (``not-found``) or not permitted (``not-permitted``).
+    """
+
+    def look(self, uri: str) -> Stored:
+        """What is there, without reading it."""
+        ...
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        """What is below a prefix, in the order of its keys."""
+        ...
+
+    def fetch(self, uri: str, target: Path, told: Callable[[int], None] | None = None) -> Stored:
+        """Copy an object into a file that appears whole, and checked; `told` hears of bytes as they come.
+
+        Raises:
+            CallerError: it is in an archive (``archived``).
+            MediaError: it changed meanwhile (``source-changed``).
+        """
+        ...
+
+    def reader(self, uri: str) -> RawIOBase:
+        """The object as a read-only file that is fetched by ranges; what changed meanwhile is never mixed."""
+        ...
+
+    def publish(
+        self,
+        source: Path,
+        uri: str,
+        sha256: str,
+        *,
+        over: Stored | None = None,
+        about: Mapping[str, str] | None = None,
+        told: Callable[[int], None] | None = None,
+    ) -> Stored:
+        """Make a file visible under `uri`, whole and at once, or not at all.
+
+        Where an object with that SHA-256 is there already, that is what is returned: whoever put it there did
+        this work.
+
+        Args:
+            source: the file.
+            uri: where it is to be seen.
+            sha256: of its content, hex.
+            over: an object of ours that this one may replace; nothing else is ever replaced.
+            about: names and values that are kept beside it.
+            told: hears of bytes as they go.
+
+        Raises:
+            CallerError: something else is there (``target-exists``).
+        """
+        ...
+
+    def abandon(self, uri: str) -> int:
+        """End whatever is on its way to `uri` and not yet visible; gives how much there was."""
         ...

@@ -1,0 +1,332 @@
+"""Objects in S3: fetched whole or by ranges, published once or not at all.
+
+Bytes are moved by s3transfer, which AWS keeps: parts in parallel, pinned to one ETag, aborted on failure.
+What is added here is what a publication promises. A target appears whole, by one conditional request
+(``If-None-Match``, or ``If-Match`` for what is ours): whoever comes second is refused by S3 itself. When the
+object that is there already has our content, that is success by another's hand. When two conditional writes
+meet, S3 answers 409 and wants the upload from its start. Checksums go along: CRC32 of the whole object, which
+S3 checks before it shows it, and SHA-256 in its metadata.
+
+This module must not know invocations; it is handed a client, and makes none.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+from s3transfer.manager import TransferConfig, TransferManager
+from s3transfer.subscribers import BaseSubscriber
+
+from rushes.errors import CallerError, PlatformError
+from rushes.storage.s3_errors import Conflict, NotWritten, archived, s3_errors
+from rushes.storage.s3_reader import S3Reader
+from rushes.storage.s3_uri import Place, place_of, uri_of
+from rushes.stored import Stored
+
+__all__ = ["S3Options", "S3Store"]
+
+MB: Final = 1024 * 1024
+# S3 takes 10,000 parts: 64 MiB ones would end at 640 GB, so large files have larger parts.
+PART_BYTES: Final = 16 * MB
+MOST_PARTS: Final = 9_000
+CONFLICTS: Final = 5
+"""Uploads that met another before it is taken for a fault."""
+SHA256: Final = "rushes-sha256"
+Told = Callable[[int], None]
+_ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+_READ: Final = 4 * MB
+
+
+@dataclass(frozen=True, slots=True)
+class S3Options:
+    """What is said with every write.
+
+    Args:
+        storage_class: ``STANDARD_IA`` …; "" for the bucket's own.
+        kms_key: id or ARN of the key for SSE-KMS; "" for the bucket's own encryption.
+        threads: parts under way at once.
+    """
+
+    storage_class: str = ""
+    kms_key: str = ""
+    threads: int = 10
+
+
+class S3Store:
+    """A `rushes.ports.Store` on S3, or on what speaks as S3 does.
+
+    Args:
+        client: a boto3 client for ``s3``; its retries, endpoint and credentials are whoever's made it.
+        options: of what is written.
+    """
+
+    def __init__(self, client: Any, options: S3Options = S3Options()) -> None:
+        self._client = client
+        self._options = options
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    def look(self, uri: str) -> Stored:
+        place = place_of(uri)
+        with s3_errors(uri, "read"):
+            found: Any = self._client.head_object(**_named(place), ChecksumMode="ENABLED")
+        return _stored(place, found)
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        place = place_of(prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.key)
+        with s3_errors(prefix, "list"):
+            for page in pages:
+                for one in page.get("Contents", ()):
+                    if not one["Key"].endswith("/"):  # a folder that somebody's console made
+                        yield _listed(place.bucket, one)
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    def fetch(self, uri: str, target: Path, told: Told | None = None) -> Stored:
+        found = self.readable(uri)
+        place = place_of(found.uri)
+        part = target.with_name(f"{target.name}.part")
+        extra = {"VersionId": place.version} if place.version else {}
+        try:
+            with s3_errors(uri, "read"), self._transfers(found.size_bytes) as transfers:
+                done = transfers.download(place.bucket, place.key, str(part), extra, _subscribers(told))
+                done.result()
+            self._check(found, part)
+            part.rename(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return found
+
+    def reader(self, uri: str, *, block_bytes: int = 256 * 1024) -> S3Reader:
+        found = self.readable(uri)
+        place = place_of(found.uri)
+        named = _named(place)
+
+        def get(start: int, stop: int) -> bytes:
+            with s3_errors(uri, "read"):
+                answer = self._client.get_object(
+                    **named, Range=f"bytes={start}-{stop - 1}", IfMatch=found.mark
+                )
+                return bytes(answer["Body"].read())
+
+        return S3Reader(found, get, block_bytes=block_bytes)
+
+    def readable(self, uri: str) -> Stored:
+        """What `look` finds, if it can be read now."""
+        found = self.look(uri)
+        if found.archived:
+            raise archived(uri, found.archived)
+        return found
+
+    def restore(self, uri: str, *, days: int, speed: str = "Standard") -> bool:
+        """Ask for an archived object for so many days; True once it can be read."""
+        place = place_of(uri)
+        if not self.look(uri).archived:
+            return True
+        with s3_errors(uri, "read"):
+            try:
+                self._client.restore_object(
+                    **_named(place),
+                    RestoreRequest={"Days": days, "GlacierJobParameters": {"Tier": speed}},
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "RestoreAlreadyInProgress":
+                    raise
+        return False
+
+    @staticmethod
+    def _check(found: Stored, path: Path) -> None:
+        """That what has arrived is what is there.
+
+        Raises:
+            PlatformError: it is not (``damaged-transfer``).
+        """
+        size = path.stat().st_size
+        if size != found.size_bytes or (found.crc32 is not None and crc32_of(path) != found.crc32):
+            raise PlatformError(
+                f"{found.uri} was damaged on its way: {size} of {found.size_bytes} bytes, or others.",
+                code="damaged-transfer",
+                fix="It is tried again by itself.",
+            )
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        source: Path,
+        uri: str,
+        sha256: str,
+        *,
+        over: Stored | None = None,
+        about: Mapping[str, str] | None = None,
+        told: Told | None = None,
+    ) -> Stored:
+        place = place_of(uri)
+        condition = {"IfNoneMatch": "*"} if over is None else {"IfMatch": over.mark}
+        crc, metadata = crc32_of(source), {**(about or {}), SHA256: sha256}
+        for _ in range(CONFLICTS):
+            try:
+                with s3_errors(uri, "write"):
+                    self._upload(source, place, condition, crc=crc, metadata=metadata, told=told)
+                return self.look(uri)
+            except Conflict:
+                continue
+            except NotWritten:
+                return self._anothers(uri, sha256, source.stat().st_size)
+        raise PlatformError(
+            f"{uri} is being written by others again and again.",
+            code="store-busy",
+            fix="It is tried again by itself.",
+        )
+
+    def _upload(
+        self,
+        source: Path,
+        place: Place,
+        condition: Mapping[str, str],
+        *,
+        crc: int,
+        metadata: Mapping[str, str],
+        told: Told | None,
+    ) -> None:
+        extra: dict[str, Any] = {
+            "Metadata": dict(metadata),
+            "ChecksumAlgorithm": "CRC32",
+            "ChecksumType": "FULL_OBJECT",
+            "ChecksumCRC32": base64.b64encode(crc.to_bytes(4)).decode(),
+        }
+        if self._options.storage_class:
+            extra["StorageClass"] = self._options.storage_class
+        if self._options.kms_key:
+            extra |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._options.kms_key}
+        size = source.stat().st_size
+        with self._conditional(condition) as client, self._transfers(size, client) as transfers:
+            transfers.upload(str(source), place.bucket, place.key, extra, _subscribers(told)).result()
+
+    def _anothers(self, uri: str, sha256: str, size_bytes: int) -> Stored:
+        """The object that is there already, if it is the same."""
+        found = self.look(uri)
+        if found.sha256 == sha256 and found.size_bytes == size_bytes:
+            return found
+        raise CallerError(
+            f"{uri} exists and is not the same.",
+            code="target-exists",
+            fix="Choose another --out or --name, or move it away: nothing that is there is replaced.",
+        )
+
+    def abandon(self, uri: str) -> int:
+        place = place_of(uri)
+        ended = 0
+        with s3_errors(uri, "write"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=place.bucket, Prefix=place.key
+            )
+            for page in pages:
+                for one in page.get("Uploads", ()):
+                    if one["Key"] == place.key:
+                        with suppress(self._client.exceptions.NoSuchUpload):  # it has ended meanwhile
+                            self._client.abort_multipart_upload(
+                                Bucket=place.bucket, Key=place.key, UploadId=one["UploadId"]
+                            )
+                            ended += 1
+        return ended
+
+    # -- transfers -----------------------------------------------------------------------------------------
+
+    def _transfers(self, size_bytes: int, client: Any = None) -> TransferManager:
+        part = max(PART_BYTES, -(-size_bytes // MOST_PARTS))
+        config = TransferConfig(
+            multipart_threshold=part, multipart_chunksize=part, max_request_concurrency=self._options.threads
+        )
+        return TransferManager(client or self._client, config)
+
+    def _conditional(self, condition: Mapping[str, str]) -> _Conditional:
+        return _Conditional(self._client, condition)
+
+
+class _Conditional:
+    """A client whose completing request carries a condition, which s3transfer has no argument for."""
+
+    def __init__(self, client: Any, condition: Mapping[str, str]) -> None:
+        self._client = client
+        self._condition = condition
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def put_object(self, **asked: Any) -> Any:
+        return self._client.put_object(**asked, **self._condition)
+
+    def complete_multipart_upload(self, **asked: Any) -> Any:
+        return self._client.complete_multipart_upload(**asked, **self._condition)
+
+
+def crc32_of(path: Path) -> int:
+    """CRC-32 of a file's content, as zlib computes it."""
+    value = 0
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_READ):
+            value = zlib.crc32(chunk, value)
+    return value
+
+
+class _Subscriber(BaseSubscriber):  # type: ignore[misc]
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def on_progress(self, future: Any, bytes_transferred: int, **_: Any) -> None:  # noqa: ARG002 - its signature
+        self._told(bytes_transferred)
+
+
+def _subscribers(told: Told | None) -> list[Any]:
+    return [] if told is None else [_Subscriber(told)]
+
+
+def _named(place: Place) -> dict[str, Any]:
+    named = {"Bucket": place.bucket, "Key": place.key}
+    return {**named, "VersionId": place.version} if place.version else named
+
+
+def _stored(place: Place, found: Mapping[str, Any]) -> Stored:
+    version = found.get("VersionId") or ""
+    whole = found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and found.get("ChecksumCRC32")
+    crc = (
+        int.from_bytes(base64.b64decode(found["ChecksumCRC32"])) if whole and "-" not in str(whole) else None
+    )
+    storage = str(found.get("StorageClass") or "")
+    back = 'ongoing-request="false"' in str(found.get("Restore") or "")
+    return Stored(
+        uri_of(place.bucket, place.key, "" if version == "null" else version),
+        int(found["ContentLength"]),
+        str(found["ETag"]),
+        found["LastModified"].timestamp(),
+        "" if version == "null" else version,
+        str(found.get("Metadata", {}).get(SHA256, "")),
+        crc,
+        storage if storage in _ARCHIVES and not back else "",
+    )
+
+
+def _listed(bucket: str, one: Mapping[str, Any]) -> Stored:
+    storage = str(one.get("StorageClass") or "")
+    return Stored(
+        uri_of(bucket, str(one["Key"])),
+        int(one["Size"]),
+        str(one["ETag"]),
+        one["LastModified"].timestamp(),
+        archived=storage if storage in _ARCHIVES else "",
+    )
