@@ -207,6 +207,24 @@ print(run.exit_status, run.box)
         assert status != "0"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="left out: orphans are taken in on Linux")
+def test_what_finds_the_box_leaves_no_process_to_one_that_takes_orphans_in() -> None:
+    code = """
+import os
+from pathlib import Path
+from rushes.media.box import find_box
+from rushes.runtime.orphans import adopt_orphans
+adopt_orphans()
+find_box()
+print(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
 def test_no_connection_leaves_the_box(bundled: Build, box: Box) -> None:
     if box.level == "landlock" and landlock.abi() < 4:
         pytest.skip("left out: needs a Landlock that knows TCP")

@@ -231,10 +231,17 @@ def test_a_name_with_a_null_byte_is_an_error_of_ours() -> None:
         check_source("/a/b\0c.mov")
 
 
-def test_a_link_to_a_file_is_fine(tmp_path: Path) -> None:
-    (tmp_path / "real.mov").write_text("x")
-    (tmp_path / "link.mov").symlink_to("real.mov")
-    check_source(tmp_path / "link.mov")
+def test_a_link_to_a_file_passes_and_is_read_like_the_file(
+    build: Build, clip: ClipMaker, tmp_path: Path
+) -> None:
+    link = tmp_path / "link.mp4"
+    link.symlink_to(clip("faststart.mp4"))
+
+    check_source(link)
+    run = check(run_ffmpeg(build, [*input_args(link), *NULL], supervision=QUICK), build.major)
+
+    assert run.progress is not None
+    assert run.progress.frames == 75
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

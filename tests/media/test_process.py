@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from rushes.errors import CallerError, Cancelled
-from rushes.media import process
+from rushes.media import watched_run
 from rushes.media.box import Box
 from rushes.media.builds import Build
 from rushes.media.guard import input_args
@@ -61,7 +61,7 @@ ANY_LINE = LineProgress(lambda _: 0.5)
 
 @pytest.fixture
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_GRACE_S", 0.2)
+    monkeypatch.setattr(watched_run, "_GRACE_S", 0.2)
 
 
 def test_a_tool_that_ends_well_is_told_with_its_time_and_words(tmp_path: Path) -> None:

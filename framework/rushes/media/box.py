@@ -22,6 +22,7 @@ from typing import Final, Literal
 from rushes.errors import CallerError, PlatformError
 from rushes.media import landlock
 from rushes.media.bubblewrap import PERL, SYSTEM, bubblewrap, launcher
+from rushes.media.namespace import Namespace
 from rushes.media.reach import Reach, reach_of
 
 __all__ = ["LEVELS", "VARIABLE", "Box", "Boxed", "Level", "find_box", "weakest"]
@@ -208,6 +209,7 @@ def _trial(box: Box) -> str:
             boxed = box.around(argv[:4], environ={}, cwd=made.parent, reads=[given])
         except OSError as error:
             return f"{box.level} does not work ({error})"
+        namespace = None if boxed.told is None else Namespace(boxed.told)
         try:
             done = subprocess.run(
                 [*boxed.argv, *argv[4:]],
@@ -223,8 +225,9 @@ def _trial(box: Box) -> str:
             return f"{box.level} does not work ({error})"
         finally:
             boxed.started()
-            if boxed.told is not None:
-                os.close(boxed.told)
+            if namespace is not None:
+                namespace.end()  # a slot takes orphans in: the shell's would stay with it as long as it lives
+                namespace.close()
         if made.exists():
             return ""
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()

@@ -12,14 +12,14 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rushes import __version__
-from rushes.asset import Asset, FrameRange
+from rushes.asset import Asset
 from rushes.core.states import State
 from rushes.errors import Cancelled, RushesError
-from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name, made_beside
+from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 from rushes.runtime.refusals import (
     CONTROLS,
     has_ended,
@@ -28,6 +28,7 @@ from rushes.runtime.refusals import (
     unknown_control,
     unknown_invocation,
 )
+from rushes.testing.stub_rows import StubBatch, StubRow, end_of, explanation_of, first_state, status_of
 
 if TYPE_CHECKING:
     from rushes.function import Function, Options, Params, Result
@@ -42,28 +43,6 @@ class _SystemClock:
         return time.time()
 
 
-@dataclass(slots=True)
-class _Row:
-    id: str
-    invocation: Invocation
-    state: State = State.queued
-    finished: Finished | None = None
-    attempts: int = 0
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class _Batch:
-    id: str
-    spec: BatchSpec
-    submitted: float
-    rows: list[_Row] = field(default_factory=list)
-    ends: list[Finished] = field(default_factory=list)
-    last_seq: int = 0
-    sealed: bool = False
-    ended: float | None = None
-
-
 class StubEngine:
     """A `rushes.ports.Engine` in memory.
 
@@ -76,7 +55,7 @@ class StubEngine:
         self.held = held
         self.paused = False
         self._clock = clock or _SystemClock()
-        self._batches: dict[str, _Batch] = {}
+        self._batches: dict[str, StubBatch] = {}
         self._known: dict[tuple[str, str], tuple[Finished, dict[str, Any]]] = {}
         self._changed = threading.Condition(threading.RLock())
 
@@ -85,7 +64,7 @@ class StubEngine:
     def open(self, spec: BatchSpec) -> str:
         """Open a batch and return its id."""
         with self._changed:
-            batch = _Batch(f"stub{len(self._batches) + 1}", spec, self._clock.now())
+            batch = StubBatch(f"stub{len(self._batches) + 1}", spec, self._clock.now())
             self._batches[batch.id] = batch
             return batch.id
 
@@ -95,7 +74,7 @@ class StubEngine:
         count = 0
         for invocation in invocations:
             with self._changed:
-                row = _Row(f"{batch}.{len(found.rows) + 1}", invocation, _first_state(invocation))
+                row = StubRow(f"{batch}.{len(found.rows) + 1}", invocation, first_state(invocation))
                 found.rows.append(row)
                 if invocation.problem is not None:
                     self._end(found, row, State.failed, error=invocation.problem)
@@ -125,12 +104,12 @@ class StubEngine:
     def status(self, batch: str) -> BatchStatus:
         """Where a batch stands."""
         with self._changed:
-            return self._status(self._batch(batch))
+            return status_of(self._batch(batch), paused=self.paused)
 
     def batches(self, *, limit: int = 50) -> Sequence[BatchStatus]:
         """The newest batches first."""
         with self._changed:
-            return [self._status(b) for b in reversed(list(self._batches.values()))][:limit]
+            return [status_of(b, paused=self.paused) for b in reversed(list(self._batches.values()))][:limit]
 
     def cancel(self, batch: str) -> None:
         """Cancel what has not ended."""
@@ -151,7 +130,7 @@ class StubEngine:
             for row in again:
                 if row.finished is not None:
                     found.ends.remove(row.finished)
-                row.state, row.finished = _first_state(row.invocation), None
+                row.state, row.finished = first_state(row.invocation), None
                 row.attempts, row.reason = 0, ""
                 if row.invocation.problem is not None:
                     self._end(found, row, State.failed, error=row.invocation.problem)
@@ -178,22 +157,7 @@ class StubEngine:
             if not number.isdigit() or not 1 <= int(number) <= len(rows):
                 raise unknown_invocation(invocation)
             row, spec = rows[int(number) - 1], self._batch(batch).spec
-            return {
-                "invocation": row.id,
-                "asset": row.invocation.source,
-                "function": spec.function,
-                "state": row.state.value,
-                "attempts": row.attempts,
-                "losses": 0,
-                "reason": row.reason or ("waits for a slot" if row.state is State.queued else ""),
-                "priority": spec.priority,
-                "show": spec.show,
-                "history": _history(row),
-                "result": _row_data(row.finished) if row.finished else None,
-                "seconds": row.finished.seconds if row.finished else None,
-                "log": None,
-                "spec": {k: v for k, v in asdict(spec).items() if k != "environment"},
-            }
+            return explanation_of(row, spec)
 
     def running(self) -> bool:
         """It always is."""
@@ -296,7 +260,7 @@ class StubEngine:
             )
         return True
 
-    def _may_start(self, batch: _Batch, row: _Row) -> bool:
+    def _may_start(self, batch: StubBatch, row: StubRow) -> bool:
         """True when all that it waits for has ended; ends it when one of them failed and it is to follow."""
         waits = [found for one in row.invocation.after for found in self._rows_of(one)]
         whole = [self._batch(one) for one in row.invocation.after if "." not in one]
@@ -312,53 +276,20 @@ class StubEngine:
             return False
         return True
 
-    def _rows_of(self, after: str) -> list[_Row]:
+    def _rows_of(self, after: str) -> list[StubRow]:
         batch, _, number = after.partition(".")
         rows = self._batch(batch).rows
         return [row for row in rows if not number or row.id == after]
 
-    def _attempt(self, spec: BatchSpec, row: _Row) -> tuple[Made, bool]:
-        from rushes import catalog  # noqa: PLC0415 - pulls in the author's code
-        from rushes.runtime.attempt import Task, run_attempt  # noqa: PLC0415
-        from rushes.runtime.raised import as_error  # noqa: PLC0415
+    def _attempt(self, spec: BatchSpec, row: StubRow) -> tuple[Made, bool]:
+        from rushes.testing.stub_attempt import attempt  # noqa: PLC0415 - only when something runs
 
-        invocation = row.invocation
-        function = catalog.find(spec.function)
-        own = json.loads(invocation.params) if invocation.params else {}
-        frames = FrameRange(*invocation.frames) if invocation.frames else None
-        known = None if spec.force else self._known.get((spec.show, invocation.key))
-        task = Task(
-            function,
-            Asset(invocation.source, frames),
-            function.params(None, **{**json.loads(spec.params), **own}),
-            invocation=row.id,
-            attempt=row.attempts,
-            key=invocation.key,
-            fingerprint=invocation.fingerprint,
-            show=spec.show,
-            deadline=spec.deadline,
-            out=spec.out,
-            subdir=invocation.subdir,
-            tag=invocation.tag,
-            name=spec.name,
-            receipts=spec.receipts,
-            source_digest=spec.source_digest,
-            known=known[1] if known and invocation.key and spec.out is not None else None,
-        )
-        if known is not None and invocation.key and spec.out is None:
-            return _made_again(known[0]), True
-        try:
-            made = run_attempt(task, _ignore, _ignore, lambda: row.state is State.cancelled)
-        except RushesError:
-            raise
-        except Exception as error:
-            raise as_error(error, function.name) from error
-        return made, made.cached
+        return attempt(spec, row, None if spec.force else self._known.get((spec.show, row.invocation.key)))
 
     def _end(
         self,
-        batch: _Batch,
-        row: _Row,
+        batch: StubBatch,
+        row: StubRow,
         state: State,
         *,
         made: Made | None = None,
@@ -370,121 +301,26 @@ class StubEngine:
             return
         batch.last_seq += 1
         row.state = state
-        beside = made_beside(error or {})
-        row.finished = Finished(
-            seq=batch.last_seq,
-            batch=batch.id,
-            invocation=row.id,
-            asset=row.invocation.source,
-            function=function_name(batch.spec.function),
-            state=state,
-            outputs=made.outputs if made else tuple(beside.get("outputs", ())),
-            result=json.loads(made.result) if made else beside.get("result"),
-            error=error,
-            attempts=row.attempts,
-            seconds=0.0 if cached else seconds,
-            encoder=made.encoder if made else None,
-            cached=cached,
-            receipt=made.receipt if made else None,
-            warnings=made.warnings if made else tuple(beside.get("warnings", ())),
-            media_s=0.0 if cached or made is None else made.media_s,
-        )
+        row.finished = end_of(batch, row, made=made, cached=cached, error=error, seconds=seconds)
         batch.ends.append(row.finished)
         if made is not None and row.invocation.key:
             kept = json.loads(made.data())
             self._known[batch.spec.show, row.invocation.key] = (row.finished, kept)
         self._close(batch)
 
-    def _close(self, batch: _Batch) -> None:
+    def _close(self, batch: StubBatch) -> None:
         if batch.sealed and batch.ended is None and all(row.state.ended for row in batch.rows):
             batch.ended = self._clock.now()
         self._changed.notify_all()
 
-    def _batch(self, batch: str) -> _Batch:
+    def _batch(self, batch: str) -> StubBatch:
         found = self._batches.get(batch)
         if found is None:
             raise unknown_batch(batch)
         return found
-
-    def _status(self, batch: _Batch) -> BatchStatus:
-        counts = Counts()
-        for row in batch.rows:
-            setattr(counts, row.state.value, getattr(counts, row.state.value) + 1)
-        counts.cached = sum(f.cached for f in batch.ends)
-        spec = batch.spec
-        running = [row for row in batch.rows if row.state is State.running]
-        return BatchStatus(
-            batch=batch.id,
-            title=spec.title,
-            function=function_name(spec.function),
-            priority=spec.priority,
-            show=spec.show,
-            out=spec.out,
-            counts=counts,
-            sealed=batch.sealed,
-            submitted=batch.submitted,
-            ended=batch.ended,
-            seconds=sum(f.seconds for f in batch.ends),
-            media_s=sum(f.media_s for f in batch.ends),
-            running=tuple(
-                {
-                    "invocation": r.id,
-                    "asset": r.invocation.source,
-                    "fraction": None,
-                    "note": "",
-                    "seconds": 0.0,
-                }
-                for r in running
-            ),
-            standstill="the pool is paused; `rushes resume` goes on"
-            if self.paused and batch.ended is None
-            else "",
-            tags=spec.tags,
-        )
-
-
-def _first_state(invocation: Invocation) -> State:
-    return State.held if invocation.after else State.queued
-
-
-def _row_data(finished: Finished) -> dict[str, Any]:
-    """What a ledger keeps of an end."""
-    row = {
-        "result": finished.result,
-        "outputs": list(finished.outputs),
-        "receipt": finished.receipt,
-        "encoder": finished.encoder,
-        "warnings": list(finished.warnings),
-        "error": dict(finished.error) if finished.error else None,
-    }
-    return {k: v for k, v in row.items() if v}
-
-
-def _history(row: _Row) -> list[dict[str, Any]]:
-    if row.finished is None or not row.attempts:
-        return []
-    return [
-        {
-            "attempt": row.attempts,
-            "ended": None,
-            "seconds": row.finished.seconds,
-            "outcome": row.state.value,
-            "error": dict(row.finished.error) if row.finished.error else None,
-        }
-    ]
-
-
-def _made_again(known: Finished) -> Made:
-    from rushes.runtime.attempt import Made  # noqa: PLC0415 - only when something runs
-
-    return Made(json.dumps(known.result), encoder=known.encoder, warnings=known.warnings, cached=True)
 
 
 def _plain(own: Mapping[str, Any] | Params | None) -> dict[str, Any] | None:
     if own is None or isinstance(own, Mapping):
         return dict(own) if own else None
     return own.model_dump(mode="json")
-
-
-def _ignore(*_: Any) -> None:
-    """The gate of an engine without leases, and the reporter of one that nobody watches."""
