@@ -166,7 +166,7 @@ def test_a_function_without_files_notes_an_out_that_it_does_not_use(rushes: Rush
     result = rushes("run", "fun.py:size", "clips", "--out", "made")
 
     assert result.exit_code == 0
-    assert "--out is not used" in result.stderr
+    assert "makes no files: --out is not used." in result.stderr
     assert not (folder / "made").exists()
 
 
@@ -279,3 +279,21 @@ def test_a_job_key_that_is_nearly_right_is_suggested(rushes: Rushes, folder: Pat
     (folder / "job.yaml").write_text("rushes: 1\nfunction: x\ninput: [a]\n")
 
     assert "Did you mean 'inputs'?" in rushes("submit", "job.yaml").stderr
+
+
+def test_paths_with_control_characters_are_escaped_in_a_pipe_and_exact_in_json(
+    rushes: Rushes, folder: Path
+) -> None:
+    (folder / "clips" / "a.mov").rename(folder / "clips" / "a\n\x1b[2J.mov")
+
+    lines = rushes("run", "fun.py:copy", "clips", "--out", "made").stdout.splitlines()
+    objects_ = objects(rushes("results", "--json"))
+
+    assert lines == [f"{folder}/made/a\\n\\x1b[2J.mov", f"{folder}/made/b.mov"]
+    assert objects_[0]["outputs"] == [f"{folder}/made/a\n\x1b[2J.mov"]
+
+
+def test_what_a_function_without_files_cannot_use_is_noted(rushes: Rushes) -> None:
+    done = rushes("run", "fun.py:size", "clips", "--out", "made", "--name", "{stem}x{ext}")
+
+    assert "note: size makes no files: --out, --name are not used." in done.stderr

@@ -167,6 +167,11 @@ def test_a_drained_worker_finishes_what_runs_and_ends(
     batch = plain("linger").starmap((clip, {"n": n, "gate": str(gate)}) for n in range(9))
     until(lambda: running(engine))
     engine.control("drain")
+    assert "draining: what runs ends" in batch.progress.standstill
+    assert "draining" in engine.explain(f"{batch.id}.9")["reason"]
+    engine.control("resume")
+    assert not batch.progress.standstill
+    engine.control("drain")
     gate.write_text("")
     until(lambda: not engine.running())
 

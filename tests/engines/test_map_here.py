@@ -31,11 +31,11 @@ def test_a_failed_part_that_nobody_minds_is_an_outcome_that_names_itself(fans: F
     made = fans("tolerant")(clip, parts=3, bad=1)
 
     assert made.total == 4
-    assert made.errors == ("square of clip.bin (here/2): number 1 is damaged.",)
+    assert made.errors == ("number 1 is damaged (square of clip.bin, here/2).",)
 
 
 def test_a_failed_part_that_is_let_through_fails_the_whole_by_its_own_kind(fans: Find, clip: str) -> None:
-    with pytest.raises(MediaError, match=r"square of clip\.bin \(here/3\)") as failed:
+    with pytest.raises(MediaError, match=r"\(square of clip\.bin, here/3\)") as failed:
         fans("fan")(clip, bad=2)
     assert failed.value.details["part"] == "here/3"
 

@@ -21,6 +21,7 @@ import click
 
 from rushes import __version__
 from rushes.cli.session import Session
+from rushes.cli.show import counted
 from rushes.errors import RushesError
 from rushes.units import format_size
 
@@ -239,7 +240,7 @@ def _worker(session: Session) -> list[Check]:
         return [Check("worker", "ok", "none runs; the next `rushes run` starts one")]
     pool = engine.pool()
     worker = pool["worker"]
-    says = f"runs as {worker['pid']}, {len(pool.get('slots') or [])} slots"
+    says = f"runs as {worker['pid']}, {counted(len(pool.get('slots') or []), 'slot')}"
     if worker["version"] != __version__:
         return [
             Check(
@@ -251,6 +252,10 @@ def _worker(session: Session) -> list[Check]:
         ]
     if pool.get("low_on_space"):
         return [Check("worker", "fail", f"{says}; held: its disk is nearly full", "Free some space.")]
+    if pool.get("draining"):
+        return [
+            Check("worker", "warn", f"{says}; draining", "It ends with what runs; `rushes resume` goes on.")
+        ]
     if pool.get("paused"):
         return [Check("worker", "warn", f"{says}; paused", "`rushes resume` goes on.")]
     return [Check("worker", "ok", says)]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["end_of", "error_of", "explanation", "state_said", "values"]
 
+_MESSAGE_LINES = 12
+"""Of an author's exception, say; its log has all of them."""
+
 
 def explanation(found: Mapping[str, Any]) -> list[str]:
     """What an engine's `explain` says, for a person."""
@@ -51,9 +54,9 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
     if losses:
         lines.append(f"  {losses} of its attempts took their slot down with them")
     if error:
-        lines.append(
-            f"  {error.get('kind')} · {error.get('code')}: {one_line(str(error.get('message', '')), 2000)}"
-        )
+        first, *rest = str(error.get("message", "")).strip().split("\n")[:_MESSAGE_LINES]
+        lines.append(f"  {error.get('kind')} · {error.get('code')}: {one_line(first, 2000)}")
+        lines += [f"    {one_line(line, 2000)}" for line in rest]
         if error.get("fix"):
             lines.append(f"  next: {printable(str(error['fix']))}")
         lines.append(f"  {_WHO.get(str(error.get('kind')), '')}".rstrip())

@@ -35,13 +35,13 @@ def pool(session: Session, *, as_json: bool) -> None:
     worker_ = found.get("worker") or {}
     size = f"{float(capacity.get('cpu', 0)):g} cores, {format_size(float(capacity.get('memory', 0)))}"
     click.echo(f"pool of {size}" + (f", worker {worker_['pid']}" if worker_.get("pid") else ""))
-    for key, text in (
+    states = (
+        ("draining", "draining: it ends once what runs has ended; `rushes resume` takes that back"),
         ("paused", "paused: nothing starts until `rushes resume`"),
-        ("draining", "draining: it ends once what runs has ended"),
         ("low_on_space", f"held: the disk of {worker_.get('home', 'the journal')} is nearly full"),
-    ):
-        if found.get(key):
-            click.echo(click.style(text, fg="yellow"))
+    )
+    for text in [text for key, text in states if found.get(key)][:1]:
+        click.echo(click.style(text, fg="yellow"))
     slots = found.get("slots") or []
     if slots:
         click.echo(table(["slot", "process", "runs", "clip", "for"], [_slot_row(one) for one in slots]))

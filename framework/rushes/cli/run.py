@@ -139,8 +139,10 @@ def _work(ctx: click.Context, given: dict[str, Any]) -> Work:
             code="no-out",
             fix="Add --out DIR.",
         )
-    if not function.makes_outputs and options.out is not None:
-        click.echo(f"note: {function.name} makes no files, so --out is not used.", err=True)
+    unused = [f"--{name}" for name in ("out", "name", "receipts") if dispatch.get(name) is not None]
+    if not function.makes_outputs and unused:
+        are = "is" if len(unused) == 1 else "are"
+        click.echo(f"note: {function.name} makes no files: {', '.join(unused)} {are} not used.", err=True)
     stream = expand(
         inputs or (job.inputs if job else ()),
         out=options.out if function.makes_outputs else None,

@@ -14,6 +14,7 @@ import click
 
 from rushes.cli.values import TABLE, formats_of, has_values, text_of
 from rushes.core.states import State
+from rushes.printing import without_controls
 
 if TYPE_CHECKING:
     from rushes.function import Function
@@ -88,10 +89,10 @@ class _ResultSink(_LineSink):
 
 
 class _PathSink(_LineSink):
-    """The paths of outputs, one a line, for the next command."""
+    """The paths of outputs, one a line, for the next command. One that is no line is exact in JSON alone."""
 
     def _lines(self, page: Sequence[Finished]) -> Iterable[str]:
-        return (path for one in page for path in one.outputs)
+        return (without_controls(path) for one in page for path in one.outputs)
 
 
 class NothingSink:

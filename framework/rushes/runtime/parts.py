@@ -153,6 +153,13 @@ def _naming_itself(parts: Parts, end: Finished) -> Finished:
     error = dict(end.error or {"kind": "cancelled"})
     if error["kind"] == "cancelled":  # by somebody, by itself: the whole was not
         error = PolicyError("it was cancelled.", code="part-cancelled").to_dict()
-    name = f"{parts.function.name} of {Asset(end.asset).name} ({end.invocation})"
-    details = {**(error.get("details") or {}), "part": end.invocation}
-    return end._replace(error={**error, "message": f"{name}: {error.get('message')}", "details": details})
+    details = dict(error.get("details") or {})
+    if "part" in details:  # a part of that part has failed, and is named already
+        return end
+    where = f"{parts.function.name} of {Asset(end.asset).name}, {end.invocation}"
+    error["message"] = f"{str(error.get('message')).rstrip().removesuffix('.')} ({where})."
+    if error.get("code") == "function-raised":
+        error["fix"] = (
+            f"`rushes logs {end.invocation}` has the traceback; mend the function and submit again."
+        )
+    return end._replace(error={**error, "details": {**details, "part": end.invocation}})

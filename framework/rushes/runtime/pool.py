@@ -115,6 +115,8 @@ class Pool:
         self.to_push: set[int] = set()
         self.next_due: float | None = None
         self.paused = False
+        self.draining = False
+        """What runs ends, nothing starts, and then the worker ends."""
         self.wedged = False
         self.outlet: Outlet | None = None
         """Where state changes go out; None while nobody wants to hear."""

@@ -69,6 +69,8 @@ class Reports:
         return {"fraction": fraction, "note": note}
 
     def _standstill(self) -> str:
+        if self.pool.draining:
+            return "the worker is draining: what runs ends, and the next one goes on; so does `rushes resume`"
         if self.pool.paused:
             return "the pool is paused; `rushes resume` goes on"
         if self.pool.wedged:
@@ -95,7 +97,7 @@ class Reports:
         elif run is not None:
             waits = (self.families.progress(run) or (0.0, waits))[1]
         elif STATES[found.state] is State.queued:
-            waits = self.pool.scheduler.explain(number, self.pool.now)
+            waits = self._standstill() or self.pool.scheduler.explain(number, self.pool.now)
         return {
             "invocation": invocation,
             "asset": found.source,

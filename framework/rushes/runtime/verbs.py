@@ -42,7 +42,7 @@ class ClientState:
 
 
 class Verbs:
-    """Answers requests. `stopping` and `draining` are what people have asked of the worker."""
+    """Answers requests. `stopping` is what people have asked of the worker."""
 
     def __init__(self, dispatcher: Dispatcher, following: Following, settings: Settings) -> None:
         self._dispatcher = dispatcher
@@ -51,7 +51,6 @@ class Verbs:
         self._journal = dispatcher.pool.journal
         self._settings = settings
         self.stopping = False
-        self.draining = False
         self._verbs: dict[str, Callable[[ClientState, Any, bytes], dict[str, Any] | None]] = {
             "hello": self._hello,
             "open": self._open,
@@ -106,11 +105,11 @@ class Verbs:
 
     def _open(self, client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         self._require_space()
-        if self.draining and not header["spec"].get("parent"):
+        if self._pool.draining and not header["spec"].get("parent"):
             raise PlatformError(
                 "the worker is draining and takes no new work.",
                 code="draining",
-                fix="Wait until it has ended; the next command starts a new one.",
+                fix="Wait until it has ended: the next command then starts a new one; or `rushes resume`.",
             )
         batch = header["batch"]
         known = self._journal.batch(batch)
@@ -219,19 +218,20 @@ class Verbs:
             "version": __version__,
             "home": str(self._settings.home),
         }
-        described["draining"] = self.draining
+        described["draining"] = self._pool.draining
         described["events"] = [] if self._pool.outlet is None else self._pool.outlet.describe()
         return {"pool": described}
 
     def _control(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         action = header["action"]
         if action in {"pause", "resume"}:
+            self._pool.draining = False  # whoever resumes takes a drain back, too
             self._dispatcher.pause(paused=action == "pause")
         elif action == "drain":
             self._dispatcher.pause(paused=True)
-            self.draining = True
+            self._pool.draining = True
         elif action == "stop":
-            self.draining = self.stopping = True
+            self._pool.draining = self.stopping = True
         else:
             raise unknown_control(action)
         return {"action": action, "running": len(self._pool.running), "pid": os.getpid()}

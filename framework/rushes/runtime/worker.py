@@ -158,7 +158,7 @@ class Worker:
         """Leave when drained, or when nobody has wanted anything for the idle time."""
         # Who waits for parts that start no more would wait for ever: it begins again, on the next worker.
         at_work = any(not run.waits_since for run in self._pool.running.values())
-        if self._verbs.draining and not at_work:
+        if self._pool.draining and not at_work:
             self._verbs.stopping = True
         telling = self._pool.outlet is not None and self._pool.outlet.busy(now)
         if self._clients or not self._dispatcher.idle or telling:
