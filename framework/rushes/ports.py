@@ -103,11 +103,16 @@ class Engine(Protocol):
         """Slots, what they run, capacity, queue depths, and under ``worker`` who answers."""
         ...
 
-    def control(self, verb: str) -> Mapping[str, Any]:
-        """``pause``, ``resume``, ``drain`` or ``stop`` the pool.
+    def control(self, verb: str, *, slots: int | None = None) -> Mapping[str, Any]:
+        """``pause``, ``resume``, ``drain``, ``stop`` or ``resize`` the pool.
+
+        Args:
+            verb: which.
+            slots: for ``resize``: how many there are to be until further notice; None gives the pool back to
+                its policy.
 
         Raises:
-            CallerError: another verb.
+            CallerError: another verb, or more slots than there can be (``bad-size``).
         """
         ...
 
@@ -143,6 +148,17 @@ class Fleet(Protocol):
         """Let hosts go, and return the names of those that do.
 
         A host that has become busy is left alone; one that is gone already, or never was, is passed over.
+
+        Raises:
+            PlatformError: the provider does not answer; asking again does no harm.
+        """
+        ...
+
+    def drain(self, hosts: Sequence[str]) -> Sequence[str]:
+        """Let hosts take no more work, and go once they have done what they have; return their names.
+
+        They are `leaving` from now on. An idle one goes like one that is released; one that is gone already,
+        or never was, is passed over.
 
         Raises:
             PlatformError: the provider does not answer; asking again does no harm.

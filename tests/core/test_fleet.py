@@ -29,6 +29,10 @@ class TestStubFleet(FleetContract):
         assert isinstance(fleet, StubFleet)
         fleet.occupy(host)
 
+    def vacate(self, fleet: Fleet, host: str) -> None:
+        assert isinstance(fleet, StubFleet)
+        fleet.vacate(host)
+
     def refuse(self, fleet: Fleet) -> None:
         assert isinstance(fleet, StubFleet)
         fleet.refuse("hosts")

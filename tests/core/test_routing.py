@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rushes.core import prices
 from rushes.core.fitting import Allowed, Outgrown, RoutingPolicy, Size, Work, objection, outgrown
 from rushes.core.prices import PriceBook, Source, Transfer
-from rushes.core.routing import Market, NoRoute, Place, Route, hop, route
+from rushes.core.routing import Market, NoRoute, Route, Stay, hop, route
 from rushes.core.tiers import Limits, Machine, Purchase, Tier
 
 GIB = 1 << 30
@@ -338,7 +338,7 @@ HOPPING = RoutingPolicy(hop_after_s=300.0, hop_gain=2.0, hop_dearer=4.0, most_ho
 def hopping(
     work: Work, since_s: float, *tiers: Tier, hops: int = 0, policy: RoutingPolicy = HOPPING, **waits: float
 ) -> str | None:
-    found = hop(work, Place("spot", NOW - since_s, hops), market(*tiers, **waits), policy, now=NOW)
+    found = hop(work, Stay("spot", NOW - since_s, hops), market(*tiers, **waits), policy, now=NOW)
     return None if found is None else found.tier
 
 
@@ -367,7 +367,7 @@ def test_a_hop_that_costs_too_much_is_not_made() -> None:
 
 
 def test_work_leaves_a_machine_that_costs_nothing_only_where_that_is_allowed() -> None:
-    place, there = Place("own", NOW - 900.0), market(OWN, HOSTS, own=9000.0)
+    place, there = Stay("own", NOW - 900.0), market(OWN, HOSTS, own=9000.0)
 
     assert hop(LONG, place, there, HOPPING, now=NOW) is None
     found = hop(LONG, place, there, replace(HOPPING, hop_extra_nano=USD), now=NOW)
@@ -397,7 +397,7 @@ def test_work_whose_run_time_nobody_knows_stays() -> None:
 
 
 def test_a_hop_says_how_long_it_waited_and_what_it_gains() -> None:
-    found = hop(LONG, Place("spot", NOW - 900.0), market(SPOT, HOSTS, spot=5000.0), HOPPING, now=NOW)
+    found = hop(LONG, Stay("spot", NOW - 900.0), market(SPOT, HOSTS, spot=5000.0), HOPPING, now=NOW)
 
     assert found is not None
     assert found.reason == (

@@ -275,16 +275,45 @@ def test_over_the_cap_what_goes_anyway_is_enough(going: tuple[Host, ...]) -> Non
     assert "firm-idle-0" not in plan(policy, (), there).of("firm").release
 
 
-def test_over_the_maximum_open_orders_and_idle_hosts_go_at_once_and_busy_ones_stay() -> None:
+def test_over_the_maximum_open_orders_and_idle_hosts_go_at_once_and_of_busy_ones_the_rest_drains() -> None:
     there = (
-        hosts("firm", HostState.busy, 3)
+        hosts("firm", HostState.busy, 2, for_s=60.0)
+        + hosts("firm", HostState.busy, 1, first=2)
         + hosts("firm", HostState.idle, 1)
         + hosts("firm", HostState.ordered, 1)
     )
 
     wanted = one(FleetPolicy("firm", 2), (), there)
 
-    assert (wanted.size, wanted.release) == (3, ("firm-ordered-0", "firm-idle-0"))
+    assert (wanted.size, wanted.release) == (2, ("firm-ordered-0", "firm-idle-0"))
+    assert wanted.drain == ("firm-busy-2",)  # the last that took work
+    assert "1 host goes when what runs there has ended" in wanted.reason
+
+
+def test_over_the_cap_busy_hosts_drain_from_the_last_fleet_on_and_leave_once() -> None:
+    policy = ScalingPolicy((FleetPolicy("firm", 9), FleetPolicy("gpu", 9)), most_per_hour=7 * USD)
+    there = hosts("firm", HostState.busy, 2) + hosts("gpu", HostState.busy, 2)
+
+    found = plan(policy, (), there)
+
+    assert (found.of("firm").drain, found.of("gpu").drain) == ((), ("gpu-busy-0", "gpu-busy-1"))
+    leaving = hosts("firm", HostState.busy, 2) + hosts("gpu", HostState.leaving, 2)
+    assert [row.drain for row in plan(policy, (), leaving).desired] == [(), ()]
+
+
+def test_work_that_takes_several_hosts_of_one_machine_gets_them() -> None:
+    wide = Backlog("firm", "standard", 1, widest=4)
+
+    wanted = one(FleetPolicy("firm", 8), (wide,))
+
+    assert wanted.size == 4
+    assert "the largest of which takes 4 hosts" in wanted.reason
+
+
+def test_what_there_may_be_at_this_hour_is_said() -> None:
+    wanted = one(FleetPolicy("firm", 8, 1, schedule=(Hours(0, 24, 2, 5),)))
+
+    assert (wanted.least, wanted.most) == (2, 5)
 
 
 def test_a_cap_on_money_with_a_price_that_nobody_knows_is_refused() -> None:
@@ -520,8 +549,10 @@ def test_a_busy_host_is_never_asked_for_and_every_other_at_most_once(situation: 
 
     found = decide(policy, TIERS, PRICES, snapshot, memory, now=NOW)
 
-    asked = [id_ for row in found.desired for id_ in row.release]
+    asked = [id_ for row in found.desired for id_ in (*row.release, *row.drain)]
     assert len(asked) == len(set(asked))
+    assert {states[id_] for row in found.desired for id_ in row.drain} <= {HostState.busy}
+    asked = [id_ for row in found.desired for id_ in row.release]
     assert {states[id_] for id_ in asked} <= {HostState.ordered, HostState.starting, HostState.idle}
 
 
@@ -534,7 +565,7 @@ def test_sizes_are_what_stays_and_what_is_ordered(situation: Any) -> None:
 
     for row in found.desired:
         here = [h for h in snapshot.hosts if h.tier == row.tier and h.state is not HostState.leaving]
-        assert row.size == len(here) - len(row.release) + row.order
+        assert row.size == len(here) - len(row.release) - len(row.drain) + row.order
         assert bool(row.token) == (row.order > 0)
         assert row.reason.endswith(".")
 

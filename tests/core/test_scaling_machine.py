@@ -105,6 +105,9 @@ class ScalerMachine(RuleBasedStateMachine):
                     answered = False
             gone = self.fleet.release(row.release)
             assert not busy & set(gone)
+            assert set(self.fleet.drain(row.drain)) <= {host.id for host in self.fleet.hosts()} | set(
+                row.drain
+            )
         self.fleet.lose_answers = 0
         if answered:
             self.memory = plan.memory

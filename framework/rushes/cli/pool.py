@@ -15,14 +15,32 @@ from rushes.cli.session import Session
 from rushes.cli.show import counted, short_name, table
 from rushes.units import format_duration, format_size
 
-__all__ = ["drain", "pause", "pool", "resume", "worker"]
+__all__ = ["drain", "pause", "pool", "resize", "resume", "worker"]
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def pool(ctx: click.Context, /, *, as_json: bool) -> None:
+    """The slots of this machine, what they run, and what waits; `resize` gives it more or fewer."""
+    if ctx.invoked_subcommand is None:
+        _show(ctx.obj, as_json=as_json)
+
+
+@pool.command()
+@click.argument("slots", metavar="N|auto")
 @click.pass_obj
-def pool(session: Session, *, as_json: bool) -> None:
-    """The slots of this machine, what they run, and what waits."""
+def resize(session: Session, /, slots: str) -> None:
+    """Give the pool N slots, 0 for none, until `auto` or the end of its worker; what runs goes on."""
+    if slots != "auto" and not slots.isdecimal():
+        raise click.BadParameter(f"{slots!r} is neither a number of slots nor `auto`.", param_hint="'N|auto'")
+    session.engine().control("resize", slots=None if slots == "auto" else int(slots))
+    cores = float(session.engine().pool().get("capacity", {}).get("cpu", 0.0))
+    size = "1 core" if cores == 1 else f"{cores:g} cores"
+    click.echo(f"the pool has {size}; what runs beyond that goes on to its end", err=True)
+
+
+def _show(session: Session, *, as_json: bool) -> None:
     engine = session.engine()
     if not engine.running():
         click.echo("{}" if as_json else "no worker runs; the next `rushes run` starts one")
@@ -42,6 +60,7 @@ def pool(session: Session, *, as_json: bool) -> None:
     )
     for text in [text for key, text in states if found.get(key)][:1]:
         click.echo(click.style(text, fg="yellow"))
+    _show_size(found.get("elastic") or {})
     slots = found.get("slots") or []
     if slots:
         click.echo(table(["slot", "process", "runs", "clip", "for"], [_slot_row(one) for one in slots]))
@@ -51,6 +70,21 @@ def pool(session: Session, *, as_json: bool) -> None:
     if queues:
         rows = [[q["priority"], q["show"], f"{q['waiting']:,}"] for q in queues]
         click.echo(table(["class", "show", "waiting"], rows, right=frozenset({2})))
+
+
+def _show_size(elastic: dict[str, Any]) -> None:
+    """What tiers there are, how large they are, and why."""
+    if elastic.get("problem"):
+        click.echo(click.style(str(elastic["problem"]), fg="yellow"))
+    if elastic.get("pinned") is not None:
+        text = f"held at {counted(int(elastic['pinned']), 'slot')}: `rushes pool resize auto` gives it back"
+        click.echo(click.style(text, fg="yellow"))
+    for tier in elastic.get("tiers") or []:
+        leaving = f", {tier['leaving']} leaving" if tier["leaving"] else ""
+        click.echo(
+            f"{tier['tier']}: {tier['hosts']} of {tier['least']} to {tier['most']} hosts, "
+            f"{tier['busy']} busy{leaving}\n  {tier['reason']}"
+        )
 
 
 def _slot_row(one: dict[str, Any]) -> list[str]:

@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from math import ceil, inf
 
 from rushes.core.elastic import Backlog, FleetPolicy
+from rushes.core.hosts import counted_hosts
 from rushes.core.steps import Absolute, Incremental
 from rushes.units import format_duration
 
-__all__ = ["Demand", "Standing", "demand"]
+__all__ = ["Demand", "Strength", "demand"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Strength:
     """What a fleet has.
 
     Args:
@@ -50,49 +51,52 @@ class Demand:
     why: str
 
 
-def demand(policy: FleetPolicy, backlog: Iterable[Backlog], standing: Standing) -> Demand:
+def demand(policy: FleetPolicy, backlog: Iterable[Backlog], strength: Strength) -> Demand:
     """How many hosts the unfinished work of a fleet is worth."""
     rows = [row for row in backlog if policy.starts_hosts(row.priority)]
     waiting = sum(row.waiting for row in rows)
     count = waiting + sum(row.running for row in rows)
     best = Demand(0, "nothing waits")
     if count:
-        best = Demand(1, f"{_invocations(count)} not finished")
-    by_count = _by_count(policy.steps, waiting, count, standing)
+        widest = max(row.widest for row in rows if row.waiting or row.running)
+        best = Demand(widest, f"{_invocations(count)} not finished")
+        if widest > 1:
+            best = Demand(widest, f"{best.why}, the largest of which takes {counted_hosts(widest)}")
+    by_count = _by_count(policy.steps, waiting, count, strength)
     if by_count.hosts > best.hosts:
         best = by_count
     for target_s in sorted({policy.target_s(row.priority) for row in rows if row.work_s > 0}):
         due_s = sum(row.work_s for row in rows if policy.target_s(row.priority) <= target_s)
-        hosts = _by_time(policy, due_s, target_s, standing)
+        hosts = _by_time(policy, due_s, target_s, strength)
         if hosts > best.hosts:
             due, target = format_duration(due_s), format_duration(target_s)
             best = Demand(hosts, f"{due} of work have to be done within {target}")
     return best
 
 
-def _by_time(policy: FleetPolicy, due_s: float, target_s: float, standing: Standing) -> int:
-    there = standing.ready + standing.coming
-    useful_s = max(target_s - standing.start_s, target_s / 2)
-    can_s = policy.at_once * (standing.ready * target_s + standing.coming * useful_s)
+def _by_time(policy: FleetPolicy, due_s: float, target_s: float, strength: Strength) -> int:
+    there = strength.ready + strength.coming
+    useful_s = max(target_s - strength.start_s, target_s / 2)
+    can_s = policy.at_once * (strength.ready * target_s + strength.coming * useful_s)
     if due_s > can_s * (1.0 + policy.tolerance):
         return there + _up((due_s - can_s) / (policy.at_once * useful_s))
     # What is there is enough. Fewer may be.
     return min(there, _up(due_s / (policy.at_once * target_s)))
 
 
-def _by_count(steps: Absolute | Incremental | None, waiting: int, count: int, standing: Standing) -> Demand:
+def _by_count(steps: Absolute | Incremental | None, waiting: int, count: int, strength: Strength) -> Demand:
     if isinstance(steps, Absolute):
         hosts = steps.hosts(count)
         return Demand(
-            hosts, f"{_invocations(count)} not finished, for which the step table has {_hosts(hosts)}"
+            hosts, f"{_invocations(count)} not finished, for which the step table has {counted_hosts(hosts)}"
         )
     if isinstance(steps, Incremental) and waiting:
-        there = standing.ready + standing.coming
+        there = strength.ready + strength.coming
         # The next step waits until the last one can show what it brings: for its hosts, and for some time.
-        due = not standing.coming and standing.since_growth_s >= steps.every_s
+        due = not strength.coming and strength.since_growth_s >= steps.every_s
         more = steps.more(waiting) if due else 0
         if more:
-            why = f"{_invocations(waiting)} waiting, for which the step table adds {_hosts(more)}"
+            why = f"{_invocations(waiting)} waiting, for which the step table adds {counted_hosts(more)}"
             return Demand(there + more, why)
         return Demand(there, f"{_invocations(waiting)} waiting")
     return Demand(0, "")
@@ -105,7 +109,3 @@ def _up(hosts: float) -> int:
 
 def _invocations(count: int) -> str:
     return "1 invocation is" if count == 1 else f"{count} invocations are"
-
-
-def _hosts(count: int) -> str:
-    return "1 host" if count == 1 else f"{count} hosts"

@@ -154,6 +154,8 @@ class Backlog:
         waiting: invocations that no host has.
         running: invocations that a host has.
         work_s: expected seconds, of one invocation after the other, until all of them are done.
+        widest: hosts that the largest of them takes at once; more than one only where hosts lend one another
+            what they have, as the slots of one machine do.
     """
 
     tier: str
@@ -161,6 +163,7 @@ class Backlog:
     waiting: int = 0
     running: int = 0
     work_s: float = 0.0
+    widest: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +225,10 @@ class Desired:
         size: hosts that there are to be: those that stay, and those that are ordered now.
         order: hosts to be ordered now.
         release: hosts to be let go now; none of them is busy.
+        drain: busy hosts that are to take no more work, and to go when they have done what they have.
         token: of this order: carried out twice under the same token, it is one order.
         reason: why, in one sentence.
+        least, most: hosts of its fleet that are kept, and that there may be, at this hour.
     """
 
     tier: str
@@ -232,6 +237,9 @@ class Desired:
     release: tuple[str, ...]
     token: str
     reason: str
+    drain: tuple[str, ...] = ()
+    least: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Host", "HostState", "Refusal"]
+__all__ = ["Host", "HostState", "Refusal", "counted_hosts"]
 
 
 class HostState(StrEnum):
@@ -56,3 +56,8 @@ class Refusal:
     tier: str
     at: float
     reason: str = ""
+
+
+def counted_hosts(count: int) -> str:
+    """``1 host``, ``2 hosts``."""
+    return "1 host" if count == 1 else f"{count} hosts"

@@ -40,6 +40,12 @@ class Room:
         self._cpu, self._memory, self._scratch, self._gpu = self.free
         self._lacked = self._claimed = self._kept = 0
 
+    @property
+    def taken(self) -> Capacity:
+        """What is held of it."""
+        cpu, memory, scratch, gpu = (have - left for have, left in zip(self.capacity, self.free, strict=True))
+        return Capacity(cpu / MILLI, float(memory), float(scratch), gpu / MILLI)
+
     def need_of(self, shape: Shape) -> Need:
         """What one attempt of `shape` takes here.
 

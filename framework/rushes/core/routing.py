@@ -24,7 +24,7 @@ from rushes.core.tiers import Tier
 from rushes.errors import CallerError
 from rushes.units import format_duration, format_size
 
-__all__ = ["Market", "NoRoute", "Objection", "Place", "Route", "hop", "route"]
+__all__ = ["Market", "NoRoute", "Objection", "Route", "Stay", "hop", "route"]
 
 SHARES: Final = 1000
 """Parts of a host that are counted: work that needs 2 of 8 cores pays for 250 of them."""
@@ -82,7 +82,7 @@ class NoRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Stay:
     """Where an invocation waits: on which tier, since when, and how often it has hopped before."""
 
     tier: str
@@ -127,17 +127,17 @@ def route(work: Work, market: Market, policy: RoutingPolicy) -> Route | NoRoute:
     )
 
 
-def hop(work: Work, place: Place, market: Market, policy: RoutingPolicy, *, now: float) -> Route | None:
+def hop(work: Work, stay: Stay, market: Market, policy: RoutingPolicy, *, now: float) -> Route | None:
     """Where work goes that has waited for long; None: it stays.
 
     `market.waits` has, for the tier where it waits, how long it still will. Work whose run time nobody knows
     stays.
     """
-    waited_s = now - place.since
-    if waited_s < policy.hop_after_s or place.hops >= policy.most_hops or work.run_s is None:
+    waited_s = now - stay.since
+    if waited_s < policy.hop_after_s or stay.hops >= policy.most_hops or work.run_s is None:
         return None
     options, objections = _options(work, market, policy)
-    here = next((option for option in options if option.tier.name == place.tier), None)
+    here = next((option for option in options if option.tier.name == stay.tier), None)
     ends_s = inf if here is None else here.ends_s / policy.hop_gain
     dearest = inf if here is None else here.cost_nano * policy.hop_dearer + policy.hop_extra_nano
     others = [
@@ -149,7 +149,7 @@ def hop(work: Work, place: Place, market: Market, policy: RoutingPolicy, *, now:
         return None
     best = min(others, key=lambda option: (option.cost_nano, option.ends_s))
     reason = (
-        f"{best.tier.name}: it has waited {format_duration(waited_s)} for {place.tier}, and is expected to "
+        f"{best.tier.name}: it has waited {format_duration(waited_s)} for {stay.tier}, and is expected to "
         f"end here in {format_duration(best.ends_s)}"
     )
     if here is not None:

@@ -12,7 +12,8 @@
 4. *Released* is an idle host when it was idle for the idle time-out, and fewer hosts have been enough for a
    while without a break. The dearest goes first, then the one that was idle for longest. A busy host is never
    named here, and no host is taken because others are dearer: it goes when it has nothing to do.
-5. Over a cap (one was lowered, a price rose, an hour began) idle hosts and open orders go at once.
+5. Over a cap (one was lowered, a price rose, an hour began) idle hosts and open orders go at once. Where they
+   are not enough busy hosts *drain*: they take no more work, and go when they have done what they have.
 6. *Spot* that was refused, or that did not come, is ordered on demand for a while; then spot is tried again.
 
 This module must not know providers, clocks, files or what a host runs.
@@ -25,7 +26,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final
 
-from rushes.core.demand import Standing, demand
+from rushes.core.demand import Strength, demand
 from rushes.core.elastic import (
     Desired,
     FleetMemory,
@@ -35,7 +36,7 @@ from rushes.core.elastic import (
     ScalingPolicy,
     Snapshot,
 )
-from rushes.core.hosts import Host, HostState
+from rushes.core.hosts import Host, HostState, counted_hosts
 from rushes.core.hours import applying
 from rushes.core.money import format_dollars
 from rushes.core.tiers import Tier
@@ -124,6 +125,7 @@ class _Fleet:
     now: float
     orders: dict[str, int] = field(default_factory=dict)
     released: dict[str, list[Host]] = field(default_factory=dict)
+    draining: list[Host] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -143,7 +145,7 @@ class _Fleet:
         found = demand(
             policy,
             [row for row in self.snapshot.backlog if row.tier in policy.tiers],
-            Standing(
+            Strength(
                 len(self.ready),
                 len(self.coming),
                 self.tiers[policy.tier].start_s,
@@ -152,7 +154,7 @@ class _Fleet:
         )
         self.why = found.why
         if found.hosts < self.minimum:
-            self.why = f"{_hosts(self.minimum)} {'is' if self.minimum == 1 else 'are'} kept warm"
+            self.why = f"{counted_hosts(self.minimum)} {'is' if self.minimum == 1 else 'are'} kept warm"
         wanted = max(found.hosts, self.minimum)
         if wanted > self.maximum:
             self.note(f"{wanted} would be wanted, {self.maximum} are the most that there may be")
@@ -168,20 +170,36 @@ class _Fleet:
                 self.refused_at = self.now
         if self.late:
             count = len(self.late)
-            self.note(f"{_hosts(count)} did not come in time and {'is' if count == 1 else 'are'} given up")
+            self.note(
+                f"{counted_hosts(count)} did not come in time and {'is' if count == 1 else 'are'} given up"
+            )
 
     def keep_to_size(self, prices: Mapping[str, int]) -> None:
-        """Over the maximum, what does nothing goes at once."""
+        """Over the maximum, what does nothing goes at once, and of the rest as many as are too many drain."""
         over = len(self.staying()) - self.maximum
         if over > 0:
-            self.let_go(self.doing_nothing(prices)[:over], "there may be fewer")
+            gone = self.doing_nothing(prices)[:over]
+            self.let_go(gone, "there may be fewer")
+            self.drain(self.busy(prices)[: over - len(gone)], "there may be fewer")
 
     def let_go(self, hosts: list[Host], why: str) -> None:
         """Release hosts that do nothing, before their time."""
         for host in hosts:
             self._release(host)
         if hosts:
-            self.note(f"{why}, so {_hosts(len(hosts))} {'goes' if len(hosts) == 1 else 'go'} at once")
+            self.note(f"{why}, so {counted_hosts(len(hosts))} {'goes' if len(hosts) == 1 else 'go'} at once")
+
+    def drain(self, hosts: list[Host], why: str) -> None:
+        """Let busy hosts do what they have, and nothing more."""
+        self.draining += hosts
+        if hosts:
+            go = "goes" if len(hosts) == 1 else "go"
+            self.note(f"{why}, so {counted_hosts(len(hosts))} {go} when what runs there has ended")
+
+    def busy(self, prices: Mapping[str, int]) -> list[Host]:
+        """Busy hosts that are to stay so far; the dearest first, then the latest to have taken work."""
+        found = [host for host in self.staying() if host.state is HostState.busy]
+        return sorted(found, key=lambda h: (-prices.get(h.tier, 0), -h.since, h.id))
 
     def doing_nothing(self, prices: Mapping[str, int]) -> list[Host]:
         """What may go without a loss: open orders, then idle hosts; the dearest first."""
@@ -207,12 +225,12 @@ class _Fleet:
         if most is not None:
             count = min(count, most - sum(host.tier == tier for host in self.hosts) - ordered)
             if count <= 0:
-                self.note(f"there are no more than {_hosts(most)} of {tier}")
+                self.note(f"there are no more than {counted_hosts(most)} of {tier}")
                 return
         paid = purse.buy(tier, count)
         if paid < count:
             cap = format_dollars(purse.most or 0)
-            self.note(f"{cap} an hour pays for {paid} of {_hosts(count)} that are missing")
+            self.note(f"{cap} an hour pays for {paid} of {counted_hosts(count)} that are missing")
         if paid:
             self.orders[tier] = self.orders.get(tier, 0) + paid
 
@@ -233,13 +251,13 @@ class _Fleet:
             self._release(host)
         if gone:
             self.note(
-                f"{_hosts(len(gone))} had nothing to do for {format_duration(policy.idle_s)} and "
+                f"{counted_hosts(len(gone))} had nothing to do for {format_duration(policy.idle_s)} and "
                 f"{'goes' if len(gone) == 1 else 'go'}"
             )
 
     def staying(self) -> list[Host]:
         """Every host in sight that neither leaves nor is let go now."""
-        gone = {host for hosts in self.released.values() for host in hosts}
+        gone = {host for hosts in self.released.values() for host in hosts}.union(self.draining)
         return [h for h in self.hosts if h.state is not HostState.leaving and h not in gone]
 
     def note(self, text: str) -> None:
@@ -256,7 +274,19 @@ class _Fleet:
             release = tuple(host.id for host in self.released.get(tier, ()))
             token = f"{series}{tier}.{self.memory.orders + 1}.{number}" if order else ""
             size = len(staying) + order
-            rows.append(Desired(tier, size, order, release, token, self._reason(size, order)))
+            rows.append(
+                Desired(
+                    tier,
+                    size,
+                    order,
+                    release,
+                    token,
+                    self._reason(size, order),
+                    tuple(host.id for host in self.draining if host.tier == tier),
+                    self.minimum,
+                    self.maximum,
+                )
+            )
         return rows
 
     def remembered(self) -> FleetMemory:
@@ -278,7 +308,7 @@ class _Fleet:
             doing.append(f"{order} ordered now")
         if order and self._where() == self.policy.fallback:
             doing.append(f"there is no {self.policy.tier} just now")
-        return "; ".join([f"{_hosts(size)}: {self.why}", ", ".join(doing), *self.notes]) + "."
+        return "; ".join([f"{counted_hosts(size)}: {self.why}", ", ".join(doing), *self.notes]) + "."
 
     def _where(self) -> str:
         """Which tier is ordered from."""
@@ -306,7 +336,7 @@ class _Fleet:
 
 
 def _keep_to_money(fleets: list[_Fleet], purse: _Purse) -> None:
-    """Over the cap, what does nothing goes at once, from the last fleet on."""
+    """Over the cap, what does nothing goes at once, from the last fleet on, and what works drains."""
     if purse.most is None:
         return
     over = purse.spent - purse.most
@@ -318,8 +348,11 @@ def _keep_to_money(fleets: list[_Fleet], purse: _Purse) -> None:
             if over > 0 and purse.price(host) > 0:
                 gone.append(host)
                 over -= purse.price(host)
-        fleet.let_go(gone, f"all hosts may cost {format_dollars(purse.most)} an hour")
-
-
-def _hosts(count: int) -> str:
-    return "1 host" if count == 1 else f"{count} hosts"
+        why = f"all hosts may cost {format_dollars(purse.most)} an hour"
+        fleet.let_go(gone, why)
+        drained = []
+        for host in fleet.busy(purse.prices):
+            if over > 0 and purse.price(host) > 0:
+                drained.append(host)
+                over -= purse.price(host)
+        fleet.drain(drained, why)

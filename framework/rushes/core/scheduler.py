@@ -169,6 +169,15 @@ class Scheduler:
         """Who may spend what; it is read from, and nothing is written to it."""
         return self._purse
 
+    @property
+    def taken(self) -> Capacity:
+        """How much of the pool is in use."""
+        return self._room.taken
+
+    def expected_s(self, function: str) -> float | None:
+        """How long one run of a function is expected to take; None where it never finished one."""
+        return self._assignment.expected.seconds(function)
+
     def snapshot(self) -> Snapshot:
         """The pool as it is, for `rushes pool`; a copy that nothing changes later."""
         return snapshot(self._assignment, held=len(self._held), paused=self._paused)

@@ -178,13 +178,14 @@ class LocalEngine:
         answer, _ = self._client.request({"verb": "pool"})
         return dict(answer["pool"])
 
-    def control(self, verb: str) -> Mapping[str, Any]:
-        """``pause``, ``resume``, ``drain`` or ``stop``; the last two start no worker in order to end it."""
+    def control(self, verb: str, *, slots: int | None = None) -> Mapping[str, Any]:
+        """``pause``, ``resume``, ``resize``, ``drain`` or ``stop``; the last two start no worker."""
         ends = verb in {"drain", "stop"}
         if ends and not self._client.running():
             return {"action": verb, "running": 0, "pid": None}
         self._client.close()
-        answer, _ = self._client.request({"verb": "control", "action": verb}, start=not ends)
+        more = {} if slots is None else {"slots": slots}
+        answer, _ = self._client.request({"verb": "control", "action": verb, **more}, start=not ends)
         self._client.close()
         return answer
 
@@ -319,6 +320,7 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
         CallerError: `foreground`, and another worker runs already.
     """
     from rushes.journal.sqlite import SqliteJournal  # noqa: PLC0415 - only a worker needs these
+    from rushes.runtime.capacity_file import capacity_file  # noqa: PLC0415
     from rushes.runtime.event_file import event_sinks  # noqa: PLC0415
     from rushes.runtime.worker import Worker  # noqa: PLC0415
 
@@ -336,8 +338,10 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
                 fix="`rushes pool` shows it; `rushes drain` lets it finish and end.",
             ) from None
         os.set_inheritable(lock.fileno(), False)  # noqa: FBT003 - a slot must not hold it after us
-        sinks = event_sinks(environ)
-        Worker(settings, SqliteJournal(settings.journal, synchronous=settings.synchronous), sinks).run()
+        sinks, capacity = event_sinks(environ), capacity_file(environ)
+        Worker(
+            settings, SqliteJournal(settings.journal, synchronous=settings.synchronous), sinks, capacity
+        ).run()
     return 0
 
 

@@ -87,6 +87,9 @@ class Pool:
         self.journal = journal
         self.home = home
         self.capacity = capacity
+        """The most that it may ever have: what needs more is refused."""
+        self.size = capacity
+        """What it has now."""
         self.clock = clock
         self.now = clock()
         self.batches: dict[int, BatchState] = {}

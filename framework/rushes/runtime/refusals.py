@@ -24,7 +24,7 @@ __all__ = [
 
 DEEPEST: Final = 8
 """Maps within maps; what goes further maps itself."""
-CONTROLS: Final = ("pause", "resume", "drain", "stop")
+CONTROLS: Final = ("pause", "resume", "drain", "stop", "resize")
 """What can be asked of a pool."""
 
 

@@ -139,9 +139,9 @@ class Reports:
         """Slots and what they run; capacity; queues."""
         return {
             "capacity": {
-                "cpu": self.pool.capacity.cpu,
-                "memory": self.pool.capacity.memory,
-                "gpu": self.pool.capacity.gpu,
+                "cpu": self.pool.size.cpu,
+                "memory": self.pool.size.memory,
+                "gpu": self.pool.size.gpu,
             },
             "paused": self.pool.paused,
             "low_on_space": self.pool.wedged,

@@ -17,7 +17,7 @@ __all__ = ["check_header", "check_rows", "check_spec"]
 _LARGEST: Final = 2**63 - 1
 _LAST_N: Final = 2**32 - 1
 _TEXTS: Final = ("batch", "invocation", "action", "priority")
-_COUNTS: Final = ("after", "limit", "keep")
+_COUNTS: Final = ("after", "limit", "keep", "slots")
 _SPANS: Final = ("wait_s", "older_s")
 
 _NOTHING: Final = type(None)

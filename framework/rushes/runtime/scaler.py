@@ -7,7 +7,7 @@ orders under the same tokens. This module must not know providers, nor where the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rushes.core.elastic import Backlog, Memory, Plan, ScalingPolicy, Snapshot
@@ -27,12 +27,14 @@ class Turn:
         plan: what was decided.
         ordered: hosts that are on their way because of it.
         released: hosts that go because of it; those that had become busy are not among them.
+        drained: busy hosts that go because of it once they have done what they have.
         failures: what the provider did not answer; it is asked again in the next turn.
     """
 
     plan: Plan
     ordered: tuple[str, ...] = ()
     released: tuple[str, ...] = ()
+    drained: tuple[str, ...] = ()
     failures: tuple[PlatformError, ...] = ()
 
 
@@ -95,11 +97,21 @@ class Scaler:
                     failures.append(error)
         if not failures:
             self.memory = plan.memory
-        released: list[str] = []
-        leaving = [id_ for row in plan.desired for id_ in row.release]
-        if leaving:
-            try:
-                released += self._fleet.release(leaving)
-            except PlatformError as error:
-                failures.append(error)
-        return Turn(plan, tuple(ordered), tuple(released), tuple(failures))
+        released = self._tell(
+            self._fleet.release, [id_ for row in plan.desired for id_ in row.release], failures
+        )
+        drained = self._tell(self._fleet.drain, [id_ for row in plan.desired for id_ in row.drain], failures)
+        return Turn(plan, tuple(ordered), released, drained, tuple(failures))
+
+    @staticmethod
+    def _tell(
+        verb: Callable[[Sequence[str]], Sequence[str]], hosts: list[str], failures: list[PlatformError]
+    ) -> tuple[str, ...]:
+        """Ask the fleet to do something with some of its hosts; gives those with which it does."""
+        if not hosts:
+            return ()
+        try:
+            return tuple(verb(hosts))
+        except PlatformError as error:
+            failures.append(error)
+            return ()

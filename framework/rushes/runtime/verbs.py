@@ -19,6 +19,7 @@ from rushes import __version__
 from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.batches import BatchState
 from rushes.runtime.dispatcher import Dispatcher
+from rushes.runtime.elastic import Elastic
 from rushes.runtime.following import Following
 from rushes.runtime.refusals import has_ended, known_class, only_a_part, unknown_control
 from rushes.runtime.requests import check_header, check_rows
@@ -44,8 +45,11 @@ class ClientState:
 class Verbs:
     """Answers requests. `stopping` is what people have asked of the worker."""
 
-    def __init__(self, dispatcher: Dispatcher, following: Following, settings: Settings) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, following: Following, settings: Settings, elastic: Elastic
+    ) -> None:
         self._dispatcher = dispatcher
+        self._elastic = elastic
         self._following = following
         self._pool = dispatcher.pool
         self._journal = dispatcher.pool.journal
@@ -219,6 +223,7 @@ class Verbs:
             "home": str(self._settings.home),
         }
         described["draining"] = self._pool.draining
+        described["elastic"] = self._elastic.describe()
         described["events"] = [] if self._pool.outlet is None else self._pool.outlet.describe()
         return {"pool": described}
 
@@ -232,6 +237,8 @@ class Verbs:
             self._pool.draining = True
         elif action == "stop":
             self._pool.draining = self.stopping = True
+        elif action == "resize":
+            self._elastic.pin(header.get("slots"))
         else:
             raise unknown_control(action)
         return {"action": action, "running": len(self._pool.running), "pid": os.getpid()}

@@ -23,7 +23,9 @@ from rushes.core.policy import SchedulerSettings
 from rushes.core.scheduler import Scheduler
 from rushes.core.sinks import Sink
 from rushes.errors import PlatformError
+from rushes.runtime.capacity_file import CapacityFile
 from rushes.runtime.dispatcher import Dispatcher
+from rushes.runtime.elastic import Elastic
 from rushes.runtime.following import GATHER_S, Following
 from rushes.runtime.orphans import adopt_orphans
 from rushes.runtime.outlet import Outlet
@@ -47,10 +49,16 @@ WAITING_BYTES: Final = 256 * 1024 * 1024
 class Worker:
     """The loop. `journal` is open; `settings` say where the socket goes and how large the pool is.
 
-    `sinks` are told of state changes.
+    `sinks` are told of state changes; `capacity` is a file that says how the pool grows and shrinks.
     """
 
-    def __init__(self, settings: Settings, journal: Journal, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        sinks: Sequence[Sink] = (),
+        capacity_file: CapacityFile | None = None,
+    ) -> None:
         self._settings = settings
         self._journal = journal
         self._selector = selectors.DefaultSelector()
@@ -64,7 +72,8 @@ class Worker:
         if sinks:
             self._pool.outlet = Outlet(journal, sinks, self._watch_outlet, self._unwatch_outlet)
         self._following = Following(self._pool)
-        self._verbs = Verbs(self._dispatcher, self._following, settings)
+        self._elastic = Elastic(self._pool, settings.tier, capacity_file)
+        self._verbs = Verbs(self._dispatcher, self._following, settings, self._elastic)
         self._clients: dict[int, ClientState] = {}
         self._next_client = 0
         self._busy_at = time.time()
@@ -104,6 +113,7 @@ class Worker:
             for key, mask in ready:
                 self._take_in(key.data, mask)
             self._dispatcher.watch.tick()
+            self._elastic.tick()
             self._seal_orphans(now)
             self._dispatcher.close_turn()
             self._journal.commit()

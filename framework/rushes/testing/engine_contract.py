@@ -172,3 +172,13 @@ class EngineContract(ResultsContract):
     def test_a_pool_is_asked_for_what_it_can_do_only(self, engine: Engine) -> None:
         with pytest.raises(CallerError):
             engine.control("explode")
+
+    def test_a_pool_has_the_slots_that_it_is_given_until_it_is_given_back(self, engine: Engine) -> None:
+        before = engine.pool()["capacity"]["cpu"]
+
+        engine.control("resize", slots=0)
+        small = engine.pool()["capacity"]["cpu"]
+        engine.control("resize")
+
+        assert small == 0.0
+        assert engine.pool()["capacity"]["cpu"] == before

@@ -86,6 +86,18 @@ class StubFleet:
         self._record("release", gone, hosts=tuple(hosts))
         return gone
 
+    def drain(self, hosts: Sequence[str]) -> Sequence[str]:
+        """What is busy leaves once it has nothing more to do; the others go at once."""
+        self.hosts()
+        draining = [id_ for id_ in hosts if id_ in self._hosts]
+        for id_ in draining:
+            if self._hosts[id_].state in {HostState.busy, HostState.leaving}:
+                self._become(id_, HostState.leaving)
+            else:
+                self._hosts.pop(id_)
+        self._record("drain", draining, hosts=tuple(hosts))
+        return draining
+
     def refusals(self) -> Sequence[Refusal]:
         """The latest refusal of each tier."""
         return list(self._refusals.values())
@@ -105,8 +117,11 @@ class StubFleet:
         self._become(host, HostState.busy)
 
     def vacate(self, host: str) -> None:
-        """A host has nothing more to do."""
-        self._become(host, HostState.idle)
+        """A host has nothing more to do; one that leaves is gone."""
+        if self._hosts[host].state is HostState.leaving:
+            del self._hosts[host]
+        else:
+            self._become(host, HostState.idle)
 
     def lose(self, host: str) -> None:
         """A host is gone, whatever it did: reclaimed, or broken."""

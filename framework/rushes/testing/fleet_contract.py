@@ -49,6 +49,10 @@ class FleetContract:
         """Give a host work that does not end by itself."""
         raise NotImplementedError
 
+    def vacate(self, fleet: Fleet, host: str) -> None:
+        """Let the work of a host end."""
+        raise NotImplementedError
+
     def refuse(self, fleet: Fleet) -> None:
         """See to it that there are no more hosts of `tier`."""
         raise NotImplementedError
@@ -160,6 +164,29 @@ class FleetContract:
         host = self._host(fleet, id_)
         assert host is not None
         assert host.state is HostState.busy
+
+    def test_a_busy_host_that_is_drained_leaves_and_goes_when_it_is_done(self, fleet: Fleet) -> None:
+        id_ = self._one(fleet)
+        self.occupy(fleet, id_)
+
+        drained = fleet.drain([id_, "never-was"])
+
+        assert list(drained) == [id_]
+        host = self._host(fleet, id_)
+        assert host is not None
+        assert host.state is HostState.leaving
+        self.vacate(fleet, id_)
+        self.settle(fleet)
+        assert self._host(fleet, id_) is None
+
+    def test_an_idle_host_that_is_drained_goes(self, fleet: Fleet) -> None:
+        id_ = self._one(fleet)
+
+        drained = fleet.drain([id_])
+
+        self.settle(fleet)
+        assert list(drained) == [id_]
+        assert self._host(fleet, id_) is None
 
     def test_an_order_that_is_still_open_can_be_taken_back(self, fleet: Fleet) -> None:
         self._need("delay")

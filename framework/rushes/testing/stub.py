@@ -54,6 +54,7 @@ class StubEngine:
     def __init__(self, clock: Clock | None = None, *, held: bool = False) -> None:
         self.held = held
         self.paused = False
+        self.cores = 1.0
         self._clock = clock or _SystemClock()
         self._batches: dict[str, StubBatch] = {}
         self._known: dict[tuple[str, str], tuple[Finished, dict[str, Any]]] = {}
@@ -169,7 +170,7 @@ class StubEngine:
             rows = [row for batch in self._batches.values() for row in batch.rows]
             waiting = sum(row.state is State.queued for row in rows)
             return {
-                "capacity": {"cpu": 1.0, "memory": 2.0**30, "gpu": 0},
+                "capacity": {"cpu": self.cores, "memory": 2.0**30, "gpu": 0},
                 "paused": self.paused,
                 "draining": False,
                 "worker": {"pid": os.getpid(), "version": __version__},
@@ -178,14 +179,17 @@ class StubEngine:
                 "batches": [b.id for b in self._batches.values() if b.ended is None],
             }
 
-    def control(self, verb: str) -> Mapping[str, Any]:
-        """``pause``, ``resume``, ``drain`` or ``stop``.
+    def control(self, verb: str, *, slots: int | None = None) -> Mapping[str, Any]:
+        """``pause``, ``resume``, ``resize``, ``drain`` or ``stop``.
 
         Raises:
             CallerError: another verb.
         """
         if verb not in CONTROLS:
             raise unknown_control(verb)
+        if verb == "resize":
+            self.cores = 1.0 if slots is None else float(slots)
+            return {"action": verb, "running": 0}
         self.paused = verb != "resume"
         self._settle()
         return {"action": verb, "running": 0}
