@@ -6,9 +6,13 @@ correct what it gave. This module must not know what happened. The theory stands
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rushes.core.commands import Command, GoOn, Recall, Start
-from rushes.core.events import Capacity
+from rushes.core.events import Capacity, ClassPolicy
 from rushes.core.expected import ExpectedRuns
+from rushes.core.holding import note
+from rushes.core.limits import Limits, batch_limit, class_limit, queue_limit
 from rushes.core.ordering import Lane, Level
 from rushes.core.packing import MILLI, Room
 from rushes.core.policy import SchedulerSettings
@@ -28,7 +32,7 @@ class Assignment:
     """What runs on which slot, and who pays for it."""
 
     __slots__ = (
-        "_busy_of_batch", "_coming", "_full", "_settings", "_warmed", "expected", "purse", "room", "slots",
+        "_closed", "_coming", "_full", "_settings", "_warmed", "expected", "limits", "purse", "room", "slots",
         "standing", "waiting", "yielding",
     )  # fmt: skip
 
@@ -43,15 +47,16 @@ class Assignment:
         self.yielding = Yielding(settings.waiting_limit)
         self.standing = Standing(room, waiting, slots, self.expected, settings.displacement)
         self._settings = settings
-        self._busy_of_batch: dict[str, int] = {}  # slots, for batches with `max_slots`
+        self.limits = Limits()
         # Within one run:
         self._coming: dict[str, int] = {}  # slots that are opening and that nobody waits for yet
         self._warmed = False
-        self._full = False
+        self._full = False  # nothing more starts
+        self._closed = False  # nothing more starts but in what is kept for its class
 
     def busy_of(self, batch: str) -> int:
         """How many slots a batch with `max_slots` has."""
-        return self._busy_of_batch.get(batch, 0)
+        return self.limits.busy(batch_limit(batch))
 
     def run(self, now: float, out: list[Command], *, paused: bool = False) -> None:
         """Start what can start, open the slots that are missing, ask for more of what was started.
@@ -72,13 +77,18 @@ class Assignment:
             if purse.goes_on(slot.backlog[0][0], slot.worked_s(now), now):
                 self.standing.has_paid(slot)
         for lane in purse.asked_again():
-            self.waiting.unpark(lane.shape.batch)
+            self.waiting.unpark(batch_limit(lane.shape.batch))
 
     def _pass(self, now: float, out: list[Command], *, paused: bool) -> bool:
         """Go through all that waits; True when that let others stand in line, who may come before."""
         self.room.begin()
+        shares = self.waiting.shares
+        serve = self._serve
+        if shares.any:
+            shares.begin()
+            serve = self._serve_share
         self._coming.clear()
-        self._warmed = self._full = False
+        self._warmed = self._full = self._closed = False
         aside: list[Lane] = []
         again = False
         for level in self.waiting.levels:
@@ -89,7 +99,7 @@ class Assignment:
                 self.standing.resume(level, now, out)
             while not paused and not self._full and (flow := level.shows.first()) is not None:
                 lane = flow.lanes.first()
-                if lane is None or not self._serve(lane, now, out):
+                if lane is None or not serve(lane, now, out):
                     if lane is not None:
                         flow.lanes.drop(lane)
                         aside.append(lane)
@@ -98,11 +108,24 @@ class Assignment:
             lane.stand()
         return again
 
+    def _serve_share(self, lane: Lane, now: float, out: list[Command]) -> bool:
+        """The same as `_serve`, where the class of `lane` sees no more of the room than it may have."""
+        shares, name = self.waiting.shares, lane.queue.policy.name
+        if self._closed and not self._own(lane):
+            return False
+        shares.enter(name, self.room)
+        again = self._serve(lane, now, out)
+        shares.leave(name, self.room)
+        return again
+
     def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
         """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""
         shape, need, room, slots = lane.shape, lane.need, self.room, self.slots
         if self.purse.watches and not self.purse.affords(lane, now):
-            self.waiting.park(lane)
+            self.waiting.park(lane, batch_limit(shape.batch))
+            return True
+        if self.waiting.bars and lane.queue.key in self.waiting.bars:
+            self.waiting.park(lane, queue_limit(lane.queue.key))
             return True
         fits, allowed = self._allowed(lane)
         could = allowed > 0 and slots.rests_until(shape.environment) <= now
@@ -119,7 +142,7 @@ class Assignment:
                 if slot.refillable() and self._give(slot, len(lane.slots), now, out):
                     return True
         if allowed <= 0:
-            self.waiting.park(lane)
+            self.waiting.park(lane, self._full_of(lane))
             return True
         if slots.rests_until(shape.environment) <= now:
             self._claim(lane, min(len(lane.asks), max(room.times(need), 1), allowed) if fits else 0, out)
@@ -135,9 +158,18 @@ class Assignment:
                 self.yielding.barred.add(shape.batch)
                 return fits, 0
             fits = fits or beyond
-        most = shape.max_slots
-        allowed = 1 << 30 if most is None else max(most, 1) - self._busy_of_batch.get(shape.batch, 0)
+        allowed = 1 << 30
+        if shape.max_slots is not None or shape.limits:
+            allowed = self.limits.allowed(shape)
+        if self.waiting.shares.any:
+            allowed = min(allowed, self.waiting.shares.times(lane.queue.policy.name, need))
         return fits, allowed
+
+    def _full_of(self, lane: Lane) -> str:
+        """The name under which a lane that may have no more has all that it may have."""
+        if lane.shape.batch in self.yielding.barred:
+            return batch_limit(lane.shape.batch)
+        return self.limits.full(lane.shape) or class_limit(lane.queue.policy.name)
 
     def _claim(self, lane: Lane, fitting: int, out: list[Command]) -> None:
         """Keep for a lane what it needs: slots for the `fitting` ones that fit, else what the next lacks."""
@@ -145,11 +177,15 @@ class Assignment:
             self._await_slots(lane, fitting, out)
             return
         self.room.claim(lane.need)
-        self._full = self.room.cpu_awaited and not self.waiting.cpuless
+        self._note_full()
         if not self._warmed:  # have a slot ready by the time that there is room
             self._warmed = True
             if not self.slots.has(lane.shape.environment):
                 self.slots.open(lane.shape.environment, out, close_idle=False)
+
+    def _note_full(self) -> None:
+        """Nothing after what lacks cpu starts any more, unless cores are kept for its class."""
+        self._full = self.room.cpu_awaited and not self.waiting.cpuless and not self.waiting.shares.any
 
     def _await_slots(self, lane: Lane, wanted: int, out: list[Command]) -> None:
         """Only slots are missing: wait for those that are opening, open others; keep what they will need."""
@@ -160,12 +196,19 @@ class Assignment:
                 coming = self.slots.opening(environment)
             if coming:
                 self._coming[environment] = coming - 1
-            elif self.slots.open(environment, out):
+            elif self.slots.open(environment, out, beyond=self._own(lane)):
                 self._coming[environment] = 0
             else:
-                self._full = True  # no slot for this one, so none for anybody after it
+                # No slot for this one, so none for anybody after it.
+                self._closed = self.waiting.shares.any
+                self._full = not self._closed
                 return
             self.room.claim(lane.need)
+
+    def _own(self, lane: Lane) -> bool:
+        """Whether what a lane needs is kept for its class: then there is a slot for it, too."""
+        shares = self.waiting.shares
+        return shares.any and shares.within(lane.queue.policy.name, lane.need)
 
     def _occupy(self, slot: Slot, lane: Lane) -> None:
         """An idle slot becomes busy with a lane."""
@@ -176,9 +219,10 @@ class Assignment:
         lane.slots[slot] = None
         self.room.take(lane.need)
         self.standing.occupied(slot)
-        if lane.shape.max_slots is not None:
-            batch = lane.shape.batch
-            self._busy_of_batch[batch] = self._busy_of_batch.get(batch, 0) + 1
+        if lane.shape.max_slots is not None or lane.shape.limits:
+            self.limits.take(lane.shape)
+        if self.waiting.shares.any:
+            note(self.waiting, slot)
 
     def _give(self, slot: Slot, sharers: int, now: float, out: list[Command]) -> bool:
         """Fill a busy slot up from its lane, which `sharers` slots are to have equal parts of."""
@@ -233,18 +277,31 @@ class Assignment:
         self.room.give(lane.need)
         self.standing.freed(slot)
         del lane.slots[slot]
-        shape = lane.shape
-        if shape.max_slots is not None:
-            self._busy_of_batch[shape.batch] -= 1
-            if not self._busy_of_batch[shape.batch]:
-                del self._busy_of_batch[shape.batch]
-            self.waiting.unpark(shape.batch)
+        if lane.shape.max_slots is not None or lane.shape.limits:
+            for name in self.limits.give(lane.shape):
+                self.waiting.unpark(name)
+        if self.waiting.shares.any:
+            note(self.waiting, slot, gone=True)
         self.waiting.tidy(lane)
 
     def resize(self, capacity: Capacity) -> None:
         """The pool has another capacity: needs are clamped to that, and what is held is counted anew."""
         self.room.resize(capacity)
         self.waiting.resize()
+        self._count_anew()
+
+    def reclass(self, classes: Sequence[ClassPolicy]) -> None:
+        """The classes are others: needs are clamped by what they may have, what is held is counted anew."""
+        busy = [slot for slot in (*self.slots, *self.slots.lost.values()) if slot.lane is not None]
+        self.waiting.reclass(classes, [slot.lane for slot in busy if slot.lane is not None])
+        self.room.resize(None)
+        for slot in busy:
+            if slot.queue is not None:
+                level = self.waiting.queue(slot.queue).level
+                self.standing.restamp(slot, slot.queue, self.waiting.policy(slot.queue), level)
+        self._count_anew()
+
+    def _count_anew(self) -> None:
         for slot in self.slots:
             if (lane := slot.lane) is None or not slot.occupied:
                 continue
@@ -253,6 +310,8 @@ class Assignment:
                 self.room.lend(lane.need)
             elif slot.state is SlotState.paused:
                 self.room.give((lane.need[0], 0, 0, 0))
+            if self.waiting.shares.any:
+                note(self.waiting, slot)
 
     # -- attempts that wait for parts of their own -------------------------------------------------------
 
@@ -266,6 +325,11 @@ class Assignment:
             self.slots.stand_aside(slot, SlotState.waiting)
             self.room.lend(lane.need)
             self.yielding.waits(lane.shape)
+            if lane.shape.limits:
+                for name in self.limits.lend(lane.shape):
+                    self.waiting.unpark(name)
+            if self.waiting.shares.any:
+                note(self.waiting, slot)
 
     def end_wait(self, slot: Slot, now: float) -> bool:
         """It waits no longer, whatever comes next: it has what it had before. Whether others were barred."""
@@ -275,9 +339,13 @@ class Assignment:
         slot.become(SlotState.busy)
         slot.head_since = now
         self.room.reclaim(lane.need)
+        if lane.shape.limits:
+            self.limits.reclaim(lane.shape)
+        if self.waiting.shares.any:
+            note(self.waiting, slot)
         freed = self.yielding.waits_no_longer(slot, lane.shape)
         for batch in freed:
-            self.waiting.unpark(batch)
+            self.waiting.unpark(batch_limit(batch))
         return bool(freed)
 
     def _go_on(self, level: Level, now: float, out: list[Command]) -> bool:
@@ -287,16 +355,27 @@ class Assignment:
         one of them.
         """
         for slot in self.yielding.woken_first(level):
-            if slot.lane is None or self._is_unpaid(slot, now):
+            if slot.lane is None or slot.policy is None or self._is_unpaid(slot, now):
+                continue
+            if slot.lane.shape.limits and not self.limits.may_go_on(slot.lane.shape):
                 continue
             cpu, _, _, gpu = slot.lane.need
-            if self.room.fits((cpu, 0, 0, gpu)):
+            need, shares = (cpu, 0, 0, gpu), self.waiting.shares
+            barred = False
+            if shares.any:
+                if shares.times(slot.policy.name, need) < 1:
+                    continue
+                shares.enter(slot.policy.name, self.room)
+            if self.room.fits(need):
                 out.append(GoOn(slot.number, slot.backlog[0][0]))
-                if self.end_wait(slot, now):
-                    return True
+                barred = self.end_wait(slot, now)
             else:
-                self.room.claim((cpu, 0, 0, gpu))
-                self._full = self.room.cpu_awaited and not self.waiting.cpuless
+                self.room.claim(need)
+                self._note_full()
+            if shares.any:
+                shares.leave(slot.policy.name, self.room)
+            if barred:
+                return True
         return False
 
     def _is_unpaid(self, slot: Slot, now: float) -> bool:

@@ -6,15 +6,17 @@ except where the event speaks of another moment. This module must not know where
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rushes.core.accounts import Limits, Scope
+from rushes.core.classes import ClassPolicy
 from rushes.core.states import State
 
 __all__ = [
     "Ask",
+    "Barred",
     "Budgeted",
     "Capacity",
     "ClassPolicy",
@@ -27,6 +29,7 @@ __all__ = [
     "Paused",
     "QueueKey",
     "Queued",
+    "Reclassed",
     "Resized",
     "Restamped",
     "Returned",
@@ -45,27 +48,6 @@ class QueueKey(NamedTuple):
 
     priority: str
     show: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClassPolicy:
-    """A priority class, as data. Rank 0 goes first.
-
-    Args:
-        name: ``urgent`` …
-        rank: lower goes first.
-        may_displace: ranks below may be stopped or paused for it.
-        may_be_displaced: it may be paused for a higher rank.
-        ageing_s: work that has waited this long competes one rank higher.
-        weights: share of each show against the others of this class; 1.0 where not named.
-    """
-
-    name: str
-    rank: int
-    may_displace: bool = False
-    may_be_displaced: bool = True
-    ageing_s: float = 3600.0
-    weights: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +72,7 @@ class Shape:
         preemptible: it may be paused, or stopped and run again, for more urgent work.
         depth: 0 for what people submit, 1 for the parts that its attempts wait for, 2 for their parts …
         charged: the batch whose money it spends, where that is another: parts are paid for by what maps them.
+        limits: names under which no more than so many run at once, on the whole pool: see `limits`.
     """
 
     batch: str
@@ -103,6 +86,7 @@ class Shape:
     preemptible: bool = True
     depth: int = 0
     charged: str = ""
+    limits: tuple[tuple[str, int], ...] = ()
 
 
 class Ask(NamedTuple):
@@ -213,6 +197,21 @@ class Restamped:
 
 
 @dataclass(frozen=True, slots=True)
+class Reclassed:
+    """The priority classes are others from now on. What runs keeps running, in the class of its name."""
+
+    classes: Sequence[ClassPolicy]
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Nothing of a queue starts any more, and `reason` says why; an empty one lets it go on."""
+
+    queue: QueueKey
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Deferred:
     """An invocation waits for others: it is `held` until all of `after` have ended.
 
@@ -283,6 +282,8 @@ Event = (
     | Woken
     | Withdrawn
     | Restamped
+    | Reclassed
+    | Barred
     | Deferred
     | Ended
     | Budgeted

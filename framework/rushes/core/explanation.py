@@ -10,7 +10,8 @@ from typing import Final
 
 from rushes.core.assignment import Assignment
 from rushes.core.dependencies import Dependencies
-from rushes.core.events import QueueKey, Shape
+from rushes.core.events import QueueKey
+from rushes.core.limits import KEY, class_limit
 from rushes.core.ordering import Lane
 from rushes.core.packing import DIMENSIONS, MILLI, Need
 from rushes.core.slots import Slot, SlotState
@@ -125,7 +126,7 @@ def _place(lane: Lane, id_: int) -> str:
 def _reason(pool: Assignment, lane: Lane, now: float) -> str:
     shape, room, slots = lane.shape, pool.room, pool.slots
     if lane.parked:
-        return _why_parked(pool, shape)
+        return _why_parked(pool, lane)
     rests_s = slots.rests_until(shape.environment) - now
     if rests_s > 0:
         return f"slots of its environment die before they are ready; the next try is in {rests_s:.1f} s"
@@ -137,6 +138,11 @@ def _reason(pool: Assignment, lane: Lane, now: float) -> str:
     if lacks:
         without = not room.capacity[0] and lane.need[0]
         return "the pool has no cores now" if without else "waits for " + "; ".join(lacks)
+    return _kept_for_others(pool, lane) or _which_slot(pool, lane)
+
+
+def _which_slot(pool: Assignment, lane: Lane) -> str:
+    shape, slots = lane.shape, pool.slots
     if slots.opening(shape.environment):
         return "waits for a slot of its environment that is opening"
     if not slots.idle(shape.environment) and sum(1 for _ in slots) >= slots.limit:
@@ -144,11 +150,42 @@ def _reason(pool: Assignment, lane: Lane, now: float) -> str:
     return "waits for its turn behind earlier work"
 
 
-def _why_parked(pool: Assignment, shape: Shape) -> str:
+def _why_parked(pool: Assignment, lane: Lane) -> str:
+    shape, queue, name = lane.shape, lane.queue.key, lane.waits_on
+    if queue in pool.waiting.bars:
+        return pool.waiting.bars[queue]
     if shape.batch in pool.yielding.barred:
         waiting = pool.yielding.waiting_at(shape.depth)
         return f"{waiting} attempts like it wait for parts of their own; it starts when there are fewer"
+    most = dict(shape.limits).get(name)
+    if most is not None and name.startswith(KEY):
+        return f"an invocation with its exclusive {name} runs"
+    if most is not None:
+        return f"as many run as may at once ({most}) of its {name.partition('@')[0]}"
+    if name == class_limit(lane.queue.policy.name):
+        return f"class {lane.queue.policy.name} has all of the pool that it may have" + _share(pool, lane)
     return f"its batch has all the slots that it may have ({shape.max_slots})"
+
+
+def _share(pool: Assignment, lane: Lane) -> str:
+    name = lane.queue.policy.name
+    most, held = pool.waiting.shares.most(name), pool.waiting.shares.held(name)
+    if most is None:
+        return ""
+    return f" ({_amount('cpu', held[0])} of {_amount('cpu', most[0])} cores)"
+
+
+def _kept_for_others(pool: Assignment, lane: Lane) -> str:
+    """What keeps a lane waiting that would fit, if nothing were kept for other classes."""
+    shares, name = pool.waiting.shares, lane.queue.policy.name
+    if not shares.any:
+        return ""
+    pool.room.begin()
+    shares.begin()
+    shares.enter(name, pool.room)
+    fits = pool.room.fits(lane.need)
+    pool.room.begin()
+    return "" if fits else "what is free is kept for other classes"
 
 
 def _view(slot: Slot) -> SlotView:

@@ -16,7 +16,7 @@ from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, Generic, TypeVar
 
-from rushes.core.events import Ask, QueueKey, Shape
+from rushes.core.events import Ask, ClassPolicy, QueueKey, Shape
 from rushes.core.packing import Need
 
 __all__ = ["Flow", "Lane", "Level", "Line", "Queue", "order_of"]
@@ -97,14 +97,16 @@ class Queue:
         "news",
         "outside",
         "parked",
+        "policy",
         "stale",
     )
 
-    def __init__(self, key: QueueKey, level: Level, aged: Level, ageing_s: float) -> None:
+    def __init__(self, key: QueueKey, level: Level, aged: Level, policy: ClassPolicy) -> None:
         self.key = key
+        self.policy = policy
         self.level = level
         self.aged = aged  # the level above, or `level` itself at the top
-        self.ageing_s = ageing_s
+        self.ageing_s = policy.ageing_s
         self.lanes: dict[Lane, None] = {}
         self.in_hand = 0  # waiting asks, those of parked lanes included
         self.parked = 0  # waiting asks of lanes whose batch has all the slots that it may have
@@ -117,7 +119,7 @@ class Queue:
 class Lane:
     """The waiting asks of one queue and one shape, in order, and the slots that are busy with them."""
 
-    __slots__ = ("asks", "flow", "need", "oldest", "parked", "queue", "shape", "slots")
+    __slots__ = ("asks", "flow", "need", "oldest", "parked", "queue", "shape", "slots", "waits_on")
 
     def __init__(self, flow: Flow, queue: Queue, shape: Shape, need: Need) -> None:
         self.flow = flow
@@ -130,6 +132,7 @@ class Lane:
         ] = {}  # of `slots.Slot`, in the order in which they came; looked into by the scheduler alone
         self.oldest = float("inf")  # no ask in it was queued before this
         self.parked = False
+        self.waits_on = ""  # while parked: the name that has to let go of something first
 
     def key(self) -> tuple[int, int]:
         first = self.asks[0]

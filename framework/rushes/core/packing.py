@@ -9,11 +9,11 @@ later one may therefore not have. This module must not know who the asks are.
 from __future__ import annotations
 
 from math import ceil, isinf
-from typing import Final
+from typing import Final, NamedTuple
 
 from rushes.core.events import Capacity, Shape
 
-__all__ = ["DIMENSIONS", "MILLI", "Need", "Room"]
+__all__ = ["DIMENSIONS", "MILLI", "UNLIMITED", "Need", "Room", "View"]
 
 Need = tuple[int, int, int, int]
 
@@ -23,12 +23,30 @@ MILLI: Final = 1000
 UNLIMITED: Final = 1 << 62
 
 
+class View(NamedTuple):
+    """What one class sees of a room during a pass: see `shares`.
+
+    Args:
+        left: what it may take, less what earlier lanes claim; `open`: the same without regard to claims.
+        lacked, claimed: dimensions in which earlier lanes lack something, or claim any, as bits.
+        kept: cores that are kept for work which lacks only these.
+        others: what other classes hold of their own parts, which this one never waits for.
+    """
+
+    left: Need
+    lacked: int
+    claimed: int
+    kept: int
+    open: Need
+    others: Need
+
+
 class Room:
     """What a pool has, what is taken, and, during a pass, what is left for those later in order."""
 
     __slots__ = (
-        "_claimed", "_cpu", "_gpu", "_kept", "_lacked", "_memory", "_scratch", "capacity", "drains", "free",
-        "lying",
+        "_claimed", "_cpu", "_gpu", "_kept", "_lacked", "_memory", "_open", "_others", "_scratch", "capacity",
+        "drains", "free", "lying",
     )  # fmt: skip
 
     def __init__(self, capacity: Capacity) -> None:
@@ -39,6 +57,8 @@ class Room:
         """Memory and scratch of attempts that wait: held, and not worked with."""
         self._cpu, self._memory, self._scratch, self._gpu = self.free
         self._lacked = self._claimed = self._kept = 0
+        self._open: Need | None = None
+        self._others: Need = (0, 0, 0, 0)
 
     @property
     def taken(self) -> Capacity:
@@ -61,9 +81,12 @@ class Room:
             min(_units(shape.gpu, MILLI), gpu),
         )
 
-    def resize(self, capacity: Capacity) -> None:
-        """The pool has this much from now on, and nothing is taken: what is held has to be taken anew."""
-        self.capacity = self.free = _whole(capacity)
+    def resize(self, capacity: Capacity | None) -> None:
+        """The pool has this much from now on, and nothing is taken: what is held has to be taken anew.
+
+        None: it has what it had.
+        """
+        self.capacity = self.free = self.capacity if capacity is None else _whole(capacity)
         self.lying = (0, 0, 0, 0)
         self.drains = True  # until a pass finds that it does not
 
@@ -134,7 +157,10 @@ class Room:
         left = (self._cpu, self._memory, self._scratch, self._gpu)
         return all(
             need[d] <= left[d]
-            or (not self._claimed >> d & 1 and self.capacity[d] - self.free[d] == self.lying[d])
+            or (
+                not self._claimed >> d & 1
+                and self.capacity[d] - self.free[d] - self._others[d] <= self.lying[d]
+            )
             for d in (1, 2)
         )
 
@@ -162,7 +188,8 @@ class Room:
         Those count that are free, and not kept for work which lacks nothing else: work that lacks memory may
         lack just what the paused attempt holds, and is not waited for.
         """
-        return cpu <= self.free[0] - self._kept
+        free = self.free[0] if self._open is None else self._open[0]
+        return cpu <= free - self._kept
 
     def times(self, need: Need) -> int:
         """How often `need` fits into what is left."""
@@ -206,6 +233,17 @@ class Room:
             or (lacked & 4 and need[2])
             or (lacked & 8 and need[3])
         )
+
+    def show(self, view: View) -> None:
+        """Be what one class may have, until the next `show` or `begin`."""
+        self._cpu, self._memory, self._scratch, self._gpu = view.left
+        self._lacked, self._claimed, self._kept = view.lacked, view.claimed, view.kept
+        self._open, self._others = view.open, view.others
+
+    def shown(self) -> View:
+        """What is left of what was shown."""
+        left = (self._cpu, self._memory, self._scratch, self._gpu)
+        return View(left, self._lacked, self._claimed, self._kept, self._open or self.free, self._others)
 
     @property
     def cpu_awaited(self) -> bool:

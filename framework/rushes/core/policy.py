@@ -6,21 +6,11 @@ This module must not know how they are used; `scheduler.py` explains each of the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
+from rushes.core.classes import DEFAULT_CLASSES
 from rushes.core.displacement import DisplacementPolicy
-from rushes.core.events import ClassPolicy
 
 __all__ = ["DEFAULT_CLASSES", "SchedulerSettings"]
-
-DEFAULT_CLASSES: Final[tuple[ClassPolicy, ...]] = (
-    # A person waits at the screen: nothing may stand before it, nothing stops it.
-    ClassPolicy("interactive", 0, may_displace=True, may_be_displaced=False, ageing_s=3600.0),
-    ClassPolicy("urgent", 1, may_displace=True, ageing_s=3600.0),
-    ClassPolicy("standard", 2, ageing_s=3600.0),
-    # Overnight work: it may wait for a working day before it competes with standard work.
-    ClassPolicy("background", 3, ageing_s=8 * 3600.0),
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ from rushes.core.assignment import Assignment
 from rushes.core.commands import Command, Recall, Resume
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import (
+    Barred,
     Budgeted,
     Capacity,
     ClassPolicy,
@@ -77,6 +78,7 @@ from rushes.core.events import (
     Leased,
     Paused,
     Queued,
+    Reclassed,
     Resized,
     Restamped,
     Returned,
@@ -88,6 +90,8 @@ from rushes.core.events import (
     Woken,
 )
 from rushes.core.explanation import Snapshot, explain, snapshot
+from rushes.core.holding import note
+from rushes.core.limits import queue_limit
 from rushes.core.ordering import Queue
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
@@ -136,6 +140,8 @@ class Scheduler:
             Woken: self._woken,
             Withdrawn: self._withdrawn,
             Restamped: self._restamped,
+            Reclassed: self._reclassed,
+            Barred: self._barred,
             Deferred: self._deferred,
             Ended: self._ended,
             Budgeted: self._budgeted,
@@ -221,7 +227,23 @@ class Scheduler:
         for slot in self._slots:
             if slot.lane is not None and slot.lane.shape.batch == event.batch:
                 self._assignment.standing.restamp(slot, event.queue, policy, level)
+                if self._waiting.shares.any:
+                    note(self._waiting, slot)
         self._assign(now, out)
+
+    def _reclassed(self, event: Reclassed, now: float, out: list[Command]) -> None:
+        if not event.classes:
+            return
+        self._assignment.reclass(event.classes)
+        self._waiting.age(now)
+        self._assign(now, out)
+        self._lease_all(out)
+
+    def _barred(self, event: Barred, now: float, out: list[Command]) -> None:
+        if self._waiting.bar(event.queue, event.reason):
+            self._waiting.unpark(queue_limit(event.queue))
+            self._assign(now, out)
+            self._lease_all(out)
 
     def _deferred(self, event: Deferred, _now: float, out: list[Command]) -> None:
         out += self._held.defer(event.id, event.after, cancel_on_failure=event.cancel_on_failure)
@@ -278,8 +300,8 @@ class Scheduler:
             self._assign(now, out)
         elif left == slot.low:
             self._assignment.settle(slot)
-            if slot.lane is not None and slot.lane.parked:  # its batch may have this slot, if no further
-                self._waiting.unpark(slot.lane.shape.batch)
+            if slot.lane is not None and slot.lane.parked:  # it may have this slot, if no further
+                self._waiting.unpark(slot.lane.waits_on)
             self._assign(now, out)
 
     def _left(self, slot: Slot, event: Finished, now: float, out: list[Command]) -> None:

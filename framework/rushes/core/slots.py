@@ -170,11 +170,15 @@ class Slots:
         failure = self._failures.get(environment)
         return failure[1] if failure else 0.0
 
-    def open(self, environment: str, out: list[Command], *, close_idle: bool = True) -> bool:
-        """Open a slot, closing an idle one of another environment if that is what it takes."""
-        if len(self.by_number) - self.exempt >= self.limit and not (
-            close_idle and self._close_oldest(environment, out)
-        ):
+    def open(
+        self, environment: str, out: list[Command], *, close_idle: bool = True, beyond: bool = False
+    ) -> bool:
+        """Open a slot, closing an idle one of another environment if that is what it takes.
+
+        `beyond`: open it even where there are as many as there may be; it is closed once it is idle.
+        """
+        is_full = len(self.by_number) - self.exempt >= self.limit
+        if is_full and not (close_idle and self._close_oldest(environment, out)) and not beyond:
             return False
         slot = Slot(self._next, environment)
         self._next += 1

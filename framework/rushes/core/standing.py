@@ -14,6 +14,7 @@ from rushes.core.commands import Command, GiveBack, Pause, Recall, Resume
 from rushes.core.displacement import Displaceable, Displacement, DisplacementPolicy, Running
 from rushes.core.events import ClassPolicy, QueueKey
 from rushes.core.expected import ExpectedRuns
+from rushes.core.holding import note
 from rushes.core.ordering import Lane, Level
 from rushes.core.packing import Need, Room
 from rushes.core.slots import Slot, Slots, SlotState
@@ -116,12 +117,13 @@ class Standing:
         while (fitting := room.times(need)) < wanted:
             lack = _without(room.lack(need, fitting + 1), self._will_be_free())
             if able is None:
-                able = Displaceable(rank, self._running(rank), now, self._policy)
+                running = self._spared(self._running(rank), ())
+                able = Displaceable(rank, running, now, self._policy)
             if lack[0] > able.cpu:
                 return
             if not with_paused and any(lack[1:]):
                 with_paused = True  # they have no cores to give
-                able.add(self._resting())
+                able.add(self._spared(self._resting(), running))
             found = able.take(lack)
             if not found:
                 return
@@ -142,6 +144,32 @@ class Standing:
             and slot.lane is not None
             and slot.policy is not None
         ]
+
+    def _spared(self, running: list[Running], beside: Iterable[Running]) -> list[Running]:
+        """Of `running`, those that may be taken from their classes, `beside` others: nothing kept."""
+        shares = self._waiting.shares
+        if not shares.any:
+            return running
+        taken: dict[str, list[Need]] = {}
+        for one in beside:
+            taken.setdefault(self._class_of(one), []).append(one.need)
+        for slot in self._leaving.values():
+            if slot.policy is not None and slot.lane is not None:
+                taken.setdefault(slot.policy.name, []).append(slot.lane.need)
+        spare: dict[str, Need] = {}
+        found = []
+        for one in sorted(running, key=lambda one: (-one.began, one.id)):
+            name = self._class_of(one)
+            if name not in spare:
+                spare[name] = _without(shares.spare(name), taken.get(name, ()))
+            if all(has <= may for has, may in zip(one.need, spare[name], strict=True)):
+                found.append(one)
+                spare[name] = _without(spare[name], (one.need,))
+        return found
+
+    def _class_of(self, one: Running) -> str:
+        policy = self._slots.by_number[one.slot].policy
+        return policy.name if policy is not None else ""
 
     def _resting(self) -> list[Running]:
         return [
@@ -229,6 +257,7 @@ class Standing:
         slot.ran_before_s = slot.worked_s(now)
         self._slots.stand_aside(slot, SlotState.paused)
         self._room.ease(lane.need[0])
+        self._note(slot)
         self.paused[slot.number] = slot
         self.freed(slot)
         out.append(Pause(slot.number, slot.backlog[0][0], by))
@@ -240,6 +269,9 @@ class Standing:
 
         They go before all of their level that has not begun.
         """
+        if self._waiting.shares.any:
+            self._resume_shares(level, now, out)
+            return
         line = self._lines.get(level)
         while line is not None and line.places:
             slot = self.paused[line.places[0][2]]
@@ -249,6 +281,24 @@ class Standing:
                 return
             self.end_pause(slot, now)
             out.append(Resume(slot.number, slot.backlog[0][0]))
+
+    def _resume_shares(self, level: Level, now: float, out: list[Command]) -> None:
+        """The same, where a class may have to wait and another may not."""
+        shares, line = self._waiting.shares, self._lines.get(level)
+        for place in list(line.places) if line is not None else ():
+            slot = self.paused[place[2]]
+            if slot.lane is None or slot.policy is None:
+                continue
+            cpu, name = slot.lane.need[0], slot.policy.name
+            if shares.times(name, (cpu, 0, 0, 0)) < 1:
+                continue
+            shares.enter(name, self._room)
+            if self._room.resumes(cpu):
+                self.end_pause(slot, now)
+                out.append(Resume(slot.number, slot.backlog[0][0]))
+            else:
+                self._room.claim((cpu, 0, 0, 0))
+            shares.leave(name, self._room)
 
     def end_pause(self, slot: Slot, now: float) -> None:
         """It is paused no longer, whatever comes next: it has its cores again."""
@@ -261,6 +311,7 @@ class Standing:
         del self.paused[slot.number]
         self._leave_line(slot)
         self._room.take((lane.need[0], 0, 0, 0))
+        self._note(slot)
         if not slot.backlog or slot.yields:
             return
         self.swarms.back(slot.backlog[0][0], now)
@@ -283,6 +334,10 @@ class Standing:
             line, place, cpu = found
             del line.places[bisect_left(line.places, place)]
             line.cpu -= cpu
+
+    def _note(self, slot: Slot) -> None:
+        if self._waiting.shares.any:
+            note(self._waiting, slot)
 
     def starts(self, ids: Iterable[int], now: float) -> None:
         """These are given to a slot: whoever stood aside among them does so no longer."""

@@ -10,30 +10,35 @@ from collections.abc import Iterable, Sequence
 
 from rushes.core.commands import Command, Lease
 from rushes.core.events import Ask, ClassPolicy, QueueKey, Shape
+from rushes.core.limits import KEY, class_limit
 from rushes.core.ordering import Lane, Level, Queue
-from rushes.core.packing import Room
+from rushes.core.packing import Need, Room
+from rushes.core.shares import Shares
 
 __all__ = ["Waiting"]
 
-# Asks of batches that have all the slots they may have do not count towards the window, else they would
-# keep everything behind them outside; but they may fill no more than this many windows.
+# Asks of batches, or under keys, that have all that they may have do not count towards the window, else they
+# would keep everything behind them outside; but they may fill no more than this many windows.
 MOST_WINDOWS = 4
 
 
 class Waiting:
     """Levels, queues and lanes of one pool, and who is in which."""
 
-    __slots__ = ("_classes", "_parked", "_room", "_window", "cpuless", "levels", "queues", "where")
+    __slots__ = (
+        "_classes", "_parked", "_room", "_window", "bars", "cpuless", "levels", "queues", "shares",
+        "where",
+    )  # fmt: skip
 
     def __init__(self, classes: Sequence[ClassPolicy], room: Room, window: int) -> None:
         if not classes:
             raise ValueError("a pool needs at least one priority class")
-        ranks = sorted({policy.rank for policy in classes})
-        self.levels = [Level() for _ in ranks]
-        self._classes = {policy.name: (policy, ranks.index(policy.rank)) for policy in classes}
+        self.levels, self._classes = _ranked(classes)
+        self.shares = Shares(classes, room.capacity)
+        self.bars: dict[QueueKey, str] = {}  # of which nothing starts, and why
         self._room = room
         self._window = window
-        self._parked: dict[str, list[Lane]] = {}  # by batch
+        self._parked: dict[str, list[Lane]] = {}  # by the name that each waits on
         self.queues: dict[QueueKey, Queue] = {}
         self.where: dict[int, Lane] = {}  # by id, of all asks in hand: waiting, or given to a slot
         self.cpuless = 0  # lanes that need no cpu: while there are any, a pass may not end when cpu is out
@@ -52,8 +57,49 @@ class Waiting:
         if queue is None:
             policy, rank = self._class(key)
             above = self.levels[max(rank - 1, 0)]
-            queue = self.queues[key] = Queue(key, self.levels[rank], above, policy.ageing_s)
+            queue = self.queues[key] = Queue(key, self.levels[rank], above, policy)
         return queue
+
+    def reclass(self, classes: Sequence[ClassPolicy], of_slots: Iterable[Lane]) -> None:
+        """The classes are others: everything that waits stands in line by those.
+
+        A lane that has slots stays theirs and takes no more; its asks go to a new one. `of_slots` are all
+        such lanes, also of earlier classes.
+        """
+        self.levels, self._classes = _ranked(classes)
+        self.shares = Shares(classes, self._room.capacity)
+        self._parked.clear()
+        for queue in list(self.queues.values()):
+            policy, rank = self._class(queue.key)
+            was_aged = {lane for lane in queue.lanes if lane.flow.level is not queue.level}
+            queue.policy, queue.ageing_s = policy, policy.ageing_s
+            queue.level, queue.aged = self.levels[rank], self.levels[max(rank - 1, 0)]
+            lanes, queue.lanes = list(queue.lanes), {}
+            queue.parked = 0
+            for lane in lanes:
+                self.cpuless -= not lane.need[0]
+                self._move(lane, queue.aged if lane in was_aged else queue.level)
+        for lane in of_slots:
+            lane.need = self._need_of(lane.shape, self.queue(lane.queue.key))
+            if lane.flow.level not in self.levels:
+                lane.flow = self.queue(lane.queue.key).level.flow(
+                    lane.queue.key.show, self._weight(lane.queue.key)
+                )
+
+    def _move(self, lane: Lane, level: Level) -> None:
+        queue, asks = lane.queue, list(lane.asks)
+        lane.flow = level.flow(queue.key.show, self._weight(queue.key))
+        lane.parked = False
+        lane.asks.clear()
+        lane.oldest = float("inf")
+        if not asks:
+            return
+        fresh = self._lane(queue, lane.shape, level)
+        fresh.flow.wake()
+        for ask in asks:
+            fresh.add(ask)
+            self.where[ask[0]] = fresh
+        fresh.stand()
 
     def receive(self, queue: Queue, asks: Iterable[Ask], now: float) -> None:
         """Put leased asks into their lanes; those already in hand are left as they are."""
@@ -100,21 +146,38 @@ class Waiting:
 
     def _lane(self, queue: Queue, shape: Shape, level: Level) -> Lane:
         show = queue.key.show
-        policy = self._classes.get(queue.key.priority)
-        flow = level.flow(show, max(policy[0].weights.get(show, 1.0), 1e-6) if policy else 1.0)
+        flow = level.flow(show, self._weight(queue.key))
         lane = flow.by_shape.get((queue.key, shape))
         if lane is None:
-            lane = Lane(flow, queue, shape, self._room.need_of(shape))
+            lane = Lane(flow, queue, shape, self._need_of(shape, queue))
             flow.by_shape[queue.key, shape] = lane
             queue.lanes[lane] = None
             self.cpuless += not lane.need[0]
         return lane
 
     def resize(self) -> None:
-        """The pool has another size: what lanes need is clamped to that."""
+        """The pool has another size: what lanes need is clamped to that, and shares are of that."""
+        self.shares = Shares((policy for policy, _ in self._classes.values()), self._room.capacity)
         for queue in self.queues.values():
             for lane in queue.lanes:
-                lane.need = self._room.need_of(lane.shape)
+                lane.need = self._need_of(lane.shape, queue)
+        for policy, _ in self._classes.values():
+            self.unpark(class_limit(policy.name))
+
+    def _need_of(self, shape: Shape, queue: Queue) -> Need:
+        need = self._room.need_of(shape)
+        return self.shares.clamp(queue.policy.name, need, self._room.capacity) if self.shares.any else need
+
+    def bar(self, queue: QueueKey, reason: str) -> bool:
+        """Let nothing of a queue start, for a reason; "" lets it go on. Whether it goes on from now on."""
+        if reason:
+            self.bars[queue] = reason
+            return False
+        return self.bars.pop(queue, None) is not None
+
+    def _weight(self, key: QueueKey) -> float:
+        policy = self._classes.get(key.priority)
+        return max(policy[0].weights.get(key.show, 1.0), 1e-6) if policy else 1.0
 
     # -- out ------------------------------------------------------------------------------------------
 
@@ -156,24 +219,25 @@ class Waiting:
         if lane.asks or lane.slots or lane not in lane.queue.lanes:
             return
         if lane.parked:
-            self._parked[lane.shape.batch].remove(lane)
+            self._parked[lane.waits_on].remove(lane)
         lane.flow.lanes.drop(lane)
         lane.flow.stand()
         del lane.flow.by_shape[lane.queue.key, lane.shape]
         del lane.queue.lanes[lane]
         self.cpuless -= not lane.need[0]
 
-    # -- batches that have all the slots that they may have ---------------------------------------------
+    # -- what has all that it may have -------------------------------------------------------------------
 
-    def park(self, lane: Lane) -> None:
-        """The lane's batch has all its slots: it stands in no line until one of them is free."""
+    def park(self, lane: Lane, name: str) -> None:
+        """A lane has all that it may have under a name: it stands in no line until some of it is free."""
         lane.parked = True
+        lane.waits_on = name
         lane.queue.parked += len(lane.asks)
-        self._parked.setdefault(lane.shape.batch, []).append(lane)
+        self._parked.setdefault(name, []).append(lane)
         lane.stand()
 
-    def unpark(self, batch: str) -> None:
-        for lane in self._parked.pop(batch, ()):
+    def unpark(self, name: str) -> None:
+        for lane in self._parked.pop(name, ()):
             lane.parked = False
             lane.queue.parked -= len(lane.asks)
             lane.queue.stale = False
@@ -232,7 +296,14 @@ class Waiting:
             return
         without: tuple[str, ...] = ()
         if queue.parked:
-            without = tuple(sorted({lane.shape.batch for lane in queue.lanes if lane.parked and lane.asks}))
+            parked = (lane for lane in queue.lanes if lane.parked and lane.asks)
+            # Others of a batch may well start while one key of it is in use.
+            without = tuple(sorted({one.shape.batch for one in parked if not one.waits_on.startswith(KEY)}))
         queue.leasing = True
         queue.news = 0
         out.append(Lease(queue.key, min(self._window - startable, queue.outside), without))
+
+
+def _ranked(classes: Sequence[ClassPolicy]) -> tuple[list[Level], dict[str, tuple[ClassPolicy, int]]]:
+    ranks = sorted({policy.rank for policy in classes})
+    return [Level() for _ in ranks], {one.name: (one, ranks.index(one.rank)) for one in classes}
