@@ -6,7 +6,7 @@ and shares function, class, show and destination. This module must not know who 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -221,7 +221,14 @@ def made_beside(error: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "result": {"functions": functions},
         "outputs": [path for one in functions.values() for path in one.get("outputs", ())],
-        "warnings": [
-            f"{name}: {text}" for name, one in functions.items() for text in one.get("warnings", ())
-        ],
+        "warnings": warnings_of({name: one.get("warnings", ()) for name, one in functions.items()}),
     }
+
+
+def warnings_of(functions: Mapping[str, Iterable[str]]) -> list[str]:
+    """The warnings of functions that ran together, each once, with the names of those that gave it."""
+    names: dict[str, list[str]] = {}
+    for name, texts in functions.items():
+        for text in texts:
+            names.setdefault(text, []).append(name)
+    return [f"{', '.join(dict.fromkeys(who))}: {text}" for text, who in names.items()]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from rushes import Asset, Params, Resources, Result, function
+from rushes import Asset, Context, Params, Resources, Result, function
 from rushes.media.schema import MediaInfo
 
 __all__ = ["FORMATS", "InspectParams", "InspectResult", "inspect", "render"]
@@ -55,16 +55,20 @@ class InspectResult(Result):
     retries=2,
     owner="rushes",
 )
-def inspect(clip: Asset, params: InspectParams) -> InspectResult:
+def inspect(clip: Asset, params: InspectParams, ctx: Context) -> InspectResult:
     """Describe a clip: container, picture, sound, colour, timecode, reel, camera, and what looks wrong.
 
     Reads headers only, unless asked for more: a file of any size takes a moment.
     """
     from rushes.media.inspection import describe  # noqa: PLC0415 - whoever submits does not need it
 
-    return InspectResult(
-        media=describe(clip, count_frames=params.count_frames, checksum=params.checksum, deep=params.deep)
-    )
+    media = describe(clip, count_frames=params.count_frames, checksum=params.checksum, deep=params.deep)
+    if media.warnings:
+        from rushes.media.doubts import doubts  # noqa: PLC0415 - most clips are well
+
+        for doubt in doubts(media):
+            ctx.warn(doubt)
+    return InspectResult(media=media)
 
 
 def render(

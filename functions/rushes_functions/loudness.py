@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rushes import Asset, Context, Resources, Result, function
+from rushes.media.doubts import doubts
 from rushes.media.guard import check_source, input_args
 from rushes.media.inspection import describe
 from rushes.media.r128 import plan_r128, read_r128, report_name
@@ -50,7 +51,9 @@ def loudness(clip: Asset, ctx: Context) -> LoudnessResult:
     if not info.audio:
         return LoudnessResult(tracks=[])
     args = plan_r128(info, input_args=input_args(clip, info.container.format))
-    through(ctx)(args, info.duration_s)
+    run = through(ctx)(args, info.duration_s)
+    for doubt in doubts(info, run):
+        ctx.warn(doubt)
     tracks = []
     for number, track in enumerate(info.audio):
         measured = read_r128(_end_of(ctx.scratch / report_name(number)))

@@ -49,7 +49,7 @@ class ThumbnailsResult(Result):
     keys_only: bool
 
 
-@function(version="1", resources=Resources(cpu=1, memory="2GiB"), retries=2)
+@function(version="1", resources=Resources(cpu=1, memory="2GiB"), retries=2, frame_ranges=False)
 def thumbnails(clip: Asset, params: ThumbnailsParams, ctx: Context) -> ThumbnailsResult:
     """Take pictures of a clip: one every so often, and a contact sheet."""
     out = ctx.output(clip.stem)

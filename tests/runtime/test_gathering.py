@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -196,3 +197,31 @@ def test_a_body_that_publishes_is_not_interrupted() -> None:
     (body,) = together.go(publishing)
 
     assert (body.value, body.error) == (499500, None)
+
+
+def test_a_body_that_ends_while_the_gathering_looks_for_the_dead_has_ended_and_was_not_cancelled() -> None:
+    together = Pass()
+    heard = together.gathering._heard
+    bodies = [together.gathering.body(wants())]
+
+    class Late:
+        """Finds nothing in time; when it has said so, the body has spoken and its thread is dead."""
+
+        def __init__(self) -> None:
+            self.is_first = True
+
+        def get(self, timeout: float) -> Any:
+            if self.is_first:
+                self.is_first = False
+                bodies[0].thread.join()
+                raise queue.Empty
+            return heard.get(timeout=timeout)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(heard, name)
+
+    together.gathering._heard = Late()  # type: ignore[assignment]
+    together.gathering.run(bodies)
+
+    assert bodies[0].error is None
+    assert together.ended == bodies

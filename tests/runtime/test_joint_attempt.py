@@ -254,7 +254,7 @@ def test_options_are_given_by_function_and_a_wrong_one_is_named(tmp_path: Path) 
     asked: Any = ALL.params(None, copy={"fails": "media"})
 
     assert asked.copy.fails == "media"
-    with pytest.raises(CallerError, match=r"copy\.falls"):
+    with pytest.raises(CallerError, match=r"copy has no option 'falls'"):
         ALL.params(None, copy={"falls": "media"})
 
 

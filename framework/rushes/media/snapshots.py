@@ -15,6 +15,7 @@ from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
 from rushes.media.builds import Build
 from rushes.media.device_graph import HERE
+from rushes.media.doubts import doubts
 from rushes.media.fanout import Branch, compile_fanout, ends_of
 from rushes.media.filters import Step
 from rushes.media.guard import check_source, input_args, output_args
@@ -46,6 +47,7 @@ class Snapshots:
         keys_only: whether only key frames were looked at.
         encoder: ffmpeg's name of what wrote them.
         verification: what was checked of them.
+        warnings: why they may not be of the whole clip.
     """
 
     thumbnails: int
@@ -55,6 +57,7 @@ class Snapshots:
     keys_only: bool
     encoder: str = ""
     verification: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def make_snapshots(
@@ -93,10 +96,12 @@ def make_snapshots(
     args, made = plan_snapshots(info, stills, build, input_args=opened, place=output_args(folder)[-1])
     if stills.every_s is not None:
         (folder / THUMBNAILS).mkdir()
-    run(args, info.duration_s)
+    done = run(args, info.duration_s)
     count, sheet = taken_stills(stills, folder)
     verification = verified_stills(stills, folder, (made.width, made.height), cancelled)
-    return replace(made, thumbnails=count, sheet=sheet, verification=verification)
+    return replace(
+        made, thumbnails=count, sheet=sheet, verification=verification, warnings=doubts(info, done)
+    )
 
 
 def plan_snapshots(

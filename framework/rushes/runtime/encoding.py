@@ -186,6 +186,7 @@ def make_stills(ctx: LocalContext, source: Asset, stills: Stills, folder: Path) 
         return done
 
     made = make_snapshots(source, stills, folder, build=build, run=run, cancelled=lambda: ctx.cancelled)
+    ctx.evidence.warnings.extend(made.warnings)
     ctx.evidence.accounts.append(Account.of_stills(made, build.facts()))
     return made
 

@@ -215,10 +215,16 @@ class Gathering:
 
     def _bury(self) -> None:
         """A thread that was interrupted in its last step has said nothing."""
-        for body in self._bodies:
-            if not body.ended and body.thread.ident is not None and not body.thread.is_alive():
-                body.error = body.error or Cancelled()
-                self.say(body, "ended")
+        dead = [
+            body
+            for body in self._bodies
+            if not body.ended and body.thread.ident is not None and not body.thread.is_alive()
+        ]
+        if not self._heard.empty():
+            return  # it may have said it, and died, since this one looked
+        for body in dead:
+            body.error = body.error or Cancelled()
+            self.say(body, "ended")
 
     def _stop(self) -> None:
         """End every body, and wait until they have."""

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final, cast
 
 from rushes.errors import CallerError, Cancelled, RushesError, error_from_dict
+from rushes.invocation import warnings_of
 from rushes.joint import Joint, members_of
 from rushes.runtime.gathering import Body, Gathering
 from rushes.runtime.raised import as_error
@@ -214,10 +215,7 @@ class _Pass:
             outputs=tuple(output for one in made for output in one.outputs),
             encoder=next((one.encoder for one in made if one.encoder is not None), None),
             warnings=tuple(
-                f"{member.name}: {text}"
-                for member in self._members
-                if member.made
-                for text in member.made.warnings
+                warnings_of({one.name: one.made.warnings for one in self._members if one.made is not None})
             ),
             media_s=max((one.media_s for one in made), default=0.0),
             cached=all(one.cached for one in made),
