@@ -19,7 +19,7 @@ from rushes.media.packaging import complaints, segment_frames
 from rushes.media.playlists import Segment, Track, master_playlist, media_playlist
 from rushes.media.profile import AudioWish
 from rushes.media.rung_plan import rung_wishes
-from rushes.media.rungs import Ladder, Rung
+from rushes.media.rungs import Ladder, LadderCodec, Rung
 from rushes.media.schema import AudioStream, Colour, Container, MediaInfo, VideoStream
 from rushes.media.still_branches import Stills
 
@@ -172,8 +172,10 @@ def test_pictures_that_a_decoder_drops_at_the_start_are_filled_in() -> None:
 
 # -- rungs on devices ---------------------------------------------------------------------------------------
 
+_ON_CARDS = ("scale_cuda", "scale_qsv", "scale_vaapi", "ni_quadra_scale", "scaler_ama")
 _EVERYTHING = FakeBuild(
-    encoders=tuple(row.name for row in VIDEO_ENCODERS), filters=(*_FILTERS, "hwupload", "hwdownload")
+    encoders=tuple(row.name for row in VIDEO_ENCODERS),
+    filters=(*_FILTERS, *_ON_CARDS, "hwupload", "hwdownload"),
 )
 
 
@@ -235,28 +237,147 @@ def test_each_family_is_told_to_start_groups_where_all_rungs_start_one(family: s
     assert _of_rung(plan, "360p") == _X264
 
 
+def _on_card(
+    spot: Spot,
+    *rungs: int,
+    here: int = 0,
+    build: FakeBuild = _EVERYTHING,
+    info: MediaInfo | None = None,
+    codec: LadderCodec = "h264",
+    **wish: Any,
+) -> LadderPlan:
+    """A ladder on a card, which decodes as well; the last `here` rungs are the processor's."""
+    ladder = Ladder(tuple(Rung(height, codec=codec) for height in rungs), **wish)
+    info = info or _info()
+    wishes, _ = rung_wishes(info, ladder)
+    on_card = len(wishes) - here
+    return plan_ladder(
+        info,
+        ladder,
+        build,
+        source=Asset("/clips/A001.mov"),
+        input_args=["-i", "file:/clips/A001.mov"],
+        place="file:/out",
+        stills_place="file:/stills",
+        present=100,
+        present_s=4.0,
+        wishes=[replace(one, spot=spot) if at < on_card else one for at, one in enumerate(wishes)],
+        decoded=spot,
+    )
+
+
+def _card(family: str, **more: Any) -> Spot:
+    return Spot(family, 1, decoder="device", codec="h264", **more)
+
+
+@pytest.mark.parametrize(
+    ("family", "opened", "scale"),
+    [
+        ("nvenc", ["-hwaccel", "cuda", "-hwaccel_device", "1", "-hwaccel_output_format", "cuda",
+                   "-extra_hw_frames", "8"], "scale_cuda=h={h}:w={w}"),
+        ("netint", ["-c:v", "h264_ni_quadra_dec", "-dec", "1", "-xcoder-params", "out=hw"],
+         "ni_quadra_scale=h={h}:w={w}"),
+        ("ama", ["-hwaccel", "ama", "-hwaccel_device", "card", "-c:v", "h264_ama"],
+         "scaler_ama=out_res=({w}x{h}):outputs=1"),
+        ("qsv", ["-hwaccel", "qsv", "-hwaccel_device", "card", "-c:v", "h264_qsv",
+                 "-hwaccel_output_format", "qsv", "-extra_hw_frames", "8"], "scale_qsv=h={h}:w={w}"),
+        ("vaapi", ["-hwaccel", "vaapi", "-hwaccel_device", "/dev/dri/renderD129",
+                   "-hwaccel_output_format", "vaapi", "-extra_hw_frames", "8"], "scale_vaapi=h={h}:w={w}"),
+    ],
+)  # fmt: skip
+def test_a_ladder_on_one_card_never_leaves_it(family: str, opened: list[str], scale: str) -> None:
+    plan = _on_card(_card(family), 1080, 720, 360)
+
+    start = plan.args.index("-hwaccel" if "-hwaccel" in opened else "-c:v")
+    assert list(plan.args[start : plan.args.index("-i")]) == opened
+    assert _graph(plan) == [
+        "[0:0]setparams=field_mode=prog[s0]",
+        "[s0]split=2[s1][s2]",
+        f"[s2]{scale.format(w=1280, h=720)}[s3]",
+        "[s3]setsar=sar=1/1[s4]",
+        "[s4]split=2[s5][s6]",
+        f"[s6]{scale.format(w=640, h=360)}[s7]",
+        "[s7]setsar=sar=1/1[s8]",
+        "[0:1]aresample=async=1:first_pts=0[s9]",
+    ]
+    assert _after(plan, "-map")[:3] == ["[s1]", "[s5]", "[s8]"]
+    assert "-pix_fmt:v" not in plan.args, "frames on the card have a format of its own"
+
+
+def test_what_the_processor_makes_of_a_card_s_ladder_is_brought_down_once_it_is_small() -> None:
+    plan = _on_card(_card("nvenc"), 1080, 720, 360, here=1, stills=Stills(every_s=1, height=720))
+
+    assert _graph(plan)[:13] == [
+        "[0:0]setparams=field_mode=prog[s0]",
+        "[s0]split=2[s1][s2]",
+        "[s2]scale_cuda=h=720:w=1280[s3]",
+        "[s3]setsar=sar=1/1[s4]",
+        "[s4]split=3[s5][s6][s7]",
+        "[s6]hwdownload[s8]",
+        "[s8]format=pix_fmts=nv12[s9]",
+        "[s9]format=pix_fmts=yuv420p[s10]",
+        "[s10]scale=flags=bicubic+accurate_rnd:h=360:w=640[s11]",
+        "[s11]setsar=sar=1/1[s12]",
+        r"[s7]select=expr=gte(t-start_t\,selected_n*1.000000)[s13]",
+        "[s13]hwdownload[s14]",
+        "[s14]format=pix_fmts=nv12[s15]",
+    ]
+    assert _of_rung(plan, "360p") == _X264
+
+
+_DEEP: dict[str, Any] = {"codec": "hevc", "pix_fmt": "yuv420p10le", "bit_depth": 10}
+_NO_SCALER = replace(_EVERYTHING, filters=tuple(f for f in _EVERYTHING.filters if f != "scale_cuda"))
+
+
+@pytest.mark.parametrize(
+    ("spot", "rungs", "more"),
+    [
+        (Spot("nvenc", 1), (1080, 360), {}),
+        (_card("nvenc"), (1080, 360), {"here": 2}),
+        (_card("nvenc", depth=10), (1080, 360), {"info": _info(**_DEEP)}),
+        (_card("nvenc"), (1080, 360), {"info": _info(color=Colour(range="full"))}),
+        (_card("nvenc"), (1080, 360), {"build": _NO_SCALER}),
+        (_card("ama"), (1080, 360), {"here": 1}),
+        (_card("ama"), (1080, 360), {"stills": Stills(every_s=1)}),
+    ],
+    ids=["not-decoded-there", "largest-here", "fewer-bits", "full-levels", "no-scaler", "ama-mixed",
+         "ama-stills"],
+)  # fmt: skip
+def test_more_than_a_change_of_size_passes_through_the_processor(
+    spot: Spot, rungs: tuple[int, ...], more: dict[str, Any]
+) -> None:
+    plan = _on_card(spot, *rungs, **more)
+
+    assert not [step for step in _graph(plan) if any(f"]{name}=" in step for name in _ON_CARDS)]
+    assert "-extra_hw_frames" not in plan.args
+
+
+def test_ten_bits_stay_on_a_card_as_ten() -> None:
+    spot = Spot("nvenc", 1, decoder="device", codec="hevc", depth=10)
+
+    plan = _on_card(spot, 1080, 360, info=_info(**_DEEP), codec="hevc")
+
+    assert any("scale_cuda" in step for step in _graph(plan))
+
+
 @pytest.mark.parametrize(
     ("family", "head", "own", "last"),
     [
-        ("nvenc", [], "", ""),
-        ("netint", [], "", ""),
         ("ama", ["hwdownload", "format=pix_fmts=yuv420p"], "hwupload", "format=pix_fmts=yuv420p"),
-        ("qsv", [], "", "format=pix_fmts=yuv420p"),
-        ("vaapi", [], "hwupload", "format=pix_fmts=yuv420p"),
     ],
 )
-def test_one_decode_on_a_device_feeds_its_own_rung_and_the_processor_s(
+def test_what_a_card_cannot_bring_down_later_comes_down_first(
     family: str, head: list[str], own: str, last: str
 ) -> None:
     plan = _mixed(family, decodes=True)
 
     graph = [step.partition("]")[2].rpartition("[")[0] for step in _graph(plan)]
     assert graph[: len(head)] == head
-    assert ("hwupload" in graph) is bool(own)
+    assert own in graph
     below = graph[graph.index("setsar=sar=1/1") + 1 :]
-    assert below[0] == (last or "aresample=async=1:first_pts=0")
+    assert below[0] == last
     assert _after(plan, "-i") == ["file:/clips/A001.mov"]
-    assert "-hwaccel" in plan.args or family == "netint"
+    assert "-hwaccel" in plan.args
 
 
 def test_what_a_device_s_rung_is_uploaded_for_is_taken_from_before_the_upload() -> None:

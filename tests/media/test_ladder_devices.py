@@ -15,6 +15,7 @@ from rushes.errors import MediaError, PlatformError
 from rushes.media.builds import VARIABLE, find_build
 from rushes.media.capability import Capability, Curve, Device, Finding
 from rushes.media.choice import EncoderChoice, parse_choice
+from rushes.media.encoders import FAMILIES
 from rushes.media.ladder import Ladder, LadderPlan, Rung
 from rushes.media.process import Progress, Supervision
 from rushes.media.rendition_files import key_frames, refuse_unaligned
@@ -124,6 +125,43 @@ def test_each_family_makes_a_ladder_beside_the_processor(
     assert {one.family for one in made.tried if one.outcome == "made"} == {family}
     assert are_whole_and_aligned(made)
     assert (made.thumbnails, len(made.sounds)) == (3, 1)
+
+
+@pytest.mark.parametrize("family", ["nvenc", "netint", "ama", "qsv"])
+def test_the_pictures_of_a_ladder_stay_on_the_card_that_makes_it(
+    devices: Callable[..., StandIn], make: Make, family: str
+) -> None:
+    fake = devices(FakeDevice(family, sessions=4))
+
+    made = make(parse_choice(family, "forbid"), Ladder((Rung(180), Rung(144)), gop_s=0.4))
+
+    (call,) = fake.calls()
+    graph = call["argv"][call["argv"].index("-filter_complex") + 1]
+    scaler = FAMILIES[family].decode.scale  # type: ignore[union-attr]
+    assert f"{scaler}=" in graph
+    assert "scale=flags" not in graph, "nothing is scaled by the processor"
+    assert "hwdownload" not in graph
+    assert {one.decoder for one in made.tried if one.outcome == "made"} == {"device"}
+    assert are_whole_and_aligned(made)
+
+
+@pytest.mark.parametrize(
+    "how", [{"open_error": "cuvid", "open_error_times": 1}, {"fault": "strange", "fault_times": 1}]
+)
+def test_what_a_card_cannot_decode_is_decoded_by_the_processor_for_all_rungs_in_one_command(
+    devices: Callable[..., StandIn], make: Make, how: dict[str, Any]
+) -> None:
+    fake = devices(FakeDevice("nvenc", sessions=4, **how))
+
+    made = make(parse_choice("nvenc", "forbid"))
+
+    assert {one.decoder for one in made.tried if one.outcome == "failed"} == {"device"}
+    assert {(one.encoder, one.decoder) for one in made.tried if one.outcome == "made"} == {
+        ("h264_nvenc", "software")
+    }
+    assert len(made.runs) == 1, "none of them alone"
+    assert "-hwaccel" not in fake.calls()[-1]["argv"]
+    assert are_whole_and_aligned(made)
 
 
 def test_a_card_without_sessions_for_all_makes_the_rungs_one_after_another(

@@ -54,6 +54,8 @@ FAILURES: Final[dict[str, Failure]] = {
     "encode-picture": Failure((f"{_ENCODER}EncodePicture failed!: generic error (20): (no details)",), "encoder-failed", "retry"),
     "lost": Failure((f"{_ENCODER}Failed locking bitstream buffer: device does not exist (6): (no details)",), "encoder-failed", "retry", 251),
     "xid": Failure(("NVRM: Xid (PCI:0000:3b:00): 79, pid=1234, name=ffmpeg, GPU has fallen off the bus.",), "device-sick", "sick"),
+    # What nobody has a name for
+    "strange": Failure(("Error while filtering: Internal bug, should not have happened",), "tool-failed", "retry"),
     # NETINT
     "ni-busy": Failure((f"{_ENCODER}ni_device_session_open() failed: NI_RETCODE_ERROR_RESOURCE_UNAVAILABLE",), "encoder-busy", "busy", 251),
     "ni-sick": Failure((f"{_ENCODER}Error: ni_device_open() failed, NI_RETCODE_ERROR_OPEN_DEVICE",), "device-sick", "sick", 251),

@@ -15,7 +15,7 @@ from rushes.media.colour import depth_of
 from rushes.media.encoders import FAMILIES, Decode, Family
 from rushes.media.filters import Step, step
 
-__all__ = ["HERE", "Decoder", "Spot", "on_spot"]
+__all__ = ["HERE", "Decoder", "Spot", "moved", "on_spot"]
 
 Decoder = Literal["software", "device"]
 
@@ -64,16 +64,19 @@ class Spot:
         """Arguments of the encoder that keep its groups of pictures closed and of one length."""
         return self._family.aligned
 
-    def decode(self, steps: Sequence[Step]) -> tuple[str, ...]:
+    def decode(self, steps: Sequence[Step], *, stays: bool = False) -> tuple[str, ...]:
         """Arguments of the input that decode it on the device; none where software does.
 
         Args:
             steps: of the picture, which may keep it on the device.
+            stays: it stays there, whatever they are, and several encoders take from it.
         """
         how = self._decode
         if how is None:
             return ()
-        return (*self._named(how.args), *self._named(how.keep if self.keeps(steps) else how.fetch_args))
+        if stays:
+            return self._named((*how.args, *how.keep, *how.spare))
+        return self._named((*how.args, *(how.keep if self.keeps(steps) else how.fetch_args)))
 
     def keeps(self, steps: Sequence[Step]) -> bool:
         """Whether the pictures stay on the device from the decoder to the encoder."""
@@ -83,13 +86,20 @@ class Spot:
         # Already moved: a step of the device's own.
         if any(one.name == how.scale for one in steps):
             return True
+        return self.may_keep(steps) and any(one.name == "scale" for one in steps)
+
+    def may_keep(self, steps: Sequence[Step]) -> bool:
+        """Whether these steps, of the processor's, change nothing but the size, if that."""
+        how = self._decode
+        if how is None or how.scale is None:
+            return False
         scales = [one for one in steps if one.name == "scale"]
         others = {one.name for one in steps} - _PASSING - {"scale"}
         formats = [str(dict(one.options)["pix_fmts"]) for one in steps if one.name == "format"]
         return (
             not others
-            and len(scales) == 1
-            and {key for key, _ in scales[0].options} <= _SCALES_BY
+            and len(scales) <= 1
+            and all({key for key, _ in one.options} <= _SCALES_BY for one in scales)
             # Fewer bits are dithered by the processor and cut off by a device.
             and all(depth_of(name) == self.depth for name in formats)
         )
@@ -101,9 +111,12 @@ class Spot:
     @property
     def fetch(self) -> tuple[Step, ...]:
         """Filters that bring decoded frames down, where the decoder leaves them on the device."""
-        words = self._named(self._decode.fetch) if self._decode is not None else ()
-        named = (word.partition("=") for word in words)
-        return tuple(step(name, **({"pix_fmts": value} if value else {})) for name, _, value in named)
+        return self._steps(self._decode.fetch if self._decode is not None else ())
+
+    @property
+    def download(self) -> tuple[Step, ...]:
+        """Filters that bring frames down which were kept on the device; none where that cannot be said."""
+        return self._steps(self._decode.download if self._decode is not None else ())
 
     def scaled(self, width: object, height: object) -> Step:
         """The filter that scales on the device, to so many pixels."""
@@ -121,6 +134,10 @@ class Spot:
     def _decode(self) -> Decode | None:
         return self._family.decode if self.decoder == "device" else None
 
+    def _steps(self, words: Sequence[str]) -> tuple[Step, ...]:
+        named = (word.partition("=") for word in self._named(words))
+        return tuple(step(name, **({"pix_fmts": value} if value else {})) for name, _, value in named)
+
     def _named(self, words: Sequence[str]) -> tuple[str, ...]:
         node = self.node or self._family.node.format(index=self.index, render=128 + self.index)
         decoder = self._family.decode.codecs.get(self.codec, "") if self._family.decode else ""
@@ -137,17 +154,17 @@ HERE: Final = Spot()
 def on_spot(steps: tuple[Step, ...], spot: Spot) -> tuple[Step, ...]:
     """The steps of a picture as they are run at a spot: scaled there, or put there at their end."""
     if spot.keeps(steps):
-        return _moved(steps, spot)
+        return moved(steps, spot)
     return (*spot.fetch, *steps, *(step(name) for name in spot.upload))
 
 
-def _moved(steps: tuple[Step, ...], spot: Spot) -> tuple[Step, ...]:
-    """Scaled by the device's filter, in the layout that its decoder gives."""
-    moved: list[Step] = []
+def moved(steps: Sequence[Step], spot: Spot) -> tuple[Step, ...]:
+    """The same steps on the device: scaled by its filter, in the layout that its decoder gives."""
+    there: list[Step] = []
     for one in steps:
         if one.name == "scale":
             size = dict(one.options)
-            moved.append(spot.scaled(size["w"], size["h"]))
+            there.append(spot.scaled(size["w"], size["h"]))
         elif one.name != "format":
-            moved.append(one)
-    return tuple(moved)
+            there.append(one)
+    return tuple(there)

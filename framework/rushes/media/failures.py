@@ -305,7 +305,9 @@ _DECODERS: Final = (
 _NOTHING: Final = (
     _row(
         "nothing-decoded", MediaError, "fail",
-        r"Nothing was written into output file|Output file is empty, nothing was encoded",
+        # After an encoder or a filter that failed nothing is written either: no fault of the source.
+        r"\A(?![\s\S]*Error while (?:opening encoder|filtering))[\s\S]*?"
+        r"(?:Nothing was written into output file|Output file is empty, nothing was encoded)",
         "Nothing of {source} could be decoded.", _COPY_AGAIN,
     ),
 )  # fmt: skip

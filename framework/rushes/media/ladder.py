@@ -20,8 +20,9 @@ from rushes.media.colour import HDR_TRANSFERS
 from rushes.media.device_graph import HERE, Spot
 from rushes.media.fanout import compile_fanout, ends_of
 from rushes.media.ladder_graph import NO_GAPS, filled, from_zero, head_of, late_by, refuse_missing, tree
+from rushes.media.ladder_on_card import card_tree, stays_on_card
 from rushes.media.picture import BuildFacts
-from rushes.media.rung_plan import PlannedRung, RungWish, picture_args, plan_rung, rung_wishes
+from rushes.media.rung_plan import PlannedRung, RungWish, picture_args, plan_rung, rung_wishes, stayed
 from rushes.media.rungs import Ladder, Rung, sound_profile
 from rushes.media.schema import MediaInfo
 from rushes.media.still_branches import still_branches
@@ -145,19 +146,22 @@ def plan_ladder(
     stills = still_branches(ladder.stills, sizes, duration_s=timing.duration_s)
     if not beside:
         sounds, stills = (), []
-    head = (
-        *from_zero(late, "setpts"),
-        *head_of(first.picture, decoded),
-        *filled(timing.rate, leading),
-    )
-    root = tree([(rung.name, rung.picture) for rung in rungs], stills, head)
+    pictures = [rung.picture for rung in rungs]
+    before, after = from_zero(late, "setpts"), filled(timing.rate, leading)
+    stays = stays_on_card(pictures, decoded, stills=bool(stills), filters=build.filters)
+    if stays:
+        rungs = [stayed(rung, decoded) for rung in rungs]
+        root = card_tree([(rung.name, rung.picture) for rung in rungs], stills, before, decoded, after)
+    else:
+        head = (*before, *head_of(first.picture, decoded), *after)
+        root = tree([(rung.name, rung.picture) for rung in rungs], stills, head)
     chains = [sound.chain for sound in sounds]
     refuse_missing(build, root, chains)
     graph = compile_fanout(first.picture.stream.index, root, chains)
     maps = dict(zip([*ends_of(root), *map(sound_name, range(len(sounds)))], graph.maps, strict=True))
     bare = labels.metadata(info, first.profile, partial=True)
     args = ["-xerror", "-max_error_rate", "0", *decoded.open, "-threads", str(ladder.threads)]
-    args += [*decoded.decode(()), *timing.seek, *input_args]
+    args += [*decoded.decode((), stays=stays), *timing.seek, *input_args]
     if graph.text is not None:
         args += ["-filter_complex_threads", str(ladder.threads), "-filter_complex", graph.text]
     args.append("-y")

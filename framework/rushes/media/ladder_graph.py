@@ -17,7 +17,7 @@ from rushes.media.filters import Chain, Step, step
 from rushes.media.picture import BuildFacts, Picture
 from rushes.media.schema import MediaInfo
 
-__all__ = ["NO_GAPS", "filled", "from_zero", "head_of", "late_by", "refuse_missing", "tree"]
+__all__ = ["NO_GAPS", "filled", "from_zero", "head_of", "late_by", "refuse_missing", "scaled", "tree"]
 
 # What is late gets silence, what is early is cut, and gaps are filled: segments have no place for them.
 NO_GAPS: Final = step("aresample", **{"async": 1, "first_pts": 0})
@@ -63,7 +63,7 @@ def tree(
     below: tuple[Branch, ...] = ()
     for number in range(len(rungs) - 1, -1, -1):
         name, picture = rungs[number]
-        steps = _scaled(picture, rungs[number - 1][1]) if number else head
+        steps = scaled(picture, rungs[number - 1][1]) if number else head
         taken = (branch for rung, branch in stills if rung == number)
         own = _onto(picture, rungs[0][1])
         if own:
@@ -83,7 +83,8 @@ def _onto(picture: Picture, first: Picture) -> tuple[Step, ...]:
     return (*layout, *(step(name) for name in picture.spot.upload))
 
 
-def _scaled(picture: Picture, larger: Picture) -> tuple[Step, ...]:
+def scaled(picture: Picture, larger: Picture) -> tuple[Step, ...]:
+    """What makes one rung of the next larger one; nothing where they are of one size."""
     size = picture.geometry
     if (size.width, size.height) == (larger.geometry.width, larger.geometry.height):
         return ()

@@ -48,6 +48,8 @@ class Picture:
     interlaced: bool
     warnings: tuple[str, ...]
     spot: Spot = HERE
+    stays: bool = False
+    """It comes from the device that encodes it, and has never left that."""
 
     def chain(self, burn: tuple[Step, ...] = ()) -> tuple[Step, ...]:
         """All steps; labels are drawn on the frames that they count: after a conversion of the rate."""
@@ -349,7 +351,7 @@ def video_args(picture: Picture, profile: Profile) -> list[str]:
         ("-color_range:v", tags.range),
     )
     args = ["-c:v:0", encoder.name, *variant.args, *picture.spot.encode]
-    if not picture.spot.holds_frames(picture.chain()):
+    if not picture.stays and not picture.spot.holds_frames(picture.chain()):
         # Frames on a device have a format of its own; asking for another would put a converter in between.
         args += ["-pix_fmt:v", picture.colour.pix_fmt]
     args += [word for option, value in named if value is not None for word in (option, value)]

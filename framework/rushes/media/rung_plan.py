@@ -19,7 +19,7 @@ from rushes.media.rates import rate_args
 from rushes.media.rungs import Ladder, depth_of_all, kept_rungs, rung_names, rung_profile
 from rushes.media.schema import MediaInfo
 
-__all__ = ["PlannedRung", "RungWish", "picture_args", "plan_rung", "rung_wishes"]
+__all__ = ["PlannedRung", "RungWish", "picture_args", "plan_rung", "rung_wishes", "stayed"]
 
 # -g alone leaves an encoder free to start a group early, at a cut, or to open one. By parameter string.
 _ALIGNED: Final[Mapping[str, Mapping[str, str]]] = {
@@ -88,7 +88,7 @@ def plan_rung(
         MediaError: the source has no picture.
         PlatformError: the build lacks its encoder.
     """
-    # A decoded picture passes through the processor, whatever decoded it: all rungs are taken from it.
+    # What decodes is the command's to say, and whether its pictures pass through the processor (`stayed`).
     spot = replace(wish.spot, decoder="software")
     picture = plan_picture(info, wish.profile, build, frames=source.frames, present=present, spot=spot)
     if picture is None:
@@ -96,6 +96,14 @@ def plan_rung(
     rung = PlannedRung(wish.name, wish.profile, picture)
     picture_args(rung, build, gop=1)  # refuses what its encoder has no words for, before anything runs
     return rung
+
+
+def stayed(rung: PlannedRung, card: Spot) -> PlannedRung:
+    """The same rung where pictures have stayed on a card; one of another place is as it was."""
+    picture = rung.picture
+    if (picture.spot.family, picture.spot.index) != (card.family, card.index):
+        return rung
+    return replace(rung, picture=replace(picture, stays=True))
 
 
 def picture_args(rung: PlannedRung, build: BuildFacts, *, gop: int) -> list[str]:

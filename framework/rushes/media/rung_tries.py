@@ -23,6 +23,8 @@ _APART: Final = frozenset(
     {"encoder-busy", "encoder-unsupported", "encoder-failed", "bad-encoder-option", "tool-failed", "crashed",
      "stalled", "bad-output", "bad-size"}
 )  # fmt: skip
+# It may have been the decoder.
+_UNKNOWN: Final = frozenset({"tool-failed", "crashed", "stalled", "bad-output"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ def after_failure(
     blamed = [rung for rung in pending if rung.name in group.names and rung.on_device]
     if not blamed:
         return None
-    if len(blamed) > 1 and error.code in _APART and error.details.get("began", True):
+    # Nobody knows what failed: without the device's decoder first, all together, before each alone.
+    unread = group.lead.spot.decoder == "device" and error.code in _UNKNOWN
+    if len(blamed) > 1 and error.code in _APART and not unread and error.details.get("began", True):
         names = {rung.name for rung in blamed}
         return [replace(rung, apart=True) if rung.name in names else rung for rung in pending]
     # A graph that the device's ffmpeg has no filter for is a plan that it refuses.

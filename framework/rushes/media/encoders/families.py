@@ -26,7 +26,10 @@ class Decode:
         codecs: of sources that it reads, each with its decoder's name ("" where ffmpeg's own does it).
         depths: bits a sample that it reads, by codec; 8 alone where nothing is said.
         keep: arguments that leave the pictures on the device.
+        spare: arguments for more pictures at once, where several encoders hold those of the decoder.
         fetch_args, fetch: arguments and filters that bring them down, where a decoder would not.
+        download: filters that bring pictures down which `keep` has left there; () where their layout is
+            the card's own.
         scale: the filter that scales them there; None without one.
         scale_by: its options, with ``{w}`` and ``{h}``.
     """
@@ -35,8 +38,10 @@ class Decode:
     codecs: Mapping[str, str]
     depths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
+    spare: tuple[str, ...] = ()
     fetch_args: tuple[str, ...] = ()
     fetch: tuple[str, ...] = ()
+    download: tuple[str, ...] = ()
     scale: str | None = None
     scale_by: Mapping[str, str] = field(default_factory=lambda: {"w": "{w}", "h": "{h}"})
 
@@ -68,6 +73,11 @@ class Family:
     decode: Decode | None = None
 
 
+# A decoder has as many pictures as its stream refers to and one or two more ("No decoder surfaces left").
+# NVDEC has 32 in all, of which a stream of 1080 lines takes up to 16.
+_SPARE: Final = ("-extra_hw_frames", "8")
+_SEMIPLANAR: Final = ("hwdownload", "format={semiplanar}")
+
 FAMILIES: Final[Mapping[str, Family]] = {
     family.name: family
     for family in (
@@ -82,6 +92,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
                 codecs=dict.fromkeys(("h264", "hevc", "av1", "vp9", "vp8", "mpeg2video", "mpeg4", "vc1"), ""),
                 depths={"hevc": (8, 10), "av1": (8, 10), "vp9": (8, 10)},
                 keep=("-hwaccel_output_format", "cuda"),
+                spare=_SPARE,
+                download=_SEMIPLANAR,
                 scale="scale_cuda",
             ),
         ),
@@ -99,6 +111,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
                 },
                 depths={"h264": (8, 10), "hevc": (8, 10), "vp9": (8, 10)},
                 keep=("-xcoder-params", "out=hw"),
+                # Planar, as its decoders give pictures where nothing else is asked.
+                download=("hwdownload", "format={planar}"),
                 scale="ni_quadra_scale",
             ),
         ),
@@ -146,6 +160,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
                 keep=("-hwaccel_output_format", "qsv"),
                 # With nothing said ffmpeg leaves them there, "for compatibility with old commandlines".
                 fetch_args=("-hwaccel_output_format", "{semiplanar}"),
+                spare=_SPARE,
+                download=_SEMIPLANAR,
                 scale="scale_qsv",
             ),
         ),
@@ -160,6 +176,8 @@ FAMILIES: Final[Mapping[str, Family]] = {
                 codecs=dict.fromkeys(("h264", "hevc", "av1", "vp9", "vp8", "mpeg2video", "vc1"), ""),
                 depths={"hevc": (8, 10), "av1": (8, 10), "vp9": (8, 10)},
                 keep=("-hwaccel_output_format", "vaapi"),
+                spare=_SPARE,
+                download=_SEMIPLANAR,
                 scale="scale_vaapi",
             ),
         ),
