@@ -17,7 +17,7 @@ from rushes.asset import Asset
 from rushes.core.states import State
 from rushes.declaration import Params, Result
 from rushes.errors import CallerError, error_from_dict
-from rushes.invocation import PRIORITIES, BatchStatus, Finished
+from rushes.invocation import PRIORITIES, BatchStatus, Finished, Spent
 
 if TYPE_CHECKING:
     from rushes.function import Function
@@ -187,6 +187,11 @@ class Batch(Generic[R]):
     def progress(self) -> BatchStatus:
         """Where the batch stands now."""
         return self._engine.status(self.id)
+
+    @property
+    def cost(self) -> Spent:
+        """What it has cost so far, in nano-dollars and joules; all 0 where nothing has a price."""
+        return self.progress.spent
 
     def wait(self) -> BatchStatus:
         """Wait until every invocation has ended."""

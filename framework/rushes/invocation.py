@@ -20,10 +20,13 @@ __all__ = [
     "Finished",
     "Invocation",
     "Receipts",
+    "Spent",
     "function_name",
 ]
 
 PRIORITIES: Final = ("interactive", "urgent", "standard", "background")
+
+_NANO: Final = 1_000_000_000  # as in `rushes.core.money`, which every start of a command would pay for
 
 Receipts = str
 """``beside`` (the default), ``none``, or a folder."""
@@ -107,7 +110,8 @@ class Finished(NamedTuple):
     """How one invocation ended: one line of ``--json``.
 
     `seq` counts the ends within the batch, from 1: a follower that has seen up to `seq` asks for more
-    with it. `result` is the result model's data; `receipt` the path of the receipt, if there is one.
+    with it. `result` is the result model's data; `receipt` the path of the receipt, if there is one;
+    `cost_nano` what it has cost in nano-dollars, all its attempts and parts together.
     """
 
     seq: int
@@ -121,7 +125,7 @@ class Finished(NamedTuple):
     error: Mapping[str, Any] | None = None
     attempts: int = 1
     seconds: float = 0.0
-    cost_usd: float = 0.0
+    cost_nano: int = 0
     encoder: str | None = None
     cached: bool = False
     receipt: str | None = None
@@ -143,11 +147,28 @@ class Finished(NamedTuple):
             "error": error or None,
             "attempts": self.attempts,
             "seconds": round(self.seconds, 6),
-            "cost_usd": self.cost_usd,
+            "cost_usd": self.cost_nano / _NANO,
             "encoder": self.encoder,
             "cached": self.cached,
             "warnings": list(self.warnings),
         }
+
+
+class Spent(NamedTuple):
+    """What a batch has cost in attempts that have ended, with the parts that they mapped.
+
+    `nano` is in nano-dollars; `waste_nano` is what of it was thrown away: failed attempts, and what was done
+    again. `joules` is 0 where the machine's watts are not stated.
+    """
+
+    nano: int = 0
+    waste_nano: int = 0
+    joules: float = 0.0
+
+    @property
+    def usd(self) -> float:
+        """Dollars, for a chart; sums are exact in `nano` alone."""
+        return self.nano / _NANO
 
 
 @dataclass(slots=True)
@@ -201,6 +222,7 @@ class BatchStatus:
     """What other batches bore for this one: see `rushes.core.swarm.Share`."""
     parent: str = ""
     """The invocation that it is made of parts of, or ""."""
+    spent: Spent = field(default_factory=Spent)
 
 
 def function_name(ref: str) -> str:

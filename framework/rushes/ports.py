@@ -17,7 +17,7 @@ from rushes.core.hosts import Host, Refusal
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 from rushes.stored import Stored
 
-__all__ = ["Clock", "Engine", "Fleet", "JournalKeeper", "Store"]
+__all__ = ["Clock", "CostKeeper", "Engine", "Fleet", "JournalKeeper", "Store"]
 
 
 class Clock(Protocol):
@@ -34,6 +34,15 @@ class JournalKeeper(Protocol):
 
     def journal(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
         """``prune``, ``backup`` or ``show``."""
+        ...
+
+
+@runtime_checkable
+class CostKeeper(Protocol):
+    """An engine whose ledger knows what was spent."""
+
+    def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
+        """What attempts that ended since then cost: see `rushes.runtime.statement.statement`."""
         ...
 
 

@@ -42,6 +42,9 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "describe": ("functions:describe", "What a function does, takes and gives."),
         "new": ("new:new", "Start a function, with its test and its page."),
     },
+    "Money": {
+        "cost": ("cost:cost", "What was spent, by show and function; and that it adds up."),
+    },
     "Planning": {
         "simulate": ("simulate:simulate", "What becomes of a load on a pool of some size."),
     },

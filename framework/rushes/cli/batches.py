@@ -19,10 +19,11 @@ from rushes.cli.show import (
     counts_line,
     displacement_lines,
     short_name,
+    spent_line,
     summary_line,
     table,
 )
-from rushes.invocation import PRIORITIES
+from rushes.invocation import PRIORITIES, Spent
 from rushes.printing import printable
 from rushes.units import format_duration
 
@@ -73,7 +74,10 @@ def status(session: Session, batch: str | None, *, as_json: bool) -> None:
         click.echo(f"  {about}")
     else:
         elapsed = found.ended - found.submitted
-        click.echo(summary_line(found.title, found.counts, elapsed, found.media_s, found.out))
+        made = summary_line(
+            found.title, found.counts, elapsed, found.media_s, found.out, cost_nano=found.spent.nano
+        )
+        click.echo(made)
         click.echo(f"  {about} · {counts_line(found.counts)}")
     if found.tags:
         click.echo(f"  tags {', '.join(f'{printable(k)}={printable(v)}' for k, v in found.tags.items())}")
@@ -81,6 +85,8 @@ def status(session: Session, batch: str | None, *, as_json: bool) -> None:
         click.echo("  still being sent")
     if found.standstill:
         click.echo(click.style(f"  {printable(found.standstill)}", fg="yellow"))
+    if found.spent.nano:
+        click.echo(f"  {spent_line(found.spent)}")
     for line in displacement_lines(found.displacement):
         click.echo(f"  {line}")
     for one in found.running:
@@ -181,6 +187,9 @@ def _status_json(found: BatchStatus) -> dict[str, Any]:
         "submitted": found.submitted,
         "ended": found.ended,
         "seconds": found.seconds,
+        "cost_usd": found.spent.usd,
+        "waste_usd": Spent(found.spent.waste_nano).usd,
+        "joules": found.spent.joules,
         "media_s": found.media_s,
         "running": [dict(one) for one in found.running],
         "standstill": found.standstill,

@@ -247,7 +247,10 @@ def report(outcome: Followed, *, batch: str, function: str, out: str | None, qui
             click.echo(f"  and {more:,} more: rushes results {batch} --failed", err=True)
         for line in tally.notes.lines(batch):
             click.echo(f"{click.style('!', fg='yellow')} {line}", err=True)
-        click.echo(summary_line(function, tally.counts, outcome.elapsed_s, tally.media_s, out), err=True)
+        made = summary_line(
+            function, tally.counts, outcome.elapsed_s, tally.media_s, out, cost_nano=tally.cost_nano
+        )
+        click.echo(made, err=True)
         if tally.counts.failed or tally.counts.cancelled:
             click.echo(f"  again, what did not succeed: rushes retry {batch}", err=True)
     return exit_code(tally, interrupted=outcome.interrupted)

@@ -15,7 +15,7 @@ from rushes.units import format_duration
 
 if TYPE_CHECKING:
     from rushes.errors import RushesError
-    from rushes.invocation import Counts, Finished
+    from rushes.invocation import Counts, Finished, Spent
 
 __all__ = [
     "counted",
@@ -26,6 +26,7 @@ __all__ = [
     "failure_line",
     "one_line",
     "short_name",
+    "spent_line",
     "summary_line",
     "table",
 ]
@@ -93,8 +94,10 @@ def counts_line(counts: Counts) -> str:
     return ", ".join(parts)
 
 
-def summary_line(function: str, counts: Counts, elapsed_s: float, media_s: float, out: str | None) -> str:
-    """What was made, how fast, and where it is."""
+def summary_line(
+    function: str, counts: Counts, elapsed_s: float, media_s: float, out: str | None, *, cost_nano: int = 0
+) -> str:
+    """What was made, how fast, what it cost where that is counted, and where it is."""
     fresh = counts.succeeded - counts.cached
     made = "made" if out else "done"
     parts = [f"{fresh:,} {made}"] if fresh or not counts.ended else []
@@ -111,9 +114,23 @@ def summary_line(function: str, counts: Counts, elapsed_s: float, media_s: float
     pace = speed(fresh, elapsed_s, media_s)
     if pace:
         line += f" ({pace})"
+    if cost_nano:
+        from rushes.core.money import format_dollars  # noqa: PLC0415 - only where there is a price
+
+        line += f" for {format_dollars(cost_nano)}"
     if out and counts.succeeded:
         line += f" → {printable(out)}"
     return line
+
+
+def spent_line(spent: Spent) -> str:
+    """``cost so far $0.31, $0.02 of it wasted; 4,210 J``."""
+    from rushes.core.money import format_dollars  # noqa: PLC0415 - only where there is a price
+
+    line = f"cost so far {format_dollars(spent.nano)}"
+    if spent.waste_nano:
+        line += f", {format_dollars(spent.waste_nano)} of it wasted"
+    return f"{line}; {spent.joules:,.0f} J" if spent.joules else line
 
 
 def displacement_lines(shares: Iterable[Mapping[str, Any]]) -> list[str]:

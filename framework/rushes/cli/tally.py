@@ -25,6 +25,7 @@ class Tally:
 
     counts: Counts = field(default_factory=Counts)
     media_s: float = 0.0
+    cost_nano: int = 0
     failures: list[Finished] = field(default_factory=list)
     notes: Notes = field(default_factory=Notes)
     for_budget: int = 0
@@ -41,6 +42,7 @@ class Tally:
             setattr(self.counts, name, getattr(self.counts, name) + 1)
             self.counts.cached += one.cached
             self.media_s += one.media_s
+            self.cost_nano += one.cost_nano
             if one.warnings:
                 self.notes.add(one)
             if one.state is State.failed:

@@ -22,7 +22,7 @@ from typing import Final, Generic, TypeVar
 from rushes.core.money import HOUR_US, KWH_NJ, micros, owed, share_out
 from rushes.core.prices import TierPrice
 
-__all__ = ["WHOLE", "Closed", "MachineShare", "MachineTime", "share_of"]
+__all__ = ["WHOLE", "Closed", "MachineShare", "MachineTime", "divided_by", "share_of"]
 
 WHOLE: Final = 1_000_000
 """Shares are millionths of a machine."""
@@ -52,6 +52,26 @@ class MachineShare:
     compute: int = 0
     energy: int = 0
     millijoules: int = 0
+
+
+def divided_by(share: MachineShare, weights: Sequence[int]) -> list[MachineShare]:
+    """A share in parts by weight, which sum to it: of attempts that held it one after the other.
+
+    Without any weight all have the same.
+    """
+    if len(weights) == 1:
+        return [share]
+    if not any(weights):
+        weights = [1] * len(weights)
+    return [
+        MachineShare(*parts)
+        for parts in zip(
+            share_out(share.compute, weights),
+            share_out(share.energy, weights),
+            share_out(share.millijoules, weights),
+            strict=True,
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +144,19 @@ class MachineTime(Generic[A]):
         self._ended = _sum(self._ended, share)
         return share
 
+    def leave(self, attempt: A, now: float) -> None:
+        """An attempt was not begun after all: what it held was nobody's, and is idle."""
+        self._advance(now)
+        self._parts.pop(attempt, None)
+
+    def skip(self, since: float, now: float) -> None:
+        """From `since` until `now` the machine was not there: it slept. Nothing is counted for that time."""
+        self._advance(since)
+        skipped = micros(now) - self._at_us
+        if skipped > 0 and self._closed is None:
+            self._at_us += skipped
+            self._from_us += skipped
+
     def so_far(self, attempt: A, now: float) -> MachineShare:
         """What a running attempt has used until now."""
         self._advance(now)
@@ -143,6 +176,21 @@ class MachineTime(Generic[A]):
                 cut_off=cut_off,
             )
         return self._closed
+
+    def idle(self, now: float) -> MachineShare:
+        """What the machine has cost until now and no attempt has used; less when an attempt's part grows."""
+        total = self.total(now)
+        used = self._ended
+        for part in self._parts.values():
+            used = _sum(used, self._rounded(part))
+        return MachineShare(
+            total.compute - used.compute, total.energy - used.energy, total.millijoules - used.millijoules
+        )
+
+    def counted_us(self, now: float) -> int:
+        """Microseconds that the machine has been there."""
+        self._advance(now)
+        return self._at_us - self._from_us
 
     def total(self, now: float) -> MachineShare:
         """What the whole machine has cost and drawn until now: price book × time, and nothing of attempts."""

@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from rushes.asset import Asset
 from rushes.core.states import State
 from rushes.errors import CallerError, RushesError, error_from_dict
-from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name, made_beside
+from rushes.invocation import (
+    BatchSpec,
+    BatchStatus,
+    Counts,
+    Finished,
+    Invocation,
+    Spent,
+    function_name,
+    made_beside,
+)
 from rushes.runtime.client import Client
 from rushes.runtime.settings import Settings, settings_from
 
@@ -146,7 +155,8 @@ class LocalEngine:
     ) -> Sequence[Finished]:
         header = {"verb": "results", "batch": batch, "after": after, "limit": limit, "wait_s": wait_s}
         answer, body = self._client.request(header)
-        return [_finished(batch, answer["function"], row) for row in json.loads(body)]
+        costs = answer.get("costs", {})
+        return [_finished(batch, answer["function"], costs, row) for row in json.loads(body)]
 
     def status(self, batch: str) -> BatchStatus:
         answer, _ = self._client.request({"verb": "status", "batch": batch})
@@ -207,6 +217,11 @@ class LocalEngine:
             lambda work: prior_of_all(work.makes, cores=cores, curves=curves),
         )
 
+    def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
+        """What was spent since a time: see `rushes.runtime.statement`."""
+        answer, _ = self._client.request({"verb": "costs", "since": since, "batches": batches})
+        return dict(answer["costs"])
+
     def running(self) -> bool:
         """True when a worker is up; starts none."""
         return self._client.running()
@@ -263,7 +278,7 @@ def _rows(invocations: Iterable[Invocation]) -> Iterator[list[Any]]:
         ]  # fmt: skip
 
 
-def _finished(batch: str, function: str, row: Sequence[Any]) -> Finished:
+def _finished(batch: str, function: str, costs: Mapping[str, int], row: Sequence[Any]) -> Finished:
     seq, n, state, seconds, cached, source, attempts, data = row
     error = data.get("error")
     if error is not None:
@@ -280,7 +295,7 @@ def _finished(batch: str, function: str, row: Sequence[Any]) -> Finished:
         error,
         (error or {}).get("attempts", attempts),
         seconds,
-        0.0,
+        costs.get(str(n), 0) if costs else 0,
         data.get("encoder"),
         bool(cached),
         data.get("receipt"),
@@ -310,6 +325,7 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
         tags=found["tags"],
         displacement=tuple(found.get("displacement", ())),
         parent=found.get("parent", ""),
+        spent=Spent(*found.get("spent", ())),
     )
 
 
@@ -321,11 +337,13 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
     """
     from rushes.journal.sqlite import SqliteJournal  # noqa: PLC0415 - only a worker needs these
     from rushes.runtime.capacity_file import capacity_file  # noqa: PLC0415
+    from rushes.runtime.costing import machine_price  # noqa: PLC0415
     from rushes.runtime.event_file import event_sinks  # noqa: PLC0415
-    from rushes.runtime.worker import Worker  # noqa: PLC0415
+    from rushes.runtime.worker import Worker, capacity_of  # noqa: PLC0415
 
     environ = os.environ if environ is None else environ
     settings = settings_from(environ)
+    price = machine_price(settings, environ, capacity_of(settings))
     with (settings.home / "worker.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -338,10 +356,8 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
                 fix="`rushes pool` shows it; `rushes drain` lets it finish and end.",
             ) from None
         os.set_inheritable(lock.fileno(), False)  # noqa: FBT003 - a slot must not hold it after us
-        sinks, capacity = event_sinks(environ), capacity_file(environ)
-        Worker(
-            settings, SqliteJournal(settings.journal, synchronous=settings.synchronous), sinks, capacity
-        ).run()
+        journal = SqliteJournal(settings.journal, synchronous=settings.synchronous)
+        Worker(settings, journal, event_sinks(environ), capacity_file(environ), price=price).run()
     return 0
 
 

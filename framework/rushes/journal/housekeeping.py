@@ -9,18 +9,19 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from rushes.journal.turns import SqliteTurns
+from rushes.journal.costs import SqliteCosts
 
 __all__ = ["SqliteHousekeeping"]
 
 
-class SqliteHousekeeping(SqliteTurns):
+class SqliteHousekeeping(SqliteCosts):
     """`rushes.runtime.records.Housekeeping`."""
 
     def prune(self, before: float, *, keep: int = 0) -> int:
         """Forget ended batches submitted before a time, but the newest `keep`; returns how many.
 
-        Their results can no longer be known again: the same work is done anew.
+        Their results can no longer be known again: the same work is done anew. Of what they cost, sums by day
+        are kept.
         """
         numbers = [
             row[0]
@@ -36,6 +37,7 @@ class SqliteHousekeeping(SqliteTurns):
                 "max(?,coalesce((SELECT value FROM meta WHERE key='pruned'),0)))",
                 [(max(numbers),)],
             )
+        self.forget_costs(numbers)
         for number in numbers:
             low, high = number << 32, number + 1 << 32
             for table in ("attempts", "intents", "dependencies", "members"):

@@ -63,4 +63,30 @@ MIGRATIONS: Final[list[list[str]]] = [
             name TEXT PRIMARY KEY, upto INTEGER NOT NULL, tries INTEGER NOT NULL, next_at REAL NOT NULL,
             delivered INTEGER NOT NULL, dropped INTEGER NOT NULL, error TEXT NOT NULL) WITHOUT ROWID""",
     ],
+    [
+        # What attempts and machines cost, in nano-dollars. Empty while nothing has a price.
+        """CREATE TABLE payers(
+            id INTEGER PRIMARY KEY, show TEXT NOT NULL, function TEXT NOT NULL, UNIQUE(show, function))""",
+        """CREATE TABLE machines(
+            id INTEGER PRIMARY KEY, tier TEXT NOT NULL, price TEXT NOT NULL, since REAL NOT NULL,
+            until REAL NOT NULL, counted_us INTEGER NOT NULL, running TEXT)""",
+        """CREATE TABLE machine_hours(
+            machine INTEGER NOT NULL, hour INTEGER NOT NULL, compute INTEGER NOT NULL,
+            energy INTEGER NOT NULL, millijoules INTEGER NOT NULL, idle_compute INTEGER NOT NULL,
+            idle_energy INTEGER NOT NULL, idle_millijoules INTEGER NOT NULL,
+            PRIMARY KEY(machine, hour)) WITHOUT ROWID""",
+        """CREATE TABLE costs(
+            root INTEGER NOT NULL, invocation INTEGER NOT NULL, machine INTEGER NOT NULL,
+            payer INTEGER NOT NULL, waste INTEGER NOT NULL, attempts INTEGER NOT NULL, ended REAL NOT NULL,
+            share INTEGER NOT NULL, seconds REAL NOT NULL, compute INTEGER NOT NULL,
+            requests INTEGER NOT NULL, transfer INTEGER NOT NULL, energy INTEGER NOT NULL,
+            millijoules INTEGER NOT NULL, published_us INTEGER NOT NULL)""",
+        "CREATE INDEX costs_of ON costs(root)",
+        # What is left of the costs of pruned batches: sums by day.
+        """CREATE TABLE spent(
+            day INTEGER NOT NULL, machine INTEGER NOT NULL, payer INTEGER NOT NULL, waste INTEGER NOT NULL,
+            attempts INTEGER NOT NULL, compute INTEGER NOT NULL, requests INTEGER NOT NULL,
+            transfer INTEGER NOT NULL, energy INTEGER NOT NULL, millijoules INTEGER NOT NULL,
+            published_us INTEGER NOT NULL, PRIMARY KEY(day, machine, payer, waste)) WITHOUT ROWID""",
+    ],
 ]

@@ -5,6 +5,7 @@
     invocations    from submission to end
     attempts       attempts, intents, results
     outbox         events that wait to be told
+    costs          what attempts and machines cost
     housekeeping   pruning, backup
 
 This module must not know the rules of scheduling; it puts the parts together.

@@ -113,13 +113,21 @@ def _publish(task: Task, context: LocalContext, made: Made, receipt: Receipt, ga
     outputs = context.outputs.values()
     intent = publication.prepare(
         [(output.path, Path(output.uri)) for output in outputs],
-        receipt.model_copy(update={"result": json.loads(made.result)}),
+        receipt.model_copy(update={"result": json.loads(made.result), **_spent(task)}),
         receipts=task.receipts,
         destination=context.destination,
         names=list(context.outputs),
     )
     made.outputs = tuple(output.uri for output in outputs)
     _commit(intent, made, gate)
+
+
+def _spent(task: Task) -> dict[str, float]:
+    """What it has cost until it is published, where that is counted."""
+    if task.spent is None:
+        return {}
+    spent = task.spent()
+    return {"cost_usd": spent.usd, **({"joules": spent.joules} if spent.joules else {})}
 
 
 def _commit(intent: Intent, made: Made, gate: Gate) -> None:

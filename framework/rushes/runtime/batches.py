@@ -115,10 +115,10 @@ def shape_of(batch: str, spec: dict[str, Any]) -> Shape:
     )
 
 
-def spec_packet(state: BatchState) -> list[Any]:
-    """What a slot is told of a batch before its first invocation."""
+def spec_packet(state: BatchState, *, counted: bool) -> list[Any]:
+    """What a slot is told of a batch before its first invocation; `counted`: it may ask what it has cost."""
     told = {name: state.spec.get(name) for name in _TOLD_TO_SLOTS}
-    return ["spec", state.number, {"id": state.id, **told}]
+    return ["spec", state.number, {"id": state.id, "counted": counted, **told}]
 
 
 def status_json(row: BatchRow, counts: list[int], cached: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rushes.core import commands as cmd
 from rushes.core import events as ev
+from rushes.core.machine_price import MachinePrice
 from rushes.core.scheduler import Scheduler
 from rushes.core.sinks import BATCH_ENDED
 from rushes.core.states import State
@@ -30,6 +31,7 @@ from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.lending import Lending
+from rushes.runtime.metering import Metering
 from rushes.runtime.ownership import scratch_root_of
 from rushes.runtime.pool import CANCELLED, FAILED, Pool
 from rushes.runtime.records import Journal
@@ -51,10 +53,13 @@ class Dispatcher:
         home: Path,
         capacity: ev.Capacity,
         *,
+        price: MachinePrice | None = None,
         watch: Callable[[SlotProcess], None],
         unwatch: Callable[[SlotProcess], None],
     ) -> None:
         self.pool = pool = Pool(scheduler, journal, home, capacity)
+        if price is not None and price.counted:
+            pool.meter = Metering(pool, price)
         self.admission = Admission(pool)
         self.lending = Lending(pool, watch)
         self.families = Families(pool)
@@ -109,6 +114,8 @@ class Dispatcher:
         self.pool.next_due = journal.next_due()
         if self.pool.outlet is not None:
             self.pool.outlet.recover()
+        if self.pool.meter is not None:
+            self.pool.meter.open()
 
     def close_turn(self) -> None:
         """Write the batches that changed; end those that have nothing left."""
@@ -147,6 +154,8 @@ class Dispatcher:
             self.displacing.keep_reports()
         if self.pool.outlet is not None:
             self.pool.outlet.write(self.pool.now)
+        if self.pool.meter is not None:
+            self.pool.meter.turn()
 
     def _tidy(self, state: BatchState) -> None:
         """Leave no scratch folder of a batch whose last attempts were lost."""

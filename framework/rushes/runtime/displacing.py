@@ -45,6 +45,8 @@ class Displacing:
             self.pool.outlet.note("displaced", state, command.id, by=command.by)
         self._reported.add(command.by)
         freeze(slot.pid)
+        if self.pool.meter is not None:
+            self.pool.meter.look(slot)
 
     def resume(self, command: cmd.Resume) -> None:
         """Let an attempt go on; also a slot whose attempt ended just before it was paused."""
@@ -67,6 +69,8 @@ class Displacing:
         slot.began += stood_s
         slot.alive = self.pool.now
         self.pool.batches[number >> 32].move(PAUSED, RUNNING)
+        if self.pool.meter is not None and number in self.pool.running:
+            self.pool.meter.look(slot)
 
     def give_back(self, command: cmd.GiveBack) -> None:
         """End an attempt, so that what it holds is free; `returned` queues its invocation again."""
@@ -77,6 +81,8 @@ class Displacing:
         if self.pool.outlet is not None:
             state = self.pool.batches[command.id >> 32]
             self.pool.outlet.note("displaced", state, command.id, by=command.by, given_back=True)
+        urgent = self.pool.by_id.get(command.by)
+        run.given_back_for = urgent.queue.show if urgent is not None else ""
         self._reported.add(command.by)
         self.interrupt(slot, command.id)
 

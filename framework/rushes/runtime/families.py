@@ -6,6 +6,8 @@ next one joins them. It ends with its parent, whatever way that ends. This modul
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +25,7 @@ from rushes.runtime.scratch import clear_kept
 PARTS_SHARE: Final = 0.95
 """What parts are of all that is left to do: what an attempt does with them is not nothing."""
 
-__all__ = ["PARTS_SHARE", "Families", "adopt", "inherited", "waiting_for"]
+__all__ = ["PARTS_SHARE", "Families", "adopt", "inherited", "root_of", "waiting_for", "whole_of"]
 
 
 def inherited(pool: Pool, spec: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +62,26 @@ def inherited(pool: Pool, spec: dict[str, Any]) -> dict[str, Any]:
 def adopt(pool: Pool, state: BatchState) -> None:
     """A batch of parts has a parent that is there."""
     pool.parts.setdefault(state.parent, set()).add(state.number)
+
+
+def whole_of(pool: Pool, spec: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+    """The invocation that a person submitted, whose parts a batch of this specification is made of.
+
+    With its batch's specification; 0, and `spec`, where a person submitted the batch itself.
+    """
+    root = 0
+    while spec.get("parent"):
+        root = pool.number_of(spec["parent"])
+        row = pool.journal.batch(spec["parent"].partition(".")[0])
+        if row is None:  # it was pruned
+            break
+        spec = json.loads(row.spec)
+    return root, spec
+
+
+def root_of(pool: Pool, parent: str) -> int:
+    """The invocation that a person submitted, of parts of ``<batch>.<n>``."""
+    return whole_of(pool, {"parent": parent})[0]
 
 
 def waiting_for(pool: Pool, number: int) -> set[int]:
@@ -105,6 +127,8 @@ class Families:
         found = {self.pool.by_id[one].number for one in batches if one in self.pool.by_id}
         run.parts = {one for one in found if not _complete(self.pool.batches[one])}
         run.waits_since = self.pool.now
+        if self.pool.meter is not None:
+            self.pool.meter.look(self.pool.slots[run.slot])
         self.pool.feed(ev.Waits(run.slot, number))
         if not run.parts:
             self.pool.feed(ev.Woken(run.slot, number))

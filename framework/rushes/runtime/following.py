@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rushes.runtime.families import root_of
 from rushes.runtime.pool import Pool
 from rushes.runtime.refusals import unknown_batch
 from rushes.runtime.wire import Stream
@@ -93,15 +94,20 @@ class Following:
             few = count < SMALL_PAGE and state.unfinished > count
             if few and patient and self.pool.now - waiter.asked < GATHER_S:
                 return False
-            number, function = state.number, state.spec["function"]
+            number, function, parent = state.number, state.spec["function"], state.spec.get("parent")
         else:
             row = self.pool.journal.batch(waiter.batch)
             if row is None:
                 waiter.stream.queue({"error": unknown_batch(waiter.batch).to_dict()})
                 return True
-            number, function = row.number, json.loads(row.spec)["function"]
+            spec = json.loads(row.spec)
+            number, function, parent = row.number, spec["function"], spec.get("parent")
         rows = self.pool.journal.results(number, waiter.after, waiter.limit)
         header = {"rows": len(rows), "function": function, "ended": state is None}
+        root = root_of(self.pool, parent) if parent else 0
+        costs = self.pool.journal.cost_each([row[1] for row in rows], parts_of=root)
+        if costs:
+            header["costs"] = {one & 0xFFFFFFFF: nano for one, nano in costs.items()}
         waiter.stream.queue(header, _page(rows))
         return True
 

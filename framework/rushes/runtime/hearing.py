@@ -14,11 +14,13 @@ from rushes.core import events as ev
 from rushes.core.retry import LOSS_CODES, GiveUp, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError
+from rushes.invocation import Spent
 from rushes.runtime.batches import state_number
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.joint_rows import member_keys
 from rushes.runtime.lending import Lending
+from rushes.runtime.metering import End
 from rushes.runtime.pool import FAILED, HELD, RUNNING, SUCCEEDED, Pool, Run, error_body
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.wire import WIRE, encode_packet
@@ -43,7 +45,7 @@ class Hearing:
         self.displacing = displacing
         self._unwatch = unwatch
 
-    def hear(self, slot: SlotProcess) -> None:  # noqa: C901 - one branch a verb
+    def hear(self, slot: SlotProcess) -> None:  # noqa: C901, PLR0912 - one branch a verb
         """Take in what a slot has said, or its death."""
         heard = slot.hear()
         if heard is None:
@@ -68,6 +70,8 @@ class Hearing:
                 self._wait(slot, header)
             elif verb == "keeps":
                 self._keep(slot, header)
+            elif verb == "spent?":
+                self._spent(slot, header)
             elif verb == "ready":
                 self._ready(slot, header)
 
@@ -105,6 +109,7 @@ class Hearing:
         text = body.decode("utf-8", "replace")
         ascii_only = len(text) == len(body)
         at = loaded = 0
+        meter, ends = self.pool.meter, []
         for number, fence, seconds, media_s, cached, size in header[1]:
             data = text[at : at + size] if ascii_only else body[at : at + size].decode("utf-8", "replace")
             at += size
@@ -121,16 +126,22 @@ class Hearing:
             state.media_s += media_s
             state.move(RUNNING, SUCCEEDED)
             self.pool.succeed(state, number, seconds=seconds, cached=cached, attempt=run.attempt, data=data)
+            if meter is not None:
+                ends.append(End(number, seconds, media_s=media_s))
             self.families.count_down(state)
             self.pool.feed(ev.Finished(slot.number, number, State.succeeded, seconds))
             if number in self.pool.awaited:
                 for event in self.pool.after_end(number, State.succeeded):
                     self.pool.feed(event)
+        if meter is not None:
+            meter.settle(slot, ends)
 
     def _back(self, slot: SlotProcess, numbers: list[int]) -> None:
         """What a slot had taken with a long one, and gave back unstarted."""
         slot.drop(numbers)
         self.lending.back_in_hand(numbers)
+        if self.pool.meter is not None:
+            self.pool.meter.look(slot)
         self.pool.feed(ev.Returned(slot.number, numbers))
 
     def _wait(self, slot: SlotProcess, header: Any) -> None:
@@ -146,6 +157,14 @@ class Hearing:
         run = self.pool.running.get(number)
         if run is not None and run.fence == fence and run.slot == slot.number:
             self.pool.keeps[number] = Path(folder)
+
+    def _spent(self, slot: SlotProcess, header: Any) -> None:
+        """An attempt asks what its invocation has cost until now, for the receipt."""
+        _, number, fence = header
+        meter = self.pool.meter
+        spent = meter.spent_on(number, slot.number) if meter is not None else Spent()
+        packet = encode_packet(["spent", number, fence, *spent])
+        self.pool.after_commit.append(lambda: slot.answer(packet))
 
     def _at(self, slot: SlotProcess, header: Any) -> None:
         _, number, fence, fraction, note = header
@@ -186,7 +205,15 @@ class Hearing:
         run = self._left(slot, number, fence)
         if run is not None:
             worked_s = max(seconds - run.paused_s, 0.0)
+            self._wasted(slot, number, run, worked_s)
             self._failed(slot.number, number, run, worked_s, json.loads(body))
+
+    def _wasted(self, slot: SlotProcess, number: int, run: Run, seconds: float) -> None:
+        """What an attempt has cost was for nothing; what another's urgent work has undone, that one pays."""
+        if self.pool.meter is not None:
+            stopping = self.pool.batches[number >> 32].stopping
+            wasted_for = run.given_back_for if run.given_back and not stopping else ""
+            self.pool.meter.settle(slot, [End(number, seconds, wasted=True, wasted_for=wasted_for)])
 
     def _failed(
         self, slot: int, number: int, run: Run, seconds: float, error: dict[str, Any], *, lost: int = 0
@@ -263,7 +290,10 @@ class Hearing:
             state.littered = True
             self.displacing.leave(slot, run, culprit)
             self.pool.unlend(run.row)
+            self._wasted(slot, culprit, run, self.pool.now - slot.began)
             self._failed(slot.number, culprit, run, self.pool.now - slot.began, _loss(slot, how), lost=1)
+        elif self.pool.meter is not None:
+            self.pool.meter.look(slot)
         if back:
             self.pool.feed(ev.Returned(slot.number, back))
 

@@ -118,6 +118,7 @@ class _Pass:
             intent=self._intents.get(function.name),
             known=task.members.get(str(number)),
             members={},
+            spent=None,  # what all have cost is none of theirs
         )
         return _Member(number, own)
 

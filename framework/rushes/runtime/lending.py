@@ -82,7 +82,8 @@ class Lending:
 
     def start(self, slot_number: int, ids: Sequence[int]) -> None:
         slot = self.pool.slots[slot_number]
-        if not slot.given:
+        idle = not slot.given
+        if idle:
             slot.began = slot.alive = self.pool.now
         # Long invocations travel alone, so that each can be taken back until it is begun.
         size = GROUP if len(ids) >= 2 * GROUP else 1
@@ -90,6 +91,8 @@ class Lending:
             group = ids[first : first + size]
             packet = pack(["run", [self._started(slot, number) for number in group]], b"", self.pool.home)
             slot.give(packet, group)
+        if idle and self.pool.meter is not None:
+            self.pool.meter.look(slot)
         self.pool.to_push.add(slot_number)
 
     def _started(self, slot: SlotProcess, number: int) -> list[Any]:
@@ -106,7 +109,7 @@ class Lending:
             if forget:
                 slot.knows.clear()
             slot.knows.add(state.number)
-            slot.give(pack([*spec_packet(state), forget], b"", pool.home), ())
+            slot.give(pack([*spec_packet(state, counted=pool.meter is not None), forget], b"", pool.home), ())
         slot.given.append(number)
         state.move(QUEUED, RUNNING)
         if pool.outlet is not None:
@@ -143,6 +146,8 @@ class Lending:
         """Unstarted invocations of a slot, back in hand: they have lost no attempt."""
         back = slot.take_back()
         self.back_in_hand(back)
+        if self.pool.meter is not None:
+            self.pool.meter.look(slot)
         return back
 
     def back_in_hand(self, numbers: Iterable[int]) -> None:
@@ -197,6 +202,8 @@ class Lending:
         slot.began += self.pool.now - run.waits_since
         slot.alive = self.pool.now
         run.waits_since = 0.0
+        if self.pool.meter is not None:
+            self.pool.meter.look(slot)
         self.pool.after_commit.append(lambda: slot.answer(encode_packet(["go-on", number, run.fence])))
 
     def recall(self, number: int) -> list[ev.Event]:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core import events as ev
 from rushes.core.commands import Command
@@ -25,6 +25,9 @@ from rushes.runtime.records import BatchRow, EndRow, Journal, LeasedRow
 from rushes.runtime.refusals import unknown_batch
 from rushes.runtime.scratch import close_scratch
 from rushes.runtime.slots import SlotProcess
+
+if TYPE_CHECKING:
+    from rushes.runtime.metering import Metering
 
 __all__ = [
     "CANCELLED",
@@ -62,6 +65,8 @@ class Run:
     paused_s: float = 0.0
     given_back: bool = False
     """It is to end, and to be queued again, for more urgent work."""
+    given_back_for: str = ""
+    """The show of that work: it pays for what is done again."""
     parts: set[int] | None = None
     """The batches that it waits for and that have not ended; None for one that never waited."""
     waits_since: float = 0.0
@@ -124,6 +129,8 @@ class Pool:
         self.outlet: Outlet | None = None
         """Where state changes go out; None while nobody wants to hear."""
         self.carry_out: dict[type[Command], Callable[[Any, deque[ev.Event]], None]] = {}
+        self.meter: Metering | None = None
+        """Counts what attempts cost; None where nothing here has a price."""
         self._ends: list[tuple[int, int, int, int]] = []
         self._results: list[EndRow] = []
         self._forget: list[tuple[int]] = []

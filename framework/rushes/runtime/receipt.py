@@ -169,6 +169,7 @@ class Receipt(_Part):
     attempt: int = 1
     show: str = "default"
     cost_usd: float | None = None
+    joules: float | None = None
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from rushes.core.sinks import Reach
+from rushes.runtime.cost_records import CostRecords
 
 __all__ = [
     "AttemptRecords",
@@ -294,5 +295,7 @@ class Housekeeping(Protocol):
     def statistics(self) -> dict[str, Any]: ...
 
 
-class Journal(Turns, BatchRecords, InvocationRecords, AttemptRecords, OutboxRecords, Housekeeping, Protocol):
+class Journal(
+    Turns, BatchRecords, InvocationRecords, AttemptRecords, OutboxRecords, CostRecords, Housekeeping, Protocol
+):
     """The durable record of one pool: whoever owns it owns the pool."""

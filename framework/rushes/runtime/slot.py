@@ -132,6 +132,7 @@ class Slot:
                 tag=tag or "",
                 logs=known.log,
                 pool=self._pool_of(known, number, fence),
+                spent=(lambda: self._talk.ask_spent(number, fence)) if known.counted else None,
                 **known.shared,
                 **(more or {}),
             )

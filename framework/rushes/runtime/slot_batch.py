@@ -25,6 +25,7 @@ class SlotBatch:
         params: the options that all its invocations have, where those are complete.
         shared: what each of its tasks is given.
         log: the folder of its logs.
+        counted: the worker knows what its attempts have cost.
     """
 
     id: str
@@ -32,6 +33,7 @@ class SlotBatch:
     params: Any
     shared: Mapping[str, Any]
     log: Path
+    counted: bool = False
 
 
 def learn(spec: Mapping[str, Any], home: Path) -> SlotBatch:
@@ -57,7 +59,8 @@ def learn(spec: Mapping[str, Any], home: Path) -> SlotBatch:
         "source_digest": spec["source_digest"],
         "settle_s": spec.get("settle_s", 0.0),
     }
-    return SlotBatch(spec["id"], function, params, shared, home / "logs" / spec["id"])
+    counted = bool(spec.get("counted"))
+    return SlotBatch(spec["id"], function, params, shared, home / "logs" / spec["id"], counted)
 
 
 def _check_source(name: str, submitted: str, here: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rushes.errors import CallerError, Cancelled
+from rushes.invocation import Spent
 from rushes.runtime.raised import MAX_KEPT_BYTES
 from rushes.runtime.spool import pack
 from rushes.runtime.task import Made
@@ -116,6 +117,17 @@ class SlotTalk:
                 if verb == "go":
                     return
                 raise Cancelled("another attempt has taken this one's place", code="stale")
+            self.wait(0.2)
+
+    def ask_spent(self, number: int, fence: int) -> Spent:
+        """What the worker knows of what an invocation has cost until now."""
+        self.answer()
+        self.say(["spent?", number, fence])
+        while True:
+            for message in list(self._inbox):  # a signal may come between
+                if message[:3] == ["spent", number, fence]:
+                    self._inbox.remove(message)
+                    return Spent(*message[3:])
             self.wait(0.2)
 
     def may_go_on(self, number: int, fence: int) -> bool:

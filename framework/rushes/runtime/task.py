@@ -13,7 +13,7 @@ from rushes.asset import Asset
 if TYPE_CHECKING:
     from rushes.declaration import Params
     from rushes.function import Function
-    from rushes.invocation import Finished
+    from rushes.invocation import Finished, Spent
     from rushes.runtime.parts import Parts
 
 __all__ = ["Gate", "Keeper", "Made", "PoolOfParts", "Reporter", "Task"]
@@ -56,6 +56,7 @@ class Task:
         known: a result that exists for this key: its row's data.
         logs: folder of the batch's logs, one file an invocation; None: no log is kept.
         pool: where parts of this work can run; None: only here.
+        spent: asks what it has cost until now; None where that is not counted.
     """
 
     function: Function[Any, Any]
@@ -83,6 +84,7 @@ class Task:
     members: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of a joint invocation, the rows of what is known, by the number of the function among them."""
     pool: PoolOfParts | None = None
+    spent: Callable[[], Spent] | None = None
 
     @property
     def scratch_name(self) -> str:

@@ -25,6 +25,7 @@ from rushes.runtime.refusals import has_ended, known_class, only_a_part, unknown
 from rushes.runtime.requests import check_header, check_rows
 from rushes.runtime.restamping import restamp
 from rushes.runtime.settings import Settings
+from rushes.runtime.statement import statement
 from rushes.runtime.wire import WIRE, Stream
 
 __all__ = ["ClientState", "Verbs"]
@@ -70,6 +71,7 @@ class Verbs:
             "pool": self._describe_pool,
             "control": self._control,
             "journal": self._keep_journal,
+            "costs": self._costs,
         }
 
     def answer(self, client: ClientState, header: Any, body: bytes) -> dict[str, Any] | None:
@@ -242,6 +244,13 @@ class Verbs:
         else:
             raise unknown_control(action)
         return {"action": action, "running": len(self._pool.running), "pid": os.getpid()}
+
+    def _costs(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        self._pool.flush()
+        if self._pool.meter is not None:
+            self._pool.meter.keep()
+        since, batches = float(header.get("since", 0.0)), bool(header.get("batches"))
+        return {"costs": statement(self._journal, since=since, batches=batches)}
 
     def _keep_journal(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         self._pool.flush()

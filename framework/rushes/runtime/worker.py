@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rushes.core.events import Capacity
+from rushes.core.machine_price import MachinePrice
 from rushes.core.policy import SchedulerSettings
 from rushes.core.scheduler import Scheduler
 from rushes.core.sinks import Sink
@@ -35,7 +36,7 @@ from rushes.runtime.slots import SlotProcess
 from rushes.runtime.verbs import ClientState, Verbs
 from rushes.runtime.wire import Stream
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "capacity_of"]
 
 ORPHAN_S: Final = 60.0
 """How long a batch waits for a submitter that has gone before it is taken to be complete as it is."""
@@ -49,7 +50,8 @@ WAITING_BYTES: Final = 256 * 1024 * 1024
 class Worker:
     """The loop. `journal` is open; `settings` say where the socket goes and how large the pool is.
 
-    `sinks` are told of state changes; `capacity` is a file that says how the pool grows and shrinks.
+    `sinks` are told of state changes; `capacity` is a file that says how the pool grows and shrinks; `price` is
+    that of the machine, None: nothing costs anything.
     """
 
     def __init__(
@@ -58,15 +60,23 @@ class Worker:
         journal: Journal,
         sinks: Sequence[Sink] = (),
         capacity_file: CapacityFile | None = None,
+        *,
+        price: MachinePrice | None = None,
     ) -> None:
         self._settings = settings
         self._journal = journal
         self._selector = selectors.DefaultSelector()
-        capacity = Capacity(settings.cpu, float(settings.memory_bytes), gpu=float(_gpus()))
+        capacity = capacity_of(settings)
         waiting = min(max(settings.memory_bytes // WAITING_BYTES, 2), 64)
         scheduler = Scheduler(capacity, settings=replace(POOL, waiting_limit=waiting))
         self._dispatcher = Dispatcher(
-            scheduler, journal, settings.home, capacity, watch=self._watch, unwatch=self._unwatch
+            scheduler,
+            journal,
+            settings.home,
+            capacity,
+            price=price,
+            watch=self._watch,
+            unwatch=self._unwatch,
         )
         self._pool = self._dispatcher.pool
         if sinks:
@@ -91,6 +101,7 @@ class Worker:
         try:
             while not self._verbs.stopping:
                 self._turn()
+            self._close_books()
         finally:
             if self._listener is not None:
                 self._settings.socket.unlink(missing_ok=True)
@@ -99,6 +110,17 @@ class Worker:
             if self._pool.outlet is not None:
                 self._pool.outlet.close()
             self._journal.close()
+
+    def _close_books(self) -> None:
+        """What still runs is cut off, and its cost is written; only after turns that ended well."""
+        if self._pool.meter is None:
+            return
+        self._pool.now = time.time()
+        try:
+            self._pool.meter.close()
+            self._journal.commit()
+        except PlatformError as error:  # a full disk: the next worker goes by what was written last
+            sys.stderr.write(f"rushes worker: {error}\n")
 
     def _on_signal(self, _signal: int, _frame: Any) -> None:
         self._verbs.stopping = True
@@ -280,6 +302,11 @@ def _peer(sock: socket.socket) -> int:
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         return int(struct.unpack("3i", raw)[1])
     return os.getuid()  # elsewhere the folder's mode, 0700, is the check
+
+
+def capacity_of(settings: Settings) -> Capacity:
+    """What the pool of these settings has to give."""
+    return Capacity(settings.cpu, float(settings.memory_bytes), gpu=float(_gpus()))
 
 
 def _gpus() -> int:

@@ -1,0 +1,219 @@
+"""Metering: what each slot uses of the machine, and what its attempts have cost when they end.
+
+A slot holds its share of the machine from when it is given an invocation until its answer is heard; while
+what it runs is paused, or waits for parts of its own, it holds nothing. What came back in one answer divides
+what the slot held, by its seconds. All of it is `rushes.core.machine_time`; here is only when it is told
+what. There is no `Metering` where nothing has a price or a power: nothing is counted then.
+
+The ledger is written in the turn in which something ended, and every few seconds: so at any moment its lines
+sum to the price of the time that it holds. This module must not know SQL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
+
+from rushes.core.cost import Cost
+from rushes.core.machine_price import MachinePrice
+from rushes.core.machine_time import MachineShare, MachineTime, divided_by
+from rushes.core.money import micros
+from rushes.invocation import Spent, function_name
+from rushes.runtime.cost_records import CostRow, MachineHour
+from rushes.runtime.families import whole_of
+
+if TYPE_CHECKING:
+    from rushes.runtime.batches import BatchState
+    from rushes.runtime.pool import Pool
+    from rushes.runtime.slots import SlotProcess
+
+__all__ = ["KEEP_EVERY_S", "End", "Metering"]
+
+KEEP_EVERY_S: Final = 5.0
+"""Of a machine's time, what a worker that is killed can leave uncounted."""
+ASLEEP_S: Final = 10.0
+"""A worker looks many times a second; when it did not for so long, its machine slept."""
+
+WHOLES_KNOWN: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One attempt that has left its slot.
+
+    Args:
+        number: its invocation.
+        seconds: it was at work, pauses not counted.
+        wasted: what it made was thrown away.
+        wasted_for: the show whose urgent work that was for; "" where it is its own.
+        media_s: of the outputs that it published.
+    """
+
+    number: int
+    seconds: float
+    wasted: bool = False
+    wasted_for: str = ""
+    media_s: float = 0.0
+
+
+class Metering:
+    """Counts one machine, from the start of a worker to its end."""
+
+    def __init__(self, pool: Pool, price: MachinePrice) -> None:
+        self.pool = pool
+        self.price = price
+        self._time: MachineTime[int] = MachineTime(price.tier, pool.now, price.kwh_nano)
+        self._shares: dict[int, int] = {}
+        self._payers: dict[tuple[str, str], int] = {}
+        self._wholes: dict[int, tuple[int, str]] = {}
+        self._rows: list[CostRow] = []
+        self._kept = (MachineShare(), MachineShare())
+        self._kept_at = self._seen = pool.now
+        self._machine = 0
+
+    def open(self) -> None:
+        """Take up what an earlier worker did not close, and begin to count."""
+        journal = self.pool.journal
+        for left in journal.left_machines():
+            cut_off = [CostRow._make(row) for row in json.loads(left.running or "[]")]
+            if cut_off:
+                journal.charge(cut_off)
+            nothing = MachineHour(left.id, int(left.until // 3600), 0, 0, 0, 0, 0, 0)
+            journal.keep_machine(left.id, left.until, left.counted_us, None, nothing)
+        tier = self.price.tier
+        figures = {**asdict(tier), "kwh_nano": self.price.kwh_nano}
+        now = self._kept_at = self._seen = self.pool.now
+        self._time = MachineTime(tier, now, self.price.kwh_nano)
+        self._machine = journal.open_machine(tier.name, json.dumps(figures), now)
+
+    # -- what slots hold ----------------------------------------------------------------------------------
+
+    def look(self, slot: SlotProcess) -> None:
+        """What a slot has been given, or how that runs, has changed."""
+        now = self._awake()
+        first = slot.given[0] if slot.given else 0
+        run = self.pool.running.get(first)
+        if run is None:
+            self._time.leave(slot.number, now)
+            self._shares.pop(slot.number, None)
+            return
+        share = self.price.share(self.pool.batches[first >> 32].shape)
+        self._shares[slot.number] = share
+        self._time.begin(slot.number, 0 if run.paused_since or run.waits_since else share, now)
+
+    def settle(self, slot: SlotProcess, ends: Sequence[End]) -> None:
+        """Attempts have left a slot: charge them what it held."""
+        now = self._awake()
+        if ends:
+            held = self._time.end(slot.number, now)
+            weights = [micros(end.seconds) for end in ends]
+            for end, used in zip(ends, divided_by(held, weights), strict=True):
+                self._rows.append(self._charged(end, used, self._shares.get(slot.number, 0)))
+        self.look(slot)
+
+    def spent_on(self, number: int, slot: int) -> Spent:
+        """What an invocation has cost until now, with the attempt that a slot runs, and its parts."""
+        self.keep()
+        root, _ = self._whole(self.pool.batches[number >> 32])
+        before = self.pool.journal.spent_on(number, number + 1, parts_of=root)
+        now = self._cost(self._time.so_far(slot, self.pool.now))
+        joules = before.joules + now.millijoules / 1000
+        return Spent(before.nano + now.total, before.waste_nano, joules)
+
+    # -- the ledger ---------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Write what the turn has gathered; called at the end of every turn."""
+        now = self._awake()
+        if self._rows or now - self._kept_at >= KEEP_EVERY_S or now < self._kept_at:
+            self.keep()
+
+    def keep(self) -> None:
+        """Bring the ledger up to this moment."""
+        now = self._awake()
+        self._keep(now, json.dumps(self._running(now), separators=(",", ":")))
+
+    def close(self) -> None:
+        """The worker ends: what still runs is cut off, and begun again by the next one."""
+        now = self._awake()
+        self._rows += self._running(now)
+        for slot in self._shares:
+            self._time.end(slot, now)
+        self._keep(now, None)
+
+    def _keep(self, now: float, running: str | None) -> None:
+        if self._rows:
+            self.pool.journal.charge(self._rows)
+            self._rows = []
+        total, idle = self._time.total(now), self._time.idle(now)
+        before, idle_before = self._kept
+        hour = MachineHour(
+            self._machine,
+            int(now // 3600),
+            total.compute - before.compute,
+            total.energy - before.energy,
+            total.millijoules - before.millijoules,
+            idle.compute - idle_before.compute,
+            idle.energy - idle_before.energy,
+            idle.millijoules - idle_before.millijoules,
+        )
+        self.pool.journal.keep_machine(self._machine, now, self._time.counted_us(now), running, hour)
+        self._kept, self._kept_at = (total, idle), now
+
+    def _running(self, now: float) -> list[CostRow]:
+        """What runs, as it is to be charged if this worker is killed: it was for nothing."""
+        rows = []
+        for slot in self.pool.slots.values():
+            if slot.number not in self._shares or not slot.given:
+                continue
+            number = slot.given[0]
+            end = End(number, max(now - slot.began, 0.0), wasted=True)
+            rows.append(self._charged(end, self._time.so_far(slot.number, now), self._shares[slot.number]))
+        return rows
+
+    def _charged(self, end: End, used: MachineShare, share: int) -> CostRow:
+        """The row of one attempt."""
+        state = self.pool.batches[end.number >> 32]
+        root, function = self._whole(state)
+        cost = self._cost(used)
+        payer = self._payer(end.wasted_for or state.queue.show, function)
+        # What parts make is published by the invocation that they are parts of.
+        published_us = 0 if end.wasted or root else micros(end.media_s)
+        return CostRow(
+            root or end.number, end.number, self._machine, payer, int(end.wasted), 1, self.pool.now, share,
+            end.seconds, cost.compute, cost.requests, cost.transfer, cost.energy, cost.millijoules,
+            published_us,
+        )  # fmt: skip
+
+    def _cost(self, used: MachineShare) -> Cost:
+        # Nothing that runs here asks a store that bills requests, and nothing leaves the machine's region.
+        return Cost(
+            compute=used.compute,
+            requests=self.price.tier.request_nano,
+            energy=used.energy,
+            millijoules=used.millijoules,
+        )
+
+    def _whole(self, state: BatchState) -> tuple[int, str]:
+        """The invocation that a person submitted and a batch is made of parts of, and its function."""
+        if state.number not in self._wholes:
+            if len(self._wholes) >= WHOLES_KNOWN:
+                self._wholes.clear()
+            root, spec = whole_of(self.pool, state.spec)
+            self._wholes[state.number] = root, function_name(spec["function"])
+        return self._wholes[state.number]
+
+    def _payer(self, show: str, function: str) -> int:
+        if (show, function) not in self._payers:
+            self._payers[show, function] = self.pool.journal.payer(show, function)
+        return self._payers[show, function]
+
+    def _awake(self) -> float:
+        """The time; what the machine slept is not counted."""
+        now = self.pool.now
+        if now - self._seen > ASLEEP_S:
+            self._time.skip(self._seen, now)
+        self._seen = now
+        return now
