@@ -50,8 +50,8 @@ WAITING_BYTES: Final = 256 * 1024 * 1024
 class Worker:
     """The loop. `journal` is open; `settings` say where the socket goes and how large the pool is.
 
-    `sinks` are told of state changes; `capacity` is a file that says how the pool grows and shrinks; `price` is
-    that of the machine, None: nothing costs anything.
+    `sinks` are told of state changes; `capacity_file` says how the pool grows and shrinks; `price` is that of
+    the machine, None: nothing costs anything.
     """
 
     def __init__(
