@@ -90,6 +90,16 @@ def test_a_function_s_retries_are_its_bound() -> None:
     assert given_up == GiveUp("3 attempts failed (last: disk-full); its function allows 2 retries")
 
 
+@pytest.mark.parametrize("code", ["time-limit", "timeout"])
+@pytest.mark.parametrize("progressed", [True, False])
+def test_work_that_got_on_until_its_time_limit_is_not_tried_where_it_cannot_fit(
+    code: str, *, progressed: bool
+) -> None:
+    verdict = decide("platform", code, 1, 0, 5, 7, progressed=progressed)
+
+    assert isinstance(verdict, GiveUp if progressed else RetryAfter)
+
+
 @pytest.mark.parametrize("code", ["slot-lost", "slot-killed", "out-of-memory"])
 def test_three_lost_slots_set_an_invocation_aside_whatever_its_retries(code: Any) -> None:
     assert isinstance(decide("platform", code, 0, 1, 0, 7), RetryAfter)

@@ -99,3 +99,30 @@ def test_a_slot_that_never_comes_up_is_given_up() -> None:
         bench.at(float(second))
 
     assert slot.killed
+
+
+@pytest.mark.parametrize(
+    ("fraction", "rose_s", "code", "says"),
+    [
+        (0.4, 24.0, "time-limit", "it was at 40%, and would have needed about"),
+        (0.4, 5.0, "slot-killed", "did not get on"),
+        (-1.0, 0.0, "slot-killed", "did not get on"),
+    ],
+    ids=["too big", "hung", "says nothing of how far it is"],
+)
+def test_work_that_reaches_its_time_limit_is_too_big_only_if_it_still_got_on(
+    fraction: float, rose_s: float, code: str, says: str
+) -> None:
+    slot = Slot(1000.0)
+    bench = Bench(slot, 1000.0)
+    bench.pool.batches[1].spec["timeout_s"] = 20.0
+    bench.pool.running[slot.given[0]] = SimpleNamespace(
+        waits_since=0.0, paused_since=0.0, fraction=fraction, rose_s=rose_s
+    )
+
+    for second in range(1, 27):
+        slot.alive = 1000.0 + second
+        bench.at(1000.0 + second)
+
+    assert slot.killed_for.code == code
+    assert says in slot.killed_for.message

@@ -59,7 +59,8 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
         lines += [f"    {one_line(line, 2000)}" for line in rest]
         if error.get("fix"):
             lines.append(f"  next: {printable(str(error['fix']))}")
-        lines.append(f"  {_WHO.get(str(error.get('kind')), '')}".rstrip())
+        which = "time-limit" if error.get("code") == "time-limit" else str(error.get("kind"))
+        lines.append(f"  {_WHO.get(which, '')}".rstrip())
     end = end_of(found)
     lines += list(_members(end)) or [f"  made {printable(path)}" for path in end.outputs]
     lines += [f"  {click.style('!', fg='yellow')} {one_line(text, 2000)}" for text in end.warnings]
@@ -130,6 +131,7 @@ _WHO = {
     "caller": "It is not tried again by itself: the call has to change.",
     "media": "It is not tried again by itself: the media is at fault.",
     "platform": "It was tried as often as its function allows: `rushes retry` tries again.",
+    "time-limit": "It is not tried again by itself: it would reach the same limit.",
     "policy": "It was refused on purpose.",
 }
 

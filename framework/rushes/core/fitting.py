@@ -29,6 +29,7 @@ class Size(StrEnum):
 
 SIZES: Final[Mapping[str, Size]] = {
     "timeout": Size.time,
+    "time-limit": Size.time,
     "slot-killed": Size.time,
     "memory-limit": Size.memory,
     "out-of-memory": Size.memory,

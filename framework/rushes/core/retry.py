@@ -6,6 +6,7 @@
                                        invocation aside: what kills three slots is poison
     the worker itself lost             at once and for free: the invocation had no part in it
     a device full or sick              for free, every minute for a day: it may be taken by others, or mended
+    a time limit, while it got on      never: work of that size would reach the same limit again
 
 This module must not know clocks, queues or processes. Jitter comes from the invocation's id, so that the
 same history always gives the same delays.
@@ -22,6 +23,7 @@ __all__ = [
     "DEVICE_CODES",
     "LOSS_CODES",
     "MOST_LOSSES",
+    "TIME_CODES",
     "WORKER_LOST_CODES",
     "GiveUp",
     "RetryAfter",
@@ -32,6 +34,7 @@ __all__ = [
 LOSS_CODES: Final = frozenset({"slot-lost", "slot-killed", "out-of-memory"})
 WORKER_LOST_CODES: Final = frozenset({"worker-lost"})
 DEVICE_CODES: Final = frozenset({"no-free-device"})
+TIME_CODES: Final = frozenset({"time-limit", "timeout"})
 MOST_LOSSES: Final = 3
 
 FIRST_DELAY_S: Final = 1.0
@@ -66,6 +69,7 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
     id: int,  # noqa: A002
     *,
     queued_s: float = 0.0,
+    progressed: bool = False,
 ) -> RetryAfter | GiveUp:
     """What follows a failed attempt.
 
@@ -77,11 +81,14 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
         retries: how many further attempts its function allows.
         id: the invocation, for the jitter.
         queued_s: seconds since it was submitted.
+        progressed: it still got on when it ended: work that reaches a time limit so is too big for it.
     """
     if code in WORKER_LOST_CODES:
         return RetryAfter(0.0, "the worker stopped while it ran; this costs no attempt", free=True)
     if kind != "platform":
         return GiveUp(f"{kind} errors are not retried: the same input would fail again")
+    if code in TIME_CODES and progressed:
+        return GiveUp("it was getting on when it reached its time limit, and would reach it again")
     if code in DEVICE_CODES and queued_s < DEVICE_AWAITED_S:
         delay_s = LONGEST_DELAY_S * (1.0 - JITTER * _fraction(id, attempt))
         return RetryAfter(delay_s, f"it waits for a device ({code}); this costs no attempt", free=True)

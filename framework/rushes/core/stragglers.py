@@ -66,6 +66,14 @@ class Progress:
         return Progress(at, fraction, at)
 
     @property
+    def progresses(self) -> bool:
+        """Whether it has got on of late: its share has risen within the last quarter of its time.
+
+        Work that hangs at a time limit is not big; work that still gets on there is.
+        """
+        return self.fraction > 0 and self.ran_s - self.rose_s <= self.ran_s / 4
+
+    @property
     def left_s(self) -> float:
         """Seconds that it will still take if it goes on as it has; infinite before it has begun to move."""
         return self.ran_s * (1.0 - self.fraction) / self.fraction if self.fraction > 0 else inf

@@ -21,7 +21,7 @@ from rushes.runtime.families import Families
 from rushes.runtime.joint_rows import member_keys
 from rushes.runtime.lending import Lending
 from rushes.runtime.metering import End
-from rushes.runtime.pool import FAILED, HELD, RUNNING, SUCCEEDED, Pool, Run, error_body
+from rushes.runtime.pool import FAILED, HELD, RUNNING, SUCCEEDED, Pool, Run, error_body, progress_of
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.wire import WIRE, encode_packet
 
@@ -171,6 +171,8 @@ class Hearing:
         run = self.pool.running.get(number)
         slot.alive = self.pool.now
         if run is not None and run.fence == fence:
+            if fraction > run.fraction:
+                run.rose_s = self.pool.now - slot.began
             run.fraction, run.note = max(fraction, run.reached), note
             if self.pool.outlet is not None:
                 state = self.pool.batches[number >> 32]
@@ -240,7 +242,7 @@ class Hearing:
         retries = int(state.spec.get("retries", 2))
         verdict = decide(
             error["kind"], error["code"], run.attempt - losses, losses, retries, number,
-            queued_s=self.pool.now - run.row.queued_at,
+            queued_s=self.pool.now - run.row.queued_at, progressed=progress_of(run, seconds).progresses,
         )  # fmt: skip
         self.pool.journal.attempt(
             [(number, run.attempt, self.pool.now, seconds, error["code"], json.dumps(error))]

@@ -18,6 +18,7 @@ from rushes.core import events as ev
 from rushes.core.commands import Command
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
+from rushes.core.stragglers import Progress
 from rushes.errors import RushesError
 from rushes.runtime.batches import STATES, BatchState, n_of, shape_of, state_number
 from rushes.runtime.outlet import Outlet
@@ -41,6 +42,7 @@ __all__ = [
     "Pool",
     "Run",
     "error_body",
+    "progress_of",
 ]
 
 QUEUED, HELD, RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED = (state_number(s) for s in STATES)
@@ -58,6 +60,8 @@ class Run:
     row: LeasedRow
     fraction: float = -1.0
     note: str = ""
+    rose_s: float = 0.0
+    """How long it had run when its fraction last rose."""
     reached: float = -1.0
     """How far it was when parts of its own had ended: it is not shown to be less far again."""
     paused_since: float = 0.0
@@ -296,6 +300,11 @@ class Pool:
         if number in self.intents:
             self.intents.discard(number)
             self._forget.append((number,))
+
+
+def progress_of(run: Run, ran_s: float) -> Progress:
+    """How far a run has come that has run for so long."""
+    return Progress(ran_s, min(max(run.fraction, 0.0), 1.0), run.rose_s)
 
 
 def error_body(error: RushesError | dict[str, Any]) -> bytes:

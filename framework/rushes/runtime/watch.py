@@ -6,18 +6,22 @@ how work starts.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import inf
 from typing import Any, Final
 
 from rushes.core import events as ev
 from rushes.core.states import State
+from rushes.core.stragglers import Expectation, Hedges, Kill, Progress, StragglerPolicy, judge
 from rushes.errors import PlatformError
 from rushes.runtime.batches import BatchState, state_number
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.lending import Lending
 from rushes.runtime.orphans import end_orphans
-from rushes.runtime.pool import HELD, NOTHING, QUEUED, Pool, error_body
+from rushes.runtime.pool import HELD, NOTHING, QUEUED, Pool, Run, error_body, progress_of
 from rushes.runtime.slots import SlotProcess
+from rushes.units import format_duration
 
 __all__ = ["Watch"]
 
@@ -135,7 +139,7 @@ class Watch:
             slot.kill()
             return
         if not slot.ready and self.pool.now - slot.began > START_S:
-            slot.killed_for = _stopped(f"waited {START_S:.0f} s for its slot to come up")
+            slot.killed_for = _stopped(f"it waited {START_S:.0f} s for its slot to come up")
             slot.kill()
             return
         if not slot.given:
@@ -143,19 +147,24 @@ class Watch:
         run = self.pool.running.get(slot.given[0])
         if run is not None and (run.waits_since or run.paused_since):
             return  # who waits for parts of its own hangs no more than they do, and who is paused not at all
-        error = self._overrun(slot, self.pool.batches[slot.given[0] >> 32].spec)
+        error = self._overrun(slot, run, self.pool.batches[slot.given[0] >> 32].spec)
         if error is not None:
             slot.killed_for = error
             slot.kill()
 
-    def _overrun(self, slot: SlotProcess, spec: dict[str, Any]) -> PlatformError | None:
+    def _overrun(self, slot: SlotProcess, run: Run | None, spec: dict[str, Any]) -> PlatformError | None:
         """The limit of its function that the attempt in a slot has passed, if any."""
-        quiet_s, ran_s = self.pool.now - slot.alive, self.pool.now - slot.began
-        limit_s = spec.get("timeout_s")
-        if quiet_s > float(spec.get("stall_s") or 120.0) + STALL_MARGIN_S:
-            return _stopped(f"made no progress for {quiet_s:.0f} s")
-        if limit_s and ran_s > float(limit_s) + STALL_MARGIN_S:
-            return _stopped(f"ran longer than its limit of {float(limit_s):.0f} s")
+        ran_s = self.pool.now - slot.began
+        progress = Progress(ran_s) if run is None else progress_of(run, ran_s)
+        # Whoever says anything at all is alive: not all bodies know how far they are.
+        heard = replace(progress, rose_s=slot.alive - slot.began)
+        policy = StragglerPolicy(stall_s=float(spec.get("stall_s") or 120.0) + STALL_MARGIN_S)
+        verdict = judge(heard, Expectation(), Hedges(), policy)
+        if isinstance(verdict, Kill):
+            return _stopped(verdict.reason)
+        limit_s = float(spec.get("timeout_s") or inf)
+        if ran_s > limit_s + STALL_MARGIN_S:
+            return _too_long(limit_s, progress)
         allowed = float((spec.get("resources") or {}).get("memory") or 0.0)
         if ran_s <= WATCH_EVERY_S or not allowed:
             return None
@@ -206,7 +215,20 @@ class Watch:
 
 def _stopped(why: str) -> PlatformError:
     return PlatformError(
-        f"the attempt {why} and was stopped.",
+        f"the attempt was stopped: {why}.",
         code="slot-killed",
         fix="If the work is sound, raise stall_s or timeout_s of the function.",
+    )
+
+
+def _too_long(limit_s: float, progress: Progress) -> PlatformError:
+    limit = format_duration(limit_s)
+    if not progress.progresses:
+        return _stopped(f"it ran longer than its limit of {limit}, and did not get on")
+    needed = format_duration(progress.ran_s + progress.left_s)
+    return PlatformError(
+        f"the attempt was stopped at its limit of {limit}: it was at {progress.fraction:.0%}, and would have "
+        f"needed about {needed}.",
+        code="time-limit",
+        fix=f"Raise timeout_s of its function above {needed}, or cut the clip into parts.",
     )
