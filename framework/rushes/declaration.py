@@ -35,7 +35,7 @@ __all__ = [
 RESERVED: Final = frozenset(
     {"out", "priority", "show", "deadline", "max_cost", "tag", "tags", "name", "receipts", "slots", "force"}
     | {"dry_run", "print_command", "engine", "json", "format", "frames", "after", "on_failure", "params"}
-    | {"source", "help", "settle"}
+    | {"source", "help", "settle", "quote", "by", "tier"}
 )
 
 

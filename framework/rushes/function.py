@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
@@ -259,6 +260,33 @@ class Function(Generic[P, R]):
     def bind(self, source: AssetLike, params: P | None = None, **overrides: Any) -> Bound[P, R]:
         """An invocation of this function that has not been sent."""
         return Bound(self, Asset.of(source), self.params(params, **overrides))
+
+    def quote(self, sources: Iterable[AssetLike], params: P | None = None, **overrides: Any) -> Any:
+        """What `map` of the same would take, before anything is sent: a `rushes.runtime.quoting.BatchQuote`.
+
+        With a ``deadline`` among its dispatch options it finds the fewest and cheapest slots that keep to it,
+        or says why there are none.
+
+        Raises:
+            CallerError: an option is wrong, or the engine gives no quotes (``no-quote``).
+        """
+        from rushes.ports import Quoter  # noqa: PLC0415 - the ports of a fleet, for who wants a quote
+
+        engine = load_engine(self.options.engine)
+        if not isinstance(engine, Quoter):
+            raise CallerError(
+                f"the engine {self.options.engine} gives no quotes.",
+                code="no-quote",
+                fix=f"Ask the local one: {self.name}.with_options(engine='local').",
+            )
+        deadline = self.options.deadline
+        return engine.quote(
+            self,
+            self.options,
+            ((Asset.of(source), None) for source in sources),
+            self.params(params, **overrides),
+            within_s=None if deadline is None else max(deadline - time.time(), 0.0),
+        )
 
     def _launch(
         self, items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]], params: P

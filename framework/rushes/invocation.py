@@ -75,6 +75,8 @@ class BatchSpec:
     preemptible: bool = True
     parent: str = ""
     lease: int = 0
+    quote: Mapping[str, Any] | None = None
+    """What was quoted before it was sent, if anything was."""
 
 
 # A million of the next two are made: a named tuple is made in a fifth of a frozen dataclass's time.
@@ -223,6 +225,8 @@ class BatchStatus:
     parent: str = ""
     """The invocation that it is made of parts of, or ""."""
     spent: Spent = field(default_factory=Spent)
+    quote: Mapping[str, Any] | None = None
+    """What was quoted before it was sent: see `rushes.runtime.quoting.kept_quote`."""
 
 
 def function_name(ref: str) -> str:

@@ -17,7 +17,7 @@ from rushes.core.hosts import Host, Refusal
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 from rushes.stored import Stored
 
-__all__ = ["Clock", "CostKeeper", "Engine", "Fleet", "JournalKeeper", "Store"]
+__all__ = ["Clock", "CostKeeper", "Engine", "Fleet", "JournalKeeper", "Quoter", "Store"]
 
 
 class Clock(Protocol):
@@ -43,6 +43,36 @@ class CostKeeper(Protocol):
 
     def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
         """What attempts that ended since then cost: see `rushes.runtime.statement.statement`."""
+        ...
+
+
+@runtime_checkable
+class Quoter(Protocol):
+    """An engine that can say what a batch will take before it is sent."""
+
+    def quote(
+        self,
+        function: Any,
+        options: Any,
+        items: Iterable[tuple[Any, Any]],
+        params: Any,
+        **wishes: Any,
+    ) -> Any:
+        """A `BatchQuote` of assets, each with options of its own or None.
+
+        Args:
+            function: that would run.
+            options: how it would be dispatched.
+            items: pairs of an asset and its own options.
+            params: that all share.
+            wishes: ``within_s``, seconds from now; ``max_cost``, nano-dollars; ``tiers``, machines by tier.
+        """
+        ...
+
+    def quote_found(
+        self, function: Any, options: Any, params: Any, found: Iterable[Any], **wishes: Any
+    ) -> Any:
+        """The same of clips as a command line finds them."""
         ...
 
 

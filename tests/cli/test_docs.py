@@ -75,6 +75,6 @@ def test_the_how_to_names_every_key_of_a_job_and_every_dispatch_option() -> None
 
     for key in job.KEYS:
         assert f"`{key}`" in page, key
-    sending = {"--dry-run", "--print-command", "--json"}
+    sending = {"--dry-run", "--print-command", "--json", "--quote"}
     for option in dispatch_options():
         assert option.opts[0] in page or option.opts[0] in sending

@@ -17,7 +17,7 @@ from rushes.core.estimates import MOST_LEVELS, MOST_RUNS, Estimates
 from rushes.core.histogram import GROWTH, MOST, LogHistogram
 from rushes.core.work import Encode, Work
 
-HD = Work("proxy", "here", "0a1b", "prores", 1920, 1080, 240, 10.0, 0, (Encode("h264", 960, 540, 240),))
+HD = Work("proxy", "here", "0a1b", "prores", 1920, 1080, 240, 10.0, 1, 0, (Encode("h264", 960, 540, 240),))
 SECONDS = st.floats(1e-5, 1e8)
 
 
@@ -233,7 +233,7 @@ def test_work_without_a_picture_is_learnt_by_the_invocation() -> None:
     estimates.learn(Work("inspect", "here"), 0.002, runs=64)
 
     assert estimates.expects(Work("inspect", "here")) == pytest.approx(0.002, rel=0.1)
-    seen_closer = Work("inspect", "here", "", "h264", 1920, 1080, 240, 10.0, 9_000_000)
+    seen_closer = Work("inspect", "here", "", "h264", 1920, 1080, 240, 10.0, 1, 9_000_000)
     assert estimates.expects(seen_closer) == pytest.approx(0.002, rel=0.1)
 
 

@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "cost": ("cost:cost", "What was spent, by show and function; and that it adds up."),
     },
     "Planning": {
+        "quote": ("quote:quote", "What a batch will cost, and when it is done, before it runs."),
         "simulate": ("simulate:simulate", "What becomes of a load on a pool of some size."),
     },
     "This machine": {

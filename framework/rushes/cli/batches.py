@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rushes.cli.batch_name import batch_argument, found_batch, whole
+from rushes.cli.quoted import quoted_lines
 from rushes.cli.session import Session
 from rushes.cli.show import (
     counted,
@@ -81,6 +82,8 @@ def status(session: Session, batch: str | None, *, as_json: bool) -> None:
         click.echo(f"  {about} · {counts_line(found.counts)}")
     if found.tags:
         click.echo(f"  tags {', '.join(f'{printable(k)}={printable(v)}' for k, v in found.tags.items())}")
+    for line in quoted_lines(found):
+        click.echo(f"  {line}")
     if not found.sealed:
         click.echo("  still being sent")
     if found.standstill:
@@ -195,4 +198,5 @@ def _status_json(found: BatchStatus) -> dict[str, Any]:
         "standstill": found.standstill,
         "tags": dict(found.tags),
         "displacement": [dict(one) for one in found.displacement],
+        "quote": None if found.quote is None else dict(found.quote),
     }

@@ -65,12 +65,16 @@ class FunctionCommand(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._dispatch = dispatch_options()
+        self._dispatch = self.own_options()
         self.params = [
             click.Argument(["function"], type=FunctionName(), required=False),
             click.Argument(["inputs"], nargs=-1, type=click.Path(), metavar="[INPUT]..."),
             *self._dispatch,
         ]
+
+    def own_options(self) -> list[click.Option]:
+        """The options beside those of the function, in the order of the help."""
+        return dispatch_options()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         name = self._function_named(ctx, args)

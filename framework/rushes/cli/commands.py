@@ -25,7 +25,7 @@ from rushes.joint import members_of
 from rushes.printing import printable
 
 if TYPE_CHECKING:
-    from rushes.cli.run import Work
+    from rushes.cli.work import Work
     from rushes.media.profile import Profile
     from rushes.media.rungs import Ladder
     from rushes.media.still_branches import Stills

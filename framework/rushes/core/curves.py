@@ -108,33 +108,39 @@ def _solved(
     start: Sequence[float],
 ) -> list[float]:
     """Least squares with no part below 0, by going down one part after the other."""
-    places = range(len(towards))
-    square = [[0.0] * len(towards) for _ in places]
+    square, right = _normal_equations(rows, seen, weights, towards)
+    found = list(start)
+    for _ in range(_SWEEPS):
+        moved = 0.0
+        for place, line in enumerate(square):
+            own = line[place]
+            if own <= 0.0:
+                continue
+            new = max(0.0, found[place] + (right[place] - sum(map(mul, line, found))) / own)
+            moved = max(moved, abs(new - found[place]) * own**0.5)
+            found[place] = new
+        if moved < 1e-5:
+            break
+    return found
+
+
+def _normal_equations(
+    rows: Sequence[Row], seen: Sequence[Seen], weights: Sequence[float], towards: Sequence[float]
+) -> tuple[list[list[float]], list[float]]:
+    square = [[0.0] * len(towards) for _ in towards]
     right = [0.0] * len(towards)
+    having = [0.0] * len(towards)
     for row, one, weight in zip(rows, seen, weights, strict=True):
         for place, amount in row:
+            having[place] += one.runs
             weighed = weight * amount
             right[place] += weighed * one.seconds
             line = square[place]
             for other, more in row:
                 line[other] += weighed * more
-    runs = sum(one.runs for one in seen)
-    for place in places:
+    for place, line in enumerate(square):
         # What no run had any of says nothing, and stays as the more general curve has it.
-        pull = _SHAPE_RUNS * square[place][place] / runs
-        square[place][place] += pull
+        pull = _SHAPE_RUNS * line[place] / (having[place] or 1.0)
+        line[place] += pull
         right[place] += pull * towards[place]
-    found = list(start)
-    for _ in range(_SWEEPS):
-        moved = 0.0
-        for place in places:
-            line = square[place]
-            if line[place] <= 0.0:
-                continue
-            rest = right[place] - sum(map(mul, line, found))
-            new = max(0.0, found[place] + rest / line[place])
-            moved = max(moved, abs(new - found[place]) * line[place] ** 0.5)
-            found[place] = new
-        if moved < 1e-5:
-            break
-    return found
+    return square, right

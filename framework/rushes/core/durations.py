@@ -100,6 +100,13 @@ class Estimate:
         other.table = tuple(value * factor for value in self.table)
         return other
 
+    def elsewhere(self, factor: float, spread: float) -> Estimate:
+        """The same where it takes `factor` times as long, give or take `spread`: nobody has measured it."""
+        other = self.times(factor)
+        other.basis = "estimate"
+        other.doubt = sqrt(self.doubt**2 + log(spread) ** 2)
+        return other
+
     @property
     def mean_interval(self) -> Interval:
         """The mean of seconds with its bounds: what a large batch is quoted by."""

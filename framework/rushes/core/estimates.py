@@ -1,8 +1,8 @@
 """What an invocation will take, learnt from what others took.
 
-How long a work takes follows from its parts (`curves.py`), at four levels from coarse to fine:
+How long a work takes follows from its parts (`curves.py`), at three levels from coarse to fine:
 
-    function → and what it encodes to → and with which options → and from which codec
+    function → and what it encodes to → and with which options
 
 The finest level says most, but may have seen little. So each level's curve is drawn towards that of the
 coarser one, and how far runs lie off their curve is mixed likewise: the coarser counts as `PRIOR_RUNS` runs.
@@ -135,6 +135,11 @@ class Estimates:
         mean = sum(log(value) * weight for value, weight in weights.items()) / runs
         variance = sum((log(value) - mean) ** 2 * weight for value, weight in weights.items()) / runs
         return Estimate(weights, runs=int(runs), basis="learnt", doubt=sqrt(max(variance, 1e-3) / runs))
+
+    def runs_of(self, function: str, on: str) -> int:
+        """How many runs of a function are remembered."""
+        level = self._levels.get((function, on))
+        return int(sum(seen.runs for seen in level.seen)) if level is not None else 0
 
     def grouped(self, works: Iterable[Work]) -> list[tuple[int, Estimate]]:
         """How many works take about the same (to `GROWTH`), with what such a one takes."""

@@ -164,6 +164,7 @@ def solve(
     *,
     within_s: float | None = None,
     max_cost: int | None = None,
+    most: int | None = None,
 ) -> Quote | Declined:
     """The fewest and cheapest slots that are done within `within_s` seconds for at most `max_cost`.
 
@@ -172,6 +173,7 @@ def solve(
         offers: what may be used; tiers whose limit an invocation may hit are left out.
         within_s: seconds from now; None: whenever.
         max_cost: nano-dollars; None: whatever.
+        most: slots at once, of all offers together; None: as many as are offered.
 
     Raises:
         CallerError: as `quote`.
@@ -180,7 +182,7 @@ def solve(
     if not fitting:
         return Declined("no tier that is offered can hold an invocation as long as these.", ())
     ordered = sorted(fitting, key=lambda offer: _each(lots, offer))
-    widest = sum(offer.most for offer in ordered)
+    widest = min(sum(offer.most for offer in ordered), most or sum(offer.most for offer in ordered))
     asked: dict[int, Quote] = {}
 
     def at(width: int) -> Quote:

@@ -34,6 +34,7 @@ class Work(NamedTuple):
         codec: of the clip's picture, or "".
         width, height, frames: of the clip's picture; 0 where there is none.
         media_s: how long the clip is.
+        sounds: how many sound tracks it has.
         size_bytes: of its file.
         makes: what is encoded.
     """
@@ -46,6 +47,7 @@ class Work(NamedTuple):
     height: int = 0
     frames: int = 0
     media_s: float = 0.0
+    sounds: int = 0
     size_bytes: int = 0
     makes: tuple[Encode, ...] = ()
 
@@ -54,21 +56,25 @@ class Work(NamedTuple):
         """Where it is learnt, the coarsest level first."""
         made = "+".join(sorted({f"{one.codec}/{one.speed}" for one in self.makes}))
         coarse = (self.function, self.on)
-        return (
-            coarse,
-            (*coarse, made),
-            (*coarse, made, self.options),
-            (*coarse, made, self.options, self.codec),
-        )
+        return coarse, (*coarse, made), (*coarse, made, self.options)
 
     def parts(self, catalogue_s: float) -> Parts:
-        """What its seconds follow from; `catalogue_s` is what the catalogue says of all its encodes."""
-        pixels = self.width * self.height * self.frames
+        """What its seconds follow from; `catalogue_s` is what the catalogue says of all its encodes.
+
+        How busy the picture is no header tells, but for codecs of constant quality its bytes do. What an
+        encode takes stands here twice: the catalogue weighs codecs against each other, and is far off for
+        small pictures.
+        """
+        megapixels = self.width * self.height * self.frames / 1e6
+        made = sum(one.width * one.height * one.frames for one in self.makes)
         return (
             ("start", 1.0),
             ("frames", self.frames / 100),
-            (f"decode/{self.codec}", pixels / 1e6),
-            ("encode", catalogue_s),
+            ("decode", megapixels),
+            (f"decode/{self.codec}", megapixels),
             (f"bytes/{self.codec}", self.size_bytes / 1e6),
-            ("media", self.media_s),
+            ("encode", catalogue_s),
+            ("encoded", made / 1e6),
+            ("sounds", float(self.sounds)),
+            ("sound", self.sounds * self.media_s),
         )

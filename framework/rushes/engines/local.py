@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain, islice
@@ -35,6 +34,8 @@ from rushes.runtime.settings import Settings, settings_from
 if TYPE_CHECKING:
     from rushes.function import Function, Options, Params, Result
     from rushes.runtime.estimating import Estimator
+    from rushes.runtime.inputs import Found
+    from rushes.runtime.quoting import BatchQuote
 
 __all__ = ["LocalEngine", "run_worker"]
 
@@ -206,16 +207,36 @@ class LocalEngine:
 
     def estimator(self) -> Estimator:
         """What invocations will take here: learnt from the ledger up to now, else what the catalogue says."""
-        from rushes.journal.estimates import SqliteLearntRuns  # noqa: PLC0415 - only who plans needs it
-        from rushes.media.known_host import known_host  # noqa: PLC0415
-        from rushes.media.priors import prior_of_all  # noqa: PLC0415
-        from rushes.runtime.estimating import Estimator  # noqa: PLC0415
+        from rushes.engines.local_quotes import estimator_of  # noqa: PLC0415 - only who plans needs it
 
-        cores, curves = self.settings.cpu, known_host(self._environ, time.time()).curves
-        return Estimator(
-            SqliteLearntRuns(self.settings.estimates, self.settings.journal),
-            lambda work: prior_of_all(work.makes, cores=cores, curves=curves),
-        )
+        return estimator_of(self.settings, self._environ)
+
+    def quote(
+        self,
+        function: Function[Any, Any],
+        options: Options,
+        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
+        params: Params,
+        **wishes: Any,
+    ) -> BatchQuote:
+        """What a batch would take; `wishes` are those of `rushes.engines.local_quotes.quote_here`."""
+        from rushes.runtime.inputs import Found  # noqa: PLC0415 - only who plans needs it
+
+        found = (Found(asset, params=cast("Any", own)) for asset, own in items)
+        return self.quote_found(function, options, params, found, **wishes)
+
+    def quote_found(
+        self,
+        function: Function[Any, Any],
+        options: Options,
+        params: Params,
+        found: Iterable[Found],
+        **wishes: Any,
+    ) -> BatchQuote:
+        """The same of clips as a command line finds them."""
+        from rushes.engines.local_quotes import quote_here  # noqa: PLC0415 - as above
+
+        return quote_here(self.settings, self._environ, function, options, params, found=found, **wishes)
 
     def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
         """What was spent since a time: see `rushes.runtime.statement`."""
@@ -326,6 +347,7 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
         displacement=tuple(found.get("displacement", ())),
         parent=found.get("parent", ""),
         spent=Spent(*found.get("spent", ())),
+        quote=found.get("quote"),
     )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from rushes.core.work import Work
 from rushes.errors import PlatformError
+from rushes.journal.reading import open_for_reading
 from rushes.runtime.estimating import LearntRun
 from rushes.runtime.workload import HERE, LEARNT_FROM_S, work_from_json, work_to_json
 
@@ -53,7 +54,7 @@ class SqliteLearntRuns:
         """
         if not self._journal.exists():
             return
-        with self._open() as db, closing(_reading(self._journal)) as ledger:
+        with self._open() as db, closing(open_for_reading(self._journal)) as ledger:
             db.execute("BEGIN IMMEDIATE")  # another process may be at the same thing
             for batch in _unread(db, ledger):
                 _learn(db, ledger, batch)
@@ -111,10 +112,6 @@ def _prepare(db: sqlite3.Connection) -> None:
     )
 
 
-def _reading(journal: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{journal.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
-
-
 class _Batch(NamedTuple):
     number: int
     function: str
@@ -165,7 +162,8 @@ def _runs_in(ledger: sqlite3.Connection, batch: _Batch) -> list[LearntRun]:
     for seconds, data in reversed(rows):
         work = json.loads(data).get("work") if '"work":' in data else None
         if work is not None:
-            found.append(LearntRun(work_from_json(work), seconds))
+            with suppress(ValueError):  # another version's slot has said it in another way
+                found.append(LearntRun(work_from_json(work), seconds))
     return found
 
 

@@ -135,6 +135,7 @@ def status_json(row: BatchRow, counts: list[int], cached: int) -> dict[str, Any]
         "out": spec.get("out"),
         "tags": spec.get("tags") or {},
         "parent": spec.get("parent") or "",
+        "quote": spec.get("quote"),
         "counts": counts,
         "cached": cached,
         "sealed": bool(sealed),

@@ -46,6 +46,8 @@ class Estimator:
         self._kept = kept
         self._estimates = Estimates(believed)
         self._loaded: set[str] = set()
+        self._blind: set[str] = set()
+        """Functions whose attempts have never looked at a header."""
 
     def of(self, function: str) -> Estimates:
         """The estimates, with all that was learnt of one function."""
@@ -53,9 +55,17 @@ class Estimator:
             if not self._loaded:
                 self._kept.refresh()
             self._loaded.add(function)
-            for run in self._kept.runs_of(function):
+            runs = list(self._kept.runs_of(function))
+            for run in runs:
                 self._estimates.learn(run.work, run.seconds, run.runs)
+            if runs and not any(run.work.frames or run.work.media_s for run in runs):
+                self._blind.add(function)
         return self._estimates
+
+    def reads_headers(self, function: str) -> bool:
+        """Whether what a function takes depends on headers, as far as is known; it does where nothing is."""
+        self.of(function)
+        return function not in self._blind
 
     def estimate(self, function: str, work: Work | None = None) -> Estimate:
         """What an invocation takes; without `work`, one of those that were seen."""

@@ -45,6 +45,7 @@ _SPEC: Final[dict[str, tuple[type, ...]]] = {
     "settle_s": _NUMBER,
     "parent": (str,),
     "lease": (int,),
+    "quote": (dict, _NOTHING),
 }
 _REQUIRED: Final = ("function", "version", "priority", "show")
 _TEXT_OR_NONE: Final = (str, _NOTHING)

@@ -62,6 +62,11 @@ class Settings:
         return self.home / "estimates.sqlite3"
 
     @property
+    def headers(self) -> Path:
+        """Headers of clips that were read for quotes; it may be removed."""
+        return self.home / "headers.sqlite3"
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 

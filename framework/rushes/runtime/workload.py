@@ -65,6 +65,7 @@ def work_of(function: Function[Any, Any], params: Params, clip: Asset, info: Med
         height=picture.height if picture is not None else 0,
         frames=frames,
         media_s=media_s,
+        sounds=len(info.audio),
         makes=tuple(makes),
     )
 
@@ -102,10 +103,10 @@ def work_from_json(data: list[Any]) -> Work:
         ValueError: it is no such data.
     """
     try:
-        function, on, options, codec, width, height, frames, media_s, size_bytes, makes = data
+        function, on, options, codec, width, height, frames, media_s, sounds, size_bytes, makes = data
         return Work(
             str(function), str(on), str(options), str(codec), int(width), int(height), int(frames),
-            float(media_s), int(size_bytes),
+            float(media_s), int(sounds), int(size_bytes),
             tuple(Encode(str(c), int(w), int(h), int(f), str(s)) for c, w, h, f, s in makes),
         )  # fmt: skip
     except TypeError as error:

@@ -1,0 +1,185 @@
+"""`quote`: what a batch will cost and when it is done, before it is sent.
+
+This module must not know how that is worked out.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import click
+
+from rushes.cli.command import FunctionCommand
+from rushes.cli.dispatch import deadline_of, dispatch_options
+from rushes.cli.session import Session
+from rushes.cli.show import counted
+from rushes.cli.work import Work, work_asked
+from rushes.core.money import format_dollars, parse_dollars
+from rushes.errors import CallerError
+from rushes.ports import Engine, Quoter
+from rushes.printing import printable
+from rushes.units import format_duration
+
+if TYPE_CHECKING:
+    from rushes.core.durations import Interval
+    from rushes.core.quote import Declined, Quote
+    from rushes.runtime.quoting import BatchQuote
+
+__all__ = ["quote", "quote_lines", "quoted"]
+
+_KEPT: Final = frozenset(
+    {"priority", "show", "max_cost", "slots", "force", "frames", "params", "engine", "json", "out"}
+)
+"""Of the dispatch options those that change a quote, and what a line for `run` has that is to be quoted."""
+_DECLINED: Final = 3
+_SAME_DAY_S: Final = 18 * 3600
+_BASES: Final = {
+    "learnt": "what it took here before",
+    "measured": "what `rushes encoders --calibrate` measured here",
+    "published": "published figures of encoders; run it once, and it is learnt",
+    "second-hand": "published figures of encoders; run it once, and it is learnt",
+    "estimate": "estimates; run it once, and it is learnt",
+    "unknown": "nothing: it has never run here; the bounds are as wide as that",
+    "mixed": "what it took here before, and for the rest published figures or estimates",
+}
+
+
+class _QuoteCommand(FunctionCommand):
+    def own_options(self) -> list[click.Option]:
+        kept = [option for option in dispatch_options() if option.name in _KEPT]
+        return [
+            click.Option(["--by"], metavar="T", help="Has to be done by then: 2h, 18:30, 2026-03-01T18:30."),
+            click.Option(
+                ["--tier"],
+                multiple=True,
+                metavar="NAME=N",
+                help="What if there were N more machines of a tier of the price book?  [repeatable]",
+            ),
+            *kept,
+        ]
+
+
+@click.command(cls=_QuoteCommand)
+@click.pass_context
+def quote(ctx: click.Context, /, **given: Any) -> None:
+    """Say what FUNCTION on every clip that INPUT names will cost, and when it is done; send nothing.
+
+    Only headers are read. With --by or --max-cost it finds the fewest and cheapest slots that keep to them,
+    or says why there are none, and what is possible instead (exit code 3).
+    """
+    session: Session = ctx.obj
+    now = time.time()
+    by = deadline_of(str(given.pop("by")), now) if given["by"] else None
+    max_cost = None if given["max_cost"] is None else parse_dollars(str(given["max_cost"]))
+    tiers = dict(_tier(text) for text in given.pop("tier"))
+    work = work_asked(ctx, given, sent=False)
+    engine = session.engine(work.options.engine)
+    found = quoted(engine, work, within_s=None if by is None else by - now, max_cost=max_cost, tiers=tiers)
+    if given["json"]:
+        click.echo(json.dumps(found.to_json()))
+    else:
+        for line in quote_lines(found, now):
+            click.echo(line)
+        for line in _beside(engine):
+            click.echo(line)
+    ctx.exit(1 if found.unreadable else 0 if found.ok else _DECLINED)
+
+
+def quoted(engine: Engine, work: Work, **wishes: Any) -> BatchQuote:
+    """A quote for what a command line asks for.
+
+    Raises:
+        CallerError: the engine gives none (``no-quote``).
+    """
+    if not isinstance(engine, Quoter):
+        raise CallerError(
+            f"the engine {work.options.engine} gives no quotes.",
+            code="no-quote",
+            fix="Ask the local one: --engine local.",
+        )
+    found: BatchQuote = engine.quote_found(work.function, work.options, work.params, work.found, **wishes)
+    return found
+
+
+def _tier(text: str) -> tuple[str, int]:
+    name, equals, count = text.rpartition("=")
+    if not equals or not name or not count.isdigit() or int(count) < 1:
+        raise CallerError(
+            f"--tier {text}: expected NAME=N, N machines of a tier of the price book.",
+            code="bad-value",
+            fix="Write --tier ec2/g6.xlarge=4.",
+        )
+    return name, int(count)
+
+
+def quote_lines(found: BatchQuote, now: float) -> Iterator[str]:
+    """A quote for people.
+
+    Args:
+        found: the quote.
+        now: UTC epoch seconds, from which its times are counted.
+    """
+    beside = [f"{found.unreadable:,} cannot be read"] if found.unreadable else []
+    beside += [f"{found.known:,} known already"] if found.known else []
+    more = f" ({', '.join(beside)})" if beside else ""
+    yield f"{found.function} of {counted(found.invocations, 'clip')}{more}"
+    if found.ok:
+        yield from _of_one(cast("Quote", found.answer), found, now)
+    else:
+        declined = cast("Declined", found.answer)
+        yield click.style(f"  ✗ {declined.sentence}", fg="red")
+        for one in declined.instead:
+            yield "  instead"
+            yield from _of_one(one, found, now)
+    for bad in found.named:
+        yield click.style(f"  ✗ {printable(bad.asset)}: {printable(bad.message)}", fg="red")
+    if found.unreadable > len(found.named):
+        yield f"    … and {found.unreadable - len(found.named):,} more"
+
+
+def _of_one(one: Quote, found: BatchQuote, now: float) -> Iterator[str]:
+    seconds = one.seconds
+    yield _row("done", f"in {_between(seconds, format_duration)}: {_clock(now + seconds.likely, now)}")
+    yield _row("on", ", ".join(f"{counted(count, 'slot')} of {name}" for name, count in one.slots))
+    if one.cost.high > 0:
+        yield _row("cost", _between(one.cost, lambda nano: format_dollars(round(nano))))
+    else:
+        yield _row("cost", "nothing: no price is set for this machine (RUSHES_TIER, RUSHES_PRICES)")
+    if one.joules.high > 0:
+        yield _row("energy", _between(one.joules, _energy))
+    if found.invocations:
+        runs = f" ({found.runs:,} runs)" if found.runs and one.basis in {"learnt", "mixed"} else ""
+        yield _row("rests on", f"{_BASES.get(one.basis, one.basis)}{runs}")
+
+
+def _row(name: str, text: str) -> str:
+    return f"  {name:<9} {text}"
+
+
+def _between(interval: Interval, shown: Any) -> str:
+    low, likely, high = (shown(bound) for bound in interval)
+    return likely if low == likely == high else f"{likely}, between {low} and {high}"
+
+
+def _energy(joules: float) -> str:
+    return f"{joules / 3_600_000:.2g} kWh" if joules >= 360_000 else f"{joules / 1000:.2g} kJ"
+
+
+def _clock(at: float, now: float) -> str:
+    when = datetime.fromtimestamp(at).astimezone()
+    return f"{when:%H:%M}" if at - now < _SAME_DAY_S else f"{when:%a %d %b, %H:%M}"
+
+
+def _beside(engine: Engine) -> Iterator[str]:
+    """What the pool has to do already: it is not in the quote."""
+    if not engine.running():
+        return
+    pool = engine.pool()
+    waiting = sum(int(queue["waiting"]) for queue in pool["queues"])
+    running = sum(slot["running"] is not None for slot in pool["slots"])
+    if waiting + running:
+        yield _row("not in it", f"the pool runs {running:,} already, and {waiting:,} wait: `rushes pool`")
