@@ -95,9 +95,7 @@ def test_a_price_file_gives_it_a_price_and_joules(
 
     assert isinstance(quoted.answer, Quote)
     seconds, cost, joules = quoted.work_s.likely, quoted.answer.cost.likely, quoted.answer.joules.likely
-    assert cost == pytest.approx(
-        seconds * 1_000_000 * 2 / 64, rel=0.25
-    )  # a dollar in 1000 s
+    assert cost == pytest.approx(seconds * 1_000_000 * 2 / 64, rel=0.25)  # a dollar in 1000 s
     assert joules == pytest.approx(seconds * 100 * 2 / 64, rel=0.25)
 
 
@@ -127,9 +125,12 @@ def test_headers_are_read_once_until_the_clip_changes(
 ) -> None:
     asked: list[Any] = []
     real = reader.ask
-    monkeypatch.setattr(
-        "rushes.media.questions.ask", lambda *question: asked.append(question) or real(*question)
-    )
+
+    def counted(*question: Any) -> Any:
+        asked.append(question)
+        return real(*question)
+
+    monkeypatch.setattr("rushes.media.questions.ask", counted)
     proxy, sources = catalog.find("proxy"), sorted(clips.iterdir())
 
     first = proxy.quote(sources)

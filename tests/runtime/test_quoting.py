@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from rushes import Asset, MediaError, Params, Result, function
 from rushes.asset import FrameRange
 from rushes.core.money import NANO
-from rushes.core.prices import Purchase, Source, TierPrice
+from rushes.core.prices import Source, TierPrice
 from rushes.core.quote import Offer, Quote
+from rushes.core.tiers import Purchase
 from rushes.core.work import Work
 from rushes.errors import CallerError
 from rushes.invocation import Invocation
