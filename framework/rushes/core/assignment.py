@@ -6,7 +6,7 @@ correct what it gave. This module must not know what happened. The theory stands
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rushes.core.commands import Command, GoOn, Recall, Start
 from rushes.core.events import Capacity, ClassPolicy
@@ -90,20 +90,16 @@ class Assignment:
         self._coming.clear()
         self._warmed = self._full = self._closed = False
         aside: list[Lane] = []
+        woken, standing = self.yielding.woken, self.standing
         again = False
         for level in self.waiting.levels:
-            if self.yielding.woken and self._go_on(level, now, out):
+            if woken and self._go_on(level, now, out):
                 again = True
                 break
-            if self.standing.paused:
-                self.standing.resume(level, now, out)
-            while not paused and not self._full and (flow := level.shows.first()) is not None:
-                lane = flow.lanes.first()
-                if lane is None or not serve(lane, now, out):
-                    if lane is not None:
-                        flow.lanes.drop(lane)
-                        aside.append(lane)
-                    flow.stand()
+            if standing.paused:
+                standing.resume(level, now, out)
+            if not paused and not self._full:
+                self._serve_level(level, serve, now, out, aside)
         for lane in aside:
             lane.stand()
         return again
@@ -117,6 +113,25 @@ class Assignment:
         again = self._serve(lane, now, out)
         shares.leave(name, self.room)
         return again
+
+    def _serve_level(
+        self,
+        level: Level,
+        serve: Callable[[Lane, float, list[Command]], bool],
+        now: float,
+        out: list[Command],
+        aside: list[Lane],
+    ) -> None:
+        """Start what can start of one level; lanes that cannot go `aside` for the rest of the pass."""
+        shows = level.shows
+        while (flow := shows.first()) is not None:
+            lane = flow.lanes.first()
+            if lane is not None and not serve(lane, now, out):
+                if self._full:  # nobody else is looked at, so it need not leave its line
+                    return
+                flow.lanes.drop(lane)
+                aside.append(lane)
+            flow.stand()
 
     def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
         """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""
@@ -247,6 +262,8 @@ class Assignment:
         if not backlog:
             slot.begin_head(now)
         backlog.extend(asks)
+        if len(backlog) > 1:
+            self.slots.stack(slot)
         if self.standing.any:
             self.standing.starts((ask[0] for ask in asks), now)
         slot.low = most // 2

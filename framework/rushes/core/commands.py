@@ -54,7 +54,7 @@ class CloseSlot:
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would make it three times as dear: there is one an attempt
 class Start:
     """Give these invocations to a slot, in this order; it runs one at a time."""
 

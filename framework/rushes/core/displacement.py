@@ -110,7 +110,7 @@ class Displaceable:
     arguments are those of `displace`.
     """
 
-    __slots__ = ("_able", "_now", "_pausing", "_policy", "_rank", "_stopping", "_taken", "cpu")
+    __slots__ = ("_able", "_cpu", "_now", "_pausing", "_policy", "_rank", "_rested", "_stopping", "_taken")
 
     def __init__(self, rank: int, running: Iterable[Running], now: float, policy: DisplacementPolicy) -> None:
         self._rank = rank
@@ -120,21 +120,32 @@ class Displaceable:
         self._taken: set[int] = set()
         self._pausing: list[Running] | None = None
         self._stopping: list[Running] | None = None
-        self.cpu = 0  # of all who were ever there together
-        self.add(running)
+        self._cpu = 0  # of all who were ever there together
+        self._rested = False
+        self._add(running)
 
-    def add(self, running: Iterable[Running]) -> None:
-        """More who may, if they were not taken before."""
+    def _add(self, running: Iterable[Running]) -> None:
         rank, now, policy, taken = self._rank, self._now, self._policy, self._taken
         more = [one for one in running if _may(one, rank, now, policy) and one.id not in taken]
         self._able += more
-        self.cpu += sum(one.need[0] for one in more)
+        self._cpu += sum(one.need[0] for one in more)
         self._pausing = self._stopping = None
 
-    def take(self, lack: Need) -> tuple[Displacement, ...]:
-        """Who stands aside so that `lack` becomes free; nobody, if that cannot be reached."""
-        if lack == _NOTHING or not self._able:
+    def take(
+        self, lack: Need, resting: Callable[[], Iterable[Running]] | None = None
+    ) -> tuple[Displacement, ...]:
+        """Who stands aside so that `lack` becomes free; nobody, if that cannot be reached.
+
+        Args:
+            lack: as in `displace`.
+            resting: those who have no cores to give, but hold other things; looked at once, and only if such
+                are lacking.
+        """
+        if lack == _NOTHING or lack[0] > self._cpu:
             return ()
+        if resting is not None and not self._rested and any(lack[1:]):
+            self._rested = True
+            self._add(resting())
         picked: list[Displacement] = []
         left = lack
         if any(lack[1:]):

@@ -140,7 +140,7 @@ class SlotLost:
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would make it three times as dear: there is one an invocation
 class Finished:
     """An attempt left its slot; `seconds` is its run time there.
 

@@ -214,13 +214,15 @@ class Level:
             flow = self.flows[show] = Flow(self, show, weight)
         return flow
 
-    def forget_idle(self) -> None:
-        """Forget shows that neither wait, run, nor owe.
+    def forget_idle(self) -> bool:
+        """Forget shows that neither wait, run, nor owe; whether some that are idle owe still.
 
         A show that went over its share is remembered until the others have caught up, else leaving and
         coming back would pay.
         """
-        idle = [f for f in self.flows.values() if not f.by_shape and f.vtime <= self.vtime]
-        for flow in idle:
+        idle = [flow for flow in self.flows.values() if not flow.by_shape]
+        gone = [flow for flow in idle if flow.vtime <= self.vtime]
+        for flow in gone:
             self.shows.drop(flow)
             del self.flows[flow.show]
+        return len(gone) < len(idle)

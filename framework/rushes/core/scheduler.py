@@ -203,7 +203,9 @@ class Scheduler:
         # Whether `remaining` was counted before or after what came meanwhile cannot be known. Too many only
         # costs an empty lease; too few would leave work outside.
         queue.outside = max(event.remaining, queue.news)
-        queue.stale = not event.asks and not queue.news
+        queue.stale = False
+        if not event.asks and not queue.news:
+            self._waiting.answered_empty(queue)
         queue.news = 0
         self._waiting.receive(queue, event.asks, now)
         self._assign(now, out)
@@ -413,25 +415,28 @@ class Scheduler:
         self._lease_all(out)
 
     def _tick(self, _event: Tick, now: float, out: list[Command]) -> None:
-        settings = self._settings
-        for slot in self._slots:
-            lane = slot.lane
-            if lane is None or len(slot.backlog) < 2 or slot.recalling:
-                continue
-            expected_s = self._assignment.expected.seconds(lane.shape.function) or 0.0
-            if now - slot.head_since > max(settings.recall_after_s, settings.recall_factor * expected_s):
-                slot.slow = slot.recalling = True
-                out.append(Recall(slot.number))
+        self._recall_slow(now, out)
         if self._purse.watches:
             self._assignment.watch_money(now, out)
             self._purse.passes(now)
         self._waiting.age(now)
         self._assign(now, out)
         self._slots.close_unused(now, out)
-        for queue in self._waiting.queues.values():
-            queue.stale = False
-        self._lease_all(out)
+        for queue in self._waiting.unasked():
+            self._lease(queue, out)
         self._waiting.forget_idle()
+
+    def _recall_slow(self, now: float, out: list[Command]) -> None:
+        """Take back what stands behind a first that runs much longer than expected."""
+        settings = self._settings
+        for slot in self._slots.stacked():
+            lane = slot.lane
+            if lane is None or slot.recalling:
+                continue
+            expected_s = self._assignment.expected.seconds(lane.shape.function) or 0.0
+            if now - slot.head_since > max(settings.recall_after_s, settings.recall_factor * expected_s):
+                slot.slow = slot.recalling = True
+                out.append(Recall(slot.number))
 
     def _assign(self, now: float, out: list[Command]) -> None:
         self._assignment.run(now, out, paused=self._paused)

@@ -35,6 +35,9 @@ class SlotState(Enum):
     waiting = "waiting"
     paused = "paused"
 
+    # Members are compared by identity anyway; an Enum's own hash is a Python call, here twice a transition.
+    __hash__ = object.__hash__
+
 
 SLOT_TRANSITIONS: Final[dict[SlotState, frozenset[SlotState]]] = {
     SlotState.opening: frozenset({SlotState.idle}),
@@ -133,6 +136,8 @@ class Slots:
         "_next",
         "_opening",
         "_settings",
+        "_stacked",
+        "_warm",
         "by_number",
         "exempt",
         "limit",
@@ -148,6 +153,8 @@ class Slots:
         self._next = 1
         self._idle: dict[str, list[Slot]] = {}  # by environment, the most recently used last
         self._opening: dict[str, int] = {}
+        self._warm: dict[str, int] = {}  # by environment: how many slots there are
+        self._stacked: dict[int, Slot] = {}  # by number: had something behind its first, when last seen
         self._failures: dict[str, tuple[int, float]] = {}  # by environment: how often in a row, rest until
 
     def __iter__(self) -> Iterator[Slot]:
@@ -163,7 +170,7 @@ class Slots:
         return self._opening.get(environment, 0)
 
     def has(self, environment: str) -> bool:
-        return any(slot.environment == environment for slot in self.by_number.values())
+        return environment in self._warm
 
     def rests_until(self, environment: str) -> float:
         """Until when no slot is opened for an environment whose slots die before they are ready."""
@@ -183,6 +190,7 @@ class Slots:
         slot = Slot(self._next, environment)
         self._next += 1
         self.by_number[slot.number] = slot
+        self._warm[environment] = self._warm.get(environment, 0) + 1
         self._opening[environment] = self._opening.get(environment, 0) + 1
         out.append(OpenSlot(slot.number, environment))
         return True
@@ -208,7 +216,10 @@ class Slots:
         slot.slow = slot.recalling = slot.yields = False
         slot.ran_before_s = 0.0
         slot.idle_since = now
-        self._idle.setdefault(slot.environment, []).append(slot)
+        idle = self._idle.get(slot.environment)
+        if idle is None:
+            idle = self._idle[slot.environment] = []
+        idle.append(slot)
 
     def stand_aside(self, slot: Slot, then: SlotState) -> None:
         """The attempt of a busy slot waits, or is paused: its slot counts towards no limit."""
@@ -221,6 +232,21 @@ class Slots:
         self.exempt -= slot.waited
         slot.waited = False
 
+    def stack(self, slot: Slot) -> None:
+        """A slot has something behind the first of its backlog."""
+        self._stacked[slot.number] = slot
+
+    def stacked(self) -> list[Slot]:
+        """The slots that have something behind the first of their backlog."""
+        if not self._stacked:
+            return []
+        self._stacked = {
+            number: slot
+            for number, slot in sorted(self._stacked.items())
+            if len(slot.backlog) > 1 and number in self.by_number
+        }
+        return list(self._stacked.values())
+
     def trim(self, out: list[Command]) -> None:
         """Close idle slots that are too many now that attempts which waited have ended."""
         while len(self.by_number) - self.exempt > self.limit and self._close_oldest("", out):
@@ -228,7 +254,7 @@ class Slots:
 
     def lose(self, slot: Slot, now: float) -> None:
         """A slot is gone, whatever it was doing."""
-        del self.by_number[slot.number]
+        self._forget(slot)
         self._settle_wait(slot)
         if slot.state is SlotState.idle:
             self._idle[slot.environment].remove(slot)
@@ -257,5 +283,11 @@ class Slots:
 
     def _close(self, slot: Slot, out: list[Command]) -> None:
         self._idle[slot.environment].remove(slot)
-        del self.by_number[slot.number]
+        self._forget(slot)
         out.append(CloseSlot(slot.number))
+
+    def _forget(self, slot: Slot) -> None:
+        del self.by_number[slot.number]
+        self._warm[slot.environment] -= 1
+        if not self._warm[slot.environment]:
+            del self._warm[slot.environment]

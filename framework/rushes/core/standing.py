@@ -108,29 +108,40 @@ class Standing:
         """
         if self._policy is None or not (asking := self._waiting.policy(lane.queue.key)).may_displace:
             return
-        rank = asking.rank
-        if not self.paused and not any(able and at > rank for at, able in self._able.items()):
+        busy = self._may_ask(asking.rank)
+        if not busy and not self.paused:
             return
         room, need = self._room, lane.need
         able: Displaceable | None = None
-        with_paused = False
+        running: list[Running] = []
+
+        def resting() -> list[Running]:
+            return self._spared(self._resting(), running)
+
         while (fitting := room.times(need)) < wanted:
-            lack = _without(room.lack(need, fitting + 1), self._will_be_free())
+            lack = self._lack(need, fitting + 1)
+            if lack[0] > 0 and not busy:  # what is paused has no cores to give
+                return
             if able is None:
-                running = self._spared(self._running(rank), ())
-                able = Displaceable(rank, running, now, self._policy)
-            if lack[0] > able.cpu:
-                return
-            if not with_paused and any(lack[1:]):
-                with_paused = True  # they have no cores to give
-                able.add(self._spared(self._resting(), running))
-            found = able.take(lack)
-            if not found:
-                return
+                running = self._spared(self._running(asking.rank), ())
+                able = Displaceable(asking.rank, running, now, self._policy)
+            found = able.take(lack, resting)
             for one in found:
                 self._set_aside(one, lane, now, out)
-            if any(one.how == "stop" for one in found):
+            if not found or any(one.how == "stop" for one in found):
                 return
+
+    def _may_ask(self, rank: int) -> bool:
+        """Whether anything runs that work of this rank may ask."""
+        for at, able in self._able.items():  # noqa: SIM110 - hot: written out
+            if at > rank and able:
+                return True
+        return False
+
+    def _lack(self, need: Need, times: int) -> Need:
+        """What is missing for `need` to fit so often, but for what will be free soon."""
+        lack = self._room.lack(need, times)
+        return _without(lack, self._will_be_free()) if self._leaving else lack
 
     def _running(self, rank: int) -> list[Running]:
         return [

@@ -17,6 +17,10 @@ from rushes.core.shares import Shares
 
 __all__ = ["Waiting"]
 
+# A pass over all lanes looks for old work no later than this before some of it may be due: sums of times are
+# not exact to the last digit.
+_MARGIN_S = 1e-3
+
 # Asks of batches, or under keys, that have all that they may have do not count towards the window, else they
 # would keep everything behind them outside; but they may fill no more than this many windows.
 MOST_WINDOWS = 4
@@ -26,8 +30,8 @@ class Waiting:
     """Levels, queues and lanes of one pool, and who is in which."""
 
     __slots__ = (
-        "_classes", "_parked", "_room", "_window", "bars", "cpuless", "levels", "queues", "shares",
-        "where",
+        "_age_at", "_classes", "_parked", "_room", "_unasked", "_untidy", "_window", "bars", "cpuless",
+        "levels", "queues", "shares", "where",
     )  # fmt: skip
 
     def __init__(self, classes: Sequence[ClassPolicy], room: Room, window: int) -> None:
@@ -41,6 +45,11 @@ class Waiting:
         self._parked: dict[str, list[Lane]] = {}  # by the name that each waits on
         self.queues: dict[QueueKey, Queue] = {}
         self.where: dict[int, Lane] = {}  # by id, of all asks in hand: waiting, or given to a slot
+        # What a tick need not look for among all queues: nothing ages before this; these may want a lease
+        # though nothing happened to them since; something here may be idle.
+        self._age_at = float("inf")
+        self._unasked: dict[Queue, None] = {}
+        self._untidy = False
         self.cpuless = 0  # lanes that need no cpu: while there are any, a pass may not end when cpu is out
 
     # -- in -------------------------------------------------------------------------------------------
@@ -58,6 +67,7 @@ class Waiting:
             policy, rank = self._class(key)
             above = self.levels[max(rank - 1, 0)]
             queue = self.queues[key] = Queue(key, self.levels[rank], above, policy)
+            self._untidy = True
         return queue
 
     def reclass(self, classes: Sequence[ClassPolicy], of_slots: Iterable[Lane]) -> None:
@@ -79,6 +89,8 @@ class Waiting:
             for lane in lanes:
                 self.cpuless -= not lane.need[0]
                 self._move(lane, queue.aged if lane in was_aged else queue.level)
+        self._age_at, self._untidy = float("-inf"), True
+        self._unasked.update(dict.fromkeys(self.queues.values()))
         for lane in of_slots:
             lane.need = self._need_of(lane.shape, self.queue(lane.queue.key))
             if lane.flow.level not in self.levels:
@@ -125,6 +137,11 @@ class Waiting:
                 queue.parked += 1
         for lane in touched:
             lane.stand()
+            self._watch_age(lane)
+            if lane.parked:
+                self._unasked[queue] = None
+        if not queue.lanes:
+            self._untidy = True
 
     def put_back(self, origin: Lane, asks: Sequence[Ask], key: QueueKey) -> None:
         """Asks that were given to a slot and have not started stand in line again.
@@ -142,7 +159,9 @@ class Waiting:
         queue.in_hand += len(asks)
         if lane.parked:
             queue.parked += len(asks)
+            self._unasked[queue] = None
         lane.stand()
+        self._watch_age(lane)
 
     def _lane(self, queue: Queue, shape: Shape, level: Level) -> Lane:
         show = queue.key.show
@@ -225,6 +244,7 @@ class Waiting:
         del lane.flow.by_shape[lane.queue.key, lane.shape]
         del lane.queue.lanes[lane]
         self.cpuless -= not lane.need[0]
+        self._untidy = True
 
     # -- what has all that it may have -------------------------------------------------------------------
 
@@ -233,6 +253,7 @@ class Waiting:
         lane.parked = True
         lane.waits_on = name
         lane.queue.parked += len(lane.asks)
+        self._unasked[lane.queue] = None
         self._parked.setdefault(name, []).append(lane)
         lane.stand()
 
@@ -241,18 +262,29 @@ class Waiting:
             lane.parked = False
             lane.queue.parked -= len(lane.asks)
             lane.queue.stale = False
+            self._unasked[lane.queue] = None
             lane.stand()
 
     # -- time -------------------------------------------------------------------------------------------
 
     def age(self, now: float) -> None:
         """Move what has waited past its class's bound to the level above."""
+        if now < self._age_at:
+            return
+        self._age_at = float("inf")
         for queue in self.queues.values():
             if queue.aged is queue.level or not queue.in_hand:
                 continue
             aged_before = now - queue.ageing_s
             for lane in [x for x in queue.lanes if x.oldest <= aged_before and x.flow.level is queue.level]:
                 self._age_lane(lane, aged_before)
+            for lane in queue.lanes:
+                self._watch_age(lane)
+
+    def _watch_age(self, lane: Lane) -> None:
+        queue = lane.queue
+        if lane.flow.level is queue.level and queue.aged is not queue.level:
+            self._age_at = min(self._age_at, lane.oldest + queue.ageing_s - _MARGIN_S)
 
     def _age_lane(self, lane: Lane, aged_before: float) -> None:
         queue = lane.queue
@@ -273,19 +305,37 @@ class Waiting:
             self.where[ask[0]] = above
         if above.parked:
             queue.parked += len(old)
+            self._unasked[queue] = None
         above.stand()
         self.tidy(lane)
 
     def forget_idle(self) -> None:
         """Forget shows and queues that have nothing here and nothing outside."""
-        for level in self.levels:
-            level.forget_idle()
+        if not self._untidy:
+            return
+        # A show that owes stays, and is looked at again.
+        self._untidy = sum(level.forget_idle() for level in self.levels) > 0
         for key in [
             k for k, q in self.queues.items() if not (q.lanes or q.outside or q.leasing or q.in_hand)
         ]:
-            del self.queues[key]
+            self._unasked.pop(self.queues.pop(key), None)
 
     # -- leases -----------------------------------------------------------------------------------------
+
+    def answered_empty(self, queue: Queue) -> None:
+        """A lease brought nothing: ask again when something has changed, or at the next tick."""
+        queue.stale = True
+        self._unasked[queue] = None
+        self._untidy = True
+
+    def unasked(self) -> list[Queue]:
+        """Queues that may want more though nothing came and nothing went; each is told once."""
+        if not self._unasked:
+            return []
+        found, self._unasked = self._unasked, {}
+        for queue in found:
+            queue.stale = False
+        return [queue for queue in self.queues.values() if queue in found]
 
     def lease(self, queue: Queue, out: list[Command]) -> None:
         """Ask for more of a queue when less than half of its window is in hand; once at a time."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import random
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log
 from typing import Final
+
+from rushes.core.events import QueueKey
 
 __all__ = ["Arrival", "RunTime", "drawn", "in_order"]
 
@@ -73,6 +76,11 @@ class Arrival:
     max_slots: int | None = None
     media_s: float = 0.0
 
+    @property
+    def queue(self) -> QueueKey:
+        """Where it waits."""
+        return QueueKey(self.priority, self.show)
+
 
 def in_order(arrivals: Iterable[Arrival]) -> tuple[Arrival, ...]:
     """The load in the order of time.
@@ -81,9 +89,9 @@ def in_order(arrivals: Iterable[Arrival]) -> tuple[Arrival, ...]:
         ValueError: two arrivals have one name, or one of them is not at a time.
     """
     load = tuple(sorted(arrivals, key=lambda one: one.at))
-    names = [one.batch for one in load]
-    for name in names:
-        if names.count(name) > 1:
+    names = Counter(one.batch for one in load)
+    for name, times in names.items():
+        if times > 1:
             raise ValueError(f"two batches of the load are called {name!r}")
     if load and load[0].at < 0:
         raise ValueError(f"batch {load[0].batch!r} arrives before the clock starts")

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from itertools import repeat
 from typing import Any, Final
 
 from rushes.core.commands import (
     CloseSlot,
-    Command,
     GiveBack,
     Lease,
     OpenSlot,
@@ -26,14 +26,12 @@ from rushes.core.commands import (
     Start,
 )
 from rushes.core.events import (
-    Ask,
     Capacity,
     ClassPolicy,
     Event,
     Finished,
     Leased,
     Queued,
-    QueueKey,
     Returned,
     Shape,
     SlotReady,
@@ -45,14 +43,13 @@ from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.core.swarm import Swarms
 from rushes.simulator.load import Arrival, drawn, in_order
+from rushes.simulator.outside import Outside
 
 __all__ = ["Trace", "VirtualPool", "simulate"]
 
 _ENVIRONMENT: Final = "virtual"
 _NEVER: Final = -1.0
 TICK_S: Final = 1.0
-_Entry = tuple[int, int, Ask]
-"""An ask that waits outside, behind its order and its id."""
 
 
 @dataclass(slots=True)
@@ -82,17 +79,19 @@ class Trace:
     until: float = 0.0
 
 
-@dataclass(slots=True)
 class _Slot:
-    backlog: deque[int] = field(default_factory=deque)
-    running: bool = False
-    paused: bool = False
-    since: float = 0.0
-    """When the first of the backlog began, or went on."""
-    ran_s: float = 0.0
-    """How long it had run before that."""
-    stint: int = 0
-    """Counts what runs here, so that an end that was foreseen before a pause is known to be off."""
+    """One virtual slot."""
+
+    __slots__ = ("backlog", "paused", "ran_s", "running", "since", "stint")
+
+    def __init__(self) -> None:
+        self.backlog: deque[int] = deque()
+        self.running = False
+        self.paused = False
+        self.since = 0.0  # when the first of the backlog began, or went on
+        self.ran_s = 0.0  # how long it had run before that
+        # Counts what runs here, so that an end that was foreseen before a pause is known to be off.
+        self.stint = 0
 
 
 class VirtualPool:
@@ -121,24 +120,18 @@ class VirtualPool:
         self._scheduler = Scheduler(capacity, classes, settings)
         self._start_up_s = start_up_s
         self._now = 0.0
-        self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._agenda: list[tuple[float, int, Callable[[int, int], None], int, int]] = []
         self._serial = 0
-        self._outside: dict[QueueKey, list[_Entry]] = {}
+        self._outside = Outside()
         self._slots: dict[int, _Slot] = {}
         self._answers: deque[Event] = deque()
-        self._batch_of: list[int] = []
-        self._shapes: dict[int, Shape] = {}
+        self._batch_of = array("l")
+        self._shapes: list[Shape] = [_shape(arrival) for arrival in self._load]
+        self._cpus = [min(arrival.cpu, capacity.cpu) for arrival in self._load]
         self._left = len(self._seconds)
         self._under_way = 0
-        nothing = [_NEVER] * self._left
-        self.trace = Trace(
-            self._load,
-            array("d", nothing),
-            array("d", nothing),
-            array("d", nothing),
-            capacity,
-            self._scheduler.swarms,
-        )
+        submitted, started, ended = (array("d", repeat(_NEVER, self._left)) for _ in range(3))
+        self.trace = Trace(self._load, submitted, started, ended, capacity, self._scheduler.swarms)
         self._displaced: set[int] = set()
         self._act: dict[type[Any], Callable[[Any], None]] = {
             Lease: self._lease,
@@ -157,18 +150,18 @@ class VirtualPool:
         first = 0
         for number, arrival in enumerate(self._load):
             self._at(arrival.at, self._arrive, number, first)
-            self._batch_of += [number] * arrival.count
+            self._batch_of.extend(repeat(number, arrival.count))
             first += arrival.count
+        agenda, tick = self._agenda, self._tick
         ticking = False
-        while self._left and self._agenda:
-            at, _, action, arguments = heappop(self._agenda)
-            self._now = at
-            if action == self._tick:
+        while self._left and agenda:
+            self._now, _, action, one, other = heappop(agenda)
+            if action == tick:
                 ticking = False
-            action(*arguments)
+            action(one, other)
             if not ticking and self._under_way:
                 ticking = True
-                self._at(self._now + TICK_S, self._tick)
+                self._at(self._now + TICK_S, tick)
         self.trace.until = max(self.trace.ended, default=0.0)
         return self.trace
 
@@ -176,30 +169,18 @@ class VirtualPool:
 
     def _arrive(self, number: int, first: int) -> None:
         arrival = self._load[number]
-        key = QueueKey(arrival.priority, arrival.show)
-        shape = Shape(
-            arrival.batch,
-            _ENVIRONMENT,
-            arrival.function,
-            arrival.cpu,
-            arrival.memory,
-            arrival.scratch,
-            arrival.gpu,
-            arrival.max_slots,
+        ids = range(first, first + arrival.count)
+        self._outside.put(
+            arrival.queue, order_of(arrival.deadline, self._now), ids, self._now, self._shapes[number]
         )
-        self._shapes[number] = shape
-        order = order_of(arrival.deadline, self._now)
-        waiting = self._outside.setdefault(key, [])
-        for id_ in range(first, first + arrival.count):
-            heappush(waiting, (order, id_, Ask(id_, order, self._now, shape)))
-            self.trace.submitted[id_] = self._now
+        self.trace.submitted[first : ids.stop] = array("d", repeat(self._now, arrival.count))
         self._under_way += arrival.count
-        self._tell(Queued(key, arrival.count))
+        self._tell(Queued(arrival.queue, arrival.count))
 
-    def _tick(self) -> None:
+    def _tick(self, _one: int, _other: int) -> None:
         self._tell(Tick())
 
-    def _ready(self, number: int) -> None:
+    def _ready(self, number: int, _other: int) -> None:
         if number in self._slots:
             self._tell(SlotReady(number))
 
@@ -214,7 +195,8 @@ class VirtualPool:
         self.trace.ended[id_] = self._now
         self._left -= 1
         self._under_way -= 1
-        self._go_on(number)
+        if slot.backlog:
+            self._go_on(number)
         self._tell(Finished(number, id_, State.succeeded, self._seconds[id_]))
 
     def _go_on(self, number: int) -> None:
@@ -230,47 +212,30 @@ class VirtualPool:
             self.trace.started[id_] = self._now
         self._at(self._now + self._seconds[id_] - slot.ran_s, self._finish, number, slot.stint)
 
-    def _stop(self, slot: _Slot) -> float:
-        """What runs on a slot runs no longer; gives the core-seconds of this stint."""
+    def _stop(self, slot: _Slot) -> None:
+        """What runs on a slot runs no longer."""
         id_ = slot.backlog[0]
         seconds = self._now - slot.since
         slot.running = False
         slot.ran_s += seconds
-        cpu_s = seconds * self._cpu(id_)
-        self.trace.busy_cpu_s += cpu_s
+        self.trace.busy_cpu_s += seconds * self._cpus[self._batch_of[id_]]
         if id_ in self._displaced:
             self.trace.stints.append((id_, slot.since, self._now))
-        return cpu_s
-
-    def _cpu(self, id_: int) -> float:
-        return min(self._load[self._batch_of[id_]].cpu, self.trace.capacity.cpu)
 
     # -- what the scheduler commands ----------------------------------------------------------------------
 
     def _tell(self, event: Event) -> None:
         """Hand an event over, carry out what is commanded, and what is commanded about that."""
-        self._answers.append(event)
-        while self._answers:
-            for command in self._scheduler.handle(self._answers.popleft(), self._now):
-                self._carry_out(command)
-
-    def _carry_out(self, command: Command) -> None:
-        self._act[type(command)](command)
+        handle, act, answers, now = self._scheduler.handle, self._act, self._answers, self._now
+        for command in handle(event, now):
+            act[type(command)](command)
+        while answers:
+            for command in handle(answers.popleft(), now):
+                act[type(command)](command)
 
     def _lease(self, command: Lease) -> None:
-        waiting = self._outside.get(command.queue, [])
-        asks: list[Ask] = []
-        aside: list[_Entry] = []
-        without = set(command.without)
-        while waiting and len(asks) < command.count:
-            entry = heappop(waiting)
-            if entry[2].shape.batch in without:
-                aside.append(entry)
-            else:
-                asks.append(entry[2])
-        for entry in aside:
-            heappush(waiting, entry)
-        self._answers.append(Leased(command.queue, asks, len(waiting)))
+        asks = self._outside.take(command.queue, command.count, command.without)
+        self._answers.append(Leased(command.queue, asks, self._outside.waiting(command.queue)))
 
     def _open(self, command: OpenSlot) -> None:
         self._slots[command.slot] = _Slot()
@@ -302,15 +267,15 @@ class VirtualPool:
         slot.backlog.popleft()
         slot.stint += 1
         slot.paused = False
-        self.trace.redone_cpu_s += slot.ran_s * self._cpu(id_)
+        number = self._batch_of[id_]
+        self.trace.redone_cpu_s += slot.ran_s * self._cpus[number]
         ran_s, slot.ran_s = slot.ran_s, 0.0
-        arrival = self._load[self._batch_of[id_]]
-        key = QueueKey(arrival.priority, arrival.show)
-        ask = Ask(id_, order_of(arrival.deadline, arrival.at), arrival.at, self._shapes[self._batch_of[id_]])
-        heappush(self._outside.setdefault(key, []), (ask.order, id_, ask))
+        arrival = self._load[number]
+        order = order_of(arrival.deadline, arrival.at)
+        self._outside.put(arrival.queue, order, range(id_, id_ + 1), arrival.at, self._shapes[number])
         self._go_on(command.slot)
         self._answers.append(Finished(command.slot, id_, State.queued, ran_s))
-        self._answers.append(Queued(key, 1))
+        self._answers.append(Queued(arrival.queue, 1))
 
     def _recall(self, command: Recall) -> None:
         slot = self._slots[command.slot]
@@ -321,9 +286,22 @@ class VirtualPool:
     def _release(self, _command: Release) -> None:
         """Nothing depends on anything in a load."""
 
-    def _at(self, when: float, action: Callable[..., None], *arguments: Any) -> None:
+    def _at(self, when: float, action: Callable[[int, int], None], one: int = 0, other: int = 0) -> None:
         self._serial += 1
-        heappush(self._agenda, (when, self._serial, action, arguments))
+        heappush(self._agenda, (when, self._serial, action, one, other))
+
+
+def _shape(arrival: Arrival) -> Shape:
+    return Shape(
+        arrival.batch,
+        _ENVIRONMENT,
+        arrival.function,
+        arrival.cpu,
+        arrival.memory,
+        arrival.scratch,
+        arrival.gpu,
+        arrival.max_slots,
+    )
 
 
 def simulate(

@@ -1,0 +1,66 @@
+"""The queues outside a virtual pool: what has been submitted and is not in the pool's hands yet.
+
+A batch waits as one span of ids, whatever its size; an `Ask` is made of one when it is leased. This module
+must not know slots or time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from rushes.core.events import Ask, QueueKey, Shape
+
+__all__ = ["Outside"]
+
+
+class _Span(NamedTuple):
+    """Invocations of one batch that wait, from `first` to before `end`."""
+
+    order: int
+    first: int
+    end: int
+    queued_at: float
+    shape: Shape
+
+
+class Outside:
+    """All queues outside."""
+
+    def __init__(self) -> None:
+        self._spans: dict[QueueKey, list[_Span]] = {}
+        self._counts: dict[QueueKey, int] = {}
+
+    def put(self, key: QueueKey, order: int, ids: range, queued_at: float, shape: Shape) -> None:
+        """These wait; they are of one batch and have one place in the order."""
+        heappush(self._spans.setdefault(key, []), _Span(order, ids.start, ids.stop, queued_at, shape))
+        self._counts[key] = self._counts.get(key, 0) + len(ids)
+
+    def take(self, key: QueueKey, count: int, without: Collection[str]) -> list[Ask]:
+        """Up to `count` of a queue in its order, but none of the batches in `without`."""
+        spans = self._spans.get(key, [])
+        asks: list[Ask] = []
+        aside: list[_Span] = []
+        while spans and len(asks) < count:
+            order, first, end, queued_at, shape = span = heappop(spans)
+            if shape.batch in without:
+                aside.append(span)
+                continue
+            until = min(end, first + count - len(asks))
+            asks += [Ask(id_, order, queued_at, shape) for id_ in range(first, until)]
+            if until < end:
+                heappush(spans, span._replace(first=until))
+        for span in aside:
+            heappush(spans, span)
+        if asks:
+            self._counts[key] -= len(asks)
+        return asks
+
+    def waiting(self, key: QueueKey) -> int:
+        """How many of a queue wait."""
+        return self._counts.get(key, 0)
+
+    def counts(self) -> dict[QueueKey, int]:
+        """How many wait, by queue."""
+        return {key: count for key, count in self._counts.items() if count}
