@@ -482,13 +482,22 @@ class ModelPool:
         assert uncertain or not all(could_start(ask) for ask in eligible if self.rank(ask.id) == best), (
             "idle for nothing"
         )
-        # No inversion through packing: nobody took a part of what somebody better lacks.
+        self._check_inversions(fresh, eligible, free)
+
+    def _check_inversions(self, fresh: list[Ask], eligible: list[Ask], free: dict[str, float]) -> None:
+        # No inversion through packing: nobody took a part of what somebody better lacks. What was paused went
+        # on after they had started, and may take what it likes of what is kept for work that lacks memory.
+        went_on = any(isinstance(command, GoOn) for command in self.commands)
+        for command in self.commands:
+            slot = self.slots.get(command.slot) if isinstance(command, Resume) else None
+            if slot is not None and slot.backlog:
+                free["cpu"] += self.need(slot.backlog[0].shape, "cpu")
         for ask in fresh:
             for other in eligible:
                 if self.rank(other.id) >= self.rank(ask.id):
                     continue
-                if other.shape.function in self.mappers and self.waiting_at(other.shape.depth):
-                    continue  # it may be barred, and claims nothing then
+                if other.shape.function in self.mappers and (self.waiting_at(other.shape.depth) or went_on):
+                    continue  # it may be barred, or was until one of those went on, and claims nothing then
                 for name in DIMENSIONS:
                     lacking = self.need(other.shape, name) > max(free[name], 0.0) + 1e-6
                     assert not (lacking and self.need(ask.shape, name) > 0), (

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rushes.core.displacement import DisplacementPolicy
 from rushes.core.events import Capacity
 from rushes.core.policy import SchedulerSettings
 from rushes.simulator.load import Arrival, RunTime, drawn, in_order
@@ -137,6 +138,25 @@ def test_a_load_that_makes_no_sense_is_refused(load: list[Arrival], words: str) 
 def test_a_run_time_that_makes_no_sense_is_refused(times: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="0 < median <= p95"):
         RunTime(*times)
+
+
+def test_who_is_paused_and_holds_the_memory_that_others_wait_for_goes_on() -> None:
+    load = [
+        Arrival(0.0, "low", 1, RunTime(100.0, 100.0), priority="background", memory=70.0),
+        Arrival(5.0, "swarm", 1, RunTime(10.0, 10.0), priority="urgent", cpu=3.0),
+        # It waits for the memory, and the last for the cores that it keeps meanwhile.
+        Arrival(6.0, "whole", 1, RunTime(1.0, 1.0), priority="interactive", cpu=3.0, memory=100.0),
+        Arrival(7.0, "small", 1, RunTime(1.0, 1.0), priority="interactive"),
+    ]
+
+    trace = simulate(
+        load,
+        Capacity(cpu=3.0, memory=100.0),
+        settings=SchedulerSettings(displacement=DisplacementPolicy(most=1)),
+    )
+
+    low, swarm, whole, _ = trace.ended
+    assert swarm < low < whole
 
 
 @st.composite

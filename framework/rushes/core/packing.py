@@ -213,7 +213,9 @@ class Room:
         a, b, c, d = need
         e, f, g, h = self._cpu, self._memory, self._scratch, self._gpu
         lacked = (a > e) | (b > f) << 1 | (c > g) << 2 | (d > h) << 3
-        if lacked < 2:
+        # Who lacks cores only because others before it keep them for the time when they have memory, too, is
+        # not waited for either: else what is paused and holds that memory would never go on.
+        if lacked == 0 or (lacked == 1 and a > self.free[0] - self._kept):
             self._kept += a
         self._lacked |= lacked
         self._claimed |= (a > 0) | (b > 0) << 1 | (c > 0) << 2 | (d > 0) << 3
