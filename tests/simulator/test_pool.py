@@ -146,7 +146,7 @@ def test_who_is_paused_and_holds_the_memory_that_others_wait_for_goes_on() -> No
         Arrival(5.0, "swarm", 1, RunTime(10.0, 10.0), priority="urgent", cpu=3.0),
         # It waits for the memory, and the last for the cores that it keeps meanwhile.
         Arrival(6.0, "whole", 1, RunTime(1.0, 1.0), priority="interactive", cpu=3.0, memory=100.0),
-        Arrival(7.0, "small", 1, RunTime(1.0, 1.0), priority="interactive"),
+        Arrival(7.0, "behind", 1, RunTime(1.0, 1.0), priority="interactive", cpu=3.0),
     ]
 
     trace = simulate(

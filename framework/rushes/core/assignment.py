@@ -319,6 +319,7 @@ class Assignment:
         self._count_anew()
 
     def _count_anew(self) -> None:
+        self.standing.count_anew()
         for slot in self.slots:
             if (lane := slot.lane) is None or not slot.occupied:
                 continue

@@ -329,6 +329,13 @@ class Standing:
         if self._policy is not None and self._times.get(slot.backlog[0][0], 0) < self._policy.most:
             self.occupied(slot)
 
+    def count_anew(self) -> None:
+        """What lanes need has changed, and so what is kept for those who are paused."""
+        for number in list(self._lined):
+            slot = self.paused[number]
+            self._leave_line(slot)
+            self._stand_in_line(slot)
+
     def _stand_in_line(self, slot: Slot) -> None:
         if slot.level is None or slot.lane is None:
             return
