@@ -193,7 +193,7 @@ def test_an_explanation_tells_attempts_and_losses() -> None:
 
     assert "failed after 2 attempts" in text
     assert "attempt 1: disk-full after 3.0 s: no space left." in text
-    assert "1 of its attempts took their slot down" in text
+    assert "1 of its attempts were lost with their slot or tool" in text
     assert "next: Free some." in text
     assert "rushes retry" in text
     assert "log: rushes logs b.1" in text

@@ -100,8 +100,8 @@ def test_work_that_got_on_until_its_time_limit_is_not_tried_where_it_cannot_fit(
     assert isinstance(verdict, GiveUp if progressed else RetryAfter)
 
 
-@pytest.mark.parametrize("code", ["slot-lost", "slot-killed", "out-of-memory"])
-def test_three_lost_slots_set_an_invocation_aside_whatever_its_retries(code: Any) -> None:
+@pytest.mark.parametrize("code", ["slot-lost", "slot-killed", "out-of-memory", "killed", "interrupted"])
+def test_three_lost_slots_or_killed_tools_set_an_invocation_aside_whatever_its_retries(code: Any) -> None:
     assert isinstance(decide("platform", code, 0, 1, 0, 7), RetryAfter)
     assert isinstance(decide("platform", code, 0, 2, 0, 7), RetryAfter)
     given_up = decide("platform", code, 0, 3, 99, 7)

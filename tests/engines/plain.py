@@ -174,3 +174,19 @@ def robbed(clip: Asset, params: Number, ctx: Context) -> Wrote:
     shutil.rmtree(out.path.parent.parent)
     out.path.write_text("x")
     return Wrote(file=out, text="x")
+
+
+@function(version="1", retries=0, tools=["sh"])
+def killed_once(clip: Asset, ctx: Context) -> Told:
+    """Its tool is killed, as by somebody else, in the first attempt."""
+    ctx.run("sh", ["-c", "test $0 != 1 || kill -9 $$", str(ctx.attempt)])
+    return Told(n=ctx.attempt)
+
+
+@function(version="1", retries=2)
+def misled(clip: Asset, ctx: Context) -> Wrote:
+    """Its clip is overwritten, and it finds fault with what it made of it."""
+    out = ctx.output("x.txt")
+    clip.path.write_bytes(b"another one")
+    msg = f"{out.name} is shorter than its clip."
+    raise PlatformError(msg, code="bad-output")

@@ -187,3 +187,22 @@ def test_a_folder_that_is_removed_under_an_attempt_is_not_blamed_on_its_function
     error = outcome.error or {}
     assert (error["kind"], error["code"]) == ("platform", "io-error")
     assert "was removed while it was worked in" in error["message"]
+
+
+def test_a_tool_that_somebody_else_kills_uses_up_no_retry_of_the_function(plain: Find, clip: str) -> None:
+    (outcome,) = plain("killed_once").map([clip])
+
+    assert outcome.result.n == 2
+
+
+def test_a_source_that_is_overwritten_is_told_at_once_and_not_what_that_led_to(
+    plain: Find, tmp_path: Path
+) -> None:
+    clip = tmp_path / "own.bin"
+    clip.write_bytes(b"as it was")
+
+    (outcome,) = plain("misled").with_options(out=str(tmp_path / "out")).map([clip])
+
+    error = outcome.error or {}
+    assert (error["kind"], error["code"]) == ("media", "source-changed")
+    assert outcome.finished.attempts == 1

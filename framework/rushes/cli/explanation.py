@@ -12,6 +12,7 @@ import click
 
 from rushes.cli.show import counted, fields, one_line
 from rushes.cli.values import TABLE, in_short, of_member, text_of
+from rushes.core.retry import LOSS_CODES
 from rushes.core.states import State
 from rushes.invocation import Finished, function_name
 from rushes.printing import printable
@@ -50,17 +51,22 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
     history = list(found.get("history") or ())
     # What the last attempt failed of stands below, in full: it is not said twice.
     lines += [_tried(one, told=bool(error) and one is history[-1]) for one in history]
-    losses = found.get("losses") or 0
+    lost = sum(one.get("outcome") in LOSS_CODES for one in history)
+    losses = max(int(found.get("losses") or 0), lost)
     if losses:
-        lines.append(f"  {losses} of its attempts took their slot down with them")
+        lines.append(
+            f"  {losses} of its attempts were lost with their slot or tool: that used up none of its retries"
+        )
     if error:
         first, *rest = str(error.get("message", "")).strip().split("\n")[:_MESSAGE_LINES]
         lines.append(f"  {error.get('kind')} · {error.get('code')}: {one_line(first, 2000)}")
         lines += [f"    {one_line(line, 2000)}" for line in rest]
         if error.get("fix"):
             lines.append(f"  next: {printable(str(error['fix']))}")
+        verdict = str(error.get("verdict") or "") if error.get("code") in LOSS_CODES else ""
+        again = f"{verdict[:1].upper()}{verdict[1:]}: `rushes retry` tries again." if verdict else ""
         which = "time-limit" if error.get("code") == "time-limit" else str(error.get("kind"))
-        lines.append(f"  {_WHO.get(which, '')}".rstrip())
+        lines.append(f"  {again or _WHO.get(which, '')}".rstrip())
     end = end_of(found)
     lines += list(_members(end)) or [f"  made {printable(path)}" for path in end.outputs]
     lines += [f"  {click.style('!', fg='yellow')} {one_line(text, 2000)}" for text in end.warnings]

@@ -2,8 +2,8 @@
 
     caller, media, policy, cancelled   never: the same input would fail again
     platform                           with exponential back-off, as often as the function allows
-    a slot lost under the attempt      without using up the function's retries, but three losses set the
-                                       invocation aside: what kills three slots is poison
+    a slot lost under the attempt,     without using up the function's retries, but three losses set the
+    or a tool killed from outside      invocation aside: what kills three slots is poison
     the worker itself lost             at once and for free: the invocation had no part in it
     a device full or sick              for free, every minute for a day: it may be taken by others, or mended
     a time limit, while it got on      never: work of that size would reach the same limit again
@@ -31,7 +31,7 @@ __all__ = [
     "decide",
 ]
 
-LOSS_CODES: Final = frozenset({"slot-lost", "slot-killed", "out-of-memory"})
+LOSS_CODES: Final = frozenset({"slot-lost", "slot-killed", "out-of-memory", "killed", "interrupted"})
 WORKER_LOST_CODES: Final = frozenset({"worker-lost"})
 DEVICE_CODES: Final = frozenset({"no-free-device"})
 TIME_CODES: Final = frozenset({"time-limit", "timeout"})
@@ -75,9 +75,9 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
 
     Args:
         kind: who is at fault, from `errors.py`.
-        code: the error's code; `LOSS_CODES` say that the slot died under the attempt.
+        code: the error's code; `LOSS_CODES` say that the slot died under the attempt, or its tool was killed.
         attempt: attempts that failed by themselves so far, this one included: 1, 2, 3 …
-        losses: slots lost under this invocation so far, this one included.
+        losses: such losses of this invocation so far, this one included.
         retries: how many further attempts its function allows.
         id: the invocation, for the jitter.
         queued_s: seconds since it was submitted.
@@ -94,9 +94,9 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
         return RetryAfter(delay_s, f"it waits for a device ({code}); this costs no attempt", free=True)
     if code in LOSS_CODES:
         if losses >= MOST_LOSSES:
-            return GiveUp(f"set aside: {losses} slots were lost while it ran (last: {code})")
+            return GiveUp(f"set aside: {losses} attempts were lost under it (last: {code})")
         return RetryAfter(
-            backoff_s(losses, id), f"its slot was lost ({code}); loss {losses} of at most {MOST_LOSSES}"
+            backoff_s(losses, id), f"the attempt was lost ({code}); loss {losses} of at most {MOST_LOSSES}"
         )
     if attempt > retries:
         tries = "attempt" if attempt == 1 else "attempts"

@@ -13,7 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rushes.errors import PlatformError
 from rushes.joint import Joint
 from rushes.media.allowance import allow
 from rushes.runtime.local_context import LocalContext, destination_of
@@ -61,6 +60,10 @@ def run_attempt(
         try:
             result = task.function.invoke(task.source, task.params, context)
             made = context.made(result)
+        except Exception as error:
+            _tell_first_cause(error, context, task.fingerprint)
+            raise
+        else:
             context.drop_keep()
             return made
         finally:
@@ -90,20 +93,25 @@ def _run_with_outputs(task: Task, report: Reporter, gate: Gate, cancelled: Calla
         if context.outputs:
             publication.recheck_source(task.source, fingerprint)
             _publish(task, context, made, context.receipt(fingerprint, started), gate)
-    except OSError as error:
-        gone = context.lost_scratch()
-        if gone is None:
-            raise
-        raise PlatformError(
-            f"{gone} was removed while it was worked in.",
-            code="io-error",
-            fix="It is tried again by itself; leave the folder of outputs alone while a batch runs.",
-        ) from error
+    except Exception as error:
+        _tell_first_cause(error, context, fingerprint)
+        raise
     else:
         context.drop_keep()
         return made
     finally:
         context.close()
+
+
+def _tell_first_cause(error: Exception, context: LocalContext, fingerprint: str) -> None:
+    """Raise what was taken away under the attempt in place of what that led to; else return."""
+    from rushes.runtime.undermined import undermined  # noqa: PLC0415 - of an attempt that failed alone
+
+    cause = undermined(
+        error, gone=context.lost_scratch(), source=context.task.source, fingerprint=fingerprint
+    )
+    if cause is not None:
+        raise cause from error
 
 
 def _publish(task: Task, context: LocalContext, made: Made, receipt: Receipt, gate: Gate) -> None:

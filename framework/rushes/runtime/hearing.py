@@ -228,7 +228,7 @@ class Hearing:
             return
         losses = run.losses + lost
         if error.get("code") in LOSS_CODES and not lost:
-            # The body ran out of memory, or raises what became of one of its parts: as a loss it is bounded.
+            # Memory ran out, its tool was killed, or it raises a loss of a part: as losses they are bounded.
             losses, lost = losses + 1, 1
         if state.stopping or error["kind"] == "cancelled":
             after = state.stopping[0] if state.stopping else State.cancelled
