@@ -95,6 +95,7 @@ def checks(session: Session, environ: Mapping[str, str]) -> list[Check]:
         ("scratch", _scratch),
         ("box", lambda: _box(environ)),
         ("reader", _reader),
+        ("prices", lambda: _prices(environ)),
         ("worker", lambda: _worker(session)),
         ("functions", _functions),
     ]
@@ -232,6 +233,23 @@ def _reader() -> list[Check]:
         return [Check("reader", "ok", says)]
     fix = "Run Rushes on Linux 5.13 or newer, or in a container (docs/explanation/media-safety.md)."
     return [Check("reader", "warn", says, fix)]
+
+
+def _prices(environ: Mapping[str, str]) -> list[Check]:
+    from rushes.core.money import NANO, format_dollars  # noqa: PLC0415 - only here
+    from rushes.runtime.costing import machine_price  # noqa: PLC0415
+    from rushes.runtime.settings import settings_from  # noqa: PLC0415
+    from rushes.runtime.worker import capacity_of  # noqa: PLC0415
+
+    settings = settings_from(environ)
+    price = machine_price(settings, environ, capacity_of(settings))
+    tier = price.tier
+    says = f"this machine is {tier.name}: {format_dollars(tier.hour_nano)} an hour"
+    if tier.busy_milliwatts is not None:
+        says += f", {(tier.idle_milliwatts or 0) / 1000:g} to {tier.busy_milliwatts / 1000:g} W"
+    if price.kwh_nano:
+        says += f" at {price.kwh_nano / NANO:g} $/kWh"
+    return [Check("prices", "ok", says if price.counted else f"{says}; nothing is counted")]
 
 
 def _worker(session: Session) -> list[Check]:

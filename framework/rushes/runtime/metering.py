@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rushes.core.cost import Cost
 from rushes.core.machine_price import MachinePrice
 from rushes.core.machine_time import MachineShare, MachineTime, divided_by
 from rushes.core.money import micros
@@ -36,11 +35,10 @@ KEEP_EVERY_S: Final = 5.0
 ASLEEP_S: Final = 10.0
 """A worker looks many times a second; when it did not for so long, its machine slept."""
 
-WHOLES_KNOWN: Final = 4096
+BATCHES_KNOWN: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """One attempt that has left its slot.
 
     Args:
@@ -67,7 +65,7 @@ class Metering:
         self._time: MachineTime[int] = MachineTime(price.tier, pool.now, price.kwh_nano)
         self._shares: dict[int, int] = {}
         self._payers: dict[tuple[str, str], int] = {}
-        self._wholes: dict[int, tuple[int, str]] = {}
+        self._accounts: dict[int, tuple[int, int, BatchState]] = {}
         self._rows: list[CostRow] = []
         self._kept = (MachineShare(), MachineShare())
         self._kept_at = self._seen = pool.now
@@ -108,19 +106,19 @@ class Metering:
         now = self._awake()
         if ends:
             held = self._time.end(slot.number, now)
-            weights = [micros(end.seconds) for end in ends]
-            for end, used in zip(ends, divided_by(held, weights), strict=True):
-                self._rows.append(self._charged(end, used, self._shares.get(slot.number, 0)))
+            share = self._shares.get(slot.number, 0)
+            uses = divided_by(held, [micros(end.seconds) for end in ends])
+            self._rows += [self._charged(end, used, share) for end, used in zip(ends, uses, strict=True)]
         self.look(slot)
 
     def spent_on(self, number: int, slot: int) -> Spent:
         """What an invocation has cost until now, with the attempt that a slot runs, and its parts."""
-        self.keep()
-        root, _ = self._whole(self.pool.batches[number >> 32])
-        before = self.pool.journal.spent_on(number, number + 1, parts_of=root)
-        now = self._cost(self._time.so_far(slot, self.pool.now))
-        joules = before.joules + now.millijoules / 1000
-        return Spent(before.nano + now.total, before.waste_nano, joules)
+        if self._rows:
+            self.keep()
+        before = self.pool.journal.spent_on(number, number + 1, parts_of=self._account(number >> 32)[0])
+        used = self._time.so_far(slot, self._awake())
+        nano = used.compute + used.energy + self.price.tier.request_nano
+        return Spent(before.nano + nano, before.waste_nano, before.joules + used.millijoules / 1000)
 
     # -- the ledger ---------------------------------------------------------------------------------------
 
@@ -175,35 +173,29 @@ class Metering:
 
     def _charged(self, end: End, used: MachineShare, share: int) -> CostRow:
         """The row of one attempt."""
-        state = self.pool.batches[end.number >> 32]
-        root, function = self._whole(state)
-        cost = self._cost(used)
-        payer = self._payer(end.wasted_for or state.queue.show, function)
+        number = end.number
+        root, payer, state = self._account(number >> 32)
+        if end.wasted_for:
+            payer = self._payer(end.wasted_for, function_name(whole_of(self.pool, state.spec)[1]["function"]))
+        # Nothing that runs here asks a store that bills requests, and nothing leaves the machine's region.
         # What parts make is published by the invocation that they are parts of.
-        published_us = 0 if end.wasted or root else micros(end.media_s)
         return CostRow(
-            root or end.number, end.number, self._machine, payer, int(end.wasted), 1, self.pool.now, share,
-            end.seconds, cost.compute, cost.requests, cost.transfer, cost.energy, cost.millijoules,
-            published_us,
+            root or number, number, self._machine, payer, int(end.wasted), 1, self.pool.now, share,
+            end.seconds, used.compute, self.price.tier.request_nano, 0, used.energy, used.millijoules,
+            0 if end.wasted or root else micros(end.media_s),
         )  # fmt: skip
 
-    def _cost(self, used: MachineShare) -> Cost:
-        # Nothing that runs here asks a store that bills requests, and nothing leaves the machine's region.
-        return Cost(
-            compute=used.compute,
-            requests=self.price.tier.request_nano,
-            energy=used.energy,
-            millijoules=used.millijoules,
-        )
-
-    def _whole(self, state: BatchState) -> tuple[int, str]:
-        """The invocation that a person submitted and a batch is made of parts of, and its function."""
-        if state.number not in self._wholes:
-            if len(self._wholes) >= WHOLES_KNOWN:
-                self._wholes.clear()
+    def _account(self, batch: int) -> tuple[int, int, BatchState]:
+        """Of a batch: the invocation that a person submitted and it is made of parts of, or 0; who pays."""
+        known = self._accounts.get(batch)
+        if known is None:
+            if len(self._accounts) >= BATCHES_KNOWN:
+                self._accounts.clear()
+            state = self.pool.batches[batch]
             root, spec = whole_of(self.pool, state.spec)
-            self._wholes[state.number] = root, function_name(spec["function"])
-        return self._wholes[state.number]
+            payer = self._payer(state.queue.show, function_name(spec["function"]))
+            known = self._accounts[batch] = root, payer, state
+        return known
 
     def _payer(self, show: str, function: str) -> int:
         if (show, function) not in self._payers:
