@@ -87,6 +87,8 @@ class Context(ABC):
         promise: Promise | None = None,
         check: bool = False,
         chunks: Chunks = "off",
+        encoder: str | Sequence[str] | None = None,
+        fallback: str | float | None = None,
     ) -> Encoded:
         """Encode `source` into `target` as `profile` wishes, verified against the source.
 
@@ -102,6 +104,8 @@ class Context(ABC):
             chunks: into how many parts, at most, the clip is cut, which the pool encodes side by side, and
                 which are put together so that no frame is lost: 2 to 64; ``auto`` for one for every 30 s.
                 In a direct call they are made in this process.
+            encoder: the families that may make it, as `Resources.encoder`; None for the function's own.
+            fallback: whether another may step in, as `Resources.fallback`; None for the function's own.
 
         Raises:
             MediaError: the source is damaged or cannot be decoded.
@@ -119,6 +123,9 @@ class Context(ABC):
         stills_folder: Path,
         level: Level = "packets",
         share: float = 1.0,
+        check: bool = False,
+        encoder: str | Sequence[str] | None = None,
+        fallback: str | float | None = None,
     ) -> Made:
         """Encode `source` into every rung of `ladder`, from one decode where one can feed all, verified.
 
@@ -131,6 +138,9 @@ class Context(ABC):
             stills_folder: where thumbnails and contact sheet go; it is made where it is not there.
             level: how thoroughly each is read back.
             share: of the body's whole work, for the progress display.
+            check: measure every rung, whichever encoder made it.
+            encoder: the families that may make a rung, as of `encode`.
+            fallback: whether another may step in, likewise.
 
         Raises:
             MediaError: the source is damaged, or has no picture.

@@ -16,6 +16,7 @@ from rushes.media.renditions import Made
 from rushes.media.rungs import Ladder, LadderCodec, Rung
 from rushes.media.segments import codecs_of
 from rushes.media.still_branches import Stills
+from rushes_functions.encoder_options import ENCODER, FALLBACK, EncoderText, FallbackText
 from rushes_functions.presets import as_list
 from rushes_functions.running import through
 
@@ -95,6 +96,11 @@ class LadderParams(Params):
     verify: Literal["packets", "full"] = Field(
         "packets", description="How thoroughly every rendition is read back."
     )
+    check_quality: bool = Field(
+        default=False, description="Measure the VMAF of samples of every rung, and say what it is."
+    )
+    encoder: EncoderText | None = Field(None, description=ENCODER)
+    fallback: FallbackText | None = Field(None, description=FALLBACK)
     threads: int = Field(2, ge=1, le=64, description="Threads of the decoder and of each encoder.")
 
     @model_validator(mode="after")
@@ -192,6 +198,9 @@ def ladder(clip: Asset, params: LadderParams, ctx: Context) -> LadderResult:
         stills_folder=out.path,
         level=params.verify,
         share=_ENCODING,
+        check=params.check_quality,
+        encoder=params.encoder,
+        fallback=params.fallback,
     )
     packaged, files = _packaged(made, params, out.path, ctx)
     return _result(out, made, packaged, files)

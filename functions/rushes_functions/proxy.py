@@ -10,6 +10,7 @@ from rushes import Asset, CallerError, Context, Output, Params, Profile, Resourc
 from rushes.media.inspection import describe
 from rushes.media.profile import AudioWish, BurnIn, FractionText, RateText, VideoWish
 from rushes.media.relink import compare, require
+from rushes_functions.encoder_options import ENCODER, FALLBACK, EncoderText, FallbackText
 from rushes_functions.presets import EXTENSIONS, Chunks, as_list
 
 __all__ = ["ProxyParams", "ProxyResult", "RelinkField", "proxy"]
@@ -58,6 +59,8 @@ class ProxyParams(Params):
         "packets", description="How thoroughly the proxy is read back."
     )
     threads: int = Field(2, ge=1, le=64, description="Threads; part of what makes a repeat identical.")
+    encoder: EncoderText | None = Field(None, description=ENCODER)
+    fallback: FallbackText | None = Field(None, description=FALLBACK)
     chunks: Chunks = Field(
         "off", description="Parts that are encoded side by side: auto (one for every 30 s), 2 to 64, or off."
     )
@@ -113,11 +116,11 @@ _CODECS: dict[str, dict[str, Any]] = {
     # A key frame every half second and a bitstream that decodes easily: editors scrub, they do not stream.
     "h264": {
         "codec": "h264", "quality": 23, "speed": "veryfast", "keyframe_interval_s": 0.5,
-        "encoder_options": {"tune": "fastdecode"},
+        "decodes_easily": True,
     },
     "hevc": {
         "codec": "hevc", "quality": 26, "speed": "veryfast", "keyframe_interval_s": 0.5,
-        "encoder_options": {"tune": "fastdecode"},
+        "decodes_easily": True,
     },
     "prores_proxy": {"codec": "prores", "variant": "proxy"},
     "dnxhr_lb": {"codec": "dnxhr", "variant": "lb"},
@@ -153,7 +156,14 @@ def proxy(clip: Asset, params: ProxyParams, ctx: Context) -> ProxyResult:
     """Make an editing proxy that relinks: same name, timecode, rate, frames, audio channels and reel."""
     source = describe(clip)
     out = ctx.output(f"{clip.stem}{EXTENSIONS[params.container]}")
-    made = ctx.encode(clip, out, params.profile(), chunks=params.chunks)
+    made = ctx.encode(
+        clip,
+        out,
+        params.profile(),
+        chunks=params.chunks,
+        encoder=params.encoder,
+        fallback=params.fallback,
+    )
     result = describe(out.path)
     checks = compare(source, result, made.expected, stem=clip.stem, name=out.path.stem)
     require(checks)

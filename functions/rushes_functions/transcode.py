@@ -21,6 +21,7 @@ from rushes.media.profile import (
     SizeBytes,
     VideoCodec,
 )
+from rushes_functions.encoder_options import ENCODER, FALLBACK, EncoderText, FallbackText
 from rushes_functions.presets import EXTENSIONS, PRESETS, Chunks, PresetName, as_list, preset_profile
 from rushes_functions.transcode_quality import choose
 
@@ -126,6 +127,8 @@ class TranscodeParams(Params):
         None, description="packets, or full: decode everything."
     )
     threads: int | None = Field(None, ge=1, le=64, description="Threads; 2 by default.")
+    encoder: EncoderText | None = Field(None, description=ENCODER)
+    fallback: FallbackText | None = Field(None, description=FALLBACK)
     chunks: Chunks = Field(
         "off", description="Parts that are encoded side by side: auto (one for every 30 s), 2 to 64, or off."
     )
@@ -173,7 +176,14 @@ _ONE_OF: Final = frozenset({"quality_level", "target_vmaf"})
 _RATE_CONTROLS: Final = ("quality", "quality_level", "target_vmaf", "bitrate", "target_size")
 _SCALED: Final = frozenset({"h264", "hevc", "av1", "vp9"})
 """Codecs with a quality scale that is calibrated."""
-_NOT_OF_A_PROFILE: Final = _ONE_OF | {"preset", "preset_file", "check_quality", "chunks"}
+_NOT_OF_A_PROFILE: Final = _ONE_OF | {
+    "preset",
+    "preset_file",
+    "check_quality",
+    "chunks",
+    "encoder",
+    "fallback",
+}
 _VIDEO: Final = [
     "variant",
     "quality",
@@ -262,6 +272,8 @@ def transcode(clip: Asset, params: TranscodeParams, ctx: Context) -> TranscodeRe
         promise=chosen.promise,
         check=params.check_quality,
         chunks=params.chunks,
+        encoder=params.encoder,
+        fallback=params.fallback,
     )
     return TranscodeResult(
         transcoded=out,

@@ -24,8 +24,10 @@ from rushes.core.devices import CPU, Device
 from rushes.core.turns import Option
 from rushes.errors import Cancelled, PlatformError
 from rushes.media.builds import VARIABLE
+from rushes.media.capability import Device as SeenDevice
 from rushes.media.choice import parse_choice
 from rushes.media.device_faults import held_not_failed
+from rushes.media.device_report import standings
 from rushes.media.device_turns import Devices
 from rushes.media.encode import Encoded, encode
 from rushes.media.ledger import Ledger, Place, open_ledger
@@ -283,6 +285,20 @@ def test_three_crashes_set_a_card_aside(share: Share, crowd: Crowd) -> None:
     outcomes = [crowd.make(number).tried[0].outcome for number in range(4)]
 
     assert outcomes == ["failed", "failed", "failed", "passed"]
+
+
+def test_a_failure_that_nobody_knows_is_counted_and_shown_and_sets_no_card_aside(
+    share: Share, crowd: Crowd
+) -> None:
+    share(FakeDevice("nvenc", fault="strange"))
+
+    tried = [crowd.make(number).tried[0] for number in range(4)]
+
+    assert {(one.outcome, one.code) for one in tried} == {("failed", "tool-failed")}, "tried each time"
+    standing = standings(crowd.ledger, [SeenDevice("nvenc", 0)])["nvenc:0"]
+    assert standing["unknown"] >= 4
+    assert "in a way that nobody knows" in standing["line"]
+    assert "Internal bug" in standing["unknown_last"]
 
 
 # -- what does not need it -----------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ __all__ = [
     "fault",
     "lost",
     "probed",
+    "puzzled",
     "rate_of",
     "read",
     "sessions_of",
@@ -121,6 +122,8 @@ class Health:
         rate: share of its pixel rate that heat and power leave it, above 0 and up to 1.
         foreign: sessions that are in use by others than us.
         read_at: when a monitor said so.
+        unknown: how often it failed in a way that nobody knows, since the ledger began.
+        unknown_last: what was said the last time.
     """
 
     limit: int | None = None
@@ -133,6 +136,8 @@ class Health:
     rate: float = 1.0
     foreign: int = 0
     read_at: float = 0.0
+    unknown: int = 0
+    unknown_last: str = ""
 
     @property
     def sick(self) -> bool:
@@ -162,6 +167,11 @@ def busy(health: Health, in_use: int, now: float) -> Health:
     return replace(health, limit=max(0, in_use), limited_at=now)
 
 
+def puzzled(health: Health, said: str) -> Health:
+    """An encode failed on it, and nobody knows what is meant: no fault yet, but it is counted."""
+    return replace(health, unknown=health.unknown + 1, unknown_last=said)
+
+
 def fault(health: Health, reason: str, now: float) -> Health:
     """An encode on it has failed in a way that may be its own fault."""
     recent = (*(at for at in health.faults if 0 <= now - at < FAULTS_WITHIN_S), now)
@@ -181,7 +191,14 @@ def lost(health: Health, reason: str, now: float) -> Health:
 def probed(health: Health, reason: str, now: float) -> Health:
     """A sick one was tried again, in vain for a `reason`; "": it works, so it is well, whatever was known."""
     if not reason:
-        return replace(Health(), rate=health.rate, foreign=health.foreign, read_at=health.read_at)
+        return replace(
+            Health(),
+            rate=health.rate,
+            foreign=health.foreign,
+            read_at=health.read_at,
+            unknown=health.unknown,
+            unknown_last=health.unknown_last,
+        )
     probes = health.probes + 1
     wait_s = min(PROBE_FIRST_S * 2.0 ** min(probes, 16), PROBE_LONGEST_S)
     since = health.sick_since if health.sick_since is not None else now

@@ -14,9 +14,10 @@ from rushes.errors import PlatformError, RushesError
 
 __all__ = ["News", "held_not_failed", "news_of"]
 
-News = Literal["", "busy", "lost", "fault"]
+News = Literal["", "busy", "lost", "fault", "unknown"]
 """``busy``: it had no session or memory. ``lost``: it says itself that it is of no use. ``fault``: it may
-have been its fault. ``""``: the try says nothing of the device."""
+have been its fault. ``unknown``: nobody knows what its words mean, and that is counted. ``""``: the try says
+nothing of the device."""
 
 # Whatever the first lines were about: nvEncodeAPI.h (device does not exist), Intel's mfxdefs.h, the kernel.
 _LOST: Final = re.compile(
@@ -36,7 +37,9 @@ def news_of(error: RushesError) -> News:
         return "busy"
     if error.code == "device-sick" or _LOST.search(str(error.details.get("stderr_tail", ""))):
         return "lost"
-    return "fault" if error.code in _FAULTS else ""
+    if error.code in _FAULTS:
+        return "fault"
+    return "unknown" if error.code == "tool-failed" else ""
 
 
 @contextmanager

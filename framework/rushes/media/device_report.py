@@ -21,7 +21,8 @@ __all__ = ["Standing", "standings"]
 
 Standing = Mapping[str, Any]
 """JSON-able. ``line``: all of it for people. ``state``, ``held``, ``sessions`` (None: no limit), ``waiting``,
-``reason`` and ``again_at`` of a sick one; and of its monitor ``encoder_pct``, ``decoder_pct``,
+``reason`` and ``again_at`` of a sick one; how often it failed in a way that nobody knows (``unknown``) and
+what was said the last time (``unknown_last``); and of its monitor ``encoder_pct``, ``decoder_pct``,
 ``temperature_c``, ``power_w``, ``all_sessions``, ``slowed``."""
 
 
@@ -48,6 +49,8 @@ def _standing(device: Device, book: Book, seen: Seen, now: float) -> Standing:
         "waiting": sum(device.purse in one.purses and device.name != CPU for one in book.members),
         "reason": health.reason if health.sick else "",
         "again_at": health.probe_at if health.sick else None,
+        "unknown": health.unknown,
+        "unknown_last": health.unknown_last,
         "encoder_pct": seen.encoder_pct,
         "decoder_pct": seen.decoder_pct,
         "temperature_c": seen.temperature_c,
@@ -71,4 +74,7 @@ def _line(standing: Standing, now: float) -> str:
     if standing["reason"]:
         again_s = max(0.0, standing["again_at"] - now)
         parts.append(f"{standing['reason'].rstrip('.')}; tried again in {again_s:.0f} s or later")
+    if standing["unknown"]:
+        times = "once" if standing["unknown"] == 1 else f"{standing['unknown']} times"
+        parts.append(f"failed {times} in a way that nobody knows: {standing['unknown_last'].rstrip('.')}")
     return ", ".join(parts)

@@ -268,8 +268,10 @@ class DeviceTurns:
             self._ledger.refused(device, turn.place)
             self._refused[device.name] += 1
             return self._refused[device.name] < _REFUSALS
+        if news == "unknown":
+            self._ledger.puzzled(device.name, error.message)
         # A clip that both decoders fail on is one fault, not two.
-        if news == "lost" or (news and device.name not in self._faulty):
+        if news == "lost" or (news == "fault" and device.name not in self._faulty):
             self._faulty.add(device.name)
             self._ledger.failed(device.name, error.message, gone=news == "lost")
         return False

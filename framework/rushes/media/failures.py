@@ -346,7 +346,8 @@ BY_EXIT_STATUS: Final = {
 # Lines that come after any failure and say nothing of it.
 GENERIC: Final = re.compile(
     r"Conversion failed|Nothing was written|Task finished with error|Terminating thread|Last message repeated"
-    r"|Error opening (input|output) files?\b|Error marking filters|left in the queue on closing"
+    r"|Error opening (input|output) files?\b|Error while opening encoder|Error marking filters"
+    r"|left in the queue on closing"
     r"|^\s*$",
     re.IGNORECASE,
 )

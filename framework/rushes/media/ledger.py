@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from rushes.core.devices import Device, Health, Held, Reading, busy, fault, lost, probed, read, used
+from rushes.core.devices import Device, Health, Held, Reading, busy, fault, lost, probed, puzzled, read, used
 from rushes.core.turns import Decision, Option, Probe, Take, Wait, decide
 from rushes.errors import PlatformError
 from rushes.media.ledger_files import LedgerFiles, MemberFile, ledger_folder, load, save
@@ -23,6 +23,9 @@ __all__ = ["Book", "Ledger", "Member", "Place", "open_ledger"]
 
 _FROZEN_S: Final = 10.0
 """Who waits looks every second; one that has not looked for so long is stopped, and nobody waits for it."""
+
+
+_SAID: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,10 @@ class Ledger:
         """An encode failed on the device; `gone`: by the device's own word it is of no use any more."""
         report = lost if gone else fault
         self._teach(device, lambda book: report(book.of(device), reason, self.clock()))
+
+    def puzzled(self, device: str, said: str) -> None:
+        """An encode failed on the device in words that nobody knows."""
+        self._teach(device, lambda book: puzzled(book.of(device), said[:_SAID]))
 
     def tried_again(self, device: str, reason: str) -> None:
         """A sick device was tried with one picture, in vain for a `reason`; "": it works."""
@@ -264,4 +271,6 @@ def _health(row: Mapping[str, Any]) -> Health:
         rate=min(max(float(row["rate"]), 0.05), 1.0),
         foreign=int(row["foreign"]),
         read_at=float(row["read_at"]),
+        unknown=int(row.get("unknown", 0)),
+        unknown_last=str(row.get("unknown_last", "")),
     )

@@ -172,6 +172,10 @@ class VideoWish(_Wish):
     )
     lut: Asset | None = Field(None, description="A .cube look-up table, applied before scaling.")
     burn_in: tuple[BurnIn, ...] = Field((), description="Burn name, timecode or frame into the picture.")
+    decodes_easily: bool = Field(
+        default=False,
+        description="A stream that is little work to decode, as far as the encoder can: editors scrub.",
+    )
     encoder_options: dict[str, str] = Field(
         default_factory=dict, description="Options of the encoder itself, from its allow-list."
     )

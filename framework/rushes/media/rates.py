@@ -83,6 +83,8 @@ def rate_args(
             # Since 7.1 the wrapper copies the RPU by itself, and then refuses without a VBV buffer.
             args += ["-dolbyvision", "0"]
     options, own = _options(encoder, wish.encoder_options)
+    if wish.decodes_easily and not set(encoder.decodes_easily) & set(options):
+        args += encoder.decodes_easily
     args += options
     params |= own
     if profile.target_size is None:

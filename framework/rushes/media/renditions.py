@@ -114,6 +114,7 @@ def make_renditions(
     choice: EncoderChoice = SOFTWARE,
     host: Host | None = None,
     checking: Supervision | None = None,
+    check: bool = False,
     devices: Devices | None = None,
 ) -> Made:
     """Every rung, sound and still of `ladder`, from one decode where one can feed all, each verified.
@@ -130,6 +131,7 @@ def make_renditions(
         choice: the encoders that may make a rung, and whether another may step in.
         host: what works on this host.
         checking: of the commands that measure what another encoder made; None: nothing is measured.
+        check: measure every rung, whatever made it.
         devices: shares this host's devices with whoever else encodes here; None to take them as if alone.
 
     Raises:
@@ -140,6 +142,7 @@ def make_renditions(
     """
     clip = _Clip.of(source, ladder, cancelled)
     wishes, said = rung_wishes(clip.info, ladder)
+    host = host or Host()
     making = RungMaking(
         source=source,
         info=clip.info,
@@ -153,12 +156,12 @@ def make_renditions(
         level=level,
         cancelled=cancelled,
         wishes={wish.name: wish for wish in wishes},
-        spellings={wish.name: _spelling(clip, wish, choice, host or Host(), checking) for wish in wishes},
+        spellings={wish.name: _spelling(clip, wish, choice, host, checking, always=check) for wish in wishes},
         devices=devices,
     )
     folder.mkdir(parents=True)
     try:
-        making.make_all(choice, host or Host())
+        making.make_all(choice, host)
         refuse_odd({name: making.pictures[name].frames for name in making.wishes})
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -226,14 +229,20 @@ class _Clip:
 
 
 def _spelling(
-    clip: _Clip, wish: RungWish, choice: EncoderChoice, host: Host, checking: Supervision | None
+    clip: _Clip,
+    wish: RungWish,
+    choice: EncoderChoice,
+    host: Host,
+    checking: Supervision | None,
+    *,
+    always: bool,
 ) -> RungSpelling:
     same = SameQuality(wish.profile, clip.info, with_own(host.worth) if host.worth else None)
     expected = same.expected(wish.profile)
     if checking is None:
         return RungSpelling(same.spelt, expected)
     promise = same.promise(wish.profile)
-    gate = QualityGate(clip.source, clip.info, promise, choice, supervision=checking)
+    gate = QualityGate(clip.source, clip.info, promise, choice, always=always, supervision=checking)
     return RungSpelling(same.spelt, expected, gate)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rushes.asset import Asset, Output
 from rushes.media.builds import find_build
-from rushes.media.choice import parse_choice
+from rushes.media.choice import EncoderChoice, parse_choice
 from rushes.media.encode import Encoded, encode
 from rushes.media.gate import QualityGate
 from rushes.media.inspection import describe
@@ -57,13 +57,14 @@ def make_encode(
     promise: Promise | None,
     check: bool,
     chunks: Chunks,
+    encoder: str | Sequence[str] | None,
+    fallback: str | float | None,
 ) -> Encoded:
     """As of `rushes.Context.encode`."""
-    resources = ctx.task.function.resources
+    choice = _choice(ctx, encoder, fallback)
     info = describe(source)
     known = known_host(os.environ, time.time())
     quality = SameQuality(profile, info, with_own(known.worth) if known.worth else None)
-    choice = parse_choice(resources.encoder, resources.fallback)
     host = replace(known, quality=quality.expected(profile))
     how = encode if chunks == "off" else _in_chunks(ctx, chunks)
     devices = _devices(ctx, host)
@@ -143,11 +144,14 @@ def make_ladder(
     stills_folder: Path,
     level: Level,
     share: float,
+    check: bool,
+    encoder: str | Sequence[str] | None,
+    fallback: str | float | None,
 ) -> Renditions:
     """As of `rushes.Context.renditions`."""
     from rushes.media.renditions import make_renditions, supervised  # noqa: PLC0415 - as above
 
-    resources, build = ctx.task.function.resources, find_build()
+    choice, build = _choice(ctx, encoder, fallback), find_build()
     stills_folder.mkdir(parents=True, exist_ok=True)
     host = known_host(os.environ, time.time())
     devices = _devices(ctx, host)
@@ -161,9 +165,10 @@ def make_ladder(
             run=supervised(build, supervision(ctx), share),
             level=level,
             cancelled=lambda: ctx.cancelled,
-            choice=parse_choice(resources.encoder, resources.fallback),
+            choice=choice,
             host=host,
             checking=checking(ctx),
+            check=check,
             devices=devices,
         )
     ctx.evidence.runs.extend(made.runs)
@@ -189,6 +194,17 @@ def make_stills(ctx: LocalContext, source: Asset, stills: Stills, folder: Path) 
     ctx.evidence.warnings.extend(made.warnings)
     ctx.evidence.accounts.append(Account.of_stills(made, build.facts()))
     return made
+
+
+def _choice(
+    ctx: LocalContext, encoder: str | Sequence[str] | None, fallback: str | float | None
+) -> EncoderChoice:
+    """What the body asks for, else what its function does."""
+    resources = ctx.task.function.resources
+    return parse_choice(
+        resources.encoder if encoder is None else encoder,
+        resources.fallback if fallback is None else fallback,
+    )
 
 
 def _devices(ctx: LocalContext, host: Host) -> Devices | None:

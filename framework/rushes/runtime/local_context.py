@@ -136,10 +136,15 @@ class LocalContext(Context):
         promise: Promise | None = None,
         check: bool = False,
         chunks: Chunks = "off",
+        encoder: str | Sequence[str] | None = None,
+        fallback: str | float | None = None,
     ) -> Encoded:
         from rushes.runtime.encoding import make_encode  # noqa: PLC0415 - the media stack is imported when used
 
-        return make_encode(self, source, target, profile, promise=promise, check=check, chunks=chunks)
+        return make_encode(
+            self, source, target, profile,
+            promise=promise, check=check, chunks=chunks, encoder=encoder, fallback=fallback,
+        )  # fmt: skip
 
     def renditions(
         self,
@@ -150,12 +155,17 @@ class LocalContext(Context):
         stills_folder: Path,
         level: Level = "packets",
         share: float = 1.0,
+        check: bool = False,
+        encoder: str | Sequence[str] | None = None,
+        fallback: str | float | None = None,
     ) -> Renditions:
         from rushes.runtime.encoding import make_ladder  # noqa: PLC0415 - as in `encode`
 
         return make_ladder(
-            self, source, ladder, folder, stills_folder=stills_folder, level=level, share=share
-        )
+            self, source, ladder, folder,
+            stills_folder=stills_folder, level=level, share=share, check=check,
+            encoder=encoder, fallback=fallback,
+        )  # fmt: skip
 
     def snapshots(self, source: Asset, stills: Stills, folder: Path) -> Snapshots:
         from rushes.runtime.encoding import make_stills  # noqa: PLC0415 - as in `encode`

@@ -106,6 +106,7 @@ class VideoEncoder:
         threads: arguments with ``{n}``.
         params_option: option that carries its own parameter string, and the separator ``:``.
         tags: sample entry by container.
+        decodes_easily: arguments for a stream that is little work to decode; () where it has none.
         captions: option that keeps (1) or drops (0) A53 captions, since ffmpeg `captions_since`.
         square_in: containers that lose the pixel's shape with this codec.
         min_width, min_height, max_width, max_height: the smallest and the largest picture that it takes.
@@ -140,6 +141,7 @@ class VideoEncoder:
     options: Mapping[str, OptionRule] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    decodes_easily: tuple[str, ...] = ()
     captions: str | None = None
     captions_since: int = 0
     hdr: str | None = None

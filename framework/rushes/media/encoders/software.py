@@ -57,6 +57,7 @@ _H264 = VideoEncoder(
         "bluray-compat": OptionRule(_FLAG),
     },
     tags={"mp4": "avc1", "mov": "avc1"},
+    decodes_easily=("-tune", "fastdecode"),
     captions="-a53cc",
 )
 
@@ -96,6 +97,7 @@ _HEVC = VideoEncoder(
         "no-strong-intra-smoothing": OptionRule(_FLAG, param=True),
     },
     tags={"mp4": "hvc1", "mov": "hvc1"},
+    decodes_easily=("-tune", "fastdecode"),
     captions="-a53cc",
     captions_since=7,
     hdr="x265",
