@@ -32,6 +32,7 @@ import bench_ladder
 import bench_latency
 import bench_probe
 import bench_quality
+import bench_quote
 import bench_scale
 import bench_startup
 import bench_transcode
@@ -51,6 +52,7 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "box": bench_box.run,
     "probe": bench_probe.run,
     "quality": bench_quality.run,
+    "quote": bench_quote.run,
 }
 RESULTS = Path(__file__).with_name("results.md")
 

@@ -44,6 +44,7 @@ class Estimator:
 
     def __init__(self, kept: LearntRuns, believed: Callable[[Work], Prior | None] | None = None) -> None:
         self._kept = kept
+        self.believed = believed
         self._estimates = Estimates(believed)
         self._loaded: set[str] = set()
         self._blind: set[str] = set()
