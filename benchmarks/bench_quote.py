@@ -16,10 +16,10 @@ def run(options: Options) -> Section:
     trained, tested = _FULL if options.clip_s >= 60 else _QUICK
     section = Section(
         f"Quotes against {tested} encodes, after {trained} others",
-        "proxy, transcode, thumbnails and ladder in eight ways; cuts of real footage and test pictures of 1.5 "
-        "to 7 s, 192 to 854 wide, in five codecs. No clip is in both. Each is quoted alone, before any of them "
-        "has run; they run one at a time. On a machine that others use, wall-clock is theirs as much as ours: "
-        "then look at CPU.",
+        "proxy, transcode, thumbnails and ladder in eight ways; cuts of real footage and test pictures of "
+        "1.5 to 7 s, 192 to 854 wide, in five codecs. No clip is in both. Each is quoted alone, before any "
+        "of them has run; they run one at a time. On a machine that others use, wall-clock is theirs as much "
+        "as ours: then look at CPU.",
     )
     home = options.folder / "quote-home"
     try:
