@@ -36,6 +36,15 @@ def test_a_target_vmaf_is_found_encoded_in_chunks_and_checked(clip: str, tmp_pat
     assert made.measured_vmaf == pytest.approx(made.predicted_vmaf, abs=1.5)
     assert receipt["quality"]["measured"]["vmaf"] == made.measured_vmaf
     assert all(f"{made.quality:g}" in part["argv"] for part in receipt["parts"])
+    sound, joined = receipt["argv"]
+    assert ("sound." in sound[-1], "copy" in joined) == (True, True), "the parts' commands are beside them"
+
+
+def test_a_receipt_has_both_passes_of_an_encode(clip: str, tmp_path: Path) -> None:
+    transcode(clip, out=tmp_path, target_size="200KB", speed="ultrafast")
+
+    receipt = json.loads((tmp_path / "large.mp4.rushes.json").read_text())
+    assert [words[words.index("-pass") + 1] for words in receipt["argv"]] == ["1", "2"]
 
 
 def test_an_attempt_after_a_lost_one_does_not_search_again(

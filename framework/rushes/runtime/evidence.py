@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -70,7 +70,7 @@ class Evidence:
                 "show": task.show,
                 "host": HOST,
                 "ffmpeg": last.build if last else self.build,
-                "argv": [list(run.argv) for run in runs],
+                "argv": [list(words) for words in self._commands()],
                 "encoder": last.encoder if last else None,
                 "tried": last.tried if last else [],
                 "parts": last.parts if last else [],
@@ -87,6 +87,14 @@ class Evidence:
                 },
             }
         )
+
+    def _commands(self) -> Iterator[Sequence[str]]:
+        """Every command; those of the parts of a clip are told beside each part."""
+        for encode in self.encodes:
+            of_parts = {tuple(part["argv"]) for part in encode.parts}
+            yield from (words for words in encode.commands if words not in of_parts)
+        for run in self.runs:
+            yield run.argv
 
 
 def row_of(result: Result, evidence: Evidence | None) -> Made:
