@@ -6,6 +6,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-dev
+# The local AWS server pins a botocore of its own.
+VENV_AWS := .venv-aws
+INSTALLED_AWS := $(VENV_AWS)/.installed
 INSTALLED_BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Two test processes, for small machines have two cores; no two tests share state.
@@ -29,6 +32,12 @@ $(INSTALLED): pyproject.toml
 	@$(PIP) -e ".[dev]"
 	@touch $@
 
+$(INSTALLED_AWS): $(INSTALLED)
+	@echo "installing the AWS server that the tests talk to into $(VENV_AWS) ..."
+	@$(BIN)/python -m venv $(VENV_AWS)
+	@$(VENV_AWS)/bin/python -m pip install -qq --disable-pip-version-check "ministack==1.5.33"
+	@touch $@
+
 $(INSTALLED_BENCH): $(INSTALLED)
 	@echo "installing the peers that the benchmarks run beside ..."
 	@$(PIP) -e ".[bench]"
@@ -37,7 +46,7 @@ $(INSTALLED_BENCH): $(INSTALLED)
 demo: $(INSTALLED)
 	@$(BIN)/python samples/demo.py demo
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(INSTALLED_AWS)
 	$(PYTEST) $(ARGS)
 
 lint: $(INSTALLED)
@@ -52,7 +61,7 @@ bench: $(INSTALLED_BENCH)
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 # The longest of the full counts takes its time: the limit on one test is an hour here.
-soak: $(INSTALLED)
+soak: $(INSTALLED) $(INSTALLED_AWS)
 	$(PYTEST) --soak --timeout 3600 $(ARGS)
 
 clean:

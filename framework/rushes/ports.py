@@ -1,9 +1,9 @@
 """The verbs that the layers below ask of the layers above, as narrow as their callers.
 
 `Engine` is what a terminal or a notebook talks to; `Clock` is where time comes from; `Fleet` is who rents
-machines; `Store` is where bytes live that are not on this machine. All have a stub in `rushes.testing`, and
-the stubs of engine, fleet and store pass the same contract suites as the real ones. The ports of one layer
-alone stand in it: `rushes.batch.RunnableEngine`, `rushes.runtime.records.Journal`.
+machines; `Store` is where bytes live that are not on this machine; `Ledger` and `Queue` are what many hosts
+share. All have a stub in `rushes.testing`, which passes the same contract suite as the real one. The ports of
+one layer alone stand in it: `rushes.batch.RunnableEngine`, `rushes.runtime.records.Journal`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from rushes.core.hosts import Host, Refusal
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
+from rushes.ledger import Claim, End, Entry, Kept, Lapsed, NotClaimed, Tally, Work
+from rushes.notices import Message, Notice
 from rushes.stored import Stored
 
-__all__ = ["Clock", "CostKeeper", "Engine", "Fleet", "JournalKeeper", "Quoter", "Store"]
+__all__ = ["Clock", "CostKeeper", "Engine", "Fleet", "JournalKeeper", "Ledger", "Queue", "Quoter", "Store"]
 
 
 class Clock(Protocol):
@@ -268,4 +270,93 @@ class Store(Protocol):
 
     def abandon(self, uri: str) -> int:
         """End whatever is on its way to `uri` and not yet visible; gives how much there was."""
+        ...
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """The record that many hosts share: `rushes.ledger` says what is promised.
+
+    Every verb may raise `PlatformError` where the ledger does not answer: asking again does no harm.
+    """
+
+    def open(self, batch: str, spec: Mapping[str, Any], now: float) -> None:
+        """Add a batch; one that is there already stays as it is."""
+        ...
+
+    def add(self, batch: str, work: Sequence[Work]) -> None:
+        """Add invocations, queued; those that are there already stay as they are."""
+        ...
+
+    def seal(self, batch: str) -> None:
+        """Nothing more is added."""
+        ...
+
+    def claim(self, invocation: str, holder: str, now: float, until: float) -> Claim | NotClaimed:
+        """The right to work on an invocation, for one of all who ask."""
+        ...
+
+    def extend(self, claim: Claim, until: float) -> Kept:
+        """Keep a claim; `lost` means: stop, and publish nothing."""
+        ...
+
+    def finish(self, claim: Claim, end: End) -> bool:
+        """End an invocation. Said twice it is True twice; False where the claim was lost."""
+        ...
+
+    def hold(self, claim: Claim, until: float, reason: str, *, free: bool = False) -> bool:
+        """Let it wait for its next try; `free`: this attempt does not count. False where it was lost."""
+        ...
+
+    def give_back(self, claim: Claim, reason: str) -> bool:
+        """Let somebody else have it; this attempt does not count. False where it was lost."""
+        ...
+
+    def cancel(self, batch: str) -> int:
+        """End what waits; what runs hears `stop` when its claim is extended. Gives how many were ended."""
+        ...
+
+    def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
+        """What somebody has to be told of again; nobody else is given the same before `again_at`."""
+        ...
+
+    def unfinished(self) -> Sequence[str]:
+        """The batches of which something may be left to do."""
+        ...
+
+    def tally(self, batch: str) -> Tally | None:
+        """How far a batch is; None where there is none."""
+        ...
+
+    def entry(self, invocation: str) -> Entry | None:
+        """One invocation; None where there is none."""
+        ...
+
+    def results(self, batch: str, after: int, limit: int) -> Sequence[Entry]:
+        """Of a batch, those that ended, by their numbers, from the one behind `after`."""
+        ...
+
+    def known(self, show: str, key: str) -> str | None:
+        """The invocation whose success has this key, within a show."""
+        ...
+
+
+@runtime_checkable
+class Queue(Protocol):
+    """Messages that say that there may be something to do; each comes at least once, in any order."""
+
+    def send(self, notices: Sequence[Notice], *, delay_s: int = 0) -> None:
+        """Put them in; all of them are there when this returns."""
+        ...
+
+    def receive(self, count: int, wait_s: float) -> Sequence[Message]:
+        """Up to so many messages, waiting so long for the first; nobody else sees them for a while."""
+        ...
+
+    def extend(self, messages: Sequence[Message], seconds: int) -> None:
+        """Nobody else sees them for so long from now; 0 gives them back at once."""
+        ...
+
+    def done(self, messages: Sequence[Message]) -> None:
+        """They need not come again."""
         ...

@@ -112,7 +112,7 @@ def test_writes_that_meet_for_ever_are_the_platforms_fault(s3: Any, tmp_path: Pa
     client = Refusing(s3, put_object=[refusal("ConditionalRequestConflict", 409)] * 99)
     with pytest.raises(PlatformError) as caught:
         S3Store(client).publish(made(tmp_path, b"x"), f"{ROOT}x", sha(b"x"))
-    assert caught.value.code == "store-busy"
+    assert caught.value.code == "service-busy"
 
 
 def test_an_upload_that_a_dead_attempt_left_is_ended_for_its_key_alone(s3: Any) -> None:
@@ -206,13 +206,13 @@ def test_a_damaged_transfer_leaves_no_file(s3: Any, tmp_path: Path, monkeypatch:
         (refusal("ExpiredToken"), CallerError, "no-credentials"),
         (refusal("SignatureDoesNotMatch", 403), CallerError, "no-credentials"),
         (refusal("InvalidObjectState", 403), CallerError, "archived"),
-        (refusal("SlowDown", 503), PlatformError, "store-busy"),
-        (refusal("InternalError", 500), PlatformError, "store-busy"),
+        (refusal("SlowDown", 503), PlatformError, "service-busy"),
+        (refusal("InternalError", 500), PlatformError, "service-busy"),
         (refusal("BadDigest"), PlatformError, "damaged-transfer"),
         (
             EndpointConnectionError(endpoint_url="https://x/?X-Amz-Signature=abc"),
             PlatformError,
-            "store-unreachable",
+            "service-unreachable",
         ),
         (NoCredentialsError(), CallerError, "no-credentials"),
     ],

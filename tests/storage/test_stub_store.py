@@ -28,7 +28,7 @@ class TestStubStore(StoreContract):
 def test_a_verb_can_be_made_to_fail_once(tmp_path: Path) -> None:
     store = StubStore(FakeClock())
     store.put("stub://b/x", b"x")
-    store.fail_next("fetch", PlatformError("it is busy.", code="store-busy"))
+    store.fail_next("fetch", PlatformError("it is busy.", code="service-busy"))
     with pytest.raises(PlatformError, match="busy"):
         store.fetch("stub://b/x", tmp_path / "x")
     store.fetch("stub://b/x", tmp_path / "x")

@@ -183,7 +183,7 @@ class S3Store:
                 return self._anothers(uri, sha256, source.stat().st_size)
         raise PlatformError(
             f"{uri} is being written by others again and again.",
-            code="store-busy",
+            code="service-busy",
             fix="It is tried again by itself.",
         )
 

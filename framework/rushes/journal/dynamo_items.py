@@ -1,0 +1,233 @@
+"""The shared ledger's items: how a table of DynamoDB holds batches, invocations, counts and known results.
+
+One table. ``pk`` and ``sk`` say what an item is:
+
+    B#<batch>            B       the batch: its spec, how many were added, whether it is sealed or cancelled
+    B#<batch>            C#<k>   of every sixteenth invocation, how many ended in which state, and the sums
+    I#<batch>#<group>    <n>     an invocation; a group has 256 of them, so no partition grows without end
+    K#<show>#<key>       K       the invocation whose success has a key
+
+The index ``wake`` (``wk``, ``wa``) has only what somebody has to look at some day: under ``OPEN`` the batches
+of which something may be left to do, under ``W#<batch>#<k>`` the invocations that are claimed or wait for
+their next try, each by the time at which that ends.
+
+An item is at most 400 KB
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html), so what a result says is
+packed. Times are whole milliseconds, for DynamoDB has no floats. This module must not know requests.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from rushes.core.states import State
+from rushes.errors import CallerError
+from rushes.ledger import Claim, End, Entry, Work
+
+__all__ = [
+    "COUNTERS",
+    "GROUP",
+    "TABLE",
+    "WAKERS",
+    "batch_key",
+    "claim_of",
+    "count_key",
+    "end_fields",
+    "entry_of",
+    "group_key",
+    "known_key",
+    "ms",
+    "new_item",
+    "number_of",
+    "packed",
+    "plain",
+    "spec_text",
+    "typed",
+    "wake_key",
+    "work_key",
+]
+
+GROUP: Final = 256
+COUNTERS: Final = 16
+"""Counts of one batch: one item takes 1,000 writes a second, and a transaction counts twice."""
+WAKERS: Final = 8
+"""Partitions of the index for one batch: each takes 1,000 writes a second."""
+MOST_BYTES: Final = 350_000
+"""Of a packed result, so that the whole item stays below 400 KB."""
+
+TABLE: Final[Mapping[str, Any]] = {
+    "AttributeDefinitions": [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "sk", "AttributeType": "S"},
+        {"AttributeName": "wk", "AttributeType": "S"},
+        {"AttributeName": "wa", "AttributeType": "N"},
+    ],
+    "KeySchema": [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "wake",
+            "KeySchema": [
+                {"AttributeName": "wk", "KeyType": "HASH"},
+                {"AttributeName": "wa", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+"""What the table is made of, as ``create_table`` and a template take it."""
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+_WORK: Final = ("source", "key", "params", "subdir", "tag", "fingerprint")
+
+
+def ms(seconds: float) -> int:
+    """UTC epoch milliseconds."""
+    return round(seconds * 1000)
+
+
+def typed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as DynamoDB wants them."""
+    return {name: _serialize(value) for name, value in values.items()}
+
+
+def plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item's values."""
+    return {name: _deserialize(value) for name, value in item.items()}
+
+
+def batch_key(batch: str) -> dict[str, Any]:
+    return typed({"pk": f"B#{batch}", "sk": "B"})
+
+
+def count_key(batch: str, n: int) -> dict[str, Any]:
+    return typed({"pk": f"B#{batch}", "sk": f"C#{n % COUNTERS:02}"})
+
+
+def known_key(show: str, key: str) -> dict[str, Any]:
+    return typed({"pk": f"K#{show}#{key}", "sk": "K"})
+
+
+def group_key(batch: str, group: int) -> str:
+    return f"I#{batch}#{group}"
+
+
+def work_key(batch: str, n: int) -> dict[str, Any]:
+    return typed({"pk": group_key(batch, n // GROUP), "sk": f"{n:010}"})
+
+
+def wake_key(batch: str, number: int) -> str:
+    """The partition of the index for an invocation of this number, or for the `number`-th of all."""
+    return f"W#{batch}#{number % WAKERS}"
+
+
+def number_of(item: Mapping[str, Any]) -> tuple[str, int]:
+    """The batch and the n that an invocation's key says."""
+    return item["pk"].split("#")[1], int(item["sk"])
+
+
+def new_item(work: Work, ttl: int | None) -> dict[str, Any]:
+    """An invocation that waits."""
+    item = {name: value for name in _WORK if (value := getattr(work, name))}
+    if work.frames is not None:
+        item["frames"] = list(work.frames)
+    if ttl is not None:
+        item["ttl"] = ttl
+    return {
+        **work_key(work.batch, work.n),
+        **typed({**item, "state": State.queued.value, "attempt": 0, "losses": 0, "fence": 0}),
+    }
+
+
+def _work_of(item: Mapping[str, Any]) -> Work:
+    batch, n = number_of(item)
+    frames = item.get("frames")
+    return Work(
+        f"{batch}.{n}",
+        item.get("source", ""),
+        item.get("key", ""),
+        (int(frames[0]), int(frames[1])) if frames else None,
+        item.get("params"),
+        item.get("subdir", ""),
+        item.get("tag", ""),
+        item.get("fingerprint", ""),
+    )
+
+
+def claim_of(item: Mapping[str, Any]) -> Claim:
+    """The claim that an item holds."""
+    return Claim(
+        _work_of(item),
+        int(item["fence"]),
+        item["holder"],
+        int(item["until"]) / 1000,
+        int(item["attempt"]),
+        int(item["losses"]),
+    )
+
+
+def packed(end: End) -> bytes:
+    """What an end says, small.
+
+    Raises:
+        CallerError: it is too large for the ledger (``result-too-big``).
+    """
+    data = zlib.compress(end.data.encode(), 6)
+    if len(data) > MOST_BYTES:
+        raise CallerError(
+            f"a result of {len(end.data):,} characters is too large for the ledger.",
+            code="result-too-big",
+            fix="Write it into an output file.",
+        )
+    return data
+
+
+def end_fields(end: End) -> dict[str, Any]:
+    """The fields of an item that say how it ended."""
+    return {
+        "data": packed(end),
+        "seconds_us": round(end.seconds * 1e6),
+        "media_us": round(end.media_s * 1e6),
+        "cost_nano": end.cost_nano,
+        "cached": end.cached,
+    }
+
+
+def entry_of(item: Mapping[str, Any]) -> Entry:
+    """An invocation as an item has it."""
+    state = State(item["state"])
+    end = None
+    if state.ended:
+        end = End(
+            state,
+            zlib.decompress(bytes(item["data"])).decode(),
+            int(item["seconds_us"]) / 1e6,
+            int(item["media_us"]) / 1e6,
+            int(item["cost_nano"]),
+            bool(item["cached"]),
+        )
+    until = item.get("until")
+    return Entry(
+        _work_of(item),
+        state,
+        int(item["attempt"]),
+        int(item["losses"]),
+        item.get("holder", ""),
+        None if until is None or state.ended else int(until) / 1000,
+        item.get("reason", ""),
+        end,
+    )
+
+
+def spec_text(spec: Mapping[str, Any]) -> str:
+    """A batch's spec as it is kept."""
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"))

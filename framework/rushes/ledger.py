@@ -1,0 +1,176 @@
+"""A ledger that many hosts share: who holds which invocation, and how it ended. Values only.
+
+An invocation is claimed for a time. The claim has a fencing token, larger than any before it; everything
+that a host says of an invocation it says with that token, so one that was overtaken is refused. A claim that
+nobody extends lapses, and the invocation may be claimed again: that is a loss, not a failure. Messages of a
+queue only say that there may be something to do; what is true stands in the ledger, so that a message may
+come twice, late or never.
+
+    queued → running    claimed
+    running → running   claimed by another, once the claim has lapsed: one loss more
+    running → held      it failed and is to be tried again
+    running → queued    given back
+    held → running      claimed, once its time has come
+    running → ended     finished, by its holder alone; queued, held → cancelled
+
+This module must not know where the ledger is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from rushes.core.states import State
+
+__all__ = ["Claim", "End", "Entry", "Kept", "Lapsed", "NotClaimed", "Tally", "Work"]
+
+Kept = Literal["kept", "lost", "stop"]
+"""What became of a claim that was to be extended: it holds, another has it, or its batch was cancelled."""
+
+
+class Work(NamedTuple):
+    """What an attempt has to know of its invocation.
+
+    Args:
+        invocation: ``<batch>.<n>``.
+        source: URI of the asset.
+        key: hex digest of what determines the result, or "".
+        frames: half-open frame range, or None.
+        params: canonical JSON that differs from the batch's params, or None.
+        subdir: folder below ``out``.
+        tag: ``~ab12`` where another input would make the same name.
+        fingerprint: what the source was when it was submitted.
+    """
+
+    invocation: str
+    source: str
+    key: str = ""
+    frames: tuple[int, int] | None = None
+    params: str | None = None
+    subdir: str = ""
+    tag: str = ""
+    fingerprint: str = ""
+
+    @property
+    def batch(self) -> str:
+        """The id of its batch."""
+        return self.invocation.rpartition(".")[0]
+
+    @property
+    def n(self) -> int:
+        """Its number in its batch, from 1."""
+        return int(self.invocation.rpartition(".")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on an invocation until a time.
+
+    Args:
+        work: what it is about.
+        fence: larger than that of any claim before it.
+        holder: who has it.
+        until: when it lapses, UTC epoch seconds.
+        attempt: which try this is, from 1.
+        losses: claims that lapsed before it.
+    """
+
+    work: Work
+    fence: int
+    holder: str
+    until: float
+    attempt: int
+    losses: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotClaimed:
+    """Why an invocation could not be claimed.
+
+    Args:
+        invocation: ``<batch>.<n>``.
+        state: what it is; None where there is no such invocation.
+        until: when it may be asked for again: the end of somebody's claim, or of a wait; else None.
+    """
+
+    invocation: str
+    state: State | None
+    until: float | None = None
+
+
+class End(NamedTuple):
+    """How an attempt ended its invocation.
+
+    Args:
+        state: an ended one.
+        data: JSON: result, outputs, receipt, encoder, warnings, error.
+        seconds: of work.
+        media_s: of media that was published.
+        cost_nano: nano-dollars.
+        cached: the result was known.
+    """
+
+    state: State
+    data: str
+    seconds: float = 0.0
+    media_s: float = 0.0
+    cost_nano: int = 0
+    cached: bool = False
+
+
+class Entry(NamedTuple):
+    """An invocation as the ledger has it."""
+
+    work: Work
+    state: State
+    attempt: int
+    losses: int
+    holder: str
+    until: float | None
+    """The end of its claim, or of its wait."""
+    reason: str
+    end: End | None
+
+
+class Lapsed(NamedTuple):
+    """An invocation that somebody has to be told of again: its claim ended, or its wait did."""
+
+    invocation: str
+    priority: str
+    show: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far a batch is.
+
+    Args:
+        spec: as it was opened.
+        submitted: when, UTC epoch seconds.
+        total: invocations that were added.
+        running: of them, those that are claimed or wait for their next try.
+        ended: how many ended in which state.
+        cached: of the succeeded, those whose result was known.
+        sealed: nothing more is added.
+        cancelled: a person wants it ended.
+        seconds, media_s, cost_nano: sums over what has ended.
+    """
+
+    spec: Mapping[str, object]
+    submitted: float
+    total: int
+    running: int
+    ended: Mapping[State, int]
+    cached: int
+    sealed: bool
+    cancelled: bool
+    seconds: float
+    media_s: float
+    cost_nano: int
+
+    @property
+    def complete(self) -> bool:
+        """Nothing of it is left to do."""
+        return self.sealed and sum(self.ended.values()) >= self.total

@@ -1,0 +1,70 @@
+"""What goes through a queue: that an invocation may have work to do, and nothing of what it is.
+
+A notice is small whatever it is about, so that no limit of a queue is met; what it is about stands in the
+ledger. This module must not know any queue.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from rushes.errors import CallerError
+
+__all__ = ["Message", "Notice", "notice_from", "notice_text"]
+
+SCHEMA = 1
+
+
+class Notice(NamedTuple):
+    """There may be something to do.
+
+    Args:
+        invocation: ``<batch>.<n>``.
+        priority: its class.
+        show: who pays; queues are fair between shows.
+    """
+
+    invocation: str
+    priority: str
+    show: str
+
+
+class Message(NamedTuple):
+    """A notice as a queue gave it.
+
+    Args:
+        notice: what it says.
+        handle: what the queue knows this delivery by.
+        times: how often it has been given, this time included.
+    """
+
+    notice: Notice
+    handle: str
+    times: int
+
+
+def notice_text(notice: Notice) -> str:
+    """A notice as it is sent."""
+    return json.dumps({"schema": SCHEMA, **notice._asdict()}, separators=(",", ":"))
+
+
+def notice_from(text: str) -> Notice:
+    """The notice of a text.
+
+    Raises:
+        CallerError: it is none of ours (``bad-notice``).
+    """
+    try:
+        data = json.loads(text)
+        found = Notice(data["invocation"], data["priority"], data["show"])
+        known = data["schema"] == SCHEMA and all(isinstance(one, str) for one in found)
+    except (ValueError, TypeError, LookupError):
+        known = False
+    if not known or "." not in found.invocation:
+        raise CallerError(
+            f"a message is no notice of Rushes: {text[:80]!r}.",
+            code="bad-notice",
+            fix="Let nobody else send to this queue.",
+        )
+    return found

@@ -1,0 +1,284 @@
+"""A ledger and a queue in memory, by the same rules as those that hosts share.
+
+The next of a verb can be made to fail, or its answer to be lost once it has been done. This module must not
+know any real ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rushes.core.states import State
+from rushes.errors import CallerError, RushesError
+from rushes.ledger import Claim, End, Entry, Kept, Lapsed, NotClaimed, Tally, Work
+from rushes.notices import Message, Notice
+
+if TYPE_CHECKING:
+    from rushes.ports import Clock
+
+__all__ = ["StubLedger", "StubQueue"]
+
+
+@dataclass(slots=True)
+class _Row:
+    work: Work
+    state: State = State.queued
+    attempt: int = 0
+    losses: int = 0
+    fence: int = 0
+    holder: str = ""
+    until: float | None = None
+    told_at: float | None = None
+    reason: str = ""
+    stop: bool = False
+    end: End | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    spec: Mapping[str, Any]
+    submitted: float
+    rows: dict[str, _Row] = field(default_factory=dict)
+    sealed: bool = False
+    cancelled: bool = False
+
+
+class _Failing:
+    """Calls that fail, or whose answer is lost."""
+
+    def __init__(self) -> None:
+        self._failing: dict[str, list[tuple[RushesError, bool]]] = {}
+
+    def fail_next(self, verb: str, error: RushesError, *, after: bool = False) -> None:
+        """The next call of `verb` raises this; `after`: once it has been done, so that its answer is lost."""
+        self._failing.setdefault(verb, []).append((error, after))
+
+    @contextmanager
+    def _called(self, verb: str) -> Iterator[None]:
+        waiting = self._failing.get(verb)
+        error, after = waiting.pop(0) if waiting else (None, False)
+        if error is not None and not after:
+            raise error
+        yield
+        if error is not None:
+            raise error
+
+
+class StubLedger(_Failing):
+    """A `rushes.ports.Ledger` in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._batches: dict[str, _Batch] = {}
+        self._known: dict[tuple[str, str], str] = {}
+
+    def open(self, batch: str, spec: Mapping[str, Any], now: float) -> None:
+        with self._called("open"):
+            self._batches.setdefault(batch, _Batch(dict(spec), now))
+
+    def add(self, batch: str, work: Sequence[Work]) -> None:
+        with self._called("add"):
+            rows = self._require(batch).rows
+            for one in work:
+                rows.setdefault(one.invocation, _Row(one))
+
+    def seal(self, batch: str) -> None:
+        with self._called("seal"):
+            self._require(batch).sealed = True
+
+    def claim(self, invocation: str, holder: str, now: float, until: float) -> Claim | NotClaimed:
+        with self._called("claim"):
+            row = self._row(invocation)
+            if row is None:
+                return NotClaimed(invocation, None)
+            if row.state.ended:
+                return NotClaimed(invocation, row.state)
+            waits = row.state is not State.queued and row.until is not None and row.until > now
+            if waits or row.stop:
+                return NotClaimed(invocation, row.state, row.until)
+            row.losses += row.state is State.running
+            row.attempt += 1
+            row.fence += 1
+            row.state, row.holder, row.until, row.told_at = State.running, holder, until, until
+            return Claim(row.work, row.fence, holder, until, row.attempt, row.losses)
+
+    def extend(self, claim: Claim, until: float) -> Kept:
+        with self._called("extend"):
+            row = self._held(claim)
+            if row is None:
+                return "lost"
+            row.until = row.told_at = until
+            return "stop" if row.stop else "kept"
+
+    def finish(self, claim: Claim, end: End) -> bool:
+        with self._called("finish"):
+            row = self._row(claim.work.invocation)
+            if row is not None and row.state.ended and row.fence == claim.fence:
+                return row.holder == claim.holder
+            row = self._held(claim)
+            if row is None:
+                return False
+            self._end(row, end)
+            if end.state is State.succeeded and claim.work.key:
+                show = str(self._batches[claim.work.batch].spec.get("show", ""))
+                self._known[show, claim.work.key] = claim.work.invocation
+            return True
+
+    def hold(self, claim: Claim, until: float, reason: str, *, free: bool = False) -> bool:
+        with self._called("hold"):
+            return self._let_go(claim, State.held, until, reason, free=free)
+
+    def give_back(self, claim: Claim, reason: str) -> bool:
+        with self._called("give_back"):
+            return self._let_go(claim, State.queued, None, reason, free=True)
+
+    def cancel(self, batch: str) -> int:
+        with self._called("cancel"):
+            found = self._require(batch)
+            found.cancelled = found.sealed = True
+            ended = 0
+            for row in found.rows.values():
+                if row.state in {State.queued, State.held}:
+                    self._end(row, End(State.cancelled, "{}"))
+                    ended += 1
+                row.stop = True
+            return ended
+
+    def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
+        with self._called("lapsed"):
+            found = self._batches.get(batch)
+            out: list[Lapsed] = []
+            for row in found.rows.values() if found else ():
+                if row.state.ended or row.told_at is None or row.told_at > now:
+                    continue
+                row.told_at = again_at
+                spec = found.spec if found else {}
+                out.append(Lapsed(row.work.invocation, str(spec.get("priority")), str(spec.get("show"))))
+            return out
+
+    def unfinished(self) -> Sequence[str]:
+        with self._called("unfinished"):
+            return [batch for batch in self._batches if not self._tally(batch).complete]
+
+    def tally(self, batch: str) -> Tally | None:
+        with self._called("tally"):
+            return self._tally(batch) if batch in self._batches else None
+
+    def _tally(self, batch: str) -> Tally:
+        found = self._batches[batch]
+        ends = [row.end for row in found.rows.values() if row.end is not None]
+        states = {state: sum(end.state is state for end in ends) for state in State if state.ended}
+        return Tally(
+            found.spec,
+            found.submitted,
+            len(found.rows),
+            sum(row.state in {State.running, State.held} for row in found.rows.values()),
+            {state: count for state, count in states.items() if count},
+            sum(end.cached for end in ends),
+            found.sealed,
+            found.cancelled,
+            sum(end.seconds for end in ends),
+            sum(end.media_s for end in ends),
+            sum(end.cost_nano for end in ends),
+        )
+
+    def entry(self, invocation: str) -> Entry | None:
+        with self._called("entry"):
+            row = self._row(invocation)
+            return None if row is None else _entry(row)
+
+    def results(self, batch: str, after: int, limit: int) -> Sequence[Entry]:
+        with self._called("results"):
+            rows = sorted(self._require(batch).rows.values(), key=lambda row: row.work.n)
+            return [_entry(row) for row in rows if row.end is not None and row.work.n > after][:limit]
+
+    def known(self, show: str, key: str) -> str | None:
+        with self._called("known"):
+            return self._known.get((show, key))
+
+    def _require(self, batch: str) -> _Batch:
+        if batch not in self._batches:
+            raise CallerError(f"there is no batch {batch!r}.", code="not-found", fix="Check the spelling.")
+        return self._batches[batch]
+
+    def _row(self, invocation: str) -> _Row | None:
+        found = self._batches.get(invocation.rpartition(".")[0])
+        return found.rows.get(invocation) if found else None
+
+    def _held(self, claim: Claim) -> _Row | None:
+        row = self._row(claim.work.invocation)
+        mine = row is not None and row.state is State.running and row.fence == claim.fence
+        return row if mine else None
+
+    @staticmethod
+    def _end(row: _Row, end: End) -> None:
+        row.state, row.end, row.until, row.told_at = end.state, end, None, None
+
+    def _let_go(self, claim: Claim, state: State, until: float | None, reason: str, *, free: bool) -> bool:
+        row = self._held(claim)
+        if row is None:
+            return False
+        if row.stop:
+            self._end(row, End(State.cancelled, "{}"))
+            return True
+        row.state, row.until, row.told_at, row.reason = state, until, until, reason
+        row.attempt -= free
+        return True
+
+
+def _entry(row: _Row) -> Entry:
+    return Entry(row.work, row.state, row.attempt, row.losses, row.holder, row.until, row.reason, row.end)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    notice: Notice
+    visible_at: float
+    times: int = 0
+
+
+class StubQueue(_Failing):
+    """A `rushes.ports.Queue` in memory, whose time is a clock's.
+
+    Args:
+        clock: says what is visible.
+        invisible_s: how long nobody else sees what was received.
+    """
+
+    def __init__(self, clock: Clock, *, invisible_s: float = 60.0) -> None:
+        super().__init__()
+        self._clock = clock
+        self._invisible_s = invisible_s
+        self._waiting: dict[str, _Waiting] = {}
+        self._next = 0
+
+    def send(self, notices: Sequence[Notice], *, delay_s: int = 0) -> None:
+        with self._called("send"):
+            for notice in notices:
+                self._next += 1
+                self._waiting[str(self._next)] = _Waiting(notice, self._clock.now() + delay_s)
+
+    def receive(self, count: int, wait_s: float) -> Sequence[Message]:  # noqa: ARG002 - time stands still here
+        with self._called("receive"):
+            now = self._clock.now()
+            out: list[Any] = []
+            for handle, one in self._waiting.items():
+                if one.visible_at <= now and len(out) < count:
+                    one.times += 1
+                    one.visible_at = now + self._invisible_s
+                    out.append(Message(one.notice, handle, one.times))
+            return out
+
+    def extend(self, messages: Sequence[Message], seconds: int) -> None:
+        with self._called("extend"):
+            for message in messages:
+                if message.handle in self._waiting:
+                    self._waiting[message.handle].visible_at = self._clock.now() + seconds
+
+    def done(self, messages: Sequence[Message]) -> None:
+        with self._called("done"):
+            for message in messages:
+                self._waiting.pop(message.handle, None)

@@ -1,0 +1,294 @@
+"""What every shared ledger and every queue promises, as tests: mix one into a pytest class.
+
+    class TestMyLedger(LedgerContract):
+        @pytest.fixture
+        def ledger(self) -> Ledger: ...
+
+This module must not know which one it examines.
+"""
+
+# ruff: noqa: S101 - a suite of tests
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, Final
+
+import pytest
+
+from rushes.core.states import State
+from rushes.ledger import Claim, End, NotClaimed, Work
+from rushes.notices import Notice
+from rushes.ports import Ledger, Queue
+
+__all__ = ["LedgerContract", "QueueContract"]
+
+SPEC: Final[dict[str, Any]] = {
+    "function": "m:f", "version": "1", "priority": "urgent", "show": "dune", "tags": {"reel": "A001"},
+    "deadline": None, "retries": 2,
+}  # fmt: skip
+NOW: Final = 1_700_000_000.0
+DONE: Final = End(State.succeeded, '{"result":{"frames":24}}', 12.5, 4.0, 1_250)
+
+
+def _work(n: int, **more: Any) -> Work:
+    return Work(f"k7m2qx.{n}", f"s3://cards/A001C{n:03}.mov", **more)
+
+
+def _claimed(ledger: Ledger, n: int = 1, holder: str = "host-a", now: float = NOW) -> Claim:
+    found = ledger.claim(f"k7m2qx.{n}", holder, now, now + 60)
+    assert isinstance(found, Claim)
+    return found
+
+
+class LedgerContract:
+    """Tests that every shared ledger passes."""
+
+    lacks: ClassVar[frozenset[str]] = frozenset()
+    """Of ``race`` (several may ask at the same moment)."""
+    many: ClassVar[int] = 1000
+    """Invocations of a large batch; fewer where the ledger is a slow imitation."""
+
+    @pytest.fixture
+    def ledger(self) -> Ledger:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def filled(self, ledger: Ledger) -> Ledger:
+        """A ledger with one batch of three."""
+        ledger.open("k7m2qx", SPEC, NOW)
+        ledger.add("k7m2qx", [_work(n) for n in (1, 2, 3)])
+        ledger.seal("k7m2qx")
+        return ledger
+
+    def test_what_was_added_is_told_as_it_was(self, ledger: Ledger) -> None:
+        ledger.open("k7m2qx", SPEC, NOW)
+        one = _work(
+            1,
+            key="ab" * 32,
+            frames=(24, 48),
+            params='{"height":720}',
+            subdir="day 1/ü",
+            tag="~ab12",
+            fingerprint="s3:x",
+        )
+        ledger.add("k7m2qx", [one])
+        assert _claimed(ledger).work == one
+        tally = ledger.tally("k7m2qx")
+        assert tally is not None
+        assert (tally.spec, tally.submitted, tally.total, tally.sealed) == (SPEC, NOW, 1, False)
+
+    def test_many_are_added_and_adding_them_again_changes_nothing(self, ledger: Ledger) -> None:
+        ledger.open("k7m2qx", SPEC, NOW)
+        many = [_work(n) for n in range(1, self.many + 1)]
+        ledger.add("k7m2qx", many)
+        claim = _claimed(ledger, self.many // 2)
+        ledger.add("k7m2qx", many)
+        ledger.open("k7m2qx", {**SPEC, "show": "other"}, NOW + 5)
+        tally = ledger.tally("k7m2qx")
+        assert tally is not None
+        assert (tally.total, tally.running, tally.spec["show"]) == (self.many, 1, "dune")
+        assert ledger.extend(claim, NOW + 90) == "kept"
+
+    def test_of_two_that_ask_one_has_it(self, filled: Ledger) -> None:
+        first = _claimed(filled)
+        assert (first.fence, first.attempt, first.losses, first.holder) == (1, 1, 0, "host-a")
+        second = filled.claim("k7m2qx.1", "host-b", NOW + 1, NOW + 61)
+        assert second == NotClaimed("k7m2qx.1", State.running, NOW + 60)
+
+    def test_of_many_that_ask_at_once_one_has_it(self, filled: Ledger) -> None:
+        if "race" in self.lacks:
+            pytest.skip("not supported: race")
+
+        def ask(number: int) -> Any:
+            return filled.claim("k7m2qx.1", f"host-{number}", NOW, NOW + 60)
+
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(ask, range(16)))
+        assert sum(isinstance(one, Claim) for one in found) == 1
+
+    def test_what_is_not_there_cannot_be_claimed(self, filled: Ledger) -> None:
+        assert filled.claim("k7m2qx.99", "host-a", NOW, NOW + 60) == NotClaimed("k7m2qx.99", None)
+        assert filled.entry("k7m2qx.99") is None
+        assert filled.tally("nobody") is None
+
+    def test_a_claim_that_lapsed_is_another_s_and_counts_as_a_loss(self, filled: Ledger) -> None:
+        old = _claimed(filled)
+        new = _claimed(filled, holder="host-b", now=NOW + 60)
+        assert (new.fence > old.fence, new.losses, new.attempt) == (True, 1, 2)
+        assert filled.extend(old, NOW + 200) == "lost"
+        assert filled.finish(old, DONE) is False
+        assert filled.hold(old, NOW + 300, "x") is False
+        assert filled.give_back(old, "x") is False
+        assert filled.finish(new, DONE) is True
+
+    def test_a_claim_that_is_extended_does_not_lapse(self, filled: Ledger) -> None:
+        claim = _claimed(filled)
+        assert filled.extend(claim, NOW + 120) == "kept"
+        assert isinstance(filled.claim("k7m2qx.1", "host-b", NOW + 100, NOW + 160), NotClaimed)
+
+    def test_an_end_is_kept_once_and_counted_once(self, filled: Ledger) -> None:
+        claim = _claimed(filled)
+        assert filled.finish(claim, DONE) is True
+        assert filled.finish(claim, DONE) is True  # its answer was lost, and it is said again
+        tally = filled.tally("k7m2qx")
+        assert tally is not None
+        assert (tally.ended, tally.running, tally.complete) == ({State.succeeded: 1}, 0, False)
+        assert (tally.seconds, tally.media_s, tally.cost_nano) == (12.5, 4.0, 1250)
+        entry = filled.entry("k7m2qx.1")
+        assert entry is not None
+        assert (entry.state, entry.end, entry.attempt) == (State.succeeded, DONE, 1)
+        assert filled.claim("k7m2qx.1", "host-b", NOW, NOW + 60) == NotClaimed("k7m2qx.1", State.succeeded)
+
+    def test_a_large_result_is_kept_whole(self, filled: Ledger) -> None:
+        large = DONE._replace(data='{"result":"' + "ü" * 90_000 + '"}')
+        assert filled.finish(_claimed(filled), large) is True
+        entry = filled.entry("k7m2qx.1")
+        assert entry is not None
+        assert entry.end == large
+
+    def test_what_is_held_cannot_be_claimed_before_its_time(self, filled: Ledger) -> None:
+        assert filled.hold(_claimed(filled), NOW + 30, "tool-failed; retry 1 of 2") is True
+        assert filled.claim("k7m2qx.1", "host-b", NOW + 10, NOW + 70) == NotClaimed(
+            "k7m2qx.1", State.held, NOW + 30
+        )
+        again = _claimed(filled, holder="host-b", now=NOW + 30)
+        assert (again.attempt, again.losses) == (2, 0)
+
+    def test_what_is_free_does_not_count_as_an_attempt(self, filled: Ledger) -> None:
+        filled.hold(_claimed(filled), NOW + 1, "no-free-device", free=True)
+        assert _claimed(filled, now=NOW + 2).attempt == 1
+
+    def test_what_is_given_back_may_be_claimed_at_once(self, filled: Ledger) -> None:
+        assert filled.give_back(_claimed(filled), "spot notice") is True
+        again = _claimed(filled, holder="host-b", now=NOW + 1)
+        assert (again.attempt, again.losses) == (1, 0)
+
+    def test_a_cancelled_batch_ends_what_waits_and_stops_what_runs(self, filled: Ledger) -> None:
+        runs = _claimed(filled)
+        filled.hold(_claimed(filled, 2), NOW + 30, "x")
+        assert filled.cancel("k7m2qx") == 2
+        assert filled.extend(runs, NOW + 90) == "stop"
+        assert filled.finish(runs, End(State.cancelled, "{}")) is True
+        tally = filled.tally("k7m2qx")
+        assert tally is not None
+        assert (tally.ended, tally.complete, tally.cancelled) == ({State.cancelled: 3}, True, True)
+        assert filled.cancel("k7m2qx") == 0
+
+    def test_what_is_given_back_of_a_cancelled_batch_has_ended(self, filled: Ledger) -> None:
+        runs = _claimed(filled)
+        filled.cancel("k7m2qx")
+        assert filled.give_back(runs, "spot notice") is True
+        entry = filled.entry("k7m2qx.1")
+        assert entry is not None
+        assert entry.state is State.cancelled
+
+    def test_somebody_is_told_again_of_what_lapsed_and_nobody_else_meanwhile(self, filled: Ledger) -> None:
+        _claimed(filled, 1)
+        filled.hold(_claimed(filled, 2), NOW + 30, "x")
+        assert filled.lapsed("k7m2qx", NOW + 29, NOW + 100) == []
+        assert [one.invocation for one in filled.lapsed("k7m2qx", NOW + 30, NOW + 100)] == ["k7m2qx.2"]
+        found = filled.lapsed("k7m2qx", NOW + 61, NOW + 100)
+        assert [(one.invocation, one.priority, one.show) for one in found] == [("k7m2qx.1", "urgent", "dune")]
+        assert filled.lapsed("k7m2qx", NOW + 62, NOW + 100) == []
+        assert len(filled.lapsed("k7m2qx", NOW + 100, NOW + 200)) == 2
+
+    def test_nobody_is_told_again_of_what_has_ended(self, filled: Ledger) -> None:
+        filled.finish(_claimed(filled), DONE)
+        assert filled.lapsed("k7m2qx", NOW + 1e6, NOW + 2e6) == []
+
+    def test_a_batch_is_unfinished_until_its_last_has_ended(self, filled: Ledger) -> None:
+        for n in (1, 2, 3):
+            assert list(filled.unfinished()) == ["k7m2qx"]
+            filled.finish(_claimed(filled, n), DONE)
+        assert list(filled.unfinished()) == []
+
+    def test_a_batch_that_is_not_sealed_is_unfinished(self, ledger: Ledger) -> None:
+        ledger.open("k7m2qx", SPEC, NOW)
+        assert list(ledger.unfinished()) == ["k7m2qx"]
+        ledger.seal("k7m2qx")
+        assert list(ledger.unfinished()) == []
+
+    def test_results_come_by_their_numbers_page_by_page(self, ledger: Ledger) -> None:
+        ledger.open("k7m2qx", SPEC, NOW)
+        ledger.add("k7m2qx", [_work(n) for n in range(1, 13)])
+        for n in (2, 3, 5, 11, 12):
+            ledger.finish(_claimed(ledger, n), DONE)
+        first = ledger.results("k7m2qx", 0, 3)
+        assert [one.work.n for one in first] == [2, 3, 5]
+        assert [one.work.n for one in ledger.results("k7m2qx", 5, 3)] == [11, 12]
+
+    def test_a_success_is_known_by_its_key_within_its_show(self, ledger: Ledger) -> None:
+        ledger.open("k7m2qx", SPEC, NOW)
+        ledger.add("k7m2qx", [_work(1, key="aa"), _work(2, key="bb")])
+        ledger.finish(_claimed(ledger, 1), DONE)
+        ledger.finish(_claimed(ledger, 2), End(State.failed, '{"error":{"code":"truncated"}}'))
+        assert ledger.known("dune", "aa") == "k7m2qx.1"
+        assert ledger.known("dune", "bb") is None
+        assert ledger.known("arrival", "aa") is None
+
+
+class QueueContract:
+    """Tests that every queue passes."""
+
+    lacks: ClassVar[frozenset[str]] = frozenset()
+    """Of ``time`` (a test can let it pass)."""
+    wait_s: ClassVar[float] = 0.0
+    """How long to wait for what is there: a queue of many servers may need a moment."""
+
+    @pytest.fixture
+    def queue(self) -> Queue:
+        """A queue that keeps what was received from others for a minute."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def pass_s(self) -> Callable[[float], None]:
+        """Lets time pass for the queue."""
+        if "time" in self.lacks:
+            pytest.skip("not supported: time")
+        raise NotImplementedError
+
+    def all_of(self, queue: Queue) -> list[Any]:
+        found: list[Any] = []
+        while got := queue.receive(10, self.wait_s):
+            found += got
+        return found
+
+    def test_what_was_sent_is_received_once_while_it_is_worked_on(self, queue: Queue) -> None:
+        notices = [Notice(f"k7m2qx.{n}", "urgent", "dune") for n in range(1, 26)]
+        queue.send(notices)
+        found = self.all_of(queue)
+        assert sorted(one.notice for one in found) == sorted(notices)
+        assert {one.times for one in found} == {1}
+
+    def test_what_is_done_does_not_come_again(self, queue: Queue, pass_s: Callable[[float], None]) -> None:
+        queue.send([Notice(f"k7m2qx.{n}", "urgent", "dune") for n in range(1, 13)])
+        queue.done(self.all_of(queue))
+        pass_s(61)
+        assert self.all_of(queue) == []
+
+    def test_what_is_not_done_comes_again(self, queue: Queue, pass_s: Callable[[float], None]) -> None:
+        queue.send([Notice("k7m2qx.1", "urgent", "dune")])
+        assert [one.times for one in self.all_of(queue)] == [1]
+        pass_s(61)
+        assert [one.times for one in self.all_of(queue)] == [2]
+
+    def test_what_is_given_back_comes_at_once(self, queue: Queue) -> None:
+        queue.send([Notice("k7m2qx.1", "urgent", "dune")])
+        queue.extend(self.all_of(queue), 0)
+        assert len(self.all_of(queue)) == 1
+
+    def test_what_is_extended_does_not_come_meanwhile(
+        self, queue: Queue, pass_s: Callable[[float], None]
+    ) -> None:
+        queue.send([Notice("k7m2qx.1", "urgent", "dune")])
+        queue.extend(self.all_of(queue), 600)
+        pass_s(61)
+        assert self.all_of(queue) == []
+
+    def test_what_is_delayed_comes_later(self, queue: Queue, pass_s: Callable[[float], None]) -> None:
+        queue.send([Notice("k7m2qx.1", "urgent", "dune")], delay_s=5)
+        assert self.all_of(queue) == []
+        pass_s(6)
+        assert len(self.all_of(queue)) == 1

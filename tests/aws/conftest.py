@@ -1,0 +1,27 @@
+"""One server for all tests of this folder; each has a bucket, a table and queues of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_server import AwsServer, serving
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsServer]:
+    with serving(tmp_path_factory.mktemp("aws")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clients(aws: AwsServer) -> dict[str, Any]:
+    return {name: aws.client(name) for name in ("s3", "dynamodb", "sqs")}
+
+
+@pytest.fixture
+def unique(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A name that no other test has."""
+    return f"rushes-{abs(hash((request.node.nodeid, str(tmp_path)))):x}"

@@ -1,0 +1,129 @@
+"""The DynamoDB ledger: the contract, what a call costs, and transactions that meet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from rushes.core.states import State
+from rushes.errors import CallerError, PlatformError
+from rushes.journal.dynamo import DynamoLedger
+from rushes.journal.dynamo_table import MEETINGS
+from rushes.ledger import Claim, End, Work
+from rushes.ports import Ledger
+from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract
+
+
+class TestDynamoLedger(LedgerContract):
+    lacks = frozenset({"race"})  # moto takes no lock in one process; the server over HTTP does
+    many = 200  # and copies the whole table for each transaction
+
+    @pytest.fixture
+    def ledger(self, aws: dict[str, Any]) -> Ledger:
+        return DynamoLedger(aws["dynamodb"], "rushes-test", sleep=lambda _: None)
+
+
+class Counted:
+    """A client that counts its requests; the next transactions meet others."""
+
+    def __init__(self, client: Any, *, meet: int = 0) -> None:
+        self._client = client
+        self._meet = meet
+        self.requests: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name in {"get_paginator", "exceptions", "meta"}:
+            return found
+
+        def call(**asked: Any) -> Any:
+            self.requests[name] += 1
+            if name == "transact_write_items" and self._meet:
+                self._meet -= 1
+                answer: Any = {
+                    "Error": {"Code": "TransactionCanceledException", "Message": ""},
+                    "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+                }
+                raise ClientError(answer, "TransactWriteItems")
+            return found(**asked)
+
+        return call
+
+
+def claimed(ledger: Ledger, n: int = 1) -> Claim:
+    found = ledger.claim(f"k7m2qx.{n}", "host-a", NOW, NOW + 60)
+    assert isinstance(found, Claim)
+    return found
+
+
+def filled(client: Any, count: int = 1) -> DynamoLedger:
+    ledger = DynamoLedger(client, "rushes-test", sleep=lambda _: None)
+    ledger.open("k7m2qx", SPEC, NOW)
+    ledger.add("k7m2qx", [Work(f"k7m2qx.{n}", "s3://b/a.mov", "aa") for n in range(1, count + 1)])
+    return ledger
+
+
+def test_an_invocation_takes_two_requests_and_a_hundredth(aws: dict[str, Any]) -> None:
+    client = Counted(aws["dynamodb"])
+    ledger = filled(client, 99)
+    assert client.requests == {"put_item": 1, "get_item": 1, "transact_write_items": 1}
+    client.requests.clear()
+    for n in range(1, 11):
+        ledger.finish(claimed(ledger, n), DONE)
+    assert client.requests == {"update_item": 10, "transact_write_items": 10}
+
+
+def test_transactions_that_meet_are_sent_again(aws: dict[str, Any]) -> None:
+    client = Counted(aws["dynamodb"])
+    ledger = filled(client)
+    client._meet = 3
+    assert ledger.finish(claimed(ledger), DONE) is True
+    assert client.requests["transact_write_items"] == 5
+
+
+def test_transactions_that_meet_for_ever_are_the_platforms_fault(aws: dict[str, Any]) -> None:
+    client = Counted(aws["dynamodb"])
+    ledger = filled(client)
+    claim = claimed(ledger)
+    client._meet = MEETINGS
+    with pytest.raises(PlatformError) as caught:
+        ledger.finish(claim, DONE)
+    assert caught.value.code == "service-busy"
+    assert ledger.finish(claim, DONE) is True
+
+
+def test_a_result_that_the_ledger_cannot_keep_is_refused(aws: dict[str, Any]) -> None:
+    noise = hashlib.shake_256(b"noise").hexdigest(500_000)
+    ledger = filled(aws["dynamodb"])
+    with pytest.raises(CallerError) as caught:
+        ledger.finish(claimed(ledger), End(State.succeeded, f'"{noise}"'))
+    assert caught.value.code == "result-too-big"
+
+
+def test_nothing_is_added_to_a_batch_that_was_cancelled(aws: dict[str, Any]) -> None:
+    ledger = filled(aws["dynamodb"])
+    ledger.cancel("k7m2qx")
+    with pytest.raises(CallerError) as caught:
+        ledger.add("k7m2qx", [Work("k7m2qx.2", "s3://b/b.mov")])
+    assert caught.value.code == "not-open"
+    assert ledger.entry("k7m2qx.2") is None
+
+
+def test_items_vanish_when_they_are_to(aws: dict[str, Any]) -> None:
+    ledger = DynamoLedger(aws["dynamodb"], "rushes-test", kept_s=86_400)
+    ledger.open("k7m2qx", SPEC, NOW)
+    ledger.add("k7m2qx", [Work("k7m2qx.1", "s3://b/a.mov", "aa")])
+    ledger.finish(claimed(ledger), DONE)
+    items = aws["dynamodb"].scan(TableName="rushes-test")["Items"]
+    assert len(items) == 4
+    assert {item["ttl"]["N"] for item in items} == {str(round(NOW + 86_400))}
+
+
+def test_a_table_that_is_not_there_is_named(aws: dict[str, Any]) -> None:
+    ledger = DynamoLedger(aws["dynamodb"], "rushes-none")
+    with pytest.raises(CallerError, match="no table 'rushes-none'"):
+        ledger.open("k7m2qx", SPEC, NOW)
