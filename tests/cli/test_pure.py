@@ -134,6 +134,14 @@ def test_the_drawing_says_counts_pace_and_time_left() -> None:
     )
 
 
+def test_nothing_is_shown_as_done_before_it_has_ended() -> None:
+    row = {"asset": "/x/a.mov", "fraction": 1.0, "note": "", "seconds": 3.0}
+
+    lines = lines_of(status(Counts(running=1, succeeded=1), running=(row,)), _still(), 80)
+
+    assert "1/2  99%" in lines[1].plain
+
+
 def test_the_drawing_says_why_nothing_starts() -> None:
     lines = lines_of(status(Counts(queued=4), standstill="the pool is paused"), _still(), 100)
 

@@ -42,8 +42,10 @@ def test_without_a_batch_there_is_nothing_to_show(rushes: Rushes) -> None:
 
 
 def test_what_changes_a_batch_has_to_be_told_which(rushes: Rushes, both: str) -> None:
-    assert rushes("cancel").exit_code == 2
-    assert rushes("retry").exit_code == 2
+    for command in ("cancel", "retry"):
+        done = rushes(command)
+        assert done.exit_code == 2
+        assert "BATCH is missing: `rushes list` names them, and `last` is the newest." in done.stderr
 
 
 def test_why_means_the_one_that_failed_where_only_one_did(rushes: Rushes, both: str) -> None:
@@ -142,3 +144,12 @@ def test_notes_are_in_the_summary_in_results_in_why_and_in_json(rushes: Rushes, 
     assert "  ! counted by hand" in rushes("why", "last.1").stdout
     rushes("submit", "fun.py:size", "clips")
     assert "nothing has a note: 2 done" in rushes("results", "--notes").stderr
+
+
+def test_of_several_functions_each_has_a_receipt_to_reproduce(rushes: Rushes, folder: Path) -> None:
+    rushes("submit", BOTH, "clips/a.mov", "--out", "made")
+
+    done = rushes("reproduce", "last.1")
+
+    assert done.exit_code == 2
+    assert f"Name one: {folder}/made/a.mov.rushes.json." in done.stderr

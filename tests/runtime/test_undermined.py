@@ -61,6 +61,15 @@ def test_a_folder_that_was_removed_is_what_went_wrong_whoever_would_be_blamed(
     assert "/x/.rushes-scratch/b.1 was removed" in found.message
 
 
+def test_of_a_full_disk_it_is_said_which_one(clip: Path, tmp_path: Path) -> None:
+    full = PlatformError("The disk is full.", code="disk-full")
+
+    found = undermined(full, gone=None, source=Asset.of(clip), fingerprint="", scratch=tmp_path)
+
+    assert found is not None
+    assert found.message == f"no space left on the disk of {tmp_path}."
+
+
 def test_a_cancel_and_the_callers_own_mistake_stay_what_they_are(clip: Path) -> None:
     assert told(Cancelled(), clip, "sampled:other", gone=clip) is None
     assert told(KeyboardInterrupt(), clip, "sampled:other", gone=clip) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import signal
 import sys
 
 __all__ = ["main"]
@@ -20,9 +21,15 @@ def main() -> None:
     if sys.platform == "win32":
         sys.exit("Rushes does not run on Windows itself. Run it inside WSL 2: it works there.")
     gc.set_threshold(_GC_EVERY)
+    # Until there is something to be interrupted, Ctrl-C ends the process and says nothing of imports.
+    is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_heard:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from rushes.cli.app import app  # noqa: PLC0415 - after the platform is known to do
 
     try:
+        if is_heard:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         app(prog_name="rushes")
     except OSError as error:
         if error.filename is not None or error.errno not in _UNWRITABLE:

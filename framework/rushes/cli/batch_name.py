@@ -25,6 +25,17 @@ LAST: Final = "last"
 _PAGE: Final = 1000
 
 
+class _Batch(click.Argument):
+    """BATCH, which says where names of batches are to be had when it is missing."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        try:
+            return super().process_value(ctx, value)
+        except click.MissingParameter as error:
+            said = "BATCH is missing: `rushes list` names them, and `last` is the newest."
+            raise click.UsageError(said, ctx) from error
+
+
 class BatchName(click.ParamType[str]):
     """The id of a batch; ``last`` is the newest."""
 
@@ -53,7 +64,7 @@ class BatchName(click.ParamType[str]):
 
 def batch_argument(*, required: bool) -> Callable[[Any], Any]:
     """The argument BATCH; where it is not required, the newest batch is meant."""
-    return click.argument("batch", type=BatchName(), required=required)
+    return click.argument("batch", cls=_Batch, type=BatchName(), required=required)
 
 
 def found_batch(engine: Engine, batch: str | None) -> BatchStatus:
@@ -89,9 +100,9 @@ def found_invocation(engine: Engine, invocation: str | None) -> str:
         return f"{name}.{number}"
     if not name or (dot and not number.isdigit()):
         raise CallerError(
-            f"{invocation!r} names no invocation.",
+            f"{invocation!r} names no invocation, and there is no such file.",
             code="bad-value",
-            fix=f"Write BATCH.N: `rushes results {name or 'BATCH'}` lists them.",
+            fix="Write BATCH.N, such as last.1: `rushes results` lists those of the newest batch.",
         )
     batch = found_batch(engine, invocation and name)
     if dot:

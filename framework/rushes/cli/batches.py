@@ -146,7 +146,9 @@ def retry(session: Session, batch: str) -> None:
 
 
 @click.command(name="list")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(min=1), metavar="N", help="At most so many."
+)
 @_JSON
 @click.pass_obj
 def list_(session: Session, limit: int, *, as_json: bool) -> None:

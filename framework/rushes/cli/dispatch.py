@@ -42,7 +42,9 @@ def dispatch_options() -> list[click.Option]:
         click.Option(["--tag"], multiple=True, metavar="K=V", help="A note on the batch.  [repeatable]"),
         click.Option(["--name"], metavar="TEMPLATE", help="Output names, e.g. '{stem}_{height}p{ext}'."),
         click.Option(["--receipts"], metavar="beside|DIR|none", help="Where receipts go.  [default: beside]"),
-        click.Option(["--slots"], type=click.IntRange(min=1), help="Use at most so many slots at once."),
+        click.Option(
+            ["--slots"], type=click.IntRange(min=1), metavar="N", help="Use at most so many slots at once."
+        ),
         click.Option(["--force"], is_flag=True, default=None, help="Do again what is known already."),
         click.Option(
             ["--settle"], metavar="TIME", help="Wait until a source has not changed for so long, e.g. 10s."

@@ -22,7 +22,7 @@ from rushes.printing import printable
 
 __all__ = ["logs", "receipt", "why"]
 
-_INVOCATION = click.argument("invocation", metavar="BATCH.N", required=False)
+_INVOCATION = click.argument("invocation", metavar="[BATCH.N]", required=False)
 
 
 @click.command()
@@ -79,7 +79,7 @@ def _safe(chunk: bytes) -> bytes:
 
 
 @click.command()
-@click.argument("of", metavar="BATCH.N|OUTPUT", required=False)
+@click.argument("of", metavar="[BATCH.N|OUTPUT]", required=False)
 @click.pass_obj
 def receipt(session: Session, of: str | None) -> None:
     """The provenance of a result: of an invocation, or of a file that one made."""

@@ -45,7 +45,9 @@ def _readable(name: str, value: Any) -> Any:
 
 @journal.command()
 @click.option("--older", default="30d", show_default=True, metavar="TIME", help="Batches that ended before.")
-@click.option("--keep", default=0, type=click.IntRange(min=0), help="Keep so many of the newest anyway.")
+@click.option(
+    "--keep", default=0, type=click.IntRange(min=0), metavar="N", help="Keep so many of the newest anyway."
+)
 @click.pass_obj
 def prune(session: Session, older: str, keep: int) -> None:
     """Forget ended batches. Their outputs and receipts stay; their results are no longer known."""

@@ -54,6 +54,8 @@ def lines_of(status: BatchStatus, pace: Pace, width: int) -> list[Text]:
     """The drawing, one text a line."""
     counts = status.counts
     part = _done(status) / counts.total if counts.total else 0.0
+    if counts.ended < counts.total:
+        part = min(part, 0.99)  # what is read to its end is not verified and published yet
     filled = round(part * _BAR)
     more = "" if status.sealed else "+"
     bar = Text.assemble(

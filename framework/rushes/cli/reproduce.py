@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from rushes.cli.batch_name import found_invocation
+from rushes.cli.explanation import end_of
 from rushes.cli.session import Session
 from rushes.errors import CallerError
 from rushes.printing import printable
@@ -55,10 +57,19 @@ def _receipt_path(session: Session, text: str) -> str:
         CallerError: there is no such file or invocation, or it has no receipt.
     """
     path = Path(text).expanduser()
-    batch, _, number = text.partition(".")
-    if path.exists() or "/" in text or not number.isdigit():
+    if path.exists() or "/" in text or not text.partition(".")[2].isdigit():
         return str(path)
-    row = session.engine().explain(f"{batch}.{number}").get("result") or {}
+    engine = session.engine()
+    found = engine.explain(found_invocation(engine, text))
+    row = found.get("result") or {}
+    members = (end_of(found).result or {}).get("functions") or {}
+    each = [str(one["receipt"]) for one in members.values() if one.get("receipt")]
+    if each:
+        raise CallerError(
+            f"{text} was made by several functions, each with a receipt of its own.",
+            code="bad-value",
+            fix=f"Name one: {', '.join(each)}.",
+        )
     if not row.get("receipt"):
         raise CallerError(
             f"{text} left no receipt file.", code="no-receipt", fix="Only results with outputs have one."

@@ -35,7 +35,7 @@ _PAGE: Final = 1000
 @batch_argument(required=False)
 @click.option("--failed", is_flag=True, help="Only those that failed.")
 @click.option("--notes", is_flag=True, help="What should be known of each result, in full.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
 @click.option(
     "--format",
     "chosen",

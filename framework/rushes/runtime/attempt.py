@@ -108,7 +108,11 @@ def _tell_first_cause(error: Exception, context: LocalContext, fingerprint: str)
     from rushes.runtime.undermined import undermined  # noqa: PLC0415 - of an attempt that failed alone
 
     cause = undermined(
-        error, gone=context.lost_scratch(), source=context.task.source, fingerprint=fingerprint
+        error,
+        gone=context.lost_scratch(),
+        source=context.task.source,
+        fingerprint=fingerprint,
+        scratch=context.wrote_to(),
     )
     if cause is not None:
         raise cause from error

@@ -237,12 +237,11 @@ class _Expansion:
             )
         if text != "-" and not os.path.isdir(self._path(text)) and not os.path.isfile(self._path(text)):
             return CallerError(f"nothing matches {path}.", code="not-found", fix="Check the pattern.")
-        what = "holds no media" if text != "-" and os.path.isdir(self._path(text)) else "lists no clips"
-        return CallerError(
-            f"{path} {what}.",
-            code="no-media",
-            fix="Name another folder, or name the files themselves if their extension is unusual.",
-        )
+        if text != "-" and os.path.isdir(self._path(text)):
+            fix = "Name another folder, or name the files themselves if their extension is unusual."
+            return CallerError(f"{path} holds no media.", code="no-media", fix=fix)
+        fix = "Write the path of a clip on each line."
+        return CallerError(f"{path} lists no clips.", code="no-media", fix=fix)
 
 
 def _names_something(path: str) -> bool:

@@ -266,6 +266,12 @@ class LocalContext(Context):
         """The scratch folder, if it was made and is not there any more: somebody removed what it is in."""
         return self._scratch if self._scratch is not None and not self._scratch.is_dir() else None
 
+    def wrote_to(self) -> Path | None:
+        """The folder of outputs, or, without one, the scratch folder, if anything was written there."""
+        if self._scratch is None or self.task.out is None:
+            return self._scratch
+        return Path(self.task.out)
+
     def close(self) -> None:
         """Remove the scratch folder; whatever was published has left it."""
         if self._scratch is not None:

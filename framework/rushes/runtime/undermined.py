@@ -16,7 +16,7 @@ __all__ = ["undermined"]
 
 
 def undermined(
-    error: BaseException, *, gone: Path | None, source: Asset, fingerprint: str
+    error: BaseException, *, gone: Path | None, source: Asset, fingerprint: str, scratch: Path | None = None
 ) -> RushesError | None:
     """The error in whose place the first cause is told; None where nothing was taken away.
 
@@ -25,6 +25,7 @@ def undermined(
         gone: its scratch folder, if that was removed.
         source: its clip.
         fingerprint: what that was when the attempt began; "" where nobody looked.
+        scratch: where it wrote: tools say of a full disk that it is full, and not which.
     """
     if not isinstance(error, Exception) or isinstance(error, Cancelled):
         return None
@@ -33,6 +34,13 @@ def undermined(
             f"{gone} was removed while it was worked in.",
             code="io-error",
             fix="It is tried again by itself; leave the folder of outputs alone while a batch runs.",
+        )
+    if isinstance(error, PlatformError) and error.code == "disk-full" and scratch is not None:
+        return PlatformError(
+            f"no space left on the disk of {scratch}.",
+            code="disk-full",
+            fix="Free some space, or choose another --out; `rushes retry` takes up what has failed for good.",
+            details=error.details,
         )
     if not fingerprint or (isinstance(error, RushesError) and error.kind in {"caller", "policy"}):
         return None
