@@ -16,6 +16,7 @@ from waiting import until
 import make_media
 from rushes import catalog
 from rushes.cli.app import app
+from rushes.cli.show import displacement_lines
 from rushes.cli.statement import Statement
 from rushes.engines.local import LocalEngine
 from rushes.runtime.receipt import Receipt
@@ -147,6 +148,10 @@ def test_what_a_swarm_had_done_again_is_paid_by_the_show_that_swarmed(
     assert made.rows["archive", "hold_memory"].useful.compute > 0
     assert made.rows["dune", "hold_memory"].waste.compute > 0
     assert batch.cost.waste_nano == made.rows["dune", "hold_memory"].waste.total
+    (share,) = urgent.progress.displacement
+    assert share["redone_nano"] == batch.cost.waste_nano
+    assert f"is done again for ${batch.cost.waste_nano / 1e9:.4f}"[:24] in displacement_lines([share])[0]
+    assert engine.explain(f"{batch.id}.1")["cost_nano"] == batch.cost.nano
 
 
 def test_the_clock_of_who_is_paused_stands_still(

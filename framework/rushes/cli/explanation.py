@@ -165,4 +165,8 @@ def state_said(found: Mapping[str, Any]) -> str:
     if state == "succeeded" and found.get("seconds"):
         own = " of its own, and its parts" if found.get("parts") else ""
         text += f" in {format_duration(float(found['seconds']))}{own}"
+    if found.get("cost_nano"):
+        from rushes.core.money import format_dollars  # noqa: PLC0415 - only where there is a price
+
+        text += f", for {format_dollars(int(found['cost_nano']))}"
     return text

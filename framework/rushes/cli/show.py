@@ -115,9 +115,7 @@ def summary_line(
     if pace:
         line += f" ({pace})"
     if cost_nano:
-        from rushes.core.money import format_dollars  # noqa: PLC0415 - only where there is a price
-
-        line += f" for {format_dollars(cost_nano)}"
+        line += f" for {_dollars(cost_nano)}"
     if out and counts.succeeded:
         line += f" → {printable(out)}"
     return line
@@ -125,11 +123,9 @@ def summary_line(
 
 def spent_line(spent: Spent) -> str:
     """``cost so far $0.31, $0.02 of it wasted; 4,210 J``."""
-    from rushes.core.money import format_dollars  # noqa: PLC0415 - only where there is a price
-
-    line = f"cost so far {format_dollars(spent.nano)}"
+    line = f"cost so far {_dollars(spent.nano)}"
     if spent.waste_nano:
-        line += f", {format_dollars(spent.waste_nano)} of it wasted"
+        line += f", {_dollars(spent.waste_nano)} of it wasted"
     return f"{line}; {spent.joules:,.0f} J" if spent.joules else line
 
 
@@ -141,10 +137,18 @@ def displacement_lines(shares: Iterable[Mapping[str, Any]]) -> list[str]:
         line = f"{who} stood aside for {format_duration(float(share['aside_s']))}"
         if share["redone_s"]:
             line += f", {format_duration(float(share['redone_s']))} of their work is done again"
+            if share.get("redone_nano"):
+                line += f" for {_dollars(int(share['redone_nano']))}"
         if share["standing"]:
             line += f"; {share['standing']:,} still {'does' if share['standing'] == 1 else 'do'}"
         lines.append(line)
     return lines
+
+
+def _dollars(nano: int) -> str:
+    from rushes.core.money import format_dollars  # noqa: PLC0415 - only where there is a price
+
+    return format_dollars(nano)
 
 
 def speed(count: int, elapsed_s: float, media_s: float) -> str:

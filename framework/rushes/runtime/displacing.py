@@ -14,6 +14,7 @@ from typing import Any
 from rushes.core import commands as cmd
 from rushes.core import events as ev
 from rushes.core.states import State
+from rushes.core.swarm import Swarm
 from rushes.media.family import freeze, thaw
 from rushes.runtime.batches import BatchState
 from rushes.runtime.pool import PAUSED, QUEUED, RUNNING, Pool, Run
@@ -32,6 +33,8 @@ class Displacing:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self._reported: set[str] = set()
+        self._undone: dict[str, dict[str, int]] = {}
+        """Of each swarm, nano-dollars of work that is done again for its sake, by the batch that does it."""
 
     def pause(self, command: cmd.Pause) -> None:
         """Stop every process of an attempt, at once: what comes next may be given its cores."""
@@ -82,7 +85,7 @@ class Displacing:
             state = self.pool.batches[command.id >> 32]
             self.pool.outlet.note("displaced", state, command.id, by=command.by, given_back=True)
         urgent = self.pool.by_id.get(command.by)
-        run.given_back_for = urgent.queue.show if urgent is not None else ""
+        run.given_back_for = command.by, urgent.queue.show if urgent is not None else ""
         self._reported.add(command.by)
         self.interrupt(slot, command.id)
 
@@ -113,7 +116,7 @@ class Displacing:
         """What each other batch bore for this one; empty when nobody stood aside for it."""
         swarm = self.pool.scheduler.swarms.of(batch)
         if swarm is not None:
-            return [asdict(share) for share in swarm.report(self.pool.now)]
+            return self._shares(batch, swarm)
         kept = self.pool.journal.swarm(number)
         return json.loads(kept) if kept else []
 
@@ -123,7 +126,17 @@ class Displacing:
             swarm = self.pool.scheduler.swarms.of(batch)
             row = self.pool.journal.batch(batch)
             if swarm is not None and row is not None:
-                report = [asdict(share) for share in swarm.report(self.pool.now)]
-                self.pool.journal.keep_swarm(row.number, json.dumps(report))
+                self.pool.journal.keep_swarm(row.number, json.dumps(self._shares(batch, swarm)))
             if swarm is None or self.pool.scheduler.swarms.forget(batch) is not None:
                 self._reported.discard(batch)
+                self._undone.pop(batch, None)
+
+    def undone(self, swarm: str, batch: str, nano: int) -> None:
+        """What an attempt of `batch` had cost is for nothing: it gave its place back to `swarm`."""
+        bill = self._undone.setdefault(swarm, {})
+        bill[batch] = bill.get(batch, 0) + nano
+
+    def _shares(self, batch: str, swarm: Swarm) -> list[dict[str, Any]]:
+        bill = self._undone.get(batch, {})
+        shares = swarm.report(self.pool.now)
+        return [{**asdict(share), "redone_nano": bill.get(share.batch, 0)} for share in shares]

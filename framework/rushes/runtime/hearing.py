@@ -213,9 +213,12 @@ class Hearing:
     def _wasted(self, slot: SlotProcess, number: int, run: Run, seconds: float) -> None:
         """What an attempt has cost was for nothing; what another's urgent work has undone, that one pays."""
         if self.pool.meter is not None:
-            stopping = self.pool.batches[number >> 32].stopping
-            wasted_for = run.given_back_for if run.given_back and not stopping else ""
-            self.pool.meter.settle(slot, [End(number, seconds, wasted=True, wasted_for=wasted_for)])
+            state = self.pool.batches[number >> 32]
+            swarm, show = run.given_back_for if not state.stopping else ("", "")
+            end = End(number, seconds, wasted=True, wasted_for=show)
+            for nano in self.pool.meter.settle(slot, [end]):
+                if swarm:
+                    self.displacing.undone(swarm, state.id, nano)
 
     def _failed(
         self, slot: int, number: int, run: Run, seconds: float, error: dict[str, Any], *, lost: int = 0

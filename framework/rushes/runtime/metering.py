@@ -101,15 +101,18 @@ class Metering:
         self._shares[slot.number] = share
         self._time.begin(slot.number, 0 if run.paused_since or run.waits_since else share, now)
 
-    def settle(self, slot: SlotProcess, ends: Sequence[End]) -> None:
-        """Attempts have left a slot: charge them what it held."""
+    def settle(self, slot: SlotProcess, ends: Sequence[End]) -> list[int]:
+        """Attempts have left a slot: charge them what it held; gives what each has cost, in nano-dollars."""
         now = self._awake()
+        rows: list[CostRow] = []
         if ends:
             held = self._time.end(slot.number, now)
             share = self._shares.get(slot.number, 0)
             uses = divided_by(held, [micros(end.seconds) for end in ends])
-            self._rows += [self._charged(end, used, share) for end, used in zip(ends, uses, strict=True)]
+            rows = [self._charged(end, used, share) for end, used in zip(ends, uses, strict=True)]
+            self._rows += rows
         self.look(slot)
+        return [row.compute + row.requests + row.transfer + row.energy for row in rows]
 
     def spent_on(self, number: int, slot: int) -> Spent:
         """What an invocation has cost until now, with the attempt that a slot runs, and its parts."""

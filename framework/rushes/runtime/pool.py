@@ -69,8 +69,8 @@ class Run:
     paused_s: float = 0.0
     given_back: bool = False
     """It is to end, and to be queued again, for more urgent work."""
-    given_back_for: str = ""
-    """The show of that work: it pays for what is done again."""
+    given_back_for: tuple[str, str] = ("", "")
+    """The batch and the show of that work: it pays for what is done again."""
     parts: set[int] | None = None
     """The batches that it waits for and that have not ended; None for one that never waited."""
     waits_since: float = 0.0

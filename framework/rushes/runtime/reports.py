@@ -128,9 +128,15 @@ class Reports:
             ],
             "result": json.loads(result.data) if result and result.data else None,
             "seconds": result.seconds if result else None,
+            "cost_nano": self._cost(number, spec.get("parent")),
             "log": str(log) if log.exists() else None,
             "spec": {k: v for k, v in spec.items() if k != "environment"},
         }
+
+    def _cost(self, number: int, parent: str | None) -> int:
+        """Nano-dollars that an invocation has come to in attempts that have ended, with its parts."""
+        root = root_of(self.pool, parent) if parent else 0
+        return self.pool.journal.cost_each([number], parts_of=root).get(number, 0)
 
     def _parts(self, row: BatchRow) -> dict[str, Any]:
         """A batch that a body mapped, in short."""
