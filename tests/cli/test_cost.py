@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rushes.cli.app import app
 from rushes.cli.cost import since_of
-from rushes.cli.statement import Statement
+from rushes.cli.statement import Sheet
 from rushes.errors import CallerError
 from rushes.runtime.cost_records import SpentRow
 
@@ -49,11 +49,11 @@ TURNOVER = _found(
 
 
 def test_a_row_has_what_was_kept_what_was_wasted_and_a_minute_of_both() -> None:
-    made = Statement.of(TURNOVER)
+    made = Sheet.of(TURNOVER)
 
     row = made.rows["dune", "proxy"]
     assert (row.useful.total, row.waste.total, row.minute_nano) == (3 * USD, USD, 2 * USD)
-    assert made.total == 5_750_000_000
+    assert made.made.total == 5_750_000_000
     text = made.to_text().splitlines()
     assert text[1].split() == ["dune", "proxy", "2", "$3.00", "$1.00", "$4.00", "2", "m", "00", "s", "$2.00"]
     assert "running now" in text[4]
@@ -63,28 +63,28 @@ def test_a_row_has_what_was_kept_what_was_wasted_and_a_minute_of_both() -> None:
 
 
 def test_the_idleness_is_nobodys_where_only_a_show_is_asked_for() -> None:
-    made = Statement.of(TURNOVER, show="dune")
+    made = Sheet.of(TURNOVER, show="dune")
 
     assert list(made.rows) == [("dune", "proxy")]
-    assert made.total == 4 * USD
+    assert made.made.total == 4 * USD
     assert "idle" not in made.to_text()
 
 
 def test_a_ledger_that_does_not_add_up_says_where() -> None:
-    text = Statement.of(_found(off=[3], lines=999_999_999)).to_text()
+    text = Sheet.of(_found(off=[3], lines=999_999_999)).to_text()
 
     assert "IT DOES NOT ADD UP" in text
     assert "off in worker 3" in text
 
 
 def test_nothing_that_was_counted_says_how_it_would_be() -> None:
-    assert "RUSHES_PRICES" in Statement.of(_found(machines=0)).to_text()
+    assert "RUSHES_PRICES" in Sheet.of(_found(machines=0)).to_text()
 
 
 def test_a_spreadsheet_gets_dollars_to_the_last_digit_and_no_formulas() -> None:
     found = _found(_line("=cmd|' /C calc'!A0", 'a "name", with', 1), idle=2)
 
-    rows = list(csv.DictReader(io.StringIO(Statement.of(found).to_csv())))
+    rows = list(csv.DictReader(io.StringIO(Sheet.of(found).to_csv())))
 
     assert rows[0]["show"] == "'=cmd|' /C calc'!A0"
     assert rows[0]["function"] == 'a "name", with'
@@ -95,11 +95,11 @@ def test_a_spreadsheet_gets_dollars_to_the_last_digit_and_no_formulas() -> None:
 @given(st.lists(st.integers(0, 10**12), max_size=8), st.integers(0, 10**12))
 def test_a_spreadsheet_that_sums_its_column_has_the_total(amounts: list[int], idle: int) -> None:
     lines = [_line(f"show {n % 3}", f"f{n}", one, waste=n % 2) for n, one in enumerate(amounts)]
-    made = Statement.of(_found(*lines, idle=idle))
+    made = Sheet.of(_found(*lines, idle=idle))
 
     rows = csv.DictReader(io.StringIO(made.to_csv()))
 
-    assert sum(int(row["total_usd"].replace(".", "")) for row in rows) == made.total
+    assert sum(int(row["total_usd"].replace(".", "")) for row in rows) == made.made.total
 
 
 @pytest.mark.parametrize(

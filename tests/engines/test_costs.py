@@ -17,7 +17,7 @@ import make_media
 from rushes import catalog
 from rushes.cli.app import app
 from rushes.cli.show import displacement_lines
-from rushes.cli.statement import Statement
+from rushes.cli.statement import Sheet
 from rushes.engines.local import LocalEngine
 from rushes.runtime.receipt import Receipt
 from rushes_functions.transcode import transcode
@@ -53,12 +53,12 @@ def costly(priced: None, engine: LocalEngine) -> Find:
     return lambda name: catalog.find(f"{HERE}/{name}")
 
 
-def statement(engine: LocalEngine, **asked: Any) -> Statement:
+def statement(engine: LocalEngine, **asked: Any) -> Sheet:
     """What `rushes cost` would say; it has to add up."""
     found = engine.costs(batches=asked.get("by") == "batch")
     assert found["ledger"]["off"] == []
     assert found["ledger"]["owed"] == found["ledger"]["lines"]
-    return Statement.of(found, **asked)
+    return Sheet.of(found, **asked)
 
 
 def test_the_lines_sum_to_price_and_time_over_short_work_failures_and_kills(
@@ -90,9 +90,9 @@ def test_the_lines_sum_to_price_and_time_over_short_work_failures_and_kills(
     assert made.rows["default", "fails_at_first"].useful.total == 0
     assert made.rows["default", "linger"].attempts == 4  # two were cut off with their worker
     assert made.rows["default", "linger"].waste.compute > 0
-    assert made.sum.useful.requests + made.sum.waste.requests == 200 * made.sum.attempts
-    assert made.idle["here"].compute > 0
-    assert made.total > before.total
+    assert made.made.of().useful.requests + made.made.of().waste.requests == 200 * made.made.of().attempts
+    assert made.made.idle["here"].compute > 0
+    assert made.made.total > before.made.total
     assert lingering.cost.nano == made.rows["default", "linger"].total
 
 
@@ -118,11 +118,11 @@ def test_the_whole_has_the_costs_of_its_parts_and_waits_for_nothing(
 
     assert list(made.rows) == [("dune", "fan")]
     assert made.rows["dune", "fan"].attempts == 5
-    assert batch.cost.nano == made.sum.total
-    assert outcome.finished.cost_nano == made.sum.total
+    assert batch.cost.nano == made.made.of().total
+    assert outcome.finished.cost_nano == made.made.of().total
     assert next(iter(statement(engine, by="batch").rows))[0] == batch.id
     parts = next(one for one in engine.batches(parts=True) if one.parent)
-    assert 0 < parts.spent.nano < made.sum.total
+    assert 0 < parts.spent.nano < made.made.of().total
 
 
 def test_what_a_swarm_had_done_again_is_paid_by_the_show_that_swarmed(
@@ -174,9 +174,9 @@ def test_the_clock_of_who_is_paused_stands_still(
 
     (dune,) = [row.useful.compute for key, row in made.rows.items() if key[0] == "dune"]
     (archive,) = [row.useful.compute for key, row in made.rows.items() if key[0] == "archive"]
-    machine = made.ledger["owed"] - sum(one.energy for one in made.idle.values())
+    machine = made.ledger["owed"] - sum(one.energy for one in made.made.idle.values())
     assert dune + archive <= machine  # never both at once on the one core
-    assert made.sum.waste.total == 0
+    assert made.made.of().waste.total == 0
 
 
 def test_a_published_minute_has_its_price_in_table_csv_json_and_receipt(
@@ -211,12 +211,12 @@ def test_a_published_minute_has_its_price_in_table_csv_json_and_receipt(
 
 def test_sums_are_left_of_batches_that_are_forgotten(engine: LocalEngine, costly: Find, clip: str) -> None:
     costly("plain.py:echo").starmap((clip, {"n": n}) for n in range(3)).wait()
-    before = statement(engine).sum
+    before = statement(engine).made.of()
 
     engine.journal("prune", older_s=0)
 
     made = statement(engine, by="batch")
-    assert made.sum == before
+    assert made.made.of() == before
     assert list(made.rows) == [("(pruned)", "default", "echo")]
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 import click
 
 from rushes.cli.session import Session
-from rushes.cli.statement import KEYS, Statement
+from rushes.cli.statement import KEYS, Sheet
 from rushes.errors import CallerError
 from rushes.ports import CostKeeper
 from rushes.units import parse_duration
@@ -47,7 +47,7 @@ def cost(
     if not isinstance(engine, CostKeeper):
         raise CallerError("this engine keeps no costs.", code="no-costs", fix="Use --engine local.")
     found = engine.costs(since=since_of(since, time.time()) if since else 0.0, batches=by == "batch")
-    made = Statement.of(found, by=by, show=show, function=function)
+    made = Sheet.of(found, by=by, show=show, function=function)
     if as_json:
         click.echo(json.dumps(made.to_json()))
     elif as_csv:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rushes.cli.show import counted, table
-from rushes.core.cost import LINES, Cost, Row
-from rushes.core.money import NANO, format_dollars, owed
+from rushes.core.cost import LINES, Cost, Row, Statement
+from rushes.core.money import NANO, format_dollars
 from rushes.runtime.cost_records import SpentRow
 from rushes.units import format_duration
 
-__all__ = ["KEYS", "Statement"]
+__all__ = ["KEYS", "Sheet"]
 
 _MINUTE_US: Final = 60_000_000
 _NOTHING: Final = (
@@ -34,28 +34,22 @@ KEYS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[SpentRow], tuple[str, 
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class Sheet:
     """What `rushes cost` shows.
 
     Args:
         names: the columns of a row's key.
-        rows: by key, the dearest first.
-        idle: by tier; empty where only a part is asked for: idleness is nobody's.
-        running: what runs now has cost so far; nothing where only a part is asked for.
+        made: what was spent; without idleness where only a part is asked for: that is nobody's.
         ledger: whether all of it adds up (`rushes.runtime.statement.audit`).
         since: UTC epoch seconds; 0: all.
         whole: nothing was left out but by time.
-        sum: of all rows.
     """
 
     names: tuple[str, ...]
-    rows: Mapping[tuple[str, ...], Row]
-    idle: Mapping[str, Cost]
-    running: Cost
+    made: Statement
     ledger: Mapping[str, Any]
     since: float = 0.0
     whole: bool = True
-    sum: Row = field(default_factory=Row)
 
     @classmethod
     def of(
@@ -65,38 +59,24 @@ class Statement:
         by: str = "function",
         show: str | None = None,
         function: str | None = None,
-    ) -> Statement:
+    ) -> Sheet:
         """Of an engine's answer, with a row for each `by`."""
         names, key_of = KEYS[by]
-        rows: dict[tuple[str, ...], Row] = {}
-        total = Row()
+        made = Statement()
         for line in map(SpentRow._make, found["lines"]):
             if show in (None, line.show) and function in (None, line.function):
-                _enter(rows.setdefault(key_of(line), Row()), line)
-                _enter(total, line)
+                made.enter(key_of(line), _sums(line))
         whole = show is None and function is None
-        compute, requests, energy, millijoules = found["running"]
-        return cls(
-            names,
-            dict(sorted(rows.items(), key=lambda item: (-item[1].total, item[0]))),
-            {row[0]: Cost(row[1], 0, 0, row[2], row[3]) for row in found["idle"]} if whole else {},
-            Cost(compute, requests, 0, energy, millijoules) if whole else Cost(),
-            found["ledger"],
-            found["since"],
-            whole,
-            total,
-        )
+        if whole:
+            compute, requests, energy, millijoules = found["running"]
+            made.running = Cost(compute, requests, 0, energy, millijoules)
+            made.idle = {row[0]: Cost(row[1], 0, 0, row[2], row[3]) for row in found["idle"]}
+        return cls(names, made, found["ledger"], found["since"], whole)
 
     @property
-    def total(self) -> int:
-        """Nano-dollars, idleness and what runs included."""
-        return self.sum.total + sum(one.total for one in self.idle.values()) + self.running.total
-
-    @property
-    def minute_nano(self) -> int | None:
-        """Nano-dollars a published minute, of all that is in `total`."""
-        published = self.sum.published_us
-        return owed(self.total, _MINUTE_US, published) if published > 0 else None
+    def rows(self) -> dict[tuple[str, ...], Row]:
+        """By key, the dearest first."""
+        return dict(sorted(self.made.rows.items(), key=lambda item: (-item[1].total, item[0])))
 
     # -- for people --------------------------------------------------------------------------------------
 
@@ -107,7 +87,8 @@ class Statement:
         head = [*self.names, "attempts", "useful", "waste", "total", "published", "a minute"]
         cells = [[*row, *[""] * (len(head) - len(row))] for row in self._cells()]
         lines = [table(head, cells, right=frozenset(range(len(self.names), len(head))))]
-        both = self.sum.useful + self.sum.waste
+        all_ = self.made.of()
+        both = all_.useful + all_.waste
         parts = [f"{line} {format_dollars(nano)}" for line in LINES if (nano := getattr(both, line))]
         if both.millijoules:
             parts.append(f"{both.millijoules / 1000:,.0f} J")
@@ -119,23 +100,23 @@ class Statement:
         blank = [""] * (len(self.names) - 1)
         cells = [[*key, *_row_cells(row)] for key, row in self.rows.items()]
         if len(self.rows) > 1:
-            cells.append(["sum", *blank, *_row_cells(self.sum)])
-        if self.running.total:
-            cells.append(["running now", *blank, "", "", "", format_dollars(self.running.total)])
-        for tier, idle in self.idle.items():
+            cells.append(["sum", *blank, *_row_cells(self.made.of())])
+        if self.made.running.total:
+            cells.append(["running now", *blank, "", "", "", format_dollars(self.made.running.total)])
+        for tier, idle in self.made.idle.items():
             cells.append([f"idle ({tier})", *blank, "", "", "", format_dollars(idle.total)])
         if self.whole:
-            each = "" if self.minute_nano is None else format_dollars(self.minute_nano)
-            cells.append(["all", *blank, "", "", "", format_dollars(self.total), "", each])
+            each = "" if self.made.minute_nano is None else format_dollars(self.made.minute_nano)
+            cells.append(["all", *blank, "", "", "", format_dollars(self.made.total), "", each])
         return cells
 
     def _headline(self) -> str:
-        each = self.sum.minute_nano
+        each = self.made.of().minute_nano
         if each is None:
             return "nothing was published that has a duration, so no minute has a cost"
         beside = ""
-        if self.whole and self.minute_nano not in {None, each}:
-            beside = f"; {format_dollars(self.minute_nano or 0)} with idleness"
+        if self.whole and self.made.minute_nano not in {None, each}:
+            beside = f"; {format_dollars(self.made.minute_nano or 0)} with idleness"
         return f"a published minute cost {format_dollars(each)}, waste included{beside}"
 
     def _adds_up(self) -> str:
@@ -159,10 +140,10 @@ class Statement:
             "rows": [
                 dict(zip(self.names, key, strict=True)) | _row_json(row) for key, row in self.rows.items()
             ],
-            "idle": {tier: _cost_json(one) for tier, one in self.idle.items()},
-            "running": _cost_json(self.running),
-            "total_nano": self.total,
-            "minute_nano": self.minute_nano,
+            "idle": {tier: _cost_json(one) for tier, one in self.made.idle.items()},
+            "running": _cost_json(self.made.running),
+            "total_nano": self.made.total,
+            "minute_nano": self.made.minute_nano,
             "ledger": {**self.ledger, "adds_up": not self.ledger["off"]},
         }
 
@@ -179,21 +160,17 @@ class Statement:
             lines = _cost_cells(row.useful + row.waste)
             writer.writerow([*map(_name_cell, key), row.attempts, *divided, *lines, minutes, each])
         blank = [""] * (len(self.names) - 1)
-        if self.running.total:
-            writer.writerow(["(running)", *blank, "", "", "", *_cost_cells(self.running), "", ""])
-        for tier, idle in self.idle.items():
+        if self.made.running.total:
+            writer.writerow(["(running)", *blank, "", "", "", *_cost_cells(self.made.running), "", ""])
+        for tier, idle in self.made.idle.items():
             writer.writerow([f"(idle) {tier}", *blank, "", "", "", *_cost_cells(idle), "", ""])
         return text.getvalue()
 
 
-def _enter(row: Row, line: SpentRow) -> None:
+def _sums(line: SpentRow) -> Row:
     spent = Cost(line.compute, line.requests, line.transfer, line.energy, line.millijoules)
-    if line.waste:
-        row.waste += spent
-    else:
-        row.useful += spent
-    row.attempts += line.attempts
-    row.published_us += line.published_us
+    useful, waste = (Cost(), spent) if line.waste else (spent, Cost())
+    return Row(useful, waste, line.attempts, line.published_us)
 
 
 def _row_cells(row: Row) -> list[str]:

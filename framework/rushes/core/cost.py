@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from rushes.core.machine_time import MachineShare
 from rushes.core.money import owed, share_out
@@ -115,7 +115,7 @@ class AttemptCost:
 
 @dataclass(slots=True)
 class Row:
-    """What one function has cost one show so far."""
+    """What attempts that have something in common have cost: one function's for one show."""
 
     useful: Cost = field(default_factory=Cost)
     waste: Cost = field(default_factory=Cost)
@@ -132,25 +132,38 @@ class Row:
         """Nano-dollars a published output minute, or None while nothing was published."""
         return owed(self.total, _MINUTE_US, self.published_us) if self.published_us > 0 else None
 
+    def __iadd__(self, other: Row) -> Self:
+        self.useful += other.useful
+        self.waste += other.waste
+        self.attempts += other.attempts
+        self.published_us += other.published_us
+        return self
+
 
 @dataclass(slots=True)
 class Statement:
     """What was spent, by show and function, and what machines cost while they were idle.
 
-    Sums only: a row for each pair of show and function, whatever the number of attempts.
+    Sums only: a row for each pair of show and function, or for whatever else a key is made of (`enter`),
+    whatever the number of attempts.
     """
 
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    rows: dict[tuple[str, ...], Row] = field(default_factory=dict)
     idle: dict[str, Cost] = field(default_factory=dict)
     """By tier."""
+    running: Cost = field(default_factory=Cost)
+    """What attempts that have not ended have cost so far."""
 
     def add(self, attempt: AttemptCost) -> None:
         """Enter one attempt."""
-        row = self._row(attempt.show, attempt.function)
-        row.attempts += 1
-        row.useful += attempt.useful
-        row.published_us += attempt.published_us
-        self._row(attempt.waste_show or attempt.show, attempt.function).waste += attempt.waste
+        kept = Row(attempt.useful, attempts=1, published_us=attempt.published_us)
+        self.enter((attempt.show, attempt.function), kept)
+        self.enter((attempt.waste_show or attempt.show, attempt.function), Row(waste=attempt.waste))
+
+    def enter(self, key: tuple[str, ...], sums: Row) -> None:
+        """Enter sums over attempts of one key."""
+        row = self.rows.setdefault(key, Row())
+        row += sums
 
     def add_idle(self, tier: str, share: MachineShare) -> None:
         """Enter the idle line of a machine."""
@@ -161,14 +174,14 @@ class Statement:
         """The sum of all rows of a show, of a function, of both, or of everything; idleness is in none."""
         return _sum_of(
             row
-            for (row_show, row_function), row in self.rows.items()
-            if show in (None, row_show) and function in (None, row_function)
+            for key, row in self.rows.items()
+            if (show is None or key[0] == show) and (function is None or key[1] == function)
         )
 
     @property
     def total(self) -> int:
-        """Every nano-dollar that was spent: useful, waste and idle."""
-        return self.of().total + sum(cost.total for cost in self.idle.values())
+        """Every nano-dollar that was spent: useful, waste, idle, and on what runs."""
+        return self.of().total + sum(cost.total for cost in self.idle.values()) + self.running.total
 
     @property
     def minute_nano(self) -> int | None:
@@ -176,15 +189,9 @@ class Statement:
         published = self.of().published_us
         return owed(self.total, _MINUTE_US, published) if published > 0 else None
 
-    def _row(self, show: str, function: str) -> Row:
-        return self.rows.setdefault((show, function), Row())
-
 
 def _sum_of(rows: Iterable[Row]) -> Row:
     out = Row()
     for row in rows:
-        out.useful += row.useful
-        out.waste += row.waste
-        out.attempts += row.attempts
-        out.published_us += row.published_us
+        out += row
     return out
