@@ -25,6 +25,7 @@ MEANING = {
     "flip_rate0": ("media", "damaged", "fail"),
     "flip_xerror": ("media", "damaged", "fail"),
     "random": ("media", "not-media", "fail"),
+    "soundless": ("media", "damaged", "fail"),
     "zeros": ("media", "not-media", "fail"),
     "text": ("media", "not-media", "fail"),
     "hls": ("media", "refused-format", "fail"),

@@ -199,7 +199,9 @@ _SOURCES: Final = (
         r"File ended prematurely|partial file|corrupt (decoded frame|input packet)"
         r"|error while decoding (MB|stream)|Error splitting the input into NAL units|Decoding error"
         r"|Error submitting packet|Packet corrupt|Cannot determine format of input"
-        r"|Decode error rate .* exceeds maximum",
+        r"|Decode error rate .* exceeds maximum"
+        # A track of sound that says neither rate nor channels meets a filter.
+        r"|Neither number of channels nor channel layout specified|time_base to value 1/0",
         "{source} is damaged: {found}.", _COPY_AGAIN,
     ),
     _row(
