@@ -17,6 +17,7 @@ import pytest
 from standin.fakes import FakeDevice, MakeStandIn, StandIn
 
 from rushes.asset import Asset
+from rushes.core.devices import CPU
 from rushes.core.devices import Device as LedgerDevice
 from rushes.core.turns import Option
 from rushes.errors import PlatformError
@@ -33,7 +34,7 @@ from rushes.media.ledger import open_ledger
 from rushes.media.made_again import misfits
 from rushes.media.makers import Makers, SideBySide
 from rushes.media.one_chunk import PartMade
-from rushes.media.part_cards import teams_of
+from rushes.media.part_cards import Cards, teams_of
 from rushes.media.part_order import PartOrder
 from rushes.media.process import Supervision
 from rushes.media.profile import Profile
@@ -273,6 +274,24 @@ def test_a_card_that_is_lost_leaves_the_rest_of_the_parts_to_the_other(
     assert all("GPU" in one["reason"] for one in again)
     assert len([warning for warning in made.warnings if "was made again" in warning]) == len(again)
     assert len(fake.calls()) < 16, "a card that is known to be lost is left alone"
+
+
+def test_software_that_makes_the_parts_in_a_card_s_place_counts_among_those_that_step_in(
+    devices: Callable[..., StandIn], make: Make, shared: Devices
+) -> None:
+    devices(FakeDevice("nvenc", open_error="gpu-lost"))
+    held: dict[str, list[str]] = {}
+
+    def looking(clip: Clip, orders: Sequence[PartOrder], folder: Path, **named: Any) -> list[PartMade]:
+        ledger = shared.ledger()
+        assert ledger is not None
+        held[clip.whole.encoder] = [one.device for one in ledger.book().held]
+        return SideBySide(1, Cards(shared))(clip, orders, folder, **named)
+
+    made = make(parse_choice("nvenc"), looking, devices=shared)
+
+    assert made.encoder == "libx264"
+    assert held == {"h264_nvenc": [], "libx264": [CPU]}, "a card's parts take turns of their own"
 
 
 def test_parts_that_do_not_fit_the_most_are_made_again_by_the_cards_of_the_most() -> None:
