@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import pytest
 
 import make_media
 from rushes import catalog
-from rushes.core.work import Work
+from rushes.core.work import HERE, Work
 from rushes.engines.local import LocalEngine
 from rushes.errors import PlatformError
 from rushes.journal.estimates import MOST_OF_A_KIND, SqliteLearntRuns
 from rushes.media.inspection import describe
-from rushes.runtime.workload import HERE, work_of
+from rushes.runtime.workload import work_of
 
 PLAIN = Path(__file__).with_name("plain.py")
 
@@ -128,3 +129,20 @@ def test_without_any_journal_nothing_is_known(rushes_home: Path) -> None:
 
     assert p99 > 10 * p50
     assert not engine.settings.estimates.exists()
+
+
+def test_the_next_worker_knows_what_this_one_has_run(
+    engine: LocalEngine, kept: SqliteLearntRuns, plain: Any, clip: str
+) -> None:
+    echo = plain("echo")
+    echo.starmap([(clip, {"n": n}) for n in range(50)]).wait()
+    assert not kept.path.exists()
+
+    engine.control("stop")
+
+    deadline = time.monotonic() + 10
+    while engine.running() or not kept.means():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert 0 < kept.means()[echo.ref] < 0.05
+    assert echo.starmap([(clip, {"n": 100 + n}) for n in range(50)]).wait().counts.succeeded == 50

@@ -15,14 +15,14 @@ from rushes.core.money import NANO
 from rushes.core.prices import Source, TierPrice
 from rushes.core.quote import Offer, Quote
 from rushes.core.tiers import Purchase
-from rushes.core.work import Work
+from rushes.core.work import HERE, Work, work_from_json, work_to_json
 from rushes.errors import CallerError
 from rushes.invocation import Invocation
 from rushes.media.schema import Container, MediaInfo, VideoStream
 from rushes.runtime.estimating import Estimator, LearntRun
 from rushes.runtime.headers import AskedHeader, Header
 from rushes.runtime.quoting import BatchQuote, Elsewhere, Wishes, kept_quote, quote_batch
-from rushes.runtime.workload import HERE, work_from_json, work_of, work_to_json
+from rushes.runtime.workload import work_of
 
 SAID = Source("a list", "2026-01")
 

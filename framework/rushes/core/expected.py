@@ -1,8 +1,10 @@
 """How long a function is expected to run, learnt from how long it ran.
 
-An exponentially weighted mean for each function. It decides how many invocations a slot is given at once
-and what a show is charged before the truth is known, so it need not be exact: both are corrected later.
-This module must not know slots, shows or clocks.
+An exponentially weighted mean for each function. It moves with the runs of this very pool, and begins with
+what earlier ones took (`believe`). It decides how many invocations a slot is given at once and what a show is
+charged before the truth is known, so it need not be exact: both are corrected later. What one clip takes and
+another does not is told by `estimates`, at a cost that no dispatch could pay. This module must not know
+slots, shows or clocks.
 """
 
 from __future__ import annotations
@@ -34,6 +36,14 @@ class ExpectedRuns:
             self._seconds[function] = mean
         else:
             self._seconds[function] = known + (mean - known) * (1.0 - (1.0 - WEIGHT) ** count)
+
+    def believe(self, function: str, seconds: float) -> None:
+        """What a run took before this pool began, where none of its own has ended yet.
+
+        A first run is longer than all after it: imports, cold caches. With this it does not count alone.
+        """
+        if seconds > 0.0:
+            self._seconds.setdefault(function, seconds)
 
     def seconds(self, function: str) -> float | None:
         """Expected seconds of one run, or None when it never finished one."""

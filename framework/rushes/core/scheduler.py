@@ -184,6 +184,10 @@ class Scheduler:
         """How long one run of a function is expected to take; None where it never finished one."""
         return self._assignment.expected.seconds(function)
 
+    def believe(self, function: str, seconds: float) -> None:
+        """How long one run of a function took before, as long as none has ended here."""
+        self._assignment.expected.believe(function, seconds)
+
     def snapshot(self) -> Snapshot:
         """The pool as it is, for `rushes pool`; a copy that nothing changes later."""
         return snapshot(self._assignment, held=len(self._held), paused=self._paused)

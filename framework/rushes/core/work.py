@@ -5,11 +5,16 @@ This module must not know how seconds are learnt, nor where headers are read.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rushes.core.curves import Parts
 
-__all__ = ["Encode", "Key", "Work"]
+__all__ = ["HERE", "LEARNT_FROM_S", "Encode", "Key", "Work", "work_from_json", "work_to_json"]
+
+HERE: Final = "here"
+"""Where everything runs that the embedded pool runs: on this machine."""
+LEARNT_FROM_S: Final = 0.05
+"""What takes less is learnt from by the batch: how it differs from clip to clip is nobody's question."""
 
 Key = tuple[str, ...]
 
@@ -78,3 +83,25 @@ class Work(NamedTuple):
             ("sounds", float(self.sounds)),
             ("sound", self.sounds * self.media_s),
         )
+
+
+def work_to_json(work: Work) -> list[Any]:
+    """JSON-able data; `work_from_json` is its inverse."""
+    return [*work[:-1], [list(one) for one in work.makes]]
+
+
+def work_from_json(data: list[Any]) -> Work:
+    """What `work_to_json` wrote.
+
+    Raises:
+        ValueError: it is no such data.
+    """
+    try:
+        function, on, options, codec, width, height, frames, media_s, sounds, size_bytes, makes = data
+        return Work(
+            str(function), str(on), str(options), str(codec), int(width), int(height), int(frames),
+            float(media_s), int(sounds), int(size_bytes),
+            tuple(Encode(str(c), int(w), int(h), int(f), str(s)) for c, w, h, f, s in makes),
+        )  # fmt: skip
+    except TypeError as error:
+        raise ValueError(f"this is no work: {error}") from error

@@ -357,7 +357,8 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
     Raises:
         CallerError: `foreground`, and another worker runs already.
     """
-    from rushes.journal.sqlite import SqliteJournal  # noqa: PLC0415 - only a worker needs these
+    from rushes.journal.estimates import SqliteLearntRuns  # noqa: PLC0415 - only a worker needs these
+    from rushes.journal.sqlite import SqliteJournal  # noqa: PLC0415
     from rushes.runtime.capacity_file import capacity_file  # noqa: PLC0415
     from rushes.runtime.costing import machine_price  # noqa: PLC0415
     from rushes.runtime.event_file import event_sinks  # noqa: PLC0415
@@ -379,7 +380,16 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
             ) from None
         os.set_inheritable(lock.fileno(), False)  # noqa: FBT003 - a slot must not hold it after us
         journal = SqliteJournal(settings.journal, synchronous=settings.synchronous)
-        Worker(settings, journal, event_sinks(environ), capacity_file(environ), price=price).run()
+        learnt = SqliteLearntRuns(settings.estimates, settings.journal)
+        Worker(
+            settings,
+            journal,
+            event_sinks(environ),
+            capacity_file(environ),
+            price=price,
+            learnt_s=learnt.means(),
+        ).run()
+        learnt.refresh()  # now that nobody waits: the next worker knows what this one has run
     return 0
 
 

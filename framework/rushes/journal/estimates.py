@@ -14,11 +14,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from rushes.core.work import Work
+from rushes.core.work import HERE, LEARNT_FROM_S, Work, work_from_json, work_to_json
 from rushes.errors import PlatformError
 from rushes.journal.reading import open_for_reading
 from rushes.runtime.estimating import LearntRun
-from rushes.runtime.workload import HERE, LEARNT_FROM_S, work_from_json, work_to_json
 
 __all__ = ["SqliteLearntRuns"]
 
@@ -71,6 +70,18 @@ class SqliteLearntRuns:
             ).fetchall()
         for work, seconds, runs in found:
             yield LearntRun(work_from_json(json.loads(work)), seconds, runs)
+
+    def means(self) -> dict[str, float]:
+        """Seconds of a run of each function, on average; nothing where the database cannot be read."""
+        if not self.path.exists():
+            return {}
+        try:
+            with self._open() as db:
+                return dict(
+                    db.execute("SELECT function,sum(seconds*runs)/sum(runs) FROM runs GROUP BY function")
+                )
+        except PlatformError:
+            return {}
 
     def forget(self) -> None:
         """Begin anew: what was learnt on another machine, or in other times, says nothing of this one."""

@@ -10,8 +10,7 @@ from typing import NamedTuple, Protocol
 
 from rushes.core.durations import Estimate, Prior
 from rushes.core.estimates import Estimates
-from rushes.core.work import Work
-from rushes.runtime.workload import HERE
+from rushes.core.work import HERE, Work
 
 __all__ = ["Estimator", "LearntRun", "LearntRuns"]
 

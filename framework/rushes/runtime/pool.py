@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -126,6 +126,8 @@ class Pool:
         self.after_commit: list[Callable[[], None]] = []
         self.to_push: set[int] = set()
         self.next_due: float | None = None
+        self.learnt_s: Mapping[str, float] = {}
+        """Seconds that a run of a function took before this worker began, by its reference."""
         self.paused = False
         self.draining = False
         """What runs ends, nothing starts, and then the worker ends."""
@@ -266,6 +268,9 @@ class Pool:
         )
         if spec.get("parent"):
             state.parent = self.number_of(spec["parent"])
+        learnt_s = self.learnt_s.get(spec["function"])
+        if learnt_s is not None:
+            self.scheduler.believe(state.shape.function, learnt_s)
         self.batches[number] = self.by_id[batch] = state
         self.environments[state.shape.environment] = spec.get("environment") or {}
         return state

@@ -14,14 +14,14 @@ from rushes.asset import Asset, FrameRange
 from rushes.core.durations import Estimate, Interval
 from rushes.core.estimates import Estimates
 from rushes.core.quote import Declined, Lot, Offer, Quote, Slots, quote, solve
-from rushes.core.work import Work
+from rushes.core.work import HERE, Work
 from rushes.declaration import Params
 from rushes.errors import CallerError
 from rushes.function import Function
 from rushes.invocation import Invocation
 from rushes.runtime.estimating import Estimator
 from rushes.runtime.headers import AskedHeader, Header
-from rushes.runtime.workload import HERE, work_of
+from rushes.runtime.workload import work_of
 
 __all__ = ["BatchQuote", "Elsewhere", "Unreadable", "Wishes", "kept_quote", "quote_batch"]
 

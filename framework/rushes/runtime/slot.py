@@ -36,6 +36,7 @@ from typing import Any, Final
 
 from rushes import __version__
 from rushes.asset import Asset, FrameRange
+from rushes.core.work import LEARNT_FROM_S
 from rushes.errors import Cancelled, RushesError
 from rushes.joint import Joint
 from rushes.media.coming import expect, is_asked
@@ -48,7 +49,7 @@ from rushes.runtime.slot_log import take_prints, write_failure
 from rushes.runtime.slot_talk import SlotTalk
 from rushes.runtime.spool import unpack
 from rushes.runtime.wire import WIRE
-from rushes.runtime.workload import LEARNT_FROM_S, what_it_was
+from rushes.runtime.workload import what_it_was
 
 __all__ = ["die_with", "main"]
 

@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -51,7 +51,7 @@ class Worker:
     """The loop. `journal` is open; `settings` say where the socket goes and how large the pool is.
 
     `sinks` are told of state changes; `capacity_file` says how the pool grows and shrinks; `price` is that of
-    the machine, None: nothing costs anything.
+    the machine, None: nothing costs anything; `learnt_s` is what a run of a function took before.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Worker:
         capacity_file: CapacityFile | None = None,
         *,
         price: MachinePrice | None = None,
+        learnt_s: Mapping[str, float] | None = None,
     ) -> None:
         self._settings = settings
         self._journal = journal
@@ -79,6 +80,7 @@ class Worker:
             unwatch=self._unwatch,
         )
         self._pool = self._dispatcher.pool
+        self._pool.learnt_s = learnt_s or {}
         if sinks:
             self._pool.outlet = Outlet(journal, sinks, self._watch_outlet, self._unwatch_outlet)
         self._following = Following(self._pool)

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.core.work import Encode, Work
+from rushes.core.work import HERE, Work, work_to_json
 from rushes.joint import members_of
 
 if TYPE_CHECKING:
@@ -21,21 +21,8 @@ if TYPE_CHECKING:
     from rushes.media.schema import MediaInfo
     from rushes.runtime.task import Task
 
-__all__ = [
-    "HERE",
-    "LEARNT_FROM_S",
-    "bare_work",
-    "options_digest",
-    "what_it_was",
-    "work_from_json",
-    "work_of",
-    "work_to_json",
-]
+__all__ = ["bare_work", "options_digest", "what_it_was", "work_of"]
 
-HERE: Final = "here"
-"""Where everything runs that the embedded pool runs: on this machine."""
-LEARNT_FROM_S: Final = 0.05
-"""What takes less is learnt from by the batch: how it differs from clip to clip is nobody's question."""
 # What changes neither a result nor the work that one attempt does.
 _NO_WORK: Final = frozenset({"chunks"})
 
@@ -89,28 +76,6 @@ def options_digest(params: Params) -> str:
     """Options as one short word."""
     text = params.model_dump_json(exclude=set(_NO_WORK))
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def work_to_json(work: Work) -> list[Any]:
-    """JSON-able data; `work_from_json` is its inverse."""
-    return [*work[:-1], [list(one) for one in work.makes]]
-
-
-def work_from_json(data: list[Any]) -> Work:
-    """What `work_to_json` wrote.
-
-    Raises:
-        ValueError: it is no such data.
-    """
-    try:
-        function, on, options, codec, width, height, frames, media_s, sounds, size_bytes, makes = data
-        return Work(
-            str(function), str(on), str(options), str(codec), int(width), int(height), int(frames),
-            float(media_s), int(sounds), int(size_bytes),
-            tuple(Encode(str(c), int(w), int(h), int(f), str(s)) for c, w, h, f, s in makes),
-        )  # fmt: skip
-    except TypeError as error:
-        raise ValueError(f"this is no work: {error}") from error
 
 
 def _size(clip: Asset) -> int:
