@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = ["Stored"]
 
@@ -21,6 +22,7 @@ class Stored:
         crc32: of the content, where the store knows it; else None.
         archived: it has to be brought back from an archive before it can be read; "" for one that can be
             read, else the name of the archive.
+        about: what was put beside it when it was published, where the store was asked for that.
     """
 
     uri: str
@@ -31,3 +33,4 @@ class Stored:
     sha256: str = ""
     crc32: int | None = None
     archived: str = ""
+    about: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -13,6 +13,7 @@ This module must not know invocations; it is handed a client, and makes none.
 from __future__ import annotations
 
 import base64
+import mimetypes
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -203,6 +204,8 @@ class S3Store:
             "ChecksumType": "FULL_OBJECT",
             "ChecksumCRC32": base64.b64encode(crc.to_bytes(4)).decode(),
         }
+        if (kind := mimetypes.guess_type(place.key)[0]) is not None:
+            extra["ContentType"] = kind
         if self._options.storage_class:
             extra["StorageClass"] = self._options.storage_class
         if self._options.kms_key:
@@ -308,6 +311,7 @@ def _stored(place: Place, found: Mapping[str, Any]) -> Stored:
         int.from_bytes(base64.b64decode(found["ChecksumCRC32"])) if whole and "-" not in str(whole) else None
     )
     storage = str(found.get("StorageClass") or "")
+    about = {str(name): str(value) for name, value in found.get("Metadata", {}).items()}
     back = 'ongoing-request="false"' in str(found.get("Restore") or "")
     return Stored(
         uri_of(place.bucket, place.key, "" if version == "null" else version),
@@ -315,9 +319,10 @@ def _stored(place: Place, found: Mapping[str, Any]) -> Stored:
         str(found["ETag"]),
         found["LastModified"].timestamp(),
         "" if version == "null" else version,
-        str(found.get("Metadata", {}).get(SHA256, "")),
+        about.pop(SHA256, ""),
         crc,
         storage if storage in _ARCHIVES and not back else "",
+        about,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,24 +85,14 @@ class StubStore:
         sha256: str,
         *,
         over: Stored | None = None,
-        about: Mapping[str, str] | None = None,  # noqa: ARG002 - the port's
+        about: Mapping[str, str] | None = None,
         told: Told | None = None,
     ) -> Stored:
         self._called("publish", uri)
         data = source.read_bytes()
         known = self._objects.get(uri)
         if (known is None) if over is None else (known is not None and known[0].mark == over.mark):
-            stored = self.put(uri, data)
-            stored = Stored(
-                uri,
-                len(data),
-                stored.mark,
-                stored.mtime,
-                stored.version,
-                sha256,
-                stored.crc32,
-                stored.archived,
-            )
+            stored = replace(self.put(uri, data), sha256=sha256, about=dict(about or {}))
             self._objects[uri] = (stored, data)
             if told is not None:
                 told(len(data))

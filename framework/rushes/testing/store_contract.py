@@ -131,9 +131,10 @@ class StoreContract:
 
     def test_what_is_published_is_there(self, store: Store, tmp_path: Path) -> None:
         data, uri = b"made" * 1000, f"{self.root}out.mp4"
-        made = store.publish(self.file(tmp_path, data), uri, _sha(data))
+        made = store.publish(self.file(tmp_path, data), uri, _sha(data), about={"rushes-key": "ab12"})
         found = store.look(uri)
         assert (found.mark, found.size_bytes, found.sha256) == (made.mark, len(data), _sha(data))
+        assert found.about == {"rushes-key": "ab12"}
         store.fetch(uri, tmp_path / "back")
         assert (tmp_path / "back").read_bytes() == data
 

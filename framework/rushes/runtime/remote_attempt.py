@@ -1,0 +1,98 @@
+"""One try at an invocation whose clip and outputs are objects in a store.
+
+The clip, and every object that its options name, is fetched into a folder of the attempt's own; there the
+same attempt runs as everywhere else, and what it publishes is published once more, into the store. The folder
+is removed whatever happens. This module must not know who asked, nor which store it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rushes.asset import Asset
+from rushes.declaration import Params
+from rushes.errors import MediaError
+from rushes.ports import Store
+from rushes.runtime.attempt import run_attempt
+from rushes.runtime.remote_publication import Target, mark_of, publish_made
+from rushes.runtime.task import Made, Reporter, Task
+from rushes.stored import Stored
+
+__all__ = ["run_remote"]
+
+
+def run_remote(
+    task: Task,
+    store: Store,
+    scratch: Path,
+    *,
+    report: Reporter,
+    may_publish: Callable[[], None],
+    cancelled: Callable[[], bool],
+    local_name: Callable[[str], str],
+) -> Made:
+    """Fetch, run the body, verify, publish; nothing half-written is ever visible.
+
+    Args:
+        task: what it is about; its source, and ``out`` where it has one, are URIs of the store.
+        store: where they are.
+        scratch: a folder on a disk with room for the clip and what is made of it.
+        report: told how far it is.
+        may_publish: asked before anything becomes visible; raises when this attempt may not.
+        cancelled: whether somebody wants it to stop.
+        local_name: a file name for a URI.
+
+    Raises:
+        RushesError: as `run_attempt`; and ``source-changed`` where the clip is not what was submitted.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"rushes-{task.invocation}-", dir=scratch))
+    try:
+        source, found = _fetched(task.source, folder / "source", store, local_name)
+        if task.fingerprint and mark_of(found) != task.fingerprint:
+            raise MediaError(
+                f"{task.source.uri} is not what was submitted.",
+                code="source-changed",
+                fix="Submit it again.",
+            )
+        params = _with_assets(task.params, folder, store, local_name)
+        local = replace(task, source=source, params=params, fingerprint="", settle_s=0.0)
+        if task.out is not None:
+            (folder / "out").mkdir()
+            local = replace(local, out=str(folder / "out"))
+        made = run_attempt(local, report, lambda _: may_publish(), cancelled)
+        if task.out is None or not made.published:
+            return made
+        return publish_made(made, Target(store, task.out, folder / "out", task.key, found))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fetched(
+    asset: Asset, folder: Path, store: Store, local_name: Callable[[str], str]
+) -> tuple[Asset, Stored]:
+    """An asset whose bytes are in a folder of its own."""
+    folder.mkdir()
+    place = folder / local_name(asset.uri)
+    found = store.fetch(asset.uri, place)
+    return Asset(asset.uri, asset.frames, str(place)), found
+
+
+def _with_assets(params: Params, folder: Path, store: Store, local_name: Callable[[str], str]) -> Params:
+    """Options whose assets are here, too: a LUT, a watermark, subtitles."""
+    changed: dict[str, Any] = {}
+    for number, (name, value) in enumerate(params):
+        if isinstance(value, Asset) and value.local is None and "://" in value.uri:
+            changed[name] = _fetched(value, folder / f"option-{number}", store, local_name)[0]
+        elif isinstance(value, list | tuple) and any(isinstance(one, Asset) for one in value):
+            changed[name] = type(value)(
+                _fetched(one, folder / f"option-{number}-{index}", store, local_name)[0]
+                if isinstance(one, Asset) and one.local is None and "://" in one.uri
+                else one
+                for index, one in enumerate(value)
+            )
+    return params.model_copy(update=changed) if changed else params
