@@ -297,3 +297,13 @@ def test_what_a_function_without_files_cannot_use_is_noted(rushes: Rushes) -> No
     done = rushes("run", "fun.py:size", "clips", "--out", "made", "--name", "{stem}x{ext}")
 
     assert "note: size makes no files: --out, --name are not used." in done.stderr
+
+
+def test_what_was_called_wrongly_is_not_offered_again(rushes: Rushes, folder: Path) -> None:
+    (folder / "list.txt").write_text("clips/a.mov\nclips/gone.mov\n")
+
+    done = rushes("run", "fun.py:size", "list.txt")
+
+    assert done.exit_code == 1
+    assert "gone.mov does not exist" in done.stderr
+    assert "rushes retry" not in done.stderr

@@ -228,6 +228,15 @@ def _say(text: str) -> None:
         click.echo(text, err=True)
 
 
+def _may_succeed(tally: Tally) -> bool:
+    """Whether `retry` is worth naming: a wrong call fails again until it is another call."""
+    seen = tally.failures
+    all_wrong = len(seen) == tally.counts.failed and all(
+        (one.error or {}).get("kind") == "caller" for one in seen
+    )
+    return bool(tally.counts.cancelled) or (tally.counts.failed > 0 and not all_wrong)
+
+
 def report(outcome: Followed, *, batch: str, function: str, out: str | None, quiet: bool = False) -> int:
     """Say what came of a batch, failures last so that they are seen; gives the exit code.
 
@@ -251,6 +260,6 @@ def report(outcome: Followed, *, batch: str, function: str, out: str | None, qui
             function, tally.counts, outcome.elapsed_s, tally.media_s, out, cost_nano=tally.cost_nano
         )
         click.echo(made, err=True)
-        if tally.counts.failed or tally.counts.cancelled:
+        if _may_succeed(tally):
             click.echo(f"  again, what did not succeed: rushes retry {batch}", err=True)
     return exit_code(tally, interrupted=outcome.interrupted)

@@ -47,8 +47,6 @@ def run_attempt(
     Raises:
         RushesError: split by who is at fault; an exception of the author's body passes through as it is.
     """
-    if task.source.frames is not None:
-        task.function.require_ranges()
     if not task.member:  # the members of a joint invocation have the room of all
         allow(parse_size(task.function.resources.memory))
     if isinstance(task.function, Joint):

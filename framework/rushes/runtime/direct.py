@@ -52,6 +52,8 @@ def make_here(
     Raises:
         RushesError: as `call`.
     """
+    if source.frames is not None:
+        function.require_ranges()
     spec = batch_spec(function, options, params)
     key, mark = key_of(function, source, params)
     task = Task(

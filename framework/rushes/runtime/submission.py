@@ -160,18 +160,17 @@ def invocations(
     own_params = _OwnParams(function, params)
     after = tuple(_id_of(a) for a in options.after)
     for item in found:
-        problem = item.problem
+        problem, frames = item.problem, item.asset.frames
         key, mark, own = "", "", None
         if problem is None:
             try:
-                if item.asset.frames is not None:
+                if frames is not None:
                     function.require_ranges()
                 its_params, own = own_params.of(item.params)
                 mark, tail = keys.marks(item.asset)
                 key = keys.key(tail, own, its_params)
             except RushesError as error:
                 problem = error.to_dict()
-        frames = item.asset.frames
         yield Invocation(
             item.asset.uri,
             key,
