@@ -37,6 +37,12 @@ def test_notes_that_differ_in_figures_and_the_clips_name_are_of_one_kind() -> No
     assert found == ["2 clips, such as clip1.mov: clip1.mov lasts 1.5 s"]
 
 
+def test_several_notes_of_one_kind_about_a_clip_are_one_clip() -> None:
+    (found,) = lines(end(1, "the rung of 720 lines is left out", "the rung of 480 lines is left out"))
+
+    assert found == "clip1.mov: the rung of 720 lines is left out, and 1 like it (rushes why b.1)"
+
+
 def test_the_most_frequent_come_first_and_the_rest_is_counted() -> None:
     kinds = "abcdefghi"
     ends = [end(n, f"kind {kind}") for n, kind in enumerate(kinds, 1)]

@@ -105,6 +105,8 @@ def values(found: Mapping[str, Any], function: Function[Any, Any] | None) -> str
     end = end_of(found)
     if end.result is None:
         return ""
+    if isinstance(end.result, Mapping) and list(end.result.get("notes") or ()) == list(end.warnings):
+        end = end._replace(result={k: v for k, v in end.result.items() if k != "notes"})  # said above
     if function is None:
         return fields(end.result)
     return text_of(function, [end], TABLE, files=True).rstrip("\n")

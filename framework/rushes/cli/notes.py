@@ -30,6 +30,7 @@ class _Kind:
     asset: str
     invocation: str
     count: int = 0
+    clips: int = 0
     is_same: bool = True
 
 
@@ -42,6 +43,7 @@ class Notes:
 
     def add(self, one: Finished) -> None:
         """Count the notes of a result."""
+        met: set[str] = set()
         for text in one.warnings:
             line = one_line(text)
             # A clip's name and its figures make no other kind of note.
@@ -53,11 +55,13 @@ class Notes:
                     continue
                 kind = self.kinds[shape] = _Kind(line, one.asset, one.invocation)
             kind.count += 1
+            kind.clips += shape not in met
+            met.add(shape)
             kind.is_same = kind.is_same and kind.text == line
 
     def lines(self, batch: str) -> list[str]:
         """A line for each kind, the most frequent first; where the rest can be read."""
-        ranked = sorted(self.kinds.values(), key=lambda kind: -kind.count)
+        ranked = sorted(self.kinds.values(), key=lambda kind: (-kind.clips, -kind.count))
         found = [_line(kind) for kind in ranked[:NOTES_SHOWN]]
         more = sum(kind.count for kind in ranked[NOTES_SHOWN:]) + self.unkept
         if more:
@@ -66,7 +70,8 @@ class Notes:
 
 
 def _line(kind: _Kind) -> str:
-    if kind.count == 1:
-        return f"{short_name(kind.asset)}: {kind.text} (rushes why {kind.invocation})"
+    if kind.clips == 1:
+        more = f", and {kind.count - 1:,} like it" if kind.count > 1 else ""
+        return f"{short_name(kind.asset)}: {kind.text}{more} (rushes why {kind.invocation})"
     such = "" if kind.is_same else f", such as {short_name(kind.asset)}"
-    return f"{kind.count:,} clips{such}: {kind.text}"
+    return f"{kind.clips:,} clips{such}: {kind.text}"
