@@ -147,6 +147,17 @@ def says(clip: Asset, params: Number, ctx: Context) -> Told:
     return Told(n=params.n)
 
 
+class Takes(Number):
+    seconds: float = 0.0
+
+
+@function(version="1")
+def busy(clip: Asset, params: Takes) -> Told:
+    """Is at work for so long."""
+    time.sleep(params.seconds)
+    return Told(n=params.n)
+
+
 class Text(Number):
     text: str = ""
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,37 @@ def test_a_price_file_that_is_wrong_is_said_where_the_worker_is_started(
 
     assert said.exit_code == 1
     assert "no price for tier 'rack-9'" in said.output
+
+
+def has_done(batch: Any, least: int) -> bool:
+    return bool(batch.progress.counts.succeeded > least)
+
+
+@pytest.mark.soak
+def test_the_ledger_adds_up_through_bursts_and_ten_killed_workers(
+    engine: LocalEngine, costly: Find, clip: str
+) -> None:
+    work, short = costly("plain.py:busy"), costly("plain.py:echo")
+    low = work.with_options(priority="background", show="archive").starmap(
+        (clip, {"n": n, "seconds": 0.05}) for n in range(400)
+    )
+    bursts = []
+    for kill in range(10):
+        bursts.append(
+            short.with_options(priority="urgent", show="dune").starmap(
+                (clip, {"n": 1000 * kill + n}) for n in range(200)
+            )
+        )
+        until(partial(has_done, low, 30 * kill))
+        os.kill(engine.pool()["worker"]["pid"], signal.SIGKILL)
+    for burst in bursts:
+        burst.wait()
+    low.wait()
+
+    made = statement(engine)
+
+    assert made.ledger["machines"] == 11
+    assert made.rows["dune", "echo"].attempts >= 2000
+    assert made.rows["archive", "busy"].attempts >= 400
+    assert sum(burst.cost.nano for burst in bursts) == made.rows["dune", "echo"].total
+    assert low.cost.nano == made.rows["archive", "busy"].total

@@ -100,6 +100,7 @@ class Ledger(RuleBasedStateMachine):
         self.pool.add("part", resources={"cpu": 2}, parent="small.1")
         self.n = 1
         self.charged = 0
+        self.forgotten = False
         self.up_s = self.lost_s = 0.0
         self._open()
 
@@ -198,6 +199,7 @@ class Ledger(RuleBasedStateMachine):
     def a_batch_is_forgotten(self) -> None:
         self.journal.begin()
         self.journal.forget_costs([1])
+        self.forgotten = True
         self.journal.commit()
 
     @invariant()
@@ -213,6 +215,17 @@ class Ledger(RuleBasedStateMachine):
         lines = self.journal.costs_by(0.0)
         assert sum(line.attempts for line in lines) == self.charged
         assert sum(line.requests for line in lines) == self.charged * self.price.tier.request_nano
+
+    @invariant()
+    def a_batch_has_the_sum_of_its_invocations_and_their_parts(self) -> None:
+        (whole,) = self.journal.db.execute(
+            "SELECT coalesce(sum(compute+requests+transfer+energy),0) FROM costs WHERE root>>32=1"
+        ).fetchone()
+        (parts,) = self.journal.db.execute(
+            "SELECT coalesce(sum(compute+requests+transfer+energy),0) FROM costs WHERE invocation>>32=3"
+        ).fetchone()
+        assert self.journal.spent_on_batch(1).nano == whole
+        assert self.forgotten or self.journal.spent_on_batch(3).nano == parts
 
     @invariant()
     def only_the_time_that_a_worker_was_awake_is_counted(self) -> None:
@@ -291,6 +304,26 @@ def test_a_journal_from_before_anything_was_counted_is_brought_forward(
 
     assert isinstance(journal, SqliteTurns)
     assert statement(journal, since=0.0, batches=True)["lines"] == []
-    assert journal.spent_on(0, 1 << 40).nano == 0
+    assert journal.spent_on(1 << 32).nano == journal.spent_on_batch(1).nano == 0
     assert journal.batch("abc") is not None
+    journal.close()
+
+
+def test_the_sums_of_batches_are_made_of_what_was_counted_before_there_were_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = next(i for i, version in enumerate(MIGRATIONS) if any("batch_costs" in one for one in version))
+    monkeypatch.setattr("rushes.journal.turns.MIGRATIONS", MIGRATIONS[:before])
+    old = SqliteJournal(tmp_path / "j")
+    row = "INSERT INTO costs VALUES(?,?,1,1,?,1,0,0,0,?,0,0,0,7,0)"
+    old.write(row, [(1 << 32, 1 << 32, 0, 100), (1 << 32, 3 << 32, 1, 10), (2 << 32, 2 << 32, 0, 5)])
+    old.commit()
+    old.close()
+    monkeypatch.undo()
+
+    journal = SqliteJournal(tmp_path / "j")
+
+    assert journal.spent_on_batch(1) == (110, 10, 0.014)
+    assert journal.spent_on_batch(2) == (5, 0, 0.007)
+    assert journal.spent_on_batch(3) == (10, 10, 0.007)
     journal.close()

@@ -240,8 +240,12 @@ class LocalEngine:
 
     def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
         """What was spent since a time: see `rushes.runtime.statement`."""
-        answer, _ = self._client.request({"verb": "costs", "since": since, "batches": batches})
-        return dict(answer["costs"])
+        from rushes.journal.cost_sums import CostReader  # noqa: PLC0415 - only who asks needs it
+        from rushes.runtime.statement import statement  # noqa: PLC0415
+
+        self._client.request({"verb": "costs"})
+        with CostReader(self.settings.journal) as sums:
+            return statement(sums, since=since, batches=batches)
 
     def running(self) -> bool:
         """True when a worker is up; starts none."""

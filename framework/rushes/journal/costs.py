@@ -9,21 +9,19 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rushes.invocation import Spent
+from rushes.journal.cost_sums import HOUR, LINES, SUMS, CostSums
 from rushes.journal.turns import SqliteTurns
-from rushes.runtime.cost_records import CostRow, MachineHour, MachineRow, SpentRow
+from rushes.runtime.cost_records import CostRow, MachineHour, MachineRow
 
 __all__ = ["SqliteCosts"]
 
 _MARKS: Final = 900
 """Values in one statement; SQLite before 3.32 takes 999."""
-_LINES: Final = ("compute", "requests", "transfer", "energy", "millijoules", "published_us")
-_SUMS: Final = ",".join(f"sum({line})" for line in ("attempts", *_LINES))
-_KEPT: Final = ",".join(("attempts", *_LINES))
+_KEPT: Final = ",".join(("attempts", *LINES))
 _COSTS: Final = ",".join(CostRow._fields)
-_HOUR: Final = MachineHour._fields[2:]
 
 
-class SqliteCosts(SqliteTurns):
+class SqliteCosts(SqliteTurns, CostSums):
     """`rushes.runtime.cost_records.CostRecords`."""
 
     _charged = False
@@ -54,7 +52,7 @@ class SqliteCosts(SqliteTurns):
             [(until, counted_us, running, machine)],
         )
         if any(hour[2:]):
-            more = ",".join(f"{name}={name}+excluded.{name}" for name in _HOUR)
+            more = ",".join(f"{name}={name}+excluded.{name}" for name in HOUR)
             self.write(
                 f"INSERT INTO machine_hours VALUES(?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET {more}", [hour]
             )
@@ -63,31 +61,6 @@ class SqliteCosts(SqliteTurns):
         """The machines that an earlier worker did not close."""
         return [*map(MachineRow._make, self.db.execute("SELECT * FROM machines WHERE running IS NOT NULL"))]
 
-    def machines(self) -> list[MachineRow]:
-        """All machines, oldest first."""
-        return [*map(MachineRow._make, self.db.execute("SELECT * FROM machines ORDER BY id"))]
-
-    def machine_sums(self) -> dict[int, tuple[MachineHour, int, int]]:
-        """Of each machine, all of its hours together, and the compute and energy of its attempts."""
-        of_attempts: dict[int, tuple[int, int]] = {}
-        for table in ("costs", "spent"):
-            for machine, compute, energy in self.db.execute(
-                f"SELECT machine,sum(compute),sum(energy) FROM {table} GROUP BY machine"  # noqa: S608 - ours
-            ):
-                before = of_attempts.get(machine, (0, 0))
-                of_attempts[machine] = (before[0] + compute, before[1] + energy)
-        sums = ",".join(f"sum({name})" for name in _HOUR)
-        hours = self.db.execute(f"SELECT machine,0,{sums} FROM machine_hours GROUP BY machine")  # noqa: S608
-        return {row[0]: (MachineHour._make(row), *of_attempts.get(row[0], (0, 0))) for row in hours}
-
-    def idle(self, since: float) -> list[tuple[str, int, int, int]]:
-        """Tier, compute, energy and millijoules of what nobody used since then, by whole hours."""
-        return self.db.execute(
-            "SELECT m.tier,sum(h.idle_compute),sum(h.idle_energy),sum(h.idle_millijoules) "
-            "FROM machine_hours h JOIN machines m ON m.id=h.machine WHERE h.hour>=? GROUP BY m.tier",
-            (int(since // 3600),),
-        ).fetchall()
-
     # -- attempts ----------------------------------------------------------------------------------------
 
     def charge(self, rows: list[CostRow]) -> None:
@@ -95,19 +68,30 @@ class SqliteCosts(SqliteTurns):
         self._charged = True
         marks = ",".join("?" * len(CostRow._fields))
         self.write(f"INSERT INTO costs({_COSTS}) VALUES({marks})", rows)
+        self.write(
+            "INSERT INTO batch_costs VALUES(?,?,?,?) ON CONFLICT DO UPDATE SET nano=nano+excluded.nano,"
+            "waste_nano=waste_nano+excluded.waste_nano,millijoules=millijoules+excluded.millijoules",
+            _by_batch(rows),
+        )
 
-    def spent_on(self, low: int, high: int, *, parts_of: int = 0) -> Spent:
-        """What the invocations from `low` to below `high` have come to, their parts with them."""
+    def spent_on(self, invocation: int, *, parts_of: int = 0) -> Spent:
+        """What an invocation has come to, its parts with it."""
         if not self._any_cost():
             return Spent()
-        where = "root=? AND invocation>=? AND invocation<?" if parts_of else "root>=? AND root<?"
+        where = "root=? AND invocation=?" if parts_of else "root=?"
         rows = self.db.execute(
-            "SELECT waste,sum(compute+requests+transfer+energy),sum(millijoules) "  # noqa: S608 - ours
-            f"FROM costs WHERE {where} GROUP BY waste",
-            (parts_of, low, high) if parts_of else (low, high),
+            f"SELECT compute+requests+transfer+energy,waste,millijoules FROM costs WHERE {where}",  # noqa: S608 - ours
+            (parts_of, invocation) if parts_of else (invocation,),
         ).fetchall()
-        waste = sum(row[1] for row in rows if row[0])
-        return Spent(sum(row[1] for row in rows), waste, sum(row[2] for row in rows) / 1000)
+        waste = sum(nano for nano, wasted, _ in rows if wasted)
+        return Spent(sum(row[0] for row in rows), waste, sum(row[2] for row in rows) / 1000)
+
+    def spent_on_batch(self, batch: int) -> Spent:
+        """What a batch has come to, by its number, the parts of its invocations with it."""
+        found = self.db.execute(
+            "SELECT nano,waste_nano,millijoules FROM batch_costs WHERE batch=?", (batch,)
+        ).fetchone()
+        return Spent() if found is None else Spent(found[0], found[1], found[2] / 1000)
 
     def cost_each(self, invocations: Sequence[int], *, parts_of: int = 0) -> dict[int, int]:
         """Nano-dollars that each of these has come to, its parts and its waste with it, where it is any."""
@@ -126,40 +110,34 @@ class SqliteCosts(SqliteTurns):
             )
         return found
 
-    def costs_by(self, since: float, *, batches: bool = False) -> list[SpentRow]:
-        """All that was spent on attempts that ended since then, by payer, tier and waste, and by batch."""
-        name = "coalesce(b.id,'')" if batches else "''"
-        joined = "LEFT JOIN batches b ON b.number=c.root>>32" if batches else ""
-        kept = self.db.execute(
-            f"SELECT {name},p.show,p.function,m.tier,c.waste,{_SUMS} FROM costs c "  # noqa: S608 - ours
-            f"JOIN payers p ON p.id=c.payer JOIN machines m ON m.id=c.machine {joined} "
-            f"WHERE c.ended>=? GROUP BY {name},c.payer,m.tier,c.waste",
-            (since,),
-        )
-        pruned = self.db.execute(
-            f"SELECT '',p.show,p.function,m.tier,c.waste,{_SUMS} FROM spent c "  # noqa: S608 - ours
-            "JOIN payers p ON p.id=c.payer JOIN machines m ON m.id=c.machine "
-            "WHERE c.day>=? GROUP BY c.payer,m.tier,c.waste",
-            (int(since // 86400),),
-        )
-        return [*map(SpentRow._make, kept), *map(SpentRow._make, pruned)]
-
     def forget_costs(self, batches: Iterable[int]) -> None:
         """Keep of these batches what was spent a day, by whom, and nothing of their invocations."""
         ranges = [(number << 32, number + 1 << 32) for number in batches]
         if not ranges or not self._any_cost():
             return
-        more = ",".join(f"{name}={name}+excluded.{name}" for name in ("attempts", *_LINES))
+        more = ",".join(f"{name}={name}+excluded.{name}" for name in ("attempts", *LINES))
         self.write(
             f"INSERT INTO spent(day,machine,payer,waste,{_KEPT}) "  # noqa: S608 - ours
-            f"SELECT CAST(ended/86400 AS INTEGER) AS day,machine,payer,waste,{_SUMS} FROM costs "
+            f"SELECT CAST(ended/86400 AS INTEGER) AS day,machine,payer,waste,{SUMS} FROM costs "
             "WHERE root>=? AND root<? GROUP BY day,machine,payer,waste "
             f"ON CONFLICT DO UPDATE SET {more}",
             ranges,
         )
         self.write("DELETE FROM costs WHERE root>=? AND root<?", ranges)
+        self.write("DELETE FROM batch_costs WHERE batch=?", [(low >> 32,) for low, _ in ranges])
 
     def _any_cost(self) -> bool:
         if not self._charged:
             self._charged = self.one("SELECT 1 FROM costs LIMIT 1") is not None
         return self._charged
+
+
+def _by_batch(rows: Iterable[CostRow]) -> list[tuple[int, int, int, int]]:
+    """Batch, nano-dollars, those of waste, millijoules: of what was submitted, and of the parts' batches."""
+    sums: dict[int, tuple[int, int, int]] = {}
+    for row in rows:
+        nano = row.compute + row.requests + row.transfer + row.energy
+        for batch in {row.root >> 32, row.invocation >> 32}:
+            all_, waste, millijoules = sums.get(batch, (0, 0, 0))
+            sums[batch] = all_ + nano, waste + nano * row.waste, millijoules + row.millijoules
+    return [(batch, *entry) for batch, entry in sums.items()]

@@ -89,4 +89,17 @@ MIGRATIONS: Final[list[list[str]]] = [
             transfer INTEGER NOT NULL, energy INTEGER NOT NULL, millijoules INTEGER NOT NULL,
             published_us INTEGER NOT NULL, PRIMARY KEY(day, machine, payer, waste)) WITHOUT ROWID""",
     ],
+    [
+        # The sums of batches: a status is asked for many times a second.
+        """CREATE TABLE batch_costs(
+            batch INTEGER PRIMARY KEY, nano INTEGER NOT NULL, waste_nano INTEGER NOT NULL,
+            millijoules INTEGER NOT NULL)""",
+        """INSERT INTO batch_costs
+            SELECT batch, sum(nano), sum(nano*waste), sum(millijoules) FROM (
+                SELECT root>>32 AS batch, compute+requests+transfer+energy AS nano, waste, millijoules
+                FROM costs
+                UNION ALL SELECT invocation>>32, compute+requests+transfer+energy, waste, millijoules
+                FROM costs WHERE invocation>>32<>root>>32)
+            GROUP BY batch""",
+    ],
 ]

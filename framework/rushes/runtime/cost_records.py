@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from rushes.invocation import Spent
 
-__all__ = ["CostRecords", "CostRow", "MachineHour", "MachineRow", "SpentRow"]
+__all__ = ["CostRecords", "CostRow", "CostSumRecords", "MachineHour", "MachineRow", "SpentRow"]
 
 
 class CostRow(NamedTuple):
@@ -85,7 +85,22 @@ class SpentRow(NamedTuple):
     published_us: int
 
 
-class CostRecords(Protocol):
+class CostSumRecords(Protocol):
+    """Sums over all that is there."""
+
+    def machines(self) -> list[MachineRow]: ...
+
+    def machine_sums(self) -> dict[int, tuple[MachineHour, int, int]]:
+        """Of each machine, all of its hours together, and the compute and energy of its attempts."""
+
+    def idle(self, since: float) -> list[tuple[str, int, int, int]]:
+        """Tier, compute, energy and millijoules of what nobody used since then, by whole hours."""
+
+    def costs_by(self, since: float, *, batches: bool = False) -> list[SpentRow]:
+        """All that was spent on attempts that ended since then, by payer, tier and waste, and by batch."""
+
+
+class CostRecords(CostSumRecords, Protocol):
     """What attempts and machines cost. Nothing is here while nothing has a price."""
 
     def payer(self, show: str, function: str) -> int:
@@ -102,24 +117,16 @@ class CostRecords(Protocol):
     def left_machines(self) -> list[MachineRow]:
         """The machines that an earlier worker did not close."""
 
-    def machines(self) -> list[MachineRow]: ...
-
-    def machine_sums(self) -> dict[int, tuple[MachineHour, int, int]]:
-        """Of each machine, all of its hours together, and the compute and energy of its attempts."""
-
-    def idle(self, since: float) -> list[tuple[str, int, int, int]]:
-        """Tier, compute, energy and millijoules of what nobody used since then, by whole hours."""
-
     def charge(self, rows: list[CostRow]) -> None: ...
 
-    def spent_on(self, low: int, high: int, *, parts_of: int = 0) -> Spent:
-        """What the invocations from `low` to below `high` have come to, their parts with them.
+    def spent_on(self, invocation: int, *, parts_of: int = 0) -> Spent:
+        """What an invocation has come to, its parts with it.
 
-        `parts_of` is the invocation that a person submitted, where these are parts of it.
+        `parts_of` is the invocation that a person submitted, where this is a part of it.
         """
+
+    def spent_on_batch(self, batch: int) -> Spent:
+        """What a batch has come to, by its number, the parts of its invocations with it."""
 
     def cost_each(self, invocations: Sequence[int], *, parts_of: int = 0) -> dict[int, int]:
         """Nano-dollars that each of these has come to, its parts and its waste with it, where it is any."""
-
-    def costs_by(self, since: float, *, batches: bool = False) -> list[SpentRow]:
-        """All that was spent on attempts that ended since then, by payer, tier and waste, and by batch."""

@@ -118,7 +118,7 @@ class Metering:
         """What an invocation has cost until now, with the attempt that a slot runs, and its parts."""
         if self._rows:
             self.keep()
-        before = self.pool.journal.spent_on(number, number + 1, parts_of=self._account(number >> 32)[0])
+        before = self.pool.journal.spent_on(number, parts_of=self._account(number >> 32)[0])
         used = self._time.so_far(slot, self._awake())
         nano = used.compute + used.energy + self.price.tier.request_nano
         return Spent(before.nano + nano, before.waste_nano, before.joules + used.millijoules / 1000)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rushes.core import events as ev
 from rushes.core.states import State
-from rushes.invocation import Spent, function_name
+from rushes.invocation import function_name
 from rushes.runtime.batches import STATES, n_of, status_json
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families, root_of
@@ -39,12 +39,12 @@ class Reports:
                 counts[number] = count
             ended = status_json(row, counts, self.pool.journal.cached_count(row.number))
             ended["displacement"] = self.displacing.report(batch, row.number)
-            ended["spent"] = self._spent(row)
+            ended["spent"] = self.pool.journal.spent_on_batch(row.number)
             return ended
         found = status_json(row, list(state.counts), state.cached)
         found.update(seq=state.seq, seconds=state.seconds, media_s=state.media_s, sealed=state.sealed)
         found["standstill"] = self._standstill()
-        found["spent"] = self._spent(row)
+        found["spent"] = self.pool.journal.spent_on_batch(row.number)
         found["displacement"] = self.displacing.report(batch, row.number)
         found["running"] = [
             {
@@ -57,12 +57,6 @@ class Reports:
             if slot.given and slot.given[0] >> 32 == state.number
         ]
         return found
-
-    def _spent(self, row: BatchRow) -> Spent:
-        """What of a batch has ended has cost."""
-        parent = json.loads(row.spec).get("parent")
-        root = root_of(self.pool, parent) if parent else 0
-        return self.pool.journal.spent_on(row.number << 32, row.number + 1 << 32, parts_of=root)
 
     def _ran_s(self, slot: SlotProcess) -> float:
         """How long the first of what a slot was given has run; the clock of what is paused stands still."""

@@ -13,12 +13,12 @@ from typing import Any
 
 from rushes.core.prices import Source, TierPrice
 from rushes.core.tiers import Purchase
-from rushes.runtime.cost_records import CostRecords, CostRow, MachineHour, MachineRow
+from rushes.runtime.cost_records import CostRow, CostSumRecords, MachineHour, MachineRow
 
 __all__ = ["audit", "statement"]
 
 
-def statement(journal: CostRecords, *, since: float, batches: bool) -> dict[str, Any]:
+def statement(journal: CostSumRecords, *, since: float, batches: bool) -> dict[str, Any]:
     """What attempts that ended since a time cost, and what was idle in the hours since then.
 
     ``lines``: `SpentRow`s by payer, tier and waste, and by batch where `batches` asks for it. ``idle``: by

@@ -25,7 +25,6 @@ from rushes.runtime.refusals import has_ended, known_class, only_a_part, unknown
 from rushes.runtime.requests import check_header, check_rows
 from rushes.runtime.restamping import restamp
 from rushes.runtime.settings import Settings
-from rushes.runtime.statement import statement
 from rushes.runtime.wire import WIRE, Stream
 
 __all__ = ["ClientState", "Verbs"]
@@ -245,12 +244,11 @@ class Verbs:
             raise unknown_control(action)
         return {"action": action, "running": len(self._pool.running), "pid": os.getpid()}
 
-    def _costs(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
-        self._pool.flush()
+    def _costs(self, _client: ClientState, _header: Any, _body: bytes) -> dict[str, Any]:
+        """Bring the ledger of costs up to now; who asks reads it, and holds nobody up."""
         if self._pool.meter is not None:
             self._pool.meter.keep()
-        since, batches = float(header.get("since", 0.0)), bool(header.get("batches"))
-        return {"costs": statement(self._journal, since=since, batches=batches)}
+        return {"kept": self._pool.meter is not None}
 
     def _keep_journal(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         self._pool.flush()
