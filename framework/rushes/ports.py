@@ -324,6 +324,10 @@ class Ledger(Protocol):
         """The batches of which something may be left to do."""
         ...
 
+    def spec(self, batch: str) -> Mapping[str, Any] | None:
+        """What a batch was opened with, which never changes; None where there is none."""
+        ...
+
     def tally(self, batch: str) -> Tally | None:
         """How far a batch is; None where there is none."""
         ...

@@ -45,6 +45,7 @@ __all__ = ["DynamoLedger"]
 
 AT_ONCE: Final = 99
 """Invocations in one transaction, which takes 100 items; the batch is the other one."""
+SPECS_KEPT: Final = 1000
 CANCELLERS: Final = 8
 """Requests under way at once while a batch is cancelled."""
 _ENDED: Final = tuple(state for state in State if state.ended)
@@ -167,6 +168,10 @@ class DynamoLedger:
                 self._table.send(f"close batch {batch}", done)
         return found
 
+    def spec(self, batch: str) -> Mapping[str, Any] | None:
+        found = self._head(batch)
+        return None if found is None else found[0]
+
     def tally(self, batch: str) -> Tally | None:
         items = [*self._table.query(f"read batch {batch}", pk=f"B#{batch}")]
         if not items:
@@ -194,12 +199,23 @@ class DynamoLedger:
         )
 
     def _spec(self, batch: str) -> tuple[dict[str, Any], int | None]:
-        """A batch's spec, which never changes, and when its items vanish."""
+        """A batch's spec, and when its items vanish.
+
+        Raises:
+            CallerError: there is no such batch.
+        """
+        found = self._head(batch)
+        if found is None:
+            raise _no_batch(batch)
+        return found
+
+    def _head(self, batch: str) -> tuple[dict[str, Any], int | None] | None:
+        """What of a batch never changes, read once."""
         if batch not in self._specs:
             item = self._table.item(batch_key(batch))
             if item is None:
-                raise _no_batch(batch)
-            if len(self._specs) > 1000:
+                return None
+            if len(self._specs) > SPECS_KEPT:
                 self._specs.clear()
             self._specs[batch] = json.loads(item["spec"]), int(item["ttl"]) if "ttl" in item else None
         return self._specs[batch]

@@ -163,6 +163,10 @@ class StubLedger(_Failing):
         with self._called("unfinished"):
             return [batch for batch in self._batches if not self._tally(batch).complete]
 
+    def spec(self, batch: str) -> Mapping[str, Any] | None:
+        with self._called("spec"):
+            return self._batches[batch].spec if batch in self._batches else None
+
     def tally(self, batch: str) -> Tally | None:
         with self._called("tally"):
             return self._tally(batch) if batch in self._batches else None

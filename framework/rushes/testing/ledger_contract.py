@@ -75,6 +75,8 @@ class LedgerContract:
         )
         ledger.add("k7m2qx", [one])
         assert _claimed(ledger).work == one
+        assert ledger.spec("k7m2qx") == SPEC
+        assert ledger.spec("nobody") is None
         tally = ledger.tally("k7m2qx")
         assert tally is not None
         assert (tally.spec, tally.submitted, tally.total, tally.sealed) == (SPEC, NOW, 1, False)

@@ -1,0 +1,249 @@
+"""One notice, from the claim to the end in the ledger: what a Lambda and a host do alike.
+
+The claim is extended from a thread while the attempt runs. When it is lost, or a person cancels the batch,
+the attempt is asked to stop, and nothing of it becomes visible: whether it may publish is asked of the ledger
+itself. How a failure goes on is decided by `rushes.core.retry`, as everywhere. This module must not know
+which ledger and which store it is, nor where the notice came from.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rushes.asset import Asset, FrameRange
+from rushes.core.retry import LOSS_CODES, GiveUp, decide
+from rushes.core.states import State
+from rushes.errors import Cancelled, PlatformError, RushesError
+from rushes.invocation import function_name
+from rushes.ledger import Claim, End, NotClaimed
+from rushes.ports import Ledger, Store
+from rushes.runtime.raised import as_error
+from rushes.runtime.remote_attempt import run_remote
+from rushes.runtime.slot_batch import SlotBatch, learn
+from rushes.runtime.task import Made, Task
+
+__all__ = ["After", "ClaimRunner"]
+
+LEASE_S: Final = 60.0
+"""How long a claim holds that nobody extends: as long as a host may be dead before another takes over."""
+
+
+BATCHES_KNOWN: Final = 64
+
+
+class After(NamedTuple):
+    """What becomes of the notice.
+
+    Args:
+        state: of the invocation now; None where the ledger has none.
+        again_s: the notice is to be seen again after so long; None: it is done with.
+    """
+
+    state: State | None
+    again_s: float | None = None
+
+
+@dataclass
+class ClaimRunner:
+    """Works on one invocation after another, in the name of one holder.
+
+    Args:
+        ledger: says who has what.
+        store: where clips and outputs are.
+        scratch: a folder on a disk with room for both.
+        holder: who this is: the host, and the process or request on it.
+        local_name: a file name for a URI of the store.
+        clock: UTC epoch seconds.
+        lease_s: how long a claim holds.
+    """
+
+    ledger: Ledger
+    store: Store
+    scratch: Path
+    holder: str
+    local_name: Callable[[str], str]
+    clock: Callable[[], float] = time.time
+    lease_s: float = LEASE_S
+    _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
+    _known: dict[str, SlotBatch] = field(default_factory=dict, repr=False)
+
+    def yield_back(self) -> None:
+        """The host is going: what runs is given back, and nothing new is begun."""
+        self._stopping.set()
+
+    def run(self, invocation: str, *, ends_at: float | None = None) -> After:
+        """Claim an invocation, work on it, and say in the ledger what came of it.
+
+        Args:
+            invocation: ``<batch>.<n>``.
+            ends_at: when this process will be stopped, UTC epoch seconds; work that is not done by then is
+                given back shortly before.
+
+        Raises:
+            PlatformError: the ledger does not answer; the notice comes again.
+        """
+        now = self.clock()
+        spec = self.ledger.spec(invocation.rpartition(".")[0])
+        if spec is None:
+            return After(None)
+        claim = self.ledger.claim(invocation, self.holder, now, now + self.lease_s)
+        if isinstance(claim, NotClaimed):
+            over = claim.state is None or claim.state.ended
+            return After(claim.state, None if over else max((claim.until or now) - now, 1.0))
+        watch = _Watch(self.ledger, claim, self.clock, self.lease_s, stopping=self._stopping, ends_at=ends_at)
+        try:
+            with watch.extending():
+                made = self._attempt(claim, spec, watch)
+        except Exception as error:  # noqa: BLE001 - everything that a body can raise becomes an end
+            return self._failed(claim, spec, watch, error, self.clock() - now)
+        end = End(State.succeeded, made.data().decode(), self.clock() - now, made.media_s, cached=made.cached)
+        return self._end(claim, end)
+
+    def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: _Watch) -> Made:
+        known, work = self._of(claim.work.batch, spec), claim.work
+        params = known.params
+        if work.params is not None:
+            params = known.function.params_model.model_validate_json(work.params)
+        task = Task(
+            known.function,
+            Asset(work.source, FrameRange(*work.frames) if work.frames else None),
+            params,
+            work.invocation,
+            claim.attempt,
+            key=work.key,
+            fingerprint=work.fingerprint,
+            subdir=work.subdir,
+            tag=work.tag,
+            **known.shared,
+        )
+        return run_remote(
+            task,
+            self.store,
+            self.scratch,
+            report=lambda *_: None,
+            may_publish=watch.require,
+            cancelled=watch.stopped,
+            local_name=self.local_name,
+        )
+
+    def _of(self, batch: str, spec: Mapping[str, Any]) -> SlotBatch:
+        """A batch's function and options, loaded once."""
+        if batch not in self._known:
+            if len(self._known) >= BATCHES_KNOWN:
+                self._known.clear()
+            self._known[batch] = learn({**spec, "id": batch}, self.scratch)
+        return self._known[batch]
+
+    def _failed(
+        self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, error: Exception, seconds: float
+    ) -> After:
+        failure = as_error(error, function_name(str(spec["function"])))
+        if watch.lost:
+            return After(State.running, self.lease_s)
+        if watch.cancelled:
+            return self._end(claim, End(State.cancelled, "{}", seconds))
+        if watch.yields and isinstance(failure, Cancelled):
+            given = self.ledger.give_back(claim, "its host had to go")
+            return After(State.queued, 0.0) if given else After(State.running, self.lease_s)
+        losses = claim.losses + (failure.code in LOSS_CODES)
+        verdict = decide(
+            failure.kind,
+            failure.code,
+            claim.attempt - losses,
+            losses,
+            int(spec.get("retries", 2)),
+            claim.work.n,
+        )
+        body = failure.to_dict()
+        if isinstance(verdict, GiveUp):
+            body |= {"verdict": verdict.reason, "attempts": claim.attempt}
+            return self._end(claim, End(State.failed, json.dumps({"error": body}), seconds))
+        until = self.clock() + verdict.delay_s
+        held = self.ledger.hold(claim, until, verdict.reason, free=verdict.free)
+        return After(State.held, verdict.delay_s) if held else After(State.running, self.lease_s)
+
+    def _end(self, claim: Claim, end: End) -> After:
+        return After(end.state) if self.ledger.finish(claim, end) else After(State.running, self.lease_s)
+
+
+class _Watch:
+    """Keeps one claim, and knows why its attempt has to stop."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        claim: Claim,
+        clock: Callable[[], float],
+        lease_s: float,
+        *,
+        stopping: threading.Event,
+        ends_at: float | None,
+    ) -> None:
+        self._ledger, self._claim, self._clock, self._lease_s = ledger, claim, clock, lease_s
+        self._stopping = stopping
+        self._ends_at = ends_at
+        self._until = claim.until
+        self._done = threading.Event()
+        self.lost = False
+        self.cancelled = False
+
+    @property
+    def yields(self) -> bool:
+        """Its host is going, or this process ends soon."""
+        return self._stopping.is_set() or (self._ends_at is not None and self._clock() >= self._ends_at)
+
+    def stopped(self) -> bool:
+        """Whether the attempt has to stop."""
+        return self.lost or self.cancelled or self.yields
+
+    def require(self) -> None:
+        """Go on only where the claim holds at this moment.
+
+        Raises:
+            Cancelled: the batch was.
+            PlatformError: another has it (``superseded``), or the ledger does not say.
+        """
+        self._extend()
+        if self.cancelled:
+            raise Cancelled("its batch was cancelled.", code="cancelled")
+        if self.lost:
+            raise PlatformError(
+                "this attempt was overtaken; it publishes nothing.",
+                code="superseded",
+                fix="Its successor goes on.",
+            )
+
+    @contextmanager
+    def extending(self) -> Iterator[None]:
+        """Extend the claim from time to time while something runs."""
+        thread = threading.Thread(target=self._keep, name=f"claim {self._claim.work.invocation}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._done.set()
+            thread.join()
+
+    def _keep(self) -> None:
+        while not self._done.wait(self._lease_s / 3):
+            try:
+                self._extend()
+            except RushesError:
+                # The ledger did not answer: it is asked again, until the claim has lapsed.
+                self.lost = self.lost or self._clock() >= self._until
+            if self.lost or self.cancelled:
+                return
+
+    def _extend(self) -> None:
+        until = self._clock() + self._lease_s
+        kept = self._ledger.extend(self._claim, until)
+        self.lost, self.cancelled = kept == "lost", kept == "stop"
+        if not self.lost:
+            self._until = until

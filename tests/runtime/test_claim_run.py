@@ -1,0 +1,215 @@
+"""From a notice to the end in the ledger, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rushes import PlatformError
+from rushes.core.states import State
+from rushes.ledger import Claim, Work
+from rushes.runtime.claim_run import LEASE_S, After, ClaimRunner
+from rushes.runtime.remote_publication import mark_of
+from rushes.testing.clock import FakeClock
+from rushes.testing.ledger import StubLedger
+from rushes.testing.store import StubStore
+
+CLIP, OUT = "stub://cards/A001.mov", "stub://proxies/dune"
+FUNCTIONS = Path(__file__).with_name("claimed.py")
+ONE = "k7m2qx.1"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(clock: FakeClock) -> StubStore:
+    made = StubStore(clock)
+    made.put(CLIP, b"clip")
+    return made
+
+
+@pytest.fixture
+def ledger() -> StubLedger:
+    return StubLedger()
+
+
+@pytest.fixture
+def runner(ledger: StubLedger, store: StubStore, clock: FakeClock, tmp_path: Path) -> ClaimRunner:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return ClaimRunner(ledger, store, scratch, "host-a", lambda uri: uri.rpartition("/")[2], clock=clock.now)
+
+
+@pytest.fixture
+def submit(ledger: StubLedger, store: StubStore, clock: FakeClock) -> Callable[..., None]:
+    def submit_it(function: str, *, out: str | None = None, retries: int = 2, **params: Any) -> None:
+        spec = {
+            "function": f"{FUNCTIONS}:{function}", "version": "1", "source_digest": "", "params": "{}",
+            "show": "dune", "priority": "urgent", "deadline": None, "out": out, "name": None,
+            "receipts": "beside", "retries": retries,
+        }  # fmt: skip
+        ledger.open("k7m2qx", spec, clock.now())
+        work = Work(ONE, CLIP, "ab" * 32, params=json.dumps(params), fingerprint=mark_of(store.look(CLIP)))
+        ledger.add("k7m2qx", [work])
+        ledger.seal("k7m2qx")
+
+    return submit_it
+
+
+def entry(ledger: StubLedger) -> Any:
+    found = ledger.entry(ONE)
+    assert found is not None
+    return found
+
+
+def test_a_notice_becomes_a_result(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore
+) -> None:
+    submit("write", out=OUT)
+    assert runner.run(ONE) == After(State.succeeded)
+    data = json.loads(entry(ledger).end.data)
+    assert data["outputs"] == [f"{OUT}/A001.txt"]
+    assert store.look(f"{OUT}/A001.txt").size_bytes == 4
+    assert list(runner.scratch.iterdir()) == []
+
+
+def test_a_notice_that_comes_again_is_done_with(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore
+) -> None:
+    submit("write", out=OUT)
+    runner.run(ONE)
+    calls = len(store.calls)
+    assert runner.run(ONE) == After(State.succeeded)
+    assert len(store.calls) == calls
+
+
+def test_a_notice_of_what_another_works_on_comes_again_when_that_could_have_lapsed(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    submit("write", out=OUT)
+    ledger.claim(ONE, "host-b", clock.now(), clock.now() + 40)
+    assert runner.run(ONE) == After(State.running, 40.0)
+
+
+def test_a_notice_of_nothing_is_done_with(runner: ClaimRunner) -> None:
+    assert runner.run(ONE) == After(None)
+
+
+def test_what_the_media_is_at_fault_for_has_failed(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    submit("raises", kind="media")
+    assert runner.run(ONE) == After(State.failed)
+    error = json.loads(entry(ledger).end.data)["error"]
+    assert (error["kind"], error["code"], error["attempts"]) == ("media", "truncated", 1)
+
+
+def test_a_bug_in_the_body_is_the_callers(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    submit("raises", kind="bug")
+    assert runner.run(ONE) == After(State.failed)
+    assert json.loads(entry(ledger).end.data)["error"]["message"].startswith("raises raised ValueError")
+
+
+def test_what_the_platform_is_at_fault_for_waits_for_its_next_try(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    submit("raises", kind="platform", retries=1)
+    after = runner.run(ONE)
+    assert after.state is State.held
+    assert after.again_s is not None
+    assert runner.run(ONE).state is State.held
+    clock.advance(after.again_s)
+    assert runner.run(ONE) == After(State.failed)
+    assert json.loads(entry(ledger).end.data)["error"]["attempts"] == 2
+
+
+def test_an_attempt_that_was_overtaken_publishes_nothing_and_ends_nothing(
+    runner: ClaimRunner,
+    submit: Callable[..., None],
+    ledger: StubLedger,
+    store: StubStore,
+    clock: FakeClock,
+) -> None:
+    submit("write", out=OUT)
+
+    def overtaken(uri: str, target: Path, *_: Any) -> Any:
+        clock.advance(LEASE_S + 1)
+        taken = ledger.claim(ONE, "host-b", clock.now(), clock.now() + LEASE_S)
+        assert isinstance(taken, Claim)
+        return StubStore.fetch(store, uri, target)
+
+    store.fetch = overtaken  # type: ignore[method-assign]
+    assert runner.run(ONE) == After(State.running, LEASE_S)
+    assert list(store.listing(OUT)) == []
+    assert entry(ledger).holder == "host-b"
+
+
+def test_a_batch_that_is_cancelled_meanwhile_publishes_nothing(
+    runner: ClaimRunner,
+    submit: Callable[..., None],
+    ledger: StubLedger,
+    store: StubStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    submit("write", out=OUT)
+
+    def cancelled(uri: str, target: Path, *_: Any) -> Any:
+        ledger.cancel("k7m2qx")
+        return StubStore.fetch(store, uri, target)
+
+    monkeypatch.setattr(store, "fetch", cancelled)
+    assert runner.run(ONE) == After(State.cancelled)
+    assert list(store.listing(OUT)) == []
+
+
+def test_a_host_that_has_to_go_gives_back_what_it_works_on(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    submit("waits")
+    runner.yield_back()
+    assert runner.run(ONE) == After(State.queued, 0.0)
+    assert entry(ledger).attempt == 0
+
+
+def test_work_that_is_not_done_before_its_process_is_stopped_is_given_back(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    submit("waits")
+    assert runner.run(ONE, ends_at=clock.now() - 1) == After(State.queued, 0.0)
+
+
+def test_a_lost_answer_to_the_end_is_asked_for_again_by_the_next_notice(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    submit("write", out=OUT)
+    lost = PlatformError("lost.", code="service-unreachable")
+    ledger.fail_next("finish", lost, after=True)
+    with pytest.raises(PlatformError):
+        runner.run(ONE)
+    assert runner.run(ONE) == After(State.succeeded)
+    tally = ledger.tally("k7m2qx")
+    assert tally is not None
+    assert tally.ended == {State.succeeded: 1}
+
+
+def test_what_died_after_it_published_is_finished_by_the_next_without_another_output(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT)
+    ledger.fail_next("finish", PlatformError("died.", code="slot-lost"))
+    with pytest.raises(PlatformError):
+        runner.run(ONE)
+    before = store.look(f"{OUT}/A001.txt")
+    clock.advance(LEASE_S)
+    assert runner.run(ONE) == After(State.succeeded)
+    assert store.look(f"{OUT}/A001.txt") == before
+    assert entry(ledger).losses == 1
