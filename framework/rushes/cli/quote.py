@@ -84,6 +84,9 @@ def quote(ctx: click.Context, /, **given: Any) -> None:
     else:
         for line in quote_lines(found, now):
             click.echo(line)
+        if found.ok and (by is not None or max_cost is not None) and not tiers:
+            width = sum(count for _, count in cast("Quote", found.answer).slots)
+            click.echo(_row("send it", f"rushes run {given['function']} … --slots {width}"))
         for line in _beside(engine):
             click.echo(line)
     ctx.exit(1 if found.unreadable else 0 if found.ok else _DECLINED)
