@@ -250,6 +250,18 @@ def test_of_a_clip_that_nobody_looked_at_the_runs_of_its_function_speak() -> Non
     assert estimates.of_function("ladder", "here") is None
 
 
+def test_what_is_far_longer_than_all_that_was_seen_is_known_less_well() -> None:
+    estimates = Estimates()
+    for frames in range(1, 100):
+        estimates.learn(HD._replace(frames=frames), 0.1 * frames)
+
+    seen, beyond = (estimates.estimate(HD._replace(frames=frames)) for frames in (50, 100_000))
+
+    assert beyond.mean == pytest.approx(10_000, rel=0.1)
+    assert beyond.doubt > 5 * seen.doubt
+    assert beyond.mean_interval.high > 2 * beyond.mean
+
+
 @pytest.mark.parametrize("spread", [0.05, 0.3, 0.6])
 def test_a_99th_percentile_is_exceeded_by_about_one_in_a_hundred(spread: float) -> None:
     exceeded = 0

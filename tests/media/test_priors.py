@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rushes.core.work import Encode
 from rushes.media.capability import Curve
-from rushes.media.priors import prior_of
+from rushes.media.priors import prior_of, prior_of_all
 
 
 def _curve(family: str = "software", codec: str = "h264", depth: int = 8) -> Curve:
@@ -57,3 +58,17 @@ def test_where_the_catalogue_is_silent_there_is_no_prior(
     codec: str, frames: int, family: str, model: str
 ) -> None:
     assert prior_of(codec, width=640, height=360, frames=frames, family=family, model=model) is None
+
+
+def test_several_encodes_take_what_each_takes_and_what_nobody_knows_counts_by_the_pixel() -> None:
+    hd, small = Encode("h264", 1920, 1080, 100), Encode("h264", 640, 360, 100)
+    both, each = prior_of_all([hd, small], cores=8), [prior_of_all([one], cores=8) for one in (hd, small)]
+    with_other = prior_of_all([hd, Encode("cinepak", 1920, 1080, 100)], cores=8)
+
+    assert both is not None
+    assert both.seconds == pytest.approx(sum(one.seconds for one in each if one is not None))
+    assert with_other is not None
+    assert each[0] is not None
+    assert with_other.seconds == pytest.approx(2 * each[0].seconds)
+    assert prior_of_all([], cores=8) is None
+    assert prior_of_all([Encode("cinepak", 64, 64, 1)], cores=8) is None

@@ -35,6 +35,9 @@ _BEFORE: Final[Curve] = {"start": 0.2, "encode": 1.0}
 # For how many runs the height of that counts: nearly none where the catalogue says nothing of the work.
 _TRUST: Final = 1.0
 _BLIND_TRUST: Final = 0.05
+# Of work a hundred times as long as any that was seen, the mean may be off by a factor of two: chosen, for
+# curves are laid through short runs, in which starting counts for more than it does in long ones.
+_BEYOND: Final = 0.15
 
 Weights = dict[float, float]
 Believed = Callable[[Work], Prior | None]
@@ -51,6 +54,8 @@ class _Level:
     """What the curve was drawn towards; None where it has to be laid anew."""
     off: LogHistogram = field(default_factory=LogHistogram)
     runs: float = 0.0
+    longest_s: float = 0.0
+    """Seconds of the longest run that was seen."""
     blind: bool = True
     """The catalogue said nothing of any of its runs."""
 
@@ -116,11 +121,12 @@ class Estimates:
             part, off = parts[-1]
             parts[-1] = (part, off / sqrt(runs))
         learnt = sum(part for part, _ in parts[1:])
+        beyond = max(log(seconds / max(level.longest_s for level in way)), 0.0) if way else 0.0
         return Estimate(
             {value * seconds: weight for value, weight in mixed.items()},
             runs=int(runs),
             basis="learnt" if learnt > 0.5 else believed.basis,
-            doubt=sqrt(sum((part * off) ** 2 for part, off in parts)),
+            doubt=sqrt(sum((part * off) ** 2 for part, off in parts) + (_BEYOND * beyond) ** 2),
         )
 
     def of_function(self, function: str, on: str) -> Estimate | None:
@@ -181,6 +187,7 @@ def _fit(level: _Level, towards: Curve, trust: float) -> None:
     curve = fitted(level.seen, towards, trust=trust)
     level.curve, level.fitted = curve, towards
     level.runs = sum(one.runs for one in level.seen)
+    level.longest_s = max(one.seconds for one in level.seen)
     # A curve lies nearer to the few runs that it was laid through than to the next one.
     stretch = sqrt((len(level.seen) + len(curve)) / len(level.seen))
     level.off = LogHistogram()
