@@ -210,6 +210,23 @@ def test_logs_prints_the_log_and_says_where_it_is(
     assert rushes("logs", "stub1.1", "--path").stdout == f"{log}\n"
 
 
+def test_on_a_terminal_logs_move_no_cursor(
+    rushes: Rushes, engine: StubEngine, batch: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rushes.cli.session import Session  # noqa: PLC0415 - as the command line's own
+
+    class Terminal(Session):
+        prints_to_terminal = True
+
+    log = folder / "1.log"
+    log.write_bytes(b"\x1b[2Jone\ttwo\nthr\x08ee \xc3\xbc\n")
+    monkeypatch.setattr(engine, "explain", lambda name: {"state": "failed", "log": str(log)})
+
+    assert rushes("logs", "stub1.1", session=Terminal(engine)).stdout_bytes == (
+        b"?[2Jone\ttwo\nthr?ee \xc3\xbc\n"
+    )
+
+
 def test_logs_of_an_invocation_without_any_says_so(rushes: Rushes, batch: str) -> None:
     assert "stub1.1 logged nothing (succeeded)" in rushes("logs", "stub1.1").stderr
 

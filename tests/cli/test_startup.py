@@ -51,3 +51,20 @@ def test_a_client_imports_neither_a_journal_nor_a_media_library(tmp_path: Path, 
 
 def test_a_command_about_batches_needs_no_pydantic(tmp_path: Path, folder: Path) -> None:
     assert loaded("list", cwd=folder) & HEAVY == set()
+
+
+def test_ctrl_c_ends_the_process_quietly_until_there_is_a_command_to_interrupt() -> None:
+    code = """
+import signal, sys, types
+seen = []
+class App(types.ModuleType):
+    @property
+    def app(self):
+        seen.append(signal.getsignal(signal.SIGINT))
+        return lambda prog_name: seen.append(signal.getsignal(signal.SIGINT))
+sys.modules["rushes.cli.app"] = App("rushes.cli.app")
+from rushes.cli import main
+main()
+assert seen == [signal.SIG_DFL, signal.default_int_handler], seen
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

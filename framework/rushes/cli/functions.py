@@ -68,6 +68,7 @@ def describe(function: str, *, as_json: bool) -> None:
                 "tools": found.tools,
                 "retries": found.retries,
                 "makes files": "yes: give --out" if found.makes_outputs else "no",
+                "of": "" if found.frame_ranges else "whole clips: no --frames",
             }
         )
     )
@@ -92,6 +93,7 @@ def facts(function: Function[Any, Any]) -> dict[str, Any]:
         "retries": function.retries,
         "makes_outputs": function.makes_outputs,
         "preemptible": function.preemptible,
+        "frame_ranges": function.frame_ranges,
     }
 
 
