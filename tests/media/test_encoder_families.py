@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -19,6 +19,7 @@ from rushes.media.encoders.cards import CARDS, CPU, card_of, fit
 from rushes.media.plan import EncodePlan, plan_encode
 from rushes.media.profile import Profile
 from rushes.media.schema import Colour, Container, MediaInfo, VideoStream
+from rushes_functions.proxy import ProxyParams
 
 _TAGS = (
     "-color_primaries:v", "bt709", "-color_trc:v", "bt709", "-colorspace:v", "bt709", "-color_range:v", "tv",
@@ -116,9 +117,21 @@ def test_a_quality_a_preset_and_a_key_frame_distance_are_spelled_by_each_family(
     assert encoder_words(plan(Spot(family, 1), _WISH)) == expected
 
 
-def test_vaapi_has_no_presets_and_says_so() -> None:
-    with pytest.raises(CallerError, match=r"h264_vaapi.* has no speed 'slow'"):
-        plan(Spot("vaapi"), _WISH)
+def test_vaapi_has_one_speed_and_takes_any_that_is_one() -> None:
+    assert "-preset" not in encoder_words(plan(Spot("vaapi"), _WISH))
+    with pytest.raises(CallerError, match=r"h264_vaapi.* has no speed 'slowish'"):
+        plan(Spot("vaapi"), {**_WISH, "speed": "slowish"})
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "software"])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_every_family_has_words_for_a_proxy(family: str, codec: Literal["h264", "hevc"]) -> None:
+    wish = ProxyParams(codec=codec).profile().video.model_dump()
+
+    made = plan(Spot(family), wish, "mov")
+
+    assert made.encoder == next(row.name for row in rows_of(codec, family))
+    assert "-tune" not in made.passes[-1]
 
 
 @pytest.mark.parametrize(

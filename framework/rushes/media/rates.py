@@ -13,7 +13,7 @@ from typing import Final
 
 from rushes.errors import CallerError
 from rushes.media.colour import ColourPlan, mastering_svt, mastering_x265
-from rushes.media.encoders import Spelling, VideoEncoder
+from rushes.media.encoders import Spelling, VideoEncoder, rows_of
 from rushes.media.profile import Profile
 
 __all__ = ["RateControl", "rate_args"]
@@ -166,10 +166,17 @@ def _speed(encoder: VideoEncoder, wished: str | None) -> _Written:
     value = wished or encoder.speed
     if value is None:
         return [], {}
+    if not encoder.speeds and value in _known_speeds(encoder.codec):
+        return [], {}  # a device with one speed takes any wish for it
     if value not in encoder.speeds:
         fix = f"Choose one of {', '.join(encoder.speeds)}." if encoder.speeds else "Leave speed out."
         raise _refused(encoder, f"has no speed {value!r}", fix)
     return encoder.speed_as.get(value, Spelling((encoder.speed_option, value))).written(v=value)
+
+
+def _known_speeds(codec: str) -> frozenset[str]:
+    """The presets of the codec's software encoders, which wishes are written in."""
+    return frozenset(speed for row in rows_of(codec, "software") for speed in row.speeds)
 
 
 def _key_frames(encoder: VideoEncoder, interval_s: float | None, rate: Fraction | None) -> _Written:
