@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function
 from rushes.function import Options
-from rushes.runtime.submission import batch_spec, key_of
+from rushes.runtime.submission import batch_spec, environment, key_of
 
 
 class Tree(Params):
@@ -114,3 +114,11 @@ def test_the_order_in_which_options_of_a_mapping_are_written_is_no_part_of_the_k
 
     assert key_of(tune, clip, one)[0] == key_of(tune, clip, other)[0]
     assert key_of(tune, clip, one)[0] != key_of(tune, clip, tune.params())[0]
+
+
+def test_what_a_worker_alone_reads_keeps_no_slots_apart() -> None:
+    plain = environment({"PATH": "/bin", "RUSHES_FONT": "/f.ttf"})
+    priced = environment({"PATH": "/bin", "RUSHES_FONT": "/f.ttf", "RUSHES_PRICES": "/p.toml"})
+
+    assert priced == plain
+    assert priced["variables"]["RUSHES_FONT"] == "/f.ttf"

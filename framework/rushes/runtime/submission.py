@@ -58,6 +58,10 @@ _PASSED: Final = [
     "XDG_STATE_HOME",
 ]
 _PASSED_PREFIXES: Final = ("LC_", "PYTHON", "RUSHES_", "CUDA_", "NVIDIA_", "FFMPEG", "LIBVA_", "OPENBLAS_")
+_OF_THE_WORKER: Final = frozenset(
+    {"RUSHES_CAPACITY", "RUSHES_EVENTS", "RUSHES_IDLE", "RUSHES_PRICES", "RUSHES_TIER"}
+)
+"""What a worker reads when it starts: it concerns no slot, and two that differ in it can share slots."""
 _WITHOUT_ORDER: Final = (set, frozenset, AbstractSet, dict, Mapping)
 
 
@@ -67,7 +71,11 @@ def environment(environ: Mapping[str, str]) -> dict[str, Any]:
     `RUSHES_PASS_ENV` names further variables, separated by commas.
     """
     named = {n.strip() for n in environ.get("RUSHES_PASS_ENV", "").split(",")} | set(_PASSED)
-    variables = {k: v for k, v in sorted(environ.items()) if k in named or k.startswith(_PASSED_PREFIXES)}
+    variables = {
+        k: v
+        for k, v in sorted(environ.items())
+        if k in named or (k.startswith(_PASSED_PREFIXES) and k not in _OF_THE_WORKER)
+    }
     # The empty entry of `python -c` and of notebooks is the current folder: abspath makes it so.
     path = [os.path.abspath(p) for p in sys.path if not p.endswith(".zip")]  # noqa: PTH100
     how = {"executable": sys.executable, "variables": variables, "sys_path": path}
