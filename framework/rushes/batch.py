@@ -14,9 +14,10 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 from rushes.asset import Asset
+from rushes.core.money import parse_dollars
 from rushes.core.states import State
 from rushes.declaration import Params, Result
-from rushes.errors import CallerError, error_from_dict
+from rushes.errors import CallerError, PolicyError, error_from_dict
 from rushes.invocation import PRIORITIES, BatchStatus, Finished, Spent
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ class Options:
     on_failure: str = "cancel"
     settle_s: float = 0.0
     """How long a source must have been unchanged before it is read."""
+    max_cost: float | str | None = None
+    """Dollars that may be spent on the batch; what does not fit is held."""
 
     def __post_init__(self) -> None:
+        if self.max_cost is not None:
+            parse_dollars(str(self.max_cost))
         if self.slots is not None and self.slots < 1:
             raise CallerError(f"slots={self.slots} lets nothing run.", code="bad-value", fix="Use 1 or more.")
         if len(self.show) > _LONGEST_SHOW:
@@ -164,7 +169,11 @@ class Outcome(Generic[R]):
 
 
 class Batch(Generic[R]):
-    """Invocations submitted together. Iterating yields an `Outcome` for each as it ends, until all have."""
+    """Invocations submitted together. Iterating yields an `Outcome` for each as it ends, until all have.
+
+    Where all that is left is held by a budget, and only a person can change that, iterating raises
+    `PolicyError` (``budget-held``); the batch stays, and goes on when a cap is raised.
+    """
 
     def __init__(self, engine: RunnableEngine, batch: str, model: type[R], total: int) -> None:
         self._engine = engine
@@ -179,9 +188,21 @@ class Batch(Generic[R]):
         seen = 0
         while seen < self.total:
             page = self._engine.results(self.id, after=seen, wait_s=10.0)
+            if not page:
+                self._refuse_held()
             for finished in page:
                 seen = finished.seq
                 yield Outcome(finished, self._model)
+
+    def _refuse_held(self) -> None:
+        """Waiting for what nothing but a person can let go on would be for ever."""
+        status = self._engine.status(self.id)
+        if status.only_held and status.frees_at is None:
+            raise PolicyError(
+                status.held,
+                code="budget-held",
+                fix=f"`rushes budget` shows who has spent what; {self.id} goes on when a cap is raised.",
+            )
 
     @property
     def progress(self) -> BatchStatus:

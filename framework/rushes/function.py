@@ -210,7 +210,7 @@ class Function(Generic[P, R]):
 
         Args:
             options: out, priority, show, deadline, tags, name, receipts, force, slots, engine, after,
-                on_failure, settle_s.
+                on_failure, settle_s, max_cost.
 
         Raises:
             CallerError: no such option.

@@ -49,6 +49,7 @@ class BatchSpec:
             deadline and environment are then that one's.
         lease: the fencing token of the attempt that mapped it.
         preemptible: it may stand aside for more urgent work.
+        max_cost_nano: nano-dollars that may be spent on it, its parts included; None: no such cap.
         environment: what a slot needs to be the submitter: interpreter, variables, folder.
     """
 
@@ -77,6 +78,7 @@ class BatchSpec:
     lease: int = 0
     quote: Mapping[str, Any] | None = None
     """What was quoted before it was sent, if anything was."""
+    max_cost_nano: int | None = None
 
 
 # A million of the next two are made: a named tuple is made in a fifth of a frozen dataclass's time.
@@ -227,6 +229,14 @@ class BatchStatus:
     spent: Spent = field(default_factory=Spent)
     quote: Mapping[str, Any] | None = None
     """What was quoted before it was sent: see `rushes.runtime.quoting.kept_quote`."""
+    held: str = ""
+    """Why a part of it is held: whose money is spent, and what ends that; "" while nothing is."""
+    held_by: tuple[str, str] = ("", "")
+    """Whose money that is: ``organisation``, ``show`` or ``batch``, and a name."""
+    frees_at: float | None = None
+    """When it goes on by itself; None: only once somebody raises a limit."""
+    only_held: bool = False
+    """Nothing else is left of it."""
 
 
 def function_name(ref: str) -> str:

@@ -19,7 +19,18 @@ from rushes.ledger import Claim, End, Entry, Kept, Lapsed, NotClaimed, Tally, Wo
 from rushes.notices import Message, Notice
 from rushes.stored import Stored
 
-__all__ = ["Clock", "CostKeeper", "Engine", "Fleet", "JournalKeeper", "Ledger", "Queue", "Quoter", "Store"]
+__all__ = [
+    "BudgetKeeper",
+    "Clock",
+    "CostKeeper",
+    "Engine",
+    "Fleet",
+    "JournalKeeper",
+    "Ledger",
+    "Queue",
+    "Quoter",
+    "Store",
+]
 
 
 class Clock(Protocol):
@@ -75,6 +86,36 @@ class Quoter(Protocol):
         self, function: Any, options: Any, params: Any, found: Iterable[Any], **wishes: Any
     ) -> Any:
         """The same of clips as a command line finds them."""
+        ...
+
+
+@runtime_checkable
+class BudgetKeeper(Protocol):
+    """An engine that holds work back when the money of who pays for it is spent."""
+
+    def budgets(self) -> Mapping[str, Any]:
+        """``rows``: a payer that has limits each; ``free``: nothing costs anything; ``tier``: where it runs.
+
+        A row has level and name of the payer, its limits (cap, hour_cap, soft, hour_soft), and what is
+        spent, reserved and hour_spent, all in nano-dollars with the ending ``_nano``; how many attempts are
+        running under it; and the batches held for want of its money.
+        """
+        ...
+
+    def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
+        """Give a payer these limits, in nano-dollars; None, or not named: no such limit.
+
+        Raises:
+            CallerError: there is no such payer, or a batch has ended.
+        """
+        ...
+
+    def set_max_cost(self, batch: str, cap_nano: int | None) -> None:
+        """Give a batch another cap, or none.
+
+        Raises:
+            CallerError: no such batch, or it has ended.
+        """
         ...
 
 

@@ -26,7 +26,8 @@ from rushes.core.budget import Budget, Payer
 from rushes.core.commands import Start
 from rushes.core.events import Budgeted, Capacity, Finished, Queued, Shape, Tick
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
-from rushes.core.purse import Expected, Purse, Tariff
+from rushes.core.purse import Purse, Tariff
+from rushes.core.run_times import Expected
 from rushes.core.states import State
 
 RATE = {"quick": 1000, "slow": 700, "unknown": 300, "part": 200}
@@ -36,10 +37,9 @@ EXPECTED = {
     "slow": Expected(4.0, sure=True),
     "part": Expected(1.0, sure=True),
 }
-GUESS = Expected(40.0, sure=False)
 TARIFF = Tariff(
     lambda shape, seconds: int(RATE[shape.function] * seconds) + 1,
-    lambda shape: EXPECTED.get(shape.function, GUESS),
+    lambda shape: EXPECTED.get(shape.function),
 )
 CAPS = {
     ORGANISATION: Limits(cap=40_000, hour_cap=25_000),

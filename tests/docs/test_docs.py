@@ -212,7 +212,7 @@ def _parse(words: list[str]) -> None:
 
 def _meant(word: str) -> str:
     """A word of a usage line, in capitals, as somebody would fill it in."""
-    return {"FUNCTION": "inspect", "NAME": "name", "SHELL": "bash"}.get(word, word)
+    return {"FUNCTION": "inspect", "NAME": "name", "SHELL": "bash", "USD": "40"}.get(word, word)
 
 
 # -- nothing is left out ----------------------------------------------------------------------------------

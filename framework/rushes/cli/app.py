@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "Money": {
         "cost": ("cost:cost", "What was spent, by show and function; and that it adds up."),
+        "budget": ("budget:budget", "Who may spend how much, and what is held."),
     },
     "Planning": {
         "quote": ("quote:quote", "What a batch will cost, and when it is done, before it runs."),

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rushes.cli.batch_name import batch_argument, found_batch, whole
+from rushes.cli.budget import Dollars, keeper_of
 from rushes.cli.quoted import quoted_lines
 from rushes.cli.session import Session
 from rushes.cli.show import (
     counted,
     counts_line,
     displacement_lines,
+    held_lines,
     short_name,
     spent_line,
     summary_line,
     table,
 )
+from rushes.core.money import format_dollars
 from rushes.invocation import PRIORITIES, Spent
 from rushes.printing import printable
 from rushes.units import format_duration
@@ -86,8 +89,8 @@ def status(session: Session, batch: str | None, *, as_json: bool) -> None:
         click.echo(f"  {line}")
     if not found.sealed:
         click.echo("  still being sent")
-    if found.standstill:
-        click.echo(click.style(f"  {printable(found.standstill)}", fg="yellow"))
+    for line in _standing(found):
+        click.echo(f"  {line}")
     if found.spent.nano:
         click.echo(f"  {spent_line(found.spent)}")
     for line in displacement_lines(found.displacement):
@@ -98,6 +101,14 @@ def status(session: Session, batch: str | None, *, as_json: bool) -> None:
         name = short_name(str(one.get("asset") or ""))
         since = format_duration(float(one.get("seconds") or 0.0))
         click.echo(f"  ▸ {part} {name}  {one.get('invocation')}  {since}  {one.get('note') or ''}".rstrip())
+
+
+def _standing(found: BatchStatus) -> list[str]:
+    """Why a batch does not go on, where it does not."""
+    lines = held_lines(found) if found.held else []
+    if found.standstill:
+        lines.append(click.style(printable(found.standstill), fg="yellow"))
+    return lines
 
 
 @click.command()
@@ -118,16 +129,24 @@ def cancel(session: Session, batch: str) -> None:
 
 @click.command("set")
 @batch_argument(required=True)
-@click.option("--priority", type=click.Choice(PRIORITIES), required=True, help="Its class from now on.")
+@click.option("--priority", type=click.Choice(PRIORITIES), help="Its class from now on.")
+@click.option("--max-cost", type=Dollars(), metavar="USD", help="What may be spent on it, from now on.")
 @click.pass_obj
-def set_(session: Session, batch: str, priority: str) -> None:
-    """Give BATCH another class, for what of it waits and for what runs."""
+def set_(session: Session, batch: str, *, priority: str | None, max_cost: int | None) -> None:
+    """Give BATCH another class or cap, for what of it waits and for what runs."""
     whole(batch, "set")
+    if priority is None and max_cost is None:
+        raise click.UsageError("nothing is to be set: give --priority or --max-cost.")
     engine = session.engine()
     found = found_batch(engine, batch)
-    engine.set_priority(found.batch, priority)
-    change = f"{found.priority} → {priority}"
-    click.echo(f"{found.title} {found.batch}: {change}; {counts_line(found.counts)}", err=True)
+    changes = []
+    if max_cost is not None:
+        keeper_of(engine).set_max_cost(found.batch, max_cost)
+        changes.append(f"may cost {format_dollars(max_cost)}")
+    if priority is not None:
+        engine.set_priority(found.batch, priority)
+        changes.append(f"{found.priority} → {priority}")
+    click.echo(f"{found.title} {found.batch}: {', '.join(changes)}; {counts_line(found.counts)}", err=True)
 
 
 @click.command()
@@ -201,4 +220,8 @@ def _status_json(found: BatchStatus) -> dict[str, Any]:
         "tags": dict(found.tags),
         "displacement": [dict(one) for one in found.displacement],
         "quote": None if found.quote is None else dict(found.quote),
+        "held": found.held,
+        "held_by": ":".join(part for part in found.held_by if part),
+        "frees_at": found.frees_at,
+        "only_held": found.only_held,
     }

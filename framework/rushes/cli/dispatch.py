@@ -37,7 +37,7 @@ def dispatch_options() -> list[click.Option]:
             ["--max-cost"],
             type=click.FloatRange(min=0),
             metavar="USD",
-            help="Spend no more. What runs on this machine costs nothing.",
+            help="Spend no more on the batch: what does not fit is held.",
         ),
         click.Option(["--tag"], multiple=True, metavar="K=V", help="A note on the batch.  [repeatable]"),
         click.Option(["--name"], metavar="TEMPLATE", help="Output names, e.g. '{stem}_{height}p{ext}'."),
@@ -90,7 +90,17 @@ def options_from(given: Mapping[str, Any], base: Options, *, now: float | None =
 
     changes: dict[str, Any] = {
         name: given[name]
-        for name in ("priority", "show", "name", "receipts", "slots", "force", "engine", "on_failure")
+        for name in (
+            "priority",
+            "show",
+            "name",
+            "receipts",
+            "slots",
+            "force",
+            "engine",
+            "on_failure",
+            "max_cost",
+        )
         if given.get(name) is not None
     }
     if given.get("out") is not None:

@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from rushes.cli import interrupt
-from rushes.cli.show import failure_line, summary_line
+from rushes.cli.show import failure_line, held_lines, summary_line
 from rushes.cli.tally import Tally, exit_code
 from rushes.errors import CallerError, RushesError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rushes.cli.progress import Progress
     from rushes.cli.session import Session
     from rushes.cli.sinks import Sink
-    from rushes.invocation import Finished, Invocation
+    from rushes.invocation import BatchStatus, Finished, Invocation
     from rushes.ports import Engine
 
 __all__ = ["Followed", "Sending", "follow_batch", "report"]
@@ -37,6 +37,8 @@ _PAGE: Final = 1000
 # A display appears when a batch takes longer than a person would notice; drawing costs an import.
 _DRAW_AFTER_S: Final = 0.4
 _DRAW_EVERY_S: Final = 0.15
+# How soon a person is told that a batch stands still for want of money.
+_HELD_EVERY_S: Final = 1.0
 
 
 class Sending(threading.Thread):
@@ -78,6 +80,8 @@ class Followed:
     interrupted: bool = False
     left: bool = False
     """The batch goes on without us."""
+    held: BatchStatus | None = None
+    """Where it stood when all that was left of it was held by a budget."""
 
 
 def follow_batch(
@@ -104,6 +108,7 @@ class _Follower:
         self._began = time.monotonic()
         self._seen = 0
         self._drawn = 0.0
+        self._asked = self._began
         self._display: Progress | None = None
 
     def run(self) -> Followed:
@@ -119,6 +124,9 @@ class _Follower:
             self._take(page)
             if self._over(page):
                 return self._outcome()
+            held = None if page else self._held()
+            if held is not None:
+                return replace(self._outcome(), held=held)
             self._check_sending()
             if interrupts.gone:
                 return self._leave(interrupts)
@@ -130,6 +138,15 @@ class _Follower:
                 self._draw()
             if 0 < len(page) < _PAGE:
                 self._rest()
+
+    def _held(self) -> BatchStatus | None:
+        """Where the batch stands, if nothing of it goes on until there is money."""
+        now = time.monotonic()
+        if now - self._asked < _HELD_EVERY_S or (self._sending is not None and self._sending.total is None):
+            return None
+        self._asked = now
+        status = self._engine.status(self._batch)
+        return status if status.only_held else None
 
     def _rest(self) -> None:
         """Let some results gather; not when all that is missing is the word that everything was sent."""
@@ -262,4 +279,7 @@ def report(outcome: Followed, *, batch: str, function: str, out: str | None, qui
         click.echo(made, err=True)
         if _may_succeed(tally):
             click.echo(f"  again, what did not succeed: rushes retry {batch}", err=True)
-    return exit_code(tally, interrupted=outcome.interrupted)
+        if outcome.held is not None:
+            for line in held_lines(outcome.held):
+                click.echo(line, err=True)
+    return exit_code(tally, interrupted=outcome.interrupted, held=outcome.held is not None)

@@ -54,6 +54,7 @@ def run(ctx: click.Context, /, **given: Any) -> None:
     engine = session.engine(work.options.engine)
     work = _quoted(engine, work, given)
     batch, invocations = _open(engine, work)
+    _note_free(engine, work)
     sink = sink_for(
         work.function, as_json=given["json"], chosen=work.chosen_format, terminal=session.prints_to_terminal
     )
@@ -84,6 +85,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     engine = session.engine(work.options.engine)
     work = _quoted(engine, work, given)
     batch, invocations = _open(engine, work)
+    _note_free(engine, work)
     try:
         total = engine.submit(batch, invocations)
     except BaseException:  # also Ctrl-C: half a list is not what was asked for
@@ -120,6 +122,17 @@ def _open(engine: Engine, work: Work) -> tuple[str, Iterator[Any]]:
         spec = replace(spec, quote=work.quote)
     batch = engine.open(spec)
     return batch, invocations(work.function, work.options, work.params, work.found)
+
+
+def _note_free(engine: Engine, work: Work) -> None:
+    """A cap that cannot hold anything back is no cap: say so."""
+    if work.options.max_cost is None:
+        return
+    from rushes.cli.budget import free_note  # noqa: PLC0415 - only with a cap
+    from rushes.ports import BudgetKeeper  # noqa: PLC0415
+
+    if isinstance(engine, BudgetKeeper) and (found := engine.budgets())["free"]:
+        click.echo(free_note(found["tier"]), err=True)
 
 
 # -- without sending --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ This module must not print, and must not know which command it serves.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from rushes.units import format_duration
 
 if TYPE_CHECKING:
     from rushes.errors import RushesError
-    from rushes.invocation import Counts, Finished, Spent
+    from rushes.invocation import BatchStatus, Counts, Finished, Spent
 
 __all__ = [
     "counted",
@@ -24,6 +25,7 @@ __all__ = [
     "error_label",
     "error_lines",
     "failure_line",
+    "held_lines",
     "one_line",
     "short_name",
     "spent_line",
@@ -127,6 +129,18 @@ def spent_line(spent: Spent) -> str:
     if spent.waste_nano:
         line += f", {_dollars(spent.waste_nano)} of it wasted"
     return f"{line}; {spent.joules:,.0f} J" if spent.joules else line
+
+
+def held_lines(status: BatchStatus) -> list[str]:
+    """Why a batch is held, and the command that lets it go on."""
+    level, name = status.held_by
+    lines = [click.style(printable(status.held), fg="yellow")]
+    if level == "batch":
+        lines.append(f"  rushes set {status.batch} --max-cost USD")
+    elif level:
+        payer = f"{level}:{shlex.quote(name)}" if name else level
+        lines.append(f"  rushes budget set {payer} USD")
+    return lines
 
 
 def displacement_lines(shares: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -51,17 +51,22 @@ class Tally:
                     self.failures.append(one)
 
 
-def exit_code(tally: Tally, *, interrupted: bool = False) -> int:
+def exit_code(tally: Tally, *, interrupted: bool = False, held: bool = False) -> int:
     """The CLI contract's code: 130 interrupted, 1 some failed, 3 held by budget, else 0.
 
     2, a wrong command line, ranks between 130 and 1, and never gets as far as a tally.
+
+    Args:
+        tally: of the batch.
+        interrupted: a person had enough.
+        held: all that is left of it is held by a budget.
     """
     if interrupted:
         return 130
     failed = tally.counts.failed - tally.for_budget + tally.counts.cancelled
     if failed:
         return 1
-    return 3 if tally.for_budget else 0
+    return 3 if held or tally.for_budget else 0
 
 
 def _over_budget(one: Finished) -> bool:

@@ -133,7 +133,7 @@ class Account:
                 sentence=(
                     f"held: {self.scope} has spent {format_dollars(self.spent)} of its {format_dollars(cap)},"
                     f" and this may cost {format_dollars(amount)}; it goes on when the cap is raised by"
-                    f" {format_dollars(missing)}."
+                    f" {format_dollars(missing, at_least=True)}."
                 ),
                 frees_at=None,
                 short=missing,
@@ -167,7 +167,7 @@ class Account:
                     f"held: {self.scope} may spend {per_hour}, has spent"
                     f" {format_dollars(self.hour_spent)} since {_clock(self.hour * HOUR_S)}, and this may"
                     f" cost {format_dollars(amount)}; it goes on at {_clock(then)}, or when the cap is raised"
-                    f" by {format_dollars(missing)}."
+                    f" by {format_dollars(missing, at_least=True)}."
                 ),
                 frees_at=float(then),
                 short=missing,
@@ -184,8 +184,8 @@ class Account:
             sentence=(
                 f"waits for money: of {self.scope}'s {of}, {format_dollars(spent)} are spent,"
                 f" {format_dollars(self.outstanding)} reserved by {self.running} running {attempts}{paused};"
-                f" this may cost {format_dollars(amount)}, and goes on when {format_dollars(missing)} of that"
-                " come back."
+                f" this may cost {format_dollars(amount)}, and goes on when"
+                f" {format_dollars(missing, at_least=True)} of that come back."
             ),
             frees_at=None,
             short=missing,

@@ -198,6 +198,21 @@ class Budget:
             account.spend(spent)
             account.running += 1
 
+    def begin(self, scope: Scope, spent: int, hour_spent: int, now: float) -> None:
+        """What a payer had spent before anything was asked of its books, ever and in this hour.
+
+        What is open is on top: it was not in anybody's books while it was not asked about.
+        """
+        account = self.account(scope)
+        account.turn(int(now // HOUR_S))
+        running = sum(one.spent for one in self._open.values() if scope in one.payer.scopes)
+        account.spent, account.hour_spent = spent + running, hour_spent + running
+
+    def correct(self, payer: Payer, by: int, now: float) -> None:
+        """What was settled cost so much more than was known then; less, where it is negative."""
+        for account in self._accounts_of(payer, now):
+            account.spend(by)
+
     def demotes(self, payer: Payer, now: float) -> str:
         """What a person is told while a payer is beyond a soft limit, or ""."""
         return self._demoted(self._accounts_of(payer, now), 0)

@@ -26,6 +26,7 @@ __all__ = [
     "Event",
     "Finished",
     "Leased",
+    "Outlay",
     "Paused",
     "QueueKey",
     "Queued",
@@ -231,19 +232,30 @@ class Ended:
     state: State
 
 
+class Outlay(NamedTuple):
+    """What a payer has spent: ever, and since this hour began; nano-dollars."""
+
+    ever: int
+    this_hour: int
+
+
 @dataclass(frozen=True, slots=True)
 class Budgeted:
-    """A payer has these limits from now on; none, where all of them are None."""
+    """A payer has these limits from now on; none, where all of them are None.
+
+    `spent` is what it had spent before, where it had no limits and nobody has kept its books.
+    """
 
     scope: Scope
     limits: Limits
+    spent: Outlay | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Costed:
-    """What an attempt has truly cost, in nano-dollars: told just before it is `Finished`, where it is known.
+    """What an attempt has truly cost, in nano-dollars: told just before or after it is `Finished`.
 
-    Where it is not, its seconds are what it is charged for.
+    Until then, and where nobody knows, its seconds are what it is charged for.
     """
 
     id: int

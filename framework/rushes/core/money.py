@@ -87,8 +87,11 @@ def parse_dollars(value: str | int | Decimal, *, per: int = 1) -> int:
     return int(exact)
 
 
-def format_dollars(nano: int) -> str:
-    """An amount for people: ``$1,204.10``, ``$0.0031``, ``$0``: cents, or two digits of what is smaller."""
+def format_dollars(nano: int, *, at_least: bool = False) -> str:
+    """An amount for people: ``$1,204.10``, ``$0.0031``, ``$0``: cents, or two digits of what is smaller.
+
+    It is rounded to the nearest; with `at_least`, up: whoever pays what is shown has paid enough.
+    """
     sign, nano = ("-", -nano) if nano < 0 else ("", nano)
     if nano == 0:
         return "$0"
@@ -96,7 +99,7 @@ def format_dollars(nano: int) -> str:
     while places < 9 and nano < 10 ** (10 - places):  # two digits that are not 0
         places += 1
     step = 10 ** (9 - places)
-    rounded = (nano + step // 2) // step
+    rounded = -(-nano // step) if at_least else (nano + step // 2) // step
     whole, part = divmod(rounded, 10**places)
     return f"{sign}${whole:,}.{part:0{places}d}"
 

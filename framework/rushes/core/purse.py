@@ -18,15 +18,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from rushes.core.bookkeeping import Books, Changes, Reservation
 from rushes.core.budget import NO_LIMITS, Budget, Granted, Limits, Payer, Refused, Scope
 from rushes.core.commands import Command, Demote, Freed, Hold, Promote
-from rushes.core.events import Shape
+from rushes.core.events import Outlay, Shape
 from rushes.core.ordering import Lane
+from rushes.core.run_times import GUESS, Expected, RunTimes
 
-__all__ = ["Expected", "Purse", "Tariff"]
+__all__ = ["AHEAD_S", "Purse", "Tariff"]
 
 AHEAD_S: Final = 0.5
 """An attempt is given more, or paused, so long before it has spent what it may: a worker looks twice as often
@@ -37,29 +38,17 @@ TRIAL: Final = 20
 """A guess reserves no more than this part of a cap, so that no cap is held back by guesses."""
 
 
-class Expected(NamedTuple):
-    """How long an attempt may take, at the 99th percentile.
-
-    Args:
-        seconds: at work, without pauses.
-        sure: it was learnt, or measured; else it is a guess, and may be wrong by a hundred.
-    """
-
-    seconds: float
-    sure: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Tariff:
     """What running costs on a pool: pure functions.
 
     Args:
         cost: nano-dollars that an attempt of a shape has cost after so many seconds at work, at most.
-        expected: how long one of a shape may take.
+        expected: how long one of a shape may take, where that was known before any ran here.
     """
 
     cost: Callable[[Shape, float], int]
-    expected: Callable[[Shape], Expected]
+    expected: Callable[[Shape], Expected | None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -90,8 +79,9 @@ class Purse:
     """
 
     __slots__ = (
-        "_awaited", "_costs", "_freed", "_held", "_least", "_limited", "_lowered", "_next", "_tariff",
-        "_told", "_touched", "_turned", "budget", "open", "refused", "short", "stirred", "untold", "watches",
+        "_awaited", "_charged", "_costs", "_freed", "_held", "_least", "_limited", "_lowered", "_next",
+        "_parted", "_tariff", "_times", "_told", "_touched", "_turned", "budget", "open", "refused", "short",
+        "stirred", "untold", "watches",
     )  # fmt: skip
 
     def __init__(self, budget: Budget | None = None, tariff: Tariff | None = None, *, first: int = 1) -> None:
@@ -100,6 +90,8 @@ class Purse:
         self._next = first
         self._limited: dict[Payer, bool] = {}
         self._costs: dict[int, int] = {}  # what attempts that are about to end truly cost
+        self._charged: dict[int, tuple[Payer, int]] = {}  # what was charged since `changes`, by invocation
+        self._times = RunTimes()
         self._awaited: set[Scope] = set()  # whose money that comes back is kept for somebody
         self._least = 0  # the least that one of those who wait is short of
         self._freed = 0  # what came back since somebody was refused
@@ -115,6 +107,7 @@ class Purse:
         self._told: list[Command] = []  # what `tell` has to tell beside
         self._turned: dict[int, int] = {}  # reservations that have changed since `changes`: their invocations
         self._touched: set[Scope] = set()  # payers whose books have
+        self._parted: list[Books] = []  # of batches that have ended
         self.watches = self._any()
 
     def _any(self) -> bool:
@@ -122,14 +115,24 @@ class Purse:
 
     # -- limits -------------------------------------------------------------------------------------------
 
-    def limit(self, scope: Scope, limits: Limits) -> None:
-        """Somebody has set the limits of a payer, or taken them away."""
+    def limit(self, scope: Scope, limits: Limits, spent: Outlay | None = None, now: float = 0.0) -> None:
+        """Somebody has set the limits of a payer, or taken them away; `spent`: what it had spent without."""
+        if spent is not None and scope not in self.budget.limits:
+            self.budget.begin(scope, spent.ever, spent.this_hour, now)
+            self._touched.add(scope)
         self.budget.limit(scope, limits)
         self._limited.clear()
         if limits == NO_LIMITS and scope.level == "batch":
-            self.budget.forget(scope.name)
+            self._part(scope)
         self.watches = self._any()
         self.stirred = True
+
+    def _part(self, scope: Scope) -> None:
+        """Nobody asks about a batch any more: what its books come to is written once more."""
+        if scope in self._touched:
+            self._touched.remove(scope)
+            self._parted.append(Books.of(self.budget.account(scope)))
+        self.budget.forget(scope.name)
 
     def concerns(self, lane: Lane) -> bool:
         """Whether somebody who pays for a lane has a limit."""
@@ -191,7 +194,7 @@ class Purse:
         """What one attempt reserves before it starts, in nano-dollars."""
         if self._tariff is None:
             return 0
-        expected = self._tariff.expected(shape)
+        expected = self._times.longest(shape.function) or self._tariff.expected(shape) or GUESS
         amount = self._tariff.cost(shape, expected.seconds + AHEAD_S)
         if expected.sure:
             return amount
@@ -202,7 +205,7 @@ class Purse:
             for cap in (limits.cap, limits.hour_cap)
             if cap is not None
         )
-        return min(amount, max(min(caps, default=amount) // TRIAL, self._tariff.cost(shape, LEAST_MORE_S)))
+        return min(amount, max(min(caps, default=amount) // TRIAL, self._tariff.cost(shape, AHEAD_S)))
 
     # -- while it runs --------------------------------------------------------------------------------------
 
@@ -276,9 +279,14 @@ class Purse:
 
     # -- after it -------------------------------------------------------------------------------------------
 
-    def costs(self, id: int, nano: int) -> None:  # noqa: A002 - as everywhere
-        """What an attempt that is about to end has truly cost."""
-        if id in self.open:
+    def costs(self, id: int, nano: int, now: float) -> None:  # noqa: A002 - as everywhere
+        """What an attempt that is about to end, or has just ended, has truly cost."""
+        charged = self._charged.pop(id, None)
+        if charged is not None:
+            self.budget.correct(charged[0], nano - charged[1], now)
+            self._touched.update(charged[0].scopes)
+            self._came_back(charged[1] - nano)
+        elif id in self.open:
             self._costs[id] = nano
 
     def settle(self, id: int, seconds: float | None, now: float) -> None:  # noqa: A002 - as everywhere
@@ -290,6 +298,8 @@ class Purse:
         cost = known or 0
         if known is None and seconds is not None:
             cost = self._tariff.cost(paid.shape, seconds)
+            self._charged[id] = paid.payer, cost
+            self._times.learn(paid.shape.function, seconds)
         self._relieve(id)
         self._changed(id, paid)
         self._came_back(self.budget.settle(paid.number, cost, now).returned)
@@ -307,9 +317,9 @@ class Purse:
 
     def changes(self) -> Changes | None:
         """What has to be written down, since it was asked for last; None where nothing has changed."""
-        if not self._touched:
+        if not (self._touched or self._parted):
             return None
-        accounts = [self.budget.account(scope) for scope in sorted(self._touched)]
+        books = [*self._parted, *(Books.of(self.budget.account(one)) for one in sorted(self._touched))]
         rows = [
             Reservation(number, id_, *paid.payer, paid.amount, known[1], paid.by_next)
             for number, id_ in self._turned.items()
@@ -321,7 +331,9 @@ class Purse:
         gone = [number for number in self._turned if number not in opened]
         self._turned.clear()
         self._touched.clear()
-        return Changes([Books.of(account) for account in accounts], rows, gone)
+        self._charged.clear()
+        self._parted.clear()
+        return Changes(books, rows, gone)
 
     # -- those who are short -----------------------------------------------------------------------------
 
@@ -348,17 +360,23 @@ class Purse:
         return told
 
     def passes(self, now: float) -> None:
-        """Time has passed: an hour may have begun, and prices are learnt, so everybody is asked again."""
+        """Time has passed: an hour may have begun, and run times were learnt, so all are asked again."""
         self.stirred = True
+        self._times.passes()
         for batch, payer in list(self._lowered.items()):
             if not self.budget.demotes(payer, now):
                 self._tell(Promote(batch))
                 del self._lowered[batch]
 
     def _demote(self, paid: Paid, why: str) -> None:
-        if paid.shape.batch not in self._lowered:
-            self._lowered[paid.shape.batch] = paid.payer
-            self._tell(Demote(paid.shape.batch, why))
+        batch = paid.payer.batch
+        if batch is not None and batch not in self._lowered:
+            self._lowered[batch] = paid.payer
+            self._tell(Demote(batch, why))
+
+    def was_demoted(self, batch: str, payer: Payer) -> None:
+        """A batch goes one class lower already: `Promote` says when it need not any more."""
+        self._lowered[batch] = payer
 
     def _tell(self, command: Command) -> None:
         self._told.append(command)
@@ -374,17 +392,19 @@ class Purse:
 
     def _of(self, batch: str) -> Iterator[Refused]:
         for lane, one in self.short.items():
-            if lane.shape.batch == batch and lane.asks:
+            if batch in {lane.shape.batch, lane.shape.charged} and lane.asks:
                 yield one
         for id_, one in self.refused.items():
-            if (paid := self.open.get(id_)) is not None and paid.shape.batch == batch:
+            if (paid := self.open.get(id_)) is None:
+                continue
+            if batch in {paid.shape.batch, paid.shape.charged}:
                 yield one
 
     @property
     def held(self) -> list[str]:
-        """The batches of which something is held, by name."""
-        lanes = {lane.shape.batch for lane, one in self.short.items() if one.held and lane.asks}
-        begun = {self.open[id_].shape.batch for id_, one in self.refused.items() if one.held}
+        """The batches of which something is held, by name: those that people sent."""
+        lanes = {payer_of(lane).batch or "" for lane, one in self.short.items() if one.held and lane.asks}
+        begun = {self.open[id_].payer.batch or "" for id_, one in self.refused.items() if one.held}
         return sorted(lanes | begun)
 
 

@@ -390,14 +390,14 @@ class Scheduler:
     # -- money -----------------------------------------------------------------------------------------
 
     def _budgeted(self, event: Budgeted, now: float, out: list[Command]) -> None:
-        self._purse.limit(event.scope, event.limits)
+        self._purse.limit(event.scope, event.limits, event.spent, now)
         if self._purse.watches:
             self._assignment.adopt(now, out)
         self._assign(now, out)
         self._lease_all(out)
 
-    def _costed(self, event: Costed, _now: float, _out: list[Command]) -> None:
-        self._purse.costs(event.id, event.nano)
+    def _costed(self, event: Costed, now: float, _out: list[Command]) -> None:
+        self._purse.costs(event.id, event.nano, now)
 
     def _settle_unstarted(self, ids: Iterable[int], now: float) -> None:
         """These were given to a slot and never began: what was set aside for them is free."""

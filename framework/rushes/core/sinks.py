@@ -18,8 +18,11 @@ from rushes.core.retry import backoff_s
 
 __all__ = [
     "BATCH_ENDED",
+    "BATCH_FREED",
+    "BATCH_HELD",
     "DEFAULT_KINDS",
     "KINDS",
+    "OF_BATCHES",
     "Group",
     "Reach",
     "Row",
@@ -30,9 +33,12 @@ __all__ = [
 ]
 
 BATCH_ENDED: Final = "batch-ended"
+BATCH_HELD: Final = "batch-held"
+BATCH_FREED: Final = "batch-freed"
+OF_BATCHES: Final = frozenset({BATCH_ENDED, BATCH_HELD, BATCH_FREED})
 KINDS: Final = (
     "queued", "started", "progress", "succeeded", "failed", "cancelled", "held", "displaced", "resumed",
-    BATCH_ENDED,
+    BATCH_ENDED, BATCH_HELD, BATCH_FREED,
 )  # fmt: skip
 DEFAULT_KINDS: Final = frozenset(KINDS) - {"queued", "started", "progress"}
 """What a sink hears that does not say: whatever somebody may have to act on."""

@@ -181,6 +181,18 @@ class LocalEngine:
     def set_priority(self, batch: str, priority: str) -> None:
         self._client.request({"verb": "set", "batch": batch, "priority": priority})
 
+    def set_max_cost(self, batch: str, cap_nano: int | None) -> None:
+        self._client.request({"verb": "set", "batch": batch, "limits": {"cap": cap_nano}})
+
+    def budgets(self) -> Mapping[str, Any]:
+        """The payers that have limits, and whether anything costs anything here: see `BudgetKeeper`."""
+        answer, _ = self._client.request({"verb": "budget", "action": "show"})
+        return dict(answer["budget"])
+
+    def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
+        header = {"verb": "budget", "action": "set", "level": level, "name": name, "limits": dict(limits)}
+        self._client.request(header)
+
     def explain(self, invocation: str) -> Mapping[str, Any]:
         answer, _ = self._client.request({"verb": "explain", "invocation": invocation})
         return dict(answer["explained"])
@@ -352,6 +364,10 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
         parent=found.get("parent", ""),
         spent=Spent(*found.get("spent", ())),
         quote=found.get("quote"),
+        held=found.get("held", ""),
+        held_by=tuple(found.get("held_by", ("", ""))),
+        frees_at=found.get("frees_at"),
+        only_held=found.get("only_held", False),
     )
 
 

@@ -102,4 +102,17 @@ MIGRATIONS: Final[list[list[str]]] = [
                 FROM costs WHERE invocation>>32<>root>>32)
             GROUP BY batch""",
     ],
+    [
+        # Budgets, in nano-dollars: limits that people have set, what was spent under them, and what is set
+        # aside for attempts that run. Empty while nobody has set any, or nothing has a price.
+        """CREATE TABLE limits(
+            level TEXT NOT NULL, name TEXT NOT NULL, cap INTEGER, hour_cap INTEGER, soft INTEGER,
+            hour_soft INTEGER, PRIMARY KEY(level, name)) WITHOUT ROWID""",
+        """CREATE TABLE books(
+            level TEXT NOT NULL, name TEXT NOT NULL, spent INTEGER NOT NULL, hour INTEGER NOT NULL,
+            hour_spent INTEGER NOT NULL, PRIMARY KEY(level, name)) WITHOUT ROWID""",
+        """CREATE TABLE reservations(
+            number INTEGER PRIMARY KEY, invocation INTEGER NOT NULL, show TEXT, batch TEXT,
+            amount INTEGER NOT NULL, spent INTEGER NOT NULL, by_next INTEGER NOT NULL)""",
+    ],
 ]

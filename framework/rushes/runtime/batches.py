@@ -112,6 +112,7 @@ def shape_of(batch: str, spec: dict[str, Any]) -> Shape:
         max_slots=spec.get("max_slots"),
         preemptible=bool(spec.get("preemptible", True)),
         depth=int(spec.get("depth", 0)),
+        charged=str(spec.get("charged", "")),
     )
 
 

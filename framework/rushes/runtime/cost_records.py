@@ -37,6 +37,11 @@ class CostRow(NamedTuple):
     published_us: int
     """Of media, in the outputs that it published."""
 
+    @property
+    def nano(self) -> int:
+        """All of its lines together."""
+        return self.compute + self.requests + self.transfer + self.energy
+
 
 class MachineRow(NamedTuple):
     """A machine as it was counted, from the start of a worker to its end."""

@@ -27,6 +27,7 @@ from rushes.core.sinks import BATCH_ENDED
 from rushes.core.states import State
 from rushes.runtime.admission import Admission
 from rushes.runtime.batches import BatchState
+from rushes.runtime.budgeting import Budgeting
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.hearing import Hearing
@@ -53,6 +54,7 @@ class Dispatcher:
         home: Path,
         capacity: ev.Capacity,
         *,
+        budgeting: Budgeting,
         price: MachinePrice | None = None,
         watch: Callable[[SlotProcess], None],
         unwatch: Callable[[SlotProcess], None],
@@ -60,13 +62,16 @@ class Dispatcher:
         self.pool = pool = Pool(scheduler, journal, home, capacity)
         if price is not None and price.counted:
             pool.meter = Metering(pool, price)
+            pool.meter.told = budgeting.costed
         self.admission = Admission(pool)
         self.lending = Lending(pool, watch)
         self.families = Families(pool)
         self.displacing = Displacing(pool)
         self.hearing = Hearing(pool, self.lending, self.families, self.displacing, unwatch)
         self.watch = Watch(pool, self.lending, self.hearing, self.displacing)
-        self.reports = Reports(pool, self.families, self.displacing)
+        self.budgeting = budgeting
+        self.reports = Reports(pool, self.families, self.displacing, budgeting)
+        budgeting.pool = pool
         pool.carry_out = {
             cmd.Start: lambda command, _: self.lending.start(command.slot, command.ids),
             cmd.Lease: lambda command, todo: todo.append(self.lending.lease(command)),
@@ -78,6 +83,10 @@ class Dispatcher:
             cmd.CloseSlot: lambda command, _: self.hearing.close(command.slot),
             cmd.Recall: lambda command, todo: todo.extend(self.lending.recall(command.slot)),
             cmd.Release: lambda command, todo: todo.extend(self.admission.release(command)),
+            cmd.Hold: lambda command, _: budgeting.tell(command),
+            cmd.Freed: lambda command, _: budgeting.tell(command),
+            cmd.Demote: lambda command, _: budgeting.reclass(command.batch, command.why),
+            cmd.Promote: lambda command, _: budgeting.reclass(command.batch, None),
         }
 
     def recover(self) -> None:
@@ -100,6 +109,7 @@ class Dispatcher:
             state.orphaned = None if state.sealed else self.pool.now
             state.littered = True
             state.dirty = True
+        self.budgeting.recover()
         self.families.recover()
         self.pool.intents = journal.intended()
         deps: dict[int, list[tuple[int, int]]] = {}
@@ -119,6 +129,7 @@ class Dispatcher:
 
     def close_turn(self) -> None:
         """Write the batches that changed; end those that have nothing left."""
+        self.budgeting.give_classes()
         self.pool.flush()
         ended = False
         for state in [b for b in self.pool.batches.values() if b.dirty or b.stopping]:
@@ -141,6 +152,7 @@ class Dispatcher:
                 if self.pool.outlet is not None:
                     self.pool.outlet.note(BATCH_ENDED, state, 0)
                 del self.pool.batches[state.number], self.pool.by_id[state.id]
+                self.budgeting.ended(state.id)
                 self._tidy(state)
                 self.families.ended(state)
                 pseudo = state.number << 32
@@ -152,6 +164,7 @@ class Dispatcher:
 
         if ended:
             self.displacing.keep_reports()
+        self.budgeting.write()
         if self.pool.outlet is not None:
             self.pool.outlet.write(self.pool.now)
         if self.pool.meter is not None:

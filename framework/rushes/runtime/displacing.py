@@ -44,9 +44,13 @@ class Displacing:
         run.paused_since = self.pool.now
         state = self.pool.batches[command.id >> 32]
         state.move(RUNNING, PAUSED)
-        if self.pool.outlet is not None:
+        if self.pool.outlet is not None and command.by:
             self.pool.outlet.note("displaced", state, command.id, by=command.by)
-        self._reported.add(command.by)
+        elif self.pool.outlet is not None:
+            why = self.pool.scheduler.explain(command.id, self.pool.now)
+            self.pool.outlet.note("held", state, command.id, reason=why, attempt=run.attempt)
+        if command.by:
+            self._reported.add(command.by)
         freeze(slot.pid)
         if self.pool.meter is not None:
             self.pool.meter.look(slot)

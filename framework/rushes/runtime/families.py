@@ -55,6 +55,7 @@ def inherited(pool: Pool, spec: dict[str, Any]) -> dict[str, Any]:
         "environment": parent.spec.get("environment") or {},
         "tags": {**(spec.get("tags") or {}), "parent": spec["parent"]},
         "depth": depth,
+        "charged": parent.shape.charged or parent.id,
         "place": [run.row.ord - 1, run.row.queued_at],
     }
 

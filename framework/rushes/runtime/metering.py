@@ -12,7 +12,7 @@ sum to the price of the time that it holds. This module must not know SQL.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -62,6 +62,8 @@ class Metering:
     def __init__(self, pool: Pool, price: MachinePrice) -> None:
         self.pool = pool
         self.price = price
+        self.told: Callable[[Sequence[CostRow]], None] | None = None
+        """Who is told at once what attempts have cost that have ended."""
         self._time: MachineTime[int] = MachineTime(price.tier, pool.now, price.kwh_nano)
         self._shares: dict[int, int] = {}
         self._payers: dict[tuple[str, str], int] = {}
@@ -111,6 +113,8 @@ class Metering:
             uses = divided_by(held, [micros(end.seconds) for end in ends])
             rows = [self._charged(end, used, share) for end, used in zip(ends, uses, strict=True)]
             self._rows += rows
+            if self.told is not None:
+                self.told(rows)
         self.look(slot)
         return [row.compute + row.requests + row.transfer + row.energy for row in rows]
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final, NamedTuple
 
-from rushes.core.sinks import BATCH_ENDED, Group, Reach, Row, Sink, failed, next_group, told
+from rushes.core.sinks import OF_BATCHES, Group, Reach, Row, Sink, failed, next_group, told
 from rushes.errors import PlatformError
 from rushes.media.redact import redact
 from rushes.runtime.batches import STATES, BatchState
@@ -107,7 +107,7 @@ class Outlet:
         """Put down what the turn has brought, and how far the sinks are."""
         if self._noted:
             noted, self._noted = self._noted, []
-            assets = self._journal.sources([one.number for one in noted if one.kind != BATCH_ENDED])
+            assets = self._journal.sources([one.number for one in noted if one.kind not in OF_BATCHES])
             self._journal.post([_row(one, assets, now) for one in noted])
             self._last = self._journal.last_event()
             if len(self._progress) > PAGE:
@@ -250,8 +250,8 @@ class Outlet:
 
 def _row(noted: _Noted, assets: dict[int, str], now: float) -> tuple[str, str, str, str]:
     state, spec = noted.state, noted.state.spec
-    if noted.kind == BATCH_ENDED:
-        subject, data = state.id, batch_data(state)
+    if noted.kind in OF_BATCHES:
+        subject, data = state.id, {**batch_data(state), **noted.more}
     else:
         subject, asset = state.public_id(noted.number), assets.get(noted.number, "")
         data = invocation_data(noted.kind, state, subject, asset, dict(noted.more))

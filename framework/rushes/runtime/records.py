@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from rushes.core.sinks import Reach
+from rushes.runtime.budget_records import BudgetRecords
 from rushes.runtime.cost_records import CostRecords
 
 __all__ = [
@@ -296,6 +297,14 @@ class Housekeeping(Protocol):
 
 
 class Journal(
-    Turns, BatchRecords, InvocationRecords, AttemptRecords, OutboxRecords, CostRecords, Housekeeping, Protocol
+    Turns,
+    BatchRecords,
+    InvocationRecords,
+    AttemptRecords,
+    OutboxRecords,
+    CostRecords,
+    BudgetRecords,
+    Housekeeping,
+    Protocol,
 ):
     """The durable record of one pool: whoever owns it owns the pool."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from rushes.core.accounts import ORGANISATION, Scope
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 
@@ -16,8 +17,10 @@ __all__ = [
     "has_ended",
     "known_class",
     "only_a_part",
+    "scope_of",
     "too_deep",
     "unknown_batch",
+    "unknown_budget_verb",
     "unknown_control",
     "unknown_invocation",
 ]
@@ -66,6 +69,28 @@ def known_class(priority: str) -> str:
             fix=f"Use one of {', '.join(PRIORITIES)}.",
         )
     return priority
+
+
+def scope_of(level: str, name: str) -> Scope:
+    """Who has a budget.
+
+    Raises:
+        CallerError: nobody of that kind has, or it has no name.
+    """
+    if level == "organisation" and not name:
+        return ORGANISATION
+    if level in {"show", "batch"} and name:
+        return Scope("show" if level == "show" else "batch", name)
+    raise CallerError(
+        f"{level + ':' + name if name else level!r} has no budget.",
+        code="bad-value",
+        fix="Use organisation, show:NAME or batch:ID.",
+    )
+
+
+def unknown_budget_verb(verb: str) -> CallerError:
+    """Something else than to look at budgets or to set them was asked."""
+    return CallerError(f"{verb!r} is nothing to do with a budget.", code="bad-value", fix="Use show or set.")
 
 
 def has_ended(batch: str) -> CallerError:

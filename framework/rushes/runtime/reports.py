@@ -8,10 +8,11 @@ from typing import Any
 from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.invocation import function_name
-from rushes.runtime.batches import STATES, n_of, status_json
+from rushes.runtime.batches import STATES, BatchState, n_of, status_json
+from rushes.runtime.budgeting import Budgeting
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families, root_of
-from rushes.runtime.pool import QUEUED, Pool, Run
+from rushes.runtime.pool import HELD, QUEUED, Pool, Run
 from rushes.runtime.records import BatchRow
 from rushes.runtime.refusals import unknown_invocation
 from rushes.runtime.slots import SlotProcess
@@ -23,7 +24,8 @@ __all__ = ["Reports"]
 class Reports:
     """Answers for `status`, `why` and `pool`."""
 
-    def __init__(self, pool: Pool, families: Families, displacing: Displacing) -> None:
+    def __init__(self, pool: Pool, families: Families, displacing: Displacing, budgeting: Budgeting) -> None:
+        self.budgeting = budgeting
         self.pool = pool
         self.families = families
         self.displacing = displacing
@@ -46,6 +48,7 @@ class Reports:
         found["standstill"] = self._standstill()
         found["spent"] = self.pool.journal.spent_on_batch(row.number)
         found["displacement"] = self.displacing.report(batch, row.number)
+        found.update(self._held(state, found["counts"]))
         found["running"] = [
             {
                 "invocation": state.public_id(slot.given[0]),
@@ -57,6 +60,20 @@ class Reports:
             if slot.given and slot.given[0] >> 32 == state.number
         ]
         return found
+
+    def _held(self, state: BatchState, counts: list[int]) -> dict[str, Any]:
+        """What a budget holds of a batch: all of it that waits, since its invocations are alike."""
+        held = self.budgeting.held(state)
+        if held is None:
+            return {}
+        counts[HELD] += counts[QUEUED]
+        counts[QUEUED] = 0
+        return {
+            "held": held.why,
+            "held_by": list(held.scope or ("", "")),
+            "frees_at": held.frees_at,
+            "only_held": self.budgeting.holds_all(state),
+        }
 
     def _ran_s(self, slot: SlotProcess) -> float:
         """How long the first of what a slot was given has run; the clock of what is paused stands still."""
@@ -93,18 +110,21 @@ class Reports:
         result = self.pool.journal.result_at(row.number, found.seq) if found.seq else None
         log = self.pool.home / "logs" / batch / f"{number & 0xFFFFFFFF}.log"
         spec = json.loads(row.spec)
-        waits = found.reason or ""
+        waits, held = found.reason or "", None
         if run is not None and run.paused_since:
             waits = self.pool.scheduler.explain(number, self.pool.now)
         elif run is not None:
             waits = (self.families.progress(run) or (0.0, waits))[1]
         elif STATES[found.state] is State.queued:
-            waits = self._standstill() or self.pool.scheduler.explain(number, self.pool.now)
+            state = self.pool.by_id.get(batch)
+            held = self.budgeting.held(state) if state is not None else None
+            waits = held.why if held is not None else self.pool.scheduler.explain(number, self.pool.now)
+            waits = self._standstill() or waits
         return {
             "invocation": invocation,
             "asset": found.source,
             "function": spec["function"],
-            "state": _state(run, STATES[found.state]).value,
+            "state": (State.held if held is not None else _state(run, STATES[found.state])).value,
             "attempts": run.attempt if run else found.attempt,
             "losses": found.losses,
             "reason": waits,

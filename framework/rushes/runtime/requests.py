@@ -16,7 +16,7 @@ __all__ = ["check_header", "check_rows", "check_spec"]
 
 _LARGEST: Final = 2**63 - 1
 _LAST_N: Final = 2**32 - 1
-_TEXTS: Final = ("batch", "invocation", "action", "priority")
+_TEXTS: Final = ("batch", "invocation", "action", "priority", "level", "name")
 _COUNTS: Final = ("after", "limit", "keep", "slots")
 _SPANS: Final = ("wait_s", "older_s")
 
@@ -44,9 +44,11 @@ _SPEC: Final[dict[str, tuple[type, ...]]] = {
     "title": (str,),
     "settle_s": _NUMBER,
     "parent": (str,),
+    "max_cost_nano": (int, _NOTHING),
     "lease": (int,),
     "quote": (dict, _NOTHING),
 }
+_LIMITS: Final = frozenset({"cap", "hour_cap", "soft", "hour_soft"})
 _REQUIRED: Final = ("function", "version", "priority", "show")
 _TEXT_OR_NONE: Final = (str, _NOTHING)
 # source, key, frames, params, subdir, tag, after, on_failure, problem, fingerprint; the number is before.
@@ -79,8 +81,16 @@ def check_header(header: Mapping[str, Any]) -> None:
     for name in _SPANS:
         if name in header:
             _require(_is_number(header[name]) and header[name] >= 0, name, header[name])
+    if "limits" in header:
+        _check_limits(header["limits"])
     if "spec" in header:
         check_spec(header["spec"])
+
+
+def _check_limits(limits: Any) -> None:
+    _require(isinstance(limits, dict) and set(limits) <= _LIMITS, "limits", limits)
+    for name, nano in limits.items():
+        _require(nano is None or (type(nano) is int and 0 <= nano <= _LARGEST), f"limits.{name}", nano)
 
 
 def check_spec(spec: Any) -> None:
@@ -96,6 +106,7 @@ def check_spec(spec: Any) -> None:
         if name in spec:
             _require(_is_of(spec[name], kinds), f"spec.{name}", spec[name])
     _require(spec["priority"] in PRIORITIES, "spec.priority", spec["priority"])
+    _require((spec.get("max_cost_nano") or 0) >= 0, "spec.max_cost_nano", spec.get("max_cost_nano"))
     _require(spec.get("max_slots") is None or spec["max_slots"] > 0, "spec.max_slots", spec.get("max_slots"))
     for name, amount in spec.get("resources", {}).items():
         _require(_is_number(amount) and amount >= 0, f"spec.resources.{name}", amount)

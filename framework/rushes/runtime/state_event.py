@@ -11,7 +11,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rushes.core.sinks import BATCH_ENDED
+from rushes.core.sinks import BATCH_ENDED, BATCH_FREED, BATCH_HELD
 from rushes.invocation import function_name
 from rushes.runtime.batches import STATES, BatchState
 
@@ -25,7 +25,12 @@ _STATE_OF: Final = {
     "resumed": "running",
     "displaced": "paused",
 }
-_TYPE_OF: Final = {BATCH_ENDED: "rushes.batch.ended", TEST: "rushes.test"}
+_TYPE_OF: Final = {
+    BATCH_ENDED: "rushes.batch.ended",
+    BATCH_HELD: "rushes.batch.held",
+    BATCH_FREED: "rushes.batch.freed",
+    TEST: "rushes.test",
+}
 _OF_RESULT: Final = ("outputs", "error", "encoder", "media_s")
 
 
@@ -82,7 +87,7 @@ def invocation_data(
 
 
 def batch_data(state: BatchState) -> dict[str, Any]:
-    """What an event says of a batch that has ended."""
+    """What an event says of a batch: one that has ended, is held, or is held no longer."""
     return {
         **_of_batch(state),
         "out": state.spec.get("out"),

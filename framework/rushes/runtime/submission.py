@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from rushes import catalog
 from rushes.asset import Asset
 from rushes.batch import Options
+from rushes.core.money import parse_dollars
 from rushes.declaration import Params, mentions
 from rushes.errors import CallerError, RushesError
 from rushes.function import Function
@@ -124,6 +125,7 @@ def batch_spec(
         receipts=options.receipts,
         force=options.force,
         max_slots=options.slots,
+        max_cost_nano=None if options.max_cost is None else parse_dollars(str(options.max_cost)),
         preemptible=function.preemptible,
         retries=function.retries,
         timeout_s=function.timeout_s,

@@ -16,12 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from rushes import __version__
+from rushes.core.accounts import Limits, Scope
 from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.batches import BatchState
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.elastic import Elastic
 from rushes.runtime.following import Following
-from rushes.runtime.refusals import has_ended, known_class, only_a_part, unknown_control
+from rushes.runtime.refusals import (
+    has_ended,
+    known_class,
+    only_a_part,
+    scope_of,
+    unknown_budget_verb,
+    unknown_control,
+)
 from rushes.runtime.requests import check_header, check_rows
 from rushes.runtime.restamping import restamp
 from rushes.runtime.settings import Settings
@@ -66,6 +74,7 @@ class Verbs:
             "cancel": self._cancel,
             "retry": self._retry,
             "set": self._set,
+            "budget": self._budget,
             "explain": self._explain,
             "pool": self._describe_pool,
             "control": self._control,
@@ -124,6 +133,7 @@ class Verbs:
                 return {"batch": batch}
             raise PlatformError(f"a batch {batch!r} exists.", code="batch-exists", fix="Send it again.")
         state = self._dispatcher.admission.open(batch, header["spec"])
+        self._dispatcher.budgeting.opened(state)
         state.client = client.number
         client.batches.add(state.number)
         return {"batch": batch}
@@ -195,22 +205,38 @@ class Verbs:
         return None
 
     def _set(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
-        batch, priority = header["batch"], header["priority"]
+        batch, priority = header["batch"], header.get("priority")
         parent = json.loads(self._pool.require(batch).spec).get("parent")
         if parent:
             raise only_a_part(batch, parent, "set")
-        known_class(priority)
+        if priority is not None:
+            known_class(priority)
         state = self._pool.by_id.get(batch)
         if state is None or state.stopping:
             raise has_ended(batch)
-        restamp(self._pool, state, priority)
+        if "limits" in header:
+            self._dispatcher.budgeting.set(Scope("batch", batch), Limits(**header["limits"]))
+        if priority is not None:
+            state.spec.pop("demoted_from", None)  # a person's word stands above a soft limit's
+            restamp(self._pool, state, priority)
         return {"set": True}
+
+    def _budget(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        if header["action"] == "set":
+            scope = scope_of(header["level"], header["name"])
+            if scope.level == "batch":
+                return self._set(_client, {"batch": scope.name, "limits": header["limits"]}, _body)
+            self._dispatcher.budgeting.set(scope, Limits(**header["limits"]))
+        elif header["action"] != "show":
+            raise unknown_budget_verb(header["action"])
+        return {"budget": self._dispatcher.budgeting.describe()}
 
     def _retry(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         self._require_space()
         parent = json.loads(self._pool.require(header["batch"]).spec).get("parent")
         if parent:
             raise only_a_part(header["batch"], parent, "retry")
+        self._dispatcher.budgeting.reopens(header["batch"])
         return {"queued": self._dispatcher.admission.retry(header["batch"])}
 
     def _explain(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:

@@ -21,9 +21,11 @@ from typing import Any, Final
 from rushes.core.events import Capacity
 from rushes.core.machine_price import MachinePrice
 from rushes.core.policy import SchedulerSettings
+from rushes.core.purse import AHEAD_S
 from rushes.core.scheduler import Scheduler
 from rushes.core.sinks import Sink
 from rushes.errors import PlatformError
+from rushes.runtime.budgeting import Budgeting
 from rushes.runtime.capacity_file import CapacityFile
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.elastic import Elastic
@@ -69,13 +71,16 @@ class Worker:
         self._selector = selectors.DefaultSelector()
         capacity = capacity_of(settings)
         waiting = min(max(settings.memory_bytes // WAITING_BYTES, 2), 64)
-        scheduler = Scheduler(capacity, settings=replace(POOL, waiting_limit=waiting))
+        budgeting = Budgeting(journal, price, time.time())
+        pool_settings = replace(POOL, waiting_limit=waiting)
+        scheduler = Scheduler(capacity, settings=pool_settings, purse=budgeting.purse)
         self._dispatcher = Dispatcher(
             scheduler,
             journal,
             settings.home,
             capacity,
             price=price,
+            budgeting=budgeting,
             watch=self._watch,
             unwatch=self._unwatch,
         )
@@ -174,7 +179,9 @@ class Worker:
         # Somebody may wait behind a long one: the scheduler looks at the clock on a tick.
         if any(len(slot.given) > 1 for slot in pool.slots.values()):
             return 0.05
-        return GATHER_S if self._following.impatient else TICK_S
+        # What is spent is looked at well before it can have been too much.
+        tick_s = AHEAD_S / 2 if pool.scheduler.purse.open else TICK_S
+        return GATHER_S if self._following.impatient else tick_s
 
     def _wait_for_space(self, error: PlatformError) -> None:
         """The disk is full to the last byte: keep the turn, and try until it is written."""

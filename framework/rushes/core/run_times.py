@@ -1,0 +1,73 @@
+"""How long the longest of a hundred attempts of a function is at work, from those that have ended.
+
+It is what a reservation is made by: an attempt that takes longer asks for more. This module must not know
+money, clips or clocks.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Final, NamedTuple
+
+from rushes.core.histogram import GROWTH, LogHistogram
+
+__all__ = ["GUESS", "Expected", "RunTimes"]
+
+ENOUGH: Final = 4
+"""Runs after which the longest says more than a guess."""
+PART: Final = 0.99
+
+
+class Expected(NamedTuple):
+    """How long an attempt may take, at the 99th percentile.
+
+    Args:
+        seconds: at work, without pauses.
+        sure: it was learnt, or measured; else it is a guess, and may be wrong by a hundred.
+    """
+
+    seconds: float
+    sure: bool
+
+
+GUESS: Final = Expected(40.0, sure=False)
+"""Of a function of which nothing is known: of a log-normal with a median of 1 s and a spread of 5, as
+`estimates` believes too."""
+
+
+class RunTimes:
+    """The runs of each function."""
+
+    __slots__ = ("_known", "_longest")
+
+    def __init__(self) -> None:
+        self._known: dict[str, LogHistogram] = {}
+        self._longest: dict[str, Expected] = {}
+
+    def learn(self, function: str, seconds: float) -> None:
+        """An attempt has ended after so long; `longest` says so once `passes` was called."""
+        known = self._known.get(function)
+        if known is None:
+            known = self._known[function] = LogHistogram()
+        known.add(seconds)
+
+    def longest(self, function: str) -> Expected | None:
+        """How long one may take; None while too few have ended."""
+        found = self._longest.get(function)
+        if found is None and (known := self._known.get(function)) is not None and known.count >= ENOUGH:
+            found = self._longest[function] = Expected(_quantile(known, PART), sure=True)
+        return found
+
+    def passes(self) -> None:
+        """Time has passed: what was learnt since is counted from now on."""
+        self._longest.clear()
+
+
+def _quantile(known: LogHistogram, part: float) -> float:
+    left = part * known.count
+    value = 0.0
+    for value, count in known.values():  # noqa: B007 - the last one is wanted
+        left -= count
+        if left <= 0:
+            break
+    return value * sqrt(GROWTH)  # the top of its bucket
