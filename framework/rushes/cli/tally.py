@@ -43,7 +43,7 @@ class Tally:
             self.counts.cached += one.cached
             self.media_s += one.media_s
             self.cost_nano += one.cost_nano
-            if one.warnings:
+            if one.warnings and one.state is State.succeeded:  # why it failed is said anyway
                 self.notes.add(one)
             if one.state is State.failed:
                 self.for_budget += _over_budget(one)
