@@ -147,7 +147,7 @@ def test_an_attempt_that_was_overtaken_publishes_nothing_and_ends_nothing(
         assert isinstance(taken, Claim)
         return StubStore.fetch(store, uri, target)
 
-    store.fetch = overtaken  # type: ignore[method-assign]
+    store.fetch = overtaken  # type: ignore[method-assign,assignment]
     assert runner.run(ONE) == After(State.running, LEASE_S)
     assert list(store.listing(OUT)) == []
     assert entry(ledger).holder == "host-b"
