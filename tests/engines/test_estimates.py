@@ -146,3 +146,18 @@ def test_the_next_worker_knows_what_this_one_has_run(
         time.sleep(0.02)
     assert 0 < kept.means()[echo.ref] < 0.05
     assert echo.starmap([(clip, {"n": 100 + n}) for n in range(50)]).wait().counts.succeeded == 50
+
+
+def test_an_encode_in_chunks_is_learnt_with_what_its_parts_took(
+    engine: LocalEngine, kept: SqliteLearntRuns, bars: Path, tmp_path: Path
+) -> None:
+    transcode = catalog.find("transcode").with_options(out=tmp_path / "out")
+    (outcome,) = transcode.map([bars], chunks=2)
+    assert outcome.ok, outcome.error
+    parts = [one for one in engine.batches(parts=True) if one.parent]
+
+    kept.refresh()
+
+    (run,) = kept.runs_of(transcode.ref)
+    assert run.seconds == pytest.approx(outcome.finished.seconds + sum(one.seconds for one in parts))
+    assert run.seconds > 1.5 * outcome.finished.seconds

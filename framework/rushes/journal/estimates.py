@@ -125,6 +125,7 @@ def _prepare(db: sqlite3.Connection) -> None:
 
 class _Batch(NamedTuple):
     number: int
+    id: str
     function: str
     ended: float | None
     seq: int
@@ -145,7 +146,7 @@ def _unread(db: sqlite3.Connection, ledger: sqlite3.Connection) -> list[_Batch]:
         settled = 0
     read = dict(db.execute("SELECT batch,seq FROM read"))
     found = ledger.execute(
-        "SELECT number,json_extract(spec,'$.function'),ended,seq,seconds FROM batches WHERE number>?",
+        "SELECT number,id,json_extract(spec,'$.function'),ended,seq,seconds FROM batches WHERE number>?",
         (settled,),
     )
     batches = [_Batch._make((*row, read.get(row[0], 0))) for row in found]
@@ -165,17 +166,30 @@ def _learn(db: sqlite3.Connection, ledger: sqlite3.Connection, batch: _Batch) ->
 def _runs_in(ledger: sqlite3.Connection, batch: _Batch) -> list[LearntRun]:
     """What a batch's new results tell, oldest first; one that says nothing of its work is left out."""
     rows = ledger.execute(
-        "SELECT seconds,data FROM results WHERE batch=? AND seq>? AND state=? AND cached=0 AND seconds>=? "
-        "ORDER BY seq DESC LIMIT ?",
+        "SELECT invocation,seconds,data FROM results WHERE batch=? AND seq>? AND state=? AND cached=0 "
+        "AND seconds>=? ORDER BY seq DESC LIMIT ?",
         (batch.number, batch.since, SUCCEEDED, LEARNT_FROM_S, MOST_OF_A_BATCH),
     ).fetchall()
+    of_parts = _seconds_of_parts(ledger, batch)
     found = []
-    for seconds, data in reversed(rows):
+    for invocation, own_s, data in reversed(rows):
+        seconds = own_s + of_parts.get(f"{batch.id}.{invocation & 0xFFFFFFFF}", 0.0)
         work = json.loads(data).get("work") if '"work":' in data else None
         if work is not None:
             with suppress(ValueError):  # another version's slot has said it in another way
                 found.append(LearntRun(work_from_json(work), seconds))
     return found
+
+
+def _seconds_of_parts(ledger: sqlite3.Connection, batch: _Batch) -> dict[str, float]:
+    """What the parts took that invocations of a batch have mapped: those of an encode in chunks, say."""
+    return dict(
+        ledger.execute(
+            "SELECT json_extract(spec,'$.parent') AS parent,sum(seconds) FROM batches "
+            "WHERE number>? AND parent GLOB ? GROUP BY parent",
+            (batch.number, f"{batch.id}.*"),
+        )
+    )
 
 
 def _mean_of(ledger: sqlite3.Connection, batch: _Batch) -> list[LearntRun]:

@@ -144,7 +144,7 @@ class Slot:
             self._interruptible = False
             self._end_if_forked()
             seconds = time.perf_counter() - began - self._waited_s
-            if seconds >= LEARNT_FROM_S and not made.cached and not self._waited_s:
+            if seconds >= LEARNT_FROM_S and not made.cached:
                 made.work = what_it_was(task)
             self._talk.done(number, fence, seconds, made)
         except BaseException as error:  # noqa: BLE001 - everything that a body can raise becomes an answer
