@@ -195,3 +195,14 @@ def test_nothing_that_is_not_ours_is_replaced(rushes: Rushes, folder: Path) -> N
     assert result.exit_code == 1
     assert "made/a.mov" in result.stderr
     assert (folder / "made" / "a.mov").read_text() == "somebody's work"
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [(("help",), "rushes [OPTIONS] COMMAND"), (("help", "status"), "rushes status [OPTIONS] [BATCH]")],
+)
+def test_help_is_a_command_too(rushes: Rushes, asked: tuple[str, ...], shown: str) -> None:
+    done = rushes(*asked)
+
+    assert done.exit_code == 0
+    assert f"Usage: {shown}" in done.stdout

@@ -100,7 +100,8 @@ def status(session: Session, batch: str | None, *, as_json: bool) -> None:
         part = f"{fraction:4.0%}" if isinstance(fraction, float) and fraction >= 0 else "  … "
         name = short_name(str(one.get("asset") or ""))
         since = format_duration(float(one.get("seconds") or 0.0))
-        click.echo(f"  ▸ {part} {name}  {one.get('invocation')}  {since}  {one.get('note') or ''}".rstrip())
+        note = printable(str(one.get("note") or ""))
+        click.echo(f"  ▸ {part} {name}  {one.get('invocation')}  {since}  {note}".rstrip())
 
 
 def _standing(found: BatchStatus) -> list[str]:
