@@ -201,3 +201,47 @@ def misled(clip: Asset, ctx: Context) -> Wrote:
     clip.path.write_bytes(b"another one")
     msg = f"{out.name} is shorter than its clip."
     raise PlatformError(msg, code="bad-output")
+
+
+class Race(Number):
+    folder: str = ""
+    """Each attempt says there that it has begun, and crawls until it may go on; without one none does."""
+
+
+@function(version="1", stall_s=600)
+def race(clip: Asset, params: Race, ctx: Context) -> Wrote:
+    """Writes as which attempt it ran."""
+    folder = Path(params.folder)
+    mark = "quick"
+    if params.folder:
+        names = ("first", "second", "third")
+        mark = next(name for name in names if _first_to_make(folder / name))
+        (folder / f"{mark}.pid").write_text(str(os.getpid()))
+    out = ctx.output("who.txt")
+    begun = time.time()
+    while not (folder / f"go-{mark}").exists() and params.folder:
+        ctx.progress(min(0.01 + (time.time() - begun) / 1000, 0.5))
+        time.sleep(0.02)
+    time.sleep(0.1)
+    out.path.write_text(mark)
+    return Wrote(file=out, text=mark)
+
+
+def _first_to_make(path: Path) -> bool:
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+@function(version="1", stall_s=600, retries=50)
+def dawdle(clip: Asset, params: Number, ctx: Context) -> Wrote:
+    """Two attempts of five crawl for some seconds, whichever they are."""
+    out = ctx.output(f"{params.n}.txt")
+    rounds = 300 if os.urandom(1)[0] % 5 < 2 else 5
+    for done in range(rounds):
+        ctx.progress(done / rounds)
+        time.sleep(0.02)
+    out.path.write_text(str(params.n))
+    return Wrote(file=out, text=str(params.n))

@@ -69,6 +69,9 @@ class Pool:
         self.running: dict[int, Run] = {}
         self.batches: dict[int, BatchState] = {}
 
+    def run_on(self, _slot: int, number: int) -> Run | None:
+        return self.running.get(number)
+
     def number_of(self, invocation: str) -> int:
         batch, _, n = invocation.partition(".")
         row = self.journal.batch(batch)

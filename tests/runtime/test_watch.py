@@ -38,14 +38,14 @@ class Bench:
     def __init__(self, slot: Slot, now: float) -> None:
         batch = SimpleNamespace(spec={"stall_s": STALL_S})
         journal = SimpleNamespace(look_for_space=lambda: True)
-        self.pool = SimpleNamespace(
+        self.pool: Any = SimpleNamespace(
             now=now, next_due=None, feed=lambda _: None, slots={1: cast("SlotProcess", slot)}, dying=[],
-            journal=journal, wedged=False, batches={1: batch}, running={},
+            journal=journal, wedged=False, batches={1: batch}, running={}, second={}, hedged=set(),
+            stragglers=None, run_on=lambda _, number: self.pool.running.get(number),
         )  # fmt: skip
         displacing = SimpleNamespace(keep_reports=lambda: None)
-        self.watch = Watch(
-            cast("Any", self.pool), cast("Any", None), cast("Any", None), cast("Any", displacing)
-        )
+        nobody: Any = None
+        self.watch = Watch(cast("Any", self.pool), nobody, nobody, cast("Any", displacing), nobody)
         self.at(now)
 
     def at(self, now: float) -> None:

@@ -191,6 +191,8 @@ def _stragglers(entry: Entry) -> StragglerPolicy:
         far=entry.number("far", usual.far, least=1.0),
         least_s=entry.seconds("least", usual.least_s),
         most_share=entry.number("most_share", usual.most_share),
+        hedge=entry.flag("hedge", default=usual.hedge),
+        most_nano=_dollars(entry, "most_cost") if entry.has("most_cost") else usual.most_nano,
     )
     entry.done()
     return policy

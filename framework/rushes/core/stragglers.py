@@ -31,12 +31,16 @@ class StragglerPolicy:
         far: where only the expected run time is known, so many times that is far beyond it.
         least_s: nothing that has run for less is hedged: starting it anew would cost more than is won.
         most_share: of all running attempts, so many may have a hedge; one always may.
+        hedge: there are hedges at all.
+        most_nano: nano-dollars that one may cost; None for no bound.
     """
 
     stall_s: float = 120.0
     far: float = 3.0
     least_s: float = 60.0
     most_share: float = 0.05
+    hedge: bool = False
+    most_nano: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

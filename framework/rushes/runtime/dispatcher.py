@@ -31,6 +31,7 @@ from rushes.runtime.budgeting import Budgeting
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.hearing import Hearing
+from rushes.runtime.hedging import Hedging
 from rushes.runtime.lending import Lending
 from rushes.runtime.metering import Metering
 from rushes.runtime.ownership import scratch_root_of
@@ -67,8 +68,11 @@ class Dispatcher:
         self.lending = Lending(pool, watch)
         self.families = Families(pool)
         self.displacing = Displacing(pool)
-        self.hearing = Hearing(pool, self.lending, self.families, self.displacing, unwatch)
-        self.watch = Watch(pool, self.lending, self.hearing, self.displacing)
+        self.hedging = Hedging(pool, self.displacing)
+        self.hearing = Hearing(
+            pool, self.lending, self.families, self.displacing, self.hedging, unwatch=unwatch
+        )
+        self.watch = Watch(pool, self.lending, self.hearing, self.displacing, self.hedging)
         self.budgeting = budgeting
         self.reports = Reports(pool, self.families, self.displacing, budgeting)
         budgeting.pool = pool
@@ -136,7 +140,7 @@ class Dispatcher:
             if state.stopping:
                 self.watch.stop_some(state)
                 self.pool.flush()
-            if state.sealed and not state.unfinished and state.ended is None:
+            if state.sealed and not state.unfinished and state.ended is None and not self._leaving(state):
                 state.ended = self.pool.now
             self.pool.journal.save_batch(
                 state.number,
@@ -169,6 +173,10 @@ class Dispatcher:
             self.pool.outlet.write(self.pool.now)
         if self.pool.meter is not None:
             self.pool.meter.turn()
+
+    def _leaving(self, state: BatchState) -> bool:
+        """Whether an attempt that was beaten has not left its slot yet: what it cost is to be written."""
+        return any(number >> 32 == state.number for number in self.pool.second)
 
     def _tidy(self, state: BatchState) -> None:
         """Leave no scratch folder of a batch whose last attempts were lost."""

@@ -42,18 +42,23 @@ class Displacing:
         if slot is None or run is None:
             return
         run.paused_since = self.pool.now
-        state = self.pool.batches[command.id >> 32]
-        state.move(RUNNING, PAUSED)
-        if self.pool.outlet is not None and command.by:
-            self.pool.outlet.note("displaced", state, command.id, by=command.by)
-        elif self.pool.outlet is not None:
-            why = self.pool.scheduler.explain(command.id, self.pool.now)
-            self.pool.outlet.note("held", state, command.id, reason=why, attempt=run.attempt)
+        number = abs(command.id)
+        if run is self.pool.running.get(number):
+            self._tell_paused(command, number, run)
         if command.by:
             self._reported.add(command.by)
         freeze(slot.pid)
         if self.pool.meter is not None:
             self.pool.meter.look(slot)
+
+    def _tell_paused(self, command: cmd.Pause, number: int, run: Run) -> None:
+        state, outlet = self.pool.batches[number >> 32], self.pool.outlet
+        state.move(RUNNING, PAUSED)
+        if outlet is not None and command.by:
+            outlet.note("displaced", state, number, by=command.by)
+        elif outlet is not None:
+            why = self.pool.scheduler.explain(command.id, self.pool.now)
+            outlet.note("held", state, number, reason=why, attempt=run.attempt)
 
     def resume(self, command: cmd.Resume) -> None:
         """Let an attempt go on; also a slot whose attempt ended just before it was paused."""
@@ -61,9 +66,10 @@ class Displacing:
         if slot is None:
             return
         if run is not None and run.paused_since:
-            self.leave(slot, run, command.id)
-            if self.pool.outlet is not None:
-                self.pool.outlet.note("resumed", self.pool.batches[command.id >> 32], command.id)
+            number = abs(command.id)
+            self.leave(slot, run, number)
+            if self.pool.outlet is not None and run is self.pool.running.get(number):
+                self.pool.outlet.note("resumed", self.pool.batches[number >> 32], number)
         thaw(slot.pid)
 
     def leave(self, slot: SlotProcess, run: Run, number: int) -> None:
@@ -75,8 +81,9 @@ class Displacing:
         run.paused_since = 0.0
         slot.began += stood_s
         slot.alive = self.pool.now
-        self.pool.batches[number >> 32].move(PAUSED, RUNNING)
-        if self.pool.meter is not None and number in self.pool.running:
+        if run is not self.pool.second.get(number):
+            self.pool.batches[number >> 32].move(PAUSED, RUNNING)
+        if self.pool.meter is not None and self.pool.run_on(slot.number, number) is run:
             self.pool.meter.look(slot)
 
     def give_back(self, command: cmd.GiveBack) -> None:
@@ -85,17 +92,20 @@ class Displacing:
         if slot is None or run is None:
             return
         run.given_back = True
-        if self.pool.outlet is not None:
-            state = self.pool.batches[command.id >> 32]
-            self.pool.outlet.note("displaced", state, command.id, by=command.by, given_back=True)
+        number = abs(command.id)
+        if self.pool.outlet is not None and run is self.pool.running.get(number):
+            state = self.pool.batches[number >> 32]
+            self.pool.outlet.note("displaced", state, number, by=command.by, given_back=True)
         urgent = self.pool.by_id.get(command.by)
         run.given_back_for = command.by, urgent.queue.show if urgent is not None else ""
         self._reported.add(command.by)
-        self.interrupt(slot, command.id)
+        self.interrupt(slot, number)
 
     def interrupt(self, slot: SlotProcess, number: int) -> None:
         """Ask an attempt to stop, and kill its slot if it does not; a paused one hears nothing."""
-        run = self.pool.running[number]
+        run = self.pool.run_on(slot.number, number)
+        if run is None:
+            return
         slot.doomed = self.pool.now + GRACE_S
         if run.paused_since:
             slot.kill()
@@ -107,12 +117,11 @@ class Displacing:
         state.move(RUNNING, QUEUED)
         queue = self.pool.queue_keys[run.row.queue]
         self.pool.await_more(queue, 1)
-        self.pool.feed(ev.Finished(slot, number, State.queued, seconds))
+        self.pool.feed(ev.Finished(slot, run.ask(number), State.queued, seconds))
         self.pool.feed(ev.Queued(queue, 1))
 
     def _find(self, slot: int, number: int) -> tuple[SlotProcess | None, Run | None]:
-        run = self.pool.running.get(number)
-        return self.pool.slots.get(slot), run if run is not None and run.slot == slot else None
+        return self.pool.slots.get(slot), self.pool.run_on(slot, abs(number))
 
     # -- the report ------------------------------------------------------------------------------------
 

@@ -136,6 +136,8 @@ class Elastic:
         """
         policy = self._fleet_policy()
         self._tier = self._slot()
+        stragglers = self.policy.stragglers if self.policy is not None else None
+        self._pool.stragglers = stragglers if stragglers is not None and stragglers.hedge else None
         if policy is None:
             self._fleet = self._scaler = self._turn = None
             self._resize(self._whole)

@@ -130,9 +130,9 @@ class Families:
         run.waits_since = self.pool.now
         if self.pool.meter is not None:
             self.pool.meter.look(self.pool.slots[run.slot])
-        self.pool.feed(ev.Waits(run.slot, number))
+        self.pool.feed(ev.Waits(run.slot, run.ask(number)))
         if not run.parts:
-            self.pool.feed(ev.Woken(run.slot, number))
+            self.pool.feed(ev.Woken(run.slot, run.ask(number)))
 
     def count_down(self, state: BatchState) -> None:
         """A part has ended. The scheduler hears of it before its core is free, for its parent to have it."""
@@ -145,7 +145,7 @@ class Families:
             run.parts.discard(state.number)
             if not run.parts:
                 run.fraction = run.reached = _so_far(run, 1.0)
-                self.pool.feed(ev.Woken(run.slot, state.parent))
+                self.pool.feed(ev.Woken(run.slot, run.ask(state.parent)))
 
     def ended(self, state: BatchState) -> None:
         """A batch of parts has ended; where its parent has, what that kept is removed with the last one."""

@@ -18,6 +18,7 @@ from rushes.invocation import Spent
 from rushes.runtime.batches import state_number
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
+from rushes.runtime.hedging import Hedging
 from rushes.runtime.joint_rows import member_keys
 from rushes.runtime.lending import Lending
 from rushes.runtime.metering import End
@@ -37,12 +38,15 @@ class Hearing:
         lending: Lending,
         families: Families,
         displacing: Displacing,
+        hedging: Hedging,
+        *,
         unwatch: Callable[[SlotProcess], None],
     ) -> None:
         self.pool = pool
         self.lending = lending
         self.families = families
         self.displacing = displacing
+        self.hedging = hedging
         self._unwatch = unwatch
 
     def hear(self, slot: SlotProcess) -> None:  # noqa: C901, PLR0912 - one branch a verb
@@ -97,22 +101,19 @@ class Hearing:
         if run.paused_since:
             self.displacing.leave(slot, run, number)
         self.pool.unlend(run.row)
-        if slot.given and slot.given[0] == number:
-            slot.given.popleft()
-        elif number in slot.given:
-            slot.given.remove(number)
-        slot.began = slot.alive = self.pool.now
-        slot.doomed = 0.0
+        slot.answered(number, self.pool.now)
         return run
 
     def _done(self, slot: SlotProcess, header: Any, body: bytes) -> None:
         text = body.decode("utf-8", "replace")
         ascii_only = len(text) == len(body)
         at = loaded = 0
-        meter, ends = self.pool.meter, []
+        meter, ends, hedged = self.pool.meter, [], self.pool.hedged
         for number, fence, seconds, media_s, cached, size in header[1]:
             data = text[at : at + size] if ascii_only else body[at : at + size].decode("utf-8", "replace")
             at += size
+            if hedged and number in hedged and self._beaten(slot, number, fence, seconds):
+                continue
             run = self._left(slot, number, fence)
             if run is None:
                 continue
@@ -129,17 +130,26 @@ class Hearing:
             if meter is not None:
                 ends.append(End(number, seconds, media_s=media_s))
             self.families.count_down(state)
-            self.pool.feed(ev.Finished(slot.number, number, State.succeeded, seconds))
+            ask = -number if run.hedge else number  # `Run.ask`, without a call
+            self.pool.feed(ev.Finished(slot.number, ask, State.succeeded, seconds))
             if number in self.pool.awaited:
                 for event in self.pool.after_end(number, State.succeeded):
                     self.pool.feed(event)
         if meter is not None:
             meter.settle(slot, ends)
 
+    def _beaten(self, slot: SlotProcess, number: int, fence: int, seconds: float) -> bool:
+        """Whether an attempt of a pair succeeded too late; the one that did so first beats the other."""
+        self.hedging.claim(slot, number, fence)
+        run = self.pool.run_on(slot.number, number)
+        if run is None or run.fence != fence or not run.beaten:
+            return False
+        return self.hedging.left(slot, number, run, max(seconds - run.paused_s, 0.0), None)
+
     def _back(self, slot: SlotProcess, numbers: list[int]) -> None:
         """What a slot had taken with a long one, and gave back unstarted."""
         slot.drop(numbers)
-        self.lending.back_in_hand(numbers)
+        numbers = self.lending.back_in_hand(slot.number, numbers)
         if self.pool.meter is not None:
             self.pool.meter.look(slot)
         self.pool.feed(ev.Returned(slot.number, numbers))
@@ -147,8 +157,12 @@ class Hearing:
     def _wait(self, slot: SlotProcess, header: Any) -> None:
         """The attempt on a slot waits for batches that it mapped, and lends the slot meanwhile."""
         _, number, fence, batches = header
-        run = self.pool.running.get(number)
-        if run is not None and run.fence == fence and run.slot == slot.number:
+        run = self.pool.run_on(slot.number, number)
+        if run is None or run.fence != fence:
+            return
+        if run is self.pool.second.get(number):  # the parts are those of the other one of its pair
+            self.displacing.interrupt(slot, number)
+        else:
             self.families.wait(number, run, batches)
 
     def _keep(self, slot: SlotProcess, header: Any) -> None:
@@ -168,7 +182,7 @@ class Hearing:
 
     def _at(self, slot: SlotProcess, header: Any) -> None:
         _, number, fence, fraction, note = header
-        run = self.pool.running.get(number)
+        run = self.pool.run_on(slot.number, number)
         slot.alive = self.pool.now
         if run is not None and run.fence == fence:
             if fraction > run.fraction:
@@ -181,6 +195,8 @@ class Hearing:
     def _intend(self, slot: SlotProcess, header: Any, body: bytes) -> None:
         """Fencing: only the attempt that holds the lease may publish, and only once that is journalled."""
         _, number, fence = header
+        if number in self.pool.hedged:
+            self.hedging.claim(slot, number, fence)
         run = self.pool.running.get(number)
         state = self.pool.batches.get(number >> 32)
         if run is None or run.fence != fence or (state is not None and state.stopping):
@@ -204,11 +220,22 @@ class Hearing:
 
     def _fail(self, slot: SlotProcess, header: Any, body: bytes) -> None:
         _, number, fence, seconds = header
+        if number in self.pool.hedged and self._left_pair(slot, number, fence, seconds, json.loads(body)):
+            return
         run = self._left(slot, number, fence)
         if run is not None:
             worked_s = max(seconds - run.paused_s, 0.0)
             self._wasted(slot, number, run, worked_s)
             self._failed(slot.number, number, run, worked_s, json.loads(body))
+
+    def _left_pair(
+        self, slot: SlotProcess, number: int, fence: int | None, seconds: float, error: dict[str, Any]
+    ) -> bool:
+        """Whether an attempt of a pair has failed, and the other one goes on or has won."""
+        run = self.pool.run_on(slot.number, number)
+        if run is None or fence not in {None, run.fence}:
+            return False
+        return self.hedging.left(slot, number, run, max(seconds - run.paused_s, 0.0), error)
 
     def _wasted(self, slot: SlotProcess, number: int, run: Run, seconds: float) -> None:
         """What an attempt has cost was for nothing; what another's urgent work has undone, that one pays."""
@@ -240,7 +267,7 @@ class Hearing:
             ):
                 self.pool.feed(event)
             self.families.count_down(state)
-            self.pool.feed(ev.Finished(slot, number, after, seconds))
+            self.pool.feed(ev.Finished(slot, run.ask(number), after, seconds))
             return
         retries = int(state.spec.get("retries", 2))
         verdict = decide(
@@ -257,7 +284,7 @@ class Hearing:
             ):
                 self.pool.feed(event)
             self.families.count_down(state)
-            self.pool.feed(ev.Finished(slot, number, State.failed, seconds))
+            self.pool.feed(ev.Finished(slot, run.ask(number), State.failed, seconds))
             return
         due = self.pool.now + verdict.delay_s
         self.pool.flush()
@@ -269,7 +296,7 @@ class Hearing:
                 result=json.dumps({"error": error}),
             )  # fmt: skip
         self.pool.next_due = due if self.pool.next_due is None else min(due, self.pool.next_due)
-        self.pool.feed(ev.Finished(slot, number, State.held, seconds))
+        self.pool.feed(ev.Finished(slot, run.ask(number), State.held, seconds))
 
     def lost(self, slot: SlotProcess) -> None:
         """A slot has died: only what it was running is affected."""
@@ -287,9 +314,12 @@ class Hearing:
         # Of what it had taken, only the one that ran is charged; the others were not begun, or their answers
         # were still under way, and they made no files: those say so before anything becomes visible.
         others = [number for number in slot.given if number != culprit]
-        self.lending.back_in_hand(others)
-        back += others
-        run = self.pool.running.pop(culprit, None) if culprit in slot.given else None
+        back += self.lending.back_in_hand(slot.number, others)
+        mine = culprit in slot.given
+        if mine and culprit in self.pool.hedged:
+            ran_s = self.pool.now - slot.began
+            mine = not self._left_pair(slot, culprit, None, ran_s, _loss(slot, how))
+        run = self.pool.running.pop(culprit, None) if mine else None
         if run is not None:
             state = self.pool.batches[culprit >> 32]
             state.littered = True

@@ -14,9 +14,10 @@ from rushes.core import commands as cmd
 from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.errors import PlatformError
-from rushes.runtime.batches import spec_packet
+from rushes.runtime.batches import BatchState, spec_packet
 from rushes.runtime.joint_rows import is_joint, known_members, row_data
 from rushes.runtime.pool import QUEUED, RUNNING, SUCCEEDED, Pool, Run
+from rushes.runtime.records import LeasedRow
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.spool import pack
 from rushes.runtime.wire import encode_packet
@@ -90,7 +91,7 @@ class Lending:
         for first in range(0, len(ids), size):
             group = ids[first : first + size]
             packet = pack(["run", [self._started(slot, number) for number in group]], b"", self.pool.home)
-            slot.give(packet, group)
+            slot.give(packet, [abs(id_) for id_ in group] if self.pool.hedged else group)
         if idle and self.pool.meter is not None:
             self.pool.meter.look(slot)
         self.pool.to_push.add(slot_number)
@@ -98,11 +99,15 @@ class Lending:
     def _started(self, slot: SlotProcess, number: int) -> list[Any]:
         """Take an invocation out of hand and give what its slot is told of it."""
         pool = self.pool
-        row = pool.hand.pop(number)
-        _, attempt, losses, queued_at, source, frames, params, subdir, tag, mark, extra, _, key, _ = row
+        if hedge := number < 0:
+            number = -number
+            row = pool.running[number].row
+        else:
+            row = pool.hand.pop(number)
+        _, attempt, losses, _, source, frames, params, subdir, tag, mark, _, _, key, _ = row
         state = pool.batches[number >> 32]
         self._fence = fence = self._fence + 1
-        pool.running[number] = Run(slot.number, fence, attempt + 1, losses, row)
+        run = Run(slot.number, fence, attempt + 1, losses, row)
         if state.number not in slot.knows:
             # A slot that has served hundreds of batches starts anew, so that its memory stays bounded.
             forget = len(slot.knows) >= BATCHES_KNOWN
@@ -111,24 +116,37 @@ class Lending:
             slot.knows.add(state.number)
             slot.give(pack([*spec_packet(state, counted=pool.meter is not None), forget], b"", pool.home), ())
         slot.given.append(number)
-        state.move(QUEUED, RUNNING)
-        if pool.outlet is not None:
-            pool.outlet.note("started", state, number, attempt=attempt + 1)
+        if hedge:
+            run.hedge = True
+            pool.second[number] = run
+        else:
+            pool.running[number] = run
+            state.move(QUEUED, RUNNING)
+            if pool.outlet is not None:
+                pool.outlet.note("started", state, number, attempt=attempt + 1)
         more: dict[str, Any] | None = None
-        if state.spec.get("out") is not None:
-            more = {"key": key.hex() if key else "", "queued_at": queued_at}
-            if extra:
-                more.update(self._known_result(json.loads(extra), state.spec["show"]))
-            if number in pool.intents:
-                more["intent"] = json.loads(pool.journal.intent(number) or "null")
-        if is_joint(key):
-            show, force = state.spec["show"], bool(state.spec.get("force"))
-            known = known_members(pool.journal, key, show=show, invocation=number, force=force)
-            more = {"key": key.hex() if key else "", **(more or {}), "members": known}
+        if hedge or state.spec.get("out") is not None or is_joint(key):
+            more = self._more(state, row, hedge=hedge)
         frame_pair = json.loads(frames) if frames else None
         return [
             number, attempt + 1, fence, state.number, source, frame_pair, params, subdir, tag, mark, more,
         ]  # fmt: skip
+
+    def _more(self, state: BatchState, row: LeasedRow, *, hedge: bool) -> dict[str, Any]:
+        """What a slot is told of an invocation that few of them need."""
+        pool, number, key = self.pool, row.id, row.key
+        more: dict[str, Any] = {"key": key.hex() if key else "", "queued_at": row.queued_at}
+        if state.spec.get("out") is not None:
+            if row.extra:
+                more.update(self._known_result(json.loads(row.extra), state.spec["show"]))
+            if number in pool.intents:
+                more["intent"] = json.loads(pool.journal.intent(number) or "null")
+        if is_joint(key):
+            show, force = state.spec["show"], bool(state.spec.get("force"))
+            more["members"] = known_members(pool.journal, key, show=show, invocation=number, force=force)
+        if hedge:
+            more["hedge"] = True
+        return more
 
     def _known_result(self, extra: dict[str, Any], show: str) -> dict[str, Any]:
         if "joined" in extra:
@@ -144,20 +162,35 @@ class Lending:
 
     def take_back(self, slot: SlotProcess) -> list[int]:
         """Unstarted invocations of a slot, back in hand: they have lost no attempt."""
-        back = slot.take_back()
-        self.back_in_hand(back)
+        back = self.back_in_hand(slot.number, slot.take_back())
         if self.pool.meter is not None:
             self.pool.meter.look(slot)
         return back
 
-    def back_in_hand(self, numbers: Iterable[int]) -> None:
+    def back_in_hand(self, slot: int, numbers: Iterable[int]) -> list[int]:
+        """These were with a slot and have not begun; gives them as the scheduler knows them."""
+        asks: list[int] = []
         for number in numbers:
-            run = self.pool.running.pop(number, None)
+            run = self.pool.run_on(slot, number)
             if run is None:
+                asks.append(number)
                 continue
-            state = self.pool.batches[number >> 32]
-            state.move(RUNNING, QUEUED)
+            if run is self.pool.second.get(number):  # it stands in line again, beside the other one
+                del self.pool.second[number]
+                asks.append(-number)
+                continue
+            del self.pool.running[number]
+            self.pool.batches[number >> 32].move(RUNNING, QUEUED)
+            if run.hedge:  # the first is gone: it waits as any other
+                self.pool.unlend(run.row)
+                queue = self.pool.queue_keys[run.row.queue]
+                self.pool.await_more(queue, 1)
+                self.pool.feed(ev.Finished(slot, -number, State.queued, 0.0))
+                self.pool.feed(ev.Queued(queue, 1))
+                continue
             self.pool.hand[number] = run.row
+            asks.append(number)
+        return asks
 
     def start_failed(self, environment: str, how: str, *, final: bool = False) -> None:
         """After a few slots that never came up, fail the work that needs them, with the reason."""
@@ -196,6 +229,7 @@ class Lending:
 
     def go_on(self, slot_number: int, number: int) -> None:
         """The attempt that waited on a slot has its cores again. The time that it waited does not count."""
+        number = abs(number)
         slot, run = self.pool.slots.get(slot_number), self.pool.running.get(number)
         if slot is None or run is None:
             return

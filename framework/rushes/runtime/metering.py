@@ -94,7 +94,7 @@ class Metering:
         """What a slot has been given, or how that runs, has changed."""
         now = self._awake()
         first = slot.given[0] if slot.given else 0
-        run = self.pool.running.get(first)
+        run = self.pool.run_on(slot.number, first)
         if run is None:
             self._time.leave(slot.number, now)
             self._shares.pop(slot.number, None)

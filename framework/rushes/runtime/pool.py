@@ -18,7 +18,7 @@ from rushes.core import events as ev
 from rushes.core.commands import Command
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
-from rushes.core.stragglers import Progress
+from rushes.core.stragglers import Progress, StragglerPolicy
 from rushes.errors import RushesError
 from rushes.runtime.batches import STATES, BatchState, n_of, shape_of, state_number
 from rushes.runtime.outlet import Outlet
@@ -75,6 +75,16 @@ class Run:
     """The batches that it waits for and that have not ended; None for one that never waited."""
     waits_since: float = 0.0
     """Since when its slot is lent to others; 0: it is not."""
+    hedge: bool = False
+    """It was begun beside another: the scheduler knows it by its number below zero."""
+    hedged_for: str = ""
+    """Why a second one was begun beside it; "" where none was."""
+    beaten: bool = False
+    """The other one of its pair counts."""
+
+    def ask(self, number: int) -> int:
+        """By what the scheduler knows an attempt at an invocation."""
+        return -number if self.hedge else number
 
     @property
     def asset(self) -> str:
@@ -84,7 +94,7 @@ class Run:
 class Pool:
     """The state of one pool. `carry_out` is set by the dispatcher: how each kind of command is obeyed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - one statement for each thing that is kept
         self,
         scheduler: Scheduler,
         journal: Journal,
@@ -107,6 +117,12 @@ class Pool:
         self.slots: dict[int, SlotProcess] = {}
         self.dying: list[SlotProcess] = []
         self.running: dict[int, Run] = {}
+        self.second: dict[int, Run] = {}
+        """Of an invocation with two attempts, the one that does not hold its lease."""
+        self.hedged: set[int] = set()
+        """Invocations with a second attempt, also one that stands in line still."""
+        self.stragglers: StragglerPolicy | None = None
+        """When there are second attempts; None for never."""
         self.hand: dict[int, LeasedRow] = {}
         """Rows that were leased and have not been given to a slot."""
         self.leased: dict[ev.QueueKey, int] = {}
@@ -147,6 +163,13 @@ class Pool:
         That queue need not be its batch's: the same work, asked for in a better class, is raised alone.
         """
         self.leased[self.queue_keys[row.queue]] -= 1
+
+    def run_on(self, slot: int, number: int) -> Run | None:
+        """The attempt at an invocation that a slot has."""
+        run = self.running.get(number)
+        if (run is None or run.slot != slot) and number in self.hedged:
+            run = self.second.get(number)
+        return run if run is not None and run.slot == slot else None
 
     def await_more(self, queue: ev.QueueKey, count: int) -> None:
         """So many more rows of a queue wait and nobody has leased them; fewer, where it is negative."""

@@ -52,8 +52,8 @@ class Reports:
         found["running"] = [
             {
                 "invocation": state.public_id(slot.given[0]),
-                "asset": self.pool.running[slot.given[0]].asset,
-                **self._progress(self.pool.running[slot.given[0]]),
+                "asset": self._first(slot).asset,
+                **self._progress(self._first(slot)),
                 "seconds": self._ran_s(slot),
             }
             for slot in self.pool.slots.values()
@@ -75,9 +75,14 @@ class Reports:
             "only_held": self.budgeting.holds_all(state),
         }
 
+    def _first(self, slot: SlotProcess) -> Run:
+        """The attempt that a slot runs, or is about to take."""
+        number = slot.given[0]
+        return self.pool.run_on(slot.number, number) or self.pool.running[number]
+
     def _ran_s(self, slot: SlotProcess) -> float:
         """How long the first of what a slot was given has run; the clock of what is paused stands still."""
-        run = self.pool.running[slot.given[0]]
+        run = self._first(slot)
         return (run.paused_since or self.pool.now) - slot.began
 
     def _progress(self, run: Run) -> dict[str, Any]:
@@ -85,6 +90,8 @@ class Reports:
         fraction, note = self.families.progress(run) or (run.fraction, run.note)
         if run.paused_since:
             note = "paused"
+        if run.hedge and not run.hedged_for:
+            note = f"second attempt{': ' + note if note else ''}"
         return {"fraction": fraction, "note": note}
 
     def _standstill(self) -> str:
@@ -113,6 +120,8 @@ class Reports:
         waits, held = found.reason or "", None
         if run is not None and run.paused_since:
             waits = self.pool.scheduler.explain(number, self.pool.now)
+        elif run is not None and number in self.pool.hedged:
+            waits = f"a second attempt runs beside it: {run.hedged_for}"
         elif run is not None:
             waits = (self.families.progress(run) or (0.0, waits))[1]
         elif STATES[found.state] is State.queued:
@@ -180,10 +189,10 @@ class Reports:
                     "ready": slot.ready,
                     "executable": (self.pool.environments.get(slot.environment) or {}).get("executable"),
                     "running": self.pool.name_of(slot.given[0]) if slot.given else None,
-                    "asset": self.pool.running[slot.given[0]].asset if slot.given else None,
+                    "asset": self._first(slot).asset if slot.given else None,
                     "given": len(slot.given),
-                    "paused": bool(slot.given and self.pool.running[slot.given[0]].paused_since),
-                    "waits": bool(slot.given and self.pool.running[slot.given[0]].waits_since),
+                    "paused": bool(slot.given and self._first(slot).paused_since),
+                    "waits": bool(slot.given and self._first(slot).waits_since),
                     "seconds": self._ran_s(slot) if slot.given else 0.0,
                 }
                 for slot in self.pool.slots.values()

@@ -151,6 +151,15 @@ class SlotProcess:
         gone = set(invocations)
         self.given = deque(i for i in self.given if i not in gone)
 
+    def answered(self, invocation: int, now: float) -> None:
+        """One of those given is no longer with the slot; what is next begins now."""
+        if self.given and self.given[0] == invocation:
+            self.given.popleft()
+        elif invocation in self.given:
+            self.given.remove(invocation)
+        self.began = self.alive = now
+        self.doomed = 0.0
+
     def hear(self) -> list[tuple[Any, bytes]] | None:
         """What the slot has said; None once it is gone and has been heard out."""
         heard: list[tuple[Any, bytes]] = []

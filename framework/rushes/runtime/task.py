@@ -56,6 +56,7 @@ class Task:
         known: a result that exists for this key: its row's data.
         logs: folder of the batch's logs, one file an invocation; None: no log is kept.
         pool: where parts of this work can run; None: only here.
+        hedge: it runs beside another attempt, which it must leave alone.
         spent: asks what it has cost until now; None where that is not counted.
     """
 
@@ -84,12 +85,17 @@ class Task:
     members: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of a joint invocation, the rows of what is known, by the number of the function among them."""
     pool: PoolOfParts | None = None
+    hedge: bool = False
     spent: Callable[[], Spent] | None = None
 
     @property
     def scratch_name(self) -> str:
-        """What its scratch folders are named after: those of no other function of its invocation."""
-        return f"{self.invocation}_{self.member}" if self.member else self.invocation
+        """What its scratch folders are named after: those of no other function of its invocation.
+
+        Nor those of an attempt beside it: who takes an invocation over moves the folders of that name away.
+        """
+        name = f"{self.invocation}_{self.member}" if self.member else self.invocation
+        return f"{name}_hedge" if self.hedge else name
 
     @property
     def log(self) -> Path | None:

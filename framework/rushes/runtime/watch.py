@@ -17,6 +17,7 @@ from rushes.errors import PlatformError
 from rushes.runtime.batches import BatchState, state_number
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.hearing import Hearing
+from rushes.runtime.hedging import Hedging
 from rushes.runtime.lending import Lending
 from rushes.runtime.orphans import end_orphans
 from rushes.runtime.pool import HELD, NOTHING, QUEUED, Pool, Run, error_body, progress_of
@@ -39,8 +40,11 @@ STALL_MARGIN_S: Final = 5.0
 class Watch:
     """Looks after slots and batches between events."""
 
-    def __init__(self, pool: Pool, lending: Lending, hearing: Hearing, displacing: Displacing) -> None:
+    def __init__(
+        self, pool: Pool, lending: Lending, hearing: Hearing, displacing: Displacing, hedging: Hedging
+    ) -> None:
         self.pool = pool
+        self._hedging = hedging
         self._displacing = displacing
         self.lending = lending
         self.hearing = hearing
@@ -72,6 +76,8 @@ class Watch:
         self._withdraw(rows)
         for event in told:
             self.pool.feed(event)
+        for number in [one for one in self.pool.hedged if one >> 32 == state.number]:
+            self._hedging.withdraw(number)
         for slot in self.pool.slots.values():
             if slot.given and slot.given[0] >> 32 == state.number:
                 self._interrupt(slot)
@@ -95,7 +101,7 @@ class Watch:
     def _interrupt(self, slot: SlotProcess) -> None:
         if slot.doomed or not slot.given:
             return
-        number = slot.current if slot.current in self.pool.running else slot.given[0]
+        number = slot.current if self.pool.run_on(slot.number, slot.current) else slot.given[0]
         self._displacing.interrupt(slot, number)
 
     def tick(self) -> None:
@@ -144,13 +150,16 @@ class Watch:
             return
         if not slot.given:
             return
-        run = self.pool.running.get(slot.given[0])
+        number = slot.given[0]
+        run = self.pool.run_on(slot.number, number)
         if run is not None and (run.waits_since or run.paused_since):
             return  # who waits for parts of its own hangs no more than they do, and who is paused not at all
-        error = self._overrun(slot, run, self.pool.batches[slot.given[0] >> 32].spec)
+        error = self._overrun(slot, run, self.pool.batches[number >> 32].spec)
         if error is not None:
             slot.killed_for = error
             slot.kill()
+        elif self.pool.stragglers is not None and run is not None:
+            self._hedging.consider(slot, number, run, self.pool.stragglers)
 
     def _overrun(self, slot: SlotProcess, run: Run | None, spec: dict[str, Any]) -> PlatformError | None:
         """The limit of its function that the attempt in a slot has passed, if any."""
@@ -191,7 +200,7 @@ class Watch:
             slot.began += lost_s
             slot.alive += lost_s
             slot.doomed += lost_s if slot.doomed else 0.0
-        for run in self.pool.running.values():
+        for run in (*self.pool.running.values(), *self.pool.second.values()):
             run.paused_since += lost_s if run.paused_since else 0.0
             run.waits_since += lost_s if run.waits_since else 0.0
 
