@@ -48,6 +48,8 @@ class Options:
     engine: str = "local"
     after: tuple[Handle[Any] | Batch[Any] | str, ...] = ()
     on_failure: str = "cancel"
+    exclusive: str | None = None
+    """A template of a key of which no two invocations run at a time: ``"reel-{reel}"``."""
     settle_s: float = 0.0
     """How long a source must have been unchanged before it is read."""
     max_cost: float | str | None = None
@@ -68,7 +70,8 @@ class Options:
             raise CallerError(
                 f"deadline {self.deadline!r} is no time.", code="bad-value", fix="Give UTC epoch seconds."
             )
-        if self.priority not in PRIORITIES:
+        # Which classes a studio has is for its pool to say.
+        if self.priority not in PRIORITIES and not os.environ.get("RUSHES_CLASSES"):
             raise CallerError(
                 f"priority {self.priority!r} is no class.",
                 code="bad-value",

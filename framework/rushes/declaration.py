@@ -35,7 +35,7 @@ __all__ = [
 RESERVED: Final = frozenset(
     {"out", "priority", "show", "deadline", "max_cost", "tag", "tags", "name", "receipts", "slots", "force"}
     | {"dry_run", "print_command", "engine", "json", "format", "frames", "after", "on_failure", "params"}
-    | {"source", "help", "settle", "quote", "by", "tier"}
+    | {"source", "help", "settle", "quote", "by", "tier", "exclusive"}
 )
 
 
@@ -105,6 +105,8 @@ class Declared:
     stall_s: float
     preemptible: bool
     reads_name: bool
+    max_concurrency: int | None = None
+    exclusive: str = ""
     frame_ranges: bool = True
 
 
@@ -136,6 +138,16 @@ def check_declared(name: str, declared: Declared) -> None:
         raise refuse(f"retries={declared.retries!r}; expected 0 to 100.", "Write retries=2.")
     if declared.stall_s <= 0 or (declared.timeout_s is not None and declared.timeout_s <= 0):
         raise refuse("a time limit of 0 or less; expected seconds above 0.", "Leave it out for the default.")
+    most = declared.max_concurrency
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        raise refuse(
+            f"max_concurrency={most!r}; expected a whole number of 1 or more.", "Leave it out for none."
+        )
+    if not isinstance(declared.exclusive, str):
+        raise refuse(
+            f"exclusive={declared.exclusive!r}; expected a template.",
+            'Write exclusive="{folder}", or another.',
+        )
     for tool in declared.tools:
         if not tool or "/" in tool or tool.startswith("-"):
             raise refuse(f"tools names {tool!r}; expected a program's name.", 'Write tools=["exiftool"].')

@@ -110,6 +110,14 @@ class Function(Generic[P, R]):
         return self._declared.preemptible
 
     @property
+    def max_concurrency(self) -> int | None:
+        return self._declared.max_concurrency
+
+    @property
+    def exclusive(self) -> str:
+        return self._declared.exclusive
+
+    @property
     def reads_name(self) -> bool:
         return self._declared.reads_name
 
@@ -209,8 +217,8 @@ class Function(Generic[P, R]):
         """The same function with other dispatch options.
 
         Args:
-            options: out, priority, show, deadline, tags, name, receipts, force, slots, engine, after,
-                on_failure, settle_s, max_cost.
+            options: out, priority, show, deadline, tags, name, receipts, force, slots, exclusive, engine,
+                after, on_failure, settle_s, max_cost.
 
         Raises:
             CallerError: no such option.
@@ -343,6 +351,8 @@ def function(
     preemptible: bool = True,
     reads_name: bool = True,
     frame_ranges: bool = True,
+    max_concurrency: int | None = None,
+    exclusive: str = "",
 ) -> _Decorator:
     """Package a function over one clip: ``(clip: Asset, params: MyParams, ctx: Context) -> MyResult``.
 
@@ -360,6 +370,10 @@ def function(
         preemptible: False exempts it from displacement.
         reads_name: False when the result does not depend on the source's name, so that a renamed copy
             counts as known.
+        max_concurrency: so many invocations of it run at once at most, on the whole pool, whatever batches
+            they are of; None for no limit.
+        exclusive: a template of a key of which no two invocations run at a time, also of other functions:
+            ``"{database}"``. It names options, ``{stem}``, ``{name}``, ``{folder}``, ``{path}``, ``{show}``.
         frame_ranges: False when the function is of whole clips: a frame range is refused beforehand.
 
     Raises:
@@ -382,6 +396,8 @@ def function(
         preemptible=preemptible,
         reads_name=reads_name,
         frame_ranges=frame_ranges,
+        max_concurrency=max_concurrency,
+        exclusive=exclusive,
     )
 
     def decorate(body: Callable[..., Any]) -> Function[Any, Any]:

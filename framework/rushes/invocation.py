@@ -51,6 +51,7 @@ class BatchSpec:
         preemptible: it may stand aside for more urgent work.
         max_cost_nano: nano-dollars that may be spent on it, its parts included; None: no such cap.
         environment: what a slot needs to be the submitter: interpreter, variables, folder.
+        limits: by function, how many invocations of it may run at once on the whole pool.
     """
 
     function: str
@@ -79,6 +80,7 @@ class BatchSpec:
     quote: Mapping[str, Any] | None = None
     """What was quoted before it was sent, if anything was."""
     max_cost_nano: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 # A million of the next two are made: a named tuple is made in a fifth of a frozen dataclass's time.
@@ -96,6 +98,7 @@ class Invocation(NamedTuple):
         on_failure: what a failed dependency does to this one: ``cancel`` or ``run``.
         problem: an error found before submission (a manifest's missing line); it fails as such.
         fingerprint: what the source was when it was submitted.
+        exclusive: keys of which at most one invocation runs at a time.
     """
 
     source: str
@@ -108,6 +111,7 @@ class Invocation(NamedTuple):
     on_failure: str = "cancel"
     problem: Mapping[str, Any] | None = None
     fingerprint: str = ""
+    exclusive: tuple[str, ...] = ()
 
 
 class Finished(NamedTuple):
@@ -237,6 +241,8 @@ class BatchStatus:
     """When it goes on by itself; None: only once somebody raises a limit."""
     only_held: bool = False
     """Nothing else is left of it."""
+    class_note: str = ""
+    """Why it is in another class than was asked for, or ""."""
 
 
 def function_name(ref: str) -> str:

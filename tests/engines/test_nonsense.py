@@ -153,7 +153,7 @@ def test_a_request_of_wrong_types_is_an_error_of_its_sender_alone(
 @pytest.mark.parametrize(
     "change",
     [
-        {"show": 7}, {"priority": "royal"}, {"max_slots": "many"}, {"deadline": float("nan")},
+        {"show": 7}, {"priority": "Royal Class"}, {"max_slots": "many"}, {"deadline": float("nan")},
         {"resources": {"cpu": "one"}}, {"environment": []}, {"tags": 3}, {"stall_s": True},
     ],
     ids=repr,
@@ -174,7 +174,7 @@ def test_a_batch_of_wrong_types_never_reaches_the_journal(
     ("place", "value"), [(0, 0), (0, 2**32), (0, True), (1, None), (2, 7), (3, "0-9"), (7, [1]), (9, "x")]
 )
 def test_a_row_of_wrong_types_is_refused(place: int, value: Any) -> None:
-    row: list[Any] = [1, "a.mov", "", None, None, "", "", None, "cancel", None, ""]
+    row: list[Any] = [1, "a.mov", "", None, None, "", "", None, "cancel", None, "", None]
     assert check_rows([row]) == [row]
     row[place] = value
 

@@ -52,6 +52,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "This machine": {
         "pool": ("pool:pool", "Slots, what they run, and what waits."),
+        "classes": ("classes:classes", "The priority classes, who may use them, and what is used."),
         "pause": ("pool:pause", "Start nothing more; what runs goes on."),
         "resume": ("pool:resume", "Start work again after a pause."),
         "drain": ("pool:drain", "Let what runs end, then end the worker."),

@@ -14,6 +14,7 @@ import click
 
 from rushes.cli.batch_name import batch_argument, found_batch, whole
 from rushes.cli.budget import Dollars, keeper_of
+from rushes.cli.class_name import ClassName
 from rushes.cli.quoted import quoted_lines
 from rushes.cli.session import Session
 from rushes.cli.show import (
@@ -27,7 +28,7 @@ from rushes.cli.show import (
     table,
 )
 from rushes.core.money import format_dollars
-from rushes.invocation import PRIORITIES, Spent
+from rushes.invocation import Spent
 from rushes.printing import printable
 from rushes.units import format_duration
 
@@ -105,8 +106,10 @@ def status(session: Session, batch: str | None, *, as_json: bool) -> None:
 
 
 def _standing(found: BatchStatus) -> list[str]:
-    """Why a batch does not go on, where it does not."""
+    """Why a batch does not go on, or not as was asked."""
     lines = held_lines(found) if found.held else []
+    if found.class_note:
+        lines.append(printable(found.class_note))
     if found.standstill:
         lines.append(click.style(printable(found.standstill), fg="yellow"))
     return lines
@@ -130,7 +133,7 @@ def cancel(session: Session, batch: str) -> None:
 
 @click.command("set")
 @batch_argument(required=True)
-@click.option("--priority", type=click.Choice(PRIORITIES), help="Its class from now on.")
+@click.option("--priority", type=ClassName(), help="Its class from now on.")
 @click.option("--max-cost", type=Dollars(), metavar="USD", help="What may be spent on it, from now on.")
 @click.pass_obj
 def set_(session: Session, batch: str, *, priority: str | None, max_cost: int | None) -> None:
@@ -146,7 +149,7 @@ def set_(session: Session, batch: str, *, priority: str | None, max_cost: int | 
         changes.append(f"may cost {format_dollars(max_cost)}")
     if priority is not None:
         engine.set_priority(found.batch, priority)
-        changes.append(f"{found.priority} → {priority}")
+        changes.append(f"{found.priority} → {engine.status(found.batch).priority}")
     click.echo(f"{found.title} {found.batch}: {', '.join(changes)}; {counts_line(found.counts)}", err=True)
 
 
@@ -217,6 +220,7 @@ def _status_json(found: BatchStatus) -> dict[str, Any]:
         "joules": found.spent.joules,
         "media_s": found.media_s,
         "running": [dict(one) for one in found.running],
+        "class_note": found.class_note,
         "standstill": found.standstill,
         "tags": dict(found.tags),
         "displacement": [dict(one) for one in found.displacement],

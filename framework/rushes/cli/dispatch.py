@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from rushes.cli.class_name import ClassName
 from rushes.errors import CallerError
-from rushes.invocation import PRIORITIES
 from rushes.units import parse_duration
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def dispatch_options() -> list[click.Option]:
     """A fresh option for each, in the order of the help."""
     return [
         click.Option(["--out"], metavar="DIR_OR_URI", help="Where outputs go; the tree below INPUT is kept."),
-        click.Option(["--priority"], type=click.Choice(PRIORITIES), help="Class.  [default: standard]"),
+        click.Option(["--priority"], type=ClassName(), help="Class.  [default: standard]"),
         click.Option(["--show"], metavar="NAME", help="The production that it is for.  [default: default]"),
         click.Option(["--deadline"], metavar="T", help="2h, 18:30, or 2026-03-01T18:30; the earliest first."),
         click.Option(
@@ -44,6 +44,11 @@ def dispatch_options() -> list[click.Option]:
         click.Option(["--receipts"], metavar="beside|DIR|none", help="Where receipts go.  [default: beside]"),
         click.Option(
             ["--slots"], type=click.IntRange(min=1), metavar="N", help="Use at most so many slots at once."
+        ),
+        click.Option(
+            ["--exclusive"],
+            metavar="TEMPLATE",
+            help="One at a time of each key, e.g. '{folder}' or '{show}'.",
         ),
         click.Option(["--force"], is_flag=True, default=None, help="Do again what is known already."),
         click.Option(
@@ -96,6 +101,7 @@ def options_from(given: Mapping[str, Any], base: Options, *, now: float | None =
             "name",
             "receipts",
             "slots",
+            "exclusive",
             "force",
             "engine",
             "on_failure",

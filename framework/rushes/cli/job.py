@@ -29,6 +29,7 @@ _SCALARS: Final[dict[str, tuple[type, ...]]] = {
     "deadline": (str, int),
     "settle": (str, int, float),
     "slots": (int,),
+    "exclusive": (str,),
     "force": (bool,),
     "on_failure": (str,),
     "engine": (str,),

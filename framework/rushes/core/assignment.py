@@ -139,7 +139,8 @@ class Assignment:
         if self.purse.watches and not self.purse.affords(lane, now):
             self.waiting.park(lane, batch_limit(shape.batch))
             return True
-        if self.waiting.bars and lane.queue.key in self.waiting.bars:
+        # What has begun goes on to its end, and so do the parts that it waits for.
+        if self.waiting.bars and not shape.depth and lane.queue.key in self.waiting.bars:
             self.waiting.park(lane, queue_limit(lane.queue.key))
             return True
         fits, allowed = self._allowed(lane)

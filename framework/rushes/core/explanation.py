@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rushes.core.assignment import Assignment
+from rushes.core.classes import ClassPolicy
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import QueueKey
 from rushes.core.limits import KEY, class_limit
@@ -16,7 +17,7 @@ from rushes.core.ordering import Lane
 from rushes.core.packing import DIMENSIONS, MILLI, Need
 from rushes.core.slots import Slot, SlotState
 
-__all__ = ["QueueView", "SlotView", "Snapshot", "explain", "snapshot"]
+__all__ = ["ClassView", "QueueView", "SlotView", "Snapshot", "explain", "snapshot"]
 
 # Need is in thousandths of cores and devices, and in bytes; people read cores, devices and GiB.
 GIB: Final = 1 << 30
@@ -51,6 +52,17 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassView:
+    """A class: how many of its attempts run and on how many cores, what is kept for it, what it may have."""
+
+    name: str
+    running: int
+    cpu: float
+    reserved: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A pool at one moment. `capacity` and `free` by dimension: cores, bytes, bytes, devices."""
 
@@ -60,6 +72,7 @@ class Snapshot:
     slots: tuple[SlotView, ...]
     queues: tuple[QueueView, ...]
     held: int
+    classes: tuple[ClassView, ...] = ()
 
 
 def snapshot(pool: Assignment, *, held: int, paused: bool) -> Snapshot:
@@ -75,7 +88,21 @@ def snapshot(pool: Assignment, *, held: int, paused: bool) -> Snapshot:
     ]
     slots = tuple(_view(slot) for slot in pool.slots)
     room = pool.room
-    return Snapshot(paused, _amounts(room.capacity), _amounts(room.free), slots, tuple(queues), held)
+    classes = tuple(_class_view(pool, policy) for policy in pool.waiting.classes)
+    return Snapshot(paused, _amounts(room.capacity), _amounts(room.free), slots, tuple(queues), held, classes)
+
+
+def _class_view(pool: Assignment, policy: ClassPolicy) -> ClassView:
+    mine = [slot for slot in pool.slots if slot.occupied and slot.policy and slot.policy.name == policy.name]
+    busy = [slot.lane.need[0] for slot in mine if slot.lane is not None and slot.state is SlotState.busy]
+    shares, most = pool.waiting.shares, pool.waiting.shares.most(policy.name)
+    return ClassView(
+        policy.name,
+        len(mine),
+        sum(busy) / MILLI,
+        shares.reserved(policy.name)[0] / MILLI,
+        (pool.room.capacity if most is None else most)[0] / MILLI,
+    )
 
 
 def explain(pool: Assignment, held: Dependencies, id_: int, now: float, *, paused: bool) -> str:

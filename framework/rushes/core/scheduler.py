@@ -166,6 +166,11 @@ class Scheduler:
         return self._held.waiters(id)
 
     @property
+    def classes(self) -> tuple[ClassPolicy, ...]:
+        """The priority classes as they are now, the best first."""
+        return self._waiting.classes
+
+    @property
     def swarms(self) -> Swarms:
         """Who stood aside for whom; reports are read from it, and nothing is written to it."""
         return self._assignment.standing.swarms

@@ -58,6 +58,11 @@ class Waiting:
         """The class of a queue; one that nobody knows goes last rather than nowhere."""
         return self._class(key)[0]
 
+    @property
+    def classes(self) -> tuple[ClassPolicy, ...]:
+        """All classes, the best first."""
+        return tuple(sorted((one for one, _ in self._classes.values()), key=lambda one: (one.rank, one.name)))
+
     def _class(self, key: QueueKey) -> tuple[ClassPolicy, int]:
         return self._classes.get(key.priority) or max(self._classes.values(), key=lambda c: c[1])
 

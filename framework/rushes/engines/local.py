@@ -311,7 +311,7 @@ def _rows(invocations: Iterable[Invocation]) -> Iterator[list[Any]]:
     for n, one in enumerate(invocations, start=1):
         yield [
             n, one.source, one.key, one.frames, one.params, one.subdir, one.tag, one.after or None,
-            one.on_failure, one.problem, one.fingerprint,
+            one.on_failure, one.problem, one.fingerprint, one.exclusive or None,
         ]  # fmt: skip
 
 
@@ -368,6 +368,7 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
         held_by=tuple(found.get("held_by", ("", ""))),
         frees_at=found.get("frees_at"),
         only_held=found.get("only_held", False),
+        class_note=found.get("class_note", ""),
     )
 
 
@@ -380,6 +381,7 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
     from rushes.journal.estimates import SqliteLearntRuns  # noqa: PLC0415 - only a worker needs these
     from rushes.journal.sqlite import SqliteJournal  # noqa: PLC0415
     from rushes.runtime.capacity_file import capacity_file  # noqa: PLC0415
+    from rushes.runtime.class_file import class_file  # noqa: PLC0415
     from rushes.runtime.costing import machine_price  # noqa: PLC0415
     from rushes.runtime.event_file import event_sinks  # noqa: PLC0415
     from rushes.runtime.worker import Worker, capacity_of  # noqa: PLC0415
@@ -406,6 +408,7 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
             journal,
             event_sinks(environ),
             capacity_file(environ),
+            class_file(environ),
             price=price,
             learnt_s=learnt.means(),
         ).run()

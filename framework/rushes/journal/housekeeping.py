@@ -6,6 +6,7 @@ This module must not know the rules of scheduling; it keeps rows.
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ class SqliteHousekeeping(SqliteCosts):
                 [(max(numbers),)],
             )
         self.forget_costs(numbers)
+        day = time.strftime("%Y-%m-%d", time.localtime(before))
+        self.write("DELETE FROM class_hours WHERE day<?", [(day,)])
         for number in numbers:
             low, high = number << 32, number + 1 << 32
             for table in ("attempts", "intents", "dependencies", "members"):

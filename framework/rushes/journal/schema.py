@@ -115,4 +115,10 @@ MIGRATIONS: Final[list[list[str]]] = [
             number INTEGER PRIMARY KEY, invocation INTEGER NOT NULL, show TEXT, batch TEXT,
             amount INTEGER NOT NULL, spent INTEGER NOT NULL, by_next INTEGER NOT NULL)""",
     ],
+    [
+        # What shows have used of each class, by day, in slot-seconds.
+        """CREATE TABLE class_hours(
+            day TEXT NOT NULL, priority TEXT NOT NULL, show TEXT NOT NULL, seconds REAL NOT NULL,
+            PRIMARY KEY(day, priority, show)) WITHOUT ROWID""",
+    ],
 ]

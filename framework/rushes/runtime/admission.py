@@ -13,11 +13,10 @@ from typing import Any, Final
 from rushes.core import events as ev
 from rushes.core.commands import Release
 from rushes.core.ordering import order_of
-from rushes.core.policy import DEFAULT_CLASSES
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.runtime.batches import STATES, BatchState, n_of
-from rushes.runtime.families import adopt, inherited, waiting_for
+from rushes.runtime.families import adopt, inherited, refuse_keys_within_keys, waiting_for
 from rushes.runtime.joint_rows import row_data
 from rushes.runtime.pool import CANCELLED, FAILED, HELD, QUEUED, SUCCEEDED, Pool, error_body
 from rushes.runtime.records import LeasedRow
@@ -26,7 +25,6 @@ __all__ = ["Admission"]
 
 DIRECT: Final = 2048
 """Rows of one queue that may be in hand without having been leased: as many as the scheduler's window."""
-_RANK: Final = {policy.name: policy.rank for policy in DEFAULT_CLASSES}
 
 
 class Admission:
@@ -56,7 +54,8 @@ class Admission:
     def submit(self, state: BatchState, rows: list[Any]) -> int:
         """Add invocations; rows that came before are skipped, so that a client may send them again.
 
-        Each row: [n, source, key, frames, params, subdir, tag, after, on_failure, problem, fingerprint].
+        Each row: [n, source, key, frames, params, subdir, tag, after, on_failure, problem, fingerprint,
+        exclusive].
         """
         rows = [row for row in rows if row[0] > state.last_n]
         if not rows:
@@ -64,6 +63,7 @@ class Admission:
         self.pool.flush()
         # Before anything is counted: what is refused leaves no trace.
         awaited = {tuple(after): self._resolve(after) for after in (row[7] for row in rows) if after}
+        _refuse_keys(self.pool, state, rows)
         state.last_n = rows[-1][0]
         base = state.number << 32
         order, queued_at = state.spec.get("place") or (
@@ -77,7 +77,9 @@ class Admission:
         deferred: list[tuple[int, list[int], bool]] = []
         for row, key in zip(rows, keys, strict=True):
             number = base | row[0]
-            _, source, _, frames, params, subdir, tag, after, on_failure, problem, fingerprint = row
+            _, source, _, frames, params, subdir, tag, after, on_failure, problem, fingerprint, exclusive = (
+                row
+            )
             status, extra, reason = QUEUED, None, None
             if problem is not None:
                 status = FAILED
@@ -96,7 +98,7 @@ class Admission:
                 (
                     number, status, state.queue_number, order, queued_at, key, source,
                     json.dumps(frames) if frames else None, params, subdir or None, tag or None,
-                    fingerprint or None, extra, reason,
+                    fingerprint or None, _with_keys(extra, exclusive), reason,
                 )
             )  # fmt: skip
             state.counts[status] += 1
@@ -135,7 +137,8 @@ class Admission:
                         number, 0, 0, at, source, frames, params, subdir, tag, mark, extra, order, key,
                         state.queue_number,
                     )  # fmt: skip
-                    asks.append(ev.Ask(number, order, at, state.shape))
+                    shape = state.shape if extra is None else state.shape_with(extra)
+                    asks.append(ev.Ask(number, order, at, shape))
         pool.leased[queue] = pool.leased.get(queue, 0) + len(asks)
         left = queued - len(asks)
         pool.waiting[queue] = pool.waiting.get(queue, 0) + left
@@ -198,7 +201,11 @@ class Admission:
         if row is None or row.state != QUEUED or leader in self.pool.running:
             return
         before = self.pool.queue_keys[row.queue]
-        if before.show != state.queue.show or _RANK[state.queue.priority] >= _RANK[before.priority]:
+        rank = {one.name: one.rank for one in self.pool.scheduler.classes}
+        last = max(rank.values())
+        if before.show != state.queue.show:
+            return
+        if rank.get(state.queue.priority, last) >= rank.get(before.priority, last):
             return
         if self.pool.hand.pop(leader, None) is not None:
             self.pool.leased[before] -= 1
@@ -291,6 +298,16 @@ class Admission:
             self.pool.await_more(key, count)
             self.pool.feed(ev.Queued(key, count))
         return len(reopened)
+
+
+def _refuse_keys(pool: Pool, state: BatchState, rows: list[Any]) -> None:
+    if state.parent and any(row[11] for row in rows):
+        refuse_keys_within_keys(pool, state)
+
+
+def _with_keys(extra: str | None, exclusive: list[str] | None) -> str | None:
+    """What is kept beside an invocation, with its exclusive keys."""
+    return json.dumps({**json.loads(extra or "{}"), "exclusive": exclusive}) if exclusive else extra
 
 
 def _better(status: int, other: Any) -> bool:

@@ -6,10 +6,11 @@ This module must not know slots or sockets.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from rushes.core.events import QueueKey, Shape
+from rushes.core.limits import function_limit, key_limit
 from rushes.core.states import TRANSITIONS, State, transition
 from rushes.runtime.records import BatchRow
 
@@ -69,6 +70,10 @@ class BatchState:
     orphaned: float | None = None
     littered: bool = False
     """An attempt was lost, so its scratch folder may still be there."""
+    counted_s: float = 0.0
+    """Of `seconds`, what has been counted for its class and show."""
+    keyed: dict[tuple[str, ...], Shape] = field(default_factory=dict)
+    """The shapes of those of its invocations that have exclusive keys, by these."""
     parent: int = 0
     """The invocation that it is made of parts of; 0 for what people submit."""
 
@@ -92,6 +97,17 @@ class BatchState:
         self.counts[after] += 1
         self.dirty = True
 
+    def shape_with(self, extra: str | None) -> Shape:
+        """The shape of an invocation, by what is kept beside it: those with exclusive keys have their own."""
+        keys = tuple(json.loads(extra).get("exclusive") or ()) if extra else ()
+        if not keys:
+            return self.shape
+        shape = self.keyed.get(keys)
+        if shape is None:
+            limits = (*self.shape.limits, *((key_limit(key), 1) for key in keys))
+            shape = self.keyed[keys] = replace(self.shape, limits=limits)
+        return shape
+
     def public_id(self, invocation: int) -> str:
         """``<batch>.<n>`` of an invocation's number."""
         return f"{self.id}.{invocation & 0xFFFFFFFF}"
@@ -113,6 +129,7 @@ def shape_of(batch: str, spec: dict[str, Any]) -> Shape:
         preemptible=bool(spec.get("preemptible", True)),
         depth=int(spec.get("depth", 0)),
         charged=str(spec.get("charged", "")),
+        limits=tuple((function_limit(name), int(most)) for name, most in (spec.get("limits") or {}).items()),
     )
 
 
@@ -137,6 +154,7 @@ def status_json(row: BatchRow, counts: list[int], cached: int) -> dict[str, Any]
         "tags": spec.get("tags") or {},
         "parent": spec.get("parent") or "",
         "quote": spec.get("quote"),
+        "class_note": spec.get("class_note") or "",
         "counts": counts,
         "cached": cached,
         "sealed": bool(sealed),

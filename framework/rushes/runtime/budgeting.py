@@ -18,7 +18,6 @@ from rushes.core import events as ev
 from rushes.core.accounts import HOUR_S, ORGANISATION, Limits, Scope
 from rushes.core.bookkeeping import recovered
 from rushes.core.budget import NO_LIMITS, Payer
-from rushes.core.policy import DEFAULT_CLASSES
 from rushes.core.purse import Purse, Tariff
 from rushes.core.sinks import BATCH_FREED, BATCH_HELD
 from rushes.runtime.batches import BatchState
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from rushes.core.machine_price import MachinePrice
 
 __all__ = ["Budgeting", "Held"]
-
-_CLASSES = [policy.name for policy in sorted(DEFAULT_CLASSES, key=lambda policy: policy.rank)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,17 +194,18 @@ class Budgeting:
             if state is None or state.stopping:
                 continue
             was = state.spec.get("demoted_from")
-            if why is not None and not was and (lower := _lower(state.queue.priority)):
+            if why is not None and not was and (lower := self._lower(state.queue.priority)):
                 state.spec["demoted_from"], state.spec["demoted_why"] = state.queue.priority, why
                 restamp(self.pool, state, lower)
             elif why is None and was:
                 del state.spec["demoted_from"], state.spec["demoted_why"]
                 restamp(self.pool, state, was)
 
-
-def _lower(priority: str) -> str | None:
-    at = _CLASSES.index(priority) + 1
-    return _CLASSES[at] if at < len(_CLASSES) else None
+    def _lower(self, priority: str) -> str | None:
+        """The next class below one; None where there is none, or the class is no more."""
+        classes = [one.name for one in self.pool.scheduler.classes]
+        at = classes.index(priority) + 1 if priority in classes else len(classes)
+        return classes[at] if at < len(classes) else None
 
 
 def _in_order(row: tuple[Scope, Limits]) -> tuple[bool, str, str]:

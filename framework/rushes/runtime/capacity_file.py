@@ -6,15 +6,14 @@ know what a policy is used for.
 
 from __future__ import annotations
 
-import json
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rushes.core.capacity import CapacityPolicy, capacity_from
 from rushes.errors import CallerError
+from rushes.runtime.policy_file import read_policy, stamp_of
 from rushes.runtime.price_files import price_book
 
 __all__ = ["CapacityFile", "capacity_file"]
@@ -43,7 +42,7 @@ class CapacityFile:
         """
         path = self.path
         try:
-            data = _reader(path)(path.read_text(encoding="utf-8"))
+            data = read_policy(path)
         except OSError as error:
             raise _bad(f"the capacity file {path} cannot be read: {error.strerror}.") from error
         except ValueError as error:
@@ -52,32 +51,13 @@ class CapacityFile:
 
     def stamp(self) -> tuple[int, ...]:
         """What changes when the file does."""
-        try:
-            found = self.path.stat()
-        except OSError:
-            return ()
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return stamp_of(self.path)
 
 
 def capacity_file(environ: Mapping[str, str]) -> CapacityFile | None:
     """The file that an environment asks for; None where it asks for none."""
     asked = environ.get("RUSHES_CAPACITY")
     return CapacityFile(Path(asked).expanduser().absolute(), environ) if asked else None
-
-
-def _reader(path: Path) -> Callable[[str], Any]:
-    if path.suffix == ".json":
-        return json.loads
-    return tomllib.loads if path.suffix == ".toml" else _yaml
-
-
-def _yaml(text: str) -> Any:
-    import yaml  # noqa: PLC0415 - only where a file is given
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error).replace("\n", " ")) from error
 
 
 def _bad(message: str) -> CallerError:

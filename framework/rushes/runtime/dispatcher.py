@@ -8,6 +8,7 @@ wait in `after_commit`. So whatever anybody was told is true after a power cut.
     lending     gives them to slots
     hearing     takes the answers
     watch       stops what hangs, and what people cancel
+    classes     knows who may use which class, and how much of it
     families    knows whose parts a batch is made of
     reports     says where things stand
 
@@ -28,6 +29,8 @@ from rushes.core.states import State
 from rushes.runtime.admission import Admission
 from rushes.runtime.batches import BatchState
 from rushes.runtime.budgeting import Budgeting
+from rushes.runtime.class_file import ClassFile
+from rushes.runtime.classes import Classes
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
 from rushes.runtime.hearing import Hearing
@@ -59,11 +62,13 @@ class Dispatcher:
         price: MachinePrice | None = None,
         watch: Callable[[SlotProcess], None],
         unwatch: Callable[[SlotProcess], None],
+        class_file: ClassFile | None = None,
     ) -> None:
         self.pool = pool = Pool(scheduler, journal, home, capacity)
         if price is not None and price.counted:
             pool.meter = Metering(pool, price)
             pool.meter.told = budgeting.costed
+        self.classes = Classes(pool, class_file)
         self.admission = Admission(pool)
         self.lending = Lending(pool, watch)
         self.families = Families(pool)
@@ -142,6 +147,7 @@ class Dispatcher:
                 self.pool.flush()
             if state.sealed and not state.unfinished and state.ended is None and not self._leaving(state):
                 state.ended = self.pool.now
+            self.classes.count(state)
             self.pool.journal.save_batch(
                 state.number,
                 ended=state.ended,
@@ -166,6 +172,7 @@ class Dispatcher:
                     self.pool.feed(ev.Ended(pseudo, State.failed if bad else State.succeeded))
                     self.pool.flush()
 
+        self.classes.write()
         if ended:
             self.displacing.keep_reports()
         self.budgeting.write()

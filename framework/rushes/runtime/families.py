@@ -19,7 +19,7 @@ from rushes.invocation import function_name
 from rushes.runtime.batches import STATES, BatchState
 from rushes.runtime.ownership import scratch_root_of
 from rushes.runtime.pool import Pool, Run
-from rushes.runtime.refusals import DEEPEST, too_deep
+from rushes.runtime.refusals import DEEPEST, keys_within_keys, too_deep
 from rushes.runtime.scratch import clear_kept
 
 PARTS_SHARE: Final = 0.95
@@ -101,6 +101,21 @@ def waiting_for(pool: Pool, number: int) -> set[int]:
         if state is not None and state.parent:
             todo.append(state.parent)
     return found
+
+
+def refuse_keys_within_keys(pool: Pool, state: BatchState) -> None:
+    """Parts with exclusive keys, of something that holds one itself, could wait for one another for ever.
+
+    Raises:
+        CallerError: somebody whose parts these are, at whatever depth, has an exclusive key.
+    """
+    number = state.parent
+    while number:
+        run = pool.running.get(number)
+        if run is not None and run.row.extra and json.loads(run.row.extra).get("exclusive"):
+            raise keys_within_keys(pool.name_of(number), function_name(state.spec["function"]))
+        above = pool.batches.get(number >> 32)
+        number = above.parent if above is not None else 0
 
 
 class Families:

@@ -63,7 +63,8 @@ class Lending:
                 if len(asks) >= count:
                     break
                 self.pool.hand[number] = row
-                asks.append(ev.Ask(number, row.ord, row.queued_at, state.shape))
+                shape = state.shape if row.extra is None else state.shape_with(row.extra)
+                asks.append(ev.Ask(number, row.ord, row.queued_at, shape))
             if not asks and not left_out:
                 self.pool.waiting[queue] = 0
         self.pool.leased[queue] = held_back + len(asks)

@@ -288,6 +288,7 @@ class Pool:
             seq=seq,
             seconds=seconds,
             media_s=media_s,
+            counted_s=seconds,
         )
         if spec.get("parent"):
             state.parent = self.number_of(spec["parent"])

@@ -286,6 +286,16 @@ class OutboxRecords(Protocol):
     def forget_sinks(self, names: Sequence[str]) -> None: ...
 
 
+class HourRecords(Protocol):
+    """What shows have used of each class."""
+
+    def use(self, rows: list[tuple[str, str, str, float]]) -> None:
+        """Day, class, show and slot-seconds of each, added to what was there."""
+
+    def used(self, day: str) -> list[tuple[str, str, float]]:
+        """Class, show and slot-seconds of a day."""
+
+
 class Housekeeping(Protocol):
     """What a person asks of the journal itself."""
 
@@ -304,6 +314,7 @@ class Journal(
     OutboxRecords,
     CostRecords,
     BudgetRecords,
+    HourRecords,
     Housekeeping,
     Protocol,
 ):

@@ -5,6 +5,7 @@ This module must not know how an engine looks them up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rushes.core.accounts import ORGANISATION, Scope
@@ -15,6 +16,7 @@ __all__ = [
     "CONTROLS",
     "DEEPEST",
     "has_ended",
+    "keys_within_keys",
     "known_class",
     "only_a_part",
     "scope_of",
@@ -56,17 +58,17 @@ def unknown_control(verb: str) -> CallerError:
     )
 
 
-def known_class(priority: str) -> str:
+def known_class(priority: str, classes: Sequence[str] = PRIORITIES) -> str:
     """The class, if it is one.
 
     Raises:
         CallerError: it is none.
     """
-    if priority not in PRIORITIES:
+    if priority not in classes:
         raise CallerError(
             f"priority {priority!r} is no class.",
             code="bad-value",
-            fix=f"Use one of {', '.join(PRIORITIES)}.",
+            fix=f"Use one of {', '.join(classes)}.",
         )
     return priority
 
@@ -108,6 +110,15 @@ def too_deep(function: str) -> CallerError:
         f"{function} is mapped by a part of a part, {DEEPEST} deep.",
         code="too-deep",
         fix="A function that maps itself needs an end: map something else, or something smaller.",
+    )
+
+
+def keys_within_keys(whole: str, function: str) -> CallerError:
+    """What holds an exclusive key would wait for parts that need one."""
+    return CallerError(
+        f"{whole} has an exclusive key, and maps {function}, whose invocations have keys too.",
+        code="exclusive-parts",
+        fix="Only one of them can: what waits while it holds a key could wait for itself.",
     )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rushes.core.class_file import CLASS_NAME
 from rushes.errors import CallerError
-from rushes.invocation import PRIORITIES
 
 __all__ = ["check_header", "check_rows", "check_spec"]
 
@@ -47,11 +47,13 @@ _SPEC: Final[dict[str, tuple[type, ...]]] = {
     "max_cost_nano": (int, _NOTHING),
     "lease": (int,),
     "quote": (dict, _NOTHING),
+    "limits": (dict,),
 }
 _LIMITS: Final = frozenset({"cap", "hour_cap", "soft", "hour_soft"})
 _REQUIRED: Final = ("function", "version", "priority", "show")
 _TEXT_OR_NONE: Final = (str, _NOTHING)
-# source, key, frames, params, subdir, tag, after, on_failure, problem, fingerprint; the number is before.
+# source, key, frames, params, subdir, tag, after, on_failure, problem, fingerprint, exclusive; the number is
+# before.
 _ROW: Final[tuple[tuple[type, ...], ...]] = (
     (str,),
     _TEXT_OR_NONE,
@@ -63,6 +65,7 @@ _ROW: Final[tuple[tuple[type, ...], ...]] = (
     (str,),
     (dict, _NOTHING),
     _TEXT_OR_NONE,
+    (list, _NOTHING),
 )
 
 
@@ -105,8 +108,10 @@ def check_spec(spec: Any) -> None:
     for name, kinds in _SPEC.items():
         if name in spec:
             _require(_is_of(spec[name], kinds), f"spec.{name}", spec[name])
-    _require(spec["priority"] in PRIORITIES, "spec.priority", spec["priority"])
+    _require(CLASS_NAME.fullmatch(spec["priority"]), "spec.priority", spec["priority"])
     _require((spec.get("max_cost_nano") or 0) >= 0, "spec.max_cost_nano", spec.get("max_cost_nano"))
+    for name, most in spec.get("limits", {}).items():
+        _require(type(most) is int and most > 0, f"spec.limits.{name}", most)
     _require(spec.get("max_slots") is None or spec["max_slots"] > 0, "spec.max_slots", spec.get("max_slots"))
     for name, amount in spec.get("resources", {}).items():
         _require(_is_number(amount) and amount >= 0, f"spec.resources.{name}", amount)
@@ -128,8 +133,9 @@ def check_rows(rows: Any) -> list[list[Any]]:
         last = number
         for value, kinds in zip(row[1:], _ROW, strict=True):
             _require(isinstance(value, kinds), f"row {number}", value)
-        if row[7]:
-            _require(all(isinstance(one, str) for one in row[7]), f"row {number}", row[7])
+        for names in (row[7], row[11]):
+            if names:
+                _require(all(isinstance(one, str) for one in names), f"row {number}", names)
     checked: list[list[Any]] = rows
     return checked
 

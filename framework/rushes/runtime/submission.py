@@ -30,6 +30,7 @@ from rushes.invocation import BatchSpec, Invocation
 from rushes.joint import Joint, members_of
 from rushes.option_errors import bad_params
 from rushes.runtime.destination import check_template
+from rushes.runtime.exclusive import Exclusive
 from rushes.runtime.fingerprint import fingerprint
 from rushes.runtime.inputs import Found
 
@@ -134,6 +135,11 @@ def batch_spec(
         environment=environment(environ),
         title=title or function.name,
         settle_s=options.settle_s,
+        limits={
+            one.ref: one.max_concurrency
+            for one, _ in members_of(function, params)
+            if one.max_concurrency is not None
+        },
     )
 
 
@@ -168,10 +174,12 @@ def invocations(
     """One invocation a clip, in order, streaming; what is wrong with a clip becomes its `problem`."""
     keys = _keys_of(function, params)
     own_params = _OwnParams(function, params)
+    exclusive = Exclusive(function, params, options.exclusive, options.show)
     after = tuple(_id_of(a) for a in options.after)
     for item in found:
         problem, frames = item.problem, item.asset.frames
         key, mark, own = "", "", None
+        exclusive_keys: tuple[str, ...] = ()
         if problem is None:
             try:
                 if frames is not None:
@@ -179,6 +187,7 @@ def invocations(
                 its_params, own = own_params.of(item.params)
                 mark, tail = keys.marks(item.asset)
                 key = keys.key(tail, own, its_params)
+                exclusive_keys = exclusive.keys(item.asset, its_params)
             except RushesError as error:
                 problem = error.to_dict()
         yield Invocation(
@@ -192,6 +201,7 @@ def invocations(
             options.on_failure,
             problem,
             mark,
+            exclusive_keys,
         )
 
 

@@ -22,6 +22,7 @@ from rushes.runtime.batches import BatchState
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.elastic import Elastic
 from rushes.runtime.following import Following
+from rushes.runtime.people import person_of
 from rushes.runtime.refusals import (
     has_ended,
     known_class,
@@ -31,7 +32,6 @@ from rushes.runtime.refusals import (
     unknown_control,
 )
 from rushes.runtime.requests import check_header, check_rows
-from rushes.runtime.restamping import restamp
 from rushes.runtime.settings import Settings
 from rushes.runtime.wire import WIRE, Stream
 
@@ -40,10 +40,11 @@ __all__ = ["ClientState", "Verbs"]
 
 @dataclass(slots=True)
 class ClientState:
-    """One connected client: its number, its stream, the batches that it submits."""
+    """One connected client: its number, its stream, its user by number, the batches that it submits."""
 
     number: int
     stream: Stream
+    uid: int
     batches: set[int] = field(default_factory=set)
     writing: bool = False
     lost: bool = False
@@ -132,7 +133,8 @@ class Verbs:
             if json.loads(known.spec).get("token") == header["spec"].get("token"):
                 return {"batch": batch}
             raise PlatformError(f"a batch {batch!r} exists.", code="batch-exists", fix="Send it again.")
-        state = self._dispatcher.admission.open(batch, header["spec"])
+        spec = self._dispatcher.classes.admit(header["spec"], person_of(client.uid))
+        state = self._dispatcher.admission.open(batch, spec)
         self._dispatcher.budgeting.opened(state)
         state.client = client.number
         client.batches.add(state.number)
@@ -204,21 +206,25 @@ class Verbs:
         self._following.wait_for_end(client.stream, batch)
         return None
 
-    def _set(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+    def _set(self, client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         batch, priority = header["batch"], header.get("priority")
         parent = json.loads(self._pool.require(batch).spec).get("parent")
         if parent:
             raise only_a_part(batch, parent, "set")
+        classes = self._dispatcher.classes
         if priority is not None:
-            known_class(priority)
+            known_class(priority, classes.names)
         state = self._pool.by_id.get(batch)
         if state is None or state.stopping:
             raise has_ended(batch)
+        if priority is not None:
+            priority = classes.check(person_of(client.uid), state.spec["show"], priority)
         if "limits" in header:
             self._dispatcher.budgeting.set(Scope("batch", batch), Limits(**header["limits"]))
         if priority is not None:
-            state.spec.pop("demoted_from", None)  # a person's word stands above a soft limit's
-            restamp(self._pool, state, priority)
+            for word in ("demoted_from", "class_note"):  # a person's word stands above a limit's
+                state.spec.pop(word, None)
+            classes.give(state, priority)
         return {"set": True}
 
     def _budget(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
@@ -250,6 +256,7 @@ class Verbs:
             "home": str(self._settings.home),
         }
         described["draining"] = self._pool.draining
+        described["classes"] = self._dispatcher.classes.describe()
         described["elastic"] = self._elastic.describe()
         described["events"] = [] if self._pool.outlet is None else self._pool.outlet.describe()
         return {"pool": described}

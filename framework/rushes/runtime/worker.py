@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from rushes.core.classes import DEFAULT_CLASSES
 from rushes.core.events import Capacity
 from rushes.core.machine_price import MachinePrice
 from rushes.core.policy import SchedulerSettings
@@ -27,6 +28,7 @@ from rushes.core.sinks import Sink
 from rushes.errors import PlatformError
 from rushes.runtime.budgeting import Budgeting
 from rushes.runtime.capacity_file import CapacityFile
+from rushes.runtime.class_file import ClassFile
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.elastic import Elastic
 from rushes.runtime.following import GATHER_S, Following
@@ -52,8 +54,9 @@ WAITING_BYTES: Final = 256 * 1024 * 1024
 class Worker:
     """The loop. `journal` is open; `settings` say where the socket goes and how large the pool is.
 
-    `sinks` are told of state changes; `capacity_file` says how the pool grows and shrinks; `price` is that of
-    the machine, None: nothing costs anything; `learnt_s` is what a run of a function took before.
+    `sinks` are told of state changes; `capacity_file` says how the pool grows and shrinks, `class_file` which
+    priority classes there are; `price` is that of the machine, None: nothing costs anything; `learnt_s` is
+    what a run of a function took before.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Worker:
         journal: Journal,
         sinks: Sequence[Sink] = (),
         capacity_file: CapacityFile | None = None,
+        class_file: ClassFile | None = None,
         *,
         price: MachinePrice | None = None,
         learnt_s: Mapping[str, float] | None = None,
@@ -73,7 +77,8 @@ class Worker:
         waiting = min(max(settings.memory_bytes // WAITING_BYTES, 2), 64)
         budgeting = Budgeting(journal, price, time.time())
         pool_settings = replace(POOL, waiting_limit=waiting)
-        scheduler = Scheduler(capacity, settings=pool_settings, purse=budgeting.purse)
+        classes = DEFAULT_CLASSES if class_file is None else class_file.read()
+        scheduler = Scheduler(capacity, classes, pool_settings, purse=budgeting.purse)
         self._dispatcher = Dispatcher(
             scheduler,
             journal,
@@ -83,6 +88,7 @@ class Worker:
             budgeting=budgeting,
             watch=self._watch,
             unwatch=self._unwatch,
+            class_file=class_file,
         )
         self._pool = self._dispatcher.pool
         self._pool.learnt_s = learnt_s or {}
@@ -143,6 +149,7 @@ class Worker:
                 self._take_in(key.data, mask)
             self._dispatcher.watch.tick()
             self._elastic.tick()
+            self._dispatcher.classes.tick()
             self._seal_orphans(now)
             self._dispatcher.close_turn()
             self._journal.commit()
@@ -236,12 +243,13 @@ class Worker:
             sock, _ = self._listener.accept()
         except OSError:
             return
-        if _peer(sock) not in {os.getuid(), 0}:
+        uid = _peer(sock)
+        if uid not in {os.getuid(), 0}:
             sock.close()
             return
         sock.setblocking(False)  # noqa: FBT003 - as above
         self._next_client += 1
-        client = ClientState(self._next_client, Stream(sock))
+        client = ClientState(self._next_client, Stream(sock), uid)
         self._clients[client.number] = client
         self._selector.register(sock, selectors.EVENT_READ, client)
 
