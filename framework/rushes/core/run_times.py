@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from rushes.core.histogram import GROWTH, LogHistogram
 
-__all__ = ["GUESS", "Expected", "RunTimes"]
+__all__ = ["ENOUGH", "GUESS", "Expected", "RunTimes"]
 
 ENOUGH: Final = 4
 """Runs after which the longest says more than a guess."""

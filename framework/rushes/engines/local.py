@@ -410,7 +410,7 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
             capacity_file(environ),
             class_file(environ),
             price=price,
-            learnt_s=learnt.means(),
+            learnt=learnt.before(),
         ).run()
         learnt.refresh()  # now that nobody waits: the next worker knows what this one has run
     return 0

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from rushes.core.work import HERE, LEARNT_FROM_S, Work, work_from_json, work_to_json
 from rushes.errors import PlatformError
 from rushes.journal.reading import open_for_reading
-from rushes.runtime.estimating import LearntRun
+from rushes.runtime.estimating import Before, LearntRun
 
 __all__ = ["SqliteLearntRuns"]
 
@@ -27,6 +29,7 @@ MOST_OF_A_KIND: Final = 256
 MOST_OF_A_FUNCTION: Final = 2048
 MOST_OF_A_BATCH: Final = 1024
 """Results that are read at once of one batch, the newest: more say nothing new."""
+LATE: Final = 0.99
 _MEAN_COUNTS: Final = 64
 """A batch's mean stands for no more runs than these."""
 _BUSY_S: Final = 10.0
@@ -71,17 +74,21 @@ class SqliteLearntRuns:
         for work, seconds, runs in found:
             yield LearntRun(work_from_json(json.loads(work)), seconds, runs)
 
-    def means(self) -> dict[str, float]:
-        """Seconds of a run of each function, on average; nothing where the database cannot be read."""
+    def before(self) -> dict[str, Before]:
+        """What runs of each function took; nothing where the database cannot be read."""
         if not self.path.exists():
             return {}
         try:
             with self._open() as db:
-                return dict(
-                    db.execute("SELECT function,sum(seconds*runs)/sum(runs) FROM runs GROUP BY function")
-                )
+                rows = db.execute(
+                    "SELECT function,seconds,runs FROM runs ORDER BY function,seconds"
+                ).fetchall()
         except PlatformError:
             return {}
+        return {
+            function: _before([(seconds, runs) for _, seconds, runs in each])
+            for function, each in groupby(rows, itemgetter(0))
+        }
 
     def forget(self) -> None:
         """Begin anew: what was learnt on another machine, or in other times, says nothing of this one."""
@@ -101,6 +108,19 @@ class SqliteLearntRuns:
                 code="estimates-unusable",
                 fix=f"Remove {self.path}; it is learnt again from the journal.",
             ) from error
+
+
+def _before(runs: Sequence[tuple[float, float]]) -> Before:
+    """Of seconds and how many runs took them, the shortest first."""
+    whole = sum(count for _, count in runs)
+    mean_s = sum(seconds * count for seconds, count in runs) / whole
+    left = LATE * whole
+    late_s = 0.0
+    for late_s, count in runs:  # noqa: B007 - the last one is wanted
+        left -= count
+        if left <= 0:
+            break
+    return Before(mean_s, late_s, whole)
 
 
 def _prepare(db: sqlite3.Connection) -> None:

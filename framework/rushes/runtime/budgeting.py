@@ -19,6 +19,7 @@ from rushes.core.accounts import HOUR_S, ORGANISATION, Limits, Scope
 from rushes.core.bookkeeping import recovered
 from rushes.core.budget import NO_LIMITS, Payer
 from rushes.core.purse import Purse, Tariff
+from rushes.core.run_times import ENOUGH, Expected
 from rushes.core.sinks import BATCH_FREED, BATCH_HELD
 from rushes.runtime.batches import BatchState
 from rushes.runtime.budget_records import BudgetRecords
@@ -65,10 +66,15 @@ class Budgeting:
         self.free = price is None or price.free
         reservations = journal.reservations()
         budget, self._recovered = recovered(journal.books(), reservations, journal.limits(), now)
-        tariff = None if price is None or price.free else Tariff(price.price_of)
+        tariff = None if price is None or price.free else Tariff(price.price_of, self._before)
         first = 1 + max((one.number for one in reservations), default=0)
         self.purse = Purse(budget, tariff, first=first)
         self._reclass: dict[str, str | None] = {}
+
+    def _before(self, shape: ev.Shape) -> Expected | None:
+        """What one may take where none has ended since this worker began."""
+        before = self.pool.learnt.get(shape.function.rpartition("@")[0])
+        return None if before is None else Expected(before.late_s, sure=before.runs >= ENOUGH)
 
     def recover(self) -> None:
         """Write down what became of the attempts of a worker that died; called in the first turn."""

@@ -12,7 +12,7 @@ from rushes.core.durations import Estimate, Prior
 from rushes.core.estimates import Estimates
 from rushes.core.work import HERE, Work
 
-__all__ = ["Estimator", "LearntRun", "LearntRuns"]
+__all__ = ["Before", "Estimator", "LearntRun", "LearntRuns"]
 
 
 class LearntRun(NamedTuple):
@@ -21,6 +21,20 @@ class LearntRun(NamedTuple):
     work: Work
     seconds: float
     runs: float = 1.0
+
+
+class Before(NamedTuple):
+    """What runs of a function took before a worker began, whatever their clips.
+
+    Args:
+        mean_s: on average.
+        late_s: the longest of a hundred.
+        runs: how many.
+    """
+
+    mean_s: float
+    late_s: float
+    runs: float
 
 
 class LearntRuns(Protocol):

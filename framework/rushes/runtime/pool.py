@@ -21,6 +21,7 @@ from rushes.core.states import State
 from rushes.core.stragglers import Progress, StragglerPolicy
 from rushes.errors import RushesError
 from rushes.runtime.batches import STATES, BatchState, n_of, shape_of, state_number
+from rushes.runtime.estimating import Before
 from rushes.runtime.outlet import Outlet
 from rushes.runtime.records import BatchRow, EndRow, Journal, LeasedRow
 from rushes.runtime.refusals import unknown_batch
@@ -142,8 +143,8 @@ class Pool:
         self.after_commit: list[Callable[[], None]] = []
         self.to_push: set[int] = set()
         self.next_due: float | None = None
-        self.learnt_s: Mapping[str, float] = {}
-        """Seconds that a run of a function took before this worker began, by its reference."""
+        self.learnt: Mapping[str, Before] = {}
+        """What runs of a function took before this worker began, by its reference."""
         self.paused = False
         self.draining = False
         """What runs ends, nothing starts, and then the worker ends."""
@@ -292,9 +293,9 @@ class Pool:
         )
         if spec.get("parent"):
             state.parent = self.number_of(spec["parent"])
-        learnt_s = self.learnt_s.get(spec["function"])
-        if learnt_s is not None:
-            self.scheduler.believe(state.shape.function, learnt_s)
+        before = self.learnt.get(spec["function"])
+        if before is not None:
+            self.scheduler.believe(state.shape.function, before.mean_s)
         self.batches[number] = self.by_id[batch] = state
         self.environments[state.shape.environment] = spec.get("environment") or {}
         return state

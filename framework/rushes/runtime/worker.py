@@ -31,6 +31,7 @@ from rushes.runtime.capacity_file import CapacityFile
 from rushes.runtime.class_file import ClassFile
 from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.elastic import Elastic
+from rushes.runtime.estimating import Before
 from rushes.runtime.following import GATHER_S, Following
 from rushes.runtime.orphans import adopt_orphans
 from rushes.runtime.outlet import Outlet
@@ -55,8 +56,8 @@ class Worker:
     """The loop. `journal` is open; `settings` say where the socket goes and how large the pool is.
 
     `sinks` are told of state changes; `capacity_file` says how the pool grows and shrinks, `class_file` which
-    priority classes there are; `price` is that of the machine, None: nothing costs anything; `learnt_s` is
-    what a run of a function took before.
+    priority classes there are; `price` is that of the machine, None: nothing costs anything; `learnt` is what
+    runs of functions took before.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Worker:
         class_file: ClassFile | None = None,
         *,
         price: MachinePrice | None = None,
-        learnt_s: Mapping[str, float] | None = None,
+        learnt: Mapping[str, Before] | None = None,
     ) -> None:
         self._settings = settings
         self._journal = journal
@@ -91,7 +92,7 @@ class Worker:
             class_file=class_file,
         )
         self._pool = self._dispatcher.pool
-        self._pool.learnt_s = learnt_s or {}
+        self._pool.learnt = learnt or {}
         if sinks:
             self._pool.outlet = Outlet(journal, sinks, self._watch_outlet, self._unwatch_outlet)
         self._following = Following(self._pool)
