@@ -190,7 +190,7 @@ class Batch(Generic[R]):
     def __iter__(self) -> Iterator[Outcome[R]]:
         seen = 0
         while seen < self.total:
-            page = self._engine.results(self.id, after=seen, wait_s=10.0)
+            page = self._engine.results(self.id, after=seen, wait_s=2.0)
             if not page:
                 self._refuse_held()
             for finished in page:

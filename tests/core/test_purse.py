@@ -1,0 +1,411 @@
+"""The scheduler and its purse: what may start, who goes first, what is told, and how well a cap is used."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rushes.core.accounts import HOUR_S, ORGANISATION, Limits, Scope
+from rushes.core.bookkeeping import Books, Reservation, recovered
+from rushes.core.budget import Budget
+from rushes.core.commands import Command, Demote, Freed, Hold, Pause, Promote, Resume
+from rushes.core.events import Budgeted, Capacity, Costed, Outlay, Shape, Tick
+from rushes.core.policy import SchedulerSettings
+from rushes.core.purse import AHEAD_S, TRIAL, Purse, Tariff
+from rushes.core.run_times import ENOUGH, GUESS, Expected, RunTimes
+from rushes.core.states import State
+
+DUNE = Scope("show", "dune")
+RATE = 1000
+"""Nano-dollars a second of each core."""
+LONG = Shape("long", "e", "long")
+SHORT = Shape("short", "e", "short")
+KNOWN = {"long": Expected(10.0, sure=True), "short": Expected(1.0, sure=True)}
+
+
+def price(shape: Shape, seconds: float) -> int:
+    return round(RATE * seconds * shape.cpu)
+
+
+def pool_with(model_pool: Any, limits: dict[Scope, Limits], **more: Any) -> Any:
+    tariff = Tariff(price, lambda shape: KNOWN.get(shape.function))
+    purse = Purse(Budget(limits), tariff)
+    return model_pool(Capacity(cpu=2, memory=100), purse=purse, settings=SchedulerSettings(**more))
+
+
+def passes(pool: Any, seconds: float) -> list[Command]:
+    """Time passes as a worker has it pass: it looks often."""
+    told: list[Command] = []
+    for _ in range(round(seconds / (AHEAD_S / 2))):
+        pool.tick(AHEAD_S / 2)
+        told += pool.commands
+        pool.deliver_all()
+    return told
+
+
+def of(kind: type, commands: Sequence[Command]) -> list[Any]:
+    return [one for one in commands if isinstance(one, kind)]
+
+
+def account(pool: Any, scope: Scope) -> Any:
+    return pool.scheduler.purse.budget.account(scope)
+
+
+# -- before a start ---------------------------------------------------------------------------------------
+
+
+def test_where_nobody_has_a_limit_nothing_is_asked_and_nothing_kept(model_pool: Any) -> None:
+    pool = pool_with(model_pool, {DUNE: Limits(cap=10**9)})
+
+    pool.submit("standard", "arrival", LONG, 4)
+    pool.deliver_all()
+
+    assert len(pool.running()) == 2
+    assert not pool.scheduler.purse.open
+
+
+def test_without_a_price_a_limit_watches_nobody(model_pool: Any) -> None:
+    pool = model_pool(Capacity(cpu=2, memory=100), purse=Purse(Budget({DUNE: Limits(cap=0)})))
+
+    pool.submit("standard", "dune", LONG, 2)
+    pool.deliver_all()
+
+    assert len(pool.running()) == 2
+    assert not pool.scheduler.purse.watches
+
+
+def test_what_does_not_fit_waits_while_money_is_reserved_and_is_held_once_spent(
+    model_pool: Any,
+) -> None:
+    each = price(LONG, 10 + AHEAD_S)
+    pool = pool_with(model_pool, {DUNE: Limits(cap=each + each // 2)})
+
+    pool.submit("standard", "dune", LONG, 3)
+    pool.deliver_all()
+    waits = pool.scheduler.explain(2, pool.now)
+    told = list(pool.commands)
+    (hold,) = of(Hold, passes(pool, 9))
+    pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog), State.succeeded, 9.0)
+    passes(pool, 1)
+
+    assert pool.running() == []
+    assert "waits for money: of show dune's" in waits
+    assert not of(Hold, told)
+    assert hold.batch == "long"
+    assert hold.why.startswith("held: show dune has spent ")
+    assert "held: show dune has spent $0.0000090 of its" in pool.scheduler.explain(2, pool.now)
+    assert pool.scheduler.purse.held == ["long"]
+
+
+def test_a_cap_that_is_raised_lets_go_what_it_held(model_pool: Any) -> None:
+    pool = pool_with(model_pool, {DUNE: Limits(cap=5)})
+    pool.submit("standard", "dune", LONG, 1)
+    pool.deliver_all()
+    assert pool.scheduler.purse.held == ["long"]
+
+    pool.do(Budgeted(DUNE, Limits(cap=10**9)))
+
+    assert of(Freed, pool.commands) == [Freed("long")]
+    pool.deliver_all()
+    assert pool.running() == [1]
+
+
+def test_an_hour_that_begins_lets_go_what_the_last_one_held(model_pool: Any) -> None:
+    pool = pool_with(model_pool, {DUNE: Limits(hour_cap=price(SHORT, 1.6))})
+    pool.submit("standard", "dune", SHORT, 2)
+    pool.deliver_all()
+    pool.finish(1, State.succeeded, 1.0)
+    (hold,) = of(Hold, passes(pool, 0.5))
+    assert hold.frees_at == HOUR_S * (pool.now // HOUR_S + 1)
+
+    pool.now = hold.frees_at - 1
+    pool.tick(0.5)
+    assert pool.running() == []
+    pool.tick(0.5)
+
+    assert of(Freed, pool.commands) == [Freed("short")]
+    pool.deliver_all()
+    assert pool.running() == [2]
+
+
+def test_money_that_comes_back_is_kept_for_the_first_in_order_who_waits(model_pool: Any) -> None:
+    """A cheap background batch does not take, each time, what an urgent one waits for."""
+    pool = pool_with(model_pool, {DUNE: Limits(cap=price(LONG, 11.5))})
+    pool.submit("background", "dune", SHORT, 9)
+    pool.deliver_all()
+    pool.submit("urgent", "dune", LONG, 1)
+
+    while 10 not in pool.running():
+        pool.deliver_all()
+        busy = [n for n, slot in pool.slots.items() if slot.backlog and slot.computes]
+        assert busy, "somebody runs, or the urgent one does"
+        pool.finish(busy[0], State.succeeded, 0.01)
+
+    assert len(pool.ended) <= 2, "nothing cheap was begun in between"
+
+
+def test_a_guess_reserves_no_more_than_a_twentieth_of_a_cap(model_pool: Any) -> None:
+    cap = price(LONG, 100)
+    pool = pool_with(model_pool, {DUNE: Limits(cap=cap)})
+
+    pool.submit("standard", "dune", Shape("new", "e", "new"), 1)
+    pool.deliver_all()
+
+    assert account(pool, DUNE).outstanding == cap // TRIAL
+    assert GUESS.seconds > 100 / TRIAL
+
+
+def test_run_times_are_the_longest_of_a_hundred_once_a_few_have_ended() -> None:
+    times = RunTimes()
+    for n in range(ENOUGH - 1):
+        times.learn("f", 1.0 + n / 10)
+    assert times.longest("f") is None
+
+    for _ in range(100):
+        times.learn("f", 1.0)
+    times.learn("f", 50.0)
+    few = times.longest("f")
+    for _ in range(20):
+        times.learn("f", 50.0)
+
+    assert few is not None
+    assert few.sure
+    assert 1.0 <= few.seconds <= 1.4
+    assert times.longest("f") == few, "until time has passed"
+    times.passes()
+    longest = times.longest("f")
+    assert longest is not None
+    assert 50.0 <= longest.seconds <= 50.0 * 1.08**2
+
+
+# -- while it runs ----------------------------------------------------------------------------------------
+
+
+def test_what_runs_into_its_reservation_is_given_more_while_there_is_any(model_pool: Any) -> None:
+    pool = pool_with(model_pool, {DUNE: Limits(cap=price(SHORT, 60))})
+    pool.submit("standard", "dune", SHORT, 1)
+    pool.deliver_all()
+
+    told = passes(pool, 30)
+
+    assert not of(Pause, told)
+    assert account(pool, DUNE).spent >= price(SHORT, 29)
+    assert account(pool, DUNE).outstanding >= price(SHORT, AHEAD_S / 2)
+
+
+def test_where_there_is_no_more_it_is_paused_within_its_cap_and_goes_on_before_anything_new(
+    model_pool: Any,
+) -> None:
+    cap = price(SHORT, 5)
+    pool = pool_with(model_pool, {DUNE: Limits(cap=cap)})
+    pool.submit("standard", "dune", SHORT, 1)
+    pool.deliver_all()
+
+    told = passes(pool, 20)
+    (pause,) = of(Pause, told)
+    (hold,) = of(Hold, told)
+    spent = account(pool, DUNE).spent
+    pool.submit("standard", "dune", SHORT, 3)
+    pool.deliver_all()
+
+    assert (pause.id, pause.by) == (1, "")
+    assert hold.batch == "short"
+    assert price(SHORT, 5 - 2 * AHEAD_S) <= spent <= cap
+    assert "paused on slot 1, having spent what was reserved for it; held: show dune" in (
+        pool.scheduler.explain(1, pool.now)
+    )
+    pool.do(Budgeted(DUNE, Limits(cap=cap + price(SHORT, 2))))
+    assert of(Resume, pool.commands) == [Resume(1, 1)]
+    assert [id_ for id_ in pool.running() if id_ != 1] == []
+
+
+def test_an_attempt_that_waits_for_its_parts_lets_them_have_its_money(model_pool: Any) -> None:
+    part = Shape("part", "e", "short", depth=1, charged="long")
+    pool = pool_with(model_pool, {Scope("batch", "long"): Limits(cap=price(LONG, 11))})
+    pool.submit("standard", "dune", LONG, 1)
+    pool.deliver_all()
+    number = next(n for n, slot in pool.slots.items() if slot.backlog)
+
+    pool.wait_for_parts(number, part, part)
+    pool.deliver_all()
+
+    batch = account(pool, Scope("batch", "long"))
+    assert len([id_ for id_ in pool.running() if id_ != 1]) == 2
+    assert batch.outstanding == 2 * price(SHORT, 1 + AHEAD_S)
+    pool.run()
+    assert len(pool.ended) == 3
+    assert batch.outstanding == 0
+
+
+def test_what_runs_for_a_show_that_gets_a_cap_is_under_it_with_what_it_has_spent(
+    model_pool: Any,
+) -> None:
+    pool = pool_with(model_pool, {})
+    pool.submit("standard", "dune", LONG, 3)
+    pool.deliver_all()
+    passes(pool, 4)
+    before = Outlay(500, 100)
+
+    pool.do(Budgeted(DUNE, Limits(cap=500 + price(LONG, 9)), before))
+    told = [*pool.commands, *passes(pool, 10)]
+
+    assert {one.id for one in of(Pause, told)} == {1, 2}
+    assert account(pool, DUNE).spent <= 500 + price(LONG, 9)
+    assert account(pool, DUNE).spent >= 500 + price(LONG, 9 - 4 * AHEAD_S)
+
+
+def test_what_an_attempt_truly_cost_is_what_is_charged_before_and_after_its_end(model_pool: Any) -> None:
+    pool = pool_with(model_pool, {DUNE: Limits(cap=10**6)})
+    pool.submit("standard", "dune", SHORT, 2)
+    pool.deliver_all()
+    numbers = [n for n, slot in pool.slots.items() if slot.backlog]
+
+    pool.do(Costed(1, 700))
+    pool.finish(numbers[0], State.succeeded, 1.0)
+    pool.finish(numbers[1], State.succeeded, 1.0)
+    charged = account(pool, DUNE).spent
+    pool.do(Costed(2, 650))
+    pool.do(Costed(2, 650))
+
+    assert charged == 700 + price(SHORT, 1.0)
+    assert account(pool, DUNE).spent == 700 + 650
+
+
+def test_a_soft_limit_is_told_once_and_taken_back_when_it_is_raised(model_pool: Any) -> None:
+    pool = pool_with(model_pool, {DUNE: Limits(soft=price(SHORT, 2))})
+    pool.submit("standard", "dune", SHORT, 6)
+    pool.deliver_all()
+    told = list(pool.commands)
+    for _ in range(2):
+        told += passes(pool, 1)
+        pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog), State.succeeded, 1.0)
+        told += pool.commands
+
+    assert of(Demote, told) == [Demote("short", "show dune is beyond its soft limit of $0.0000020")]
+    pool.do(Budgeted(DUNE, Limits(soft=price(SHORT, 100))))
+    assert of(Promote, passes(pool, 1)) == [Promote("short")]
+
+
+# -- what outlives a process ------------------------------------------------------------------------------
+
+
+def test_what_is_written_down_is_all_that_a_new_process_needs(model_pool: Any) -> None:
+    pool = pool_with(model_pool, {DUNE: Limits(cap=10**6)})
+    pool.submit("standard", "dune", SHORT, 3)
+    pool.deliver_all()
+    pool.finish(1, State.succeeded, 1.0)
+    passes(pool, 0.5)
+    changes = pool.scheduler.purse.changes()
+    assert changes is not None
+    assert pool.scheduler.purse.changes() is None
+
+    budget, settled = recovered(changes.books, changes.reservations, {DUNE: Limits(cap=10**6)}, pool.now)
+
+    assert [row.invocation for row in changes.reservations] == [2, 3]
+    assert settled.gone == [row.number for row in changes.reservations]
+    assert budget.open_ids() == ()
+    assert budget.account(DUNE).outstanding == 0
+    spent = price(SHORT, 1.0) + sum(row.by_next for row in changes.reservations)
+    assert budget.account(DUNE).spent == budget.account(ORGANISATION).spent == spent
+    assert all(row.by_next <= row.amount for row in changes.reservations)
+
+
+def test_a_batch_that_ends_leaves_what_it_has_spent(model_pool: Any) -> None:
+    batch = Scope("batch", "short")
+    pool = pool_with(model_pool, {batch: Limits(cap=10**6)})
+    pool.submit("standard", "dune", SHORT, 1)
+    pool.deliver_all()
+    pool.finish(1, State.succeeded, 1.0)
+
+    pool.do(Budgeted(batch, Limits()))
+    changes = pool.scheduler.purse.changes()
+
+    assert changes is not None
+    assert Books("batch", "short", 1000, 0, 1000) in changes.books
+    assert not pool.scheduler.purse.watches
+
+
+def test_rows_that_were_never_looked_at_again_are_charged_with_what_they_can_have_spent() -> None:
+    rows = [Reservation(7, 1, "dune", "b", 5000, 300, 800)]
+
+    budget, changes = recovered([Books("show", "dune", 1300, 4, 300)], rows, {}, 4.5 * HOUR_S)
+
+    assert budget.account(DUNE).spent == 1000 + 800
+    assert budget.account(DUNE).hour_spent == 800
+    assert changes.gone == [7]
+
+
+# -- how well a cap is used -------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), spread=st.floats(0.05, 1.0), known=st.booleans(), slots=st.integers(1, 4))
+def test_at_least_nineteen_twentieths_of_a_cap_are_spent_when_work_is_first_held(
+    seed: int, spread: float, known: Any, slots: int
+) -> None:
+    """Whatever the durations, learnt or guessed: with reservations of a twentieth of the cap or less."""
+    random, longest = Random(seed), 2.0  # noqa: S311 - durations
+    seconds = [longest * (1 - spread * random.random()) for _ in range(400)]
+    expected = Expected(longest, sure=True) if known else None
+    cap = price(SHORT, TRIAL * (longest * 1.2 + 2 * AHEAD_S))
+    purse = Purse(Budget({DUNE: Limits(cap=cap)}), Tariff(price, lambda _: expected))
+    spent, held = _spend(purse, deque(seconds), slots, cap)
+
+    assert held
+    assert 0.95 * cap <= spent <= cap
+
+
+def _spend(purse: Purse, seconds: deque[float], slots: int, cap: int) -> tuple[int, bool]:
+    """Play a pool of so many slots until something is held; what was truly spent by then."""
+    from rushes.core.commands import OpenSlot, Start  # noqa: PLC0415 - only here
+    from rushes.core.events import Ask, Finished, Leased, Queued, QueueKey, SlotReady  # noqa: PLC0415
+    from rushes.core.scheduler import Scheduler  # noqa: PLC0415
+
+    scheduler = Scheduler(Capacity(cpu=slots, memory=1.0), purse=purse)
+    queue, now = QueueKey("standard", "dune"), 0.0
+    asks = tuple(Ask(n + 1, n, 0.0, SHORT) for n in range(len(seconds)))
+    todo: deque[Any] = deque([Queued(queue, 0), Leased(queue, asks, 0)])
+    left: dict[int, tuple[int, float]] = {}  # by slot: what runs, and for how long still
+    ran: dict[int, float] = {}
+    for _ in range(100_000):
+        while todo:
+            for command in scheduler.handle(todo.popleft(), now):
+                if isinstance(command, OpenSlot):
+                    todo.append(SlotReady(command.slot))
+                elif isinstance(command, Start):
+                    left[command.slot] = command.ids[0], seconds[command.ids[0] - 1]
+                elif isinstance(command, Pause):
+                    left.pop(command.slot)
+        true = sum(price(SHORT, done) for done in ran.values())
+        assert true <= cap
+        if purse.held:
+            return true, True
+        now += AHEAD_S / 4
+        for slot, (id_, more) in list(left.items()):
+            step = min(more, AHEAD_S / 4)
+            ran[id_] = ran.get(id_, 0.0) + step
+            left[slot] = id_, more - step
+            if more <= step:
+                del left[slot]
+                todo.append(Finished(slot, id_, State.succeeded, ran[id_]))
+        todo.append(Tick())
+    return 0, False
+
+
+@pytest.mark.parametrize("level", ["organisation", "show", "batch"])
+def test_each_payer_holds_by_itself(model_pool: Any, level: str) -> None:
+    scope = {"organisation": ORGANISATION, "show": DUNE, "batch": Scope("batch", "long")}[level]
+    pool = pool_with(model_pool, {scope: Limits(cap=1)})
+
+    pool.submit("standard", "dune", LONG, 1)
+    pool.deliver_all()
+
+    held = pool.scheduler.purse.holds("long")
+    assert held is not None
+    assert held.scope == scope

@@ -1,0 +1,285 @@
+"""Caps on a real pool: never overshot, kept over kills of the worker, and told to whoever is held by one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from click.testing import CliRunner
+from waiting import until
+
+from rushes import PlatformError, PolicyError, catalog
+from rushes.cli.app import app
+from rushes.core.money import NANO
+from rushes.engines.local import LocalEngine
+
+Find = Callable[[str], Any]
+SPENDS = Path(__file__).with_name("spends.py")
+SECOND = NANO // 200
+"""What a second of one of two cores costs: half a cent."""
+PRICES = """
+schema = 1
+[tiers.here]
+usd_per_hour = 36
+source = "a test"
+as_of = "2026-01"
+"""
+
+
+@pytest.fixture
+def priced(rushes_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of two cores that costs a cent a second."""
+    path = tmp_path / "prices.toml"
+    path.write_text(PRICES)
+    monkeypatch.setenv("RUSHES_PRICES", str(path))
+    monkeypatch.setenv("RUSHES_CPU", "2")
+
+
+@pytest.fixture
+def spends(priced: None, engine: LocalEngine) -> Find:
+    return lambda name: catalog.find(f"{SPENDS}:{name}")
+
+
+@pytest.fixture
+def rushes(priced: None) -> Callable[..., Any]:
+    """The command line, on the real pool."""
+    return lambda *args: CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def journal(home: Path, sql: str) -> Any:
+    with closing(sqlite3.connect(f"file:{home / 'journal.sqlite3'}?mode=ro", uri=True)) as db:
+        return db.execute(sql).fetchall()
+
+
+def books(home: Path) -> dict[tuple[str, str], int]:
+    rows = journal(home, "SELECT level,name,spent FROM books")
+    return {(level, name): spent for level, name, spent in rows}
+
+
+def ledger(home: Path) -> int:
+    ((nano,),) = journal(home, "SELECT coalesce(sum(compute+requests+transfer+energy),0) FROM costs")
+    return int(nano)
+
+
+def set_aside(home: Path) -> int:
+    ((nano,),) = journal(home, "SELECT coalesce(sum(amount-spent),0) FROM reservations")
+    return int(nano)
+
+
+def sent(function: Any, clip: str, count: int, seconds: float, **options: Any) -> Any:
+    named = function.with_options(show="dune", **options)
+    return named.starmap((clip, {"n": n, "seconds": seconds}) for n in range(count))
+
+
+def test_a_cap_holds_what_does_not_fit_and_lets_it_go_once_it_is_raised(
+    spends: Find, engine: LocalEngine, clip: str, rushes_home: Path
+) -> None:
+    cap = 0.03
+    batch = sent(spends("spend"), clip, 30, 0.2, max_cost=cap)
+
+    with pytest.raises(PolicyError) as refused:
+        list(batch)
+    held = batch.progress
+    kept = books(rushes_home)
+
+    assert refused.value.code == "budget-held"
+    assert held.held.startswith(f"held: batch {batch.id} has spent ")
+    assert (held.only_held, held.held_by, held.frees_at) == (True, ("batch", batch.id), None)
+    assert held.counts.held == 30 - held.counts.succeeded > 0
+    assert engine.explain(f"{batch.id}.30")["state"] == "held"
+    assert engine.explain(f"{batch.id}.30")["reason"] == held.held
+    # One reservation of what it learnt (0.2 s and the half second that is looked ahead) is left at most.
+    assert cap * NANO - SECOND <= kept["batch", batch.id] <= cap * NANO
+    assert kept["show", "dune"] == kept["organisation", ""] == kept["batch", batch.id] == ledger(rushes_home)
+
+    engine.set_max_cost(batch.id, NANO)
+    assert sum(outcome.ok for outcome in batch) == 30
+    assert books(rushes_home)["show", "dune"] == ledger(rushes_home)
+    assert set_aside(rushes_home) == 0
+
+
+def test_no_cap_is_overshot_by_a_worker_that_is_killed_again_and_again(
+    spends: Find, engine: LocalEngine, clip: str, rushes_home: Path
+) -> None:
+    cap, kills = 0.06, 0
+    batch = sent(spends("spend"), clip, 60, 0.2, max_cost=cap)
+    began = 0
+
+    def looked_at() -> bool:
+        nonlocal kills, began
+        spent = books(rushes_home).get(("batch", batch.id), 0)
+        assert spent + set_aside(rushes_home) <= cap * NANO
+        assert ledger(rushes_home) <= spent + set_aside(rushes_home)
+        try:
+            status = batch.progress
+        except PlatformError:  # it is being started
+            return False
+        if kills < 3 and status.counts.running and status.counts.succeeded >= began + 4:
+            began = status.counts.succeeded
+            os.kill(engine.pool()["worker"]["pid"], signal.SIGKILL)
+            kills += 1
+        return status.only_held or status.ended is not None
+
+    until(looked_at)
+    spent = books(rushes_home)["batch", batch.id]
+
+    assert kills == 3
+    assert batch.progress.counts.succeeded > 4
+    assert cap * NANO - SECOND <= spent <= cap * NANO
+    # What was cut off is charged with all that it can have spent by the look that never came.
+    assert 0 <= spent - ledger(rushes_home) <= kills * 2 * SECOND
+    assert set_aside(rushes_home) == 0
+
+
+def test_an_attempt_that_has_spent_what_it_may_is_paused_where_it_stands_and_goes_on_first(
+    spends: Find, engine: LocalEngine, clip: str, tmp_path: Path, rushes_home: Path
+) -> None:
+    starts = tmp_path / "starts"
+    batch = spends("spend").with_options(max_cost=0.012).map([clip], seconds=4.0, starts=str(starts))
+
+    status = until(lambda: (found := batch.progress).only_held and found)
+    (slot,) = [slot for slot in engine.pool()["slots"] if slot["paused"]]
+
+    assert status.counts.paused == 1
+    assert psutil.Process(slot["pid"]).status() == psutil.STATUS_STOPPED
+    assert "having spent what was reserved for it; held: " in engine.explain(f"{batch.id}.1")["reason"]
+    assert books(rushes_home)["batch", batch.id] <= 0.012 * NANO
+
+    engine.set_max_cost(batch.id, NANO)
+    (outcome,) = batch
+
+    assert outcome.ok
+    assert outcome.finished.attempts == 1
+    assert starts.read_text() == "x"
+    assert books(rushes_home)["batch", batch.id] == ledger(rushes_home)
+
+
+def test_parts_are_paid_for_by_the_batch_that_mapped_them(
+    spends: Find, engine: LocalEngine, clip: str, rushes_home: Path
+) -> None:
+    batch = spends("spend_on_parts").with_options(max_cost=0.008).map([clip], seconds=0.5)
+
+    status = until(lambda: (found := batch.progress).only_held and found)
+    spent = books(rushes_home)["batch", batch.id]
+
+    assert status.held_by == ("batch", batch.id)
+    assert 0 < spent <= 0.008 * NANO
+    engine.set_max_cost(batch.id, NANO)
+    (outcome,) = batch
+    assert outcome.result.n == 4
+    assert books(rushes_home)["batch", batch.id] == ledger(rushes_home) > spent
+
+
+def test_a_show_that_gets_a_cap_while_it_runs_is_under_it_with_all_that_it_has_spent(
+    spends: Find, engine: LocalEngine, clip: str, rushes_home: Path
+) -> None:
+    first = sent(spends("spend"), clip, 4, 0.1)
+    assert sum(outcome.ok for outcome in first) == 4
+    before = ledger(rushes_home)
+    batch = sent(spends("spend"), clip, 3, 30.0, force=True)
+    until(lambda: batch.progress.counts.running == 2)
+
+    engine.set_budget("show", "dune", {"cap": before + 2 * SECOND})
+    status = until(lambda: (found := batch.progress).only_held and found)
+
+    (row,) = engine.budgets()["rows"]
+    assert status.counts.paused == 2
+    assert before < row["spent_nano"] <= before + 2 * SECOND
+    assert row["held"] == [batch.id]
+    batch.cancel()
+    assert books(rushes_home)["show", "dune"] == ledger(rushes_home) <= before + 2 * SECOND
+
+
+def test_beyond_a_soft_limit_a_batch_goes_one_class_lower_until_that_is_raised(
+    spends: Find, engine: LocalEngine, clip: str
+) -> None:
+    engine.set_budget("show", "dune", {"soft": SECOND // 10})
+    batch = sent(spends("spend"), clip, 300, 0.1)
+
+    until(lambda: batch.progress.priority == "background")
+    assert "soft limit" in engine.explain(f"{batch.id}.300")["spec"]["demoted_why"]
+    engine.set_budget("show", "dune", {"soft": 100 * NANO})
+
+    until(lambda: batch.progress.priority == "standard")
+    batch.cancel()
+
+
+def test_where_nothing_costs_anything_a_cap_holds_nothing_and_says_so(
+    rushes_home: Path, engine: LocalEngine, clip: str
+) -> None:
+    ran = CliRunner().invoke(app, ["run", f"{SPENDS}:spend", clip, "--max-cost", "0", "--seconds", "0.01"])
+    shown = CliRunner().invoke(app, ["budget"])
+
+    assert ran.exit_code == 0, ran.output
+    assert "costs nothing, so no cap holds anything back" in ran.stderr
+    assert "RUSHES_PRICES" in shown.stderr
+    assert engine.budgets()["free"]
+
+
+# -- the command line -------------------------------------------------------------------------------------
+
+
+def files(folder: Path, count: int) -> Sequence[Path]:
+    made = [folder / f"{n}.mov" for n in range(count)]
+    for n, path in enumerate(made):
+        path.write_bytes(bytes([n]))
+    return made
+
+
+def test_a_run_that_is_held_ends_with_three_and_says_what_lets_it_go_on(
+    rushes: Callable[..., Any], engine: LocalEngine, tmp_path: Path
+) -> None:
+    clips = files(tmp_path, 8)
+    ran = rushes(
+        "run", f"{SPENDS}:spend", *clips, "--seconds", "0.3", "--max-cost", "0.005", "--show", "dune"
+    )
+    (batch,) = engine.batches(limit=1)
+
+    assert ran.exit_code == 3, ran.output
+    assert f"held: batch {batch.batch} has spent" in ran.stderr
+    assert f"rushes set {batch.batch} --max-cost USD" in ran.stderr
+    assert f"rushes set {batch.batch} --max-cost USD" in rushes("status", batch.batch).stdout
+    assert rushes("follow", batch.batch).exit_code == 3
+    assert rushes("set", batch.batch, "--max-cost", "1").exit_code == 0
+    assert rushes("follow", batch.batch).exit_code == 0
+
+
+def test_budgets_are_set_shown_and_taken_away(rushes: Callable[..., Any], engine: LocalEngine) -> None:
+    assert rushes("budget", "set", "show:dune", "400", "--per-hour", "20").exit_code == 0
+    assert rushes("budget", "set", "show:dune", "--soft", "300").exit_code == 0
+    assert rushes("budget", "set", "organisation", "2000").exit_code == 0
+    engine.control("stop")  # they outlive a worker
+
+    shown = rushes("budget").stdout
+
+    assert "the organisation  ░░░░░░░░░░░░░░░░░░░░  $0 of $2,000.00 spent, $2,000.00 left" in shown
+    assert "$0 of $400.00 spent, $400.00 left, one class lower beyond $300.00" in shown
+    assert "this hour  ░░░░░░░░░░░░░░░░░░░░  $0 of $20.00 spent" in shown
+    assert rushes("budget", "unset", "show:dune").exit_code == 0
+    assert "show dune" not in rushes("budget").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["set", "shw:dune", "4"], "'shw:dune' is no payer: write organisation, show:NAME or batch:ID."),
+        (["set", "organisation:x", "4"], "is no payer"),
+        (["set", "show:dune", "cheap"], "'cheap' is no number of dollars."),
+        (["set", "show:dune"], "no limit is given"),
+        (["set", "batch:nothere", "4"], "there is no batch 'nothere'"),
+    ],
+)
+def test_a_budget_that_cannot_be_is_refused(
+    rushes: Callable[..., Any], engine: LocalEngine, args: list[str], message: str
+) -> None:
+    refused = rushes("budget", *args)
+
+    assert refused.exit_code == 2
+    assert message in refused.stderr
