@@ -221,6 +221,15 @@ def test_sums_are_left_of_batches_that_are_forgotten(engine: LocalEngine, costly
     assert list(made.rows) == [("(pruned)", "default", "echo")]
 
 
+def test_a_price_file_is_found_from_the_folder_in_which_it_was_named(
+    priced: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: LocalEngine
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUSHES_PRICES", "prices.toml")
+
+    assert LocalEngine().costs()["ledger"]["machines"] == 1
+
+
 def test_a_price_file_that_is_wrong_is_said_where_the_worker_is_started(
     rushes_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,7 +138,7 @@ class _Entry:
         try:
             return parse_dollars(value, per=per)
         except CallerError as error:
-            raise _bad(self.where, f"has {key} = {value}: {error.message}", error.fix) from error
+            raise _bad(self.where, f"has {key} = {value}: {error.message.rstrip('.')}", error.fix) from error
 
     def number(self, key: str, default: Decimal) -> Decimal:
         value = self.data.get(key)
@@ -208,7 +208,7 @@ def _machine(entry: _Entry, price: TierPrice) -> Tier | None:
             per_invocation=bool(entry.data.get("per_invocation")),
         )
     except CallerError as error:
-        raise _bad(entry.where, f"describes no machine: {error.message}", error.fix) from error
+        raise _bad(entry.where, f"describes no machine: {error.message.rstrip('.')}", error.fix) from error
 
 
 def _size(entry: _Entry, key: str) -> int:

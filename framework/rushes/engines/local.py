@@ -62,7 +62,7 @@ class LocalEngine:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = dict(os.environ if environ is None else environ)
         self.settings: Settings = settings_from(self._environ)
-        self._client = Client(self.settings, [sys.executable, "-m", "rushes.engines.local"])
+        self._client = Client(self.settings, [sys.executable, "-m", "rushes.engines.local"], self._environ)
 
     # -- here and now -------------------------------------------------------------------------------------
 

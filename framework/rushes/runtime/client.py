@@ -11,13 +11,13 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from rushes.errors import PlatformError, error_from_dict
-from rushes.runtime.settings import Settings
+from rushes.runtime.settings import Settings, wherever
 from rushes.runtime.wire import WIRE, Stream
 
 __all__ = ["Client"]
@@ -33,11 +33,19 @@ class Client:
 
     A request that meets a dead worker is sent again to the next one: all of them may be repeated, because
     the worker skips the rows of a batch that it has.
+
+    Args:
+        settings: where the worker is.
+        worker_argv: what starts one.
+        environ: the variables that it gets, beside those of this process.
     """
 
-    def __init__(self, settings: Settings, worker_argv: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Settings, worker_argv: Sequence[str], environ: Mapping[str, str] | None = None
+    ) -> None:
         self._settings = settings
         self._argv = list(worker_argv)
+        self._environ = wherever({**os.environ, **(environ or {})})
         self._local = threading.local()
         self._open: list[socket.socket] = []
 
@@ -189,6 +197,7 @@ class Client:
                     stdout=file,
                     stderr=file,
                     cwd="/",
+                    env=self._environ,
                     start_new_session=True,
                 )
             deadline = time.monotonic() + START_TIMEOUT_S

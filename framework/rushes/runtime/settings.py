@@ -18,7 +18,7 @@ from rushes.errors import CallerError, PlatformError
 from rushes.media.cores import usable_cores
 from rushes.units import parse_duration, parse_size
 
-__all__ = ["Settings", "is_network_folder", "settings_from"]
+__all__ = ["Settings", "is_network_folder", "settings_from", "wherever"]
 
 # WAL needs shared memory between processes, which network file systems do not give
 # (https://www.sqlite.org/wal.html, "all processes using a database must be on the same host").
@@ -26,6 +26,8 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "gpfs"}
     | {"fuse.sshfs", "fuse.s3fs", "fuse.glusterfs", "fuse.rclone", "fuse.ceph"}
 )
+
+_PATHS: Final = ("RUSHES_HOME", "RUSHES_PRICES", "RUSHES_CAPACITY", "RUSHES_EVENTS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,12 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         ) from error
     tier = environ.get("RUSHES_TIER") or "here"
     return Settings(home, run / f"{digest}.sock", max(cpu, 0.1), memory, idle, moved=moved, tier=tier)
+
+
+def wherever(environ: Mapping[str, str]) -> dict[str, str]:
+    """The same variables for a process that begins in another folder: the paths of ours are absolute."""
+    paths = {name: environ[name] for name in _PATHS if environ.get(name)}
+    return {**environ, **{name: str(Path(one).expanduser().absolute()) for name, one in paths.items()}}
 
 
 def is_network_folder(folder: Path) -> bool:
