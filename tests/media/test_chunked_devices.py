@@ -276,6 +276,17 @@ def test_a_card_that_is_lost_leaves_the_rest_of_the_parts_to_the_other(
     assert len(fake.calls()) < 16, "a card that is known to be lost is left alone"
 
 
+def test_a_card_that_has_no_session_for_a_part_has_not_made_it_twice(
+    devices: Callable[..., StandIn], make: Make, shared: Devices
+) -> None:
+    devices(FakeDevice("nvenc", open_error="sessions", open_error_times=1))
+
+    made = make(parse_choice("nvenc", "forbid"), devices=shared)
+
+    assert [one["redone"] for one in made.parts] == [0, 0, 0]
+    assert made.warnings == ()
+
+
 def test_software_that_makes_the_parts_in_a_card_s_place_counts_among_those_that_step_in(
     devices: Callable[..., StandIn], make: Make, shared: Devices
 ) -> None:

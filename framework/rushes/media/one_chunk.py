@@ -242,7 +242,9 @@ class _Work:
             self.tried += [Tried(**one) for one in error.details.get("tried", ())]
             raise
         self.tried += tried
-        self.reasons += [f"{one.device}: {one.reason}" for one in tried if one.outcome == "failed"]
+        # A card that had no session for it had begun nothing.
+        began = [one for one in tried if one.outcome == "failed" and one.code != "encoder-busy"]
+        self.reasons += [f"{one.device}: {one.reason}" for one in began]
         decoder = really_decoded_by(used, self.runs[-1].stderr_tail)
         return replace(tried[-1], encoder=made.encoder, decoder=decoder)
 
