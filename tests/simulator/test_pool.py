@@ -97,7 +97,7 @@ def test_a_batch_gets_no_more_slots_than_it_may_have() -> None:
 
 
 def test_two_runs_of_one_seed_are_the_same_and_of_two_seeds_are_not() -> None:
-    load = SCENARIOS["many-shows"](0.2, 1)
+    load = SCENARIOS["many-shows"](0.2, 1).load
 
     first, again, other = (simulate(load, cores(8), seed=seed) for seed in (1, 1, 2))
 

@@ -6,8 +6,13 @@ This module must not know how the pool is simulated.
 from __future__ import annotations
 
 import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,17 +20,33 @@ from rushes.cli.show import counted, displacement_lines, table
 from rushes.units import format_duration, format_size, parse_size
 
 if TYPE_CHECKING:
+    from rushes.simulator.load import Scenario
     from rushes.simulator.outcome import Outcome
+    from rushes.simulator.study import Case, Finding, Growth
 
 __all__ = ["simulate"]
 
-_SCENARIOS = ("quiet-day", "turnover", "many-shows")
+_SCENARIOS = ("quiet-day", "turnover", "many-shows", "viral-spike", "spot-reclaim", "device-loss")
+_WHAT_IF = re.compile(r"(streams|duration|codecs|regions)\s*[*×x]\s*([0-9.]+)")
+_DAY_S = 86_400.0
 
 
 @click.command()
-@click.argument("scenario", type=click.Choice(_SCENARIOS))
+@click.argument("scenario", type=click.Choice(_SCENARIOS), required=False)
 @click.option("--cores", type=click.FloatRange(min=0.1), default=32.0, show_default=True)
 @click.option("--memory", default="128GiB", show_default=True)
+@click.option("--devices", type=click.FloatRange(min=0.0), default=4.0, show_default=True)
+@click.option(
+    "--policy",
+    "policies",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A capacity file: the pool grows and shrinks by it. Several stand side by side.",
+)
+@click.option("--tier", help="What a pool of one size is made of: an entry of the price book.")
+@click.option("--replay", is_flag=True, help="What has run here, from the ledger, instead of a scenario.")
+@click.option("--since", metavar="DAYS", type=click.FloatRange(min=0.0), help="Of the ledger, the last days.")
+@click.option("--what-if", "what_if", metavar="DIM*N", help="What breaks first as streams, … grow.")
 @click.option(
     "--scale",
     type=click.FloatRange(min=0.0, min_open=True),
@@ -34,34 +55,274 @@ _SCENARIOS = ("quiet-day", "turnover", "many-shows")
     help="How much arrives, as a multiple.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the run times.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def simulate(*, scenario: str, cores: float, memory: str, scale: float, seed: int, as_json: bool) -> None:
+def simulate(
+    *,
+    scenario: str | None,
+    cores: float,
+    memory: str,
+    devices: float,
+    policies: tuple[Path, ...],
+    tier: str | None,
+    replay: bool,
+    since: float | None,
+    what_if: str | None,
+    scale: float,
+    seed: int,
+    report: Path | None,
+    as_json: bool,
+) -> None:
     """Say what becomes of a load on a pool of some size.
 
     The scheduler is the one that runs the real pool; the clock is virtual, and a day takes a moment.
     """
-    from rushes.core.events import Capacity  # noqa: PLC0415 - only when something is simulated
-    from rushes.simulator.outcome import outcome_of  # noqa: PLC0415
-    from rushes.simulator.pool import simulate as run  # noqa: PLC0415
-    from rushes.simulator.scenarios import SCENARIOS  # noqa: PLC0415
+    from rushes.simulator.study import tried  # noqa: PLC0415 - only when something is simulated
 
-    bytes_ = parse_size(memory)
-    load = SCENARIOS[scenario](scale, seed)
-    found = outcome_of(run(load, Capacity(cpu=cores, memory=float(bytes_)), seed=seed))
+    if (scenario is None) is not replay:
+        raise click.UsageError(f"name one scenario ({', '.join(_SCENARIOS)}), or --replay what has run.")
+    if since is not None and not replay:
+        raise click.UsageError("--since is for --replay: of the ledger, so many of the last days.")
+    dimension, factor = _asked(what_if, replay=replay)
+    load = _replayed(since) if scenario is None else _load(scenario, scale, seed)
+    cases = _cases(policies, cores, memory, devices, tier)
+    findings = [tried(load, case, seed) for case in cases]
+    growth = _grown(scenario or "", dimension, factor, scale, cases[0], seed) if dimension else None
+    title = scenario or "what has run here"
+    if report is not None:
+        _write(report, title, load, findings, growth)
     if as_json:
-        click.echo(json.dumps({"schema": 1, "scenario": scenario, "cores": cores, **found.to_dict()}))
+        _say_json(title, cores, findings, growth)
         return
+    for finding in findings:
+        _say(title, finding, several=len(findings) > 1)
+    if growth is not None:
+        _say_growth(growth)
+    click.echo("\nwait: until it starts; done: from submission until it has ended, clip and whole batch")
+    for text in dict.fromkeys((*load.assumed, *(growth.assumed if growth else ()))):
+        for line in wrap(f"assumed: {text}", 98, subsequent_indent="         "):
+            click.echo(click.style(line, dim=True))
+    if report is not None:
+        click.echo(f"the report: {report}")
+
+
+# -- what is asked for -------------------------------------------------------------------------------------
+
+
+def _asked(what_if: str | None, *, replay: bool) -> tuple[str, float]:
+    if what_if is None:
+        return "", 1.0
+    if replay:
+        raise click.UsageError("--what-if is for scenarios: what has run cannot be asked for twice as much.")
+    found = _WHAT_IF.fullmatch(what_if.strip())
+    try:
+        factor = float(found.group(2)) if found else 0.0
+    except ValueError:
+        factor = 0.0
+    if found is None or not factor > 1:
+        raise click.BadParameter(
+            f"{what_if!r} is not streams, duration, codecs or regions times a number above 1: write "
+            "--what-if 'streams*2'.",
+            param_hint="--what-if",
+        )
+    return found.group(1), factor
+
+
+def _load(name: str, scale: float, seed: int) -> Scenario:
+    from rushes.simulator.scenarios import Demand, scenario  # noqa: PLC0415
+
+    return scenario(name, Demand(streams=scale), seed)
+
+
+def _replayed(since_days: float | None) -> Scenario:
+    import os  # noqa: PLC0415
+    from time import time  # noqa: PLC0415
+
+    from rushes.errors import CallerError  # noqa: PLC0415
+    from rushes.journal.replay import ran_batches  # noqa: PLC0415
+    from rushes.runtime.settings import settings_from  # noqa: PLC0415
+    from rushes.simulator.replay import replayed  # noqa: PLC0415
+
+    journal = settings_from(os.environ).journal
+    since = 0.0 if since_days is None else time() - since_days * _DAY_S
+    batches = ran_batches(journal, since=since)
+    if not batches:
+        raise CallerError(
+            f"nothing in the ledger {journal} has run" + (" since then." if since_days is not None else "."),
+            code="no-ledger",
+            fix="Run something first, or go further back with --since.",
+        )
+    return replayed(batches)
+
+
+def _grown(  # noqa: PLR0917 - a question, and where it is asked
+    name: str, dimension: str, factor: float, scale: float, case: Case, seed: int
+) -> Growth:
+    from rushes.simulator.scenarios import Demand, scenario  # noqa: PLC0415
+    from rushes.simulator.study import grown  # noqa: PLC0415
+
+    def at(size: float) -> Scenario:
+        demand = {"streams": scale, dimension: scale * size if dimension == "streams" else size}
+        return scenario(name, Demand(**demand), seed)
+
+    return grown(dimension, factor, at, case, seed=seed)
+
+
+def _cases(
+    policies: Sequence[Path], cores: float, memory: str, devices: float, tier: str | None
+) -> list[Case]:
+    import os  # noqa: PLC0415
+
+    from rushes.core.events import Capacity  # noqa: PLC0415
+    from rushes.core.machine_price import MachinePrice  # noqa: PLC0415
+    from rushes.runtime.capacity_file import CapacityFile  # noqa: PLC0415
+    from rushes.runtime.price_files import price_book  # noqa: PLC0415
+    from rushes.simulator.bill import Machines  # noqa: PLC0415
+    from rushes.simulator.fleet import FleetPlan  # noqa: PLC0415
+    from rushes.simulator.study import Case  # noqa: PLC0415
+
+    environ: Mapping[str, str] = os.environ
+    book = price_book(environ)
+    whole = Capacity(cores, float(parse_size(memory)), gpu=devices)
+    if not policies:
+        price = book.tier(tier or "ec2/c7i.2xlarge")
+        shape = book.machines.get(price.name)
+        count = cores / shape.machine.cpu if shape else 1.0
+        watts = ((price.idle_milliwatts or 0) * count / 1000, (price.busy_milliwatts or 0) * count / 1000)
+        name = f"{cores:g} cores"
+        charged = MachinePrice(price, shape.capacity if shape else whole, book.energy_nano(price))
+        return [
+            Case(name, whole, machines=Machines(price, count) if tier else None, price=charged, watts=watts)
+        ]
+    cases = []
+    for path in policies:
+        policy = CapacityFile(path, environ).read()
+        first = policy.tiers[policy.scaling.fleets[0].tier] if policy.scaling.fleets else None
+        if first is None:
+            raise click.BadParameter(f"{path} has no fleets: nothing there grows.", param_hint="--policy")
+        names = [name for fleet in policy.scaling.fleets for name in fleet.tiers]
+        plan = FleetPlan(policy.scaling, policy.tiers, {n: book.tier(policy.tiers[n].price) for n in names})
+        price = plan.prices[first.name]
+        charged = MachinePrice(price, first.capacity, book.energy_nano(price))
+        cases.append(Case(path.stem, first.capacity, plan=plan, price=charged))
+    return cases
+
+
+# -- what is said ------------------------------------------------------------------------------------------
+
+
+def _write(
+    path: Path, title: str, load: Scenario, findings: Sequence[Finding], growth: Growth | None
+) -> None:
+    from rushes.simulator.report import page  # noqa: PLC0415
+
+    command = " ".join(["rushes", *(_quoted(word) for word in sys.argv[1:])])
+    try:
+        path.write_text(page(title, load, findings, growth=growth, command=command), encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(
+            f"{path} cannot be written: {error.strerror}.", param_hint="--report"
+        ) from error
+
+
+def _quoted(word: str) -> str:
+    import shlex  # noqa: PLC0415
+
+    return shlex.quote(word)
+
+
+def _say_json(title: str, cores: float, findings: Sequence[Finding], growth: Growth | None) -> None:
+    first = findings[0]
+    said: dict[str, Any] = {"schema": 1, "scenario": title, "cores": cores, **first.outcome.to_dict()}
+    said["bill"] = first.bill.to_dict()
+    if len(findings) > 1:
+        said["policies"] = [
+            {"name": one.case.name, "bill": one.bill.to_dict(), **one.outcome.to_dict()} for one in findings
+        ]
+    if growth is not None:
+        said["what_if"] = {
+            "dimension": growth.dimension,
+            "streams": growth.streams,
+            "steps": [
+                {
+                    "factor": step.factor,
+                    "broken": {bound.what: value for bound, value in step.broken},
+                    "bill": step.finding.bill.to_dict(),
+                    "stream_nano": step.stream_nano,
+                }
+                for step in growth.steps
+            ],
+        }
+    click.echo(json.dumps(said))
+
+
+def _say(title: str, finding: Finding, *, several: bool) -> None:
+    found, capacity = finding.outcome, finding.case.capacity
     count = sum(group.invocations for group in found.groups)
+    where = f"{capacity.cpu:g} cores and {format_size(round(capacity.memory))}"
+    if finding.case.plan is not None:
+        where = f"up to {finding.bill.peak_hosts} hosts by {finding.case.name}"
+    name = f"{title}, {finding.case.name}" if several else title
     click.echo(
-        f"{click.style(scenario, bold=True)}: {counted(count, 'invocation')} on {cores:g} cores and "
-        f"{format_size(bytes_)}, over after {format_duration(found.until_s)}; "
-        f"{found.utilisation:.0%} of the cores' time was used\n"
+        f"{click.style(name, bold=True)}: {counted(count, 'invocation')} on {where}, over after "
+        f"{format_duration(found.until_s)}; {finding.bill.utilisation:.0%} of the cores' time was used\n"
     )
     click.echo(_table(found))
+    for line in _bill_lines(finding):
+        click.echo(line)
     for batch, share in found.displacement:
         (line,) = displacement_lines([asdict(share)])
         click.echo(f"\nfor {batch}: {line}")
-    click.echo("\nwait: until it starts; done: from submission until it has ended, clip and whole batch")
+    if several:
+        click.echo("")
+
+
+def _bill_lines(finding: Finding) -> list[str]:
+    from rushes.core.money import format_dollars  # noqa: PLC0415
+
+    bill, lines = finding.bill, [""]
+    if bill.total:
+        minute = f"; {format_dollars(bill.minute_nano)} a minute of output" if bill.minute_nano else ""
+        lines.append(
+            f"cost: {format_dollars(bill.total)}, of it {format_dollars(bill.waste)} for work done again and "
+            f"{format_dollars(bill.idle)} idle{minute}"
+        )
+    drawn = f"; at most {bill.peak_kw:.2g} kW, {bill.kwh:.3g} kWh in all" if bill.peak_kw and bill.kwh else ""
+    lines.append(f"headroom: {bill.headroom:.0%} of the cores in the busiest hour{drawn}")
+    held = sum(group.held for group in finding.outcome.groups)
+    if held:
+        why = next(iter(finding.course.trace.held.values()), "")
+        lines.append(f"held: {counted(held, 'invocation')}. {why}")
+    if bill.lost:
+        lines.append(f"lost: {counted(bill.lost, 'attempt')} ended with their host or device, and ran again")
+    return lines
+
+
+def _say_growth(growth: Growth) -> None:
+    from rushes.core.money import format_dollars  # noqa: PLC0415
+
+    rows = [
+        [
+            f"{growth.dimension} × {step.factor:g}",
+            f"{step.finding.bill.headroom:.0%}",
+            format_dollars(step.finding.bill.total) if step.finding.bill.total else "–",
+            format_dollars(step.stream_nano) if step.stream_nano else "–",
+            "; ".join(f"{bound.what}: {bound.shown(value)}" for bound, value in step.broken) or "holds",
+        ]
+        for step in growth.steps
+    ]
+    head = ["", "headroom", "cost", "a stream", "what breaks"]
+    click.echo("\n" + table(head, rows, right=frozenset({1, 2, 3})))
+    first = growth.first
+    if first is None:
+        click.echo(f"\nnothing breaks up to {growth.steps[-1].factor:g} times that held before")
+        return
+    before = {bound.what for bound, _ in growth.steps[0].broken}
+    bound, value = next((b, v) for b, v in first.broken if b.what not in before)
+    click.echo(
+        f"\nbreaks first, at {first.factor:g} times: {bound.what}: {bound.shown(value)}, where "
+        f"{bound.shown(bound.most)} is the most"
+    )
 
 
 def _table(found: Outcome) -> str:

@@ -1,7 +1,8 @@
 """Work that arrives at a virtual pool, as values: batches with their class, show, needs and run times.
 
-A load is a sequence of `Arrival`, in the order of time. Run times are drawn when the work arrives, from one
-seeded source, so that two policies are tried on exactly the same work. This module must not know the pool.
+A load is a sequence of `Arrival`, in the order of time, and what befalls the pool meanwhile. Run times are
+drawn when the work arrives, from one seeded source, so that two policies are tried on exactly the same work;
+a replay brings its own. This module must not know the pool.
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ from __future__ import annotations
 import random
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import exp, log
 from typing import Final
 
 from rushes.core.events import QueueKey
 
-__all__ = ["Arrival", "RunTime", "drawn", "in_order"]
+__all__ = ["Arrival", "Loss", "RunTime", "Scenario", "drawn", "in_order"]
 
-# The standard normal deviate below which 95 of a hundred values lie.
+# The standard normal deviates below which 95 and 99 of a hundred values lie.
 _AT_95: Final = 1.6449
+_AT_99: Final = 2.3263
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,25 @@ class RunTime:
         if not 0 < self.median_s <= self.p95_s:
             raise ValueError(f"run times need 0 < median <= p95, not {self.median_s:g} and {self.p95_s:g} s")
 
+    @property
+    def _spread(self) -> float:
+        return log(self.p95_s / self.median_s) / _AT_95
+
+    @property
+    def mean_s(self) -> float:
+        """What they take on average."""
+        return self.median_s * exp(self._spread**2 / 2)
+
+    @property
+    def p99_s(self) -> float:
+        """99 of a hundred take less."""
+        return self.median_s * exp(self._spread * _AT_99)
+
     def draw(self, chance: random.Random) -> float:
         """The run time of one invocation in seconds."""
         if self.p95_s == self.median_s:
             return self.median_s
-        spread = log(self.p95_s / self.median_s) / _AT_95
-        return exp(log(self.median_s) + spread * chance.gauss(0.0, 1.0))
+        return exp(log(self.median_s) + self._spread * chance.gauss(0.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,7 @@ class Arrival:
         deadline: virtual seconds, or None.
         max_slots: at most this many at once, or None.
         media_s: seconds of output that each of them makes; 0 for none.
+        seconds: what each of them took, in their order, where that is known; then `run_time` is not drawn.
     """
 
     at: float
@@ -75,6 +91,7 @@ class Arrival:
     deadline: float | None = None
     max_slots: int | None = None
     media_s: float = 0.0
+    seconds: Sequence[float] = ()
 
     @property
     def queue(self) -> QueueKey:
@@ -82,11 +99,50 @@ class Arrival:
         return QueueKey(self.priority, self.show)
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A part of the pool is gone for a while; what ran there is queued again.
+
+    Args:
+        at, until: virtual seconds.
+        share: of cores, memory and scratch, from 0 to 1; `gpu`: of devices.
+        why: in two words.
+    """
+
+    at: float
+    until: float
+    share: float = 0.0
+    gpu: float = 0.0
+    why: str = "hosts lost"
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.share < 1 and 0 <= self.gpu <= 1 and 0 <= self.at < self.until):
+            raise ValueError(f"a loss needs 0 <= share < 1, 0 <= gpu <= 1 and at < until: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A load, and what befalls the pool meanwhile.
+
+    Args:
+        load: what arrives.
+        losses: what fails.
+        caps: nano-dollars that a show may spend, by show.
+        assumed: what stands behind the figures, a sentence each.
+    """
+
+    load: tuple[Arrival, ...]
+    losses: tuple[Loss, ...] = ()
+    caps: Mapping[str, int] = field(default_factory=dict, hash=False)
+    assumed: tuple[str, ...] = ()
+
+
 def in_order(arrivals: Iterable[Arrival]) -> tuple[Arrival, ...]:
     """The load in the order of time.
 
     Raises:
-        ValueError: two arrivals have one name, or one of them is not at a time.
+        ValueError: two arrivals have one name, one of them is not at a time, or has not as many run times as
+            invocations.
     """
     load = tuple(sorted(arrivals, key=lambda one: one.at))
     names = Counter(one.batch for one in load)
@@ -95,10 +151,16 @@ def in_order(arrivals: Iterable[Arrival]) -> tuple[Arrival, ...]:
             raise ValueError(f"two batches of the load are called {name!r}")
     if load and load[0].at < 0:
         raise ValueError(f"batch {load[0].batch!r} arrives before the clock starts")
+    for one in load:
+        if one.seconds and len(one.seconds) != one.count:
+            raise ValueError(f"batch {one.batch!r} has {one.count} invocations and {len(one.seconds)} times")
     return load
 
 
 def drawn(load: Sequence[Arrival], seed: int) -> array[float]:
     """The run time of every invocation of a load, batch by batch, in seconds."""
     chance = random.Random(seed)  # noqa: S311 - a simulation that can be repeated
-    return array("d", (one.run_time.draw(chance) for one in load for _ in range(one.count)))
+    found = array("d")
+    for one in load:
+        found.extend(one.seconds or (one.run_time.draw(chance) for _ in range(one.count)))
+    return found

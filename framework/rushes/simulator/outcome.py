@@ -53,6 +53,10 @@ class Group:
     wait: Spread
     first_s: float
     done_s: float
+    held: int = 0
+    """Invocations that never started: their show's money was spent."""
+    late: float | None = None
+    """Share of those with a deadline that missed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class Outcome:
                     "wait_s": _spread(group.wait),
                     "first_s": group.first_s,
                     "done_s": group.done_s,
+                    "held": group.held,
+                    "late": group.late,
                 }
                 for group in self.groups
             ],
@@ -100,11 +106,12 @@ def outcome_of(trace: Trace) -> Outcome:
     spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
     first = 0
     for arrival in trace.load:
-        spans.setdefault((arrival.priority, arrival.show), []).append((first, first + arrival.count))
+        if arrival.count:
+            spans.setdefault((arrival.priority, arrival.show), []).append((first, first + arrival.count))
         first += arrival.count
     core_s = trace.capacity.cpu * trace.until
     return Outcome(
-        groups=tuple(_group(trace, *key, ranges) for key, ranges in spans.items()),
+        groups=tuple(found for key, ranges in spans.items() if (found := _group(trace, *key, ranges))),
         until_s=trace.until,
         utilisation=trace.busy_cpu_s / core_s if core_s else 0.0,
         displacement=tuple(
@@ -117,17 +124,40 @@ def outcome_of(trace: Trace) -> Outcome:
     )
 
 
-def _group(trace: Trace, priority: str, show: str, ranges: Sequence[tuple[int, int]]) -> Group:
-    ids = [id_ for low, high in ranges for id_ in range(low, high)]
+def _group(trace: Trace, priority: str, show: str, ranges: Sequence[tuple[int, int]]) -> Group | None:
+    ids = [id_ for low, high in ranges for id_ in range(low, high) if trace.ended[id_] >= 0]
+    held = sum(high - low for low, high in ranges) - len(ids)
+    if not ids:
+        return None
+    whole = [(low, high) for low, high in ranges if min(trace.ended[low:high]) >= 0]
+    late, dated = _late(trace, ranges)
     return Group(
         priority,
         show,
         len(ids),
         Spread.of(trace.ended[id_] - trace.submitted[id_] for id_ in ids),
         Spread.of(trace.started[id_] - trace.submitted[id_] for id_ in ids),
-        max(min(trace.ended[low:high]) - trace.submitted[low] for low, high in ranges if high > low),
-        max(max(trace.ended[low:high]) - trace.submitted[low] for low, high in ranges if high > low),
+        max((min(trace.ended[low:high]) - trace.submitted[low] for low, high in whole), default=0.0),
+        max((max(trace.ended[low:high]) - trace.submitted[low] for low, high in whole), default=0.0),
+        held,
+        late / dated if dated else None,
     )
+
+
+def _late(trace: Trace, ranges: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """How many ended after their deadline, or not at all, of how many that had one."""
+    deadlines = {}
+    first = 0
+    for arrival in trace.load:
+        deadlines[first] = arrival.deadline
+        first += arrival.count
+    late = dated = 0
+    for low, high in ranges:
+        deadline = deadlines[low]
+        if deadline is not None:
+            dated += high - low
+            late += sum(not 0 <= at <= deadline for at in trace.ended[low:high])
+    return late, dated
 
 
 def _spread(spread: Spread) -> dict[str, float]:

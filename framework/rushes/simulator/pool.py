@@ -16,10 +16,14 @@ from typing import Any, Final
 
 from rushes.core.commands import (
     CloseSlot,
+    Demote,
+    Freed,
     GiveBack,
+    Hold,
     Lease,
     OpenSlot,
     Pause,
+    Promote,
     Recall,
     Release,
     Resume,
@@ -39,6 +43,7 @@ from rushes.core.events import (
 )
 from rushes.core.ordering import order_of
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
+from rushes.core.purse import Purse
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.core.swarm import Swarms
@@ -77,6 +82,10 @@ class Trace:
     busy_cpu_s: float = 0.0
     redone_cpu_s: float = 0.0
     until: float = 0.0
+    lost: int = 0
+    """Attempts that ended with the host or the device that they ran on, and were made again."""
+    held: dict[str, str] = field(default_factory=dict)
+    """By batch: why nothing more of it started, where that was so at the end."""
 
 
 class _Slot:
@@ -103,6 +112,7 @@ class VirtualPool:
         classes, settings: the scheduler's.
         start_up_s: how long a slot takes until it is warm.
         seed: of the run times.
+        purse: the money of the pool; None where nobody has a limit.
     """
 
     def __init__(
@@ -114,10 +124,11 @@ class VirtualPool:
         settings: SchedulerSettings = SchedulerSettings(),  # noqa: B008 - frozen
         start_up_s: float = 0.5,
         seed: int = 1,
+        purse: Purse | None = None,
     ) -> None:
         self._load = in_order(load)
         self._seconds = drawn(self._load, seed)
-        self._scheduler = Scheduler(capacity, classes, settings)
+        self._scheduler = Scheduler(capacity, classes, settings, purse)
         self._start_up_s = start_up_s
         self._now = 0.0
         self._agenda: list[tuple[float, int, Callable[[int, int], None], int, int]] = []
@@ -133,6 +144,10 @@ class VirtualPool:
         submitted, started, ended = (array("d", repeat(_NEVER, self._left)) for _ in range(3))
         self.trace = Trace(self._load, submitted, started, ended, capacity, self._scheduler.swarms)
         self._displaced: set[int] = set()
+        self._frees: dict[str, float | None] = {}
+        # By the number of the batch: invocations that have not started, and that have not ended.
+        self._waiting: dict[int, int] = {}
+        self._under_way_of: dict[int, int] = {}
         self._act: dict[type[Any], Callable[[Any], None]] = {
             Lease: self._lease,
             OpenSlot: self._open,
@@ -143,6 +158,10 @@ class VirtualPool:
             GiveBack: self._give_back,
             Recall: self._recall,
             Release: self._release,
+            Hold: self._hold,
+            Freed: self._freed,
+            Demote: self._release,
+            Promote: self._release,
         }
 
     def run(self) -> Trace:
@@ -158,6 +177,8 @@ class VirtualPool:
             self._now, _, action, one, other = heappop(agenda)
             if action == tick:
                 ticking = False
+                if self._frees and self._stands_still():
+                    break
             action(one, other)
             if not ticking and self._under_way:
                 ticking = True
@@ -175,6 +196,7 @@ class VirtualPool:
         )
         self.trace.submitted[first : ids.stop] = array("d", repeat(self._now, arrival.count))
         self._under_way += arrival.count
+        self._waiting[number] = self._under_way_of[number] = arrival.count
         self._tell(Queued(arrival.queue, arrival.count))
 
     def _tick(self, _one: int, _other: int) -> None:
@@ -185,9 +207,9 @@ class VirtualPool:
             self._tell(SlotReady(number))
 
     def _finish(self, number: int, stint: int) -> None:
-        slot = self._slots[number]
-        if slot.stint != stint or slot.paused:
-            return  # it was paused or given back before
+        slot = self._slots.get(number)
+        if slot is None or slot.stint != stint or slot.paused:
+            return  # it was paused, given back or lost before
         id_ = slot.backlog[0]
         self._stop(slot)
         slot.backlog.popleft()
@@ -195,6 +217,10 @@ class VirtualPool:
         self.trace.ended[id_] = self._now
         self._left -= 1
         self._under_way -= 1
+        batch = self._batch_of[id_]
+        self._under_way_of[batch] -= 1
+        if not self._under_way_of[batch]:
+            del self._under_way_of[batch]
         if slot.backlog:
             self._go_on(number)
         self._tell(Finished(number, id_, State.succeeded, self._seconds[id_]))
@@ -210,6 +236,10 @@ class VirtualPool:
         slot.stint += 1
         if self.trace.started[id_] < 0:
             self.trace.started[id_] = self._now
+            batch = self._batch_of[id_]
+            self._waiting[batch] -= 1
+            if not self._waiting[batch]:
+                del self._waiting[batch]
         self._at(self._now + self._seconds[id_] - slot.ran_s, self._finish, number, slot.stint)
 
     def _stop(self, slot: _Slot) -> None:
@@ -229,6 +259,12 @@ class VirtualPool:
         handle, act, answers, now = self._scheduler.handle, self._act, self._answers, self._now
         for command in handle(event, now):
             act[type(command)](command)
+        if answers:
+            self._tell_answers()
+
+    def _tell_answers(self) -> None:
+        """Hand over what the commands so far led to."""
+        handle, act, answers, now = self._scheduler.handle, self._act, self._answers, self._now
         while answers:
             for command in handle(answers.popleft(), now):
                 act[type(command)](command)
@@ -267,14 +303,18 @@ class VirtualPool:
         slot.backlog.popleft()
         slot.stint += 1
         slot.paused = False
-        number = self._batch_of[id_]
-        self.trace.redone_cpu_s += slot.ran_s * self._cpus[number]
-        ran_s, slot.ran_s = slot.ran_s, 0.0
-        arrival = self._load[number]
-        order = order_of(arrival.deadline, arrival.at)
-        self._outside.put(arrival.queue, order, range(id_, id_ + 1), arrival.at, self._shapes[number])
+        self._again(command.slot, slot, id_)
         self._go_on(command.slot)
-        self._answers.append(Finished(command.slot, id_, State.queued, ran_s))
+
+    def _again(self, number: int, slot: _Slot, id_: int) -> None:
+        """What a slot ran is queued again, from its beginning."""
+        batch = self._batch_of[id_]
+        arrival = self._load[batch]
+        self.trace.redone_cpu_s += slot.ran_s * self._cpus[batch]
+        ran_s, slot.ran_s = slot.ran_s, 0.0
+        order = order_of(arrival.deadline, arrival.at)
+        self._outside.put(arrival.queue, order, range(id_, id_ + 1), arrival.at, self._shapes[batch])
+        self._answers.append(Finished(number, id_, State.queued, ran_s))
         self._answers.append(Queued(arrival.queue, 1))
 
     def _recall(self, command: Recall) -> None:
@@ -283,8 +323,26 @@ class VirtualPool:
         slot.backlog = deque(list(slot.backlog)[:1])
         self._answers.append(Returned(command.slot, back))
 
-    def _release(self, _command: Release) -> None:
-        """Nothing depends on anything in a load."""
+    def _release(self, _command: Release | Demote | Promote) -> None:
+        """Nothing depends on anything in a load, and nobody has a soft limit."""
+
+    def _hold(self, command: Hold) -> None:
+        self.trace.held[command.batch] = command.why
+        self._frees[command.batch] = command.frees_at
+
+    def _freed(self, command: Freed) -> None:
+        self.trace.held.pop(command.batch, None)
+        self._frees.pop(command.batch, None)
+
+    def _stands_still(self) -> bool:
+        """Whether all that is left is held for good: nobody raises a limit here."""
+        if not self._frees or any(at is not None for at in self._frees.values()):
+            return False
+        if any(slot.running for slot in self._slots.values()):
+            return False
+        return self._left == self._under_way and all(
+            self._load[number].batch in self._frees for number in self._under_way_of
+        )
 
     def _at(self, when: float, action: Callable[[int, int], None], one: int = 0, other: int = 0) -> None:
         self._serial += 1

@@ -1,0 +1,73 @@
+"""A load made of what has run: the batches of a ledger, with the run times that they had.
+
+This module must not know where a ledger is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from rushes.simulator.load import Arrival, RunTime, Scenario
+
+__all__ = ["Ran", "replayed"]
+
+
+class Ran(Protocol):
+    """What is asked of a batch that has run; `rushes.journal.replay.RanBatch` is one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def function(self) -> str: ...
+    @property
+    def priority(self) -> str: ...
+    @property
+    def show(self) -> str: ...
+    @property
+    def submitted(self) -> float: ...
+    @property
+    def deadline(self) -> float | None: ...
+    @property
+    def resources(self) -> Mapping[str, float]: ...
+    @property
+    def max_slots(self) -> int | None: ...
+    @property
+    def seconds(self) -> Sequence[float]: ...
+    @property
+    def media_s(self) -> float: ...
+
+
+def replayed(batches: Sequence[Ran]) -> Scenario:
+    """The batches as a load whose clock starts with the first of them."""
+    begin = min((batch.submitted for batch in batches), default=0.0)
+    return Scenario(
+        tuple(_arrival(batch, begin) for batch in batches),
+        assumed=(
+            "Run times, needs, classes and shows are those of the ledger; what was known before is left out.",
+            "Each batch arrives whole at the moment at which it was opened.",
+            "An invocation that mapped parts of its own is left out: its parts stand for it.",
+        ),
+    )
+
+
+def _arrival(batch: Ran, begin: float) -> Arrival:
+    mean_s = sum(batch.seconds) / len(batch.seconds)
+    needs = batch.resources
+    return Arrival(
+        at=batch.submitted - begin,
+        batch=batch.id,
+        count=len(batch.seconds),
+        run_time=RunTime(mean_s, mean_s),
+        function=batch.function,
+        priority=batch.priority,
+        show=batch.show,
+        cpu=needs.get("cpu", 1.0),
+        memory=needs.get("memory_bytes", 0.0),
+        scratch=needs.get("scratch_bytes", 0.0),
+        gpu=needs.get("gpu", 0.0),
+        deadline=None if batch.deadline is None else max(batch.deadline - begin, 0.0),
+        max_slots=batch.max_slots,
+        media_s=batch.media_s / len(batch.seconds),
+        seconds=batch.seconds,
+    )

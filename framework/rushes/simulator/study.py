@@ -1,0 +1,194 @@
+"""One scenario under one or several policies, and what breaks first as one dimension of it grows.
+
+`Case` says what is tried, `Finding` what came of it. What counts as broken is a table (`BOUNDS`), so that a
+reader can see, and a studio can change, what is held to be too much. This module must not know files or
+how anything is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from rushes.core.events import Capacity, ClassPolicy
+from rushes.core.machine_price import MachinePrice
+from rushes.core.policy import DEFAULT_CLASSES
+from rushes.simulator.bill import Bill, Machines, bill_of
+from rushes.simulator.changing import ChangingPool, Course
+from rushes.simulator.fleet import FleetPlan
+from rushes.simulator.load import Scenario
+from rushes.simulator.outcome import Outcome, outcome_of
+from rushes.units import format_duration
+
+__all__ = ["BOUNDS", "Bound", "Case", "Finding", "Growth", "Step", "grown", "tried"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A pool and its policy.
+
+    Args:
+        name: what it is called in a report.
+        capacity: of a pool of one size; of one host where there is a `plan`.
+        plan: how it scales, or None.
+        machines: what a pool of one size is made of, where that has a price.
+        price: what an attempt is charged, for caps.
+        watts: that a pool of one size draws, idle and in full use.
+        classes: the priority classes.
+    """
+
+    name: str
+    capacity: Capacity
+    plan: FleetPlan | None = None
+    machines: Machines | None = None
+    price: MachinePrice | None = None
+    watts: tuple[float, float] = (0.0, 0.0)
+    classes: Sequence[ClassPolicy] = DEFAULT_CLASSES
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of a case."""
+
+    case: Case
+    outcome: Outcome
+    bill: Bill
+    course: Course
+
+
+def tried(scenario: Scenario, case: Case, seed: int = 1) -> Finding:
+    """Run a scenario under a policy.
+
+    Raises:
+        ValueError: the load makes no sense.
+    """
+    pool = ChangingPool(
+        scenario,
+        case.capacity,
+        plan=case.plan,
+        price=case.price,
+        watts=case.watts,
+        classes=case.classes,
+        seed=seed,
+    )
+    course = pool.follow()
+    return Finding(case, outcome_of(course.trace), bill_of(course, case.machines), course)
+
+
+# -- what breaks ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Something that is held to be too much.
+
+    Args:
+        what: in words.
+        most: the largest value that is not.
+        of: the value of a finding; None where it has none.
+        shown: a value for people.
+    """
+
+    what: str
+    most: float
+    of: Callable[[Finding], float | None]
+    shown: Callable[[float], str]
+
+
+def _p90_wait(priority: str) -> Callable[[Finding], float | None]:
+    def wait(found: Finding) -> float | None:
+        return max((g.wait.p90 for g in found.outcome.groups if g.priority == priority), default=None)
+
+    return wait
+
+
+def _late(found: Finding) -> float | None:
+    return max((g.late for g in found.outcome.groups if g.late is not None), default=None)
+
+
+def _held(found: Finding) -> float | None:
+    return float(sum(g.held for g in found.outcome.groups))
+
+
+def _full(found: Finding) -> float | None:
+    return 1.0 - found.bill.headroom
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}"
+
+
+BOUNDS: Final = (
+    Bound("deadlines missed", 0.05, _late, _percent),
+    Bound("urgent work waits (90 of 100)", 600.0, _p90_wait("urgent"), format_duration),
+    Bound("standard work waits (90 of 100)", 3600.0, _p90_wait("standard"), format_duration),
+    Bound("cores in use in the busiest hour", 0.98, _full, _percent),
+    Bound("invocations held for want of money", 0.0, _held, lambda value: f"{value:,.0f}"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One size of a dimension: what came of it, which bounds it breaks, what a delivery costs."""
+
+    factor: float
+    finding: Finding
+    broken: tuple[tuple[Bound, float], ...]
+    stream_nano: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A dimension, step by step, from as much as there is now."""
+
+    dimension: str
+    steps: tuple[Step, ...]
+    streams: int
+    assumed: tuple[str, ...] = field(default=())
+
+    @property
+    def first(self) -> Step | None:
+        """The first step at which anything breaks that held before."""
+        before = {bound.what for bound, _ in self.steps[0].broken}
+        for step in self.steps[1:]:
+            if any(bound.what not in before for bound, _ in step.broken):
+                return step
+        return None
+
+
+def grown(
+    dimension: str,
+    factor: float,
+    scenario_at: Callable[[float], Scenario],
+    case: Case,
+    *,
+    steps: int = 4,
+    seed: int = 1,
+) -> Growth:
+    """What happens while a dimension grows to `factor` times what it is, in `steps` equal steps.
+
+    Args:
+        dimension: its name.
+        factor: the last size.
+        scenario_at: the scenario at a size.
+        case: the pool.
+        steps: how many, beside the size of now.
+        seed: of the run times.
+    """
+    base = scenario_at(1.0)
+    streams = sum(arrival.count for arrival in base.load if arrival.media_s)
+    found = []
+    for number in range(steps + 1):
+        size = 1.0 + (factor - 1.0) * number / steps
+        scenario = scenario_at(size)
+        finding = tried(scenario, case, seed)
+        made = streams * size if dimension == "streams" else streams
+        each = round(finding.bill.total / made) if made and finding.bill.total else None
+        found.append(Step(size, finding, _broken(finding), each))
+    return Growth(dimension, tuple(found), streams, scenario_at(factor).assumed)
+
+
+def _broken(finding: Finding) -> tuple[tuple[Bound, float], ...]:
+    found = [(bound, bound.of(finding)) for bound in BOUNDS]
+    return tuple((bound, value) for bound, value in found if value is not None and value > bound.most)

@@ -1,0 +1,187 @@
+"""A pool that changes size, loses hosts and has caps: nothing is lost, and the bill adds up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rushes.core.elastic import FleetPolicy, ScalingPolicy
+from rushes.core.events import Capacity
+from rushes.core.machine_price import MachinePrice
+from rushes.core.prices import Source, TierPrice
+from rushes.core.tiers import Machine, Purchase, Tier
+from rushes.simulator.bill import Machines
+from rushes.simulator.fleet import FleetPlan
+from rushes.simulator.load import Arrival, Loss, RunTime, Scenario
+from rushes.simulator.scenarios import DIMENSIONS, SCENARIOS, Demand, scenario
+from rushes.simulator.study import Case, Finding, grown, tried
+
+GIB = 1 << 30
+DOLLAR = 10**9
+PRICE = TierPrice(
+    "box", Purchase.on_demand, "here", DOLLAR, Source("a test", "2026-01-01"), idle_milliwatts=100_000,
+    busy_milliwatts=300_000,
+)  # fmt: skip
+TIER = Tier("box", Machine(4, 16 * GIB, 0), Purchase.on_demand, "here", start_s=60.0)
+WHOLE = Capacity(8.0, 32.0 * GIB)
+
+
+def plan(minimum: int = 0, maximum: int = 5, drain_s: float = 300.0) -> FleetPlan:
+    fleet = FleetPolicy(
+        "box", maximum, minimum, other_drain_s=drain_s, at_once=4.0, idle_s=120.0, calm_s=60.0
+    )
+    return FleetPlan(ScalingPolicy((fleet,)), {"box": TIER}, {"box": PRICE})
+
+
+def elastic(**more: float) -> Case:
+    return Case("elastic", TIER.capacity, plan=plan(**more))  # type: ignore[arg-type]
+
+
+def fixed(**more: object) -> Case:
+    return Case("fixed", WHOLE, machines=Machines(PRICE, 2.0), **more)  # type: ignore[arg-type]
+
+
+def work(count: int = 100, at: float = 0.0, name: str = "work", **more: object) -> Arrival:
+    return Arrival(at, name, count, RunTime(30.0, 60.0), media_s=10.0, **more)  # type: ignore[arg-type]
+
+
+def assert_whole(found: Finding, count: int) -> None:
+    assert sum(group.invocations + group.held for group in found.outcome.groups) == count
+    assert found.bill.used + found.bill.waste + found.bill.idle == found.bill.total
+    assert sum(found.bill.by_show.values()) == found.bill.used
+
+
+def test_a_fleet_starts_with_nothing_grows_for_the_work_and_goes_when_it_is_done() -> None:
+    later = work(1, at=7200.0, name="later")
+
+    found = tried(Scenario((work(), later)), elastic())
+
+    assert_whole(found, 101)
+    hosts = [sample.hosts for sample in found.course.samples]
+    assert hosts[0] == 0
+    assert 1 < max(hosts) <= 5
+    assert hosts[110] == 0, "nobody pays for hosts that nobody needs"
+    assert min(found.course.trace.started) >= TIER.start_s
+
+
+def test_a_lower_target_costs_less_and_takes_longer() -> None:
+    load = Scenario((work(400),))
+
+    quick, cheap = tried(load, elastic(drain_s=120.0)), tried(load, elastic(drain_s=3000.0))
+
+    assert cheap.outcome.until_s > quick.outcome.until_s
+    assert (cheap.bill.peak_hosts or 0) < (quick.bill.peak_hosts or 0)
+
+
+def test_what_ran_on_lost_hosts_runs_again_and_is_waste() -> None:
+    loss = Loss(60.0, 600.0, share=0.5, why="spot reclaimed")
+
+    found, calm = (tried(Scenario((work(),), losses=losses), fixed()) for losses in ((loss,), ()))
+
+    assert_whole(found, 100)
+    assert found.bill.lost == 4
+    assert found.bill.waste > 0
+    assert found.outcome.until_s > calm.outcome.until_s
+    during = [sample for sample in found.course.samples if 60 < sample.at < 600]
+    assert max(sample.busy for sample in during) <= 4.0
+
+
+def test_what_ran_on_lost_devices_runs_again_and_the_rest_goes_on() -> None:
+    load = (work(20, gpu=0.5, cpu=0.5), work(20, name="plain"))
+    loss = Loss(40.0, 400.0, gpu=0.5)
+
+    found = tried(Scenario(load, losses=(loss,)), replace(fixed(), capacity=replace(WHOLE, gpu=2.0)), seed=3)
+
+    assert_whole(found, 40)
+    assert 1 <= found.bill.lost <= 2
+    plain = [at for at, end in enumerate(found.course.trace.ended[20:]) if end >= 0]
+    assert len(plain) == 20
+
+
+def test_a_cap_holds_what_it_cannot_pay_and_is_well_used() -> None:
+    charged = MachinePrice(PRICE, TIER.capacity)
+    social = work(400, show="social")
+    cap = DOLLAR // 2
+    case = fixed(price=charged)
+
+    found = tried(Scenario((social, work(20, name="other")), caps={"social": cap}), case)
+
+    by_show = {group.show: group for group in found.outcome.groups}
+    assert by_show["social"].held > 0
+    assert by_show["default"].held == 0
+    trace = found.course.trace
+    spent = sum(trace.ended[at] - trace.started[at] for at in range(400) if trace.ended[at] >= 0)
+    nano = spent / 4 / 3600 * DOLLAR
+    assert 0.9 * cap <= nano <= cap * 1.001
+    assert "cap is raised" in next(iter(trace.held.values()))
+
+
+def test_power_is_that_of_the_machines() -> None:
+    found = tried(Scenario((work(50),)), fixed(watts=(200.0, 600.0)))
+
+    assert found.bill.peak_kw == pytest.approx(0.6)
+    assert found.bill.kwh is not None
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(st.tuples(st.floats(0, 900), st.integers(1, 40), st.floats(0.5, 4)), min_size=1, max_size=4),
+    st.lists(st.tuples(st.floats(0, 900), st.floats(10, 900), st.floats(0.1, 0.9)), max_size=2),
+    st.sampled_from([elastic(), fixed()]),
+    st.integers(0, 3),
+)
+def test_everything_ends_once_whatever_fails(
+    batches: list[tuple[float, int, float]],
+    losses: list[tuple[float, float, float]],
+    case: Case,
+    seed: int,
+) -> None:
+    load = tuple(
+        work(count, at=at, name=f"b{n}", cpu=cpu, priority=("urgent", "background")[n % 2])
+        for n, (at, count, cpu) in enumerate(batches)
+    )
+    failing = tuple(Loss(at, at + span, share=share) for at, span, share in losses)
+
+    found = tried(Scenario(load, losses=failing), case, seed)
+
+    assert_whole(found, sum(arrival.count for arrival in load))
+    assert not found.course.trace.held
+    trace = found.course.trace
+    assert all(a <= b <= c for a, b, c in zip(trace.submitted, trace.started, trace.ended, strict=True))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_runs_and_adds_up(name: str) -> None:
+    load = scenario(name, Demand(streams=0.02))
+
+    found = tried(load, Case("small", Capacity(16.0, 64.0 * GIB, gpu=2.0), machines=Machines(PRICE)))
+
+    assert_whole(found, sum(arrival.count for arrival in load.load))
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_each_dimension_makes_more_work_and_says_what_it_assumes(dimension: str) -> None:
+    def core_s(load: Scenario) -> float:
+        return sum(one.count * one.run_time.median_s * one.cpu for one in load.load)
+
+    more = scenario("turnover", Demand(**{dimension: 2.0}))
+
+    assert core_s(more) >= 1.9 * core_s(scenario("turnover"))
+    assert len(more.assumed) == len(scenario("turnover").assumed) + 1
+
+
+def test_what_breaks_first_is_the_first_step_with_something_new() -> None:
+    def at(size: float) -> Scenario:
+        return Scenario((work(round(100 * size), priority="urgent"),))
+
+    growth = grown("streams", 16.0, at, fixed(), steps=3)
+
+    assert [step.factor for step in growth.steps] == [1.0, 6.0, 11.0, 16.0]
+    assert not growth.steps[0].broken
+    assert growth.first is not None
+    assert {bound.what for bound, _ in growth.first.broken} >= {"urgent work waits (90 of 100)"}
+    assert growth.streams == 100
+    assert all(step.stream_nano for step in growth.steps)
