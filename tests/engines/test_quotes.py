@@ -34,6 +34,14 @@ source = "a test"
 as_of = "2026-01"
 """
 
+CLASSES = """
+[classes.urgent]
+reserved_share = 0.25
+
+[classes.background]
+max_share = 0.5
+"""
+
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
@@ -173,3 +181,21 @@ def test_a_tier_that_no_price_book_knows_is_refused_by_name(clips: Path, rushes_
             proxy.params(),
             tiers={"moon": 1},
         )
+
+
+def test_a_class_has_no_more_slots_than_its_share_and_none_that_others_keep(
+    clips: Path, tmp_path: Path, rushes_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUSHES_CPU", "8")
+    monkeypatch.setenv("RUSHES_MEMORY", "64GiB")
+    (tmp_path / "classes.toml").write_text(CLASSES)
+    proxy, sources = catalog.find("proxy"), sorted(clips.iterdir())
+
+    def slots(**options: Any) -> int:
+        answer = proxy.with_options(**options).quote(sources, height=64).answer
+        assert isinstance(answer, Quote)
+        return sum(count for _, count in answer.slots)
+
+    assert (slots(), slots(slots=3)) == (4, 3)
+    monkeypatch.setenv("RUSHES_CLASSES", str(tmp_path / "classes.toml"))
+    assert [slots(priority=name) for name in ("urgent", "standard", "background")] == [4, 3, 2]

@@ -21,6 +21,7 @@ from rushes.journal.reading import LedgerReader
 from rushes.media.known_host import known_host
 from rushes.media.priors import prior_of_all
 from rushes.runtime.batches import shape_of
+from rushes.runtime.class_file import classes_of
 from rushes.runtime.costing import machine_price
 from rushes.runtime.estimating import Estimator
 from rushes.runtime.headers import read_headers
@@ -29,6 +30,7 @@ from rushes.runtime.quoting import BatchQuote, Elsewhere, Wishes, quote_batch
 from rushes.runtime.submission import invocations
 
 if TYPE_CHECKING:
+    from rushes.core.classes import ClassPolicy
     from rushes.core.events import Shape
     from rushes.declaration import Params
     from rushes.function import Function, Options
@@ -78,16 +80,18 @@ def quote_here(
     shape = shape_of("", {"function": function.ref, "version": "", "resources": function.resources.vector()})
     capacity = Capacity(settings.cpu, float(settings.memory_bytes))
     ledger = LedgerReader(settings.journal)
+    classes = classes_of(environ)
+    room = _open_to(options.priority, classes, capacity)
     return quote_batch(
         function,
         params,
         invocations(function, options, params, found),
         wishes=Wishes(
-            _here(machine_price(settings, environ, capacity), shape, capacity),
+            _here(machine_price(settings, environ, capacity), shape, room),
             tuple(_elsewhere(environ, shape, tiers or {})),
             within_s=within_s,
             max_cost=max_cost,
-            slots=options.slots,
+            slots=min((one for one in (options.slots, function.max_concurrency) if one), default=None),
         ),
         estimator=estimator_of(settings, environ),
         headers=partial(read_headers, kept=SqliteHeaders(settings.headers)),
@@ -99,8 +103,15 @@ def _known(ledger: LedgerReader, keys: Any, *, show: str, force: bool) -> frozen
     return frozenset() if force else ledger.succeeded(keys, show)
 
 
-def _here(price: MachinePrice, shape: Shape, capacity: Capacity) -> Offer:
-    width = max(_slots_of(shape, capacity), 1)
+def _open_to(priority: str, classes: Iterable[ClassPolicy], capacity: Capacity) -> Capacity:
+    """What of a machine a class may have at most: no more than its share, and nothing that others keep."""
+    kept = sum(one.reserved_share for one in classes if one.name != priority)
+    most = next((one.max_share for one in classes if one.name == priority), 1.0)
+    return Capacity(capacity.cpu * min(most, 1.0 - kept), capacity.memory * (1.0 - kept))
+
+
+def _here(price: MachinePrice, shape: Shape, room: Capacity) -> Offer:
+    width = max(_slots_of(shape, room), 1)
     return Offer(price.tier, price.share(shape), most=width, kwh_nano=price.kwh_nano, ready=width)
 
 
