@@ -168,7 +168,7 @@ class Budgeting:
 
     def _stands(self, number: int, run: Run) -> bool:
         """Whether an attempt stands still for want of money, or since all parts that it waits for do."""
-        refused = self.purse.refused.get(number)
+        refused = self.purse.refused.get(run.ask(number))
         if refused is not None and refused.held:
             return True
         parts = [self.pool.batches[one] for one in run.parts or () if one in self.pool.batches]

@@ -128,7 +128,7 @@ class Hearing:
             state.move(RUNNING, SUCCEEDED)
             self.pool.succeed(state, number, seconds=seconds, cached=cached, attempt=run.attempt, data=data)
             if meter is not None:
-                ends.append(End(number, seconds, media_s=media_s))
+                ends.append(End(number, seconds, media_s=media_s, hedge=run.hedge))
             self.families.count_down(state)
             ask = -number if run.hedge else number  # `Run.ask`, without a call
             self.pool.feed(ev.Finished(slot.number, ask, State.succeeded, seconds))
@@ -242,7 +242,7 @@ class Hearing:
         if self.pool.meter is not None:
             state = self.pool.batches[number >> 32]
             swarm, show = run.given_back_for if not state.stopping else ("", "")
-            end = End(number, seconds, wasted=True, wasted_for=show)
+            end = End(number, seconds, wasted=True, wasted_for=show, hedge=run.hedge)
             for nano in self.pool.meter.settle(slot, [end]):
                 if swarm:
                     self.displacing.undone(swarm, state.id, nano)

@@ -177,7 +177,7 @@ class Hedging:
         pool.journal.attempt([(number, run.attempt, pool.now, seconds, code, json.dumps(told))])
         slot.answered(number, pool.now)
         if pool.meter is not None:
-            pool.meter.settle(slot, [End(number, seconds, wasted=True)])
+            pool.meter.settle(slot, [End(number, seconds, wasted=True, hedge=run.hedge)])
         pool.feed(ev.Finished(slot.number, run.ask(number), State.cancelled, seconds))
 
 

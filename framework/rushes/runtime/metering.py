@@ -47,6 +47,7 @@ class End(NamedTuple):
         wasted: what it made was thrown away.
         wasted_for: the show whose urgent work that was for; "" where it is its own.
         media_s: of the outputs that it published.
+        hedge: it was begun beside another attempt.
     """
 
     number: int
@@ -54,6 +55,7 @@ class End(NamedTuple):
     wasted: bool = False
     wasted_for: str = ""
     media_s: float = 0.0
+    hedge: bool = False
 
 
 class Metering:
@@ -114,7 +116,8 @@ class Metering:
             rows = [self._charged(end, used, share) for end, used in zip(ends, uses, strict=True)]
             self._rows += rows
             if self.told is not None:
-                self.told(rows)
+                # A second attempt is not known by the number of its invocation, which the rows have.
+                self.told([row for row, end in zip(rows, ends, strict=True) if not end.hedge])
         self.look(slot)
         return [row.compute + row.requests + row.transfer + row.energy for row in rows]
 

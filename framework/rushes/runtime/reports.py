@@ -119,7 +119,7 @@ class Reports:
         spec = json.loads(row.spec)
         waits, held = found.reason or "", None
         if run is not None and run.paused_since:
-            waits = self.pool.scheduler.explain(number, self.pool.now)
+            waits = self.pool.scheduler.explain(run.ask(number), self.pool.now)
         elif run is not None and number in self.pool.hedged:
             waits = f"a second attempt runs beside it: {run.hedged_for}"
         elif run is not None:
