@@ -101,7 +101,12 @@ class Hearing:
         if run.paused_since:
             self.displacing.leave(slot, run, number)
         self.pool.unlend(run.row)
-        slot.answered(number, self.pool.now)
+        if slot.given and slot.given[0] == number:  # `SlotProcess.answered`, without a call
+            slot.given.popleft()
+        elif number in slot.given:
+            slot.given.remove(number)
+        slot.began = slot.alive = self.pool.now
+        slot.doomed = 0.0
         return run
 
     def _done(self, slot: SlotProcess, header: Any, body: bytes) -> None:
