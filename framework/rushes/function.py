@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, update_wrapper
+from importlib import import_module
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import ValidationError
@@ -294,6 +295,13 @@ class Function(Generic[P, R]):
             ((Asset.of(source), None) for source in sources),
             self.params(params, **overrides),
             within_s=None if deadline is None else max(deadline - time.time(), 0.0),
+        )
+
+    @cached_property
+    def lambda_handler(self) -> Callable[[Any, Any], Any]:
+        """What AWS Lambda calls for this function: with messages of SQS, events of S3, or directly."""
+        return cast(
+            "Callable[[Any, Any], Any]", import_module("rushes.engines.aws.handler").LambdaHandler(self)
         )
 
     def _launch(

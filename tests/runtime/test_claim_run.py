@@ -184,7 +184,17 @@ def test_work_that_is_not_done_before_its_process_is_stopped_is_given_back(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
 ) -> None:
     submit("waits")
-    assert runner.run(ONE, ends_at=clock.now() - 1) == After(State.queued, 0.0)
+    assert runner.run(ONE, ends_at=clock.now() - 1) == After(State.queued, 0.0, too_long=True)
+    assert entry(ledger).attempt == 0
+
+
+def test_work_that_fits_nowhere_has_failed_and_says_so(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    submit("waits")
+    assert runner.run(ONE, ends_at=clock.now() - 1, longer=False) == After(State.failed)
+    error = json.loads(entry(ledger).end.data)["error"]
+    assert (error["kind"], error["code"]) == ("platform", "time-limit")
 
 
 def test_a_lost_answer_to_the_end_is_asked_for_again_by_the_next_notice(

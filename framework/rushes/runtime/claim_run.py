@@ -44,10 +44,12 @@ class After(NamedTuple):
     Args:
         state: of the invocation now; None where the ledger has none.
         again_s: the notice is to be seen again after so long; None: it is done with.
+        too_long: it did not fit into the time that was left: give it to whoever has more.
     """
 
     state: State | None
     again_s: float | None = None
+    too_long: bool = False
 
 
 @dataclass
@@ -78,13 +80,13 @@ class ClaimRunner:
         """The host is going: what runs is given back, and nothing new is begun."""
         self._stopping.set()
 
-    def run(self, invocation: str, *, ends_at: float | None = None) -> After:
+    def run(self, invocation: str, *, ends_at: float | None = None, longer: bool = True) -> After:
         """Claim an invocation, work on it, and say in the ledger what came of it.
 
         Args:
             invocation: ``<batch>.<n>``.
-            ends_at: when this process will be stopped, UTC epoch seconds; work that is not done by then is
-                given back shortly before.
+            ends_at: when it has to stop, UTC epoch seconds, if it is not done by then.
+            longer: somebody else may take longer; else what did not fit has failed.
 
         Raises:
             PlatformError: the ledger does not answer; the notice comes again.
@@ -102,7 +104,10 @@ class ClaimRunner:
             with watch.extending():
                 made = self._attempt(claim, spec, watch)
         except Exception as error:  # noqa: BLE001 - everything that a body can raise becomes an end
-            return self._failed(claim, spec, watch, error, self.clock() - now)
+            failure = as_error(error, function_name(str(spec["function"])))
+            if watch.yields and not longer and isinstance(failure, Cancelled) and not self._stopping.is_set():
+                failure = _too_long(self.clock() - now)
+            return self._failed(claim, spec, watch, failure, self.clock() - now)
         end = End(State.succeeded, made.data().decode(), self.clock() - now, made.media_s, cached=made.cached)
         return self._end(claim, end)
 
@@ -142,16 +147,18 @@ class ClaimRunner:
         return self._known[batch]
 
     def _failed(
-        self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, error: Exception, seconds: float
+        self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, failure: RushesError, seconds: float
     ) -> After:
-        failure = as_error(error, function_name(str(spec["function"])))
         if watch.lost:
             return After(State.running, self.lease_s)
         if watch.cancelled:
             return self._end(claim, End(State.cancelled, "{}", seconds))
         if watch.yields and isinstance(failure, Cancelled):
-            given = self.ledger.give_back(claim, "its host had to go")
-            return After(State.queued, 0.0) if given else After(State.running, self.lease_s)
+            going = self._stopping.is_set()
+            reason = "its host had to go" if going else "it did not fit into the time that was left"
+            if self.ledger.give_back(claim, reason):
+                return After(State.queued, 0.0, too_long=not going)
+            return After(State.running, self.lease_s)
         losses = claim.losses + (failure.code in LOSS_CODES)
         verdict = decide(
             failure.kind,
@@ -160,6 +167,7 @@ class ClaimRunner:
             losses,
             int(spec.get("retries", 2)),
             claim.work.n,
+            progressed=True,  # what hangs is stopped by the attempt's own watchdog, under another code
         )
         body = failure.to_dict()
         if isinstance(verdict, GiveUp):
@@ -171,6 +179,14 @@ class ClaimRunner:
 
     def _end(self, claim: Claim, end: End) -> After:
         return After(end.state) if self.ledger.finish(claim, end) else After(State.running, self.lease_s)
+
+
+def _too_long(seconds: float) -> PlatformError:
+    return PlatformError(
+        f"it was not done after {seconds:.0f} s, all the time that this tier has, and no tier takes longer.",
+        code="time-limit",
+        fix="Give the environment a tier of hosts, or encode in chunks.",
+    )
 
 
 class _Watch:

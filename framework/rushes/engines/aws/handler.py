@@ -1,0 +1,250 @@
+"""``function.lambda_handler``: what AWS Lambda calls for one function.
+
+    messages of SQS      notices of the ledger, or S3's own: only those that failed come back
+    events of S3         through EventBridge or by S3 itself
+    direct calls         {"source": "s3://…", "params": {…}, "out": "s3://…"}; answered with the result
+
+With a ledger (`RUSHES_TABLE`) every object that came is an invocation whose id follows from the object, so an
+event that comes five times is worked on once. Without one, the same work is done again and its publication
+finds that it is there.
+
+Nothing of an SDK is imported before the first event: a cold start imports the function and little else. A
+zip cannot hold ffmpeg and PyAV, whose unpacked size is beyond Lambda's limit for one; functions on Lambda are
+container images. This module must not know which functions there are.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from functools import cached_property
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final
+
+from rushes.core.states import State
+from rushes.engines.aws.events import Asked, asked_of, is_queue_event, of_message
+from rushes.engines.aws.services import Services
+from rushes.engines.aws.settings import aws_settings
+from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, error_from_dict
+from rushes.ledger import Work
+from rushes.notices import Notice
+
+if TYPE_CHECKING:
+    from rushes.function import Function
+    from rushes.ports import Ledger
+    from rushes.runtime.claim_run import After
+    from rushes.runtime.task import Task
+    from rushes.stored import Stored
+
+__all__ = ["LambdaHandler"]
+
+MARGIN_S: Final = 20.0
+"""Before Lambda ends the process: time to stop ffmpeg, say so in the ledger, and answer."""
+LONGEST_DELAY_S: Final = 900
+"""That SQS keeps a message back; what waits longer is told again by whoever sweeps the ledger."""
+
+
+class LambdaHandler:
+    """Called by Lambda with an event and a context.
+
+    Args:
+        function: the author's.
+        services: what to talk to; None makes them of the environment.
+        clock: UTC epoch seconds.
+    """
+
+    def __init__(
+        self,
+        function: Function[Any, Any],
+        services: Services | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._function = function
+        self._given = services
+        self._clock = clock
+
+    @cached_property
+    def _services(self) -> Services:
+        return self._given or Services(aws_settings(), self._function.name)
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        """Do what an event asks for.
+
+        Returns:
+            For messages of a queue, those that failed, as Lambda wants them; else what came of each clip.
+
+        Raises:
+            RushesError: of an event of S3 or a direct call of which a clip failed.
+        """
+        try:
+            if is_queue_event(event):
+                return self._messages(event, context)
+            return [self._asked(one, context) for one in asked_of(event)]
+        finally:
+            self._services.flush()
+
+    # -- messages ------------------------------------------------------------------------------------------
+
+    def _messages(self, event: Any, context: Any) -> Any:
+        from aws_lambda_powertools.utilities import batch  # noqa: PLC0415 - half a second, and only for these
+
+        # All of a batch may fail, when the ledger does not answer: they come back one by one, not as a fault.
+        processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
+        return batch.process_partial_response(
+            event, lambda record: self._message(record.body, context), processor, context
+        )
+
+    def _message(self, body: str, context: Any) -> None:
+        said = of_message(body)
+        if isinstance(said, Notice):
+            self._notice(said, context)
+            return
+        for one in said:
+            try:
+                self._asked(one, context)
+            except (CallerError, MediaError) as error:  # it would fail again
+                self._services.say("failed", object=f"s3://{one.bucket}/{one.key}", error=error.to_dict())
+
+    def _notice(self, notice: Notice, context: Any) -> After:
+        services = self._services
+        if services.ledger is None:
+            raise CallerError(
+                "a notice came, and there is no ledger.", code="no-ledger", fix="Set RUSHES_TABLE."
+            )
+        return self._run(notice, services.ledger, context)
+
+    def _run(self, notice: Notice, ledger: Ledger, context: Any) -> After:
+        from rushes.runtime.claim_run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start
+        from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - with it
+
+        services, settings = self._services, self._services.settings
+        runner = ClaimRunner(
+            ledger,
+            services.store,
+            settings.scratch,
+            f"lambda:{getattr(context, 'aws_request_id', os.getpid())}",
+            lambda uri: local_name(place_of(uri).key),
+            clock=self._clock,
+        )
+        after = runner.run(notice.invocation, ends_at=self._ends_at(context), longer=bool(settings.longer))
+        services.count(after.state.value if after.state else "unknown")
+        services.say(after.state.value if after.state else "unknown", invocation=notice.invocation)
+        if after.too_long:
+            services.queue(settings.longer).send([notice])
+        elif after.again_s is not None and after.again_s <= LONGEST_DELAY_S and settings.queue:
+            services.queue(settings.queue).send([notice], delay_s=ceil(after.again_s))
+        return after
+
+    # -- clips ---------------------------------------------------------------------------------------------
+
+    def _asked(self, asked: Asked, context: Any) -> Any:
+        """Work on a clip, and give what came of it."""
+        from rushes.storage.s3_uri import uri_of  # noqa: PLC0415 - not at a cold start
+
+        uri = uri_of(asked.bucket, asked.key, asked.version)
+        out = self._out(asked, uri)
+        found = self._services.store.look(uri)
+        if self._services.ledger is None:
+            return self._alone(asked, out, found, context)
+        return self._through_ledger(asked, out, found, self._services.ledger, context)
+
+    def _out(self, asked: Asked, uri: str) -> str | None:
+        """Where outputs go; None for a function that makes none.
+
+        Raises:
+            CallerError: nobody said, or it is where the clip came from (``own-output``).
+        """
+        if not self._function.makes_outputs:
+            return None
+        out = asked.out or self._services.settings.out
+        if not out:
+            raise CallerError(
+                f"{self._function.name} makes files and was given no place for them.",
+                code="no-out",
+                fix="Set RUSHES_OUT to s3://BUCKET/PREFIX, or say out in the call.",
+            )
+        if uri.startswith(f"{out.rstrip('/')}/"):
+            raise CallerError(
+                f"{uri} is below {out}, where outputs go: each would be the next clip.",
+                code="own-output",
+                fix="Let outputs go to another bucket or prefix.",
+            )
+        return out
+
+    def _through_ledger(
+        self, asked: Asked, out: str | None, found: Stored, ledger: Ledger, context: Any
+    ) -> Any:
+        """As an invocation whose id follows from the clip, so that an event that comes again is the same."""
+        params, key, mark = self._key(asked, out, found)
+        batch = "e" + base64.b32encode(bytes.fromhex(key[:30])).decode().lower()
+        show = asked.show or self._services.settings.show
+        spec = {
+            "function": self._function.ref, "version": self._function.version, "source_digest": "",
+            "params": "{}", "show": show, "priority": "standard", "deadline": None, "out": out, "name": None,
+            "receipts": "beside", "retries": self._function.retries, "title": self._function.name,
+        }  # fmt: skip
+        ledger.open(batch, spec, self._clock())
+        ledger.add(batch, [Work(f"{batch}.1", found.uri, key, params=params, fingerprint=mark)])
+        ledger.seal(batch)
+        after = self._run(Notice(f"{batch}.1", "standard", show), ledger, context)
+        entry = ledger.entry(f"{batch}.1")
+        if entry is None or entry.end is None:
+            state = after.state or State.queued
+            raise PlatformError(
+                f"{found.uri} is {state.value}, not done yet.", code="not-done", fix="It is tried again."
+            )
+        data = json.loads(entry.end.data)
+        if entry.end.state is State.cancelled:
+            raise Cancelled(f"{found.uri} was cancelled.")
+        if entry.end.state is State.failed:
+            raise error_from_dict(data["error"])
+        return {"invocation": f"{batch}.1", "source": found.uri, **data}
+
+    def _alone(self, asked: Asked, out: str | None, found: Stored, context: Any) -> Any:
+        """Without a ledger: the publication settles who was first."""
+        from rushes.asset import Asset  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.remote_attempt import run_remote  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.task import Task  # noqa: PLC0415 - as in `_run`
+        from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - as in `_run`
+
+        params, key, mark = self._key(asked, out, found)
+        ends_at = self._ends_at(context)
+        task: Task = Task(
+            self._function,
+            Asset(found.uri),
+            self._function.params_model.model_validate_json(params),
+            f"lambda-{key[:12]}",
+            key=key,
+            fingerprint=mark,
+            show=asked.show or self._services.settings.show,
+            out=out,
+        )
+        made = run_remote(
+            task,
+            self._services.store,
+            self._services.settings.scratch,
+            report=lambda *_: None,
+            may_publish=lambda: None,
+            cancelled=lambda: ends_at is not None and self._clock() >= ends_at,
+            local_name=lambda uri: local_name(place_of(uri).key),
+        )
+        self._services.count(State.succeeded.value)
+        return {"invocation": task.invocation, "source": found.uri, **json.loads(made.data())}
+
+    def _key(self, asked: Asked, out: str | None, found: Stored) -> tuple[str, str, str]:
+        """The options as JSON, what determines the result and its place, and what the clip was."""
+        from rushes.runtime.remote_publication import mark_of  # noqa: PLC0415 - as in `_run`
+
+        given = self._function.params(None, **asked.params)
+        params = json.dumps(given.model_dump(mode="json", exclude_unset=True), sort_keys=True)
+        mark = mark_of(found)
+        what = [self._function.ref, self._function.version, found.uri, mark, params, out or ""]
+        return params, hashlib.sha256("\n".join(what).encode()).hexdigest(), mark
+
+    def _ends_at(self, context: Any) -> float | None:
+        left = getattr(context, "get_remaining_time_in_millis", None)
+        return None if left is None else self._clock() + left() / 1000 - MARGIN_S

@@ -1,0 +1,60 @@
+"""What a process on AWS is told by its environment, read once. This module must not import an SDK."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rushes.units import parse_duration
+
+__all__ = ["AwsSettings", "aws_settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class AwsSettings:
+    """One frozen object; the variables that set a value stand behind it.
+
+    Args:
+        table: of the shared ledger (`RUSHES_TABLE`); "" where work is done without one.
+        queue: URL of the queue that notices of short waits go back to (`RUSHES_QUEUE_URL`), or "".
+        longer: URL of the queue of a tier that may take longer (`RUSHES_LONGER_QUEUE_URL`), or "".
+        out: where outputs go that nobody gave a place (`RUSHES_OUT`), or "".
+        show: who pays for what nobody gave a show (`RUSHES_SHOW`).
+        scratch: a folder with room for a clip and its outputs (`RUSHES_SCRATCH`).
+        kept_s: items of the ledger vanish after so long (`RUSHES_KEEP`); None keeps them.
+        storage_class: of what is written (`RUSHES_STORAGE_CLASS`), or "".
+        kms_key: that outputs are encrypted with (`RUSHES_KMS_KEY`), or "".
+    """
+
+    table: str = ""
+    queue: str = ""
+    longer: str = ""
+    out: str = ""
+    show: str = "default"
+    scratch: Path = Path()
+    kept_s: float | None = None
+    storage_class: str = ""
+    kms_key: str = ""
+
+
+def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
+    """The settings of an environment.
+
+    Raises:
+        CallerError: a variable cannot be read.
+    """
+    keep = environ.get("RUSHES_KEEP")
+    return AwsSettings(
+        environ.get("RUSHES_TABLE", ""),
+        environ.get("RUSHES_QUEUE_URL", ""),
+        environ.get("RUSHES_LONGER_QUEUE_URL", ""),
+        environ.get("RUSHES_OUT", ""),
+        environ.get("RUSHES_SHOW") or "default",
+        Path(environ.get("RUSHES_SCRATCH") or tempfile.gettempdir()),
+        parse_duration(keep) if keep else None,
+        environ.get("RUSHES_STORAGE_CLASS", ""),
+        environ.get("RUSHES_KMS_KEY", ""),
+    )
