@@ -211,3 +211,19 @@ def test_what_a_shared_command_says_of_damage_is_taken_for_nobodys(
 
     assert [answer.argv for answer in answers] == [call.argv for call in wanted]
     assert len(commands) == 3
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_folder_that_was_removed_fails_its_own_command_and_no_other(
+    callers: tuple[Caller, Caller], *, first: bool
+) -> None:
+    robbed, other = callers if first else (callers[1], callers[0])
+    calls = [robbed.picture("a.png"), other.picture("b.png")]
+    robbed.folder.rmdir()
+
+    answers = run_calls(calls if first else calls[::-1])
+
+    mine, its = answers if first else answers[::-1]
+    assert not isinstance(mine, ToolRun) or not mine.ok
+    assert ran(its).ok
+    assert (other.folder / "b.png").exists()

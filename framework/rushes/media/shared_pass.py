@@ -28,7 +28,7 @@ from rushes.media.watchdog import Limits
 
 __all__ = ["Answer", "run_calls"]
 
-Answer = ToolRun | RushesError
+Answer = ToolRun | RushesError | OSError
 N = TypeVar("N", int, float)
 _TEXT_BYTES: Final = 64 * 1024
 """What is staged beside a command is a link, or a text this short."""
@@ -40,8 +40,7 @@ def run_calls(calls: Sequence[ToolCall]) -> list[Answer]:
     Raises:
         BaseException: what a signal's handler raises ends the tool that runs and passes through.
     """
-    commands = [_shareable(call) for call in calls]
-    staged = [_staged(call, command) for call, command in zip(calls, commands, strict=True)]
+    commands, staged = _looked_at(calls)
     answers: dict[int, Answer] = {}
     for group in groups(commands, staged):
         together = [(calls[n], command) for n in group if (command := commands[n]) is not None]
@@ -52,6 +51,24 @@ def run_calls(calls: Sequence[ToolCall]) -> list[Answer]:
             else:
                 answers[number] = _alone(calls[number], shared)
     return [answers[number] for number in range(len(calls))]
+
+
+def _looked_at(calls: Sequence[ToolCall]) -> tuple[list[Command | None], list[dict[str, str]]]:
+    """Each command, where others can share it, and what lies staged for it.
+
+    One whose folder was removed shares nothing: its own body tells why it failed.
+    """
+    commands: list[Command | None] = []
+    staged: list[dict[str, str]] = []
+    for call in calls:
+        command = _shareable(call)
+        try:
+            staged.append(_staged(call, command))
+        except OSError:
+            command = None
+            staged.append({})
+        commands.append(command)
+    return commands, staged
 
 
 def _shareable(call: ToolCall) -> Command | None:
@@ -85,7 +102,7 @@ def _alone(call: ToolCall, before: _InVain | None) -> Answer:
             progress_parser=call.progress_parser,
             environ=call.environ,
         )
-    except RushesError as error:
+    except (RushesError, OSError) as error:  # its folder may have gone: that is for its own body to tell
         return error
     return run if before is None else replace(run, cpu_s=run.cpu_s + before.cpu_s)
 
@@ -94,12 +111,14 @@ def _shared(together: Sequence[tuple[ToolCall, Command]]) -> list[Answer] | _InV
     """The answers of a group; else why its shared command did not end well, or could not be started."""
     calls = [call for call, _ in together]
     argv = merged([command for _, command in together])
-    with _folder(together) as cwd:
-        try:
+    try:
+        with _folder(together) as cwd:
             supervision = replace(_supervision(calls, cwd), source_bytes=_to_read(argv))
             run = run_tool(argv, supervision=supervision, progress_parser=_Told(calls))
-        except RushesError as error:
-            return _InVain(error.message)
+    except RushesError as error:
+        return _InVain(error.message)
+    except OSError as error:  # a folder of one of them was removed
+        return _InVain(f"{type(error).__name__}: {error}")
     if run.stopped != "cancelled" and (
         not run.ok or claims_success_falsely(run) or damage_in(run) is not None
     ):
