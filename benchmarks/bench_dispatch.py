@@ -9,6 +9,7 @@ import measure
 from report import AT_LEAST, Goal, Options, Row, Section
 
 _OURS = "Rushes, synchronous=FULL"
+_PRICED = "Rushes, what each costs in its ledger"
 _REFERENCE = "bare batched SQLite queue, same columns, synchronous=FULL"
 _LEASED = "bare SQLite queue whose two workers lease 64 rows, synchronous=FULL"
 _HUEY = "huey SqliteHuey, durable default"
@@ -16,6 +17,7 @@ _HUEY_OFF = "huey SqliteHuey, fsync=False"
 _CELERY = "Celery on Redis, nothing kept on disk"
 _RAY = "Ray tasks, nothing kept on disk"
 _GOALS = {
+    _PRICED: None,
     _REFERENCE: Goal(AT_LEAST, 0.4),
     _LEASED: None,
     _HUEY: Goal(AT_LEAST, 20),
@@ -34,13 +36,21 @@ def run(options: Options) -> Section:
         f"Figures are invocations a second; Celery ran {slow:,}.",
     )
     peers = options.peers_python
+    prices = options.folder / "prices.toml"
+    prices.write_text("schema = 1\n[tiers.here]\nusd_per_hour = 0.36\n", encoding="utf-8")
 
-    def rate(name: str, *arguments: object, n: int = count, python: str = "") -> Callable[[], float]:
-        return lambda: n / float(measure.script(name, *arguments, python=python or sys.executable)["seconds"])
+    def rate(
+        name: str, *arguments: object, n: int = count, python: str = sys.executable, priced: str = ""
+    ) -> Callable[[], float]:
+        def measured() -> float:
+            return n / float(measure.script(name, *arguments, python=python, RUSHES_PRICES=priced)["seconds"])
+
+        return measured
 
     series, section.left_out = measure.interleave(
         {
             _OURS: rate("dispatch_ours.py", "throughput", count),
+            _PRICED: rate("dispatch_ours.py", "throughput", count, priced=str(prices)),
             _REFERENCE: rate("reference_sqlite.py", "broker", count),
             _LEASED: rate("reference_sqlite.py", "leased", count),
             _HUEY: rate("peer_huey.py", count, "default", python=peers),
