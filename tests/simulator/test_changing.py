@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rushes.core.elastic import FleetPolicy, ScalingPolicy
 from rushes.core.events import Capacity
+from rushes.core.hours import Hours
 from rushes.core.machine_price import MachinePrice
 from rushes.core.prices import Source, TierPrice
 from rushes.core.tiers import Machine, Purchase, Tier
@@ -65,6 +66,21 @@ def test_a_fleet_starts_with_nothing_grows_for_the_work_and_goes_when_it_is_done
     assert 1 < max(hosts) <= 5
     assert hosts[110] == 0, "nobody pays for hosts that nobody needs"
     assert min(found.course.trace.started) >= TIER.start_s
+
+
+def test_at_the_hour_of_a_smaller_maximum_hosts_end_what_they_have_and_go() -> None:
+    daily = FleetPolicy("box", 1, other_drain_s=120.0, at_once=4.0, schedule=(Hours(0, 0.25, maximum=5),))
+    case = Case(
+        "daily", TIER.capacity, plan=FleetPlan(ScalingPolicy((daily,)), {"box": TIER}, {"box": PRICE})
+    )
+
+    found = tried(Scenario((work(900),)), case)
+
+    assert_whole(found, 900)
+    hosts = {sample.at: sample.hosts for sample in found.course.samples}
+    assert max(hosts.values()) == 5
+    assert {count for at, count in hosts.items() if 1300.0 < at < found.outcome.until_s} == {1}
+    assert not found.bill.waste
 
 
 def test_a_lower_target_costs_less_and_takes_longer() -> None:

@@ -71,6 +71,8 @@ class VirtualFleet:
         for row in plan.desired:
             for id_ in row.release:
                 self.gone(id_, now)
+            for id_ in row.drain:
+                self._hosts[id_] = Host(id_, row.tier, HostState.leaving, now)
             for _ in range(row.order):
                 self.orders += 1
                 id_ = f"{row.tier}-{self.orders}"
@@ -96,12 +98,17 @@ class VirtualFleet:
             self.gone(id_, now)
 
     def mark(self, cpu: float, memory: float, now: float) -> None:
-        """So much is in use: the oldest hosts are busy with it."""
-        for host in [host for host in self._hosts.values() if host.state in _UP]:
+        """So much is in use: the oldest hosts are busy with it, and last those that leave once they are not."""
+        hosts = [host for host in self._hosts.values() if host.state in _UP]
+        hosts += [host for host in self._hosts.values() if host.state is HostState.leaving]
+        for host in hosts:
             machine = self.plan.tiers[host.tier].machine
             state = HostState.busy if cpu > 1e-9 or memory > 0.5 else HostState.idle
             cpu, memory = max(cpu - machine.cpu, 0.0), max(memory - machine.memory_bytes, 0.0)
-            if state is not host.state:
+            if host.state is HostState.leaving:
+                if state is HostState.idle:
+                    self.gone(host.id, now)
+            elif state is not host.state:
                 self._hosts[host.id] = Host(host.id, host.tier, state, now)
 
     @property
@@ -133,7 +140,7 @@ class VirtualFleet:
 
     def _watts(self, host: Host) -> float:
         price = self.plan.prices[host.tier]
-        busy = host.state is HostState.busy
+        busy = host.state in {HostState.busy, HostState.leaving}
         known = price.busy_milliwatts if busy else price.idle_milliwatts
         if known is not None:
             return known / 1000
