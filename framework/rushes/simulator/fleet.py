@@ -98,7 +98,7 @@ class VirtualFleet:
             self.gone(id_, now)
 
     def mark(self, cpu: float, memory: float, now: float) -> None:
-        """So much is in use: the oldest hosts are busy with it, and last those that leave once they are not."""
+        """So much is in use: the oldest hosts are busy with it; those that leave go when they are not."""
         hosts = [host for host in self._hosts.values() if host.state in _UP]
         hosts += [host for host in self._hosts.values() if host.state is HostState.leaving]
         for host in hosts:
