@@ -180,8 +180,10 @@ class Hearing:
     def _spent(self, slot: SlotProcess, header: Any) -> None:
         """An attempt asks what its invocation has cost until now, for the receipt."""
         _, number, fence = header
-        meter = self.pool.meter
-        spent = meter.spent_on(number, slot.number) if meter is not None else Spent()
+        meter, run = self.pool.meter, self.pool.run_on(slot.number, number)
+        current = meter is not None and run is not None and run.fence == fence
+        # Whoever was overtaken meanwhile is told so when it asks for leave to publish.
+        spent = meter.spent_on(number, slot.number) if meter is not None and current else Spent()
         packet = encode_packet(["spent", number, fence, *spent])
         self.pool.after_commit.append(lambda: slot.answer(packet))
 

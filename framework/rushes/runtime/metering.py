@@ -174,9 +174,9 @@ class Metering:
         """What runs, as it is to be charged if this worker is killed: it was for nothing."""
         rows = []
         for slot in self.pool.slots.values():
-            if slot.number not in self._shares or not slot.given:
+            number = slot.given[0] if slot.given else 0
+            if slot.number not in self._shares or self.pool.run_on(slot.number, number) is None:
                 continue
-            number = slot.given[0]
             end = End(number, max(now - slot.began, 0.0), wasted=True)
             rows.append(self._charged(end, self._time.so_far(slot.number, now), self._shares[slot.number]))
         return rows
