@@ -70,6 +70,20 @@ def test_one_invocation_is_told_of_from_its_queueing_to_the_end_of_its_batch(
     assert len({one["id"] for one in found}) == len(found)
 
 
+def test_what_has_ended_says_what_it_cost_where_there_is_a_price(
+    heard: Heard, plain: Callable[[str], Any], clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text("schema = 1\n[tiers.here]\nusd_per_hour = 3.6\n")
+    monkeypatch.setenv("RUSHES_PRICES", str(prices))
+    batch = plain("echo").starmap((clip, {"n": n}) for n in range(2))
+    batch.wait()
+    until(lambda: ended(heard()))
+    said = {one["subject"]: one["data"] for one in heard() if "cost_usd" in one["data"]}
+    assert sorted(said) == sorted([batch.id, f"{batch.id}.1", f"{batch.id}.2"])
+    assert round(said[batch.id]["cost_usd"] * 1e9) == batch.cost.nano
+
+
 def test_a_failure_carries_its_stable_code(
     heard: Heard, plain: Callable[[str], Any], clip: str, tmp_path: Path
 ) -> None:

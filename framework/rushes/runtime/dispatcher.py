@@ -176,10 +176,10 @@ class Dispatcher:
         if ended:
             self.displacing.keep_reports()
         self.budgeting.write()
-        if self.pool.outlet is not None:
-            self.pool.outlet.write(self.pool.now)
         if self.pool.meter is not None:
             self.pool.meter.turn()
+        if self.pool.outlet is not None:  # it tells what has ended with what that has cost
+            self.pool.outlet.write(self.pool.now)
 
     def _leaving(self, state: BatchState) -> bool:
         """Whether an attempt that was beaten has not left its slot yet: what it cost is to be written."""

@@ -16,12 +16,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from rushes.core.sinks import OF_BATCHES, Group, Reach, Row, Sink, failed, next_group, told
+from rushes.core.money import NANO
+from rushes.core.sinks import BATCH_ENDED, OF_BATCHES, Group, Reach, Row, Sink, failed, next_group, told
 from rushes.errors import PlatformError
 from rushes.media.redact import redact
 from rushes.runtime.batches import STATES, BatchState
+from rushes.runtime.cost_records import CostRecords
 from rushes.runtime.records import NewRow, OutboxRecords
 from rushes.runtime.state_event import batch_data, envelope, invocation_data
 from rushes.runtime.wire import Stream
@@ -33,8 +35,13 @@ PAGE: Final = 1000
 MOST_WAITING: Final = 100_000
 """Events that may wait for a sink, some 60 MB; then it misses the oldest."""
 PROGRESS_EVERY_S: Final = 5.0
+ENDED: Final = frozenset(state.value for state in STATES if state.ended)
 LINGERS_S: Final = 60.0
 """A worker with nothing else to do stays for a next try that is due within this time."""
+
+
+class _Journal(OutboxRecords, CostRecords, Protocol):
+    """Events that wait, and what has ended has cost."""
 
 
 class _Noted(NamedTuple):
@@ -55,7 +62,7 @@ class Outlet:
 
     def __init__(
         self,
-        journal: OutboxRecords,
+        journal: _Journal,
         sinks: Sequence[Sink],
         watch: Callable[[Outlet, socket.socket], None],
         unwatch: Callable[[socket.socket], Any],
@@ -108,7 +115,8 @@ class Outlet:
         if self._noted:
             noted, self._noted = self._noted, []
             assets = self._journal.sources([one.number for one in noted if one.kind not in OF_BATCHES])
-            self._journal.post([_row(one, assets, now) for one in noted])
+            costs = self._costs(noted)
+            self._journal.post([_row(one, assets, costs, now) for one in noted])
             self._last = self._journal.last_event()
             if len(self._progress) > PAGE:
                 self._progress.clear()
@@ -118,6 +126,15 @@ class Outlet:
             self._journal.save_reaches(changed)
             self._journal.trim_events(min(one.upto for one in self._reaches.values()))
             self._changed.clear()
+
+    def _costs(self, noted: Sequence[_Noted]) -> dict[int, int]:
+        """Nano-dollars of those that have ended, batches too, by number; only where anything has cost any."""
+        ends = [one.number for one in noted if one.kind in ENDED]
+        costs = self._journal.cost_each(ends) if ends else {}
+        for one in noted:
+            if one.kind == BATCH_ENDED and (nano := self._journal.spent_on_batch(one.state.number).nano):
+                costs[one.state.number] = nano
+        return costs
 
     def _drop_oldest(self) -> None:
         for name, reach in self._reaches.items():
@@ -248,11 +265,16 @@ class Outlet:
         ]
 
 
-def _row(noted: _Noted, assets: dict[int, str], now: float) -> tuple[str, str, str, str]:
+def _row(
+    noted: _Noted, assets: dict[int, str], costs: dict[int, int], now: float
+) -> tuple[str, str, str, str]:
     state, spec = noted.state, noted.state.spec
     if noted.kind in OF_BATCHES:
         subject, data = state.id, {**batch_data(state), **noted.more}
     else:
         subject, asset = state.public_id(noted.number), assets.get(noted.number, "")
         data = invocation_data(noted.kind, state, subject, asset, dict(noted.more))
+    nano = costs.get(state.number if noted.kind == BATCH_ENDED else noted.number, 0)
+    if nano and noted.kind in {BATCH_ENDED, *ENDED}:
+        data["cost_usd"] = nano / NANO
     return noted.kind, spec["show"], data["function"], envelope(noted.kind, subject, now, data)
