@@ -307,3 +307,32 @@ def test_what_was_called_wrongly_is_not_offered_again(rushes: Rushes, folder: Pa
     assert done.exit_code == 1
     assert "gone.mov does not exist" in done.stderr
     assert "rushes retry" not in done.stderr
+
+
+def test_when_nobody_reads_the_results_any_more_the_batch_is_sent_whole_and_named(
+    engine: StubEngine, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rushes import catalog  # noqa: PLC0415 - few tests go below the command
+    from rushes.asset import Asset  # noqa: PLC0415
+    from rushes.cli.follow import Sending, follow_batch  # noqa: PLC0415
+    from rushes.cli.session import Session  # noqa: PLC0415
+    from rushes.cli.sinks import NothingSink  # noqa: PLC0415
+    from rushes.runtime.inputs import distinct  # noqa: PLC0415
+    from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415
+
+    class Unread(NothingSink):
+        def add(self, page: object) -> None:
+            raise BrokenPipeError
+
+    size = catalog.find("./fun.py:size")
+    batch = engine.open(batch_spec(size, size.options, size.params()))
+    found = distinct((Asset(f"{folder}/clips/{name}"), None) for name in ("a.mov", "b.mov") * 20)
+    sending = Sending(engine, batch, invocations(size, size.options, size.params(), found))
+    sending.start()
+
+    with pytest.raises(BrokenPipeError):
+        follow_batch(Session(engine), engine, batch, Unread(), sending=sending)
+
+    assert engine.status(batch).sealed
+    assert engine.status(batch).counts.total == 40
+    assert "left running" not in capsys.readouterr().err

@@ -115,6 +115,9 @@ class _Follower:
         with interrupt.noted() as interrupts:
             try:
                 return self._follow(interrupts)
+            except BrokenPipeError:
+                self._go_unread(interrupts)
+                raise
             finally:
                 self._hide()
 
@@ -209,6 +212,13 @@ class _Follower:
                     return self._outcome(interrupted=True)
         _say(f"left running: rushes follow {self._batch}")
         return self._outcome(interrupted=True, left=True)
+
+    def _go_unread(self, interrupts: interrupt.Interrupts) -> None:
+        """Whoever read the results has read enough (``| head``): the batch is sent whole all the same."""
+        while self._sending is not None and self._sending.is_alive() and not interrupts.count:
+            self._sending.join(_WAIT_S)
+        if self._engine.status(self._batch).ended is None:
+            _say(f"left running: rushes follow {self._batch}")
 
     def _take_rest(self) -> None:
         while page := self._engine.results(self._batch, after=self._seen, limit=_PAGE):
