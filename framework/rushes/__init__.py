@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from rushes.function import Function, function
     from rushes.media.profile import Profile
+    from rushes.triggers import on_s3
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ __all__ = [
     "Result",
     "RushesError",
     "function",
+    "on_s3",
     "together",
 ]
 
@@ -67,6 +69,7 @@ _HOMES = {
     "function": ("Function", "function"),
     "joint": ("together",),
     "media.profile": ("Profile",),
+    "triggers": ("on_s3",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -108,6 +108,7 @@ class Declared:
     max_concurrency: int | None = None
     exclusive: str = ""
     frame_ranges: bool = True
+    triggers: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

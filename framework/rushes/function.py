@@ -36,6 +36,7 @@ from rushes.declaration import (
 )
 from rushes.errors import CallerError
 from rushes.option_errors import bad_params
+from rushes.triggers import OnS3
 
 __all__ = [
     "RESERVED",
@@ -125,6 +126,10 @@ class Function(Generic[P, R]):
     @property
     def frame_ranges(self) -> bool:
         return self._declared.frame_ranges
+
+    @property
+    def triggers(self) -> tuple[OnS3, ...]:
+        return self._declared.triggers
 
     def require_ranges(self) -> None:
         """Refuse a frame range, before anything is sent or run, where the function is of whole clips.
@@ -361,6 +366,7 @@ def function(
     frame_ranges: bool = True,
     max_concurrency: int | None = None,
     exclusive: str = "",
+    triggers: Sequence[OnS3] = (),
 ) -> _Decorator:
     """Package a function over one clip: ``(clip: Asset, params: MyParams, ctx: Context) -> MyResult``.
 
@@ -383,6 +389,7 @@ def function(
         exclusive: a template of a key of which no two invocations run at a time, also of other functions:
             ``"{database}"``. It names options, ``{stem}``, ``{name}``, ``{folder}``, ``{path}``, ``{show}``.
         frame_ranges: False when the function is of whole clips: a frame range is refused beforehand.
+        triggers: what starts it by itself on AWS: `rushes.on_s3`.
 
     Raises:
         CallerError: at import, naming the function, the value, what was expected and the fix.
@@ -406,6 +413,7 @@ def function(
         frame_ranges=frame_ranges,
         max_concurrency=max_concurrency,
         exclusive=exclusive,
+        triggers=tuple(triggers),
     )
 
     def decorate(body: Callable[..., Any]) -> Function[Any, Any]:

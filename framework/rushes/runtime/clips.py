@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rushes.asset import IMAGE_SUFFIXES
-from rushes.runtime.media_names import suffix_of
+from rushes.media_kinds import suffix_of
 
 __all__ = ["clip_names", "sort_key"]
 

@@ -21,10 +21,10 @@ from typing import IO, Any, Final
 from rushes.asset import Asset
 from rushes.errors import CallerError, RushesError
 from rushes.media.spans import Span
+from rushes.media_kinds import suffix_of
 from rushes.runtime.files import foreign, shown
 from rushes.runtime.fingerprint import frames_on_disk
 from rushes.runtime.manifest import MANIFEST_SUFFIXES, Line, lines_of, stream_lines
-from rushes.runtime.media_names import suffix_of
 from rushes.runtime.ownership import is_receipt_name
 from rushes.runtime.places import Places
 from rushes.runtime.tree import Item, Tree, cannot_read, has_magic, like_a_pattern, not_a_file

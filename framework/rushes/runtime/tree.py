@@ -18,9 +18,9 @@ from functools import lru_cache
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, RushesError
+from rushes.media_kinds import MEDIA_SUFFIXES, suffix_of
 from rushes.runtime.clips import clip_names, sort_key
 from rushes.runtime.files import foreign, shown
-from rushes.runtime.media_names import MEDIA_SUFFIXES, suffix_of
 from rushes.runtime.ownership import described, is_receipt_name, read_receipt, receipt_name
 
 __all__ = ["Item", "Tree", "cannot_read", "has_magic", "like_a_pattern", "not_a_file"]

@@ -15,8 +15,6 @@ container images. This module must not know which functions there are.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import time
@@ -27,10 +25,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.states import State
 from rushes.engines.aws.events import Asked, asked_of, is_queue_event, of_message
+from rushes.engines.aws.intake import Order, take_in
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
 from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, error_from_dict
-from rushes.ledger import Work
 from rushes.notices import Notice
 
 if TYPE_CHECKING:
@@ -179,19 +177,13 @@ class LambdaHandler:
         self, asked: Asked, out: str | None, found: Stored, ledger: Ledger, context: Any
     ) -> Any:
         """As an invocation whose id follows from the clip, so that an event that comes again is the same."""
-        params, key, mark = self._key(asked, out, found)
-        batch = "e" + base64.b32encode(bytes.fromhex(key[:30])).decode().lower()
-        show = asked.show or self._services.settings.show
-        spec = {
-            "function": self._function.ref, "version": self._function.version, "source_digest": "",
-            "params": "{}", "show": show, "priority": "standard", "deadline": None, "out": out, "name": None,
-            "receipts": "beside", "retries": self._function.retries, "title": self._function.name,
-        }  # fmt: skip
-        ledger.open(batch, spec, self._clock())
-        ledger.add(batch, [Work(f"{batch}.1", found.uri, key, params=params, fingerprint=mark)])
-        ledger.seal(batch)
-        after = self._run(Notice(f"{batch}.1", "standard", show), ledger, context)
-        entry = ledger.entry(f"{batch}.1")
+        order = Order(
+            self._function, found, self._function.params(None, **asked.params), out,
+            asked.show or self._services.settings.show,
+        )  # fmt: skip
+        notice = take_in(order, ledger, self._clock())
+        after = self._run(notice, ledger, context)
+        entry = ledger.entry(notice.invocation)
         if entry is None or entry.end is None:
             state = after.state or State.queued
             raise PlatformError(
@@ -202,7 +194,7 @@ class LambdaHandler:
             raise Cancelled(f"{found.uri} was cancelled.")
         if entry.end.state is State.failed:
             raise error_from_dict(data["error"])
-        return {"invocation": f"{batch}.1", "source": found.uri, **data}
+        return {"invocation": notice.invocation, "source": found.uri, **data}
 
     def _alone(self, asked: Asked, out: str | None, found: Stored, context: Any) -> Any:
         """Without a ledger: the publication settles who was first."""
@@ -211,16 +203,17 @@ class LambdaHandler:
         from rushes.runtime.task import Task  # noqa: PLC0415 - as in `_run`
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - as in `_run`
 
-        params, key, mark = self._key(asked, out, found)
+        show = asked.show or self._services.settings.show
+        order = Order(self._function, found, self._function.params(None, **asked.params), out, show)
         ends_at = self._ends_at(context)
         task: Task = Task(
             self._function,
             Asset(found.uri),
-            self._function.params_model.model_validate_json(params),
-            f"lambda-{key[:12]}",
-            key=key,
-            fingerprint=mark,
-            show=asked.show or self._services.settings.show,
+            order.params,
+            f"lambda-{order.key[:12]}",
+            key=order.key,
+            fingerprint=order.mark,
+            show=show,
             out=out,
         )
         made = run_remote(
@@ -234,16 +227,6 @@ class LambdaHandler:
         )
         self._services.count(State.succeeded.value)
         return {"invocation": task.invocation, "source": found.uri, **json.loads(made.data())}
-
-    def _key(self, asked: Asked, out: str | None, found: Stored) -> tuple[str, str, str]:
-        """The options as JSON, what determines the result and its place, and what the clip was."""
-        from rushes.runtime.remote_publication import mark_of  # noqa: PLC0415 - as in `_run`
-
-        given = self._function.params(None, **asked.params)
-        params = json.dumps(given.model_dump(mode="json", exclude_unset=True), sort_keys=True)
-        mark = mark_of(found)
-        what = [self._function.ref, self._function.version, found.uri, mark, params, out or ""]
-        return params, hashlib.sha256("\n".join(what).encode()).hexdigest(), mark
 
     def _ends_at(self, context: Any) -> float | None:
         left = getattr(context, "get_remaining_time_in_millis", None)

@@ -1,0 +1,90 @@
+"""From a clip that somebody wants worked on to an invocation in the ledger, the same one however often.
+
+The id follows from the function and its version, the object and what it was, the options and the place of
+the outputs. So an event that comes five times, from two rules, to two routers, is one invocation. This module
+must not know how an event came.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from rushes.ledger import Work
+from rushes.notices import Notice
+
+if TYPE_CHECKING:
+    from rushes.declaration import Params
+    from rushes.function import Function
+    from rushes.ports import Ledger
+    from rushes.stored import Stored
+
+__all__ = ["Order", "take_in"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted of one object.
+
+    Args:
+        function: which function.
+        source: the object, as it is.
+        params: its options.
+        out: where outputs go, or None.
+        show: who pays.
+        priority: the class.
+    """
+
+    function: Function[Any, Any]
+    source: Stored
+    params: Params
+    out: str | None
+    show: str
+    priority: str = "standard"
+
+    @cached_property
+    def params_text(self) -> str:
+        """The options that were given, as JSON."""
+        return json.dumps(self.params.model_dump(mode="json", exclude_unset=True), sort_keys=True)
+
+    @cached_property
+    def mark(self) -> str:
+        """What the object was."""
+        from rushes.runtime.remote_publication import mark_of  # noqa: PLC0415 - not at a cold start
+
+        return mark_of(self.source)
+
+    @cached_property
+    def key(self) -> str:
+        """What determines the result and its place, hex."""
+        one = self.function
+        what = [one.ref, one.version, self.source.uri, self.mark, self.params_text, self.out or ""]
+        return hashlib.sha256("\n".join(what).encode()).hexdigest()
+
+    @property
+    def batch(self) -> str:
+        """The id of its batch, which has no other invocation."""
+        return "e" + base64.b32encode(bytes.fromhex(self.key[:30])).decode().lower()
+
+
+def take_in(order: Order, ledger: Ledger, now: float) -> Notice:
+    """Put an invocation into the ledger, if it is not there; gives the notice of it.
+
+    Raises:
+        PlatformError: the ledger does not answer; asking again does no harm.
+    """
+    batch = order.batch
+    spec = {
+        "function": order.function.ref, "version": order.function.version, "source_digest": "",
+        "params": "{}", "show": order.show, "priority": order.priority, "deadline": None, "out": order.out,
+        "name": None, "receipts": "beside", "retries": order.function.retries, "title": order.function.name,
+    }  # fmt: skip
+    ledger.open(batch, spec, now)
+    work = Work(f"{batch}.1", order.source.uri, order.key, params=order.params_text, fingerprint=order.mark)
+    ledger.add(batch, [work])
+    ledger.seal(batch)
+    return Notice(work.invocation, order.priority, order.show)

@@ -1,0 +1,251 @@
+"""What starts a function by itself: triggers, as an author declares them, and what they match. Pure.
+
+A pattern is a bucket and a key with wildcards: ``*`` within one part of a key, ``**`` over any number of
+parts, ``{name}`` for one part that is given that name and may be used in `show` and `out`. Letters match in
+either case: cameras write ``.MOV``, people ``.mov``.
+
+What is declared here compiles to coarse rules (`rule_of`) and is matched again, exactly, by whoever gets the
+event (`OnS3.match`): rules of EventBridge know prefixes in either case, but wildcards in one only, and S3's
+own notifications know one suffix and no overlap. This module must not know how an event travels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from string import Formatter
+from typing import Any, Final, Literal
+
+from rushes.asset import IMAGE_SUFFIXES
+from rushes.errors import CallerError
+from rushes.invocation import PRIORITIES
+from rushes.media_kinds import AUDIO_SUFFIXES, VIDEO_SUFFIXES, suffix_of
+
+__all__ = ["Match", "OnS3", "on_s3", "rule_of"]
+
+Kinds = Literal["any", "video", "audio", "image"]
+RECEIPT_SUFFIX: Final = ".rushes.json"
+_TOKEN: Final = re.compile(r"\*\*/?|\*|\?|\{(?P<name>[a-z][a-z0-9_]*)\}")
+_WILD: Final = re.compile(r"[*?{]")
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An object that a trigger wants.
+
+    Args:
+        source: the key of the clip, which need not be the one that came: a sidecar may have come last.
+        sidecar: a key that has to be there too, or "".
+        show: who pays.
+        out: where outputs go.
+        priority: its class.
+    """
+
+    source: str
+    sidecar: str
+    show: str
+    out: str
+    priority: str
+
+
+@dataclass(frozen=True)
+class OnS3:
+    """An object that comes into a bucket; made by `on_s3`."""
+
+    pattern: str
+    kinds: Kinds = "any"
+    out: str = ""
+    show: str = "default"
+    priority: str = "standard"
+    sidecar: str = ""
+
+    @property
+    def bucket(self) -> str:
+        """Where it comes."""
+        return self.pattern.partition("/")[0]
+
+    @property
+    def key_pattern(self) -> str:
+        """The pattern of its key."""
+        return self.pattern.partition("/")[2]
+
+    @cached_property
+    def prefix(self) -> str:
+        """What every key begins with, in some case: the pattern up to its first wildcard."""
+        found = _WILD.search(self.key_pattern)
+        return self.key_pattern if found is None else self.key_pattern[: found.start()]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The parts of a key that have names."""
+        return frozenset(one["name"] for one in _TOKEN.finditer(self.key_pattern) if one["name"])
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        return re.compile(_translated(self.key_pattern), re.IGNORECASE | re.DOTALL)
+
+    def match(self, bucket: str, key: str) -> Match | None:
+        """What to do about an object that came; None for nothing."""
+        if bucket != self.bucket or key.endswith((RECEIPT_SUFFIX, "/")):
+            return None
+        if self.sidecar and key.lower().endswith(self.sidecar):
+            # The clip of a sidecar is named like it, with an extension of its own: which, is to be looked up.
+            return None if self._regex.fullmatch(key) is None else self._made(key, "", key)
+        found = self._regex.fullmatch(key)
+        if found is None or not _is_kind(key, self.kinds):
+            return None
+        beside = f"{key.rpartition('.')[0]}{self.sidecar}" if self.sidecar else ""
+        return self._made(key, key, beside, found)
+
+    def _made(self, key: str, source: str, sidecar: str, found: re.Match[str] | None = None) -> Match:
+        matched = found or self._regex.fullmatch(key)
+        named: Mapping[str, Any] = matched.groupdict() if matched is not None else {}
+        show = self.show.format(**named)
+        return Match(source, sidecar, show, self.out.format(**{"show": show, **named}), self.priority)
+
+    def is_clip(self, key: str) -> bool:
+        """Whether an object is of the kind that is wanted, whatever its place."""
+        return not (self.sidecar and key.lower().endswith(self.sidecar)) and _is_kind(key, self.kinds)
+
+
+def on_s3(
+    place: str,
+    *,
+    kinds: Kinds = "any",
+    out: str = "",
+    show: str = "default",
+    priority: str = "standard",
+    ready: str = "object",
+) -> OnS3:
+    """Run the function on every object that comes to a place.
+
+    Args:
+        place: ``bucket/day*/**``: a bucket, and a pattern of keys in it.
+        kinds: ``video``, ``audio``, ``image`` or ``any``, by the extension.
+        out: where outputs go, ``s3://proxies/{show}/``; it may name `show` and the named parts of `place`.
+        show: who pays; it may name the named parts of `place`.
+        priority: the class.
+        ready: ``object``: as soon as it is there; ``sidecar:.xml``: once a file is beside it that is named
+            like it and ends so.
+
+    Raises:
+        CallerError: one of them cannot be meant, or outputs would come to the same place again.
+    """
+    made = OnS3(place.removeprefix("s3://"), kinds, out.rstrip("/"), show, priority, _sidecar(place, ready))
+    if not _BUCKET.fullmatch(made.bucket) or not made.key_pattern:
+        raise _bad(
+            place, "names no bucket with a pattern behind it", "Write bucket/pattern, as in cards/day*/**."
+        )
+    if kinds not in {"any", "video", "audio", "image"}:
+        raise _bad(place, f"has kinds={kinds!r}", "Expected any, video, audio or image.")
+    if priority not in PRIORITIES:
+        raise _bad(place, f"has priority={priority!r}", f"Expected one of {', '.join(PRIORITIES)}.")
+    _check_fields(made, "show", show, made.names)
+    _check_fields(made, "out", out, made.names | {"show"})
+    if out and not out.startswith("s3://"):
+        raise _bad(place, f"has out={out!r}", "Outputs of a trigger go to s3://BUCKET/PREFIX.")
+    if out and _comes_again(made):
+        raise _bad(
+            place,
+            f"would be started again by its own outputs below {out}",
+            "Let outputs go to another bucket, or to a prefix that the pattern does not match.",
+        )
+    return made
+
+
+def rule_of(triggers: Iterable[OnS3]) -> dict[str, Any]:
+    """The event pattern of EventBridge that lets all of them through, and little else.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+    """
+    alternatives = []
+    for bucket, prefixes in sorted(_prefixes(triggers).items()):
+        detail: dict[str, Any] = {"bucket": {"name": [bucket]}}
+        if "" not in prefixes:
+            detail["object"] = {"key": [{"prefix": {"equals-ignore-case": one}} for one in sorted(prefixes)]}
+        alternatives.append(detail)
+    where = (
+        {"detail": alternatives[0]}
+        if len(alternatives) == 1
+        else {"$or": [{"detail": d} for d in alternatives]}
+    )
+    return {"source": ["aws.s3"], "detail-type": ["Object Created"], **where}
+
+
+def _prefixes(triggers: Iterable[OnS3]) -> dict[str, set[str]]:
+    """Of each bucket, what keys begin with; of two where one begins with the other, the shorter."""
+    found: dict[str, set[str]] = {}
+    for trigger in triggers:
+        found.setdefault(trigger.bucket, set()).add(trigger.prefix.lower())
+    return {
+        bucket: {one for one in all_ if not any(one != other and one.startswith(other) for other in all_)}
+        for bucket, all_ in found.items()
+    }
+
+
+def _translated(pattern: str) -> str:
+    """The regular expression of a pattern."""
+    out, at = [], 0
+    for token in _TOKEN.finditer(pattern):
+        out.append(re.escape(pattern[at : token.start()]))
+        text = token.group()
+        if token["name"]:
+            out.append(f"(?P<{token['name']}>[^/]+)")
+        elif text == "**/":
+            out.append("(?:.*/)?")
+        elif text == "**":
+            out.append(".*")
+        else:
+            out.append("[^/]*" if text == "*" else "[^/]")
+        at = token.end()
+    return "".join([*out, re.escape(pattern[at:])])
+
+
+def _is_kind(key: str, kinds: str) -> bool:
+    if kinds == "any":
+        return True
+    suffix = suffix_of(key.rpartition("/")[2])
+    return suffix in {"video": VIDEO_SUFFIXES, "audio": AUDIO_SUFFIXES, "image": IMAGE_SUFFIXES}[kinds]
+
+
+def _sidecar(place: str, ready: str) -> str:
+    if ready == "object":
+        return ""
+    kind, _, suffix = ready.partition(":")
+    if kind != "sidecar" or not re.fullmatch(r"\.[A-Za-z0-9]{1,12}", suffix):
+        raise _bad(
+            place, f"has ready={ready!r}", "Expected object, or sidecar:.xml with the file's extension."
+        )
+    return suffix.lower()
+
+
+def _check_fields(trigger: OnS3, what: str, text: str, known: Iterable[str]) -> None:
+    try:
+        fields = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+    except ValueError as error:
+        raise _bad(
+            trigger.pattern, f"has {what}={text!r}, which is no template", "Write {{ for a brace."
+        ) from error
+    if unknown := fields - set(known):
+        raise _bad(
+            trigger.pattern,
+            f"has {what}={text!r}, and no part of its pattern is called {min(unknown)!r}",
+            "Name the part: bucket/{show}/day*/**.",
+        )
+
+
+def _comes_again(trigger: OnS3) -> bool:
+    """Whether an output could be a clip of the same trigger: what follows a name in `out` may be anything."""
+    bucket, _, prefix = trigger.out.removeprefix("s3://").partition("/")
+    if bucket.lower() != trigger.bucket and not _WILD.search(bucket):
+        return False
+    fixed = prefix.partition("{")[0].lower()
+    mine = trigger.prefix.lower()
+    return fixed.startswith(mine) or mine.startswith(fixed)
+
+
+def _bad(place: str, what: str, fix: str) -> CallerError:
+    return CallerError(f"on_s3({place!r}) {what}.", code="bad-trigger", fix=fix)
