@@ -51,7 +51,7 @@ def test_the_file_that_the_documents_show_means_what_they_say(shown: Any) -> Non
         worth_nano={"urgent": 500_000},
         allowed={"background": Allowed(purchases=frozenset({Purchase.spot, Purchase.owned}))},
     )
-    assert policy.stragglers == StragglerPolicy()
+    assert policy.stragglers == StragglerPolicy(least_s=120.0, hedge=True, most_nano=100_000_000)
 
 
 def test_prices_an_hour_come_from_the_price_book_and_a_missing_one_is_named(shown: Any) -> None:

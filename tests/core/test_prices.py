@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rushes.core.money import NANO, format_dollars, owed, parse_dollars, share_out
 from rushes.core.price_entries import book_from, merged, parse_entries
 from rushes.core.prices import INTERNET, PriceBook, Source, TierPrice
-from rushes.core.tiers import Limits, Machine, Purchase
+from rushes.core.tiers import Machine, Purchase, TierLimits
 from rushes.errors import CallerError
 from rushes.runtime.price_files import price_book
 
@@ -162,7 +162,11 @@ def test_a_machine_whose_shape_is_stated_is_a_tier_that_can_be_ordered() -> None
 
     assert list(book.machines) == ["t"]
     tier = book.machines["t"]
-    assert (tier.machine, tier.start_s, tier.limits) == (Machine(1.16, 2 << 30, 0), 3.0, Limits(run_s=900.0))
+    assert (tier.machine, tier.start_s, tier.limits) == (
+        Machine(1.16, 2 << 30, 0),
+        3.0,
+        TierLimits(run_s=900.0),
+    )
     assert (tier.price, tier.purchase, tier.region) == ("t", Purchase.on_demand, "r")
 
 

@@ -32,7 +32,7 @@ from rushes.core.router import Router
 from rushes.core.routing import NoRoute, Route
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
-from rushes.core.tiers import Limits, Machine, Purchase, Tier
+from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.runtime.scaler import Scaler
 from rushes.testing import FakeClock, StubFleet
 
@@ -44,11 +44,11 @@ STEP_S = 5.0
 
 LAMBDA = Tier(
     "lambda", Machine(6, 10 * GIB, 10 * GIB), Purchase.on_demand, "us-east-1",
-    limits=Limits(run_s=900.0, at_once=100), per_invocation=True,
+    limits=TierLimits(run_s=900.0, at_once=100), per_invocation=True,
 )  # fmt: skip
 HOSTS = Tier("hosts", Machine(8, 16 * GIB, 200 * GIB), Purchase.on_demand, "us-east-1", start_s=90.0)
 LARGE = replace(HOSTS, name="large", price="", machine=Machine(32, 64 * GIB, 200 * GIB))
-SLOW_LIMIT = replace(HOSTS, name="brief", price="", limits=Limits(run_s=600.0))
+SLOW_LIMIT = replace(HOSTS, name="brief", price="", limits=TierLimits(run_s=600.0))
 PRICES = {"lambda": 4 * USD, "hosts": USD, "large": 6 * USD, "brief": USD // 2}
 BOOK = PriceBook(
     tiers={name: TierPrice(name, Purchase.on_demand, "", nano, SAID) for name, nano in PRICES.items()},

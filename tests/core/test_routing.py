@@ -13,7 +13,7 @@ from rushes.core import prices
 from rushes.core.fitting import Allowed, Outgrown, RoutingPolicy, Size, Work, objection, outgrown
 from rushes.core.prices import PriceBook, Source, Transfer
 from rushes.core.routing import Market, NoRoute, Route, Stay, hop, route
-from rushes.core.tiers import Limits, Machine, Purchase, Tier
+from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 
 GIB = 1 << 30
 USD = 1_000_000_000
@@ -24,7 +24,7 @@ LAMBDA = Tier(
     Machine(6, 10 * GIB, 10 * GIB),
     Purchase.on_demand,
     "us-east-1",
-    limits=Limits(run_s=900.0),
+    limits=TierLimits(run_s=900.0),
     per_invocation=True,
 )
 HOSTS = Tier("hosts", Machine(8, 16 * GIB, 200 * GIB), Purchase.on_demand, "us-east-1", start_s=90.0)
@@ -144,7 +144,7 @@ def test_what_speaks_against_a_tier_is_said(work: Work, says: str) -> None:
 
 
 def test_a_source_that_a_tier_does_not_take_speaks_against_it() -> None:
-    small = replace(LAMBDA, limits=Limits(source_bytes=GIB))
+    small = replace(LAMBDA, limits=TierLimits(source_bytes=GIB))
 
     assert objection(Work(run_s=1.0, source_bytes=2 * GIB), small, POLICY) == "it takes sources up to 1.0 GiB"
 

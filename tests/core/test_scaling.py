@@ -23,7 +23,7 @@ from rushes.core.hosts import Host, HostState, Refusal
 from rushes.core.hours import Hours
 from rushes.core.scaling import decide
 from rushes.core.steps import DEFAULT_STEPS, Incremental, Step
-from rushes.core.tiers import Limits, Machine, Purchase, Tier
+from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.errors import CallerError
 from rushes.runtime.scaler import Scaler
 from rushes.testing import FakeClock, StubFleet
@@ -33,7 +33,7 @@ MACHINE = Machine(8, 1 << 34, 1 << 37)
 TIERS = {
     "spot": Tier("spot", MACHINE, Purchase.spot, "us-east-1", start_s=90.0),
     "firm": Tier("firm", MACHINE, Purchase.on_demand, "us-east-1", start_s=90.0),
-    "gpu": Tier("gpu", MACHINE, Purchase.on_demand, "us-east-1", start_s=180.0, limits=Limits(at_once=4)),
+    "gpu": Tier("gpu", MACHINE, Purchase.on_demand, "us-east-1", start_s=180.0, limits=TierLimits(at_once=4)),
     "lambda": Tier("lambda", MACHINE, Purchase.on_demand, "us-east-1", per_invocation=True),
 }
 USD = 1_000_000_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rushes.core.hours import Hours, applying
 from rushes.core.steps import DEFAULT_STEPS, Absolute, Band, Incremental, Step
-from rushes.core.tiers import Limits, Machine, Purchase, Tier, tiers_from
+from rushes.core.tiers import Machine, Purchase, Tier, TierLimits, tiers_from
 from rushes.errors import CallerError
 
 LAMBDA = {
@@ -32,7 +32,7 @@ def test_a_tier_is_read_from_data_with_sizes_and_durations_as_people_write_them(
     tiers = tiers_from({"lambda": LAMBDA, "hosts": {**HOST, "devices": {"nvenc": 2}, "price": "ec2/g6"}})
 
     assert list(tiers) == ["lambda", "hosts"]
-    assert tiers["lambda"].limits == Limits(run_s=900.0, at_once=1000)
+    assert tiers["lambda"].limits == TierLimits(run_s=900.0, at_once=1000)
     assert tiers["lambda"].machine == Machine(6, 10240 << 20, 10240 << 20)
     assert tiers["lambda"].price == "lambda"
     hosts = tiers["hosts"]

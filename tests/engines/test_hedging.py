@@ -17,6 +17,13 @@ from waiting import until
 from rushes.engines.local import LocalEngine
 
 Find = Callable[[str], Any]
+PRICES = """
+schema = 1
+[tiers.here]
+usd_per_hour = 36
+source = "a test"
+as_of = "2026-01"
+"""
 
 
 @pytest.fixture
@@ -26,6 +33,9 @@ def hedged(
     """A pool of four cores that soon begins second attempts, and knows how long `race` takes."""
     file = tmp_path / "capacity.yaml"
     file.write_text("tiers: {}\nstragglers: {hedge: true, least: 500ms, far: 2, most_share: 1}\n")
+    prices = tmp_path / "prices.toml"
+    prices.write_text(PRICES)
+    monkeypatch.setenv("RUSHES_PRICES", str(prices))
     monkeypatch.setenv("RUSHES_CAPACITY", str(file))
     monkeypatch.setenv("RUSHES_CPU", "4")
     made = LocalEngine()
@@ -82,6 +92,12 @@ def test_whoever_is_done_first_is_published_and_the_other_is_beaten(pair: Pair, 
     assert pair.engine.explain(f"{pair.batch.id}.1")["attempts"] == 1
     assert pair.engine.status(pair.batch.id).seconds > 1.0  # of both
     until(lambda: all(one["running"] is None for one in pair.engine.pool()["slots"]))
+    # and the ledger has both, one of them as waste, and adds up
+    found = pair.engine.costs(batches=True)
+    lines = [row for row in found["lines"] if row.name == pair.batch.id]
+    assert sorted((row.waste, row.attempts) for row in lines) == [(0, 1), (1, 1)]
+    assert all(row.compute > 0 for row in lines)
+    assert found["ledger"]["off"] == []
 
 
 @pytest.mark.parametrize(("killed", "left"), [("first", "second"), ("second", "first")])

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from rushes.core.money import parse_dollars
 from rushes.core.prices import Energy, PriceBook, Source, Storage, TierPrice, Transfer
-from rushes.core.tiers import Limits, Machine, Purchase, Tier
+from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.errors import CallerError
 from rushes.units import parse_size
 
@@ -204,7 +204,7 @@ def _machine(entry: _Entry, price: TierPrice) -> Tier | None:
             price.region,
             watts=(price.busy_milliwatts or 0) / 1000,
             start_s=start_s,
-            limits=Limits(run_s=limit_s),
+            limits=TierLimits(run_s=limit_s),
             per_invocation=bool(entry.data.get("per_invocation")),
         )
     except CallerError as error:

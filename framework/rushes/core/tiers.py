@@ -16,7 +16,7 @@ from rushes.core.entry import Entry
 from rushes.core.events import Capacity
 from rushes.errors import CallerError
 
-__all__ = ["Limits", "Machine", "Purchase", "Tier", "tiers_from"]
+__all__ = ["Machine", "Purchase", "Tier", "TierLimits", "tiers_from"]
 
 
 class Purchase(StrEnum):
@@ -46,7 +46,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TierLimits:
     """What a tier refuses beside what its machine lacks; None for no limit.
 
     Args:
@@ -88,7 +88,7 @@ class Tier:
     watts: float = 0.0
     start_s: float = 0.0
     speed: float = 1.0
-    limits: Limits = Limits()
+    limits: TierLimits = TierLimits()
     per_invocation: bool = False
 
     def __post_init__(self) -> None:
@@ -164,7 +164,7 @@ def _tier(name: str, entry: Entry, known: Mapping[str, Tier]) -> Tier:
         watts=entry.number("watts", usual.watts if usual else 0.0),
         start_s=entry.seconds("start", usual.start_s if usual else 0.0),
         speed=entry.number("speed", 1.0),
-        limits=Limits(
+        limits=TierLimits(
             run_s=limits.seconds("run") if limits.has("run") else usual.limits.run_s if usual else None,
             source_bytes=limits.size("source") if limits.has("source") else None,
             at_once=limits.whole("at_once") if limits.has("at_once") else None,

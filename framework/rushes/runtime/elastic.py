@@ -24,7 +24,7 @@ from rushes.errors import CallerError
 from rushes.runtime.capacity_file import CapacityFile
 from rushes.runtime.own_slots import OwnSlots
 from rushes.runtime.pool import PAUSED, QUEUED, RUNNING, Pool
-from rushes.runtime.scaler import Scaler, Turn
+from rushes.runtime.scaler import Scaled, Scaler
 
 __all__ = ["EVERY_S", "Elastic"]
 
@@ -66,7 +66,7 @@ class Elastic:
         self._tier = self._slot()
         self._fleet: OwnSlots | None = None
         self._scaler: Scaler | None = None
-        self._turn: Turn | None = None
+        self._turn: Scaled | None = None
         self._said = ""
         self._begin(slots=0)
         self.tick()

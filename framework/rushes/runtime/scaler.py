@@ -16,11 +16,11 @@ from rushes.core.tiers import Tier
 from rushes.errors import PlatformError
 from rushes.ports import Clock, Fleet
 
-__all__ = ["Scaler", "Turn"]
+__all__ = ["Scaled", "Scaler"]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Scaled:
     """What one turn came to.
 
     Args:
@@ -73,7 +73,7 @@ class Scaler:
         self._prices = prices
         self._clock = clock
 
-    def turn(self, backlog: Iterable[Backlog], *, utc_offset_s: float = 0.0) -> Turn:
+    def turn(self, backlog: Iterable[Backlog], *, utc_offset_s: float = 0.0) -> Scaled:
         """Look, decide, and carry it out.
 
         Args:
@@ -101,7 +101,7 @@ class Scaler:
             self._fleet.release, [id_ for row in plan.desired for id_ in row.release], failures
         )
         drained = self._tell(self._fleet.drain, [id_ for row in plan.desired for id_ in row.drain], failures)
-        return Turn(plan, tuple(ordered), released, drained, tuple(failures))
+        return Scaled(plan, tuple(ordered), released, drained, tuple(failures))
 
     @staticmethod
     def _tell(
