@@ -280,3 +280,29 @@ def test_version_is_told(rushes: Rushes) -> None:
     from rushes import __version__  # noqa: PLC0415 - only here
 
     assert rushes("--version").stdout == f"rushes {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "says"),
+    [
+        (
+            "tiers: {here: {cpu: 1, memory: 1GiB, purchase: owned, region: x}}\nfleets: {here: {maximum: 6}}",
+            "ok", "0 to 6 slots of here",
+        ),
+        ("tiers: {}\nfleet: 5", "fail", "Write fleets."),
+    ],
+)  # fmt: skip
+def test_doctor_reads_the_file_of_capacity_if_there_is_one(
+    text: str, level: str, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "capacity.yaml"
+    file.write_text(text)
+
+    (found,) = [
+        one
+        for one in checks(Session(), {**os.environ, "RUSHES_CAPACITY": str(file)})
+        if one.name == "capacity"
+    ]
+
+    assert found.level == level
+    assert says in f"{found.says} {found.fix}"

@@ -96,6 +96,7 @@ def checks(session: Session, environ: Mapping[str, str]) -> list[Check]:
         ("box", lambda: _box(environ)),
         ("reader", _reader),
         ("prices", lambda: _prices(environ)),
+        ("capacity", lambda: _capacity(environ)),
         ("worker", lambda: _worker(session)),
         ("functions", _functions),
     ]
@@ -250,6 +251,20 @@ def _prices(environ: Mapping[str, str]) -> list[Check]:
     if price.kwh_nano:
         says += f" at {price.kwh_nano / NANO:g} $/kWh"
     return [Check("prices", "ok", says if price.counted else f"{says}; nothing is counted")]
+
+
+def _capacity(environ: Mapping[str, str]) -> list[Check]:
+    from rushes.runtime.capacity_file import capacity_file  # noqa: PLC0415 - only here
+    from rushes.runtime.settings import settings_from  # noqa: PLC0415
+
+    file = capacity_file(environ)
+    if file is None:
+        return []
+    tier, policy = settings_from(environ).tier, file.read()
+    mine = next((fleet for fleet in policy.scaling.fleets if fleet.tier == tier), None)
+    if mine is None:
+        return [Check("capacity", "ok", f"{file.path} has no fleet {tier!r}: the pool has the whole machine")]
+    return [Check("capacity", "ok", f"{mine.minimum} to {mine.maximum} slots of {tier}, by {file.path}")]
 
 
 def _worker(session: Session) -> list[Check]:
