@@ -474,11 +474,15 @@ class ModelPool:
         # of the best rank could start, the first of them would have.
         best = min(self.rank(ask.id) for ask in eligible)
         # (An environment that rests after a death may be back at any time, and then has claims again; who
-        # is to go on has claims too.)
-        uncertain = any(
-            ask.shape.environment in self.resting and self.rank(ask.id) <= best
-            for ask in self.leased.values()
-        ) or bool(self.woken)
+        # is to go on has claims too, after its parts or a pause.)
+        uncertain = (
+            any(
+                ask.shape.environment in self.resting and self.rank(ask.id) <= best
+                for ask in self.leased.values()
+            )
+            or bool(self.woken)
+            or any(slot.paused and self.rank(slot.backlog[0].id) <= best for slot in self.slots.values())
+        )
         assert uncertain or not all(could_start(ask) for ask in eligible if self.rank(ask.id) == best), (
             "idle for nothing"
         )

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -53,24 +53,33 @@ def rushes(priced: None) -> Callable[..., Any]:
     return lambda *args: CliRunner().invoke(app, [str(arg) for arg in args])
 
 
-def journal(home: Path, sql: str) -> Any:
+class Journal(NamedTuple):
+    """What the journal says of money, all of it of one moment."""
+
+    books: dict[tuple[str, str], int]
+    set_aside: int
+    ledger: int
+
+
+def journal(home: Path) -> Journal:
     with closing(sqlite3.connect(f"file:{home / 'journal.sqlite3'}?mode=ro", uri=True)) as db:
-        return db.execute(sql).fetchall()
+        db.execute("BEGIN")
+        books = db.execute("SELECT level,name,spent FROM books").fetchall()
+        (aside,) = db.execute("SELECT coalesce(sum(amount-spent),0) FROM reservations").fetchone()
+        (cost,) = db.execute("SELECT coalesce(sum(compute+requests+transfer+energy),0) FROM costs").fetchone()
+    return Journal({(level, name): spent for level, name, spent in books}, aside, cost)
 
 
 def books(home: Path) -> dict[tuple[str, str], int]:
-    rows = journal(home, "SELECT level,name,spent FROM books")
-    return {(level, name): spent for level, name, spent in rows}
+    return journal(home).books
 
 
 def ledger(home: Path) -> int:
-    ((nano,),) = journal(home, "SELECT coalesce(sum(compute+requests+transfer+energy),0) FROM costs")
-    return int(nano)
+    return journal(home).ledger
 
 
 def set_aside(home: Path) -> int:
-    ((nano,),) = journal(home, "SELECT coalesce(sum(amount-spent),0) FROM reservations")
-    return int(nano)
+    return journal(home).set_aside
 
 
 def sent(function: Any, clip: str, count: int, seconds: float, **options: Any) -> Any:
@@ -114,9 +123,10 @@ def test_no_cap_is_overshot_by_a_worker_that_is_killed_again_and_again(
 
     def looked_at() -> bool:
         nonlocal kills, began
-        spent = books(rushes_home).get(("batch", batch.id), 0)
-        assert spent + set_aside(rushes_home) <= cap * NANO
-        assert ledger(rushes_home) <= spent + set_aside(rushes_home)
+        kept = journal(rushes_home)
+        taken = kept.books.get(("batch", batch.id), 0) + kept.set_aside
+        assert taken <= cap * NANO
+        assert kept.ledger <= taken
         try:
             status = batch.progress
         except PlatformError:  # it is being started
