@@ -17,7 +17,7 @@ from rushes.core.budget import Budget
 from rushes.core.commands import Command, Demote, Freed, Hold, Pause, Promote, Resume
 from rushes.core.events import Budgeted, Capacity, Costed, Outlay, Shape, Tick
 from rushes.core.policy import SchedulerSettings
-from rushes.core.purse import AHEAD_S, TRIAL, Purse, Tariff
+from rushes.core.purse import AHEAD_S, LOOK_S, TRIAL, Purse, Tariff
 from rushes.core.run_times import ENOUGH, GUESS, Expected, RunTimes
 from rushes.core.states import State
 
@@ -42,8 +42,8 @@ def pool_with(model_pool: Any, limits: dict[Scope, Limits], **more: Any) -> Any:
 def passes(pool: Any, seconds: float) -> list[Command]:
     """Time passes as a worker has it pass: it looks often."""
     told: list[Command] = []
-    for _ in range(round(seconds / (AHEAD_S / 2))):
-        pool.tick(AHEAD_S / 2)
+    for _ in range(round(seconds / LOOK_S)):
+        pool.tick(LOOK_S)
         told += pool.commands
         pool.deliver_all()
     return told
@@ -117,7 +117,7 @@ def test_a_cap_that_is_raised_lets_go_what_it_held(model_pool: Any) -> None:
 
 
 def test_an_hour_that_begins_lets_go_what_the_last_one_held(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: Limits(hour_cap=price(SHORT, 1.6))})
+    pool = pool_with(model_pool, {DUNE: Limits(hour_cap=price(SHORT, 1.1 + AHEAD_S))})
     pool.submit("standard", "dune", SHORT, 2)
     pool.deliver_all()
     pool.finish(1, State.succeeded, 1.0)
@@ -136,7 +136,7 @@ def test_an_hour_that_begins_lets_go_what_the_last_one_held(model_pool: Any) -> 
 
 def test_money_that_comes_back_is_kept_for_the_first_in_order_who_waits(model_pool: Any) -> None:
     """A cheap background batch does not take, each time, what an urgent one waits for."""
-    pool = pool_with(model_pool, {DUNE: Limits(cap=price(LONG, 11.5))})
+    pool = pool_with(model_pool, {DUNE: Limits(cap=price(LONG, 10.8 + AHEAD_S))})
     pool.submit("background", "dune", SHORT, 9)
     pool.deliver_all()
     pool.submit("urgent", "dune", LONG, 1)
@@ -202,7 +202,7 @@ def test_what_runs_into_its_reservation_is_given_more_while_there_is_any(model_p
 def test_where_there_is_no_more_it_is_paused_within_its_cap_and_goes_on_before_anything_new(
     model_pool: Any,
 ) -> None:
-    cap = price(SHORT, 5)
+    cap = price(SHORT, 12)
     pool = pool_with(model_pool, {DUNE: Limits(cap=cap)})
     pool.submit("standard", "dune", SHORT, 1)
     pool.deliver_all()
@@ -216,18 +216,18 @@ def test_where_there_is_no_more_it_is_paused_within_its_cap_and_goes_on_before_a
 
     assert (pause.id, pause.by) == (1, "")
     assert hold.batch == "short"
-    assert price(SHORT, 5 - 2 * AHEAD_S) <= spent <= cap
+    assert price(SHORT, 12 - 2 * AHEAD_S) <= spent <= cap
     assert "paused on slot 1, having spent what was reserved for it; held: show dune" in (
         pool.scheduler.explain(1, pool.now)
     )
-    pool.do(Budgeted(DUNE, Limits(cap=cap + price(SHORT, 2))))
+    pool.do(Budgeted(DUNE, Limits(cap=cap + price(SHORT, 2 + AHEAD_S))))
     assert of(Resume, pool.commands) == [Resume(1, 1)]
     assert [id_ for id_ in pool.running() if id_ != 1] == []
 
 
 def test_an_attempt_that_waits_for_its_parts_lets_them_have_its_money(model_pool: Any) -> None:
     part = Shape("part", "e", "short", depth=1, charged="long")
-    pool = pool_with(model_pool, {Scope("batch", "long"): Limits(cap=price(LONG, 11))})
+    pool = pool_with(model_pool, {Scope("batch", "long"): Limits(cap=price(LONG, 10 + AHEAD_S))})
     pool.submit("standard", "dune", LONG, 1)
     pool.deliver_all()
     number = next(n for n, slot in pool.slots.items() if slot.backlog)
@@ -243,6 +243,28 @@ def test_an_attempt_that_waits_for_its_parts_lets_them_have_its_money(model_pool
     assert batch.outstanding == 0
 
 
+def test_one_whose_parts_have_spent_all_goes_on_once_there_is_more(model_pool: Any) -> None:
+    part = Shape("part", "e", "short", depth=1, charged="long")
+    batch = Scope("batch", "long")
+    pool = pool_with(model_pool, {batch: Limits(cap=price(LONG, 11 + AHEAD_S))})
+    pool.submit("standard", "dune", LONG, 1)
+    pool.deliver_all()
+    number = next(n for n, slot in pool.slots.items() if slot.backlog)
+    pool.wait_for_parts(number, part)
+    pool.deliver_all()
+    passes(pool, 10)
+    other = next(n for n, slot in pool.slots.items() if slot.backlog and n != number)
+    pool.finish(other, State.succeeded, 10.5)
+    passes(pool, 1)
+
+    assert pool.slots[number].waiting
+    assert pool.scheduler.purse.held == ["long"]
+    assert "held: batch long has spent" in pool.scheduler.explain(1, pool.now)
+    pool.do(Budgeted(batch, Limits(cap=price(LONG, 30))))
+    assert not pool.slots[number].waiting
+    assert pool.scheduler.purse.held == []
+
+
 def test_what_runs_for_a_show_that_gets_a_cap_is_under_it_with_what_it_has_spent(
     model_pool: Any,
 ) -> None:
@@ -252,12 +274,12 @@ def test_what_runs_for_a_show_that_gets_a_cap_is_under_it_with_what_it_has_spent
     passes(pool, 4)
     before = Outlay(500, 100)
 
-    pool.do(Budgeted(DUNE, Limits(cap=500 + price(LONG, 9)), before))
-    told = [*pool.commands, *passes(pool, 10)]
+    pool.do(Budgeted(DUNE, Limits(cap=500 + price(LONG, 24)), before))
+    told = [*pool.commands, *passes(pool, 20)]
 
     assert {one.id for one in of(Pause, told)} == {1, 2}
-    assert account(pool, DUNE).spent <= 500 + price(LONG, 9)
-    assert account(pool, DUNE).spent >= 500 + price(LONG, 9 - 4 * AHEAD_S)
+    assert account(pool, DUNE).spent <= 500 + price(LONG, 24)
+    assert account(pool, DUNE).spent >= 500 + price(LONG, 24 - 4 * AHEAD_S)
 
 
 def test_what_an_attempt_truly_cost_is_what_is_charged_before_and_after_its_end(model_pool: Any) -> None:
@@ -278,7 +300,7 @@ def test_what_an_attempt_truly_cost_is_what_is_charged_before_and_after_its_end(
 
 
 def test_a_soft_limit_is_told_once_and_taken_back_when_it_is_raised(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: Limits(soft=price(SHORT, 2))})
+    pool = pool_with(model_pool, {DUNE: Limits(soft=price(SHORT, 8.5))})
     pool.submit("standard", "dune", SHORT, 6)
     pool.deliver_all()
     told = list(pool.commands)
@@ -287,7 +309,7 @@ def test_a_soft_limit_is_told_once_and_taken_back_when_it_is_raised(model_pool: 
         pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog), State.succeeded, 1.0)
         told += pool.commands
 
-    assert of(Demote, told) == [Demote("short", "show dune is beyond its soft limit of $0.0000020")]
+    assert of(Demote, told) == [Demote("short", "show dune is beyond its soft limit of $0.0000085")]
     pool.do(Budgeted(DUNE, Limits(soft=price(SHORT, 100))))
     assert of(Promote, passes(pool, 1)) == [Promote("short")]
 
@@ -386,9 +408,9 @@ def _spend(purse: Purse, seconds: deque[float], slots: int, cap: int) -> tuple[i
         assert true <= cap
         if purse.held:
             return true, True
-        now += AHEAD_S / 4
+        now += LOOK_S
         for slot, (id_, more) in list(left.items()):
-            step = min(more, AHEAD_S / 4)
+            step = min(more, LOOK_S)
             ran[id_] = ran.get(id_, 0.0) + step
             left[slot] = id_, more - step
             if more <= step:

@@ -90,8 +90,8 @@ def sent(function: Any, clip: str, count: int, seconds: float, **options: Any) -
 def test_a_cap_holds_what_does_not_fit_and_lets_it_go_once_it_is_raised(
     spends: Find, engine: LocalEngine, clip: str, rushes_home: Path
 ) -> None:
-    cap = 0.03
-    batch = sent(spends("spend"), clip, 30, 0.2, max_cost=cap)
+    cap = 0.04
+    batch = sent(spends("spend"), clip, 60, 0.2, max_cost=cap)
 
     with pytest.raises(PolicyError) as refused:
         list(batch)
@@ -101,15 +101,15 @@ def test_a_cap_holds_what_does_not_fit_and_lets_it_go_once_it_is_raised(
     assert refused.value.code == "budget-held"
     assert held.held.startswith(f"held: batch {batch.id} has spent ")
     assert (held.only_held, held.held_by, held.frees_at) == (True, ("batch", batch.id), None)
-    assert held.counts.held == 30 - held.counts.succeeded > 0
-    assert engine.explain(f"{batch.id}.30")["state"] == "held"
-    assert engine.explain(f"{batch.id}.30")["reason"] == held.held
-    # One reservation of what it learnt (0.2 s and the half second that is looked ahead) is left at most.
-    assert cap * NANO - SECOND <= kept["batch", batch.id] <= cap * NANO
+    assert held.counts.held == 60 - held.counts.succeeded > 0
+    assert engine.explain(f"{batch.id}.60")["state"] == "held"
+    assert engine.explain(f"{batch.id}.60")["reason"] == held.held
+    # One reservation of what it learnt (0.2 s and the three that are looked ahead) is left at most.
+    assert cap * NANO - 4 * SECOND <= kept["batch", batch.id] <= cap * NANO
     assert kept["show", "dune"] == kept["organisation", ""] == kept["batch", batch.id] == ledger(rushes_home)
 
     engine.set_max_cost(batch.id, NANO)
-    assert sum(outcome.ok for outcome in batch) == 30
+    assert sum(outcome.ok for outcome in batch) == 60
     assert books(rushes_home)["show", "dune"] == ledger(rushes_home)
     assert set_aside(rushes_home) == 0
 
@@ -117,8 +117,8 @@ def test_a_cap_holds_what_does_not_fit_and_lets_it_go_once_it_is_raised(
 def test_no_cap_is_overshot_by_a_worker_that_is_killed_again_and_again(
     spends: Find, engine: LocalEngine, clip: str, rushes_home: Path
 ) -> None:
-    cap, kills = 0.06, 0
-    batch = sent(spends("spend"), clip, 60, 0.2, max_cost=cap)
+    cap, kills = 0.09, 0
+    batch = sent(spends("spend"), clip, 120, 0.2, max_cost=cap)
     began = 0
 
     def looked_at() -> bool:
@@ -142,9 +142,9 @@ def test_no_cap_is_overshot_by_a_worker_that_is_killed_again_and_again(
 
     assert kills == 3
     assert batch.progress.counts.succeeded > 4
-    assert cap * NANO - SECOND <= spent <= cap * NANO
+    assert cap * NANO - 4 * SECOND <= spent <= cap * NANO
     # What was cut off is charged with all that it can have spent by the look that never came.
-    assert 0 <= spent - ledger(rushes_home) <= kills * 2 * SECOND
+    assert 0 <= spent - ledger(rushes_home) <= kills * 2 * 3 * SECOND
     assert set_aside(rushes_home) == 0
 
 
@@ -152,7 +152,7 @@ def test_an_attempt_that_has_spent_what_it_may_is_paused_where_it_stands_and_goe
     spends: Find, engine: LocalEngine, clip: str, tmp_path: Path, rushes_home: Path
 ) -> None:
     starts = tmp_path / "starts"
-    batch = spends("spend").with_options(max_cost=0.012).map([clip], seconds=4.0, starts=str(starts))
+    batch = spends("spend").with_options(max_cost=0.03).map([clip], seconds=9.0, starts=str(starts))
 
     status = until(lambda: (found := batch.progress).only_held and found)
     (slot,) = [slot for slot in engine.pool()["slots"] if slot["paused"]]
@@ -160,7 +160,7 @@ def test_an_attempt_that_has_spent_what_it_may_is_paused_where_it_stands_and_goe
     assert status.counts.paused == 1
     assert psutil.Process(slot["pid"]).status() == psutil.STATUS_STOPPED
     assert "having spent what was reserved for it; held: " in engine.explain(f"{batch.id}.1")["reason"]
-    assert books(rushes_home)["batch", batch.id] <= 0.012 * NANO
+    assert books(rushes_home)["batch", batch.id] <= 0.03 * NANO
 
     engine.set_max_cost(batch.id, NANO)
     (outcome,) = batch
@@ -174,13 +174,13 @@ def test_an_attempt_that_has_spent_what_it_may_is_paused_where_it_stands_and_goe
 def test_parts_are_paid_for_by_the_batch_that_mapped_them(
     spends: Find, engine: LocalEngine, clip: str, rushes_home: Path
 ) -> None:
-    batch = spends("spend_on_parts").with_options(max_cost=0.008).map([clip], seconds=0.5)
+    batch = spends("spend_on_parts").with_options(max_cost=0.03).map([clip], seconds=3.0)
 
     status = until(lambda: (found := batch.progress).only_held and found)
     spent = books(rushes_home)["batch", batch.id]
 
     assert status.held_by == ("batch", batch.id)
-    assert 0 < spent <= 0.008 * NANO
+    assert 0 < spent <= 0.03 * NANO
     engine.set_max_cost(batch.id, NANO)
     (outcome,) = batch
     assert outcome.result.n == 4
@@ -196,15 +196,15 @@ def test_a_show_that_gets_a_cap_while_it_runs_is_under_it_with_all_that_it_has_s
     batch = sent(spends("spend"), clip, 3, 30.0, force=True)
     until(lambda: batch.progress.counts.running == 2)
 
-    engine.set_budget("show", "dune", {"cap": before + 2 * SECOND})
+    engine.set_budget("show", "dune", {"cap": before + 12 * SECOND})
     status = until(lambda: (found := batch.progress).only_held and found)
 
     (row,) = engine.budgets()["rows"]
     assert status.counts.paused == 2
-    assert before < row["spent_nano"] <= before + 2 * SECOND
+    assert before < row["spent_nano"] <= before + 12 * SECOND
     assert row["held"] == [batch.id]
     batch.cancel()
-    assert books(rushes_home)["show", "dune"] == ledger(rushes_home) <= before + 2 * SECOND
+    assert books(rushes_home)["show", "dune"] == ledger(rushes_home) <= before + 12 * SECOND
 
 
 def test_beyond_a_soft_limit_a_batch_goes_one_class_lower_until_that_is_raised(
@@ -247,9 +247,7 @@ def test_a_run_that_is_held_ends_with_three_and_says_what_lets_it_go_on(
     rushes: Callable[..., Any], engine: LocalEngine, tmp_path: Path
 ) -> None:
     clips = files(tmp_path, 8)
-    ran = rushes(
-        "run", f"{SPENDS}:spend", *clips, "--seconds", "0.3", "--max-cost", "0.005", "--show", "dune"
-    )
+    ran = rushes("run", f"{SPENDS}:spend", *clips, "--seconds", "0.3", "--max-cost", "0.02", "--show", "dune")
     (batch,) = engine.batches(limit=1)
 
     assert ran.exit_code == 3, ran.output

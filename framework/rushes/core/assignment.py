@@ -76,6 +76,8 @@ class Assignment:
         for slot in self.standing.unpaid():
             if purse.goes_on(slot.backlog[0][0], slot.worked_s(now), now):
                 self.standing.has_paid(slot)
+        for slot in self.yielding.woken.values():
+            purse.asks_again(slot.backlog[0][0])
         for lane in purse.asked_again():
             self.waiting.unpark(batch_limit(lane.shape.batch))
 

@@ -27,12 +27,20 @@ from rushes.core.events import Outlay, Shape
 from rushes.core.ordering import Lane
 from rushes.core.run_times import GUESS, Expected, RunTimes
 
-__all__ = ["AHEAD_S", "Purse", "Tariff"]
+__all__ = ["AHEAD_S", "LOOK_S", "Purse", "Tariff"]
 
-AHEAD_S: Final = 0.5
-"""An attempt is given more, or paused, so long before it has spent what it may: a worker looks twice as often
-while money is watched, and a machine that is busy lets it wait a little."""
-LEAST_MORE_S: Final = 4 * AHEAD_S
+LOOK_S: Final = 0.25
+"""How often a worker looks, at least, while anything is open."""
+AHEAD_S: Final = 3.0
+"""An attempt is given more, or paused, so long before it has spent what it may: a worker whose disk or whose
+machine is busy looks late, and what runs meanwhile has to be within its reservation."""
+NEXT_S: Final = 1.0
+"""What an attempt is charged for beyond the last look when its worker is killed."""
+LATE: Final = 2.0
+"""Where looks come late, the next may come later still: so many times the longest gap is kept clear."""
+MOST_AHEAD_S: Final = 10.0
+FADES: Final = 0.9
+LEAST_MORE_S: Final = 2 * AHEAD_S
 """What an extension is for at least: less would have to be extended at once again."""
 TRIAL: Final = 20
 """A guess reserves no more than this part of a cap, so that no cap is held back by guesses."""
@@ -79,9 +87,9 @@ class Purse:
     """
 
     __slots__ = (
-        "_awaited", "_charged", "_costs", "_freed", "_held", "_least", "_limited", "_lowered", "_next",
-        "_parted", "_tariff", "_times", "_told", "_touched", "_turned", "budget", "open", "refused", "short",
-        "stirred", "untold", "watches",
+        "_ahead_s", "_awaited", "_charged", "_costs", "_freed", "_held", "_least", "_limited", "_looked_at",
+        "_lowered", "_next", "_parted", "_tariff", "_times", "_told", "_touched", "_turned", "budget", "open",
+        "refused", "short", "stirred", "untold", "watches",
     )  # fmt: skip
 
     def __init__(self, budget: Budget | None = None, tariff: Tariff | None = None, *, first: int = 1) -> None:
@@ -92,6 +100,8 @@ class Purse:
         self._costs: dict[int, int] = {}  # what attempts that are about to end truly cost
         self._charged: dict[int, tuple[Payer, int]] = {}  # what was charged since `changes`, by invocation
         self._times = RunTimes()
+        self._ahead_s = AHEAD_S
+        self._looked_at = 0.0  # when time last passed while anything was open
         self._awaited: set[Scope] = set()  # whose money that comes back is kept for somebody
         self._least = 0  # the least that one of those who wait is short of
         self._freed = 0  # what came back since somebody was refused
@@ -195,7 +205,7 @@ class Purse:
         if self._tariff is None:
             return 0
         expected = self._times.longest(shape.function) or self._tariff.expected(shape) or GUESS
-        amount = self._tariff.cost(shape, expected.seconds + AHEAD_S)
+        amount = self._tariff.cost(shape, expected.seconds + self._ahead_s)
         if expected.sure:
             return amount
         caps = (
@@ -205,7 +215,7 @@ class Purse:
             for cap in (limits.cap, limits.hour_cap)
             if cap is not None
         )
-        return min(amount, max(min(caps, default=amount) // TRIAL, self._tariff.cost(shape, AHEAD_S)))
+        return min(amount, max(min(caps, default=amount) // TRIAL, self._tariff.cost(shape, self._ahead_s)))
 
     # -- while it runs --------------------------------------------------------------------------------------
 
@@ -228,7 +238,7 @@ class Purse:
         spent = self._tariff.cost(paid.shape, worked_s)
         self.budget.spend(paid.number, spent, now)
         self._look(id, paid, worked_s)
-        if self._tariff.cost(paid.shape, worked_s + AHEAD_S) <= paid.amount:
+        if self._tariff.cost(paid.shape, worked_s + self._ahead_s) <= paid.amount:
             return True
         return self._extend(id, paid, worked_s, spent, now)
 
@@ -243,7 +253,7 @@ class Purse:
         if self._tariff is None:
             return True
         # What it was expected to take is no longer true: a quarter more each time, and the last crumbs too.
-        for more_s in (max(worked_s / 4, LEAST_MORE_S), 2 * AHEAD_S):
+        for more_s in (max(worked_s / 4, LEAST_MORE_S, 2 * self._ahead_s), 1.25 * self._ahead_s):
             wanted = self._tariff.cost(paid.shape, worked_s + more_s)
             answer = self.budget.extend(paid.number, wanted, spent, now)
             if isinstance(answer, Granted):
@@ -263,8 +273,13 @@ class Purse:
 
     def _look(self, id_: int, paid: Paid, worked_s: float) -> None:
         if self._tariff is not None:
-            paid.by_next = min(paid.amount, self._tariff.cost(paid.shape, worked_s + AHEAD_S))
+            next_s = max(NEXT_S, self._ahead_s - AHEAD_S)
+            paid.by_next = min(paid.amount, self._tariff.cost(paid.shape, worked_s + next_s))
         self._changed(id_, paid)
+
+    def asks_again(self, id: int) -> None:  # noqa: A002 - as everywhere
+        """Somebody who was refused money to go on after its parts is to be asked for once more."""
+        self._relieve(id)
 
     def rests(self, id: int, worked_s: float, now: float) -> None:  # noqa: A002 - as everywhere
         """An attempt stands still, for want of money or to wait for its parts: what it had left is free."""
@@ -363,6 +378,9 @@ class Purse:
         """Time has passed: an hour may have begun, and run times were learnt, so all are asked again."""
         self.stirred = True
         self._times.passes()
+        late_s = LATE * (now - self._looked_at) if self.open and self._looked_at else 0.0
+        self._ahead_s = min(max(AHEAD_S, late_s, FADES * self._ahead_s), MOST_AHEAD_S)
+        self._looked_at = now if self.open else 0.0
         for batch, payer in list(self._lowered.items()):
             if not self.budget.demotes(payer, now):
                 self._tell(Promote(batch))

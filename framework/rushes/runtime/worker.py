@@ -22,7 +22,7 @@ from rushes.core.classes import DEFAULT_CLASSES
 from rushes.core.events import Capacity
 from rushes.core.machine_price import MachinePrice
 from rushes.core.policy import SchedulerSettings
-from rushes.core.purse import AHEAD_S
+from rushes.core.purse import LOOK_S
 from rushes.core.scheduler import Scheduler
 from rushes.core.sinks import Sink
 from rushes.errors import PlatformError
@@ -188,7 +188,7 @@ class Worker:
         if any(len(slot.given) > 1 for slot in pool.slots.values()):
             return 0.05
         # What is spent is looked at well before it can have been too much.
-        tick_s = AHEAD_S / 2 if pool.scheduler.purse.open else TICK_S
+        tick_s = LOOK_S if pool.scheduler.purse.open else TICK_S
         return GATHER_S if self._following.impatient else tick_s
 
     def _wait_for_space(self, error: PlatformError) -> None:
