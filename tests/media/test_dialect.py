@@ -46,6 +46,7 @@ MEANING = {
     "nvenc": ("platform", "no-device", "fallback"),
     "vaapi": ("platform", "no-device", "fallback"),
     "qsv": ("platform", "no-device", "fallback"),
+    "offcard": ("platform", "device-decode", "fallback"),
     "cudadec": ("platform", "no-device", "fallback"),
     "profile": ("caller", "bad-encoder-option", "fail"),
     "muxer": ("caller", "bad-container", "fail"),

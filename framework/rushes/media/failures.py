@@ -130,6 +130,13 @@ _DEVICES: Final = (
         "The GPU could not decode {source}.", "Decode in software.",
     ),
     _row(
+        # Its decoder could not be set up: ffmpeg's own stepped in, so its scaler has nothing.
+        "device-decode", PlatformError, "fallback",
+        r"Impossible to convert between the formats supported by the filter",
+        "The device did not decode {source}, and its filters can do nothing with what did.",
+        "Decode in software.",
+    ),
+    _row(
         "encoder-failed", PlatformError, "fallback",
         r"Failed locking bitstream buffer: not enough buffer \(14\)",
         "The GPU's encoder gave up on {source}.", _SOFTWARE,
