@@ -34,7 +34,7 @@ REAL = 0.85
 
 
 def varied_clips(folder: Path, count: int) -> list[Path]:
-    """`count` clips, the same each time."""
+    """`count` clips, the same each time; a folder for each piece of footage, as for a roll."""
     folder.mkdir(parents=True, exist_ok=True)
     real = list(make_media.real_clips(folder.parent / "real").paths)
     draw = random.Random(5)  # noqa: S311 - a sample, not a secret
@@ -54,21 +54,23 @@ def _recipe(draw: random.Random, number: int, folder: Path, real: list[Path]) ->
     start, part, x, y = draw.uniform(0, 3), draw.uniform(0.5, 1), draw.random(), draw.random()
     with_sound = draw.random() < 0.6
     picture = ["-f", "lavfi", "-i", pattern.format(width, height, rate)]
-    filters = f"format={pix_fmt}"
+    filters, roll = f"format={pix_fmt}", pattern.partition("=")[0]
     if real and is_real:
         source = real[int(footage * len(real))]
+        roll = source.stem
         picture = ["-stream_loop", "-1", "-ss", f"{start:.2f}", "-i", str(source)]
         cut = f"crop=iw*{part:.2f}:ih*{part:.2f}:(iw-ow)*{x:.2f}:(ih-oh)*{y:.2f}"
         filters = f"{cut},scale={width}:{height},setsar=1,fps={rate},format={pix_fmt}"
     sound = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-map", "0:v", "-map", "1:a"]
     heard = [*sound, "-c:a", "aac"] if with_sound else ["-map", "0:v"]
-    target = folder / f"{number:04}_{codec}_{width}{suffix}"
+    target = folder / roll / f"{number:04}_{codec}_{width}{suffix}"
     return target, [*picture, *heard, "-t", f"{seconds:.2f}", "-vf", filters, *coded]
 
 
 def _make(executable: str, target: Path, arguments: list[str]) -> None:
     if target.exists():
         return
+    target.parent.mkdir(exist_ok=True)
     aside = target.with_name(f"part-{target.name}")
     subprocess.run([executable, "-nostdin", "-y", "-v", "error", *arguments, str(aside)], check=True)
     aside.rename(target)

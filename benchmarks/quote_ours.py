@@ -87,6 +87,7 @@ def main(folder: str, trained: str, tested: str) -> None:
     says = {
         "wall": [(quote.work_s.likely, one.wall_s) for quote, one in zip(quoted, ran, strict=True)],
         "cpu": [(by_cpu.expects(one.work()), one.cpu_s) for one in ran],
+        "cpu_elsewhere": [(by_cpu.expects(one.work()._replace(place="")), one.cpu_s) for one in ran],
         "one_ratio": _one_ratio(learnt, ran),
     }
     inside = [

@@ -15,9 +15,12 @@ from rushes.core.curves import Seen, at, fitted
 from rushes.core.durations import UNKNOWN, Prior
 from rushes.core.estimates import MOST_LEVELS, MOST_RUNS, Estimates
 from rushes.core.histogram import GROWTH, MOST, LogHistogram
+from rushes.core.places import MOST_PLACES, told_apart
 from rushes.core.work import Encode, Work
 
-HD = Work("proxy", "here", "0a1b", "prores", 1920, 1080, 240, 10.0, 1, 0, (Encode("h264", 960, 540, 240),))
+HD = Work(
+    "proxy", "here", "0a1b", "prores", 1920, 1080, 240, 10.0, 1, 0, "", (Encode("h264", 960, 540, 240),)
+)
 SECONDS = st.floats(1e-5, 1e8)
 
 
@@ -248,6 +251,37 @@ def test_of_a_clip_that_nobody_looked_at_the_runs_of_its_function_speak() -> Non
     assert found.quantile(0.5) == pytest.approx(50, abs=1)
     assert found.quantile(0.99) == pytest.approx(99, abs=1)
     assert estimates.of_function("ladder", "here") is None
+
+
+def test_clips_of_a_place_whose_clips_took_longer_are_expected_to_take_longer_too() -> None:
+    estimates = Estimates()
+    for number in range(40):
+        frames = 24 + number
+        estimates.learn(HD._replace(frames=frames, place="/roll/calm"), 0.10 * frames)
+        estimates.learn(HD._replace(frames=frames, place="/roll/busy"), 0.14 * frames)
+
+    calm, busy, new = (
+        estimates.expects(HD._replace(frames=50, place=place))
+        for place in ("/roll/calm", "/roll/busy", "/new")
+    )
+
+    assert calm == pytest.approx(5.0, rel=0.1)
+    assert busy == pytest.approx(7.0, rel=0.1)
+    assert calm < new < busy
+
+
+def test_places_of_which_little_was_seen_are_one_and_no_more_than_a_dozen_are_told_apart() -> None:
+    runs = [
+        Seen((("start", 1.0), (f"place/{place}", 2.0)), 1.0)
+        for place in range(20)
+        for _ in range(2 if place < 4 else 3 + place)
+    ]
+
+    names = [name for one in told_apart(runs) for name, _ in one.parts if name != "start"]
+
+    assert len(set(names) - {"place/"}) == MOST_PLACES
+    assert {f"place/{place}" for place in range(4)}.isdisjoint(names)
+    assert len(names) == len(runs)
 
 
 def test_what_is_far_longer_than_all_that_was_seen_is_known_less_well() -> None:

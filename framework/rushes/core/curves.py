@@ -74,6 +74,8 @@ def _each(curve: Curve, name: str) -> float:
     if known is not None:
         return known
     family = name.partition("/")[0] + "/"
+    if family in curve:
+        return curve[family]
     return median([each for other, each in curve.items() if other.startswith(family)] or [0.0])
 
 

@@ -22,6 +22,7 @@ from typing import Final
 from rushes.core.curves import PRIOR_RUNS, Curve, Seen, at, fitted
 from rushes.core.durations import UNKNOWN, Estimate, Prior, log_normal
 from rushes.core.histogram import GROWTH, LogHistogram
+from rushes.core.places import told_apart
 from rushes.core.work import Key, Work
 
 __all__ = ["MOST_LEVELS", "MOST_RUNS", "Believed", "Estimates"]
@@ -184,12 +185,12 @@ def _nothing(_work: Work) -> None:
 
 
 def _fit(level: _Level, towards: Curve, trust: float) -> None:
-    curve = fitted(level.seen, towards, trust=trust)
+    curve = fitted(told_apart(level.seen), towards, trust=trust)
     level.curve, level.fitted = curve, towards
     level.runs = sum(one.runs for one in level.seen)
     level.longest_s = max(one.seconds for one in level.seen)
     # A curve lies nearer to the few runs that it was laid through than to the next one.
-    stretch = sqrt((len(level.seen) + len(curve)) / len(level.seen))
+    stretch = sqrt((len(level.seen) + len(level.seen[-1].parts)) / len(level.seen))
     level.off = LogHistogram()
     for one in level.seen:
         level.off.add((one.seconds / max(at(curve, one.parts), 1e-9)) ** stretch)

@@ -41,6 +41,7 @@ class Work(NamedTuple):
         media_s: how long the clip is.
         sounds: how many sound tracks it has.
         size_bytes: of its file.
+        place: the folder that it is in; clips of one folder are often alike.
         makes: what is encoded.
     """
 
@@ -54,6 +55,7 @@ class Work(NamedTuple):
     media_s: float = 0.0
     sounds: int = 0
     size_bytes: int = 0
+    place: str = ""
     makes: tuple[Encode, ...] = ()
 
     @property
@@ -80,6 +82,7 @@ class Work(NamedTuple):
             (f"bytes/{self.codec}", self.size_bytes / 1e6),
             ("encode", catalogue_s),
             ("encoded", made / 1e6),
+            (f"place/{self.place}", (made or self.width * self.height * self.frames) / 1e6),
             ("sounds", float(self.sounds)),
             ("sound", self.sounds * self.media_s),
         )
@@ -97,10 +100,10 @@ def work_from_json(data: list[Any]) -> Work:
         ValueError: it is no such data.
     """
     try:
-        function, on, options, codec, width, height, frames, media_s, sounds, size_bytes, makes = data
+        function, on, options, codec, width, height, frames, media_s, sounds, size_bytes, place, makes = data
         return Work(
             str(function), str(on), str(options), str(codec), int(width), int(height), int(frames),
-            float(media_s), int(sounds), int(size_bytes),
+            float(media_s), int(sounds), int(size_bytes), str(place),
             tuple(Encode(str(c), int(w), int(h), int(f), str(s)) for c, w, h, f, s in makes),
         )  # fmt: skip
     except TypeError as error:

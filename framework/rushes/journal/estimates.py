@@ -23,7 +23,7 @@ from rushes.runtime.estimating import Before, LearntRun
 
 __all__ = ["SqliteLearntRuns"]
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 MOST_OF_A_KIND: Final = 256
 """Runs of one function, with one set of options, on one codec: the newest."""
 MOST_OF_A_FUNCTION: Final = 2048
@@ -138,7 +138,7 @@ def _prepare(db: sqlite3.Connection) -> None:
         CREATE TABLE read(batch INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
         CREATE TABLE settled(batch INTEGER NOT NULL);
         INSERT INTO settled VALUES(0);
-        PRAGMA user_version=1;
+        PRAGMA user_version=2;
         COMMIT;"""
     )
 

@@ -36,7 +36,8 @@ def work_of(function: Function[Any, Any], params: Params, clip: Asset, info: Med
         clip: its source, which is on this machine.
         info: its header; None where there is none, or nobody needs it.
     """
-    bare = bare_work(function, params)._replace(size_bytes=_size(clip))
+    place = clip.uri.rpartition("/")[0]
+    bare = bare_work(function, params)._replace(size_bytes=_size(clip), place=place)
     if info is None:
         return bare
     from rushes.media.forecast import encodes_of, frames_of  # noqa: PLC0415 - the media stack is loaded by now
