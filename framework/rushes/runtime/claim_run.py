@@ -24,8 +24,9 @@ from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.invocation import function_name
 from rushes.ledger import Claim, End, NotClaimed
 from rushes.ports import Ledger, Store
+from rushes.runtime.attempt import run_attempt
 from rushes.runtime.raised import as_error
-from rushes.runtime.remote_attempt import run_remote
+from rushes.runtime.remote_attempt import Run, run_remote
 from rushes.runtime.slot_batch import SlotBatch, learn
 from rushes.runtime.task import Made, Task
 
@@ -64,6 +65,7 @@ class ClaimRunner:
         local_name: a file name for a URI of the store.
         clock: UTC epoch seconds.
         lease_s: how long a claim holds.
+        run_here: the attempt, once its files are here.
     """
 
     ledger: Ledger
@@ -73,6 +75,7 @@ class ClaimRunner:
     local_name: Callable[[str], str]
     clock: Callable[[], float] = time.time
     lease_s: float = LEASE_S
+    run_here: Run = run_attempt
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, SlotBatch] = field(default_factory=dict, repr=False)
 
@@ -80,13 +83,21 @@ class ClaimRunner:
         """The host is going: what runs is given back, and nothing new is begun."""
         self._stopping.set()
 
-    def run(self, invocation: str, *, ends_at: float | None = None, longer: bool = True) -> After:
+    def run(
+        self,
+        invocation: str,
+        *,
+        ends_at: float | None = None,
+        longer: bool = True,
+        claimed: Callable[[], None] = lambda: None,
+    ) -> After:
         """Claim an invocation, work on it, and say in the ledger what came of it.
 
         Args:
             invocation: ``<batch>.<n>``.
             ends_at: when it has to stop, UTC epoch seconds, if it is not done by then.
             longer: somebody else may take longer; else what did not fit has failed.
+            claimed: called once the claim is ours: the notice is not needed any more.
 
         Raises:
             PlatformError: the ledger does not answer; the notice comes again.
@@ -99,6 +110,7 @@ class ClaimRunner:
         if isinstance(claim, NotClaimed):
             over = claim.state is None or claim.state.ended
             return After(claim.state, None if over else max((claim.until or now) - now, 1.0))
+        claimed()
         watch = _Watch(self.ledger, claim, self.clock, self.lease_s, stopping=self._stopping, ends_at=ends_at)
         try:
             with watch.extending():
@@ -136,6 +148,7 @@ class ClaimRunner:
             may_publish=watch.require,
             cancelled=watch.stopped,
             local_name=self.local_name,
+            run=self.run_here,
         )
 
     def _of(self, batch: str, spec: Mapping[str, Any]) -> SlotBatch:

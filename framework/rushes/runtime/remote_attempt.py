@@ -20,10 +20,13 @@ from rushes.errors import MediaError
 from rushes.ports import Store
 from rushes.runtime.attempt import run_attempt
 from rushes.runtime.remote_publication import Target, mark_of, publish_made
-from rushes.runtime.task import Made, Reporter, Task
+from rushes.runtime.task import Gate, Made, Reporter, Task
 from rushes.stored import Stored
 
-__all__ = ["run_remote"]
+__all__ = ["Run", "run_remote"]
+
+Run = Callable[[Task, Reporter, Gate, Callable[[], bool]], Made]
+"""Runs a task whose files are here: in this process, or on a pool."""
 
 
 def run_remote(
@@ -35,6 +38,7 @@ def run_remote(
     may_publish: Callable[[], None],
     cancelled: Callable[[], bool],
     local_name: Callable[[str], str],
+    run: Run = run_attempt,
 ) -> Made:
     """Fetch, run the body, verify, publish; nothing half-written is ever visible.
 
@@ -46,6 +50,7 @@ def run_remote(
         may_publish: asked before anything becomes visible; raises when this attempt may not.
         cancelled: whether somebody wants it to stop.
         local_name: a file name for a URI.
+        run: the attempt on what is here by then.
 
     Raises:
         RushesError: as `run_attempt`; and ``source-changed`` where the clip is not what was submitted.
@@ -64,7 +69,7 @@ def run_remote(
         if task.out is not None:
             (folder / "out").mkdir()
             local = replace(local, out=str(folder / "out"))
-        made = run_attempt(local, report, lambda _: may_publish(), cancelled)
+        made = run(local, report, lambda _: may_publish(), cancelled)
         if task.out is None or not made.published:
             return made
         return publish_made(made, Target(store, task.out, folder / "out", task.key, found))

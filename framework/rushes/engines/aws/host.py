@@ -1,0 +1,171 @@
+"""A host that takes work from shared queues: a machine of ECS, a workstation, anything with credentials.
+
+It has one poller for each class, so an urgent message is heard however much other work is here; the work
+itself goes to the machine's own pool, whose scheduler makes room for it. Of each class a little more is taken
+than the pool has cores, so that clips are fetched while others run.
+
+A notice is deleted once its invocation is claimed: a queue keeps a message back for twelve hours at most, the
+ledger for as long as the host lives. What lapses, and what waits for its next try, is told of again by
+`sweep`. On SIGTERM, or a notice that a spot host is taken back, everything is given back at once and loses no
+try. This module must not know how the pool works.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from rushes.errors import RushesError
+from rushes.notices import Message, Notice
+from rushes.runtime.claim_run import ClaimRunner
+from rushes.runtime.pool_run import PoolRun
+from rushes.storage.s3_uri import local_name, place_of
+
+if TYPE_CHECKING:
+    from rushes.batch import RunnableEngine
+    from rushes.engines.aws.services import Services
+    from rushes.ports import Ledger, Queue
+
+__all__ = ["Host", "sweep"]
+
+POLL_S: Final = 20.0
+"""As long as SQS lets a request wait: an empty queue costs three requests a minute."""
+AGAIN_S: Final = 60.0
+"""After a sweep has told of something, nobody else does for so long."""
+REST_S: Final = 5.0
+"""Between tries of a service that does not answer."""
+T = TypeVar("T")
+
+
+def sweep(ledger: Ledger, queues: Mapping[str, Queue], now: float) -> int:
+    """Tell of what lapsed and of waits that are over; gives how much. Several may do so at the same time."""
+    told = 0
+    for batch in ledger.unfinished():
+        for one in ledger.lapsed(batch, now, now + AGAIN_S):
+            if one.priority in queues:
+                queues[one.priority].send([Notice(one.invocation, one.priority, one.show)])
+                told += 1
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """One class on this host: its queue, and who runs what comes of it."""
+
+    name: str
+    queue: Queue
+    runner: ClaimRunner
+    workers: ThreadPoolExecutor
+
+
+class Host:
+    """Works for shared queues until it is stopped.
+
+    Args:
+        services: the ledger, the store, the log.
+        engine: this machine's own pool.
+        queues: URL of the queue of each class.
+        name: of this host.
+        width: invocations of one class that are here at a time.
+        clock: UTC epoch seconds.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        engine: RunnableEngine,
+        queues: Mapping[str, str],
+        *,
+        name: str,
+        width: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if services.ledger is None:
+            raise _no_ledger()
+        self._services = services
+        self._ledger: Ledger = services.ledger
+        self._width = width
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._classes = [
+            _Class(
+                priority,
+                services.queue(url),
+                ClaimRunner(
+                    self._ledger,
+                    services.store,
+                    services.settings.scratch,
+                    name,
+                    lambda uri: local_name(place_of(uri).key),
+                    clock=clock,
+                    run_here=PoolRun(engine, priority),
+                ),
+                ThreadPoolExecutor(width, thread_name_prefix=priority),
+            )
+            for priority, url in queues.items()
+        ]
+
+    def run(self) -> None:
+        """Work until `stop` is called; returns when everything that was here has ended or was given back."""
+        pollers = [
+            threading.Thread(target=self._poll, args=(one,), name=f"poll {one.name}") for one in self._classes
+        ]
+        for poller in pollers:
+            poller.start()
+        queues = {one.name: one.queue for one in self._classes}
+        while not self._stopping.wait(AGAIN_S):
+            self._try(lambda: sweep(self._ledger, queues, self._clock()))
+        for poller in pollers:
+            poller.join()
+        for one in self._classes:
+            one.workers.shutdown()
+
+    def stop(self) -> None:
+        """Give everything back and return: also from a signal handler."""
+        self._stopping.set()
+        for one in self._classes:
+            one.runner.yield_back()
+
+    def _poll(self, one: _Class) -> None:
+        """Take messages of a class while there is room for them."""
+        free = threading.Semaphore(self._width)
+        while not self._stopping.is_set():
+            if not free.acquire(timeout=1.0):
+                continue
+            found = self._try(lambda: one.queue.receive(1, POLL_S))
+            if not found:
+                free.release()
+                continue
+            begun: Future[None] = one.workers.submit(self._work, one, found[0])
+            begun.add_done_callback(lambda _: free.release())
+
+    def _work(self, one: _Class, message: Message) -> None:
+        def work() -> None:
+            after = one.runner.run(message.notice.invocation, claimed=lambda: one.queue.done([message]))
+            state = after.state.value if after.state else "unknown"
+            self._services.say(state, invocation=message.notice.invocation)
+            if self._stopping.is_set() and after.again_s == 0.0:
+                one.queue.send([message.notice])  # another host may have it at once
+            elif after.again_s is None or after.again_s > 0:
+                one.queue.done([message])  # the sweep tells of it in time
+
+        self._try(work)
+
+    def _try(self, act: Callable[[], T]) -> T | None:
+        """Do something that may fail for a while; what it left undone comes again."""
+        try:
+            return act()
+        except RushesError as error:
+            self._services.say("waits", error=error.to_dict())
+            self._stopping.wait(REST_S)
+            return None
+
+
+def _no_ledger() -> RushesError:
+    from rushes.errors import CallerError  # noqa: PLC0415 - raised once
+
+    return CallerError("a host has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")

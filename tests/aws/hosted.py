@@ -1,0 +1,41 @@
+"""Functions that a host's pool runs; loaded by path."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rushes import Asset, Context, MediaError, Output, Params, Result, function
+
+
+class Gated(Params):
+    gate: str = ""
+
+
+class Wrote(Result):
+    file: Output
+
+
+@function(version="1")
+def copy(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """Copies its clip."""
+    out = ctx.output(f"{clip.stem}.txt")
+    out.path.write_bytes(clip.path.read_bytes())
+    return Wrote(file=out)
+
+
+@function(version="1", stall_s=600)
+def hold(clip: Asset, params: Gated, ctx: Context) -> Wrote:
+    """Runs until it is let go."""
+    while not Path(params.gate).exists():
+        ctx.progress(-1.0)
+        time.sleep(0.02)
+    out = ctx.output(f"{clip.stem}.txt")
+    out.path.write_bytes(clip.path.read_bytes())
+    return Wrote(file=out)
+
+
+@function(version="1")
+def cut_short(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """Finds its clip cut short."""
+    raise MediaError("the clip is cut short.", code="truncated")

@@ -1,0 +1,182 @@
+"""A host that works for shared queues: its pool and the server are real, and it may be stopped at any time."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_server import AwsServer
+from waiting import until
+
+from rushes.core.states import State
+from rushes.engines.aws.host import Host, sweep
+from rushes.engines.aws.services import Services
+from rushes.engines.aws.settings import AwsSettings
+from rushes.engines.local import LocalEngine
+from rushes.journal.dynamo import DynamoLedger
+from rushes.journal.dynamo_items import TABLE
+from rushes.ledger import Work
+from rushes.notices import Notice
+from rushes.testing.clock import FakeClock
+from rushes.testing.ledger import StubLedger, StubQueue
+from rushes.testing.ledger_contract import NOW, SPEC
+
+FUNCTIONS = Path(__file__).with_name("hosted.py")
+
+
+class Studio:
+    """Queues, a table, buckets, and hosts that work for them."""
+
+    def __init__(self, server: AwsServer, name: str, engine: LocalEngine, scratch: Path) -> None:
+        self.clients = {one: server.client(one) for one in ("s3", "dynamodb", "sqs")}
+        self.cards, self.proxies = f"{name}-cards", f"{name}-proxies"
+        for bucket in (self.cards, self.proxies):
+            self.clients["s3"].create_bucket(Bucket=bucket)
+        self.clients["dynamodb"].create_table(TableName=name, **TABLE)
+        self.urls = {
+            one: self.clients["sqs"].create_queue(QueueName=f"{name}-{one}")["QueueUrl"]
+            for one in ("urgent", "background")
+        }
+        self.settings = AwsSettings(name, scratch=scratch)
+        self.engine = engine
+        self.ledger = DynamoLedger(self.clients["dynamodb"], name)
+        self._running: list[tuple[Host, threading.Thread]] = []
+
+    def host(self, name: str = "host-a") -> Host:
+        """Another host, working."""
+        services = Services(self.settings, name, self.clients.__getitem__)
+        host = Host(services, self.engine, self.urls, name=name, width=3)
+        thread = threading.Thread(target=host.run)
+        thread.start()
+        self._running.append((host, thread))
+        return host
+
+    def stop(self) -> None:
+        for host, _ in self._running:
+            host.stop()
+        for _, thread in self._running:
+            thread.join()
+        self._running.clear()
+
+    def submit(self, batch: str, function: str, count: int, priority: str = "urgent", **params: Any) -> None:
+        """A batch of as many clips, and its messages."""
+        spec = {
+            "function": f"{FUNCTIONS}:{function}", "version": "1", "source_digest": "", "params": "{}",
+            "show": "dune", "priority": priority, "deadline": None, "out": f"s3://{self.proxies}/{batch}",
+            "name": None, "receipts": "beside", "retries": 1,
+        }  # fmt: skip
+        self.ledger.open(batch, spec, time.time())
+        work = []
+        for n in range(1, count + 1):
+            self.clients["s3"].put_object(Bucket=self.cards, Key=f"{batch}/A{n:03}.mov", Body=b"clip %d" % n)
+            uri = f"s3://{self.cards}/{batch}/A{n:03}.mov"
+            work.append(Work(f"{batch}.{n}", uri, f"{batch}{n:08x}", params=json.dumps(params)))
+        self.ledger.add(batch, work)
+        self.ledger.seal(batch)
+        services = Services(self.settings, "test", self.clients.__getitem__)
+        services.queue(self.urls[priority]).send([Notice(one.invocation, priority, "dune") for one in work])
+
+    def ended(self, batch: str) -> dict[State, int]:
+        tally = self.ledger.tally(batch)
+        assert tally is not None
+        return dict(tally.ended)
+
+    def outputs(self, batch: str) -> list[str]:
+        found = self.clients["s3"].list_objects_v2(Bucket=self.proxies, Prefix=f"{batch}/")
+        return [one["Key"] for one in found.get("Contents", ())]
+
+
+@pytest.fixture
+def studio(
+    aws: AwsServer, unique: str, rushes_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Studio]:
+    monkeypatch.setenv("RUSHES_CPU", "1")
+    monkeypatch.setattr("rushes.engines.aws.host.POLL_S", 1.0)
+    engine, scratch = LocalEngine(), tmp_path / "scratch"
+    scratch.mkdir()
+    made = Studio(aws, unique, engine, scratch)
+    yield made
+    made.stop()
+    assert list(scratch.iterdir()) == []
+    engine.control("stop")
+    engine.close()
+
+
+def test_a_host_works_off_a_queue_on_its_own_pool(studio: Studio) -> None:
+    studio.submit("k7m2qx", "copy", 12)
+    studio.host()
+    until(lambda: studio.ended("k7m2qx") == {State.succeeded: 12}, seconds=120)
+    assert len([key for key in studio.outputs("k7m2qx") if key.endswith(".txt")]) == 12
+    receipt = (
+        studio.clients["s3"]
+        .get_object(Bucket=studio.proxies, Key="k7m2qx/A001.txt.rushes.json")["Body"]
+        .read()
+    )
+    assert json.loads(receipt)["source"]["uri"] == f"s3://{studio.cards}/k7m2qx/A001.mov"
+
+
+def test_a_failure_of_the_media_is_the_ledgers_result(studio: Studio) -> None:
+    studio.submit("k7m2qx", "cut_short", 1)
+    studio.host()
+    until(lambda: studio.ended("k7m2qx") == {State.failed: 1}, seconds=120)
+    entry = studio.ledger.entry("k7m2qx.1")
+    assert entry is not None
+    assert entry.end is not None
+    assert json.loads(entry.end.data)["error"]["code"] == "truncated"
+
+
+def test_urgent_work_takes_the_core_from_background_work_that_another_queue_brought(
+    studio: Studio, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    studio.submit("bbbbbb", "hold", 1, "background", gate=str(gate))
+    studio.host()
+    until(lambda: any(s["seconds"] > 1.1 for s in studio.engine.pool().get("slots", ()) if s["running"]))
+    studio.submit("kkkkkk", "copy", 2)
+    until(lambda: studio.ended("kkkkkk") == {State.succeeded: 2}, seconds=120)
+    assert studio.ended("bbbbbb") == {}
+    gate.touch()
+    until(lambda: studio.ended("bbbbbb") == {State.succeeded: 1}, seconds=120)
+    entry = studio.ledger.entry("bbbbbb.1")
+    assert entry is not None
+    assert entry.attempt == 1
+
+
+def test_a_host_that_is_stopped_gives_its_work_to_another_and_loses_no_try(
+    studio: Studio, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    studio.submit("k7m2qx", "hold", 1, gate=str(gate))
+    studio.host("host-a")
+    until(lambda: any(slot["running"] for slot in studio.engine.pool().get("slots", ())))
+    studio.stop()
+    entry = studio.ledger.entry("k7m2qx.1")
+    assert entry is not None
+    assert (entry.state, entry.attempt) == (State.queued, 0)
+    gate.touch()
+    studio.host("host-b")
+    until(lambda: studio.ended("k7m2qx") == {State.succeeded: 1}, seconds=120)
+
+
+@pytest.fixture
+def swept() -> tuple[StubLedger, StubQueue, FakeClock]:
+    clock, ledger = FakeClock(NOW), StubLedger()
+    ledger.open("k7m2qx", SPEC, NOW)
+    ledger.add("k7m2qx", [Work(f"k7m2qx.{n}", "s3://b/a.mov") for n in (1, 2)])
+    ledger.seal("k7m2qx")
+    return ledger, StubQueue(clock), clock
+
+
+def test_a_sweep_tells_of_what_lapsed_once(swept: tuple[StubLedger, StubQueue, FakeClock]) -> None:
+    ledger, queue, clock = swept
+    ledger.claim("k7m2qx.1", "dead", NOW, NOW + 60)
+    told: Callable[[], int] = lambda: sweep(ledger, {"urgent": queue}, clock.now())  # noqa: E731
+    assert told() == 0
+    clock.advance(60)
+    assert (told(), told()) == (1, 0)
+    assert [one.notice.invocation for one in queue.receive(10, 0)] == ["k7m2qx.1"]
