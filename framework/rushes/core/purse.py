@@ -10,7 +10,8 @@ its reservation before the next one is given more, or is refused it and has to b
 parts of its own it spends nothing, and what it reserved is free for them.
 
 Money that is only reserved comes back: who waits for it is kept in order, so nobody who comes later takes
-what the first one waits for. This module must not know clocks, prices, slots or the order of work.
+what the first one waits for. `changes` is what has to be written down; whoever keeps no books asks for it now
+and then all the same, and drops it. This module must not know clocks, prices, slots or the order of work.
 """
 
 from __future__ import annotations
