@@ -47,9 +47,9 @@ class SqliteHousekeeping(SqliteCosts):
                 self.write(f"DELETE FROM {table} WHERE invocation>=? AND invocation<?", [(low, high)])  # noqa: S608
             self.write("DELETE FROM results WHERE batch=?", [(number,)])
             self.write("DELETE FROM swarms WHERE batch=?", [(number,)])
+            own = "level='batch' AND name=(SELECT id FROM batches WHERE number=?)"
             for table in ("limits", "books"):
-                named = f"DELETE FROM {table} WHERE level='batch' AND name="  # noqa: S608 - ours
-                self.write(f"{named}(SELECT id FROM batches WHERE number=?)", [(number,)])
+                self.write(f"DELETE FROM {table} WHERE {own}", [(number,)])  # noqa: S608 - ours
             self.write("DELETE FROM invocations WHERE id>=? AND id<?", [(low, high)])
             self.write("DELETE FROM batches WHERE number=?", [(number,)])
         return len(numbers)
