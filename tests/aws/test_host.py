@@ -1,4 +1,4 @@
-"""A host that works for shared queues: its pool and the server are real, and it may be stopped at any time."""
+"""A host that works for shared queues: real pool, real server, and it may be stopped at any time."""
 
 from __future__ import annotations
 
