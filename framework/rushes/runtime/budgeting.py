@@ -23,7 +23,6 @@ from rushes.core.run_times import ENOUGH, Expected
 from rushes.core.sinks import BATCH_FREED, BATCH_HELD
 from rushes.runtime.batches import BatchState
 from rushes.runtime.budget_records import BudgetRecords
-from rushes.runtime.cost_records import CostRow
 from rushes.runtime.pool import HELD, Pool, Run
 from rushes.runtime.restamping import restamp
 
@@ -90,11 +89,11 @@ class Budgeting:
         if changes is not None:
             self._journal.keep_books(changes)
 
-    def costed(self, rows: Sequence[CostRow]) -> None:
+    def costed(self, costs: Sequence[tuple[int, int]]) -> None:
         """What attempts that have ended have truly cost: their payers were charged by their seconds."""
         if self.purse.watches:
-            for row in rows:
-                self.pool.feed(ev.Costed(row.invocation, row.nano))
+            for ask, nano in costs:
+                self.pool.feed(ev.Costed(ask, nano))
 
     # -- limits -------------------------------------------------------------------------------------------
 

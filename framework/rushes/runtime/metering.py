@@ -64,8 +64,8 @@ class Metering:
     def __init__(self, pool: Pool, price: MachinePrice) -> None:
         self.pool = pool
         self.price = price
-        self.told: Callable[[Sequence[CostRow]], None] | None = None
-        """Who is told at once what attempts have cost that have ended."""
+        self.told: Callable[[Sequence[tuple[int, int]]], None] | None = None
+        """Who is told at once what attempts have cost that have ended: by what the scheduler knows each."""
         self._time: MachineTime[int] = MachineTime(price.tier, pool.now, price.kwh_nano)
         self._shares: dict[int, int] = {}
         self._payers: dict[tuple[str, str], int] = {}
@@ -116,10 +116,11 @@ class Metering:
             rows = [self._charged(end, used, share) for end, used in zip(ends, uses, strict=True)]
             self._rows += rows
             if self.told is not None:
-                # A second attempt is not known by the number of its invocation, which the rows have.
-                self.told([row for row, end in zip(rows, ends, strict=True) if not end.hedge])
+                # The scheduler knows a second attempt by another number (`Run.ask`) than the rows have.
+                costs = zip(ends, rows, strict=True)
+                self.told([(-end.number if end.hedge else end.number, row.nano) for end, row in costs])
         self.look(slot)
-        return [row.compute + row.requests + row.transfer + row.energy for row in rows]
+        return [row.nano for row in rows]
 
     def spent_on(self, number: int, slot: int) -> Spent:
         """What an invocation has cost until now, with the attempt that a slot runs, and its parts."""
