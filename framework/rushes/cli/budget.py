@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rushes.cli.session import Session
+from rushes.cli.show import counted
 from rushes.core.money import format_dollars, parse_dollars
 from rushes.errors import CallerError
 from rushes.printing import printable
@@ -166,7 +167,7 @@ def _lines(row: Mapping[str, Any]) -> list[str]:
         hour = _amounts(row["hour_spent_nano"], reserved, row["hour_cap_nano"], row["hour_soft_nano"])
         lines.append(f"  this hour  {hour}")
     if row["running"]:
-        lines.append(f"  {row['running']:,} running")
+        lines.append(f"  {counted(row['running'], 'attempt')} under way")
     lines += [f"  held: rushes status {batch}" for batch in row["held"]]
     return lines
 

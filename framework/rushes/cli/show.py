@@ -139,7 +139,8 @@ def held_lines(status: BatchStatus) -> list[str]:
         lines.append(f"  rushes set {status.batch} --max-cost USD")
     elif level:
         payer = f"{level}:{shlex.quote(name)}" if name else level
-        lines.append(f"  rushes budget set {payer} USD")
+        per_hour = "--per-hour " if status.frees_at is not None else ""
+        lines.append(f"  rushes budget set {payer} {per_hour}USD")
     return lines
 
 
