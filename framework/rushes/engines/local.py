@@ -32,6 +32,7 @@ from rushes.runtime.client import Client
 from rushes.runtime.settings import Settings, settings_from
 
 if TYPE_CHECKING:
+    from rushes.core.sinks import Sink
     from rushes.function import Function, Options, Params, Result
     from rushes.runtime.estimating import Estimator
     from rushes.runtime.inputs import Found
@@ -383,7 +384,6 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
     from rushes.runtime.capacity_file import capacity_file  # noqa: PLC0415
     from rushes.runtime.class_file import class_file  # noqa: PLC0415
     from rushes.runtime.costing import machine_price  # noqa: PLC0415
-    from rushes.runtime.event_file import event_sinks  # noqa: PLC0415
     from rushes.runtime.worker import Worker, capacity_of  # noqa: PLC0415
 
     environ = os.environ if environ is None else environ
@@ -406,7 +406,7 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
         Worker(
             settings,
             journal,
-            event_sinks(environ),
+            _sinks(environ),
             capacity_file(environ),
             class_file(environ),
             price=price,
@@ -414,6 +414,15 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
         ).run()
         learnt.refresh()  # now that nobody waits: the next worker knows what this one has run
     return 0
+
+
+def _sinks(environ: Mapping[str, str]) -> list[Sink]:
+    """Who is told of state changes."""
+    if not environ.get("RUSHES_EVENTS"):  # the worker of most people need not import what reads the file
+        return []
+    from rushes.runtime.event_file import event_sinks  # noqa: PLC0415 - as above
+
+    return event_sinks(environ)
 
 
 if __name__ == "__main__":
