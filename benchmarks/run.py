@@ -35,8 +35,10 @@ import bench_probe
 import bench_quality
 import bench_quote
 import bench_scale
+import bench_simulator
 import bench_startup
 import bench_transcode
+import bench_twin
 import measure
 from report import Options, Section, block, blocks_of, page, shown
 
@@ -55,6 +57,8 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "quality": bench_quality.run,
     "quote": bench_quote.run,
     "displacement": bench_displacement.run,
+    "simulator": bench_simulator.run,
+    "twin": bench_twin.run,
 }
 RESULTS = Path(__file__).with_name("results.md")
 

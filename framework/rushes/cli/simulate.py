@@ -39,7 +39,7 @@ _DAY_S = 86_400.0
 @click.option(
     "--policy",
     "policies",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     multiple=True,
     help="A capacity file: the pool grows and shrinks by it. Several stand side by side.",
 )

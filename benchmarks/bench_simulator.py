@@ -1,0 +1,55 @@
+"""The digital twin's own speed and memory: a million invocations, beside a plain FIFO queue in SimPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import measure
+from measure import Series
+from report import AT_LEAST, AT_MOST, Goal, Options, Row, Section
+
+_CORES = 500
+_GOAL = 50_000.0
+_MOST_BYTES = 1000.0
+_OURS, _PEER = "Rushes", "SimPy: one FIFO queue before 500 servers"
+
+
+def run(options: Options) -> Section:
+    count = options.largest
+    section = Section(
+        f"The simulator: {count:,} invocations on {_CORES} cores, a deep backlog",
+        "50 shows, four classes, displacement, ageing, deadlines, limits of slots, needs of cores, memory; "
+        "one process, processor time. SimPy runs as many customers through one queue, first come first "
+        "served, with nothing else to decide.",
+    )
+    bytes_each: list[float] = []
+
+    def ours() -> float:
+        said: dict[str, Any] = measure.script("simulator_ours.py", count, _CORES)
+        bytes_each.append(said["bytes_each"])
+        used, aside = said["utilisation"], said["stood_aside"]
+        section.facts[:] = [f"{used:.1%} of the cores' time was used; {aside:,} stints of displaced work."]
+        return count / float(said["cpu_s"])
+
+    series, section.left_out = measure.interleave(
+        {
+            _OURS: ours,
+            _PEER: lambda: count / float(measure.script("peer_simpy.py", count, _CORES)["cpu_s"]),
+        },
+        options.rounds,
+    )
+    if _OURS not in series:
+        return section
+    mine = series[_OURS]
+    goal = Series((_GOAL,) * len(mine.values))
+    ratio = measure.ratios(mine, goal)
+    section.rows.append(Row(f"{_GOAL:,.0f} a second", ratio, Goal(AT_LEAST, 1.0), mine, goal, "inv/s"))
+    if _PEER in series:
+        peer = series[_PEER]
+        section.rows.append(Row(_PEER, measure.ratios(mine, peer), None, mine, peer, "inv/s"))
+    memory, most = Series(tuple(bytes_each)), Series((_MOST_BYTES,) * len(bytes_each))
+    section.rows.append(
+        Row("memory an invocation, against 1 kB", measure.ratios(memory, most), Goal(AT_MOST, 1.0), memory,
+            most, "bytes")
+    )  # fmt: skip
+    return section

@@ -1,0 +1,52 @@
+"""What has run on a real pool, replayed by the simulator from its ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from rushes.cli.app import app
+from rushes.core.events import Capacity
+from rushes.engines.local import LocalEngine
+from rushes.journal.replay import ran_batches
+from rushes.runtime.settings import settings_from
+from rushes.simulator.pool import simulate
+from rushes.simulator.replay import replayed
+
+Find = Callable[[str], Any]
+
+
+def test_what_has_run_arrives_again_with_its_class_needs_and_run_times(
+    plain: Find, engine: LocalEngine, clip: str, rushes_home: Path
+) -> None:
+    echo = plain("echo").with_options(priority="urgent", show="dune")
+    assert all(outcome.ok for outcome in echo.starmap([(clip, {"n": n}) for n in range(3)]))
+    assert plain("echo").with_options(show="tron").remote(clip, n=9).pid
+    journal = settings_from({"RUSHES_HOME": str(rushes_home)}).journal
+
+    first, second = ran_batches(journal)
+    load = replayed([first, second]).load
+    trace = simulate(load, Capacity(cpu=2.0, memory=2.0**34))
+
+    assert (first.priority, first.show, len(first.seconds)) == ("urgent", "dune", 3)
+    assert all(0 < seconds < 60.0 for seconds in first.seconds)
+    assert (second.priority, second.show) == ("standard", "tron")
+    assert load[0].at == 0.0
+    assert load[1].at > 0.0
+    assert sum(trace.ended[:3]) - sum(trace.started[:3]) == pytest.approx(sum(first.seconds))
+    assert ran_batches(journal, since=second.submitted) == [second]
+
+
+def test_the_command_replays_the_ledger_of_this_pool(plain: Find, engine: LocalEngine, clip: str) -> None:
+    assert all(outcome.ok for outcome in plain("echo").starmap([(clip, {"n": n}) for n in range(2)]))
+
+    said = CliRunner().invoke(app, ["simulate", "--replay", "--cores", "2", "--json"])
+
+    assert said.exit_code == 0, said.output
+    (group,) = json.loads(said.stdout)["groups"]
+    assert group["invocations"] == 2
