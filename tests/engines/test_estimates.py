@@ -46,9 +46,9 @@ def test_an_encode_is_learnt_with_what_its_header_and_its_options_say(
     assert run.work == work_of(proxy, params, proxy.bind(bars).source, describe(bars))
     assert run.work.makes[0][:3] == ("h264", 114, 64)
     assert run.seconds == pytest.approx(outcome.finished.seconds)
-    low, high = engine.estimator().seconds(proxy.ref, run.work)
-    assert low == pytest.approx(run.seconds, rel=0.5)
-    assert high > low
+    median, late = engine.estimator().seconds(proxy.ref, run.work)
+    assert run.seconds / 5 < median < run.seconds * 5
+    assert late > median
 
 
 def test_many_short_ones_are_learnt_as_their_mean_once_their_batch_has_ended(

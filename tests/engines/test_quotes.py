@@ -89,7 +89,8 @@ def test_a_batch_is_quoted_from_the_catalogue_then_run_then_compared_and_then_kn
     learnt = json.loads(forced.stdout)
     assert (learnt["invocations"], learnt["runs"], learnt["quote"]["basis"]) == (2, 2, "learnt")
     took = [one.seconds for one in engine.results(engine.batches(limit=1)[0].batch) if one.error is None]
-    assert learnt["work_s"]["likely"] == pytest.approx(sum(took), rel=0.5)
+    # Two runs weigh little against a catalogue that may be far off for so small a picture.
+    assert sum(took) / 5 < learnt["work_s"]["likely"] < sum(took) * 5
 
 
 def test_a_price_file_gives_it_a_price_and_joules(
