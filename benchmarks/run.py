@@ -27,6 +27,7 @@ import bench_box
 import bench_chunks
 import bench_dispatch
 import bench_displacement
+import bench_fairness
 import bench_ingest
 import bench_inspect
 import bench_ladder
@@ -55,6 +56,7 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "box": bench_box.run,
     "probe": bench_probe.run,
     "quality": bench_quality.run,
+    "fairness": bench_fairness.run,
     "quote": bench_quote.run,
     "displacement": bench_displacement.run,
     "simulator": bench_simulator.run,

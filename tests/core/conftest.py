@@ -129,6 +129,7 @@ class ModelPool:
         self.beyond = dict.fromkeys(DIMENSIONS, 0.0)  # what ran beyond the capacity when that shrank, below 0
         self.late = False
         """Whether those who waited hear of it after others may have begun."""
+        self.served_at: dict[QueueKey, float] = {}
         self.served: dict[str, float] = defaultdict(float)  # cpu-seconds by show
         self._next = 1
 
@@ -199,6 +200,7 @@ class ModelPool:
             self.unanswered.discard(event.queue)
             for ask in event.asks:
                 self.leased[ask.id] = ask
+                self.aged.discard(ask.id)  # it may come back to a queue that is served
         elif isinstance(event, SlotReady):
             slot = self.slots.get(event.slot)
             if slot is not None:
@@ -343,7 +345,9 @@ class ModelPool:
     def _note_age(self, event: Tick | Leased) -> None:
         asks = self.leased.values() if isinstance(event, Tick) else event.asks
         for ask in asks:
-            if ask.queued_at <= self.now - self.ageing[self.queue_of[ask.id].priority]:
+            queue = self.queue_of[ask.id]
+            since = max(ask.queued_at, self.served_at.get(queue, 0.0))
+            if since <= self.now - self.ageing[queue.priority]:
                 self.aged.add(ask.id)
 
     def _carry_out(self, command: Command) -> list[Ask]:
@@ -418,6 +422,7 @@ class ModelPool:
             assert ask.shape.environment == slot.environment
             assert ask.id not in self.ended, "nothing starts after its end"
             self.starts[ask.id] += 1
+            self.served_at[self.queue_of[ask.id]] = self.now
             self.started.append(ask.id)
             assert self.starts[ask.id] <= 1 + self.excused[ask.id], "started once"
         slot.backlog += asks

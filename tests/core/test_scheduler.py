@@ -196,24 +196,64 @@ def test_a_weight_of_two_gets_twice_as_much(model_pool: Any) -> None:
     assert pool.served["heavy"] == pytest.approx(60, abs=2)
 
 
-def test_a_show_that_was_away_gets_no_credit_for_it(model_pool: Any) -> None:
+def test_a_show_that_was_away_goes_first_for_a_minute_of_the_pool_and_then_takes_turns(
+    model_pool: Any,
+) -> None:
     pool = model_pool(ONE, seconds={"f": 1.0})
     pool.submit("standard", "steady", shape("steady"), 500)
+    pool.deliver_all()
+
+    def passes(seconds: int) -> None:
+        for _ in range(seconds):
+            pool.tick(1.0)
+            pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog))
+            pool.deliver_all()
+
+    passes(100)
+    pool.served.clear()
+    pool.submit("standard", "back", shape("back"), 200)
+    pool.deliver_all()
+    passes(60)
+
+    assert pool.served["back"] == pytest.approx(60.0, abs=2.0)
+    pool.served.clear()
+    passes(40)
+    assert pool.served["back"] == pytest.approx(pool.served["steady"], abs=2.0)
+
+
+def test_leaving_and_coming_back_does_not_pay(model_pool: Any) -> None:
+    pool = model_pool(ONE, seconds={"f": 1.0}, settings=SchedulerSettings(burst_s=5.0))
+    pool.submit("standard", "steady", shape("steady"), 500)
+    pool.deliver_all()
+
+    # when a show sends as much as it may have first, lets a tick pass without any, and sends again
+    for turn in range(30):
+        pool.submit("standard", "clever", shape(f"clever-{turn}"), 5)
+        pool.deliver_all()
+        for _ in range(8):
+            pool.tick(1.0)
+            pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog))
+            pool.deliver_all()
+
+    # then it has no more than its half
+    assert pool.served["clever"] <= pool.served["steady"] + 10.0
+
+
+def test_work_of_a_show_that_is_served_does_not_age_past_its_peers(model_pool: Any) -> None:
+    classes = (ClassPolicy("high", 0), ClassPolicy("low", 1, ageing_s=50.0))
+    pool = model_pool(ONE, classes=classes, seconds={"f": 1.0})
+    pool.submit("low", "flood", shape("flood"), 1000)
     pool.deliver_all()
     for _ in range(100):
         pool.tick(1.0)
         pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog))
         pool.deliver_all()
-    pool.served.clear()
 
-    pool.submit("standard", "back", shape("back"), 100)
+    (peer,) = pool.submit("low", "peer", shape("peer"))
     pool.deliver_all()
-    for _ in range(20):
-        pool.tick(1.0)
-        pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog))
-        pool.deliver_all()
+    pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog))
 
-    assert pool.served["back"] == pytest.approx(pool.served["steady"], abs=2.0)
+    assert peer in pool.running()
 
 
 def test_shows_pay_for_what_their_work_really_took(model_pool: Any) -> None:

@@ -264,6 +264,7 @@ class Assignment:
         slot.each_s = (slot.each_s * len(backlog) + each_s * count) / (len(backlog) + count)
         if not backlog:
             slot.begin_head(now)
+        lane.queue.served_at = now
         backlog.extend(asks)
         if len(backlog) > 1:
             self.slots.stack(slot)

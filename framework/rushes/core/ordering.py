@@ -98,6 +98,7 @@ class Queue:
         "outside",
         "parked",
         "policy",
+        "served_at",
         "stale",
     )
 
@@ -107,6 +108,7 @@ class Queue:
         self.level = level
         self.aged = aged  # the level above, or `level` itself at the top
         self.ageing_s = policy.ageing_s
+        self.served_at = float("-inf")  # when something of it was last given to a slot
         self.lanes: dict[Lane, None] = {}
         self.in_hand = 0  # waiting asks, those of parked lanes included
         self.parked = 0  # waiting asks of lanes whose batch has all the slots that it may have
@@ -177,7 +179,7 @@ class Flow:
         self.level = level
         self.show = show
         self.weight = weight
-        self.vtime = level.vtime
+        self.vtime = level.vtime - level.credit_s
         self.by_shape: dict[tuple[QueueKey, Shape], Lane] = {}
         self.lanes: Line[Lane] = Line()
 
@@ -189,9 +191,9 @@ class Flow:
             self.level.shows.drop(self)
 
     def wake(self) -> None:
-        """Work arrives. Time in which the show asked for nothing earns it nothing."""
-        if not self.lanes and self.vtime < self.level.vtime:
-            self.vtime = self.level.vtime
+        """Work arrives. Time in which the show asked for nothing earns it no more than the credit."""
+        if not self.lanes:
+            self.vtime = max(self.vtime, self.level.vtime - self.level.credit_s)
 
     def charge(self, seconds: float) -> None:
         """Charge cpu-seconds (give back, if negative)."""
@@ -199,12 +201,16 @@ class Flow:
 
 
 class Level:
-    """One rank of the pool. `vtime` is the virtual time of the show that was served last."""
+    """One rank of the pool. `vtime` is the virtual time of the show that was served last.
 
-    __slots__ = ("flows", "shows", "vtime")
+    A show that comes back stands `credit_s` cpu-seconds before that at most: what it did not use.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("credit_s", "flows", "shows", "vtime")
+
+    def __init__(self, credit_s: float = 0.0) -> None:
         self.vtime = 0.0
+        self.credit_s = credit_s
         self.flows: dict[str, Flow] = {}
         self.shows: Line[Flow] = Line()
 
@@ -217,11 +223,11 @@ class Level:
     def forget_idle(self) -> bool:
         """Forget shows that neither wait, run, nor owe; whether some that are idle owe still.
 
-        A show that went over its share is remembered until the others have caught up, else leaving and
-        coming back would pay.
+        A show is remembered until it has all the credit that there is, else leaving and coming back would
+        pay.
         """
         idle = [flow for flow in self.flows.values() if not flow.by_shape]
-        gone = [flow for flow in idle if flow.vtime <= self.vtime]
+        gone = [flow for flow in idle if flow.vtime <= self.vtime - self.credit_s]
         for flow in gone:
             self.shows.drop(flow)
             del self.flows[flow.show]

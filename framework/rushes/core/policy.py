@@ -27,6 +27,8 @@ class SchedulerSettings:
         idle_slot_s: a warm slot that ran nothing for so long is closed.
         slot_limit: slot processes at once, busy, idle and opening; None: two more than there are cores.
             The two spare ones let a second environment stay warm beside the first.
+        burst_s: a show that did not use its share lately may have the whole pool for so long before it takes
+            turns with those that did; no more than what it left to them.
         unknown_run_s: what a function is charged for before it was ever measured; corrected when it
             finishes.
         waiting_limit: attempts of one depth that may wait for parts of their own at once, each holding a
@@ -44,6 +46,7 @@ class SchedulerSettings:
     recall_factor: float = 5.0
     idle_slot_s: float = 600.0
     slot_limit: int | None = None
+    burst_s: float = 60.0
     unknown_run_s: float = 1.0
     waiting_limit: int = 32
     displacement: DisplacementPolicy | None = field(default_factory=DisplacementPolicy)

@@ -3,11 +3,12 @@
 The simulator, the embedded worker and every other worker run this same object. What it promises:
 
 **Order.** The best class goes first. Work that has waited past its class's ageing bound competes one rank
-higher. Within a rank, shows share by weighted virtual time (start-time fair queueing, Goyal, Vin and Cheng
-1996): a show is charged the expected cpu-seconds of what it starts, divided by its weight, and the
-difference to what it really took when that is known; the show with the least charge goes next; one that
-comes back after a pause starts at the present, with no credit for its absence. Within a show, `order`
-decides (the earliest deadline), then `id`.
+higher, unless its queue is served meanwhile: a flood does not age past its peers. Within a rank, shows share
+by weighted virtual time (start-time fair queueing, Goyal, Vin and Cheng 1996): a show is charged the expected
+cpu-seconds of what it starts, divided by its weight, and the difference to what it really took when that is
+known; the show with the least charge goes next. One that comes back goes first for what it left to others,
+`burst_s` seconds of the whole pool at most: so the bursts of some wait for little more than a free core while
+another floods the pool. Within a show, `order` decides (the earliest deadline), then `id`.
 
 **Packing.** Needs are vectors. A pass looks at waiting work in order. What fits, starts. What does not fit
 yet *claims* its need: the dimensions that it lacks entirely, of the others as much as it will take. Later
@@ -124,7 +125,7 @@ class Scheduler:
         self._purse = purse or Purse()
         self._settings = settings
         self._room = Room(capacity)
-        self._waiting = Waiting(classes, self._room, settings.lease_window)
+        self._waiting = Waiting(classes, self._room, settings.lease_window, settings.burst_s)
         self._slots = Slots(_slot_limit(capacity, settings), settings)
         self._assignment = Assignment(self._room, self._waiting, self._slots, settings, self._purse)
         self._held = Dependencies()

@@ -12,7 +12,7 @@ from rushes.core.commands import Command, Lease
 from rushes.core.events import Ask, ClassPolicy, QueueKey, Shape
 from rushes.core.limits import KEY, class_limit
 from rushes.core.ordering import Lane, Level, Queue
-from rushes.core.packing import Need, Room
+from rushes.core.packing import MILLI, Need, Room
 from rushes.core.shares import Shares
 
 __all__ = ["Waiting"]
@@ -30,17 +30,19 @@ class Waiting:
     """Levels, queues and lanes of one pool, and who is in which."""
 
     __slots__ = (
-        "_age_at", "_classes", "_parked", "_room", "_unasked", "_untidy", "_window", "bars", "cpuless",
-        "levels", "queues", "shares", "where",
+        "_age_at", "_burst_s", "_classes", "_parked", "_room", "_unasked", "_untidy", "_window", "bars",
+        "cpuless", "levels", "queues", "shares", "where",
     )  # fmt: skip
 
-    def __init__(self, classes: Sequence[ClassPolicy], room: Room, window: int) -> None:
+    def __init__(self, classes: Sequence[ClassPolicy], room: Room, window: int, burst_s: float = 0.0) -> None:
         if not classes:
             raise ValueError("a pool needs at least one priority class")
         self.levels, self._classes = _ranked(classes)
+        self._burst_s = burst_s
         self.shares = Shares(classes, room.capacity)
         self.bars: dict[QueueKey, str] = {}  # of which nothing starts, and why
         self._room = room
+        self._give_credit()
         self._window = window
         self._parked: dict[str, list[Lane]] = {}  # by the name that each waits on
         self.queues: dict[QueueKey, Queue] = {}
@@ -57,6 +59,10 @@ class Waiting:
     def policy(self, key: QueueKey) -> ClassPolicy:
         """The class of a queue; one that nobody knows goes last rather than nowhere."""
         return self._class(key)[0]
+
+    def _give_credit(self) -> None:
+        for level in self.levels:
+            level.credit_s = self._burst_s * self._room.capacity[0] / MILLI
 
     @property
     def classes(self) -> tuple[ClassPolicy, ...]:
@@ -82,6 +88,7 @@ class Waiting:
         such lanes, also of earlier classes.
         """
         self.levels, self._classes = _ranked(classes)
+        self._give_credit()
         self.shares = Shares(classes, self._room.capacity)
         self._parked.clear()
         for queue in list(self.queues.values()):
@@ -121,7 +128,7 @@ class Waiting:
     def receive(self, queue: Queue, asks: Iterable[Ask], now: float) -> None:
         """Put leased asks into their lanes; those already in hand are left as they are."""
         where = self.where
-        aged_before = now - queue.ageing_s
+        aged_before = _aged_before(queue, now)
         touched: dict[Lane, None] = {}
         shape: Shape | None = None
         aged = False
@@ -280,7 +287,7 @@ class Waiting:
         for queue in self.queues.values():
             if queue.aged is queue.level or not queue.in_hand:
                 continue
-            aged_before = now - queue.ageing_s
+            aged_before = _aged_before(queue, now)
             for lane in [x for x in queue.lanes if x.oldest <= aged_before and x.flow.level is queue.level]:
                 self._age_lane(lane, aged_before)
             for lane in queue.lanes:
@@ -289,7 +296,8 @@ class Waiting:
     def _watch_age(self, lane: Lane) -> None:
         queue = lane.queue
         if lane.flow.level is queue.level and queue.aged is not queue.level:
-            self._age_at = min(self._age_at, lane.oldest + queue.ageing_s - _MARGIN_S)
+            since = max(lane.oldest, queue.served_at)
+            self._age_at = min(self._age_at, since + queue.ageing_s - _MARGIN_S)
 
     def _age_lane(self, lane: Lane, aged_before: float) -> None:
         queue = lane.queue
@@ -362,3 +370,13 @@ class Waiting:
 def _ranked(classes: Sequence[ClassPolicy]) -> tuple[list[Level], dict[str, tuple[ClassPolicy, int]]]:
     ranks = sorted({policy.rank for policy in classes})
     return [Level() for _ in ranks], {one.name: (one, ranks.index(one.rank)) for one in classes}
+
+
+def _aged_before(queue: Queue, now: float) -> float:
+    """Work of a queue that was queued before this competes one rank higher.
+
+    None does while the queue is served: who has sent a great deal waits for its own work alone, and would
+    pass by all others of its class, not only by those who keep it from being served.
+    """
+    aged_before = now - queue.ageing_s
+    return aged_before if queue.served_at <= aged_before else float("-inf")
