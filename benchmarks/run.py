@@ -32,6 +32,7 @@ import bench_ingest
 import bench_inspect
 import bench_ladder
 import bench_latency
+import bench_makespan
 import bench_probe
 import bench_quality
 import bench_quote
@@ -60,6 +61,7 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "quote": bench_quote.run,
     "displacement": bench_displacement.run,
     "simulator": bench_simulator.run,
+    "makespan": bench_makespan.run,
     "twin": bench_twin.run,
 }
 RESULTS = Path(__file__).with_name("results.md")
