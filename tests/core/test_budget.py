@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rushes.core.accounts import HOUR_S, ORGANISATION
-from rushes.core.budget import REMEMBERED, Budget, Granted, Limits, Payer, Refused, Scope, Settled
+from rushes.core.budget import REMEMBERED, Budget, Granted, Payer, Refused, Scope, Settled, SpendLimits
 from rushes.core.money import NANO
 
 DUNE = Scope("show", "dune")
@@ -26,7 +26,7 @@ def _usd(dollars: float) -> int:
     return round(dollars * NANO)
 
 
-def _budget(**limits: Limits) -> Budget:
+def _budget(**limits: SpendLimits) -> Budget:
     scopes = {"organisation": ORGANISATION, "dune": DUNE, "b1": Scope("batch", "b1")}
     return Budget({scopes[name]: one for name, one in limits.items()})
 
@@ -49,7 +49,7 @@ def test_a_reservation_is_set_aside_with_every_payer_and_given_back_when_it_is_s
 
 
 def test_what_one_payer_refuses_is_set_aside_with_none() -> None:
-    budget = _budget(organisation=Limits(cap=_usd(1)))
+    budget = _budget(organisation=SpendLimits(cap=_usd(1)))
 
     refused = budget.reserve(1, Payer("dune", "b1"), _usd(2), FIVE_PM)
 
@@ -79,15 +79,15 @@ SENTENCES = {
 @pytest.mark.parametrize(
     ("name", "limits", "dollars", "frees_at"),
     [
-        ("spent", Limits(cap=_usd(40)), (38.1, 0, 2.5), None),
-        ("reserved", Limits(cap=_usd(40)), (30, 8, 2.5), None),
-        ("hour spent", Limits(hour_cap=_usd(5)), (4.9, 0, 0.2), 18 * 3600.0),
-        ("more than an hour's", Limits(hour_cap=_usd(5)), (0, 0, 6), None),
-        ("hour reserved", Limits(hour_cap=_usd(5)), (2, 2.5, 1), None),
+        ("spent", SpendLimits(cap=_usd(40)), (38.1, 0, 2.5), None),
+        ("reserved", SpendLimits(cap=_usd(40)), (30, 8, 2.5), None),
+        ("hour spent", SpendLimits(hour_cap=_usd(5)), (4.9, 0, 0.2), 18 * 3600.0),
+        ("more than an hour's", SpendLimits(hour_cap=_usd(5)), (0, 0, 6), None),
+        ("hour reserved", SpendLimits(hour_cap=_usd(5)), (2, 2.5, 1), None),
     ],
 )
 def test_one_sentence_says_why_and_what_frees_it(
-    name: str, limits: Limits, dollars: tuple[float, float, float], frees_at: float | None
+    name: str, limits: SpendLimits, dollars: tuple[float, float, float], frees_at: float | None
 ) -> None:
     spent, running, asks = map(_usd, dollars)
     budget = _budget(dune=limits)
@@ -105,7 +105,9 @@ def test_one_sentence_says_why_and_what_frees_it(
 
 
 def test_held_is_told_before_waiting_and_a_person_before_the_next_hour() -> None:
-    budget = _budget(b1=Limits(cap=_usd(3)), dune=Limits(hour_cap=_usd(1)), organisation=Limits(cap=_usd(1)))
+    budget = _budget(
+        b1=SpendLimits(cap=_usd(3)), dune=SpendLimits(hour_cap=_usd(1)), organisation=SpendLimits(cap=_usd(1))
+    )
     budget.reserve(1, Payer("dune", "b1"), _usd(1), FIVE_PM)
     budget.settle(1, _usd(1), FIVE_PM)
 
@@ -116,7 +118,7 @@ def test_held_is_told_before_waiting_and_a_person_before_the_next_hour() -> None
 
 
 def test_a_new_hour_begins_with_nothing_spent_and_all_that_is_still_reserved() -> None:
-    budget = _budget(dune=Limits(hour_cap=_usd(5)))
+    budget = _budget(dune=SpendLimits(hour_cap=_usd(5)))
     budget.reserve(1, Payer("dune"), _usd(3), FIVE_PM)
     budget.reserve(2, Payer("dune"), _usd(2), FIVE_PM)
     budget.settle(2, _usd(2), FIVE_PM)
@@ -127,7 +129,7 @@ def test_a_new_hour_begins_with_nothing_spent_and_all_that_is_still_reserved() -
 
 
 def test_a_clock_that_goes_back_begins_no_hour() -> None:
-    budget = _budget(dune=Limits(hour_cap=_usd(1)))
+    budget = _budget(dune=SpendLimits(hour_cap=_usd(1)))
     budget.reserve(1, Payer("dune"), _usd(1), FIVE_PM)
     budget.settle(1, _usd(1), FIVE_PM)
 
@@ -135,7 +137,9 @@ def test_a_clock_that_goes_back_begins_no_hour() -> None:
 
 
 def test_beyond_a_soft_limit_work_goes_on_one_class_lower_and_says_why() -> None:
-    budget = _budget(dune=Limits(cap=_usd(10), soft=_usd(3)), organisation=Limits(hour_soft=_usd(4)))
+    budget = _budget(
+        dune=SpendLimits(cap=_usd(10), soft=_usd(3)), organisation=SpendLimits(hour_soft=_usd(4))
+    )
 
     first = budget.reserve(1, Payer("dune"), _usd(3), FIVE_PM)
     second = budget.reserve(2, Payer("dune"), _usd(0.5), FIVE_PM)
@@ -150,7 +154,7 @@ def test_beyond_a_soft_limit_work_goes_on_one_class_lower_and_says_why() -> None
 
 
 def test_a_refused_extension_goes_before_whatever_is_new() -> None:
-    budget = _budget(dune=Limits(cap=_usd(10)))
+    budget = _budget(dune=SpendLimits(cap=_usd(10)))
     budget.reserve(1, Payer("dune"), _usd(4), FIVE_PM)
     budget.reserve(2, Payer("dune"), _usd(6), FIVE_PM)
 
@@ -169,7 +173,7 @@ def test_a_refused_extension_goes_before_whatever_is_new() -> None:
 
 
 def test_an_extension_that_nothing_can_make_room_for_keeps_nobody_back() -> None:
-    budget = _budget(dune=Limits(cap=_usd(10)))
+    budget = _budget(dune=SpendLimits(cap=_usd(10)))
     budget.reserve(1, Payer("dune"), _usd(5), FIVE_PM)
     budget.reserve(2, Payer("dune"), _usd(5), FIVE_PM)
     assert isinstance(budget.extend(1, _usd(9), _usd(5), FIVE_PM), Refused)
@@ -181,7 +185,7 @@ def test_an_extension_that_nothing_can_make_room_for_keeps_nobody_back() -> None
 
 
 def test_a_paused_attempt_reserves_nothing_and_may_be_extended_when_it_goes_on() -> None:
-    budget = _budget(dune=Limits(cap=_usd(4)))
+    budget = _budget(dune=SpendLimits(cap=_usd(4)))
     budget.reserve(1, Payer("dune"), _usd(4), FIVE_PM)
 
     budget.paused(1, _usd(1), FIVE_PM)
@@ -191,7 +195,7 @@ def test_a_paused_attempt_reserves_nothing_and_may_be_extended_when_it_goes_on()
 
 
 def test_what_was_spent_beyond_a_reservation_is_in_the_books_and_named() -> None:
-    budget = _budget(dune=Limits(cap=_usd(4)))
+    budget = _budget(dune=SpendLimits(cap=_usd(4)))
     budget.reserve(1, Payer("dune"), _usd(4), FIVE_PM)
 
     settled = budget.settle(1, _usd(5), FIVE_PM)
@@ -224,7 +228,7 @@ def test_a_number_that_was_settled_is_never_opened_again_however_long_ago() -> N
 
 
 def test_a_batch_that_has_ended_is_forgotten_once_nothing_of_it_is_open() -> None:
-    budget = _budget(b1=Limits(cap=_usd(5)))
+    budget = _budget(b1=SpendLimits(cap=_usd(5)))
     budget.reserve(1, Payer("dune", "b1"), _usd(5), FIVE_PM)
     budget.forget("b1")
     assert isinstance(budget.reserve(2, Payer("dune", "b1"), 1, FIVE_PM), Refused)
@@ -237,12 +241,12 @@ def test_a_batch_that_has_ended_is_forgotten_once_nothing_of_it_is_open() -> Non
 
 
 def test_a_cap_that_is_lowered_lets_nothing_new_start_and_one_that_is_raised_does() -> None:
-    budget = _budget(dune=Limits(cap=_usd(10)))
+    budget = _budget(dune=SpendLimits(cap=_usd(10)))
     budget.reserve(1, Payer("dune"), _usd(6), FIVE_PM)
 
-    budget.limit(DUNE, Limits(cap=_usd(5)))
+    budget.limit(DUNE, SpendLimits(cap=_usd(5)))
     lower = budget.reserve(2, Payer("dune"), _usd(1), FIVE_PM)
-    budget.limit(DUNE, Limits(cap=_usd(7)))
+    budget.limit(DUNE, SpendLimits(cap=_usd(7)))
     higher = budget.reserve(2, Payer("dune"), _usd(1), FIVE_PM)
 
     assert isinstance(lower, Refused)
@@ -259,11 +263,11 @@ def test_a_budget_that_is_none_is_refused() -> None:
 # -- in any order -----------------------------------------------------------------------------------------
 
 CAPS = {
-    ORGANISATION: Limits(cap=400, hour_cap=150, soft=300),
-    Scope("show", "a"): Limits(cap=200, hour_cap=60),
-    Scope("show", "b"): Limits(cap=250),
-    Scope("batch", "x"): Limits(cap=90),
-    Scope("batch", "y"): Limits(hour_cap=50, hour_soft=20),
+    ORGANISATION: SpendLimits(cap=400, hour_cap=150, soft=300),
+    Scope("show", "a"): SpendLimits(cap=200, hour_cap=60),
+    Scope("show", "b"): SpendLimits(cap=250),
+    Scope("batch", "x"): SpendLimits(cap=90),
+    Scope("batch", "y"): SpendLimits(hour_cap=50, hour_soft=20),
 }
 PAYERS = [Payer("a", "x"), Payer("a", "y"), Payer("b", "z"), Payer("b"), Payer()]
 
@@ -408,7 +412,7 @@ class BudgetMachine(RuleBasedStateMachine):
             if limits.cap is not None:
                 assert self.true[scope] <= limits.cap
         for (scope, hour), spent in self.by_hour.items():
-            cap = CAPS.get(scope, Limits()).hour_cap
+            cap = CAPS.get(scope, SpendLimits()).hour_cap
             assert cap is None or spent <= cap, (scope, hour)
 
     @invariant()
@@ -457,7 +461,7 @@ def test_at_least_095_of_a_cap_is_spent_when_work_is_first_held(
     draw = random.Random(seed)  # noqa: S311
     quote = round(1000 * 2.718281828 ** (2.326 * spread))
     cap = quote * parts
-    budget = Budget({DUNE: Limits(hour_cap=cap) if by_hour else Limits(cap=cap)})
+    budget = Budget({DUNE: SpendLimits(hour_cap=cap) if by_hour else SpendLimits(cap=cap)})
     # When they run side by side, each within its reservation, until one is held
     running: list[tuple[float, int, int]] = []
     until, id_, held = 0.0, 0, None

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rushes.core.accounts import HOUR_S, ORGANISATION, Limits, Scope
+from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
 from rushes.core.bookkeeping import Books, Reservation, recovered
 from rushes.core.budget import Budget
 from rushes.core.commands import Command, Demote, Freed, Hold, Pause, Promote, Resume
@@ -33,7 +33,7 @@ def price(shape: Shape, seconds: float) -> int:
     return round(RATE * seconds * shape.cpu)
 
 
-def pool_with(model_pool: Any, limits: dict[Scope, Limits], **more: Any) -> Any:
+def pool_with(model_pool: Any, limits: dict[Scope, SpendLimits], **more: Any) -> Any:
     tariff = Tariff(price, lambda shape: KNOWN.get(shape.function))
     purse = Purse(Budget(limits), tariff)
     return model_pool(Capacity(cpu=2, memory=100), purse=purse, settings=SchedulerSettings(**more))
@@ -61,7 +61,7 @@ def account(pool: Any, scope: Scope) -> Any:
 
 
 def test_where_nobody_has_a_limit_nothing_is_asked_and_nothing_kept(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: Limits(cap=10**9)})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=10**9)})
 
     pool.submit("standard", "arrival", LONG, 4)
     pool.deliver_all()
@@ -71,7 +71,7 @@ def test_where_nobody_has_a_limit_nothing_is_asked_and_nothing_kept(model_pool: 
 
 
 def test_without_a_price_a_limit_watches_nobody(model_pool: Any) -> None:
-    pool = model_pool(Capacity(cpu=2, memory=100), purse=Purse(Budget({DUNE: Limits(cap=0)})))
+    pool = model_pool(Capacity(cpu=2, memory=100), purse=Purse(Budget({DUNE: SpendLimits(cap=0)})))
 
     pool.submit("standard", "dune", LONG, 2)
     pool.deliver_all()
@@ -84,7 +84,7 @@ def test_what_does_not_fit_waits_while_money_is_reserved_and_is_held_once_spent(
     model_pool: Any,
 ) -> None:
     each = price(LONG, 10 + AHEAD_S)
-    pool = pool_with(model_pool, {DUNE: Limits(cap=each + each // 2)})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=each + each // 2)})
 
     pool.submit("standard", "dune", LONG, 3)
     pool.deliver_all()
@@ -104,12 +104,12 @@ def test_what_does_not_fit_waits_while_money_is_reserved_and_is_held_once_spent(
 
 
 def test_a_cap_that_is_raised_lets_go_what_it_held(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: Limits(cap=5)})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=5)})
     pool.submit("standard", "dune", LONG, 1)
     pool.deliver_all()
     assert pool.scheduler.purse.held == ["long"]
 
-    pool.do(Budgeted(DUNE, Limits(cap=10**9)))
+    pool.do(Budgeted(DUNE, SpendLimits(cap=10**9)))
 
     assert of(Freed, pool.commands) == [Freed("long")]
     pool.deliver_all()
@@ -117,7 +117,7 @@ def test_a_cap_that_is_raised_lets_go_what_it_held(model_pool: Any) -> None:
 
 
 def test_an_hour_that_begins_lets_go_what_the_last_one_held(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: Limits(hour_cap=price(SHORT, 1.1 + AHEAD_S))})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(hour_cap=price(SHORT, 1.1 + AHEAD_S))})
     pool.submit("standard", "dune", SHORT, 2)
     pool.deliver_all()
     pool.finish(1, State.succeeded, 1.0)
@@ -136,7 +136,7 @@ def test_an_hour_that_begins_lets_go_what_the_last_one_held(model_pool: Any) -> 
 
 def test_money_that_comes_back_is_kept_for_the_first_in_order_who_waits(model_pool: Any) -> None:
     """A cheap background batch does not take, each time, what an urgent one waits for."""
-    pool = pool_with(model_pool, {DUNE: Limits(cap=price(LONG, 10.8 + AHEAD_S))})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=price(LONG, 10.8 + AHEAD_S))})
     pool.submit("background", "dune", SHORT, 9)
     pool.deliver_all()
     pool.submit("urgent", "dune", LONG, 1)
@@ -152,7 +152,7 @@ def test_money_that_comes_back_is_kept_for_the_first_in_order_who_waits(model_po
 
 def test_a_guess_reserves_no_more_than_a_twentieth_of_a_cap(model_pool: Any) -> None:
     cap = price(LONG, 100)
-    pool = pool_with(model_pool, {DUNE: Limits(cap=cap)})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=cap)})
 
     pool.submit("standard", "dune", Shape("new", "e", "new"), 1)
     pool.deliver_all()
@@ -188,7 +188,7 @@ def test_run_times_are_the_longest_of_a_hundred_once_a_few_have_ended() -> None:
 
 
 def test_what_runs_into_its_reservation_is_given_more_while_there_is_any(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: Limits(cap=price(SHORT, 60))})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=price(SHORT, 60))})
     pool.submit("standard", "dune", SHORT, 1)
     pool.deliver_all()
 
@@ -203,7 +203,7 @@ def test_where_there_is_no_more_it_is_paused_within_its_cap_and_goes_on_before_a
     model_pool: Any,
 ) -> None:
     cap = price(SHORT, 12)
-    pool = pool_with(model_pool, {DUNE: Limits(cap=cap)})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=cap)})
     pool.submit("standard", "dune", SHORT, 1)
     pool.deliver_all()
 
@@ -220,14 +220,14 @@ def test_where_there_is_no_more_it_is_paused_within_its_cap_and_goes_on_before_a
     assert "paused on slot 1, having spent what was reserved for it; held: show dune" in (
         pool.scheduler.explain(1, pool.now)
     )
-    pool.do(Budgeted(DUNE, Limits(cap=cap + price(SHORT, 2 + AHEAD_S))))
+    pool.do(Budgeted(DUNE, SpendLimits(cap=cap + price(SHORT, 2 + AHEAD_S))))
     assert of(Resume, pool.commands) == [Resume(1, 1)]
     assert [id_ for id_ in pool.running() if id_ != 1] == []
 
 
 def test_an_attempt_that_waits_for_its_parts_lets_them_have_its_money(model_pool: Any) -> None:
     part = Shape("part", "e", "short", depth=1, charged="long")
-    pool = pool_with(model_pool, {Scope("batch", "long"): Limits(cap=price(LONG, 10 + AHEAD_S))})
+    pool = pool_with(model_pool, {Scope("batch", "long"): SpendLimits(cap=price(LONG, 10 + AHEAD_S))})
     pool.submit("standard", "dune", LONG, 1)
     pool.deliver_all()
     number = next(n for n, slot in pool.slots.items() if slot.backlog)
@@ -246,7 +246,7 @@ def test_an_attempt_that_waits_for_its_parts_lets_them_have_its_money(model_pool
 def test_one_whose_parts_have_spent_all_goes_on_once_there_is_more(model_pool: Any) -> None:
     part = Shape("part", "e", "short", depth=1, charged="long")
     batch = Scope("batch", "long")
-    pool = pool_with(model_pool, {batch: Limits(cap=price(LONG, 11 + AHEAD_S))})
+    pool = pool_with(model_pool, {batch: SpendLimits(cap=price(LONG, 11 + AHEAD_S))})
     pool.submit("standard", "dune", LONG, 1)
     pool.deliver_all()
     number = next(n for n, slot in pool.slots.items() if slot.backlog)
@@ -260,7 +260,7 @@ def test_one_whose_parts_have_spent_all_goes_on_once_there_is_more(model_pool: A
     assert pool.slots[number].waiting
     assert pool.scheduler.purse.held == ["long"]
     assert "held: batch long has spent" in pool.scheduler.explain(1, pool.now)
-    pool.do(Budgeted(batch, Limits(cap=price(LONG, 30))))
+    pool.do(Budgeted(batch, SpendLimits(cap=price(LONG, 30))))
     assert not pool.slots[number].waiting
     assert pool.scheduler.purse.held == []
 
@@ -274,7 +274,7 @@ def test_what_runs_for_a_show_that_gets_a_cap_is_under_it_with_what_it_has_spent
     passes(pool, 4)
     before = Outlay(500, 100)
 
-    pool.do(Budgeted(DUNE, Limits(cap=500 + price(LONG, 24)), before))
+    pool.do(Budgeted(DUNE, SpendLimits(cap=500 + price(LONG, 24)), before))
     told = [*pool.commands, *passes(pool, 20)]
 
     assert {one.id for one in of(Pause, told)} == {1, 2}
@@ -283,7 +283,7 @@ def test_what_runs_for_a_show_that_gets_a_cap_is_under_it_with_what_it_has_spent
 
 
 def test_what_an_attempt_truly_cost_is_what_is_charged_before_and_after_its_end(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: Limits(cap=10**6)})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=10**6)})
     pool.submit("standard", "dune", SHORT, 2)
     pool.deliver_all()
     numbers = [n for n, slot in pool.slots.items() if slot.backlog]
@@ -300,7 +300,7 @@ def test_what_an_attempt_truly_cost_is_what_is_charged_before_and_after_its_end(
 
 
 def test_a_soft_limit_is_told_once_and_taken_back_when_it_is_raised(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: Limits(soft=price(SHORT, 8.5))})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(soft=price(SHORT, 8.5))})
     pool.submit("standard", "dune", SHORT, 6)
     pool.deliver_all()
     told = list(pool.commands)
@@ -310,7 +310,7 @@ def test_a_soft_limit_is_told_once_and_taken_back_when_it_is_raised(model_pool: 
         told += pool.commands
 
     assert of(Demote, told) == [Demote("short", "show dune is beyond its soft limit of $0.0000085")]
-    pool.do(Budgeted(DUNE, Limits(soft=price(SHORT, 100))))
+    pool.do(Budgeted(DUNE, SpendLimits(soft=price(SHORT, 100))))
     assert of(Promote, passes(pool, 1)) == [Promote("short")]
 
 
@@ -318,7 +318,7 @@ def test_a_soft_limit_is_told_once_and_taken_back_when_it_is_raised(model_pool: 
 
 
 def test_what_is_written_down_is_all_that_a_new_process_needs(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: Limits(cap=10**6)})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=10**6)})
     pool.submit("standard", "dune", SHORT, 3)
     pool.deliver_all()
     pool.finish(1, State.succeeded, 1.0)
@@ -327,7 +327,7 @@ def test_what_is_written_down_is_all_that_a_new_process_needs(model_pool: Any) -
     assert changes is not None
     assert pool.scheduler.purse.changes() is None
 
-    budget, settled = recovered(changes.books, changes.reservations, {DUNE: Limits(cap=10**6)}, pool.now)
+    budget, settled = recovered(changes.books, changes.reservations, {DUNE: SpendLimits(cap=10**6)}, pool.now)
 
     assert [row.invocation for row in changes.reservations] == [2, 3]
     assert settled.gone == [row.number for row in changes.reservations]
@@ -340,12 +340,12 @@ def test_what_is_written_down_is_all_that_a_new_process_needs(model_pool: Any) -
 
 def test_a_batch_that_ends_leaves_what_it_has_spent(model_pool: Any) -> None:
     batch = Scope("batch", "short")
-    pool = pool_with(model_pool, {batch: Limits(cap=10**6)})
+    pool = pool_with(model_pool, {batch: SpendLimits(cap=10**6)})
     pool.submit("standard", "dune", SHORT, 1)
     pool.deliver_all()
     pool.finish(1, State.succeeded, 1.0)
 
-    pool.do(Budgeted(batch, Limits()))
+    pool.do(Budgeted(batch, SpendLimits()))
     changes = pool.scheduler.purse.changes()
 
     assert changes is not None
@@ -376,7 +376,7 @@ def test_at_least_nineteen_twentieths_of_a_cap_are_spent_when_work_is_first_held
     seconds = [longest * (1 - spread * random.random()) for _ in range(400)]
     expected = Expected(longest, sure=True) if known else None
     cap = price(SHORT, TRIAL * (longest * 1.2 + 2 * AHEAD_S))
-    purse = Purse(Budget({DUNE: Limits(cap=cap)}), Tariff(price, lambda _: expected))
+    purse = Purse(Budget({DUNE: SpendLimits(cap=cap)}), Tariff(price, lambda _: expected))
     spent, held = _spend(purse, deque(seconds), slots, cap)
 
     assert held
@@ -423,7 +423,7 @@ def _spend(purse: Purse, seconds: deque[float], slots: int, cap: int) -> tuple[i
 @pytest.mark.parametrize("level", ["organisation", "show", "batch"])
 def test_each_payer_holds_by_itself(model_pool: Any, level: str) -> None:
     scope = {"organisation": ORGANISATION, "show": DUNE, "batch": Scope("batch", "long")}[level]
-    pool = pool_with(model_pool, {scope: Limits(cap=1)})
+    pool = pool_with(model_pool, {scope: SpendLimits(cap=1)})
 
     pool.submit("standard", "dune", LONG, 1)
     pool.deliver_all()

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rushes.core.accounts import HOUR_S, ORGANISATION, Limits, Scope
+from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
 from rushes.core.bookkeeping import Books, Reservation, recovered
 from rushes.core.budget import Budget, Payer
 from rushes.core.commands import Start
@@ -42,10 +42,10 @@ TARIFF = Tariff(
     lambda shape: EXPECTED.get(shape.function),
 )
 CAPS = {
-    ORGANISATION: Limits(cap=40_000, hour_cap=25_000),
-    Scope("show", "dune"): Limits(cap=12_000, soft=6_000),
-    Scope("batch", "slow"): Limits(cap=9_000),
-    Scope("batch", "unknown"): Limits(hour_cap=6_000),
+    ORGANISATION: SpendLimits(cap=40_000, hour_cap=25_000),
+    Scope("show", "dune"): SpendLimits(cap=12_000, soft=6_000),
+    Scope("batch", "slow"): SpendLimits(cap=9_000),
+    Scope("batch", "unknown"): SpendLimits(hour_cap=6_000),
 }
 SHAPES = [
     Shape("quick", "e1", "quick"),
@@ -263,12 +263,12 @@ class SpendingMachine(RuleBasedStateMachine):
         """Never below what is spent: that is overshot already."""
         limits = CAPS[scope]
         if by is None:
-            new = Limits()
+            new = SpendLimits()
         else:
             cap = None if limits.cap is None else max(int(limits.cap * by), self._committed(scope))
             hour = limits.hour_cap
             hour = None if hour is None else max(int(hour * by), self._committed(scope))
-            new = Limits(cap=cap, hour_cap=hour)
+            new = SpendLimits(cap=cap, hour_cap=hour)
         if by is None:
             return  # what is spent without a limit is not counted here: see the test of adoption
         self.limits[scope] = new
@@ -337,8 +337,8 @@ class SpendingMachine(RuleBasedStateMachine):
         """When nothing has a limit any more, everything ends, and nothing is left open."""
         pool = self.pool
         for scope in list(self.limits):
-            self.limits[scope] = Limits()
-            pool.do(Budgeted(scope, Limits()))
+            self.limits[scope] = SpendLimits()
+            pool.do(Budgeted(scope, SpendLimits()))
         for _ in range(10_000):
             while pool.pending:
                 self._deliver(0)

@@ -15,7 +15,7 @@ from rushes.core.estimates import Estimates
 from rushes.core.machine_time import WHOLE
 from rushes.core.money import NANO
 from rushes.core.prices import Source, TierPrice
-from rushes.core.quote import Declined, Lot, Offer, Quote, Slots, joules_of, price_of, quote, solve
+from rushes.core.quote import Declined, Lot, Offer, Quote, Taken, joules_of, price_of, quote, solve
 from rushes.core.tiers import Purchase
 from rushes.core.work import Work
 from rushes.errors import CallerError
@@ -44,7 +44,7 @@ def _between(low: float, high: float, doubt: float = 0.0) -> Estimate:
 def test_invocations_that_all_take_the_same_are_done_wave_by_wave(
     count: int, slots: int, seconds: float
 ) -> None:
-    made = quote([Lot(count, {"t": _sure(10)})], [Slots(Offer(_tier()), slots)])
+    made = quote([Lot(count, {"t": _sure(10)})], [Taken(Offer(_tier()), slots)])
 
     assert made.seconds == pytest.approx((seconds, seconds, seconds))
     assert made.cost == pytest.approx((count * 10 * NANO // 1000,) * 3)
@@ -53,7 +53,7 @@ def test_invocations_that_all_take_the_same_are_done_wave_by_wave(
 def test_a_large_batch_is_played_in_part_and_quoted_whole() -> None:
     offer = Offer(_tier(busy_milliwatts=200_000, idle_milliwatts=0), share=WHOLE // 4)
 
-    made = quote([Lot(1_000_000, {"t": _sure(2)})], [Slots(offer, 100)])
+    made = quote([Lot(1_000_000, {"t": _sure(2)})], [Taken(offer, 100)])
 
     assert made.seconds.likely == pytest.approx(20_000, rel=0.001)
     assert made.cost.likely == pytest.approx(1_000_000 * 2 * NANO / 1000 / 4, rel=0.001)
@@ -61,7 +61,7 @@ def test_a_large_batch_is_played_in_part_and_quoted_whole() -> None:
 
 
 def test_more_slots_than_can_be_played_are_played_in_part() -> None:
-    made = quote([Lot(100_000, {"t": _sure(2)})], [Slots(Offer(_tier()), 50_000)])
+    made = quote([Lot(100_000, {"t": _sure(2)})], [Taken(Offer(_tier()), 50_000)])
 
     assert made.seconds.likely == pytest.approx(4, rel=0.01)
     assert made.cost.likely == pytest.approx(100_000 * 2 * NANO / 1000, rel=0.01)
@@ -70,7 +70,7 @@ def test_more_slots_than_can_be_played_are_played_in_part() -> None:
 def test_slots_that_have_to_start_come_later_and_cost_meanwhile() -> None:
     offer = Offer(_tier(), most=4, ready=1, start_s=60)
 
-    made = quote([Lot(4, {"t": _sure(100)})], [Slots(offer, 4)])
+    made = quote([Lot(4, {"t": _sure(100)})], [Taken(offer, 4)])
 
     assert made.seconds.likely == pytest.approx(160)
     assert made.cost.likely == pytest.approx((4 * 100 + 3 * 60) * NANO // 1000)
@@ -87,7 +87,7 @@ def test_an_attempt_costs_its_share_its_request_and_its_energy() -> None:
 def test_lots_that_differ_are_mixed_by_their_numbers() -> None:
     lots = [Lot(300, {"t": _sure(1)}), Lot(100, {"t": _sure(9)})]
 
-    made = quote(lots, [Slots(Offer(_tier()), 4)])
+    made = quote(lots, [Taken(Offer(_tier()), 4)])
 
     assert made.seconds.likely == pytest.approx(1200 / 4, rel=0.05)
 
@@ -96,20 +96,20 @@ def test_lots_that_differ_are_mixed_by_their_numbers() -> None:
 def test_of_a_small_batch_every_invocation_is_played_once(numbers: tuple[int, ...]) -> None:
     lots = [Lot(count, {"t": _sure(10.0**place)}) for place, count in enumerate(numbers)]
 
-    made = quote(lots, [Slots(Offer(_tier()), 1)])
+    made = quote(lots, [Taken(Offer(_tier()), 1)])
 
     assert made.seconds.likely == pytest.approx(sum(count * 10**place for place, count in enumerate(numbers)))
 
 
 def test_the_same_question_has_the_same_answer() -> None:
-    asked = [Lot(500, {"t": _between(1, 9)})], [Slots(Offer(_tier()), 7)]
+    asked = [Lot(500, {"t": _between(1, 9)})], [Taken(Offer(_tier()), 7)]
 
     assert quote(*asked) == quote(*asked)
 
 
 def test_what_is_known_badly_is_quoted_with_wide_bounds() -> None:
     known, unknown = (
-        quote([Lot(500, {"t": _between(1, 9, doubt)})], [Slots(Offer(_tier()), 7)]) for doubt in (0.0, 0.5)
+        quote([Lot(500, {"t": _between(1, 9, doubt)})], [Taken(Offer(_tier()), 7)]) for doubt in (0.0, 0.5)
     )
 
     assert unknown.seconds.likely == known.seconds.likely
@@ -119,7 +119,7 @@ def test_what_is_known_badly_is_quoted_with_wide_bounds() -> None:
 
 @pytest.mark.parametrize(("count", "width"), [(40, 8), (400, 8), (3000, 30)])
 def test_the_truth_is_within_the_interval_nine_times_out_of_ten(count: int, width: int) -> None:
-    low, _, late = quote([Lot(count, {"t": _between(1, 9)})], [Slots(Offer(_tier()), width)]).seconds
+    low, _, late = quote([Lot(count, {"t": _between(1, 9)})], [Taken(Offer(_tier()), width)]).seconds
 
     inside = 0
     for seed in range(100):
@@ -137,7 +137,7 @@ def test_the_truth_is_within_the_interval_nine_times_out_of_ten(count: int, widt
 def test_bounds_are_in_order_and_more_slots_are_not_later(count: int, width: int, doubt: float) -> None:
     lots = [Lot(count, {"t": _between(1, 5, doubt)})]
 
-    narrow, wide = (quote(lots, [Slots(Offer(_tier()), slots)]) for slots in (width, 2 * width))
+    narrow, wide = (quote(lots, [Taken(Offer(_tier()), slots)]) for slots in (width, 2 * width))
 
     for made in (narrow, wide):
         for interval in (made.seconds, made.cost, made.joules):
@@ -253,7 +253,7 @@ def test_a_quote_needs_a_slot_and_an_estimate() -> None:
     with pytest.raises(CallerError, match="needs a slot"):
         quote(LOTS, [])
     with pytest.raises(CallerError, match="on else"):
-        quote(LOTS, [Slots(Offer(_tier("else")), 1)])
+        quote(LOTS, [Taken(Offer(_tier("else")), 1)])
 
 
 def test_what_rests_on_more_than_learning_says_so() -> None:
@@ -266,6 +266,6 @@ def test_what_rests_on_more_than_learning_says_so() -> None:
         Lot(10, {"t": estimates.estimate(new)}),
     ]
 
-    assert quote(lots[:1], [Slots(Offer(_tier()), 1)]).basis == "learnt"
-    assert quote(lots[1:], [Slots(Offer(_tier()), 1)]).basis == "published"
-    assert quote(lots, [Slots(Offer(_tier()), 1)]).basis == "mixed"
+    assert quote(lots[:1], [Taken(Offer(_tier()), 1)]).basis == "learnt"
+    assert quote(lots[1:], [Taken(Offer(_tier()), 1)]).basis == "published"
+    assert quote(lots, [Taken(Offer(_tier()), 1)]).basis == "mixed"

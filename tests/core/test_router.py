@@ -25,7 +25,7 @@ from rushes.core.events import (
     Tick,
     Withdrawn,
 )
-from rushes.core.fitting import RoutingPolicy, Work
+from rushes.core.fitting import Routable, RoutingPolicy
 from rushes.core.hosts import Host, HostState
 from rushes.core.prices import PriceBook, Source, TierPrice
 from rushes.core.router import Router
@@ -60,7 +60,7 @@ BOOK = PriceBook(
 class Job:
     """What is asked for, how long it really takes, and what became of it."""
 
-    work: Work
+    work: Routable
     truth_s: float
     ran_on: tuple[str, ...] = ()
     ended: State | None = None
@@ -190,8 +190,8 @@ class Cloud:
 
 def test_short_work_goes_where_a_machine_is_started_for_it_and_long_work_to_hosts_that_come_and_go() -> None:
     cloud = Cloud(LAMBDA, HOSTS)
-    cloud.submit(*[Job(Work(run_s=20.0), 20.0) for _ in range(150)])
-    cloud.submit(*[Job(Work(run_s=400.0, cpu=4), 400.0) for _ in range(30)])
+    cloud.submit(*[Job(Routable(run_s=20.0), 20.0) for _ in range(150)])
+    cloud.submit(*[Job(Routable(run_s=400.0, cpu=4), 400.0) for _ in range(30)])
 
     cloud.run()
 
@@ -205,7 +205,7 @@ def test_short_work_goes_where_a_machine_is_started_for_it_and_long_work_to_host
 
 def test_work_that_a_tier_stopped_for_its_size_is_done_on_one_that_can_and_tried_on_no_other() -> None:
     cloud = Cloud(LAMBDA, SLOW_LIMIT, HOSTS)
-    cloud.submit(*[Job(Work(run_s=30.0), 2000.0) for _ in range(12)])
+    cloud.submit(*[Job(Routable(run_s=30.0), 2000.0) for _ in range(12)])
 
     cloud.run()
 
@@ -215,7 +215,7 @@ def test_work_that_a_tier_stopped_for_its_size_is_done_on_one_that_can_and_tried
 
 def test_work_that_is_too_big_for_every_tier_fails_with_a_sentence_that_says_so_of_each() -> None:
     cloud = Cloud(LAMBDA, SLOW_LIMIT)
-    cloud.submit(Job(Work(run_s=30.0), 2000.0))
+    cloud.submit(Job(Routable(run_s=30.0), 2000.0))
 
     cloud.run()
 
@@ -230,7 +230,7 @@ def test_work_that_is_too_big_for_every_tier_fails_with_a_sentence_that_says_so_
 def test_work_that_has_waited_long_hops_to_where_it_ends_sooner_and_is_run_there_once() -> None:
     cloud = Cloud(HOSTS, LARGE, policy=RoutingPolicy(hop_after_s=60.0, hop_dearer=100.0), most=40)
     cloud.fleet.refuse("hosts")
-    cloud.submit(*[Job(Work(run_s=120.0), 120.0) for _ in range(10)])
+    cloud.submit(*[Job(Routable(run_s=120.0), 120.0) for _ in range(10)])
     cloud.router.hops({}, 0.0)
     assert {cloud.router.tier_of(i) for i in cloud.jobs} == {"hosts"}
 
@@ -256,7 +256,7 @@ def test_a_failure_that_says_nothing_of_its_size_leaves_work_where_it_is(
     code: str, *, progressed: bool
 ) -> None:
     router = Router({"lambda": LAMBDA, "hosts": HOSTS}, BOOK, RoutingPolicy())
-    router.admit(1, Work(run_s=20.0), {}, 0.0)
+    router.admit(1, Routable(run_s=20.0), {}, 0.0)
 
     assert router.failed(1, code, 900.0, {}, 900.0, progressed=progressed) is None
     router.waits_again(1, 900.0)
@@ -268,7 +268,7 @@ jobs = st.lists(
     st.builds(
         Job,
         st.builds(
-            Work,
+            Routable,
             run_s=st.none() | st.sampled_from([5.0, 50.0, 500.0]),
             cpu=st.sampled_from([1.0, 4.0, 8.0, 20.0]),
             media_s=st.none() | st.just(20.0),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.core import prices
-from rushes.core.fitting import Allowed, Outgrown, RoutingPolicy, Size, Work, objection, outgrown
+from rushes.core.fitting import Allowed, Outgrown, Routable, RoutingPolicy, Size, objection, outgrown
 from rushes.core.prices import PriceBook, Source, Transfer
 from rushes.core.routing import Market, NoRoute, Route, Stay, hop, route
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
@@ -62,7 +62,7 @@ def market(*tiers: Tier, **waits: float) -> Market:
     return Market({tier.name: tier for tier in tiers}, BOOK, waits)
 
 
-def going(work: Work, *tiers: Tier, policy: RoutingPolicy = POLICY, **waits: float) -> Route:
+def going(work: Routable, *tiers: Tier, policy: RoutingPolicy = POLICY, **waits: float) -> Route:
     found = route(work, market(*tiers, **waits), policy)
     assert isinstance(found, Route), found
     return found
@@ -74,20 +74,20 @@ def going(work: Work, *tiers: Tier, policy: RoutingPolicy = POLICY, **waits: flo
 @pytest.mark.parametrize(
     ("work", "tier", "says"),
     [
-        (Work(run_s=20.0, source_bytes=GIB), "lambda", "it is short (20 s) and small"),
-        (Work(run_s=60.0), "lambda", "it is short (1 m 00 s) and small"),
-        (Work(run_s=61.0), "hosts", "it is long (1 m 01 s)"),
-        (Work(run_s=20.0, source_bytes=GIB + 1), "hosts", "its source is large (1.0 GiB)"),
-        (Work(headers_only=True, source_bytes=500 * GIB), "lambda", "it is an inspection"),
-        (Work(media_s=30.0), "lambda", "it is a preview of 30 s"),
-        (Work(media_s=31.0), "hosts", "nobody knows yet how long it takes"),
-        (Work(media_s=30.0, source_bytes=90 * GIB), "hosts", "nobody knows yet how long it takes"),
-        (Work(), "hosts", "nobody knows yet how long it takes"),
-        (Work(run_s=500.0, media_s=5.0), "hosts", "it is long (8 m 20 s)"),
+        (Routable(run_s=20.0, source_bytes=GIB), "lambda", "it is short (20 s) and small"),
+        (Routable(run_s=60.0), "lambda", "it is short (1 m 00 s) and small"),
+        (Routable(run_s=61.0), "hosts", "it is long (1 m 01 s)"),
+        (Routable(run_s=20.0, source_bytes=GIB + 1), "hosts", "its source is large (1.0 GiB)"),
+        (Routable(headers_only=True, source_bytes=500 * GIB), "lambda", "it is an inspection"),
+        (Routable(media_s=30.0), "lambda", "it is a preview of 30 s"),
+        (Routable(media_s=31.0), "hosts", "nobody knows yet how long it takes"),
+        (Routable(media_s=30.0, source_bytes=90 * GIB), "hosts", "nobody knows yet how long it takes"),
+        (Routable(), "hosts", "nobody knows yet how long it takes"),
+        (Routable(run_s=500.0, media_s=5.0), "hosts", "it is long (8 m 20 s)"),
     ],
 )
 def test_short_and_small_work_goes_where_each_has_its_own_machine_other_work_to_hosts(
-    work: Work, tier: str, says: str
+    work: Routable, tier: str, says: str
 ) -> None:
     found = going(work, LAMBDA, HOSTS)
 
@@ -95,14 +95,14 @@ def test_short_and_small_work_goes_where_each_has_its_own_machine_other_work_to_
 
 
 def test_long_work_takes_the_other_kind_where_no_host_can_and_its_limit_allows() -> None:
-    found = going(Work(run_s=200.0, device=""), LAMBDA)
+    found = going(Routable(run_s=200.0, device=""), LAMBDA)
 
     assert found.tier == "lambda"
     assert found.reason == "lambda: it is long (3 m 20 s), but no host can take it."
 
 
 def test_short_work_takes_a_host_where_the_other_kind_cannot() -> None:
-    found = going(Work(run_s=20.0, device="nvenc"), LAMBDA, GPU)
+    found = going(Routable(run_s=20.0, device="nvenc"), LAMBDA, GPU)
 
     assert (found.tier, found.objections[0].reason) == ("gpu", "it has no nvenc")
 
@@ -113,26 +113,26 @@ def test_short_work_takes_a_host_where_the_other_kind_cannot() -> None:
 @pytest.mark.parametrize(
     ("work", "says"),
     [
-        (Work(cpu=7), "it has 6 cores, and 7 are needed"),
-        (Work(memory_bytes=11 * GIB), "it has 10.0 GiB of memory, and 11.0 GiB are needed"),
-        (Work(scratch_bytes=11 * GIB), "it has 10.0 GiB of scratch, and 11.0 GiB are needed"),
-        (Work(device="nvenc"), "it has no nvenc"),
-        (Work(run_s=300.0), ""),
-        (Work(run_s=301.0), "it stops work after 15 m 00 s, and this may take 15 m 03 s"),
-        (Work(run_s=301.0, late_s=899.0), ""),
-        (Work(run_s=301.0, late_s=901.0), "it stops work after 15 m 00 s, and this may take 15 m 01 s"),
-        (Work(), "it stops work after 15 m 00 s, and nobody knows how long this takes"),
-        (Work(media_s=10.0), ""),
+        (Routable(cpu=7), "it has 6 cores, and 7 are needed"),
+        (Routable(memory_bytes=11 * GIB), "it has 10.0 GiB of memory, and 11.0 GiB are needed"),
+        (Routable(scratch_bytes=11 * GIB), "it has 10.0 GiB of scratch, and 11.0 GiB are needed"),
+        (Routable(device="nvenc"), "it has no nvenc"),
+        (Routable(run_s=300.0), ""),
+        (Routable(run_s=301.0), "it stops work after 15 m 00 s, and this may take 15 m 03 s"),
+        (Routable(run_s=301.0, late_s=899.0), ""),
+        (Routable(run_s=301.0, late_s=901.0), "it stops work after 15 m 00 s, and this may take 15 m 01 s"),
+        (Routable(), "it stops work after 15 m 00 s, and nobody knows how long this takes"),
+        (Routable(media_s=10.0), ""),
         (
-            Work(run_s=1.0, outgrew=(Outgrown(Size.time, 900.0),)),
+            Routable(run_s=1.0, outgrew=(Outgrown(Size.time, 900.0),)),
             "the work was too big for as much time as it has",
         ),
-        (Work(run_s=1.0, outgrew=(Outgrown(Size.memory, 8 * GIB),)), ""),
-        (Work(run_s=1.0, priority="background"), "background work may not use it"),
-        (Work(run_s=1.0, priority="urgent"), "urgent work may not use on-demand machines"),
+        (Routable(run_s=1.0, outgrew=(Outgrown(Size.memory, 8 * GIB),)), ""),
+        (Routable(run_s=1.0, priority="background"), "background work may not use it"),
+        (Routable(run_s=1.0, priority="urgent"), "urgent work may not use on-demand machines"),
     ],
 )
-def test_what_speaks_against_a_tier_is_said(work: Work, says: str) -> None:
+def test_what_speaks_against_a_tier_is_said(work: Routable, says: str) -> None:
     policy = RoutingPolicy(
         allowed={
             "background": Allowed(tiers=frozenset({"spot"})),
@@ -146,17 +146,20 @@ def test_what_speaks_against_a_tier_is_said(work: Work, says: str) -> None:
 def test_a_source_that_a_tier_does_not_take_speaks_against_it() -> None:
     small = replace(LAMBDA, limits=TierLimits(source_bytes=GIB))
 
-    assert objection(Work(run_s=1.0, source_bytes=2 * GIB), small, POLICY) == "it takes sources up to 1.0 GiB"
+    assert (
+        objection(Routable(run_s=1.0, source_bytes=2 * GIB), small, POLICY)
+        == "it takes sources up to 1.0 GiB"
+    )
 
 
 def test_a_fast_tier_fits_longer_work_into_its_limit() -> None:
     fast = replace(LAMBDA, speed=2.0)
 
-    assert objection(Work(run_s=600.0), fast, POLICY) == ""
+    assert objection(Routable(run_s=600.0), fast, POLICY) == ""
 
 
 def test_where_no_tier_can_do_it_each_says_why() -> None:
-    found = route(Work(cpu=64), market(LAMBDA, HOSTS), POLICY)
+    found = route(Routable(cpu=64), market(LAMBDA, HOSTS), POLICY)
 
     assert isinstance(found, NoRoute)
     assert found.reason == (
@@ -166,31 +169,31 @@ def test_where_no_tier_can_do_it_each_says_why() -> None:
 
 
 def test_without_tiers_nothing_can_be_done() -> None:
-    assert route(Work(), market(), POLICY) == NoRoute("There are no tiers.")
+    assert route(Routable(), market(), POLICY) == NoRoute("There are no tiers.")
 
 
 # -- what it costs ----------------------------------------------------------------------------------------
 
 
 def test_the_cheapest_of_those_that_can_is_taken() -> None:
-    found = going(Work(run_s=3600.0, cpu=8), HOSTS, SPOT, GPU)
+    found = going(Routable(run_s=3600.0, cpu=8), HOSTS, SPOT, GPU)
 
     assert (found.tier, found.cost_nano) == ("spot", USD // 3)
     assert "the cheapest of 3 tiers" in found.reason
 
 
 def test_a_fast_machine_is_cheaper_where_it_saves_more_time_than_it_costs() -> None:
-    assert going(Work(run_s=3600.0, cpu=8), HOSTS, GPU).tier == "gpu"
+    assert going(Routable(run_s=3600.0, cpu=8), HOSTS, GPU).tier == "gpu"
 
 
 def test_work_pays_for_the_part_of_a_host_that_it_takes() -> None:
-    assert going(Work(run_s=3600.0, cpu=2), HOSTS).cost_nano == USD // 4
-    assert going(Work(run_s=3600.0, cpu=2, memory_bytes=8 * GIB), HOSTS).cost_nano == USD // 2
-    assert going(Work(run_s=3600.0, cpu=1, device="nvenc"), GPU).cost_nano == USD // 4
+    assert going(Routable(run_s=3600.0, cpu=2), HOSTS).cost_nano == USD // 4
+    assert going(Routable(run_s=3600.0, cpu=2, memory_bytes=8 * GIB), HOSTS).cost_nano == USD // 2
+    assert going(Routable(run_s=3600.0, cpu=1, device="nvenc"), GPU).cost_nano == USD // 4
 
 
 def test_a_machine_of_its_own_is_paid_for_whole_and_by_the_request() -> None:
-    assert going(Work(run_s=60.0, cpu=1), LAMBDA).cost_nano == 36 * USD // 3600 + 200
+    assert going(Routable(run_s=60.0, cpu=1), LAMBDA).cost_nano == 36 * USD // 3600 + 200
 
 
 @pytest.mark.parametrize(
@@ -200,19 +203,19 @@ def test_a_machine_of_its_own_is_paid_for_whole_and_by_the_request() -> None:
 def test_bringing_a_large_source_to_another_region_costs_more_than_the_machine_saves(
     source_gib: int, tier: str
 ) -> None:
-    work = Work(run_s=3600.0, cpu=8, source_bytes=source_gib * GIB, region="us-east-1")
+    work = Routable(run_s=3600.0, cpu=8, source_bytes=source_gib * GIB, region="us-east-1")
 
     assert going(work, HOSTS, IRELAND).tier == tier
 
 
 def test_bringing_the_result_back_costs_too() -> None:
-    work = Work(run_s=3600.0, cpu=8, out_bytes=26 * GIB, out_region="us-east-1")
+    work = Routable(run_s=3600.0, cpu=8, out_bytes=26 * GIB, out_region="us-east-1")
 
     assert going(work, HOSTS, IRELAND).tier == "hosts"
 
 
 def test_a_transfer_whose_price_nobody_knows_speaks_against_a_tier() -> None:
-    found = going(Work(run_s=3600.0, source_bytes=GIB, region="us-east-1"), OWN, HOSTS)
+    found = going(Routable(run_s=3600.0, source_bytes=GIB, region="us-east-1"), OWN, HOSTS)
 
     assert found.tier == "hosts"
     assert "no price for transfer from 'us-east-1' to 'here'" in found.objections[0].reason
@@ -221,12 +224,12 @@ def test_a_transfer_whose_price_nobody_knows_speaks_against_a_tier() -> None:
 def test_a_tier_without_a_price_is_not_taken() -> None:
     nameless = replace(HOSTS, name="nameless", price="nobody-knows")
 
-    assert going(Work(run_s=3600.0), nameless, HOSTS).tier == "hosts"
+    assert going(Routable(run_s=3600.0), nameless, HOSTS).tier == "hosts"
 
 
 def test_a_class_that_is_in_a_hurry_pays_for_an_earlier_end() -> None:
     policy = RoutingPolicy(worth_nano={"urgent": USD // 1000})
-    work = Work(priority="urgent", run_s=3600.0, cpu=8)
+    work = Routable(priority="urgent", run_s=3600.0, cpu=8)
 
     assert going(work, SPOT, HOSTS, spot=3600.0).tier == "spot"
     found = going(work, SPOT, HOSTS, policy=policy, spot=3600.0)
@@ -263,7 +266,7 @@ def test_a_failure_says_what_was_too_small_where_it_was_the_tiers_own_limit(
 
 
 def test_work_that_a_tier_stopped_for_its_size_goes_up_a_tier() -> None:
-    work = Work(run_s=50.0)
+    work = Routable(run_s=50.0)
     assert going(work, LAMBDA, HOSTS).tier == "lambda"
 
     grown = outgrown("timeout", LAMBDA, 900.0, progressed=True)
@@ -278,14 +281,14 @@ def test_work_that_a_tier_stopped_for_its_size_goes_up_a_tier() -> None:
 
 
 def test_work_that_is_too_big_for_every_tier_is_not_tried_again() -> None:
-    found = route(Work(run_s=50.0, outgrew=(Outgrown(Size.time, 900.0),)), market(LAMBDA), POLICY)
+    found = route(Routable(run_s=50.0, outgrew=(Outgrown(Size.time, 900.0),)), market(LAMBDA), POLICY)
 
     assert isinstance(found, NoRoute)
 
 
 sizes = st.sampled_from([0, 1, GIB, 12 * GIB, 90 * GIB])
 works = st.builds(
-    Work,
+    Routable,
     priority=st.sampled_from(["urgent", "standard"]),
     cpu=st.sampled_from([0.5, 2, 7, 20]),
     memory_bytes=sizes,
@@ -307,7 +310,7 @@ ALL = (LAMBDA, HOSTS, SPOT, GPU, IRELAND, OWN)
 
 @settings(deadline=None, max_examples=80)
 @given(works)
-def test_work_never_goes_where_something_speaks_against_it(work: Work) -> None:
+def test_work_never_goes_where_something_speaks_against_it(work: Routable) -> None:
     found = route(work, market(*ALL), POLICY)
 
     objected = {one.tier for one in found.objections}
@@ -320,7 +323,7 @@ def test_work_never_goes_where_something_speaks_against_it(work: Work) -> None:
 
 @settings(deadline=None, max_examples=80)
 @given(works, st.permutations(ALL))
-def test_the_order_of_tiers_changes_no_cost(work: Work, tiers: Any) -> None:
+def test_the_order_of_tiers_changes_no_cost(work: Routable, tiers: Any) -> None:
     first, second = route(work, market(*ALL), POLICY), route(work, market(*tiers), POLICY)
 
     assert type(first) is type(second)
@@ -331,12 +334,17 @@ def test_the_order_of_tiers_changes_no_cost(work: Work, tiers: Any) -> None:
 # -- hopping ----------------------------------------------------------------------------------------------
 
 NOW = 10_000.0
-LONG = Work(run_s=600.0, cpu=8)
+LONG = Routable(run_s=600.0, cpu=8)
 HOPPING = RoutingPolicy(hop_after_s=300.0, hop_gain=2.0, hop_dearer=4.0, most_hops=2)
 
 
 def hopping(
-    work: Work, since_s: float, *tiers: Tier, hops: int = 0, policy: RoutingPolicy = HOPPING, **waits: float
+    work: Routable,
+    since_s: float,
+    *tiers: Tier,
+    hops: int = 0,
+    policy: RoutingPolicy = HOPPING,
+    **waits: float,
 ) -> str | None:
     found = hop(work, Stay("spot", NOW - since_s, hops), market(*tiers, **waits), policy, now=NOW)
     return None if found is None else found.tier
@@ -376,7 +384,7 @@ def test_work_leaves_a_machine_that_costs_nothing_only_where_that_is_allowed() -
 
 
 def test_short_work_hops_to_a_host_and_long_work_to_where_its_limit_allows() -> None:
-    short = Work(run_s=100.0)
+    short = Routable(run_s=100.0)
 
     assert (
         hopping(short, 900.0, SPOT, LAMBDA, spot=5000.0, policy=replace(HOPPING, hop_dearer=99.0)) == "lambda"
@@ -393,7 +401,7 @@ def test_work_hops_away_from_where_it_cannot_run() -> None:
 
 
 def test_work_whose_run_time_nobody_knows_stays() -> None:
-    assert hopping(Work(), 9000.0, SPOT, HOSTS, spot=90_000.0) is None
+    assert hopping(Routable(), 9000.0, SPOT, HOSTS, spot=90_000.0) is None
 
 
 def test_a_hop_says_how_long_it_waited_and_what_it_gains() -> None:

@@ -1,4 +1,4 @@
-"""Who is told of which event, in groups, in order, at least once."""
+"""Who is told of which event, in deliveries, in order, at least once."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rushes.core.sinks import (
     KINDS,
     LONGEST_DELAY_S,
     MOST_TRIES,
-    Reach,
-    Row,
+    Heard,
+    Outgoing,
     Sink,
     failed,
-    next_group,
+    next_delivery,
     told,
 )
 
 
-def rows(*kinds: str, show: str = "dune", function: str = "proxy") -> list[Row]:
-    return [Row(n, kind, show, function, f'"{n}"') for n, kind in enumerate(kinds, start=1)]
+def rows(*kinds: str, show: str = "dune", function: str = "proxy") -> list[Outgoing]:
+    return [Outgoing(n, kind, show, function, f'"{n}"') for n, kind in enumerate(kinds, start=1)]
 
 
 @pytest.mark.parametrize(
@@ -47,46 +47,46 @@ def test_a_sink_that_does_not_say_hears_what_somebody_may_have_to_act_on() -> No
 
 
 def test_nothing_waits_where_there_are_no_rows() -> None:
-    assert next_group(Sink("a"), []) is None
+    assert next_delivery(Sink("a"), []) is None
 
 
 def test_what_is_not_wanted_is_passed_over() -> None:
-    group = next_group(Sink("a"), rows("queued", "failed", "started"))
-    assert group is not None
-    assert ([row.id for row in group.rows], group.upto) == ([2], 3)
+    delivery = next_delivery(Sink("a"), rows("queued", "failed", "started"))
+    assert delivery is not None
+    assert ([row.id for row in delivery.rows], delivery.upto) == ([2], 3)
 
 
 def test_a_group_is_never_larger_than_the_sink_takes() -> None:
-    group = next_group(Sink("a", at_once=2), rows("failed", "failed", "queued", "failed"))
-    assert group is not None
-    assert ([row.id for row in group.rows], group.upto) == ([1, 2], 3)
+    delivery = next_delivery(Sink("a", at_once=2), rows("failed", "failed", "queued", "failed"))
+    assert delivery is not None
+    assert ([row.id for row in delivery.rows], delivery.upto) == ([1, 2], 3)
 
 
 def test_a_failed_group_is_tried_again_later_and_nothing_overtakes_it() -> None:
     sink = Sink("a", at_once=1)
-    group = next_group(sink, rows("failed", "failed"))
-    assert group is not None
-    after = failed(Reach(0), group, "it answered 503", 1000.0)
+    delivery = next_delivery(sink, rows("failed", "failed"))
+    assert delivery is not None
+    after = failed(Heard(0), delivery, "it answered 503", 1000.0)
     assert (after.upto, after.tries, after.error) == (0, 1, "it answered 503")
     assert 1003.0 <= after.next_at <= 1005.0
 
 
 def test_the_far_end_may_ask_for_more_time_but_not_for_ever() -> None:
-    group = next_group(Sink("a"), rows("failed"))
-    assert group is not None
-    assert failed(Reach(0), group, "busy", 0.0, after_s=60.0).next_at == 60.0
-    assert failed(Reach(0), group, "busy", 0.0, after_s=1e9).next_at == LONGEST_DELAY_S
+    delivery = next_delivery(Sink("a"), rows("failed"))
+    assert delivery is not None
+    assert failed(Heard(0), delivery, "busy", 0.0, after_s=60.0).next_at == 60.0
+    assert failed(Heard(0), delivery, "busy", 0.0, after_s=1e9).next_at == LONGEST_DELAY_S
 
 
 def test_after_a_day_of_tries_a_group_is_dropped_and_counted() -> None:
-    group = next_group(Sink("a"), rows("failed", "failed"))
-    assert group is not None
-    reach, now = Reach(0), 0.0
+    delivery = next_delivery(Sink("a"), rows("failed", "failed"))
+    assert delivery is not None
+    heard, now = Heard(0), 0.0
     for _ in range(MOST_TRIES):
-        assert reach.upto == 0
-        reach = failed(reach, group, "gone", now)
-        now = max(now, reach.next_at)
-    assert (reach.upto, reach.dropped, reach.tries, reach.error) == (2, 2, 0, "gone")
+        assert heard.upto == 0
+        heard = failed(heard, delivery, "gone", now)
+        now = max(now, heard.next_at)
+    assert (heard.upto, heard.dropped, heard.tries, heard.error) == (2, 2, 0, "gone")
     assert 12 * 3600 < now < 48 * 3600
 
 
@@ -102,17 +102,17 @@ def test_every_wanted_event_is_told_in_order_and_none_is_passed_over(
     kinds: list[str], wants: frozenset[str], at_once: int, page: int, fails: list[bool]
 ) -> None:
     sink, all_rows = Sink("a", wants, at_once=at_once), rows(*kinds)
-    reach, now = Reach(0), 0.0
-    heard: list[int] = []
+    heard, now = Heard(0), 0.0
+    ids: list[int] = []
     refusals = iter(fails)
-    while (group := next_group(sink, [r for r in all_rows if r.id > reach.upto][:page])) is not None:
-        assert len(group.rows) <= at_once
-        if group.rows and bool(next(refusals, False)):
-            reach = failed(reach, group, "no", now)
-            now = reach.next_at
-            reach = replace(reach, tries=min(reach.tries, 5))
+    while (delivery := next_delivery(sink, [r for r in all_rows if r.id > heard.upto][:page])) is not None:
+        assert len(delivery.rows) <= at_once
+        if delivery.rows and bool(next(refusals, False)):
+            heard = failed(heard, delivery, "no", now)
+            now = heard.next_at
+            heard = replace(heard, tries=min(heard.tries, 5))
             continue
-        heard += [row.id for row in group.rows]
-        reach = told(reach, group)
-    assert heard == [row.id for row in all_rows if row.kind in wants]
-    assert reach.delivered == len(heard)
+        ids += [row.id for row in delivery.rows]
+        heard = told(heard, delivery)
+    assert ids == [row.id for row in all_rows if row.kind in wants]
+    assert heard.delivered == len(ids)

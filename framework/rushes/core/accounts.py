@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from rushes.core.money import format_dollars
 
-__all__ = ["HOUR_S", "ORGANISATION", "Account", "Limits", "Scope", "Shortage"]
+__all__ = ["HOUR_S", "ORGANISATION", "Account", "Scope", "Shortage", "SpendLimits"]
 
 HOUR_S: Final = 3600
 
@@ -36,7 +36,7 @@ ORGANISATION: Final = Scope("organisation")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SpendLimits:
     """In nano-dollars; None: no limit.
 
     Args:
@@ -76,7 +76,7 @@ class Account:
     """The books of one payer."""
 
     scope: Scope
-    limits: Limits = field(default_factory=Limits)
+    limits: SpendLimits = field(default_factory=SpendLimits)
     spent: int = 0
     outstanding: int = 0
     claimed: int = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from rushes.core.accounts import Account, Limits, Scope
+from rushes.core.accounts import Account, Scope, SpendLimits
 from rushes.core.budget import Budget, Payer
 
 __all__ = ["Books", "Changes", "Reservation", "recovered"]
@@ -63,7 +63,7 @@ class Changes(NamedTuple):
 def recovered(
     books: Iterable[Books],
     reservations: Iterable[Reservation],
-    limits: Mapping[Scope, Limits],
+    limits: Mapping[Scope, SpendLimits],
     now: float,
 ) -> tuple[Budget, Changes]:
     """The budget of a pool whose process has died, its attempts with it, and what is to be written down.

@@ -26,14 +26,14 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, Final
 
-from rushes.core.accounts import HOUR_S, Account, Limits, Scope, Shortage
+from rushes.core.accounts import HOUR_S, Account, Scope, Shortage, SpendLimits
 from rushes.core.reservations import Granted, Payer, Refused, Settled
 
-__all__ = ["NO_LIMITS", "Budget", "Granted", "Limits", "Payer", "Refused", "Scope", "Settled"]
+__all__ = ["NO_LIMITS", "Budget", "Granted", "Payer", "Refused", "Scope", "Settled", "SpendLimits"]
 
 SCHEMA: Final = 1
 REMEMBERED: Final = 65_536
-NO_LIMITS: Final = Limits()
+NO_LIMITS: Final = SpendLimits()
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Budget:
         limits: by scope; what is not named has none.
     """
 
-    def __init__(self, limits: Mapping[Scope, Limits] | None = None) -> None:
+    def __init__(self, limits: Mapping[Scope, SpendLimits] | None = None) -> None:
         self._accounts: dict[Scope, Account] = {}
         self._paying: dict[Payer, tuple[Account, ...]] = {}
         self._limits = dict(limits or {})
@@ -67,7 +67,7 @@ class Budget:
 
     # -- limits -----------------------------------------------------------------------------------------
 
-    def limit(self, scope: Scope, limits: Limits) -> None:
+    def limit(self, scope: Scope, limits: SpendLimits) -> None:
         """Set the limits of a scope. Lower than what is spent and reserved: nothing new starts."""
         if limits == NO_LIMITS:
             self._limits.pop(scope, None)
@@ -77,7 +77,7 @@ class Budget:
             self._accounts[scope].limits = limits
 
     @property
-    def limits(self) -> Mapping[Scope, Limits]:
+    def limits(self) -> Mapping[Scope, SpendLimits]:
         """Those that are set, by scope."""
         return self._limits
 
@@ -89,7 +89,7 @@ class Budget:
         """The books of a scope, for looking at."""
         account = self._accounts.get(scope)
         if account is None:
-            limits = self._limits.get(scope, Limits())
+            limits = self._limits.get(scope, SpendLimits())
             account = self._accounts[scope] = Account(scope, limits)
         return account
 
@@ -242,7 +242,7 @@ class Budget:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], limits: Mapping[Scope, Limits] | None = None) -> Budget:
+    def from_json(cls, data: Mapping[str, Any], limits: Mapping[Scope, SpendLimits] | None = None) -> Budget:
         """What `to_json` wrote.
 
         Raises:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rushes.core.accounts import Limits, Scope
+from rushes.core.accounts import Scope, SpendLimits
 from rushes.core.classes import ClassPolicy
 from rushes.core.states import State
 
@@ -247,7 +247,7 @@ class Budgeted:
     """
 
     scope: Scope
-    limits: Limits
+    limits: SpendLimits
     spent: Outlay | None = None
 
 

@@ -17,7 +17,7 @@ from rushes.core.ordering import Lane
 from rushes.core.packing import DIMENSIONS, MILLI, Need
 from rushes.core.slots import Slot, SlotState
 
-__all__ = ["ClassView", "QueueView", "SlotView", "Snapshot", "explain", "snapshot"]
+__all__ = ["ClassView", "PoolView", "QueueView", "SlotView", "explain", "snapshot"]
 
 # Need is in thousandths of cores and devices, and in bytes; people read cores, devices and GiB.
 GIB: Final = 1 << 30
@@ -63,7 +63,7 @@ class ClassView:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class PoolView:
     """A pool at one moment. `capacity` and `free` by dimension: cores, bytes, bytes, devices."""
 
     paused: bool
@@ -75,7 +75,7 @@ class Snapshot:
     classes: tuple[ClassView, ...] = ()
 
 
-def snapshot(pool: Assignment, *, held: int, paused: bool) -> Snapshot:
+def snapshot(pool: Assignment, *, held: int, paused: bool) -> PoolView:
     """The pool as it is now."""
     queues = [
         QueueView(
@@ -89,7 +89,7 @@ def snapshot(pool: Assignment, *, held: int, paused: bool) -> Snapshot:
     slots = tuple(_view(slot) for slot in pool.slots)
     room = pool.room
     classes = tuple(_class_view(pool, policy) for policy in pool.waiting.classes)
-    return Snapshot(paused, _amounts(room.capacity), _amounts(room.free), slots, tuple(queues), held, classes)
+    return PoolView(paused, _amounts(room.capacity), _amounts(room.free), slots, tuple(queues), held, classes)
 
 
 def _class_view(pool: Assignment, policy: ClassPolicy) -> ClassView:

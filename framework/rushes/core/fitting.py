@@ -16,7 +16,7 @@ from typing import Final
 from rushes.core.tiers import Purchase, Tier
 from rushes.units import format_duration, format_size
 
-__all__ = ["Allowed", "Outgrown", "RoutingPolicy", "Size", "Work", "objection", "outgrown", "why_small"]
+__all__ = ["Allowed", "Outgrown", "Routable", "RoutingPolicy", "Size", "objection", "outgrown", "why_small"]
 
 
 class Size(StrEnum):
@@ -48,7 +48,7 @@ class Outgrown:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Routable:
     """What is known of an invocation before it runs.
 
     Args:
@@ -119,12 +119,12 @@ class RoutingPolicy:
     most_hops: int = 2
 
 
-def objection(work: Work, tier: Tier, policy: RoutingPolicy) -> str:
+def objection(work: Routable, tier: Tier, policy: RoutingPolicy) -> str:
     """Why a tier is out of the question; "" when it is not."""
     return next(_objections(work, tier, policy), "")
 
 
-def why_small(work: Work, policy: RoutingPolicy) -> str:
+def why_small(work: Routable, policy: RoutingPolicy) -> str:
     """What makes it short and small; "" when it is not."""
     if work.headers_only:
         return "an inspection"
@@ -158,7 +158,7 @@ def outgrown(code: str, tier: Tier, ran_s: float, *, progressed: bool) -> Outgro
     return Outgrown(size, _amount(tier, size))
 
 
-def _objections(work: Work, tier: Tier, policy: RoutingPolicy) -> Iterator[str]:
+def _objections(work: Routable, tier: Tier, policy: RoutingPolicy) -> Iterator[str]:
     allowed = policy.allowed.get(work.priority, Allowed())
     if allowed.tiers and tier.name not in allowed.tiers:
         yield f"{work.priority} work may not use it"
@@ -172,7 +172,7 @@ def _objections(work: Work, tier: Tier, policy: RoutingPolicy) -> Iterator[str]:
         yield from _too_long(work, tier, tier.limits.run_s, policy)
 
 
-def _too_small(work: Work, tier: Tier) -> Iterator[str]:
+def _too_small(work: Routable, tier: Tier) -> Iterator[str]:
     machine, limits = tier.machine, tier.limits
     if work.device and work.device not in machine.devices:
         yield f"it has no {work.device}"
@@ -186,7 +186,7 @@ def _too_small(work: Work, tier: Tier) -> Iterator[str]:
         yield f"it takes sources up to {format_size(limits.source_bytes)}"
 
 
-def _too_long(work: Work, tier: Tier, limit_s: float, policy: RoutingPolicy) -> Iterator[str]:
+def _too_long(work: Routable, tier: Tier, limit_s: float, policy: RoutingPolicy) -> Iterator[str]:
     limit = format_duration(limit_s)
     if work.run_s is None:
         if not why_small(work, policy):

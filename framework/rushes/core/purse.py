@@ -22,7 +22,7 @@ from itertools import islice
 from typing import Final
 
 from rushes.core.bookkeeping import Books, Changes, Reservation
-from rushes.core.budget import NO_LIMITS, Budget, Granted, Limits, Payer, Refused, Scope
+from rushes.core.budget import NO_LIMITS, Budget, Granted, Payer, Refused, Scope, SpendLimits
 from rushes.core.commands import Command, Demote, Freed, Hold, Promote
 from rushes.core.events import Outlay, Shape
 from rushes.core.ordering import Lane
@@ -126,7 +126,7 @@ class Purse:
 
     # -- limits -------------------------------------------------------------------------------------------
 
-    def limit(self, scope: Scope, limits: Limits, spent: Outlay | None = None, now: float = 0.0) -> None:
+    def limit(self, scope: Scope, limits: SpendLimits, spent: Outlay | None = None, now: float = 0.0) -> None:
         """Somebody has set the limits of a payer, or taken them away; `spent`: what it had spent without."""
         if spent is not None and scope not in self.budget.limits:
             self.budget.begin(scope, spent.ever, spent.this_hour, now)

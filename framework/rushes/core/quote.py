@@ -27,7 +27,7 @@ from rushes.core.prices import TierPrice
 from rushes.errors import CallerError
 from rushes.units import format_duration
 
-__all__ = ["Declined", "Lot", "Offer", "Quote", "Slots", "joules_of", "price_of", "quote", "solve"]
+__all__ = ["Declined", "Lot", "Offer", "Quote", "Taken", "joules_of", "price_of", "quote", "solve"]
 
 DRAWS: Final = 19
 LEAST_PLAYED: Final = 1024
@@ -71,7 +71,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
+class Taken:
     """So many slots of an offer."""
 
     offer: Offer
@@ -120,7 +120,7 @@ def joules_of(offer: Offer, seconds: float) -> float:
     return (offer.tier.busy_milliwatts or 0) / 1000 * offer.share / WHOLE * seconds
 
 
-def quote(lots: Sequence[Lot], slots: Sequence[Slots]) -> Quote:
+def quote(lots: Sequence[Lot], slots: Sequence[Taken]) -> Quote:
     """What all of `lots` will take on `slots`.
 
     Raises:
@@ -217,7 +217,7 @@ def solve(
 class _Played:
     """What is played of a batch: as many invocations as the slots take a few times over."""
 
-    def __init__(self, lots: Sequence[Lot], slots: Sequence[Slots]) -> None:
+    def __init__(self, lots: Sequence[Lot], slots: Sequence[Taken]) -> None:
         self.count = sum(lot.count for lot in lots)
         width = sum(one.count for one in slots)
         # Of more slots than can be played, a part stands for all, with as large a part of the batch.
@@ -281,7 +281,7 @@ def _bounds(draws: Sequence[float], factor: float) -> Interval:
     return Interval(min(draws) / factor, sum(draws) / len(draws), max(draws) * factor)
 
 
-def _startup_nano(slots: Slots) -> int:
+def _startup_nano(slots: Taken) -> int:
     """What machines cost until they are ready, of those that are not."""
     offer = slots.offer
     starting = max(0, slots.count - offer.ready)
@@ -306,13 +306,13 @@ def _each(lots: Sequence[Lot], offer: Offer) -> tuple[int, float]:
     return cost, sum(count * mean for count, mean in means)
 
 
-def _filled(ordered: Sequence[Offer], width: int) -> list[Slots]:
+def _filled(ordered: Sequence[Offer], width: int) -> list[Taken]:
     out = []
     for offer in ordered:
         count = min(offer.most, width)
         width -= count
         if count:
-            out.append(Slots(offer, count))
+            out.append(Taken(offer, count))
     return out
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rushes.core.fitting import RoutingPolicy, Work, outgrown
+from rushes.core.fitting import Routable, RoutingPolicy, outgrown
 from rushes.core.prices import PriceBook
 from rushes.core.routing import Market, NoRoute, Route, Stay, hop, route
 from rushes.core.tiers import Tier
@@ -35,7 +35,7 @@ class Hop(NamedTuple):
 
 @dataclass(slots=True)
 class _Placed:
-    work: Work
+    work: Routable
     stay: Stay
     begun: bool = False
 
@@ -65,7 +65,7 @@ class Router:
         placed = self._placed.get(id)
         return None if placed is None else placed.stay.tier
 
-    def admit(self, id: int, work: Work, waits: Mapping[str, float], now: float) -> Route | NoRoute:  # noqa: A002
+    def admit(self, id: int, work: Routable, waits: Mapping[str, float], now: float) -> Route | NoRoute:  # noqa: A002
         """Where an invocation goes.
 
         Args:

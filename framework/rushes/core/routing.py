@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Final
 
-from rushes.core.fitting import RoutingPolicy, Work, objection, why_small
+from rushes.core.fitting import Routable, RoutingPolicy, objection, why_small
 from rushes.core.money import HOUR_US, owed
 from rushes.core.prices import PriceBook
 from rushes.core.tiers import Tier
@@ -99,7 +99,7 @@ class _Option:
     ends_s: float
 
 
-def route(work: Work, market: Market, policy: RoutingPolicy) -> Route | NoRoute:
+def route(work: Routable, market: Market, policy: RoutingPolicy) -> Route | NoRoute:
     """Where an invocation goes."""
     options, objections = _options(work, market, policy)
     if not options:
@@ -127,7 +127,7 @@ def route(work: Work, market: Market, policy: RoutingPolicy) -> Route | NoRoute:
     )
 
 
-def hop(work: Work, stay: Stay, market: Market, policy: RoutingPolicy, *, now: float) -> Route | None:
+def hop(work: Routable, stay: Stay, market: Market, policy: RoutingPolicy, *, now: float) -> Route | None:
     """Where work goes that has waited for long; None: it stays.
 
     `market.waits` has, for the tier where it waits, how long it still will. Work whose run time nobody knows
@@ -158,7 +158,7 @@ def hop(work: Work, stay: Stay, market: Market, policy: RoutingPolicy, *, now: f
 
 
 def _options(
-    work: Work, market: Market, policy: RoutingPolicy
+    work: Routable, market: Market, policy: RoutingPolicy
 ) -> tuple[list[_Option], tuple[Objection, ...]]:
     options: list[_Option] = []
     objections: list[Objection] = []
@@ -177,7 +177,7 @@ def _options(
     return options, tuple(objections)
 
 
-def _cost(work: Work, tier: Tier, book: PriceBook) -> int:
+def _cost(work: Routable, tier: Tier, book: PriceBook) -> int:
     """Nano-dollars of the machine's time and of the transfer, there and back.
 
     Raises:
@@ -194,7 +194,7 @@ def _cost(work: Work, tier: Tier, book: PriceBook) -> int:
     return cost
 
 
-def _share(work: Work, tier: Tier) -> int:
+def _share(work: Routable, tier: Tier) -> int:
     """Which part of a host it takes, by what it takes most of."""
     machine = tier.machine
     share = max(work.cpu / machine.cpu, work.memory_bytes / machine.memory_bytes)
@@ -205,7 +205,7 @@ def _share(work: Work, tier: Tier) -> int:
     return ceil(share * SHARES)
 
 
-def _why_long(work: Work, policy: RoutingPolicy) -> str:
+def _why_long(work: Routable, policy: RoutingPolicy) -> str:
     if work.run_s is None:
         return "nobody knows yet how long it takes"
     if work.run_s > policy.short_s:

@@ -76,25 +76,25 @@ def decide(
     """
     policy.check(tiers, prices)
     fleets = [_Fleet(one, tiers, snapshot, memory.of(one.tier), now) for one in policy.fleets]
-    purse = _Purse(policy.most_per_hour, prices, snapshot.hosts)
+    rate = _HourlyRate(policy.most_per_hour, prices, snapshot.hosts)
     for fleet in fleets:
         fleet.give_up()
         fleet.keep_to_size(prices)
-    _keep_to_money(fleets, purse)
+    _keep_to_money(fleets, rate)
     for fleet in fleets:
-        fleet.grow(fleet.minimum, purse)
+        fleet.grow(fleet.minimum, rate)
     for fleet in fleets:
-        fleet.grow(fleet.wanted, purse)
+        fleet.grow(fleet.wanted, rate)
     for fleet in fleets:
         fleet.shrink(prices)
     return Plan(
         tuple(row for fleet in fleets for row in fleet.rows(memory.series)),
         replace(memory, fleets={fleet.policy.tier: fleet.remembered() for fleet in fleets}),
-        purse.spent,
+        rate.spent,
     )
 
 
-class _Purse:
+class _HourlyRate:
     """What all hosts cost an hour, and what is left of the cap."""
 
     def __init__(self, most: int | None, prices: Mapping[str, int], hosts: Iterable[Host]) -> None:
@@ -209,7 +209,7 @@ class _Fleet:
 
     # -- growing and shrinking -------------------------------------------------------------------------------
 
-    def grow(self, wanted: int, purse: _Purse) -> None:
+    def grow(self, wanted: int, rate: _HourlyRate) -> None:
         """Order what is wanted beyond what is there or on its way, as far as size and money go."""
         tier, ordered = self._where(), sum(self.orders.values())
         missing = wanted - len(self.staying()) - ordered
@@ -227,9 +227,9 @@ class _Fleet:
             if count <= 0:
                 self.note(f"there are no more than {counted_hosts(most)} of {tier}")
                 return
-        paid = purse.buy(tier, count)
+        paid = rate.buy(tier, count)
         if paid < count:
-            cap = format_dollars(purse.most or 0)
+            cap = format_dollars(rate.most or 0)
             self.note(f"{cap} an hour pays for {paid} of {counted_hosts(count)} that are missing")
         if paid:
             self.orders[tier] = self.orders.get(tier, 0) + paid
@@ -335,24 +335,24 @@ class _Fleet:
         return max((one.at for one in self.snapshot.refusals if one.tier == tier), default=None)
 
 
-def _keep_to_money(fleets: list[_Fleet], purse: _Purse) -> None:
+def _keep_to_money(fleets: list[_Fleet], rate: _HourlyRate) -> None:
     """Over the cap, what does nothing goes at once, from the last fleet on, and what works drains."""
-    if purse.most is None:
+    if rate.most is None:
         return
-    over = purse.spent - purse.most
-    over -= sum(purse.price(h) for f in fleets for hosts in f.released.values() for h in hosts)
-    over -= sum(purse.price(h) for f in fleets for h in f.hosts if h.state is HostState.leaving)
+    over = rate.spent - rate.most
+    over -= sum(rate.price(h) for f in fleets for hosts in f.released.values() for h in hosts)
+    over -= sum(rate.price(h) for f in fleets for h in f.hosts if h.state is HostState.leaving)
     for fleet in reversed(fleets):
         gone = []
-        for host in fleet.doing_nothing(purse.prices):
-            if over > 0 and purse.price(host) > 0:
+        for host in fleet.doing_nothing(rate.prices):
+            if over > 0 and rate.price(host) > 0:
                 gone.append(host)
-                over -= purse.price(host)
-        why = f"all hosts may cost {format_dollars(purse.most)} an hour"
+                over -= rate.price(host)
+        why = f"all hosts may cost {format_dollars(rate.most)} an hour"
         fleet.let_go(gone, why)
         drained = []
-        for host in fleet.busy(purse.prices):
-            if over > 0 and purse.price(host) > 0:
+        for host in fleet.busy(rate.prices):
+            if over > 0 and rate.price(host) > 0:
                 drained.append(host)
-                over -= purse.price(host)
+                over -= rate.price(host)
         fleet.drain(drained, why)

@@ -90,7 +90,7 @@ from rushes.core.events import (
     Withdrawn,
     Woken,
 )
-from rushes.core.explanation import Snapshot, explain, snapshot
+from rushes.core.explanation import PoolView, explain, snapshot
 from rushes.core.holding import note
 from rushes.core.limits import queue_limit
 from rushes.core.ordering import Queue
@@ -194,7 +194,7 @@ class Scheduler:
         """How long one run of a function took before, as long as none has ended here."""
         self._assignment.expected.believe(function, seconds)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> PoolView:
         """The pool as it is, for `rushes pool`; a copy that nothing changes later."""
         return snapshot(self._assignment, held=len(self._held), paused=self._paused)
 

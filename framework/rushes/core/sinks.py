@@ -1,9 +1,9 @@
 """Who is told of state changes, and when a telling that failed is tried again: pure.
 
 A *sink* is a webhook or a local command of somebody who wants to hear. It hears of events in their order, in
-groups, each at least once. A group that could not be delivered is tried again with growing delays; what comes
-after it waits, so that nobody hears of an end before the start. After `MOST_TRIES`, about a day, the group is
-dropped and counted: a sink that is gone for good must not fill a disk.
+deliveries, each at least once. One that fails is tried again with growing delays; what comes after it waits,
+so that nobody hears of an end before the start. After `MOST_TRIES`, about a day, the delivery is dropped and
+counted: a sink that is gone for good must not fill a disk.
 
 This module must not know clocks, files or how anything is delivered.
 """
@@ -23,12 +23,12 @@ __all__ = [
     "DEFAULT_KINDS",
     "KINDS",
     "OF_BATCHES",
-    "Group",
-    "Reach",
-    "Row",
+    "Delivery",
+    "Heard",
+    "Outgoing",
     "Sink",
     "failed",
-    "next_group",
+    "next_delivery",
     "told",
 ]
 
@@ -82,7 +82,7 @@ class Sink:
         )
 
 
-class Row(NamedTuple):
+class Outgoing(NamedTuple):
     """One event that waits to be delivered; `id` grows, `body` is its JSON."""
 
     id: int
@@ -93,12 +93,12 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Heard:
     """How far a sink has been told.
 
     Args:
         upto: the last row that it need not hear of any more.
-        tries: how often the next group has failed so far.
+        tries: how often the next delivery has failed so far.
         next_at: not before this time, UTC epoch seconds.
         delivered, dropped: events, since the sink was first named.
         error: why the last try failed; "" once one succeeds.
@@ -112,16 +112,16 @@ class Reach:
     error: str = ""
 
 
-class Group(NamedTuple):
+class Delivery(NamedTuple):
     """What to deliver next: the rows, and how far the sink has been told once they are."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Outgoing]
     upto: int
 
 
-def next_group(sink: Sink, rows: Iterable[Row]) -> Group | None:
-    """The next group for a sink, of rows in their order; None where there are none at all."""
-    chosen: list[Row] = []
+def next_delivery(sink: Sink, rows: Iterable[Outgoing]) -> Delivery | None:
+    """The next delivery for a sink, of rows in their order; None where there are none at all."""
+    chosen: list[Outgoing] = []
     upto = 0
     for row in rows:
         if sink.wants(row.kind, row.show, row.function):
@@ -129,20 +129,20 @@ def next_group(sink: Sink, rows: Iterable[Row]) -> Group | None:
                 break
             chosen.append(row)
         upto = row.id
-    return Group(chosen, upto) if upto else None
+    return Delivery(chosen, upto) if upto else None
 
 
-def told(reach: Reach, group: Group) -> Reach:
-    """A group was delivered, or there was nothing in it."""
-    delivered = reach.delivered + len(group.rows)
-    return replace(reach, upto=group.upto, tries=0, next_at=0.0, delivered=delivered, error="")
+def told(heard: Heard, delivery: Delivery) -> Heard:
+    """A delivery arrived, or there was nothing in it."""
+    delivered = heard.delivered + len(delivery.rows)
+    return replace(heard, upto=delivery.upto, tries=0, next_at=0.0, delivered=delivered, error="")
 
 
-def failed(reach: Reach, group: Group, error: str, now: float, *, after_s: float = 0.0) -> Reach:
-    """A group was not delivered; `after_s`: the far end wants to be left alone for so long."""
-    tries = reach.tries + 1
+def failed(heard: Heard, delivery: Delivery, error: str, now: float, *, after_s: float = 0.0) -> Heard:
+    """A delivery failed; `after_s`: the far end wants to be left alone for so long."""
+    tries = heard.tries + 1
     if tries >= MOST_TRIES:
-        dropped = reach.dropped + len(group.rows)
-        return replace(reach, upto=group.upto, tries=0, next_at=0.0, dropped=dropped, error=error)
-    delay_s = backoff_s(tries, group.upto, first_s=FIRST_DELAY_S, longest_s=LONGEST_DELAY_S)
-    return replace(reach, tries=tries, next_at=now + max(delay_s, min(after_s, LONGEST_DELAY_S)), error=error)
+        dropped = heard.dropped + len(delivery.rows)
+        return replace(heard, upto=delivery.upto, tries=0, next_at=0.0, dropped=dropped, error=error)
+    delay_s = backoff_s(tries, delivery.upto, first_s=FIRST_DELAY_S, longest_s=LONGEST_DELAY_S)
+    return replace(heard, tries=tries, next_at=now + max(delay_s, min(after_s, LONGEST_DELAY_S)), error=error)

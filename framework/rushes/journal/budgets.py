@@ -5,7 +5,7 @@ This module must not know what a limit does; it keeps rows.
 
 from __future__ import annotations
 
-from rushes.core.accounts import HOUR_S, Limits, Scope
+from rushes.core.accounts import HOUR_S, Scope, SpendLimits
 from rushes.core.bookkeeping import Books, Changes, Reservation
 from rushes.core.budget import NO_LIMITS
 from rushes.core.events import Outlay
@@ -19,7 +19,7 @@ _NOT_ENDED = "(level!='batch' OR name IN (SELECT id FROM batches WHERE ended IS 
 class SqliteBudgets(SqliteTurns):
     """`rushes.runtime.budget_records.BudgetRecords`."""
 
-    def keep_limits(self, scope: Scope, limits: Limits) -> None:
+    def keep_limits(self, scope: Scope, limits: SpendLimits) -> None:
         """These from now on."""
         if limits == NO_LIMITS:
             self.write("DELETE FROM limits WHERE level=? AND name=?", [scope])
@@ -27,15 +27,15 @@ class SqliteBudgets(SqliteTurns):
         row = (*scope, limits.cap, limits.hour_cap, limits.soft, limits.hour_soft)
         self.write("INSERT OR REPLACE INTO limits VALUES(?,?,?,?,?,?)", [row])
 
-    def limits(self) -> dict[Scope, Limits]:
+    def limits(self) -> dict[Scope, SpendLimits]:
         """Those that are set, of batches only where they have not ended."""
         rows = self.db.execute(f"SELECT * FROM limits WHERE {_NOT_ENDED}")  # noqa: S608 - ours
-        return {Scope(level, name): Limits(*rest) for level, name, *rest in rows}
+        return {Scope(level, name): SpendLimits(*rest) for level, name, *rest in rows}
 
-    def limits_of(self, scope: Scope) -> Limits:
+    def limits_of(self, scope: Scope) -> SpendLimits:
         """Those of one payer."""
         found = self.db.execute("SELECT * FROM limits WHERE level=? AND name=?", scope).fetchone()
-        return NO_LIMITS if found is None else Limits(*found[2:])
+        return NO_LIMITS if found is None else SpendLimits(*found[2:])
 
     def keep_books(self, changes: Changes) -> None:
         """What has changed in this turn."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rushes.core.sinks import Reach
+from rushes.core.sinks import Heard
 from rushes.journal.names import named
 from rushes.journal.turns import Row, SqliteTurns
 
@@ -35,16 +35,16 @@ class SqliteOutbox(SqliteTurns):
     def trim_events(self, upto: int) -> None:
         self.write("DELETE FROM events WHERE id<=?", [(upto,)])
 
-    def reaches(self) -> dict[str, Reach]:
+    def heard(self) -> dict[str, Heard]:
         rows = self.db.execute("SELECT name,upto,tries,next_at,delivered,dropped,error FROM sinks")
-        return {name: Reach(*rest) for name, *rest in rows}
+        return {name: Heard(*rest) for name, *rest in rows}
 
-    def save_reaches(self, reaches: dict[str, Reach]) -> None:
+    def save_heard(self, heard: dict[str, Heard]) -> None:
         self.write(
             "INSERT OR REPLACE INTO sinks VALUES(?,?,?,?,?,?,?)",
             [
                 (name, one.upto, one.tries, one.next_at, one.delivered, one.dropped, one.error)
-                for name, one in reaches.items()
+                for name, one in heard.items()
             ],
         )
 

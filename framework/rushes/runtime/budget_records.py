@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from rushes.core.accounts import Limits, Scope
+from rushes.core.accounts import Scope, SpendLimits
 from rushes.core.bookkeeping import Books, Changes, Reservation
 from rushes.core.events import Outlay
 
@@ -18,13 +18,13 @@ __all__ = ["BudgetRecords"]
 class BudgetRecords(Protocol):
     """Limits that people have set, what was spent under them, and what is set aside."""
 
-    def keep_limits(self, scope: Scope, limits: Limits) -> None:
+    def keep_limits(self, scope: Scope, limits: SpendLimits) -> None:
         """These from now on; none, where all of them are None."""
 
-    def limits(self) -> Mapping[Scope, Limits]:
+    def limits(self) -> Mapping[Scope, SpendLimits]:
         """Those that are set, of batches only where they have not ended."""
 
-    def limits_of(self, scope: Scope) -> Limits:
+    def limits_of(self, scope: Scope) -> SpendLimits:
         """Those of one payer, ended batches too."""
 
     def keep_books(self, changes: Changes) -> None:

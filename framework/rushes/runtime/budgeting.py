@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rushes.core import commands as cmd
 from rushes.core import events as ev
-from rushes.core.accounts import HOUR_S, ORGANISATION, Limits, Scope
+from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
 from rushes.core.bookkeeping import recovered
 from rushes.core.budget import NO_LIMITS, Payer
 from rushes.core.purse import Purse, Tariff
@@ -97,7 +97,7 @@ class Budgeting:
 
     # -- limits -------------------------------------------------------------------------------------------
 
-    def set(self, scope: Scope, limits: Limits) -> None:
+    def set(self, scope: Scope, limits: SpendLimits) -> None:
         """Somebody sets the limits of a payer, or takes them away."""
         self._journal.keep_limits(scope, limits)
         spent = None
@@ -109,7 +109,7 @@ class Budgeting:
         """A batch has come in, perhaps with a cap of its own."""
         cap = state.spec.get("max_cost_nano")
         if cap is not None and not state.parent:
-            scope, limits = Scope("batch", state.id), Limits(cap=cap)
+            scope, limits = Scope("batch", state.id), SpendLimits(cap=cap)
             self._journal.keep_limits(scope, limits)
             self.pool.feed(ev.Budgeted(scope, limits))
 
@@ -131,7 +131,7 @@ class Budgeting:
         rows = [self._row(scope, its) for scope, its in limits]
         return {"free": self.free, "tier": self._tier, "rows": rows}
 
-    def _row(self, scope: Scope, limits: Limits) -> dict[str, Any]:
+    def _row(self, scope: Scope, limits: SpendLimits) -> dict[str, Any]:
         account = self.purse.budget.account(scope)
         account.turn(int(self.pool.now // HOUR_S))
         held = [(batch, self.purse.holds(batch)) for batch in self.purse.held]
@@ -213,5 +213,5 @@ class Budgeting:
         return classes[at] if at < len(classes) else None
 
 
-def _in_order(row: tuple[Scope, Limits]) -> tuple[bool, str, str]:
+def _in_order(row: tuple[Scope, SpendLimits]) -> tuple[bool, str, str]:
     return row[0] != ORGANISATION, row[0].level, row[0].name

@@ -19,7 +19,17 @@ from dataclasses import asdict, replace
 from typing import Any, Final, NamedTuple, Protocol
 
 from rushes.core.money import NANO
-from rushes.core.sinks import BATCH_ENDED, OF_BATCHES, Group, Reach, Row, Sink, failed, next_group, told
+from rushes.core.sinks import (
+    BATCH_ENDED,
+    OF_BATCHES,
+    Delivery,
+    Heard,
+    Outgoing,
+    Sink,
+    failed,
+    next_delivery,
+    told,
+)
 from rushes.errors import PlatformError
 from rushes.media.redact import redact
 from rushes.runtime.batches import STATES, BatchState
@@ -73,21 +83,21 @@ class Outlet:
         self.kinds = frozenset().union(*(sink.kinds for sink in sinks))
         self._noted: list[_Noted] = []
         self._progress: dict[int, float] = {}
-        self._reaches: dict[str, Reach] = {}
+        self._heard: dict[str, Heard] = {}
         self._changed: set[str] = set()
-        self._under_way: dict[str, Group] = {}
+        self._under_way: dict[str, Delivery] = {}
         self._last = 0
         self._teller: subprocess.Popen[bytes] | None = None
         self._stream: Stream | None = None
 
     def recover(self) -> None:
         """Take up what waits; a sink that is new hears of what happens from now on."""
-        known = self._journal.reaches()
+        known = self._journal.heard()
         self._last = self._journal.last_event()
         self._journal.forget_sinks([name for name in known if name not in self._sinks])
         for name in self._sinks:
-            self._reaches[name] = known.get(name) or Reach(self._last)
-        self._changed.update(self._reaches)
+            self._heard[name] = known.get(name) or Heard(self._last)
+        self._changed.update(self._heard)
 
     # -- what happens --------------------------------------------------------------------------------------
 
@@ -122,9 +132,9 @@ class Outlet:
                 self._progress.clear()
         self._drop_oldest()
         if self._changed:
-            changed = {name: self._reaches[name] for name in self._changed}
-            self._journal.save_reaches(changed)
-            self._journal.trim_events(min(one.upto for one in self._reaches.values()))
+            changed = {name: self._heard[name] for name in self._changed}
+            self._journal.save_heard(changed)
+            self._journal.trim_events(min(one.upto for one in self._heard.values()))
             self._changed.clear()
 
     def _costs(self, noted: Sequence[_Noted]) -> dict[int, int]:
@@ -137,11 +147,11 @@ class Outlet:
         return costs
 
     def _drop_oldest(self) -> None:
-        for name, reach in self._reaches.items():
-            missed = self._last - MOST_WAITING - reach.upto
+        for name, heard in self._heard.items():
+            missed = self._last - MOST_WAITING - heard.upto
             if missed > 0 and name not in self._under_way:
-                upto, dropped = reach.upto + missed, reach.dropped + missed
-                self._stand(name, replace(reach, upto=upto, dropped=dropped))
+                upto, dropped = heard.upto + missed, heard.dropped + missed
+                self._stand(name, replace(heard, upto=upto, dropped=dropped))
 
     # -- telling -------------------------------------------------------------------------------------------
 
@@ -149,22 +159,22 @@ class Outlet:
         """Give the teller what is due; after the commit of the turn that wrote it."""
         for name, sink in self._sinks.items():
             while name not in self._under_way:
-                reach = self._reaches[name]
-                if reach.upto >= self._last or reach.next_at > now:
+                heard = self._heard[name]
+                if heard.upto >= self._last or heard.next_at > now:
                     break
-                group = next_group(sink, map(Row._make, self._journal.events(reach.upto, PAGE)))
-                if group is None:
+                delivery = next_delivery(sink, map(Outgoing._make, self._journal.events(heard.upto, PAGE)))
+                if delivery is None:
                     break
-                if not group.rows:
-                    self._stand(name, told(reach, group))
+                if not delivery.rows:
+                    self._stand(name, told(heard, delivery))
                     continue
-                self._under_way[name] = group
-                self._deliver(sink, group, now)
+                self._under_way[name] = delivery
+                self._deliver(sink, delivery, now)
         if self._stream is not None and self._stream.flush() and not self._under_way:
             self._lost(now)
 
-    def _deliver(self, sink: Sink, group: Group, now: float) -> None:
-        bodies = [row.body for row in group.rows]
+    def _deliver(self, sink: Sink, delivery: Delivery, now: float) -> None:
+        bodies = [row.body for row in delivery.rows]
         digest = hashlib.sha256("\n".join([sink.name, *bodies]).encode()).hexdigest()
         target = {
             "url": sink.url,
@@ -193,17 +203,17 @@ class Outlet:
             self._lost(now)
 
     def _answer(self, name: str, error: str, after_s: float, now: float) -> None:
-        group = self._under_way.pop(name, None)
-        if group is None:
+        delivery = self._under_way.pop(name, None)
+        if delivery is None:
             return
-        reach = self._reaches[name]
+        heard = self._heard[name]
         if error:
-            self._stand(name, failed(reach, group, redact(error)[:300], now, after_s=after_s))
+            self._stand(name, failed(heard, delivery, redact(error)[:300], now, after_s=after_s))
         else:
-            self._stand(name, told(reach, group))
+            self._stand(name, told(heard, delivery))
 
-    def _stand(self, name: str, reach: Reach) -> None:
-        self._reaches[name] = reach
+    def _stand(self, name: str, heard: Heard) -> None:
+        self._heard[name] = heard
         self._changed.add(name)
 
     # -- the teller ----------------------------------------------------------------------------------------
@@ -248,7 +258,7 @@ class Outlet:
     def busy(self, now: float) -> bool:
         """Something is being told, or is soon to be told again."""
         return bool(self._under_way) or any(
-            one.upto < self._last and one.next_at - now < LINGERS_S for one in self._reaches.values()
+            one.upto < self._last and one.next_at - now < LINGERS_S for one in self._heard.values()
         )
 
     def describe(self) -> list[dict[str, Any]]:
@@ -258,10 +268,10 @@ class Outlet:
                 "name": name,
                 "to": redact(self._sinks[name].url) or self._sinks[name].command[0],
                 "events": sorted(self._sinks[name].kinds),
-                "waiting": max(self._last - reach.upto, 0),
-                **asdict(reach),
+                "waiting": max(self._last - heard.upto, 0),
+                **asdict(heard),
             }
-            for name, reach in self._reaches.items()
+            for name, heard in self._heard.items()
         ]
 
 

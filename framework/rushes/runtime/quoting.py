@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from rushes.asset import Asset, FrameRange
 from rushes.core.durations import Estimate, Interval
 from rushes.core.estimates import Estimates
-from rushes.core.quote import Declined, Lot, Offer, Quote, Slots, quote, solve
+from rushes.core.quote import Declined, Lot, Offer, Quote, Taken, quote, solve
 from rushes.core.work import HERE, Work
 from rushes.declaration import Params
 from rushes.errors import CallerError
@@ -159,13 +159,13 @@ def quote_batch(
     estimates = estimator.of(function.ref)
     lots = _lots(estimates, found.works, wishes)
     if not lots:
-        answer: Quote | Declined = quote([], [Slots(wishes.here, 1)])
+        answer: Quote | Declined = quote([], [Taken(wishes.here, 1)])
     elif wishes.solves:
         offers = [wishes.here, *(one.offer for one in wishes.elsewhere)]
         answer = solve(lots, offers, within_s=wishes.within_s, max_cost=wishes.max_cost, most=wishes.slots)
     else:
         width = min(wishes.here.most, wishes.slots or wishes.here.most)
-        answer = quote(lots, [Slots(wishes.here, width)])
+        answer = quote(lots, [Taken(wishes.here, width)])
     return BatchQuote(
         function=function.name,
         invocations=len(found.works),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from rushes.core.sinks import Reach
+from rushes.core.sinks import Heard
 from rushes.runtime.budget_records import BudgetRecords
 from rushes.runtime.cost_records import CostRecords
 
@@ -278,10 +278,10 @@ class OutboxRecords(Protocol):
     def sources(self, ids: Sequence[int]) -> dict[int, str]:
         """The source of each invocation."""
 
-    def reaches(self) -> dict[str, Reach]:
+    def heard(self) -> dict[str, Heard]:
         """How far each sink has been told, by its name."""
 
-    def save_reaches(self, reaches: dict[str, Reach]) -> None: ...
+    def save_heard(self, heard: dict[str, Heard]) -> None: ...
 
     def forget_sinks(self, names: Sequence[str]) -> None: ...
 

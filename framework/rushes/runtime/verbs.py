@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rushes import __version__
-from rushes.core.accounts import Limits, Scope
+from rushes.core.accounts import Scope, SpendLimits
 from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.batches import BatchState
 from rushes.runtime.dispatcher import Dispatcher
@@ -220,7 +220,7 @@ class Verbs:
         if priority is not None:
             priority = classes.check(person_of(client.uid), state.spec["show"], priority)
         if "limits" in header:
-            self._dispatcher.budgeting.set(Scope("batch", batch), Limits(**header["limits"]))
+            self._dispatcher.budgeting.set(Scope("batch", batch), SpendLimits(**header["limits"]))
         if priority is not None:
             for word in ("demoted_from", "class_note"):  # a person's word stands above a limit's
                 state.spec.pop(word, None)
@@ -232,7 +232,7 @@ class Verbs:
             scope = scope_of(header["level"], header["name"])
             if scope.level == "batch":
                 return self._set(_client, {"batch": scope.name, "limits": header["limits"]}, _body)
-            self._dispatcher.budgeting.set(scope, Limits(**header["limits"]))
+            self._dispatcher.budgeting.set(scope, SpendLimits(**header["limits"]))
         elif header["action"] != "show":
             raise unknown_budget_verb(header["action"])
         return {"budget": self._dispatcher.budgeting.describe()}

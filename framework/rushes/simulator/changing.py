@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rushes.core.accounts import Limits, Scope
+from rushes.core.accounts import Scope, SpendLimits
 from rushes.core.elastic import Backlog
 from rushes.core.events import Budgeted, Capacity, Paused, Resized, Returned, Shape, SlotLost
 from rushes.core.machine_price import MachinePrice
@@ -94,7 +94,7 @@ class ChangingPool(VirtualPool):
     def follow(self) -> Course:
         """Let time pass until all work has ended, and see what comes of it."""
         for show, cap in self._scenario.caps.items():
-            self._tell(Budgeted(Scope("show", show), Limits(cap=cap)))
+            self._tell(Budgeted(Scope("show", show), SpendLimits(cap=cap)))
         for number, loss in enumerate(self._scenario.losses):
             self._at(loss.at, self._lose, number)
             self._at(loss.until, self._regain, number)
