@@ -193,7 +193,7 @@ def test_more_slots_than_the_machine_has_are_refused_and_nothing_changes() -> No
     with pytest.raises(CallerError) as refused:
         desk.elastic.pin(17)
 
-    assert refused.value.code == "bad-size"
+    assert refused.value.code == "bad-pool-size"
     assert desk.pool.size.cpu == 16.0
 
 

@@ -149,7 +149,7 @@ def _replayed(since_days: float | None) -> Scenario:
     if not batches:
         raise CallerError(
             f"nothing in the ledger {journal} has run" + (" since then." if since_days is not None else "."),
-            code="no-ledger",
+            code="no-history",
             fix="Run something first, or go further back with --since.",
         )
     return replayed(batches)

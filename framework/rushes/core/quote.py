@@ -207,7 +207,7 @@ def solve(
         return at(width)
     instead = [at(width)]
     if for_the_money(1):
-        instead.append(at(_most(width, for_the_money)))
+        instead.append(at(_edge(1, width, for_the_money)))
     return Declined(_too_dear(instead, max_cost or 0, within_s), tuple(instead))
 
 
@@ -318,22 +318,12 @@ def _filled(ordered: Sequence[Offer], width: int) -> list[Taken]:
 
 def _least(widest: int, holds: Callable[[int], bool]) -> int:
     """A width at which `holds`, as it does at `widest`, and does not at one less."""
-    if holds(1):
-        return 1
-    fails, found = 1, widest
-    while found - fails > 1:
-        middle = (found + fails) // 2
-        if holds(middle):
-            found = middle
-        else:
-            fails = middle
-    return found
+    return 1 if holds(1) else _edge(widest, 1, holds)
 
 
-def _most(too_wide: int, holds: Callable[[int], bool]) -> int:
-    """A width at which `holds`, as it does at 1, and does not at one more."""
-    found, fails = 1, too_wide
-    while fails - found > 1:
+def _edge(found: int, fails: int, holds: Callable[[int], bool]) -> int:
+    """A width at which `holds`, as it does at `found`, and does not at the one next to it towards `fails`."""
+    while abs(fails - found) > 1:
         middle = (found + fails) // 2
         if holds(middle):
             found = middle

@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from rushes.errors import CallerError, PlatformError
-from rushes.journal.reading import open_for_reading
+from rushes.errors import CallerError
+from rushes.journal.reading import read_once
 
 __all__ = ["RanBatch", "ran_batches"]
 
@@ -54,24 +53,17 @@ def ran_batches(journal: Path, *, since: float = 0.0) -> list[RanBatch]:
     What mapped parts of its own is left out, and its parts stand for it: it computes nothing meanwhile.
 
     Raises:
-        CallerError: there is no ledger (``no-ledger``).
+        CallerError: there is no ledger (``no-history``).
         PlatformError: it cannot be read (``journal-unreadable``).
     """
     if not journal.exists():
         raise CallerError(
             f"there is no ledger at {journal}.",
-            code="no-ledger",
+            code="no-history",
             fix="Run something first, or name the folder of the pool whose ledger it is with RUSHES_HOME.",
         )
-    try:
-        with closing(open_for_reading(journal)) as db:
-            return _batches(db, since)
-    except sqlite3.Error as error:
-        raise PlatformError(
-            f"the journal {journal} cannot be read: {error}.",
-            code="journal-unreadable",
-            fix="`rushes doctor` looks at it.",
-        ) from error
+    with read_once(journal) as db:
+        return _batches(db, since)
 
 
 def _batches(db: sqlite3.Connection, since: float) -> list[RanBatch]:

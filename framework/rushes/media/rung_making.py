@@ -38,7 +38,7 @@ from rushes.media.rungs import Ladder
 from rushes.media.schema import MediaInfo
 from rushes.media.still_branches import SHEET, THUMBNAILS
 from rushes.media.tries import Host, Tries, Try, plan_tries
-from rushes.media.trying import nothing_to_try
+from rushes.media.trying import nothing_to_try, tried_of
 from rushes.media.verify import Level, SourceTruth, Verification, verify
 from rushes.media.wanted import wanted_of
 
@@ -294,22 +294,10 @@ class RungMaking:
     def _note(
         self, rung: PendingRung, outcome: Outcome, began: float, error: RushesError | None = None
     ) -> None:
-        one = rung.next
-        self.tried.append(
-            Tried(
-                family=one.family,
-                device=one.device,
-                encoder=one.encoder,
-                outcome=outcome,
-                reason=error.message if error else "",
-                code=error.code if error else "",
-                decoder=one.spot.decoder,
-                seconds=round(time.monotonic() - began, 3),
-                waited_s=self.turns.waited_s if self.turns is not None and outcome != "refused" else 0.0,
-                note=self.turns.note if self.turns is not None and outcome != "refused" else "",
-                output=rung.name,
-            )
-        )
+        found = replace(tried_of(rung.next, outcome, began, error), output=rung.name)
+        if self.turns is not None and outcome != "refused":
+            found = replace(found, waited_s=self.turns.waited_s, note=self.turns.note)
+        self.tried.append(found)
 
     def _clear(self, group: Group) -> None:
         """Nothing of a command that failed is kept."""

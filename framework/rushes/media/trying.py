@@ -18,7 +18,7 @@ from rushes.media.tries import Host, Tries, Try
 if TYPE_CHECKING:
     from rushes.media.device_turns import Turn
 
-__all__ = ["Turns", "first_that_works", "nothing_to_try"]
+__all__ = ["Turns", "first_that_works", "nothing_to_try", "tried_of"]
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -99,17 +99,18 @@ def _go_through(
             made = make(one, planned)
         except RushesError as error:
             outcome: Outcome = "failed" if ran else "refused"
-            tried.append(replace(_tried(one, outcome, began, error), waited_s=waited_s, note=note))
+            tried.append(replace(tried_of(one, outcome, began, error), waited_s=waited_s, note=note))
             if turns is None or not turns.failed(error):  # else it may have another turn
                 rest = remaining([other for other in rest if other is not one], one, error, ran=ran)
             if not rest:
                 raise
         else:
-            tried.append(replace(_tried(one, "made", began), waited_s=waited_s, note=note))
+            tried.append(replace(tried_of(one, "made", began), waited_s=waited_s, note=note))
             return made, one, tuple(tried)
 
 
-def _tried(one: Try, outcome: Outcome, began: float, error: RushesError | None = None) -> Tried:
+def tried_of(one: Try, outcome: Outcome, began: float, error: RushesError | None = None) -> Tried:
+    """What a try came to that began at `began`, by the monotonic clock."""
     return Tried(
         family=one.family,
         device=one.device,

@@ -94,7 +94,7 @@ class Elastic:
         if slots is not None and slots > limit:
             raise CallerError(
                 f"the pool cannot have {slots} slots: this machine has {limit}.",
-                code="bad-size",
+                code="bad-pool-size",
                 fix=f"Give it 0 to {limit}, or raise RUSHES_CPU and start the worker again.",
             )
         self._pinned = slots
