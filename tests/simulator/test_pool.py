@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.core.displacement import DisplacementPolicy
 from rushes.core.events import Capacity
-from rushes.core.policy import SchedulerSettings
+from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.simulator.load import Arrival, RunTime, drawn, in_order
 from rushes.simulator.pool import Trace, simulate
 from rushes.simulator.scenarios import SCENARIOS
@@ -157,6 +159,21 @@ def test_who_is_paused_and_holds_the_memory_that_others_wait_for_goes_on() -> No
 
     low, swarm, whole, _ = trace.ended
     assert swarm < low < whole
+
+
+def test_work_that_aged_into_a_better_rank_is_not_displaced_by_that_rank() -> None:
+    classes = [replace(one, ageing_s=30.0) if one.name == "standard" else one for one in DEFAULT_CLASSES]
+    load = [
+        Arrival(0.0, "urgent", 200, RunTime(4.0, 4.0), priority="urgent", show="vfx"),
+        Arrival(0.0, "patient", 3, RunTime(40.0, 40.0), show="dune"),
+    ]
+
+    trace = simulate(load, cores(2), classes=classes)
+
+    began = trace.started[200]
+    assert 30.0 <= began < trace.ended[199], "it aged, and there was urgent work still"
+    assert not trace.stints
+    assert trace.ended[200] == pytest.approx(began + 40.0)
 
 
 @st.composite

@@ -206,9 +206,10 @@ class Level:
     A show that comes back stands `credit_s` cpu-seconds before that at most: what it did not use.
     """
 
-    __slots__ = ("credit_s", "flows", "shows", "vtime")
+    __slots__ = ("credit_s", "flows", "rank", "shows", "vtime")
 
-    def __init__(self, credit_s: float = 0.0) -> None:
+    def __init__(self, rank: int, credit_s: float = 0.0) -> None:
+        self.rank = rank
         self.vtime = 0.0
         self.credit_s = credit_s
         self.flows: dict[str, Flow] = {}

@@ -76,14 +76,16 @@ class Standing:
         if self._policy is None or lane is None or policy is None:
             return
         if policy.may_be_displaced and lane.shape.preemptible:
-            able = self._able.get(policy.rank)
+            rank = _stamped(slot, policy)
+            able = self._able.get(rank)
             if able is None:
-                able = self._able[policy.rank] = {}
+                able = self._able[rank] = {}
             able[slot.number] = slot
 
     def freed(self, slot: Slot) -> None:
         """Nothing runs on a slot any more, or nothing that may be asked."""
-        if slot.policy is not None and (able := self._able.get(slot.policy.rank)) is not None:
+        policy = slot.policy
+        if policy is not None and (able := self._able.get(_stamped(slot, policy))) is not None:
             able.pop(slot.number, None)
 
     def restamp(self, slot: Slot, queue: QueueKey, policy: ClassPolicy, level: Level) -> None:
@@ -194,7 +196,7 @@ class Standing:
         return Running(
             id=id_,
             slot=slot.number,
-            rank=policy.rank,
+            rank=_stamped(slot, policy),
             need=need,
             began=slot.head_since,
             expected_s=self._expected.seconds(lane.shape.function),
@@ -372,6 +374,16 @@ class Standing:
     def any(self) -> bool:
         """Whether anybody has ever stood aside who has not ended."""
         return bool(self._times)
+
+
+def _stamped(slot: Slot, policy: ClassPolicy) -> int:
+    """The rank of what runs on a slot: of its class, or the better one at which it competed when it started.
+
+    Else work that had waited long enough to go one rank higher would be displaced as soon as it ran, by those
+    with whom it had stood in line.
+    """
+    level = slot.level
+    return policy.rank if level is None or level.rank >= policy.rank else level.rank
 
 
 def _without(lack: Need, leaving: Iterable[Need]) -> Need:

@@ -369,7 +369,7 @@ class Waiting:
 
 def _ranked(classes: Sequence[ClassPolicy]) -> tuple[list[Level], dict[str, tuple[ClassPolicy, int]]]:
     ranks = sorted({policy.rank for policy in classes})
-    return [Level() for _ in ranks], {one.name: (one, ranks.index(one.rank)) for one in classes}
+    return [Level(rank) for rank in ranks], {one.name: (one, ranks.index(one.rank)) for one in classes}
 
 
 def _aged_before(queue: Queue, now: float) -> float:
