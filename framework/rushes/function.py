@@ -35,6 +35,7 @@ from rushes.declaration import (
     signature_of,
 )
 from rushes.errors import CallerError
+from rushes.keepers import Quoter
 from rushes.option_errors import bad_params
 from rushes.triggers import OnS3
 
@@ -284,8 +285,6 @@ class Function(Generic[P, R]):
         Raises:
             CallerError: an option is wrong, or the engine gives no quotes (``no-quote``).
         """
-        from rushes.ports import Quoter  # noqa: PLC0415 - the ports of a fleet, for who wants a quote
-
         engine = load_engine(self.options.engine)
         if not isinstance(engine, Quoter):
             raise CallerError(

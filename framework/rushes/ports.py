@@ -2,8 +2,9 @@
 
 `Engine` is what a terminal or a notebook talks to; `Clock` is where time comes from; `Fleet` is who rents
 machines; `Store` is where bytes live that are not on this machine; `Ledger` and `Queue` are what many hosts
-share. All have a stub in `rushes.testing`, which passes the same contract suite as the real one. The ports of
-one layer alone stand in it: `rushes.batch.RunnableEngine`, `rushes.runtime.records.Journal`.
+share. All have a stub in `rushes.testing`, which passes the same contract suite as the real one. What an
+engine may be able to do beside is in `rushes.keepers`; the ports of one layer alone stand in it:
+`rushes.batch.RunnableEngine`, `rushes.runtime.records.Journal`.
 """
 
 from __future__ import annotations
@@ -20,15 +21,14 @@ from rushes.notices import Message, Notice
 from rushes.stored import Stored
 
 __all__ = [
-    "BudgetKeeper",
+    "Claims",
     "Clock",
-    "CostKeeper",
     "Engine",
     "Fleet",
-    "JournalKeeper",
+    "Intake",
+    "Lapses",
     "Ledger",
     "Queue",
-    "Quoter",
     "Store",
 ]
 
@@ -38,84 +38,6 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """UTC epoch seconds."""
-        ...
-
-
-@runtime_checkable
-class JournalKeeper(Protocol):
-    """An engine whose ledger is a file of this host, to be pruned and backed up."""
-
-    def journal(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
-        """``prune``, ``backup`` or ``show``."""
-        ...
-
-
-@runtime_checkable
-class CostKeeper(Protocol):
-    """An engine whose ledger knows what was spent."""
-
-    def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
-        """What attempts that ended since then cost: see `rushes.runtime.statement.statement`."""
-        ...
-
-
-@runtime_checkable
-class Quoter(Protocol):
-    """An engine that can say what a batch will take before it is sent."""
-
-    def quote(
-        self,
-        function: Any,
-        options: Any,
-        items: Iterable[tuple[Any, Any]],
-        params: Any,
-        **wishes: Any,
-    ) -> Any:
-        """A `BatchQuote` of assets, each with options of its own or None.
-
-        Args:
-            function: that would run.
-            options: how it would be dispatched.
-            items: pairs of an asset and its own options.
-            params: that all share.
-            wishes: ``within_s``, seconds from now; ``max_cost``, nano-dollars; ``tiers``, machines by tier.
-        """
-        ...
-
-    def quote_found(
-        self, function: Any, options: Any, params: Any, found: Iterable[Any], **wishes: Any
-    ) -> Any:
-        """The same of clips as a command line finds them."""
-        ...
-
-
-@runtime_checkable
-class BudgetKeeper(Protocol):
-    """An engine that holds work back when the money of who pays for it is spent."""
-
-    def budgets(self) -> Mapping[str, Any]:
-        """``rows``: a payer that has limits each; ``free``: nothing costs anything; ``tier``: where it runs.
-
-        A row has level and name of the payer, its limits (cap, hour_cap, soft, hour_soft), and what is
-        spent, reserved and hour_spent, all in nano-dollars with the ending ``_nano``; how many attempts are
-        running under it; and the batches held for want of its money.
-        """
-        ...
-
-    def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
-        """Give a payer these limits, in nano-dollars; None, or not named: no such limit.
-
-        Raises:
-            CallerError: there is no such payer, or a batch has ended.
-        """
-        ...
-
-    def set_max_cost(self, batch: str, cap_nano: int | None) -> None:
-        """Give a batch another cap, or none.
-
-        Raises:
-            CallerError: no such batch, or it has ended.
-        """
         ...
 
 
@@ -194,7 +116,7 @@ class Engine(Protocol):
                 its policy.
 
         Raises:
-            CallerError: another verb, or more slots than there can be (``bad-size``).
+            CallerError: another verb, or more slots than there can be (``bad-pool-size``).
         """
         ...
 
@@ -314,12 +236,8 @@ class Store(Protocol):
         ...
 
 
-@runtime_checkable
-class Ledger(Protocol):
-    """The record that many hosts share: `rushes.ledger` says what is promised.
-
-    Every verb may raise `PlatformError` where the ledger does not answer: asking again does no harm.
-    """
+class Intake(Protocol):
+    """Where work comes in: each verb may be said again and does nothing then."""
 
     def open(self, batch: str, spec: Mapping[str, Any], now: float) -> None:
         """Add a batch; one that is there already stays as it is."""
@@ -331,6 +249,14 @@ class Ledger(Protocol):
 
     def seal(self, batch: str) -> None:
         """Nothing more is added."""
+        ...
+
+
+class Claims(Protocol):
+    """Who works on what: all that a host or a Lambda says of an invocation that it runs."""
+
+    def spec(self, batch: str) -> Mapping[str, Any] | None:
+        """What a batch was opened with, which never changes; None where there is none."""
         ...
 
     def claim(self, invocation: str, holder: str, now: float, until: float) -> Claim | NotClaimed:
@@ -353,20 +279,28 @@ class Ledger(Protocol):
         """Let somebody else have it; this attempt does not count. False where it was lost."""
         ...
 
-    def cancel(self, batch: str) -> int:
-        """End what waits; what runs hears `stop` when its claim is extended. Gives how many were ended."""
+
+class Lapses(Protocol):
+    """What was left lying: asked for by every host now and then."""
+
+    def unfinished(self) -> Sequence[str]:
+        """The batches of which something may be left to do."""
         ...
 
     def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
         """What somebody has to be told of again; nobody else is given the same before `again_at`."""
         ...
 
-    def unfinished(self) -> Sequence[str]:
-        """The batches of which something may be left to do."""
-        ...
 
-    def spec(self, batch: str) -> Mapping[str, Any] | None:
-        """What a batch was opened with, which never changes; None where there is none."""
+@runtime_checkable
+class Ledger(Intake, Claims, Lapses, Protocol):
+    """The record that many hosts share: `rushes.ledger` says what is promised.
+
+    Every verb may raise `PlatformError` where the ledger does not answer: asking again does no harm.
+    """
+
+    def cancel(self, batch: str) -> int:
+        """End what waits; what runs hears `stop` when its claim is extended. Gives how many were ended."""
         ...
 
     def tally(self, batch: str) -> Tally | None:

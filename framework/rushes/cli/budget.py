@@ -18,7 +18,8 @@ from rushes.errors import CallerError
 from rushes.printing import printable
 
 if TYPE_CHECKING:
-    from rushes.ports import BudgetKeeper, Engine
+    from rushes.keepers import BudgetKeeper
+    from rushes.ports import Engine
 
 __all__ = ["Dollars", "budget", "free_note", "keeper_of"]
 
@@ -123,7 +124,7 @@ def keeper_of(engine: Engine) -> BudgetKeeper:
     Raises:
         CallerError: it does not.
     """
-    from rushes.ports import BudgetKeeper  # noqa: PLC0415 - only who asks for budgets needs it
+    from rushes.keepers import BudgetKeeper  # noqa: PLC0415 - only who asks for budgets needs it
 
     if not isinstance(engine, BudgetKeeper):
         raise CallerError("this engine keeps no budgets.", code="bad-value", fix="Use --engine local.")

@@ -14,7 +14,7 @@ import click
 from rushes.cli.session import Session
 from rushes.cli.statement import KEYS, Sheet
 from rushes.errors import CallerError
-from rushes.ports import CostKeeper
+from rushes.keepers import CostKeeper
 from rushes.units import parse_duration
 
 __all__ = ["cost", "since_of"]

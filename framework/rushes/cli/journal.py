@@ -14,7 +14,7 @@ import click
 from rushes.cli.session import Session
 from rushes.cli.show import counted, fields
 from rushes.errors import CallerError
-from rushes.ports import JournalKeeper
+from rushes.keepers import JournalKeeper
 from rushes.units import format_size, parse_duration
 
 __all__ = ["journal"]

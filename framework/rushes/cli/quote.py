@@ -20,7 +20,8 @@ from rushes.cli.show import counted
 from rushes.cli.work import Work, work_asked
 from rushes.core.money import format_dollars, parse_dollars
 from rushes.errors import CallerError
-from rushes.ports import Engine, Quoter
+from rushes.keepers import Quoter
+from rushes.ports import Engine
 from rushes.printing import printable
 from rushes.units import format_duration
 

@@ -129,7 +129,7 @@ def _note_free(engine: Engine, work: Work) -> None:
     if work.options.max_cost is None:
         return
     from rushes.cli.budget import free_note  # noqa: PLC0415 - only with a cap
-    from rushes.ports import BudgetKeeper  # noqa: PLC0415
+    from rushes.keepers import BudgetKeeper  # noqa: PLC0415
 
     if isinstance(engine, BudgetKeeper) and (found := engine.budgets())["free"]:
         click.echo(free_note(found["tier"]), err=True)

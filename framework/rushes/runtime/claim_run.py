@@ -23,7 +23,7 @@ from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.invocation import function_name
 from rushes.ledger import Claim, End, NotClaimed
-from rushes.ports import Ledger, Store
+from rushes.ports import Claims, Store
 from rushes.runtime.attempt import run_attempt
 from rushes.runtime.raised import as_error
 from rushes.runtime.remote_attempt import Run, run_remote
@@ -68,7 +68,7 @@ class ClaimRunner:
         run_here: the attempt, once its files are here.
     """
 
-    ledger: Ledger
+    ledger: Claims
     store: Store
     scratch: Path
     holder: str
@@ -207,7 +207,7 @@ class _Watch:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Claims,
         claim: Claim,
         clock: Callable[[], float],
         lease_s: float,

@@ -28,7 +28,7 @@ from rushes.storage.s3_uri import local_name, place_of
 if TYPE_CHECKING:
     from rushes.batch import RunnableEngine
     from rushes.engines.aws.services import Services
-    from rushes.ports import Ledger, Queue
+    from rushes.ports import Lapses, Ledger, Queue
 
 __all__ = ["Host", "sweep"]
 
@@ -41,7 +41,7 @@ REST_S: Final = 5.0
 T = TypeVar("T")
 
 
-def sweep(ledger: Ledger, queues: Mapping[str, Queue], now: float) -> int:
+def sweep(ledger: Lapses, queues: Mapping[str, Queue], now: float) -> int:
     """Tell of what lapsed and of waits that are over; gives how much. Several may do so at the same time."""
     told = 0
     for batch in ledger.unfinished():

@@ -20,7 +20,7 @@ from rushes.notices import Notice
 if TYPE_CHECKING:
     from rushes.declaration import Params
     from rushes.function import Function
-    from rushes.ports import Ledger
+    from rushes.ports import Intake
     from rushes.stored import Stored
 
 __all__ = ["Order", "take_in"]
@@ -71,7 +71,7 @@ class Order:
         return "e" + base64.b32encode(bytes.fromhex(self.key[:30])).decode().lower()
 
 
-def take_in(order: Order, ledger: Ledger, now: float) -> Notice:
+def take_in(order: Order, ledger: Intake, now: float) -> Notice:
     """Put an invocation into the ledger, if it is not there; gives the notice of it.
 
     Raises:

@@ -1,0 +1,90 @@
+"""What an engine may be able to do beside running work: each is asked for with `isinstance`.
+
+An engine that cannot do one simply lacks its verbs, and a command that needs it says so. This module must not
+know any engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["BudgetKeeper", "CostKeeper", "JournalKeeper", "Quoter"]
+
+
+@runtime_checkable
+class JournalKeeper(Protocol):
+    """An engine whose ledger is a file of this host, to be pruned and backed up."""
+
+    def journal(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
+        """``prune``, ``backup`` or ``show``."""
+        ...
+
+
+@runtime_checkable
+class CostKeeper(Protocol):
+    """An engine whose ledger knows what was spent."""
+
+    def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
+        """What attempts that ended since then cost: see `rushes.runtime.statement.statement`."""
+        ...
+
+
+@runtime_checkable
+class Quoter(Protocol):
+    """An engine that can say what a batch will take before it is sent."""
+
+    def quote(
+        self,
+        function: Any,
+        options: Any,
+        items: Iterable[tuple[Any, Any]],
+        params: Any,
+        **wishes: Any,
+    ) -> Any:
+        """A `BatchQuote` of assets, each with options of its own or None.
+
+        Args:
+            function: that would run.
+            options: how it would be dispatched.
+            items: pairs of an asset and its own options.
+            params: that all share.
+            wishes: ``within_s``, seconds from now; ``max_cost``, nano-dollars; ``tiers``, machines by tier.
+        """
+        ...
+
+    def quote_found(
+        self, function: Any, options: Any, params: Any, found: Iterable[Any], **wishes: Any
+    ) -> Any:
+        """The same of clips as a command line finds them."""
+        ...
+
+
+@runtime_checkable
+class BudgetKeeper(Protocol):
+    """An engine that holds work back when the money of who pays for it is spent."""
+
+    def budgets(self) -> Mapping[str, Any]:
+        """``rows``: a payer that has limits each; ``free``: nothing costs anything; ``tier``: where it runs.
+
+        A row has level and name of the payer, its limits (cap, hour_cap, soft, hour_soft), and what is
+        spent, reserved and hour_spent, all in nano-dollars with the ending ``_nano``; how many attempts are
+        running under it; and the batches held for want of its money.
+        """
+        ...
+
+    def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
+        """Give a payer these limits, in nano-dollars; None, or not named: no such limit.
+
+        Raises:
+            CallerError: there is no such payer, or a batch has ended.
+        """
+        ...
+
+    def set_max_cost(self, batch: str, cap_nano: int | None) -> None:
+        """Give a batch another cap, or none.
+
+        Raises:
+            CallerError: no such batch, or it has ended.
+        """
+        ...
