@@ -37,9 +37,10 @@ from rushes.media.verify import Expected, SourceTruth, Verification, source_trut
 from rushes.media.wanted import wanted_of
 
 if TYPE_CHECKING:
-    from rushes.media.device_turns import Devices
+    from rushes.media.device_turns import Devices, DeviceTurns
     from rushes.media.gate import Gate
     from rushes.media.parity import Parity
+    from rushes.media.tracks import Loudness
 
 __all__ = ["IN_SOFTWARE", "Encoded", "build_of", "encode", "expected_of", "unchanged"]
 
@@ -134,7 +135,6 @@ def encode(
         PlatformError: this machine could not do it, or the result is not what was planned.
     """
     supervision = supervision or Supervision()
-    path = Path(target)
     check_source(source)
     info = info or describe(source)
     software = build or find_build()
@@ -142,65 +142,24 @@ def encode(
     assumed = assumption(info, profile.video.frame_rate)
     rate = sequence_rate(info, profile.video.frame_rate)
     info = at_rate(info, rate)
-    salvages = profile.on_damage == "salvage"
-    truth = source_truth(source, frame_rate=rate, strict=not salvages, cancelled=supervision.cancelled)
+    strict = profile.on_damage != "salvage"
+    truth = source_truth(source, frame_rate=rate, strict=strict, cancelled=supervision.cancelled)
     opened = input_args(source, info.container.format, frame_rate=rate)
     with own_folder(supervision.cwd) as folder:
         own = replace(supervision, cwd=folder)
-        runs: list[ToolRun] = []
-        measured = measure_loudness(
-            info, profile, software, source=source, opened=opened, supervision=own, runs=runs
+        making = _Making(
+            source, Path(target), profile, info, opened, truth, software, build, spelt, gate, own, folder
         )
-
-        def plan(one: Try) -> _Planned:
-            ffmpeg = software if one.family == "software" else build_of(one.family, build)
-            wish = spelt(profile, one.encoder) if one.encoder else profile
-            return _Planned(
-                ffmpeg,
-                wish,
-                plan_encode(
-                    info,
-                    wish,
-                    ffmpeg,
-                    source=source,
-                    input_args=opened,
-                    target=output_args(path)[-1],
-                    present=None if salvages else truth.frames,
-                    present_s=None if salvages else truth.duration_s,
-                    loudness=measured,
-                    spot=one.spot,
-                ),
-            )
-
-        def make(one: Try, planned: _Planned) -> Encoded:
-            # A device's driver maps far more address space than it uses.
-            limits = replace(own.limits, address_space=own.limits.address_space and one.family == "software")
-            inside = replace(own, limits=limits, reads=(*supervision.reads, *stage(planned.plan, folder)))
-            try:
-                run_plan(planned.plan, planned.profile, planned.build, path, supervision=inside, runs=runs)
-                if turns is not None:
-                    turns.give_back()  # what follows is done by the processor
-                expected = expected_of(planned.plan, source, truth, salvages=salvages)
-                verification = verify(path, expected, profile.verify, cancelled=supervision.cancelled)
-                quality = gate(path, planned.profile, one) if gate is not None else None
-            except BaseException as error:
-                path.unlink(missing_ok=True)
-                if one.family == "software" and isinstance(error, PlatformError) and not salvages:
-                    raise blamed(error, source, cancelled=supervision.cancelled) from error.__cause__
-                raise
-            made = _encoded(
-                planned.plan, planned.profile, planned.build, path, runs=runs, verification=verification
-            )
-            return replace(made, quality=quality)
-
+        making.measure()
         wanted = wanted_of(info, profile, source.frames)
         tries = Tries((IN_SOFTWARE,), ()) if wanted is None else plan_tries(choice, wanted, host)
         turns = devices.turns(tries, wanted, host) if devices is not None else None
-        if turns is not None:
-            own = replace(own, on_progress=turns.watching(own.on_progress))
-        encoded, used, tried = first_that_works(choice, tries, host, plan=plan, make=make, turns=turns)
-    last = replace(tried[-1], encoder=encoded.encoder, decoder=really_decoded_by(used, runs[-1].stderr_tail))
-    tried = (*tried[:-1], last)
+        making.share(turns)
+        encoded, used, tried = first_that_works(
+            choice, tries, host, plan=making.plan, make=making.make, turns=turns
+        )
+    decoder = really_decoded_by(used, making.runs[-1].stderr_tail)
+    tried = (*tried[:-1], replace(tried[-1], encoder=encoded.encoder, decoder=decoder))
     warning = warning_of(tried)
     warnings = encoded.warnings if warning is None else (warning, *encoded.warnings)
     warnings += (*(encoded.quality.reasons if encoded.quality is not None else ()), *assumed)
@@ -214,6 +173,107 @@ class _Planned:
     build: Build
     profile: Profile
     plan: EncodePlan
+
+
+@dataclass
+class _Making:
+    """What all tries of one encode share; how one is planned, and how it is made.
+
+    Args:
+        opened: the options and ``-i`` that open the source.
+        truth: what the source really has.
+        software, given: the build for software; the one that the caller gave, if any.
+        spelt, gate, supervision: as of `encode`, with the encode's own folder.
+        folder: where what a graph reads is staged.
+    """
+
+    source: Asset
+    path: Path
+    profile: Profile
+    info: MediaInfo
+    opened: Sequence[str]
+    truth: SourceTruth
+    software: Build
+    given: Build | None
+    spelt: Callable[[Profile, str], Profile]
+    gate: Gate | None
+    supervision: Supervision
+    folder: Path
+    loudness: list[Loudness] | None = None
+    turns: DeviceTurns | None = None
+    runs: list[ToolRun] = field(default_factory=list)
+
+    @property
+    def salvages(self) -> bool:
+        return self.profile.on_damage == "salvage"
+
+    def measure(self) -> None:
+        """The loudness of the source, where the profile wishes one."""
+        self.loudness = measure_loudness(
+            self.info,
+            self.profile,
+            self.software,
+            source=self.source,
+            opened=self.opened,
+            supervision=self.supervision,
+            runs=self.runs,
+        )
+
+    def share(self, turns: DeviceTurns | None) -> None:
+        """Take turns with others; they hear how the encode gets on."""
+        self.turns = turns
+        if turns is not None:
+            heard = turns.watching(self.supervision.on_progress)
+            self.supervision = replace(self.supervision, on_progress=heard)
+
+    def plan(self, one: Try) -> _Planned:
+        """What is to be run for a try."""
+        build = self.software if one.family == "software" else build_of(one.family, self.given)
+        wish = self.spelt(self.profile, one.encoder) if one.encoder else self.profile
+        plan = plan_encode(
+            self.info,
+            wish,
+            build,
+            source=self.source,
+            input_args=self.opened,
+            target=output_args(self.path)[-1],
+            present=None if self.salvages else self.truth.frames,
+            present_s=None if self.salvages else self.truth.duration_s,
+            loudness=self.loudness,
+            spot=one.spot,
+        )
+        return _Planned(build, wish, plan)
+
+    def make(self, one: Try, planned: _Planned) -> Encoded:
+        """Run a try and verify what it made; nothing of it is left when it fails."""
+        inside = self._inside(one, planned)
+        try:
+            verification = self._run(planned, inside)
+            quality = self.gate(self.path, planned.profile, one) if self.gate is not None else None
+        except BaseException as error:
+            self.path.unlink(missing_ok=True)
+            if one.family == "software" and isinstance(error, PlatformError) and not self.salvages:
+                cancelled = self.supervision.cancelled
+                raise blamed(error, self.source, cancelled=cancelled) from error.__cause__
+            raise
+        made = _encoded(
+            planned.plan, planned.profile, planned.build, self.path, runs=self.runs, verification=verification
+        )
+        return replace(made, quality=quality)
+
+    def _inside(self, one: Try, planned: _Planned) -> Supervision:
+        """With what the graph reads, staged."""
+        own = self.supervision
+        # A device's driver maps far more address space than it uses.
+        limits = replace(own.limits, address_space=own.limits.address_space and one.family == "software")
+        return replace(own, limits=limits, reads=(*own.reads, *stage(planned.plan, self.folder)))
+
+    def _run(self, planned: _Planned, inside: Supervision) -> Verification:
+        run_plan(planned.plan, planned.profile, planned.build, self.path, supervision=inside, runs=self.runs)
+        if self.turns is not None:
+            self.turns.give_back()  # what follows is done by the processor
+        expected = expected_of(planned.plan, self.source, self.truth, salvages=self.salvages)
+        return verify(self.path, expected, self.profile.verify, cancelled=inside.cancelled)
 
 
 def build_of(family: str, given: Build | None) -> Build:
