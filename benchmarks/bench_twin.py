@@ -9,7 +9,7 @@ import measure
 from measure import Series
 from report import AT_MOST, Goal, Options, Row, Section
 
-_COUNT = 120
+_COUNT = 80
 _CLIP_S = 3
 
 
