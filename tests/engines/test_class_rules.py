@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from rushes import CallerError, PolicyError, catalog
 from rushes.engines.local import LocalEngine
@@ -30,15 +30,6 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def rules(engine: LocalEngine) -> Find:
     return lambda name: catalog.find(f"{RULES}:{name}")
-
-
-def wait_until(holds: Callable[[], Any], what: str) -> Any:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if found := holds():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(what)
 
 
 def rewrite(path: Path, text: str) -> None:
@@ -91,7 +82,7 @@ def test_one_invocation_of_a_key_runs_at_a_time_also_of_another_function(rules: 
 def test_what_waits_for_a_key_says_so(engine: LocalEngine, rules: Find, clip: str, tmp_path: Path) -> None:
     log = tmp_path / "begun"
     batch = rules("conform").starmap([(clip, {"n": 1, "log": str(log), "s": 30.0}), (clip, {"n": 2})])
-    wait_until(log.exists, "it begins")
+    until(log.exists)
 
     assert "exclusive key reel-1 runs" in engine.explain(f"{batch.id}.2")["reason"]
     batch.cancel()
@@ -151,11 +142,11 @@ def test_a_changed_file_is_taken_whole_and_a_wrong_one_not_at_all(
     rules("free").map([clip]).wait()
 
     rewrite(studio, "[classes.urgent]\nmax_share = 0.5\n[classes.review]\nrank = 1\n")
-    wait_until(lambda: len(engine.pool()["classes"]["classes"]) == 5, "the file is read again")
+    until(lambda: len(engine.pool()["classes"]["classes"]) == 5)
     assert of_class(engine, "urgent")["max_share"] == 0.5
 
     rewrite(studio, "[classes.urgent]\nmax_share = 0.7\n[classes.review]\nrank = 'one'\n")
-    wait_until(lambda: engine.pool()["classes"]["problem"], "it says what is wrong")
+    until(lambda: engine.pool()["classes"]["problem"])
     assert of_class(engine, "urgent")["max_share"] == 0.5
     assert "review.rank is 'one'" in engine.pool()["classes"]["problem"]
     assert len(rules("free").with_options(priority="review", force=True).map([clip]).results()) == 1
@@ -176,7 +167,7 @@ def test_a_show_that_has_used_its_hours_goes_on_in_the_class_below(
         (clip, {"n": n, "s": 0.4}) for n in range(12)
     )
 
-    note = wait_until(lambda: engine.status(long.id).class_note, "it is demoted")
+    note = until(lambda: engine.status(long.id).class_note)
 
     assert engine.status(long.id).priority == "standard"
     assert "show dune has used" in note
@@ -216,11 +207,9 @@ def test_what_a_show_has_sent_waits_for_tomorrow_where_there_is_no_class_below(
         .starmap((clip, {"n": n, "s": 0.5}) for n in range(20))
     )
 
-    why = wait_until(
-        lambda: "goes on tomorrow" in (engine.explain(f"{batch.id}.20")["reason"] or "") and "yes", "it waits"
-    )
+    why = until(lambda: "goes on tomorrow" in (engine.explain(f"{batch.id}.20")["reason"] or "") and "yes")
     assert why
     # A person may send it elsewhere.
     engine.set_priority(batch.id, "standard")
-    wait_until(lambda: engine.status(batch.id).counts.running, "it goes on")
+    until(lambda: engine.status(batch.id).counts.running)
     batch.cancel()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 import make_media
 from rushes import catalog
@@ -140,10 +140,7 @@ def test_the_next_worker_knows_what_this_one_has_run(
 
     engine.control("stop")
 
-    deadline = time.monotonic() + 10
-    while engine.running() or not kept.before():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not engine.running() and kept.before())
     assert 0 < kept.before()[echo.ref].late_s < 0.05
     assert echo.starmap([(clip, {"n": 100 + n}) for n in range(50)]).wait().counts.succeeded == 50
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rushes.core.commands import Command, GoOn, Recall, Start
+from rushes.core.commands import Command, GoOn, Start
 from rushes.core.events import Capacity, ClassPolicy
 from rushes.core.expected import ExpectedRuns
 from rushes.core.holding import note
 from rushes.core.limits import Limits, batch_limit, class_limit, queue_limit
 from rushes.core.ordering import Lane, Level
 from rushes.core.packing import MILLI, Room
+from rushes.core.payments import Payments
 from rushes.core.policy import SchedulerSettings
 from rushes.core.purse import Purse
 from rushes.core.slots import Slot, Slots, SlotState
@@ -32,8 +33,8 @@ class Assignment:
     """What runs on which slot, and who pays for it."""
 
     __slots__ = (
-        "_closed", "_coming", "_full", "_settings", "_warmed", "expected", "limits", "purse", "room", "slots",
-        "standing", "waiting", "yielding",
+        "_closed", "_coming", "_full", "_settings", "_warmed", "expected", "limits", "payments", "purse",
+        "room", "slots", "standing", "waiting", "yielding",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +47,7 @@ class Assignment:
         self.expected = ExpectedRuns()
         self.yielding = Yielding(settings.waiting_limit)
         self.standing = Standing(room, waiting, slots, self.expected, settings.displacement)
+        self.payments = Payments(purse, waiting, slots, self.standing, self.yielding)
         self._settings = settings
         self.limits = Limits()
         # Within one run:
@@ -64,22 +66,11 @@ class Assignment:
         While `paused`, only what has begun goes on.
         """
         if self.purse.stirred:
-            self._ask_again(now)
+            self.payments.ask_again(now)
         while self._pass(now, out, paused=paused):
             pass
         if self.purse.untold:
             out += self.purse.tell()
-
-    def _ask_again(self, now: float) -> None:
-        """Money has come back: those that have begun are asked for first, then those that wait, in order."""
-        purse = self.purse
-        for slot in self.standing.unpaid():
-            if purse.goes_on(slot.backlog[0][0], slot.worked_s(now), now):
-                self.standing.has_paid(slot)
-        for slot in self.yielding.woken.values():
-            purse.asks_again(slot.backlog[0][0])
-        for lane in purse.asked_again():
-            self.waiting.unpark(batch_limit(lane.shape.batch))
 
     def _pass(self, now: float, out: list[Command], *, paused: bool) -> bool:
         """Go through all that waits; True when that let others stand in line, who may come before."""
@@ -377,7 +368,7 @@ class Assignment:
         one of them.
         """
         for slot in self.yielding.woken_first(level):
-            if slot.lane is None or slot.policy is None or self._is_unpaid(slot, now):
+            if slot.lane is None or slot.policy is None or self.payments.is_unpaid(slot, now):
                 continue
             if slot.lane.shape.limits and not self.limits.may_go_on(slot.lane.shape):
                 continue
@@ -399,37 +390,6 @@ class Assignment:
             if barred:
                 return True
         return False
-
-    def _is_unpaid(self, slot: Slot, now: float) -> bool:
-        """Whether an attempt that waited has to wait on, for money; it is asked for once, then as all are."""
-        id_ = slot.backlog[0][0]
-        if id_ not in self.purse.open:
-            return False
-        return id_ in self.purse.refused or not self.purse.goes_on(id_, slot.ran_before_s, now)
-
-    def watch_money(self, now: float, out: list[Command]) -> None:
-        """Those that may reach what is reserved for them are given more, or are paused."""
-        for slot in self.slots:
-            if slot.state is not SlotState.busy or not slot.backlog or slot.yields:
-                continue
-            id_, worked_s = slot.backlog[0][0], slot.worked_s(now)
-            if not self.purse.spends(id_, worked_s, now):
-                self.standing.hold(slot, now, out)
-                self.purse.rests(id_, worked_s, now)
-
-    def adopt(self, now: float, out: list[Command]) -> None:
-        """Payers have limits that had none: what runs for them is in their books from now on."""
-        for slot in self.slots:
-            if slot.lane is None or not slot.backlog or not self.purse.concerns(slot.lane):
-                continue
-            for place, ask in enumerate(slot.backlog):
-                self.purse.adopt(ask[0], slot.lane, slot.worked_s(now) if place == 0 else 0.0, now)
-            if len(slot.backlog) > 1 and not slot.recalling:
-                slot.slow = slot.recalling = True
-                out.append(Recall(slot.number))
-            if slot.state is SlotState.paused and slot.backlog[0][0] in self.purse.open:
-                self.standing.is_to_pay(slot)
-        self.watch_money(now, out)
 
     def settle(self, slot: Slot) -> None:
         """Correct what the show was charged, and learn, from what has finished since the last time."""

@@ -53,8 +53,9 @@ changes nothing. `Leased` is trusted: asks that are not in hand are taken in, as
 
 Where it lives: order and lanes in `ordering`, what waits in `waiting`, vectors in `packing`, slots in
 `slots`, the pass in `assignment`, run times in `expected`, held work in `dependencies`, who waits for parts
-in `yielding`, who stands aside in `standing`, who may spend what in `purse`; `why` and `pool` are answered by
-`explanation`. Scaling stands beside them and is not consulted here.
+in `yielding`, who stands aside in `standing`, who may spend what in `purse`, money for what has begun in
+`payments`; `why` and `pool` are answered by `explanation`. Scaling stands beside them and is not consulted
+here.
 """
 
 from __future__ import annotations
@@ -398,7 +399,7 @@ class Scheduler:
     def _budgeted(self, event: Budgeted, now: float, out: list[Command]) -> None:
         self._purse.limit(event.scope, event.limits, event.spent, now)
         if self._purse.watches:
-            self._assignment.adopt(now, out)
+            self._assignment.payments.adopt(now, out)
         self._assign(now, out)
         self._lease_all(out)
 
@@ -427,7 +428,7 @@ class Scheduler:
     def _tick(self, _event: Tick, now: float, out: list[Command]) -> None:
         self._recall_slow(now, out)
         if self._purse.watches:
-            self._assignment.watch_money(now, out)
+            self._assignment.payments.watch(now, out)
             self._purse.passes(now)
         self._waiting.age(now)
         self._assign(now, out)

@@ -1,0 +1,74 @@
+"""Money for what has begun: asked for while it runs, when it goes on, and when a payer gets a limit.
+
+What has not begun pays where it starts, in `assignment`; who may spend what is `purse`. This module must not
+know prices, nor the order in which work is served.
+"""
+
+from __future__ import annotations
+
+from rushes.core.commands import Command, Recall
+from rushes.core.limits import batch_limit
+from rushes.core.purse import Purse
+from rushes.core.slots import Slot, Slots, SlotState
+from rushes.core.standing import Standing
+from rushes.core.waiting import Waiting
+from rushes.core.yielding import Yielding
+
+__all__ = ["Payments"]
+
+
+class Payments:
+    """Who of those that have begun may go on spending."""
+
+    __slots__ = ("_purse", "_slots", "_standing", "_waiting", "_yielding")
+
+    def __init__(
+        self, purse: Purse, waiting: Waiting, slots: Slots, standing: Standing, yielding: Yielding
+    ) -> None:
+        self._purse = purse
+        self._waiting = waiting
+        self._slots = slots
+        self._standing = standing
+        self._yielding = yielding
+
+    def ask_again(self, now: float) -> None:
+        """Money has come back: those that have begun are asked for first, then those that wait, in order."""
+        purse = self._purse
+        for slot in self._standing.unpaid():
+            if purse.goes_on(slot.backlog[0][0], slot.worked_s(now), now):
+                self._standing.has_paid(slot)
+        for slot in self._yielding.woken.values():
+            purse.asks_again(slot.backlog[0][0])
+        for lane in purse.asked_again():
+            self._waiting.unpark(batch_limit(lane.shape.batch))
+
+    def is_unpaid(self, slot: Slot, now: float) -> bool:
+        """Whether an attempt that waited has to wait on, for money; it is asked for once, then as all are."""
+        id_ = slot.backlog[0][0]
+        if id_ not in self._purse.open:
+            return False
+        return id_ in self._purse.refused or not self._purse.goes_on(id_, slot.ran_before_s, now)
+
+    def watch(self, now: float, out: list[Command]) -> None:
+        """Those that may reach what is reserved for them are given more, or are paused."""
+        for slot in self._slots:
+            if slot.state is not SlotState.busy or not slot.backlog or slot.yields:
+                continue
+            id_, worked_s = slot.backlog[0][0], slot.worked_s(now)
+            if not self._purse.spends(id_, worked_s, now):
+                self._standing.hold(slot, now, out)
+                self._purse.rests(id_, worked_s, now)
+
+    def adopt(self, now: float, out: list[Command]) -> None:
+        """Payers have limits that had none: what runs for them is in their books from now on."""
+        for slot in self._slots:
+            if slot.lane is None or not slot.backlog or not self._purse.concerns(slot.lane):
+                continue
+            for place, ask in enumerate(slot.backlog):
+                self._purse.adopt(ask[0], slot.lane, slot.worked_s(now) if place == 0 else 0.0, now)
+            if len(slot.backlog) > 1 and not slot.recalling:
+                slot.slow = slot.recalling = True
+                out.append(Recall(slot.number))
+            if slot.state is SlotState.paused and slot.backlog[0][0] in self._purse.open:
+                self._standing.is_to_pay(slot)
+        self.watch(now, out)
