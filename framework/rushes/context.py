@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rushes.media.parity import Promise
     from rushes.media.process import ToolRun
     from rushes.media.profile import Profile
-    from rushes.media.renditions import Made
+    from rushes.media.renditions import MadeLadder
     from rushes.media.rungs import Ladder
     from rushes.media.snapshots import Snapshots
     from rushes.media.still_branches import Stills
@@ -126,7 +126,7 @@ class Context(ABC):
         check: bool = False,
         encoder: str | Sequence[str] | None = None,
         fallback: str | float | None = None,
-    ) -> Made:
+    ) -> MadeLadder:
         """Encode `source` into every rung of `ladder`, from one decode where one can feed all, verified.
 
         Each rung has an encoder of its own, the cheapest for its size first, and falls back by itself.

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_
 from rushes import Asset, Context, Output, Params, Resources, Result, function
 from rushes.media.packaging import Package, package, with_sound
 from rushes.media.profile import AudioWish, BitRate, RateText
-from rushes.media.renditions import Made
+from rushes.media.renditions import MadeLadder
 from rushes.media.rungs import Ladder, LadderCodec, Rung
 from rushes.media.segments import codecs_of
 from rushes.media.still_branches import Stills
@@ -207,7 +207,7 @@ def ladder(clip: Asset, params: LadderParams, ctx: Context) -> LadderResult:
 
 
 def _packaged(
-    made: Made, params: LadderParams, folder: Path, ctx: Context
+    made: MadeLadder, params: LadderParams, folder: Path, ctx: Context
 ) -> tuple[Package | None, tuple[Path, ...]]:
     run = through(ctx, _ENCODING, 1.0)
     wished: list[Literal["hls", "dash"]] = [one for one in params.package if one != "files"]
@@ -227,7 +227,7 @@ def _packaged(
     return packaged, files
 
 
-def _result(out: Output, made: Made, packaged: Package | None, files: Sequence[Path]) -> LadderResult:
+def _result(out: Output, made: MadeLadder, packaged: Package | None, files: Sequence[Path]) -> LadderResult:
     plan = made.plan
     pictures = {track.name: track for track in packaged.pictures} if packaged else {}
     heard = {track.name: track for track in packaged.sounds} if packaged else {}

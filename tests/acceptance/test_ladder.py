@@ -19,7 +19,7 @@ from rushes.errors import CallerError, Cancelled, MediaError
 from rushes.media.builds import Build, find_build
 from rushes.media.packaging import package, with_sound
 from rushes.media.process import Limits, Supervision
-from rushes.media.renditions import Made, make_renditions, supervised
+from rushes.media.renditions import MadeLadder, make_renditions, supervised
 from rushes.media.rungs import Ladder, Rung
 from rushes.media.still_branches import Stills
 from rushes_functions.ladder import ladder
@@ -36,7 +36,7 @@ def bundled() -> Build:
 
 def _made(
     source: Path, folder: Path, build: Build, *rungs: Rung, cancelled: Any = lambda: False, **wish: Any
-) -> Made:
+) -> MadeLadder:
     supervision = Supervision(limits=_LIMITS, cwd=folder, cancelled=cancelled)
     return make_renditions(
         Asset.of(source),
@@ -79,7 +79,7 @@ def _named(playlist: Path) -> list[str]:
     ]
 
 
-def _from_both(clip: Path, tmp_path: Path, build: Build, *rungs: Rung) -> tuple[Made, Path]:
+def _from_both(clip: Path, tmp_path: Path, build: Build, *rungs: Rung) -> tuple[MadeLadder, Path]:
     made = _made(clip, tmp_path, build, *rungs, speed="8" if rungs[0].codec == "av1" else "ultrafast")
     out = tmp_path / "package"
     out.mkdir()

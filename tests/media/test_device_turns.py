@@ -30,7 +30,7 @@ from rushes.media.device_faults import held_not_failed
 from rushes.media.device_report import standings
 from rushes.media.device_turns import Devices
 from rushes.media.encode import Encoded, encode
-from rushes.media.ledger import Ledger, Place, open_ledger
+from rushes.media.ledger import DeviceLedger, Place, open_ledger
 from rushes.media.profile import Profile
 from rushes.media.verify import Verification
 from rushes.media.verify import verify as verify_result
@@ -58,7 +58,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(clock: Clock) -> Ledger:
+def ledger(clock: Clock) -> DeviceLedger:
     found = open_ledger(os.environ)
     assert found is not None
     found.clock = clock
@@ -90,7 +90,7 @@ class Beside:
 class Crowd:
     """Encodes of one clip, one after another or side by side."""
 
-    def __init__(self, ledger: Ledger, source: Path, folder: Path) -> None:
+    def __init__(self, ledger: DeviceLedger, source: Path, folder: Path) -> None:
         self.ledger = ledger
         self.source = source
         self.folder = folder
@@ -133,7 +133,7 @@ class Crowd:
 
 
 @pytest.fixture
-def crowd(ledger: Ledger, clip: Callable[[str], Path], tmp_path: Path) -> Iterator[Crowd]:
+def crowd(ledger: DeviceLedger, clip: Callable[[str], Path], tmp_path: Path) -> Iterator[Crowd]:
     made = Crowd(ledger, clip("faststart.mp4"), tmp_path)
     yield made
     for other in made.others:
@@ -141,7 +141,7 @@ def crowd(ledger: Ledger, clip: Callable[[str], Path], tmp_path: Path) -> Iterat
 
 
 @pytest.fixture
-def watched(ledger: Ledger) -> Iterator[dict[str, int]]:
+def watched(ledger: DeviceLedger) -> Iterator[dict[str, int]]:
     """The most that was held of each device at any time."""
     most: dict[str, int] = {}
     done = threading.Event()
@@ -163,7 +163,7 @@ def watched(ledger: Ledger) -> Iterator[dict[str, int]]:
 
 
 def test_three_times_as_many_encodes_as_sessions_all_finish_on_the_device(
-    share: Share, crowd: Crowd, ledger: Ledger
+    share: Share, crowd: Crowd, ledger: DeviceLedger
 ) -> None:
     fake = share(FakeDevice("nvenc", sessions=1, slow=3.0))
 
@@ -309,7 +309,7 @@ def test_software_that_was_chosen_never_touches_the_ledger(
 ) -> None:
     share(FakeDevice("nvenc"))
 
-    def nobody_asks() -> Ledger:
+    def nobody_asks() -> DeviceLedger:
         raise AssertionError("the ledger was opened")
 
     crowd.devices = replace(crowd.devices, ledger=nobody_asks)

@@ -19,7 +19,7 @@ from rushes.media.encoders import FAMILIES
 from rushes.media.ladder import Ladder, LadderPlan, Rung
 from rushes.media.process import Progress, Supervision
 from rushes.media.rendition_files import key_frames, refuse_unaligned
-from rushes.media.renditions import Made, make_renditions, supervised
+from rushes.media.renditions import MadeLadder, make_renditions, supervised
 from rushes.media.still_branches import Stills
 from rushes.media.tries import Host
 from rushes_functions.ladder import ladder
@@ -30,7 +30,7 @@ _LADDER = Ladder((Rung(180), Rung(120), Rung(90)), gop_s=0.4)
 _CARD_CURVE = Curve("nvenc", "nvenc:0", "h264_nvenc", "h264", 8, 1e-9, 1e-3, ())
 _CPU_CURVE = Curve("software", "cpu", "libx264", "h264", 8, 5e-8, 0.0, ())
 
-Make = Callable[..., Made]
+Make = Callable[..., MadeLadder]
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
         host: Host | None = None,
         source: str = "faststart.mp4",
         said: list[float] | None = None,
-    ) -> Made:
+    ) -> MadeLadder:
         heard = [] if said is None else said
 
         def listen(progress: Progress) -> None:
@@ -76,15 +76,15 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
     return run
 
 
-def told(made: Made) -> list[tuple[str, str, str, str]]:
+def told(made: MadeLadder) -> list[tuple[str, str, str, str]]:
     return [(one.output, one.encoder, one.outcome, one.code) for one in made.tried]
 
 
-def encoders(made: Made) -> dict[str, str]:
+def encoders(made: MadeLadder) -> dict[str, str]:
     return {one.name: one.encoder for one in made.plan.renditions}
 
 
-def are_whole_and_aligned(made: Made) -> bool:
+def are_whole_and_aligned(made: MadeLadder) -> bool:
     found = [key_frames(made.file(one.name)) for one in made.plan.renditions]
     return {one.frames for one in made.pictures} == {75} and found == [list(range(0, 75, 10))] * len(found)
 

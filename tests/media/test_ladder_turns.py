@@ -16,9 +16,9 @@ from rushes.media.builds import VARIABLE, find_build
 from rushes.media.choice import parse_choice
 from rushes.media.device_turns import Devices
 from rushes.media.ladder import Ladder, Rung
-from rushes.media.ledger import Ledger, open_ledger
+from rushes.media.ledger import DeviceLedger, open_ledger
 from rushes.media.process import Supervision, ToolRun
-from rushes.media.renditions import Made, make_renditions, supervised
+from rushes.media.renditions import MadeLadder, make_renditions, supervised
 from rushes.media.tries import Host
 
 _LADDER = Ladder((Rung(180), Rung(120), Rung(90)), gop_s=0.4)
@@ -39,13 +39,13 @@ def cards(standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 class Shared:
     """Ladders on a host whose devices are shared."""
 
-    def __init__(self, ledger: Ledger, source: Path, folder: Path) -> None:
+    def __init__(self, ledger: DeviceLedger, source: Path, folder: Path) -> None:
         self.ledger = ledger
         self.source = source
         self.folder = folder
         self.held: list[list[tuple[str, int]]] = []
 
-    def make(self, encoder: str, fallback: str = "allow") -> Made:
+    def make(self, encoder: str, fallback: str = "allow") -> MadeLadder:
         real = supervised(find_build(), Supervision(cwd=self.folder))
 
         def run(*args: Any, **more: Any) -> ToolRun:
@@ -72,7 +72,7 @@ def shared(clip: Callable[[str], Path], tmp_path: Path) -> Shared:
     return Shared(ledger, clip("faststart.mp4"), tmp_path)
 
 
-def encoders(made: Made) -> set[str]:
+def encoders(made: MadeLadder) -> set[str]:
     return {one.encoder for one in made.plan.renditions}
 
 

@@ -18,7 +18,7 @@ from waiting import until
 from rushes.core.devices import CPU, Device, Reading
 from rushes.core.turns import Option, Refuse, Take, Wait
 from rushes.errors import PlatformError
-from rushes.media.ledger import Ledger, Place, open_ledger
+from rushes.media.ledger import DeviceLedger, Place, open_ledger
 from rushes.media.ledger_files import VARIABLE, LedgerFiles, ledger_folder
 
 CARD = Device("nvenc:0", sessions=2)
@@ -29,9 +29,9 @@ import sys, time
 from pathlib import Path
 from rushes.core.devices import Device
 from rushes.core.turns import Option
-from rushes.media.ledger import Ledger
+from rushes.media.ledger import DeviceLedger
 from rushes.media.ledger_files import LedgerFiles
-place = Ledger(LedgerFiles(Path(sys.argv[1]))).line_up("somebody")
+place = DeviceLedger(LedgerFiles(Path(sys.argv[1]))).line_up("somebody")
 print(type(place.look([Option(Device("nvenc:0", sessions=2))], waited_s=0)).__name__, flush=True)
 time.sleep(600)
 """
@@ -51,10 +51,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Ledger:
+def ledger(tmp_path: Path, clock: Clock) -> DeviceLedger:
     folder = tmp_path / "ledger"
     folder.mkdir()
-    return Ledger(LedgerFiles(folder), clock)
+    return DeviceLedger(LedgerFiles(folder), clock)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def looks(place: Place) -> str:
     return type(place.look(OPTIONS, waited_s=0.0)).__name__
 
 
-def test_a_session_is_held_until_it_is_given_back(ledger: Ledger) -> None:
+def test_a_session_is_held_until_it_is_given_back(ledger: DeviceLedger) -> None:
     first, second, third = (ledger.line_up() for _ in range(3))
 
     assert [looks(first), looks(second), looks(third)] == ["Take", "Take", "Wait"]
@@ -95,7 +95,7 @@ def test_a_session_is_held_until_it_is_given_back(ledger: Ledger) -> None:
 
 
 def test_what_a_killed_process_held_is_free_at_once_and_nothing_of_it_is_left(
-    ledger: Ledger, started: Callable[..., subprocess.Popen[str]]
+    ledger: DeviceLedger, started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     holders = [started(_HOLDER, ledger.files.folder) for _ in range(2)]
     assert [heard(one) for one in holders] == ["Take", "Take"]
@@ -110,7 +110,7 @@ def test_what_a_killed_process_held_is_free_at_once_and_nothing_of_it_is_left(
 
 
 def test_a_process_that_is_killed_in_line_is_not_waited_for(
-    ledger: Ledger, started: Callable[..., subprocess.Popen[str]]
+    ledger: DeviceLedger, started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     holders = [ledger.line_up(), ledger.line_up()]
     assert [looks(one) for one in holders] == ["Take", "Take"]
@@ -134,9 +134,9 @@ folder = Path(sys.argv[1])
 sessions = [os.open(folder.parent / f"session-{n}", os.O_RDWR | os.O_CREAT) for n in range(2)]
 from rushes.core.devices import Device
 from rushes.core.turns import Option, Take
-from rushes.media.ledger import Ledger
+from rushes.media.ledger import DeviceLedger
 from rushes.media.ledger_files import LedgerFiles
-ledger = Ledger(LedgerFiles(folder))
+ledger = DeviceLedger(LedgerFiles(folder))
 for turn in range(int(sys.argv[2])):
     place = ledger.line_up()
     while not isinstance(place.look([Option(Device("nvenc:0", sessions=2))], waited_s=0), Take):
@@ -158,7 +158,7 @@ for turn in range(int(sys.argv[2])):
 
 
 def test_no_device_is_given_out_more_often_than_it_has_sessions_while_holders_are_killed(
-    ledger: Ledger, started: Callable[..., subprocess.Popen[str]]
+    ledger: DeviceLedger, started: Callable[..., subprocess.Popen[str]]
 ) -> None:
     choose = random.Random(7)  # noqa: S311 - which is killed when
     doomed = [started(_CROWD, ledger.files.folder, "1000") for _ in range(3)]
@@ -174,7 +174,7 @@ def test_no_device_is_given_out_more_often_than_it_has_sessions_while_holders_ar
     assert ledger.book().members == ()
 
 
-def test_a_holder_that_forked_gives_back_all_the_same(ledger: Ledger) -> None:
+def test_a_holder_that_forked_gives_back_all_the_same(ledger: DeviceLedger) -> None:
     place = ledger.line_up()
     looks(place)
     reading, writing = os.pipe()
@@ -195,7 +195,7 @@ def test_a_holder_that_forked_gives_back_all_the_same(ledger: Ledger) -> None:
 
 
 def test_who_has_not_looked_for_a_while_is_stopped_and_nobody_waits_for_it(
-    ledger: Ledger, clock: Clock
+    ledger: DeviceLedger, clock: Clock
 ) -> None:
     holders = [ledger.line_up(), ledger.line_up()]
     stopped, mine = ledger.line_up(), ledger.line_up()
@@ -208,7 +208,9 @@ def test_who_has_not_looked_for_a_while_is_stopped_and_nobody_waits_for_it(
     assert looks(mine) == "Take"
 
 
-def test_a_refused_session_teaches_all_processes_the_limit_for_a_while(ledger: Ledger, clock: Clock) -> None:
+def test_a_refused_session_teaches_all_processes_the_limit_for_a_while(
+    ledger: DeviceLedger, clock: Clock
+) -> None:
     holder, refused, other = ledger.line_up(), ledger.line_up(), ledger.line_up()
     assert [looks(holder), looks(refused)] == ["Take", "Take"]
 
@@ -222,7 +224,7 @@ def test_a_refused_session_teaches_all_processes_the_limit_for_a_while(ledger: L
 
 
 def test_three_faults_set_a_device_aside_for_all_until_it_makes_a_picture(
-    ledger: Ledger, clock: Clock
+    ledger: DeviceLedger, clock: Clock
 ) -> None:
     for _ in range(3):
         ledger.failed("nvenc:0", "it gave up", gone=False)
@@ -237,7 +239,7 @@ def test_three_faults_set_a_device_aside_for_all_until_it_makes_a_picture(
     assert looks(mine) == "Take"
 
 
-def test_what_is_really_drawn_replaces_what_was_expected(ledger: Ledger) -> None:
+def test_what_is_really_drawn_replaces_what_was_expected(ledger: DeviceLedger) -> None:
     card = Device("nvenc:0", pixels_per_s=100.0)
     options = [Option(card, seconds=10.0, pixels=1000.0)]
     first, second = ledger.line_up(), ledger.line_up()
@@ -249,7 +251,7 @@ def test_what_is_really_drawn_replaces_what_was_expected(ledger: Ledger) -> None
     assert isinstance(second.look(options, waited_s=0.0), Take)
 
 
-def test_one_asker_alone_is_told_to_read_the_monitors(ledger: Ledger, clock: Clock) -> None:
+def test_one_asker_alone_is_told_to_read_the_monitors(ledger: DeviceLedger, clock: Clock) -> None:
     assert [ledger.to_be_read(["nvenc:0"], 30.0) for _ in range(2)] == [True, False]
 
     ledger.readings({"nvenc:0": Reading(rate=0.5, sessions=3)})
@@ -270,7 +272,7 @@ def test_one_asker_alone_is_told_to_read_the_monitors(ledger: Ledger, clock: Clo
         '{"devices": {"nvenc:0": {"limit": "x"}}}',
     ],
 )
-def test_a_file_that_says_nonsense_is_as_good_as_none(ledger: Ledger, text: str) -> None:
+def test_a_file_that_says_nonsense_is_as_good_as_none(ledger: DeviceLedger, text: str) -> None:
     (ledger.files.folder / "host").write_text(text)
     (ledger.files.folder / "at-1").write_text(text)
     (ledger.files.folder / "at-x").mkdir()
@@ -281,7 +283,7 @@ def test_a_file_that_says_nonsense_is_as_good_as_none(ledger: Ledger, text: str)
     assert len(ledger.book().members) == 1
 
 
-def test_a_ledger_that_stays_locked_says_so(ledger: Ledger) -> None:
+def test_a_ledger_that_stays_locked_says_so(ledger: DeviceLedger) -> None:
     place = ledger.line_up()
     with (ledger.files.folder / "host").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -296,7 +298,7 @@ def test_a_ledger_that_stays_locked_says_so(ledger: Ledger) -> None:
     assert failed.value.code == "ledger"
 
 
-def test_those_who_wait_see_that_something_was_given_back(ledger: Ledger) -> None:
+def test_those_who_wait_see_that_something_was_given_back(ledger: DeviceLedger) -> None:
     place = ledger.line_up()
     looks(place)
     before = ledger.files.changed()
@@ -331,7 +333,7 @@ def test_a_folder_in_which_others_could_replace_files_is_not_used(tmp_path: Path
         assert ledger_folder({VARIABLE: str(tmp_path / name)}) is None
 
 
-def test_software_that_steps_in_is_held_to_so_many_at_once(ledger: Ledger) -> None:
+def test_software_that_steps_in_is_held_to_so_many_at_once(ledger: DeviceLedger) -> None:
     options = [Option(Device(CPU, sessions=1), rank=1)]
     first, second = ledger.line_up(), ledger.line_up()
 

@@ -19,7 +19,7 @@ from rushes.media.probe_cache import keep_quality_curves, probe, quality_curves
 from rushes.media.profile import Profile
 from rushes.media.quality import curve_for, quality_for, scale_of
 from rushes.media.quality_calibration import calibrate_quality, translated
-from rushes.media.quality_curves import Curve, load_curves, with_own
+from rushes.media.quality_curves import QualityCurve, load_curves, with_own
 from rushes.media.same_quality import SameQuality
 
 _NVENC = Capability(
@@ -32,9 +32,9 @@ _NVENC = Capability(
 )
 
 
-def own(encoder: str = "h264_nvenc", shift: float = 0.0) -> Curve:
+def own(encoder: str = "h264_nvenc", shift: float = 0.0) -> QualityCurve:
     points = ((15.0, 97.0 + shift), (23.0, 93.0 + shift), (31.0, 84.0 + shift), (39.0, 65.0 + shift))
-    return Curve(
+    return QualityCurve(
         encoder, "", 720, falling(points), ((15.0, 2.0), (39.0, 0.2)), measured=True, source="measured"
     )
 
@@ -144,6 +144,6 @@ def test_curves_are_kept_with_the_probe_that_they_are_of(
 def test_a_curve_that_cannot_be_read_is_none() -> None:
     data = json.loads(json.dumps(own().to_json()))
 
-    assert Curve.from_json(data).to_json() == own().to_json()
+    assert QualityCurve.from_json(data).to_json() == own().to_json()
     with pytest.raises(ValueError, match="no quality curve"):
-        Curve.from_json({key: value for key, value in data.items() if key != "points"})
+        QualityCurve.from_json({key: value for key, value in data.items() if key != "points"})

@@ -13,7 +13,7 @@ from rushes.errors import PlatformError
 from rushes.media.capability import Device as SeenDevice
 from rushes.media.device_figures import card_device
 from rushes.media.encoders.cards import card_of
-from rushes.media.ledger import Book, Ledger
+from rushes.media.ledger import Book, DeviceLedger
 from rushes.media.monitor_texts import Seen
 from rushes.media.monitors import see
 
@@ -26,7 +26,7 @@ what was said the last time (``unknown_last``); and of its monitor ``encoder_pct
 ``temperature_c``, ``power_w``, ``all_sessions``, ``slowed``."""
 
 
-def standings(ledger: Ledger | None, devices: Sequence[SeenDevice]) -> dict[str, Standing]:
+def standings(ledger: DeviceLedger | None, devices: Sequence[SeenDevice]) -> dict[str, Standing]:
     """Each device's standing by name; nothing where there is no ledger that can be read."""
     if ledger is None or not devices:
         return {}

@@ -24,7 +24,7 @@ from rushes.media.device_faults import news_of
 from rushes.media.device_figures import options_of
 from rushes.media.device_retry import try_device
 from rushes.media.fallback import Tried
-from rushes.media.ledger import Ledger, Place
+from rushes.media.ledger import DeviceLedger, Place
 from rushes.media.monitors import read_monitors
 from rushes.media.process import never
 from rushes.media.progress import Progress
@@ -60,7 +60,7 @@ class Devices:
         cores: of this host.
     """
 
-    ledger: Callable[[], Ledger | None]
+    ledger: Callable[[], DeviceLedger | None]
     alive: Callable[[str], None] = lambda _: None
     cancelled: Callable[[], bool] = never
     wait_s: float = MOST_WAIT_S
@@ -115,7 +115,7 @@ class DeviceTurns:
     """One output's way through the devices. `give_back` may be called at any time, and more than once."""
 
     def __init__(
-        self, devices: Devices, ledger: Ledger, wanted: Wanted | None, host: Host, sessions: int = 1
+        self, devices: Devices, ledger: DeviceLedger, wanted: Wanted | None, host: Host, sessions: int = 1
     ) -> None:
         self._devices = devices
         self._ledger = ledger

@@ -19,7 +19,7 @@ from rushes.core.turns import Decision, Option, Probe, Take, Wait, decide
 from rushes.errors import PlatformError
 from rushes.media.ledger_files import LedgerFiles, MemberFile, ledger_folder, load, save
 
-__all__ = ["Book", "Ledger", "Member", "Place", "open_ledger"]
+__all__ = ["Book", "DeviceLedger", "Member", "Place", "open_ledger"]
 
 _FROZEN_S: Final = 10.0
 """Who waits looks every second; one that has not looked for so long is stopped, and nobody waits for it."""
@@ -69,7 +69,7 @@ class Book:
         return [one.held for one in self.members if one.held is not None and one.number != number]
 
 
-class Ledger:
+class DeviceLedger:
     """The devices of this host, as all its processes see them.
 
     Everything here raises PlatformError, code ``ledger``, where the folder cannot be used.
@@ -164,7 +164,7 @@ class Ledger:
 class Place:
     """One request's place in line, and later what it holds. One thread's at a time."""
 
-    def __init__(self, ledger: Ledger, file: MemberFile, member: Member) -> None:
+    def __init__(self, ledger: DeviceLedger, file: MemberFile, member: Member) -> None:
         self.ledger = ledger
         self.member = member
         self._file = file
@@ -173,7 +173,7 @@ class Place:
         """What the request is answered now. A session that it is given is its own when this returns.
 
         Raises:
-            PlatformError: code ``ledger``, as for all of `Ledger`.
+            PlatformError: code ``ledger``, as for all of `DeviceLedger`.
         """
         ledger = self.ledger
         with ledger.files.locked() as host:
@@ -206,14 +206,14 @@ class Place:
             self.ledger.files.wake()
 
 
-def open_ledger(environ: Mapping[str, str]) -> Ledger | None:
+def open_ledger(environ: Mapping[str, str]) -> DeviceLedger | None:
     """The ledger of this host; None where there is no folder for one.
 
     Args:
         environ: names another folder (`RUSHES_DEVICES`).
     """
     folder = ledger_folder(environ)
-    return None if folder is None else Ledger(LedgerFiles(folder))
+    return None if folder is None else DeviceLedger(LedgerFiles(folder))
 
 
 def _given(answer: Decision) -> Held | None:

@@ -19,7 +19,7 @@ from rushes.media.ladder import LadderPlan
 from rushes.media.manifest import Representation, corrected, read_manifest
 from rushes.media.playlists import Track, master_playlist, media_playlist
 from rushes.media.process import never
-from rushes.media.renditions import Made, Runner
+from rushes.media.renditions import MadeLadder, Runner
 from rushes.media.segments import read_segments, start_of
 from rushes.media.verify import Expected, verify
 
@@ -57,7 +57,7 @@ def segment_frames(plan: LadderPlan, segment_s: float) -> int:
 
 
 def package(
-    made: Made,
+    made: MadeLadder,
     folder: Path,
     *,
     formats: Collection[Format],
@@ -113,7 +113,7 @@ def package(
     return Package(pictures, sounds, tuple(playlists))
 
 
-def package_args(made: Made, folder: Path, frames: int) -> list[str]:
+def package_args(made: MadeLadder, folder: Path, frames: int) -> list[str]:
     """The command that cuts the segments and writes the manifest."""
     plan = made.plan
     names = [*(r.name for r in plan.renditions), *(s.name for s in plan.sounds)]
@@ -155,7 +155,7 @@ def _sets(plan: LadderPlan) -> str:
 
 
 def _tracks(
-    made: Made, folder: Path, listed: Sequence[Representation], cancelled: Callable[[], bool]
+    made: MadeLadder, folder: Path, listed: Sequence[Representation], cancelled: Callable[[], bool]
 ) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
     plan = made.plan
     if len(listed) != len(plan.renditions) + len(plan.sounds):
@@ -236,7 +236,7 @@ def _lost_files(folder: Path, listed: Sequence[Representation]) -> Iterator[str]
         yield f"holds {', '.join(sorted(there ^ named)[:3])}, which the manifest does not account for"
 
 
-def _moved(made: Made, tracks: Sequence[Track]) -> Iterator[str]:
+def _moved(made: MadeLadder, tracks: Sequence[Track]) -> Iterator[str]:
     """Tracks that do not start when their renditions do: picture and sound would part."""
     for track in tracks:
         was, now = start_of(made.file(track.name)), track.segments[0].start
@@ -247,7 +247,7 @@ def _moved(made: Made, tracks: Sequence[Track]) -> Iterator[str]:
 
 
 def with_sound(
-    made: Made, folder: Path, *, run: Runner, cancelled: Callable[[], bool] = never
+    made: MadeLadder, folder: Path, *, run: Runner, cancelled: Callable[[], bool] = never
 ) -> tuple[Path, ...]:
     """Every rendition as a file of its own in `folder`, with all sounds in it: nothing is encoded again.
 

@@ -23,7 +23,7 @@ from rushes.media.builds import Build, build_path, named_families
 from rushes.media.capability import SCHEMA, BuildFacts, Capability, Curve
 from rushes.media.device_nodes import Nodes, find_devices, look
 from rushes.media.probe import LIMIT_S, builds_of, findings, lanes
-from rushes.media.quality_curves import Curve as QualityCurve
+from rushes.media.quality_curves import QualityCurve
 from rushes.media.trial_rows import FAMILIES
 
 __all__ = [

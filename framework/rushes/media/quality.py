@@ -18,7 +18,7 @@ from rushes.media.encoders import VIDEO_ENCODERS, VideoEncoder
 from rushes.media.geometry import upright
 from rushes.media.levels import LEVELS, Level
 from rushes.media.profile import Profile
-from rushes.media.quality_curves import Curve, load_curves
+from rushes.media.quality_curves import QualityCurve, load_curves
 from rushes.media.quality_estimates import SCALES, Scale
 from rushes.media.schema import MediaInfo
 
@@ -67,7 +67,7 @@ def quality_for(
     wish: Level | float,
     height: int,
     *,
-    curves: Sequence[Curve] | None = None,
+    curves: Sequence[QualityCurve] | None = None,
 ) -> QualityValue:
     """The value with which an encoder gives a quality, on average.
 
@@ -144,8 +144,8 @@ def _of_device(encoder_name: str) -> Scale | None:
 
 
 def curve_for(
-    encoder_name: str, speed: str | None, height: int, *, curves: Sequence[Curve] | None = None
-) -> tuple[Curve, bool]:
+    encoder_name: str, speed: str | None, height: int, *, curves: Sequence[QualityCurve] | None = None
+) -> tuple[QualityCurve, bool]:
     """The nearest curve of an encoder, and whether it is of that very preset and about that height.
 
     Raises:

@@ -29,7 +29,7 @@ from rushes.media.metrics import measure
 from rushes.media.process import Limits, Supervision, check, run_ffmpeg
 from rushes.media.profile import Profile
 from rushes.media.quality import curve_for, scale_of
-from rushes.media.quality_curves import Curve
+from rushes.media.quality_curves import QualityCurve
 from rushes.media.tries import Host
 
 __all__ = ["HEIGHTS", "calibrate_quality", "translated"]
@@ -56,7 +56,7 @@ def calibrate_quality(
     heights: Sequence[int] = HEIGHTS,
     say: Callable[[Finding], None] | None = None,
     day: str = "",
-) -> list[Curve]:
+) -> list[QualityCurve]:
     """A curve for each device encoder that works; those that make none are left out.
 
     Args:
@@ -135,7 +135,7 @@ class _Bench:
 
     def curve(
         self, row: VideoEncoder, finding: Finding, height: int, references: Sequence[Path], when: str
-    ) -> Curve | None:
+    ) -> QualityCurve | None:
         software = rows_of(row.codec, "software")[0]
         average, _ = curve_for(software.name, None, height)
         points: dict[float, list[tuple[float, float]]] = {}
@@ -148,7 +148,7 @@ class _Bench:
         if len(points) < 2:
             return None
         means = {value: _means(found) for value, found in sorted(points.items())}
-        return Curve(
+        return QualityCurve(
             encoder=row.name,
             preset="",
             height=height,

@@ -18,13 +18,13 @@ from rushes.errors import CallerError
 from rushes.media.interpolation import Falling, falling
 from rushes.media.quality_estimates import ESTIMATES, SCALES, Estimate
 
-__all__ = ["Curve", "load_curves", "with_own"]
+__all__ = ["QualityCurve", "load_curves", "with_own"]
 
 _DATA: Final = Path(__file__).with_name("quality_curves.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class QualityCurve:
     """What the values of one encoder and preset are worth at one height.
 
     Args:
@@ -64,7 +64,7 @@ class Curve:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Curve:
+    def from_json(cls, data: Mapping[str, Any]) -> QualityCurve:
         """What `to_json` wrote.
 
         Raises:
@@ -85,7 +85,7 @@ class Curve:
 
 
 @cache
-def load_curves(path: Path = _DATA) -> tuple[Curve, ...]:
+def load_curves(path: Path = _DATA) -> tuple[QualityCurve, ...]:
     """The curves of a file that ``samples/calibrate_quality.py`` wrote, and the estimates.
 
     Raises:
@@ -106,14 +106,14 @@ def load_curves(path: Path = _DATA) -> tuple[Curve, ...]:
     return (*measured, *(made for row in ESTIMATES for made in _of_estimate(row, measured)))
 
 
-def with_own(own: Sequence[Curve]) -> tuple[Curve, ...]:
+def with_own(own: Sequence[QualityCurve]) -> tuple[QualityCurve, ...]:
     """The curves that ship, but what was measured on this host in the place of what others said of it."""
     known = {curve.encoder for curve in own}
     return (*own, *(one for one in load_curves() if one.measured or one.encoder not in known))
 
 
-def _of_row(row: Mapping[str, Any], source: str) -> Curve:
-    return Curve(
+def _of_row(row: Mapping[str, Any], source: str) -> QualityCurve:
+    return QualityCurve(
         encoder=str(row["encoder"]),
         preset=str(row["preset"]),
         height=int(row["height"]),
@@ -124,9 +124,9 @@ def _of_row(row: Mapping[str, Any], source: str) -> Curve:
     )
 
 
-def _of_estimate(row: Estimate, measured: Sequence[Curve]) -> list[Curve]:
+def _of_estimate(row: Estimate, measured: Sequence[QualityCurve]) -> list[QualityCurve]:
     if row.points:
-        return [Curve(row.encoder, "", 0, falling(row.points), (), measured=False, source=row.source)]
+        return [QualityCurve(row.encoder, "", 0, falling(row.points), (), measured=False, source=row.source)]
     (a, own_a), (b, own_b) = row.pairs
     scale = SCALES[row.encoder]
     made = []
@@ -136,6 +136,6 @@ def _of_estimate(row: Estimate, measured: Sequence[Curve]) -> list[Curve]:
         moved = [(own_a + (x - a) * (own_b - own_a) / (b - a), y) for x, y in curve.vmaf.points]
         kept = [(x, y) for x, y in moved if scale.low <= x <= scale.high]
         made.append(
-            Curve(row.encoder, "", curve.height, falling(kept), (), measured=False, source=row.source)
+            QualityCurve(row.encoder, "", curve.height, falling(kept), (), measured=False, source=row.source)
         )
     return made

@@ -37,7 +37,15 @@ from rushes.media.verify import Level, SourceTruth, Verification, source_truth
 if TYPE_CHECKING:
     from rushes.media.device_turns import Devices
 
-__all__ = ["LadderRunner", "Made", "Runner", "make_renditions", "plan_here", "supervised", "taken_stills"]
+__all__ = [
+    "LadderRunner",
+    "MadeLadder",
+    "Runner",
+    "make_renditions",
+    "plan_here",
+    "supervised",
+    "taken_stills",
+]
 
 
 class Runner(Protocol):
@@ -47,7 +55,7 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeLadder:
     """Renditions that passed.
 
     Args:
@@ -116,7 +124,7 @@ def make_renditions(
     checking: Supervision | None = None,
     check: bool = False,
     devices: Devices | None = None,
-) -> Made:
+) -> MadeLadder:
     """Every rung, sound and still of `ladder`, from one decode where one can feed all, each verified.
 
     Args:
@@ -169,7 +177,7 @@ def make_renditions(
         (stills_folder / f"{SHEET}.{ladder.stills.kind}").unlink(missing_ok=True)
         raise
     plan = _as_made(making, said)
-    return Made(
+    return MadeLadder(
         plan=plan,
         folder=folder,
         pictures=tuple(making.pictures[one.name] for one in plan.renditions),

@@ -20,7 +20,7 @@ from rushes.media.quality import (
     shown_height,
     with_quality,
 )
-from rushes.media.quality_curves import Curve
+from rushes.media.quality_curves import QualityCurve
 from rushes.media.schema import MediaInfo
 
 __all__ = ["SameQuality"]
@@ -29,7 +29,9 @@ __all__ = ["SameQuality"]
 class SameQuality:
     """What one clip's profile asks for, in the words of any encoder of its codec."""
 
-    def __init__(self, profile: Profile, info: MediaInfo, curves: Sequence[Curve] | None = None) -> None:
+    def __init__(
+        self, profile: Profile, info: MediaInfo, curves: Sequence[QualityCurve] | None = None
+    ) -> None:
         """`curves`: what values are worth on this host; None for what ships."""
         self._curves = curves
         self._height = shown_height(profile, info)
@@ -69,7 +71,7 @@ class SameQuality:
         return quality_for(encoder, None, vmaf, self._height, curves=self._curves)
 
 
-def _worth(profile: Profile, height: int, curves: Sequence[Curve] | None) -> tuple[float | None, bool]:
+def _worth(profile: Profile, height: int, curves: Sequence[QualityCurve] | None) -> tuple[float | None, bool]:
     """VMAF of the profile's quality on average, and whether that was measured; None where none is known."""
     value = profile.video.quality
     if value is None:

@@ -16,7 +16,7 @@ from rushes.media.choice import EncoderChoice
 from rushes.media.device_graph import Spot
 from rushes.media.encoders import FAMILIES, VideoEncoder, rows_of
 from rushes.media.encoders import cards as catalogue
-from rushes.media.quality_curves import Curve as QualityCurve
+from rushes.media.quality_curves import QualityCurve
 from rushes.media.variants import same_samples
 from rushes.media.wanted import Wanted
 

@@ -13,7 +13,7 @@ from rushes.media.capability import CPU
 
 if TYPE_CHECKING:
     from rushes.media.encode import Encoded
-    from rushes.media.renditions import Made
+    from rushes.media.renditions import MadeLadder
     from rushes.media.snapshots import Snapshots
 
 __all__ = ["Account"]
@@ -56,7 +56,7 @@ class Account:
         )
 
     @classmethod
-    def of_ladder(cls, made: Made) -> Account:
+    def of_ladder(cls, made: MadeLadder) -> Account:
         """Of a ladder: each rung and sound by its name."""
         plan = made.plan
         found = dict(zip([one.name for one in plan.renditions], made.pictures, strict=True))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rushes.media.parity import Promise
     from rushes.media.part_order import PartOrder, SoundOrder
     from rushes.media.profile import Profile
-    from rushes.media.renditions import Made as Renditions
+    from rushes.media.renditions import MadeLadder
     from rushes.media.rungs import Ladder
     from rushes.media.snapshots import Snapshots
     from rushes.media.still_branches import Stills
@@ -147,7 +147,7 @@ def make_ladder(
     check: bool,
     encoder: str | Sequence[str] | None,
     fallback: str | float | None,
-) -> Renditions:
+) -> MadeLadder:
     """As of `rushes.Context.renditions`."""
     from rushes.media.renditions import make_renditions, supervised  # noqa: PLC0415 - as above
 

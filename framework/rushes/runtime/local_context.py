@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rushes.media.parity import Promise
     from rushes.media.process import ToolRun
     from rushes.media.profile import Profile
-    from rushes.media.renditions import Made as Renditions
+    from rushes.media.renditions import MadeLadder
     from rushes.media.rungs import Ladder
     from rushes.media.snapshots import Snapshots
     from rushes.media.still_branches import Stills
@@ -158,7 +158,7 @@ class LocalContext(Context):
         check: bool = False,
         encoder: str | Sequence[str] | None = None,
         fallback: str | float | None = None,
-    ) -> Renditions:
+    ) -> MadeLadder:
         from rushes.runtime.encoding import make_ladder  # noqa: PLC0415 - as in `encode`
 
         return make_ladder(
