@@ -114,6 +114,7 @@ class ModelPool:
         self.times_paused: Counter[int] = Counter()
         self.given_back: Counter[int] = Counter()
         self.ended_paused: set[int] = set()
+        self.awaited: dict[int, float] = {}  # by id: since when it is let finish
         self.unanswered: set[QueueKey] = set()
         self.resting: set[str] = set()
         self.starts: Counter[int] = Counter()
@@ -384,6 +385,10 @@ class ModelPool:
 
     def _stand_aside(self, command: Pause | Resume | GiveBack) -> None:
         slot, id_ = self.slots[command.slot], command.id
+        policy = self.settings.displacement
+        if policy is not None and not isinstance(command, Resume):
+            since = self.awaited.get(id_, -1e9)
+            assert self.now - since >= policy.near_s - 1e-6, "who is let finish is left alone for so long"
         if isinstance(command, Pause):
             self._pause_run(command.slot, id_)
         elif isinstance(command, Resume):
@@ -443,7 +448,15 @@ class ModelPool:
         assert limit is None or self.busy_of(asks[0].shape.batch) <= limit, "max_slots holds"
         return asks
 
+    def _note_awaited(self) -> None:
+        found = {id_: self.scheduler.swarms.stands(id_) for id_ in self.running()}
+        for id_, aside in found.items():
+            if aside is not None and aside[1].how == "await":
+                self.awaited.setdefault(id_, self.now)
+        self.awaited = {id_: since for id_, since in self.awaited.items() if id_ in found}
+
     def _check(self, fresh: list[Ask], free_before: dict[str, float]) -> None:
+        self._note_awaited()
         free = self.free()
         self._check_size(fresh, free)
         self.most_waiting = max(self.most_waiting, sum(slot.waiting for slot in self.slots.values()))

@@ -94,6 +94,50 @@ def test_the_cpu_that_a_stop_frees_counts() -> None:
     assert who((2 * CORE, GIB, 0, 0), [encode(1), encode(2)]) == [(1, "stop")]
 
 
+def test_memory_is_awaited_of_a_part_that_is_past_its_half_and_ends_soon() -> None:
+    def part(left_s: float | None) -> Running:
+        return encode(1, left_s=left_s, part=True, began=NOW - 8.0)
+
+    assert who((0, GIB, 0, 0), [part(7.9)]) == [(1, "await")]
+    assert who((0, GIB, 0, 0), [part(8.1)]) == [(1, "stop")]
+    assert who((0, GIB, 0, 0), [part(None)]) == [(1, "stop")]
+
+
+@pytest.mark.parametrize(("left_s", "how"), [(0.5, "await"), (9.9, "await"), (10.1, "stop"), (None, "stop")])
+def test_a_whole_encode_is_awaited_within_the_bound(left_s: float | None, how: str) -> None:
+    assert who((0, GIB, 0, 0), [encode(1, left_s=left_s)]) == [(1, how)]
+
+
+def test_a_whole_encode_that_would_lose_little_is_stopped() -> None:
+    assert who((0, GIB, 0, 0), [encode(1, left_s=8.0, began=NOW - 23.0)]) == [(1, "stop")]
+    assert who((0, GIB, 0, 0), [encode(1, left_s=8.0, began=NOW - 24.0)]) == [(1, "await")]
+
+
+def test_nobody_is_awaited_twice() -> None:
+    assert who((0, GIB, 0, 0), [encode(1, left_s=1.5, waited_for=True)]) == [(1, "stop")]
+
+
+def test_cores_are_never_awaited() -> None:
+    assert who((CORE, 0, 0, 0), [encode(1, left_s=2.0)]) == [(1, "pause")]
+
+
+def test_what_is_about_to_end_is_awaited_and_spares_another() -> None:
+    ends = encode(1, left_s=0.5, expected_s=100.5)
+
+    assert who((0, GIB, 0, 0), [ends, encode(2)]) == [(1, "await")]
+
+
+def test_no_cores_are_taken_while_somebody_is_awaited() -> None:
+    assert who((3 * CORE, GIB, 0, 0), [encode(1, left_s=5.0), encode(2)]) == [(1, "await")]
+
+
+def test_of_a_class_those_that_are_let_finish_go_before_those_that_lose() -> None:
+    running = [encode(1, began=NOW - 5.0), encode(2, left_s=9.0), encode(3, left_s=4.0)]
+
+    assert who((0, GIB, 0, 0), running) == [(3, "await")]
+    assert who((0, 3 * GIB, 0, 0), running) == [(3, "await"), (2, "await"), (1, "stop")]
+
+
 # -- properties -------------------------------------------------------------------------------------------
 
 _AMOUNT = st.integers(0, 4)
@@ -114,6 +158,9 @@ def _running(draw: st.DrawFn) -> list[Running]:
             draw(st.integers(0, 4)),
             draw(st.booleans()),
             draw(st.booleans()),
+            draw(st.none() | st.floats(0, 30)),
+            draw(st.booleans()),
+            draw(st.booleans()),
         )
         for number in range(draw(st.integers(0, 7)))
     ]
@@ -130,6 +177,8 @@ def test_what_stands_aside_is_enough_and_allowed_and_each_of_it_needed(
     found = displace(lack, rank, running, NOW)
 
     by_id = {one.id: one for one in running}
+    if any(one.how == "await" for one in found):  # its cores are asked for when they can be used
+        lack = (min(lack[0], sum(one.frees[0] for one in found)), *lack[1:])
     if found:
         assert _enough(found, lack)
         assert not any(_enough(some, lack) for some in combinations(found, len(found) - 1))
@@ -138,8 +187,12 @@ def test_what_stands_aside_is_enough_and_allowed_and_each_of_it_needed(
         assert victim.rank > rank
         assert victim.preemptible
         assert victim.displaced < DisplacementPolicy().most
-        assert one.frees == (victim.need if one.how == "stop" else (victim.need[0], 0, 0, 0))
-        assert one.how == "stop" or victim.pausable
+        assert one.frees == ((victim.need[0], 0, 0, 0) if one.how == "pause" else victim.need)
+        assert one.how != "pause" or victim.pausable
+        if one.how == "await":
+            assert victim.left_s is not None
+            assert victim.left_s <= DisplacementPolicy().near_s
+            assert not victim.waited_for
 
 
 @given(_NEED, st.integers(0, 3), _running())

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rushes.core.commands import GiveBack, OpenSlot, Pause, Resume, Start
 from rushes.core.displacement import DisplacementPolicy
-from rushes.core.events import Capacity, QueueKey, Restamped, Shape
+from rushes.core.events import Capacity, QueueKey, Reached, Restamped, Shape
 from rushes.core.policy import SchedulerSettings
 from rushes.core.states import State
 from rushes.core.swarm import Share
@@ -126,6 +128,144 @@ def test_what_lacks_memory_has_work_given_back_that_runs_again_later(model_pool:
     assert pool.ended[encoding] is State.succeeded
     assert pool.starts[encoding] == 2
     assert pool.started.index(pulled) < len(pool.started) - 1 - pool.started[::-1].index(encoding)
+
+
+def holding(model_pool: Any, *, fraction: float, **facts: Any) -> tuple[Any, int]:
+    """A pool whose memory a part of a background encode holds, that has run for eight seconds."""
+    pool = model_pool(Capacity(cpu=2, memory=100), **facts)
+    (part,) = pool.submit("background", "dune", Shape("parts", "env", "part", memory=60.0, depth=1))
+    pool.deliver_all()
+    pool.tick(8.0)
+    pool.do(Reached(1, part, fraction))
+    return pool, part
+
+
+def test_a_part_that_is_near_its_end_gives_its_memory_there_and_nothing_lower_follows(
+    model_pool: Any,
+) -> None:
+    pool, part = holding(model_pool, fraction=0.8)
+    pool.submit("background", "dune", Shape("parts", "env", "part", memory=60.0, depth=1), 3)
+
+    (pulled,) = pool.submit("urgent", "vfx", plate(memory=50.0))
+    assert said(pool, Pause, GiveBack) == []
+    pool.tick(2.0)
+    assert of(pool.commands, Pause, GiveBack) == []
+    pool.finish(1, seconds=10.0)
+    pool.deliver_all()
+
+    assert pool.started == [part, pulled]
+    assert pool.starts[part] == 1
+    assert pool.scheduler.swarms.of("plates").report(pool.now) == [
+        Share(
+            "parts", "dune", 0, paused=0, stopped=0, aside_s=0.0, redone_s=0.0, standing=0,
+            awaited=1, awaited_s=2.0,
+        )
+    ]  # fmt: skip
+
+
+def test_a_part_that_does_not_end_in_time_is_given_back_after_all(model_pool: Any) -> None:
+    pool, part = holding(model_pool, fraction=0.8)
+    pool.submit("urgent", "vfx", plate(memory=50.0))
+    pool.deliver_all()
+    pool.tick(9.0)
+    assert of(pool.commands, GiveBack) == []
+
+    pool.tick(1.0)
+
+    assert of(pool.commands, GiveBack) == [GiveBack(1, part, "plates")]
+    pool.run()
+    (share,) = pool.scheduler.swarms.of("plates").report(pool.now)
+    assert (share.awaited, share.awaited_s, share.stopped, share.redone_s) == (1, 10.0, 1, 18.0)
+    assert pool.ended[part] is State.succeeded
+
+
+def test_a_part_that_is_far_from_its_end_is_given_back_at_once(model_pool: Any) -> None:
+    pool, part = holding(model_pool, fraction=0.3)
+
+    pool.submit("urgent", "vfx", plate(memory=50.0))
+
+    assert said(pool, GiveBack) == [GiveBack(1, part, "plates")]
+
+
+def test_a_bound_of_nothing_awaits_nobody(model_pool: Any) -> None:
+    never = SchedulerSettings(displacement=DisplacementPolicy(near_s=0.0))
+    pool, part = holding(model_pool, fraction=0.9, settings=never)
+
+    pool.submit("urgent", "vfx", plate(memory=50.0))
+
+    assert said(pool, GiveBack) == [GiveBack(1, part, "plates")]
+
+
+def test_who_is_awaited_is_not_paused_for_cores_meanwhile(model_pool: Any) -> None:
+    pool, _ = holding(model_pool, fraction=0.8)
+    (wants,) = pool.submit("urgent", "vfx", plate(memory=50.0))
+    pool.deliver_all()
+
+    pool.submit("interactive", "vfx", plate("grade", cpu=2.0))
+    assert said(pool, Pause, GiveBack) == []
+    pool.finish(1, seconds=10.0)
+    pool.run()
+
+    assert pool.ended[wants] is State.succeeded
+
+
+def test_an_await_that_nobody_needs_any_more_is_forgotten(model_pool: Any) -> None:
+    pool, part = holding(model_pool, fraction=0.8)
+    (wants,) = pool.submit("urgent", "vfx", plate(memory=50.0))
+    pool.deliver_all()
+    pool.withdraw([wants])
+    pool.tick(20.0)
+    assert of(pool.commands, Pause, GiveBack) == []
+
+    pool.submit("urgent", "vfx", plate("later", cpu=2.0))
+
+    assert said(pool, Pause) == [Pause(1, part, "later")]
+
+
+def test_a_swarm_that_lacks_memory_has_all_of_it_given_back_at_once(model_pool: Any) -> None:
+    pool, _ = busy(model_pool, Capacity(cpu=4, memory=100), memory=25.0)
+
+    pool.submit("urgent", "vfx", plate(memory=25.0), 3)
+
+    assert len({one.id for one in said(pool, GiveBack)}) == 3
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    parts=st.lists(
+        st.tuples(st.integers(1, 50), st.floats(1.0, 40.0), st.floats(0.0, 1.0)), min_size=1, max_size=5
+    ),
+    memory=st.integers(51, 100),
+)
+def test_urgent_work_waits_no_longer_than_the_bound_for_what_never_ends(
+    model_pool: Any, parts: list[tuple[int, float, float]], memory: int
+) -> None:
+    # given parts that say whatever they like of themselves, and never end
+    pool = model_pool(Capacity(cpu=8, memory=100))
+    for number, (holds, _, _) in enumerate(parts):
+        shape = Shape(f"parts-{number}", "env", "part", memory=holds, depth=1)
+        pool.submit("background", "dune", shape)
+    pool.deliver_all()
+    for number, (_, runs_s, fraction) in enumerate(parts):
+        pool.tick(runs_s / len(parts))
+        for slot, one in list(pool.slots.items()):
+            if one.backlog and one.backlog[0].shape.batch == f"parts-{number}":
+                pool.do(Reached(slot, one.backlog[0].id, fraction))
+    pool.tick(1.0)
+
+    (urgent,) = pool.submit("urgent", "vfx", plate(memory=float(memory)))
+    for _ in range(int(DisplacementPolicy().near_s) + 2):
+        pool.deliver_all()
+        if urgent in pool.starts:
+            break
+        pool.tick(1.0)
+
+    assert urgent in pool.starts
+    assert len(pool.ended) == 0
+    held = set(pool.given_back)
+    pool.run()
+    assert set(pool.ended) == set(pool.queue_of)
+    assert all(pool.starts[one] == 1 for one in pool.ended if one not in held and one not in pool.given_back)
 
 
 def test_who_stands_aside_goes_on_before_others_of_its_class(model_pool: Any) -> None:

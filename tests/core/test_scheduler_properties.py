@@ -28,6 +28,7 @@ from rushes.core.events import (
     Paused,
     Queued,
     QueueKey,
+    Reached,
     Resized,
     Returned,
     Shape,
@@ -142,12 +143,18 @@ class PoolMachine(RuleBasedStateMachine):
         self.waits[id_] = self.waits.get(id_, 0) + 1
         self.pool.wait_for_parts(number, *[shape] * count)
 
+    @precondition(lambda self: self.pool.running())
+    @rule(data=st.data(), fraction=st.sampled_from([0.05, 0.5, 0.9, 1.0, 2.0]))
+    def an_attempt_says_how_far_it_is(self, data: Any, fraction: Any) -> None:
+        number = data.draw(st.sampled_from(sorted(n for n, slot in self.pool.slots.items() if slot.backlog)))
+        self.pool.do(Reached(number, self.pool.slots[number].backlog[0].id, fraction))
+
     @precondition(lambda self: self.pool.slots)
     @rule(data=st.data(), lost_first=st.booleans())
     def a_slot_dies(self, data: Any, lost_first: Any) -> None:
         self.pool.kill(data.draw(st.sampled_from(sorted(self.pool.slots))), lost_first=lost_first)
 
-    @rule(seconds=st.sampled_from([0.0, 0.2, 1.0, 60.0, 150.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.2, 1.0, 9.0, 22.0, 60.0, 150.0]))
     def time_passes(self, seconds: Any) -> None:
         self.pool.tick(seconds)
 
@@ -180,6 +187,7 @@ class PoolMachine(RuleBasedStateMachine):
             Withdrawn((100_000,)),
             Waits(1000, id_),
             Woken(1000, id_),
+            Reached(1000, id_, 0.9),
             Queued(queue, 0),
         ]
         if known is None or not known.waiting:

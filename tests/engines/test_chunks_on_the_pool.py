@@ -243,3 +243,44 @@ def test_a_killed_worker_loses_no_finished_part(
 
     assert outcome.result.frames == 100
     assert _parts_of(fake)[Path(first).name] == 1
+
+
+# -- urgent work beside it ------------------------------------------------------------------------------------
+
+
+def test_a_chunked_encode_gives_its_memory_at_the_end_of_a_part_and_redoes_none(
+    engine: LocalEngine, cuttable: Clip, tmp_path: Path, devices: Callable[..., StandIn],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    # given a pool of one core and little memory, in which parts are made one after another
+    monkeypatch.setenv("RUSHES_CPU", "1")
+    monkeypatch.setenv("RUSHES_MEMORY", "8GiB")
+    fake = devices(FakeDevice("nvenc", slow=0.5))
+    transcode = catalog.find("transcode").with_options(out=tmp_path / "out", priority="background")
+    batch = transcode.map([cuttable("large.mp4")], chunks=3, **_FAST)
+    # and one of them past its half
+    until(lambda: _part_is_at(engine, 0.55))
+    begun = _parts_of(fake)
+    assert sum(begun.values()) < 3
+
+    hold = catalog.find(f"{CHUNKED.with_name('aside.py')}:hold_memory")
+    gate = tmp_path / "urgent.gate"
+    urgent = hold.with_options(priority="urgent").map([cuttable("plain.mp4")], gate=str(gate))
+    until(lambda: gate.with_suffix(".pid").exists())
+
+    # Nothing follows the part before the urgent work has had its place.
+    assert _parts_of(fake) == begun
+    gate.touch()
+    assert next(iter(urgent)).ok
+    (outcome,) = batch
+    assert outcome.result.frames == 100
+    assert set(_parts_of(fake).values()) == {1}
+    (share,) = engine.status(urgent.id).displacement
+    assert (share["awaited"], share["stopped"], share["redone_s"]) == (1, 0, 0)
+    assert 0 < share["awaited_s"] < 10
+
+
+def _part_is_at(engine: LocalEngine, least: float) -> bool:
+    names = [slot["running"] for slot in engine.pool()["slots"] if slot["running"] and not slot["waits"]]
+    found = [engine.explain(name) for name in names]
+    return any(one["parent"] and (one["fraction"] or 0.0) >= least for one in found)

@@ -145,10 +145,16 @@ def held_lines(status: BatchStatus) -> list[str]:
 
 
 def displacement_lines(shares: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What other batches bore for one: a line each, ``4 of 38hxtv (show dune) stood aside for 1 m 22 s``."""
+    """What other batches bore for one: ``4 of 38hxtv (show dune) stood aside for 1 m 22 s``, and the like."""
     lines = []
     for share in shares:
-        who = f"{share['invocations']:,} of {share['batch']} (show {printable(str(share['show']))})"
+        whose = f"of {share['batch']} (show {printable(str(share['show']))})"
+        if share.get("awaited"):
+            waited = format_duration(float(share["awaited_s"]))
+            lines.append(f"{share['awaited']:,} {whose} gave place at its end, waited for {waited}")
+        if not share["invocations"]:
+            continue
+        who = f"{share['invocations']:,} {whose}"
         line = f"{who} stood aside for {format_duration(float(share['aside_s']))}"
         if share["redone_s"]:
             line += f", {format_duration(float(share['redone_s']))} of their work is done again"

@@ -1,9 +1,10 @@
-"""Who stands aside for more urgent work, and how: paused in place where that is enough, else stopped.
+"""Who stands aside for more urgent work, and how: paused in place where that is enough, else at its end.
 
-A pause loses nothing, but frees cpu alone: memory, scratch and devices stay with what is paused. So what
-lacks one of those takes it from work that is stopped and runs again from its start; parts of a long encode
-are invocations of their own, so that this is one part at most. Nobody is displaced in vain: when all that
-may stand aside would not be enough, nothing is. Pure; this module must not know slots, queues or who pays.
+A pause loses nothing, but frees cpu alone: memory, scratch and devices stay with what is paused. What lacks
+one of those *awaits* work that is near its end, so that nothing of it is done twice: a part of a long encode
+gives its place back where that encode can be cut. Else it takes the place of work that is *stopped* and runs
+again from its start. Nobody is displaced in vain: when all that may stand aside would not be enough, nothing
+is. Pure; this module must not know slots, queues or who pays.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rushes.core.packing import Need
 
 __all__ = ["Displaceable", "Displacement", "DisplacementPolicy", "How", "Running", "displace"]
 
-How = Literal["pause", "stop"]
+How = Literal["pause", "stop", "await"]
 
 _NOTHING: Final[Need] = (0, 0, 0, 0)
 
@@ -30,11 +31,19 @@ class DisplacementPolicy:
             would only ever displace each other.
         soon_s: work that is expected to end within this time is left alone too: waiting for it is faster.
         most: an invocation that has stood aside this often runs on whatever comes.
+        near_s: work whose memory, scratch or device is wanted is let finish where it is expected to end
+            within this time, and was not waited for before; nobody is waited for any longer. 0: never.
+        part_done, whole_done: and which has done this share of its work: what is waited for ought to be
+            less than what would be done again. For a part of a long encode less will do, for it ends where
+            that can be cut, and stopping it delays all that waits for the whole.
     """
 
     least_run_s: float = 1.0
     soon_s: float = 1.0
     most: int = 3
+    near_s: float = 10.0
+    part_done: float = 0.5
+    whole_done: float = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,9 @@ class Running:
         displaced: how often it has stood aside already.
         preemptible: its class and its function allow it.
         pausable: it can be paused here.
+        left_s: how long it will still run; None where nobody knows, and for what is paused.
+        part: it is a part of something, which waits for it.
+        waited_for: it was awaited as long as may be.
     """
 
     id: int
@@ -64,6 +76,9 @@ class Running:
     displaced: int = 0
     preemptible: bool = True
     pausable: bool = True
+    left_s: float | None = None
+    part: bool = False
+    waited_for: bool = False
 
     def lost_s(self, now: float) -> float:
         """Seconds of work that stopping it would throw away."""
@@ -72,7 +87,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Displacement:
-    """One attempt that has to stand aside, and what that frees."""
+    """One attempt that has to stand aside, and what that frees: a stop or an await only once it has ended."""
 
     id: int
     slot: int
@@ -90,8 +105,9 @@ def displace(
     """Who stands aside so that `lack` becomes free for work of `rank`; nobody, if that cannot be reached.
 
     The lowest class first. Of a class, those that can be paused before those that must be stopped; of the
-    former the latest to start, of the latter the one with the least to lose. Nobody is asked in vain: each
-    of them is needed.
+    former the latest to start, of the latter those first that are let finish, then the one with the least to
+    lose. Nobody is asked in vain: each of them is needed. Where somebody is awaited, the cores that are
+    lacking as well are not taken yet, for they would lie idle meanwhile: whoever asks comes again.
 
     Args:
         lack: what the urgent work needs beyond what is free, in the dimensions and units of `packing`.
@@ -110,13 +126,16 @@ class Displaceable:
     arguments are those of `displace`.
     """
 
-    __slots__ = ("_able", "_cpu", "_now", "_pausing", "_policy", "_rank", "_rested", "_stopping", "_taken")
+    __slots__ = (
+        "_able", "_cpu", "_ending", "_now", "_pausing", "_policy", "_rank", "_rested", "_stopping", "_taken"
+    )  # fmt: skip
 
     def __init__(self, rank: int, running: Iterable[Running], now: float, policy: DisplacementPolicy) -> None:
         self._rank = rank
         self._now = now
         self._policy = policy
         self._able: list[Running] = []
+        self._ending: list[Running] = []  # about to end: left alone, but worth waiting for
         self._taken: set[int] = set()
         self._pausing: list[Running] | None = None
         self._stopping: list[Running] | None = None
@@ -126,7 +145,14 @@ class Displaceable:
 
     def _add(self, running: Iterable[Running]) -> None:
         rank, now, policy, taken = self._rank, self._now, self._policy, self._taken
-        more = [one for one in running if _may(one, rank, now, policy) and one.id not in taken]
+        more = []
+        for one in running:
+            if one.id in taken:
+                continue
+            if _may(one, rank, now, policy):
+                more.append(one)
+            elif _allowed(one, rank, policy) and _near(one, now, policy):
+                self._ending.append(one)
         self._able += more
         self._cpu += sum(one.need[0] for one in more)
         self._pausing = self._stopping = None
@@ -150,10 +176,13 @@ class Displaceable:
         left = lack
         if any(lack[1:]):
             # Only what lets go of everything helps here; the cpu that comes with it counts as well.
-            picked = _pick(self._to_stop(), self._taken, left, _stopped, range(1, 4))
+            picked = _pick(self._to_stop(), self._taken, left, self._ended, range(1, 4))
             if not picked:
                 return ()
             left = _minus(left, picked)
+            if any(one.how == "await" for one in picked):
+                left = (0, *left[1:])
+                lack = (min(lack[0], sum(one.frees[0] for one in picked)), *lack[1:])
         if left[0] > 0:
             gone = self._taken.union(one.id for one in picked) if picked else self._taken
             more = _pick(self._to_pause(), gone, left, _eased, range(1))
@@ -164,11 +193,21 @@ class Displaceable:
         self._taken.update(one.id for one in found)
         return found
 
+    def _ended(self, one: Running) -> Displacement:
+        if _near(one, self._now, self._policy):
+            return Displacement(one.id, one.slot, "await", one.need)
+        return _stopped(one)
+
     def _to_stop(self) -> list[Running]:
-        """The one with the least to lose first."""
+        """Those that are let finish first, the one that ends soonest; then the one with the least to lose."""
         if self._stopping is None:
-            now = self._now
-            self._stopping = sorted(self._able, key=lambda one: (-one.rank, one.lost_s(now), one.id))
+            now, policy = self._now, self._policy
+
+            def order(one: Running) -> tuple[int, bool, float, int]:
+                near = _near(one, now, policy)
+                return -one.rank, not near, (one.left_s or 0.0) if near else one.lost_s(now), one.id
+
+            self._stopping = sorted([*self._able, *self._ending], key=order)
         return self._stopping
 
     def _to_pause(self) -> list[Running]:
@@ -183,9 +222,25 @@ class Displaceable:
         return self._pausing
 
 
-def _may(one: Running, rank: int, now: float, policy: DisplacementPolicy) -> bool:
-    if one.rank <= rank or not one.preemptible or one.displaced >= policy.most:
+def _allowed(one: Running, rank: int, policy: DisplacementPolicy) -> bool:
+    return one.rank > rank and one.preemptible and one.displaced < policy.most
+
+
+def _near(one: Running, now: float, policy: DisplacementPolicy) -> bool:
+    """Whether it is let finish where its memory, scratch or device is wanted."""
+    left_s = one.left_s
+    if left_s is None or one.waited_for or left_s > policy.near_s or not policy.near_s:
         return False
+    done_s = one.lost_s(now)
+    least = policy.part_done if one.part else policy.whole_done
+    return left_s <= policy.soon_s or done_s >= least * (done_s + left_s)
+
+
+def _may(one: Running, rank: int, now: float, policy: DisplacementPolicy) -> bool:
+    if not _allowed(one, rank, policy):
+        return False
+    if one.waited_for:
+        return True
     if now - one.began < policy.least_run_s:
         return False
     return one.expected_s is None or one.expected_s - one.lost_s(now) > policy.soon_s or _overdue(one, now)

@@ -30,6 +30,7 @@ __all__ = [
     "Paused",
     "QueueKey",
     "Queued",
+    "Reached",
     "Reclassed",
     "Resized",
     "Restamped",
@@ -180,6 +181,15 @@ class Woken:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """An attempt has said how far it is, 0..1. It changes nothing by itself, and is forgotten with it."""
+
+    slot: int
+    id: int
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """Invocations left the pool's hands without a start: cancelled, or held by somebody else."""
 
@@ -292,6 +302,7 @@ Event = (
     | Returned
     | Waits
     | Woken
+    | Reached
     | Withdrawn
     | Restamped
     | Reclassed

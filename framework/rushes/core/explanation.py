@@ -134,6 +134,8 @@ def _given(pool: Assignment, slot: Slot, place: int, now: float) -> str:
         how = "paused" if slot.state is SlotState.paused else "stands still"
         return f"{how} on slot {slot.number}, having spent what was reserved for it; {short.sentence}"
     aside = pool.standing.swarms.stands(slot.backlog[0][0])
+    if aside is not None and aside[1].how == "await":
+        return f"running on slot {slot.number}, near its end; batch {aside[0]} has its place after it"
     if aside is not None:
         how = "paused" if slot.state is SlotState.paused else "about to give its place back"
         return f"{how} on slot {slot.number} for {aside[1].seconds(now):.1f} s: batch {aside[0]} goes first"

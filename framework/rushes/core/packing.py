@@ -203,6 +203,14 @@ class Room:
             found = self._gpu // d
         return found
 
+    def times_with(self, need: Need, more: Need) -> int:
+        """How often `need` will fit once `more` is free as well."""
+        owed = [max(-free, 0) for free in self.free] if self.drains else (0, 0, 0, 0)
+        left = (self._cpu, self._memory, self._scratch, self._gpu)
+        return min(
+            (max(left[d] + more[d] - owed[d], 0) // need[d] for d in range(4) if need[d]), default=1 << 30
+        )
+
     def claim(self, need: Need) -> None:
         """Keep `need` for an ask that cannot start yet.
 

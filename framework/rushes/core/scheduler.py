@@ -32,9 +32,10 @@ begun. How many may wait is bounded (`yielding`); memory that only waiting attem
 
 **Displacement.** Where work of a class that may displace does not fit, running work of lower classes stands
 aside for it (`displacement` says who): paused, which frees cores and counts towards no limit of slots, or
-given back, which frees everything once it has ended. What is paused goes on before all of its class that has
-not begun. The class of running work is stamped when it starts; only `Restamped`, a person's word, changes it.
-`swarm` adds up what each swarm cost the others.
+given back, which frees everything once it has ended. What is near its end is awaited instead, within a bound:
+its place is promised (`awaiting`), and the claim of the urgent work keeps it from everything lower. What is
+paused goes on before all of its class that has not begun. The class of running work is stamped when it
+starts; only `Restamped`, a person's word, changes it. `swarm` adds up what each swarm cost the others.
 
 **Size.** A pool may grow and shrink (`Resized`). What it has more starts waiting work at once. What it has
 less stops nothing: what runs beyond goes on to its end, nothing follows it, and no slot gets more of its
@@ -80,6 +81,7 @@ from rushes.core.events import (
     Leased,
     Paused,
     Queued,
+    Reached,
     Reclassed,
     Resized,
     Restamped,
@@ -140,6 +142,7 @@ class Scheduler:
             Returned: self._returned,
             Waits: self._waits,
             Woken: self._woken,
+            Reached: self._reached,
             Withdrawn: self._withdrawn,
             Restamped: self._restamped,
             Reclassed: self._reclassed,
@@ -393,6 +396,11 @@ class Scheduler:
             return
         self._assignment.yielding.woken[slot.number] = slot
         self._assign(now, out)
+
+    def _reached(self, event: Reached, _now: float, _out: list[Command]) -> None:
+        slot = self._slots.by_number.get(event.slot)
+        if slot is not None and slot.backlog and slot.backlog[0][0] == event.id:
+            self._assignment.standing.reached(slot, event.fraction)
 
     # -- money -----------------------------------------------------------------------------------------
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
+from dataclasses import replace
 
+from rushes.core.awaiting import Awaiting
 from rushes.core.commands import Command, GiveBack, Pause, Recall, Resume
 from rushes.core.displacement import Displaceable, Displacement, DisplacementPolicy, Running
 from rushes.core.events import ClassPolicy, QueueKey
@@ -43,8 +45,8 @@ class Standing:
     """
 
     __slots__ = (
-        "_able", "_expected", "_leaving", "_lined", "_lines", "_policy", "_room", "_slots", "_times",
-        "_waiting", "paused", "swarms",
+        "_able", "_awaiting", "_expected", "_leaving", "_lined", "_lines", "_policy", "_room", "_slots",
+        "_times", "_waiting", "paused", "swarms",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +65,7 @@ class Standing:
         self._times: dict[int, int] = {}  # by id: how often it has stood aside
         self._able: dict[int, dict[int, Slot]] = {}  # by rank and slot number: who may be asked to
         self._leaving: dict[int, Slot] = {}  # by slot number: told to give back, and not gone yet
+        self._awaiting = Awaiting()
         self._lines: dict[Level, _Line] = {}
         self._lined: dict[int, tuple[_Line, tuple[int, int, int], int]] = {}
         self.paused: dict[int, Slot] = {}  # by slot number
@@ -82,8 +85,14 @@ class Standing:
                 able = self._able[rank] = {}
             able[slot.number] = slot
 
+    def reached(self, slot: Slot, fraction: float) -> None:
+        """What runs on a slot is so far, 0..1, by its own word."""
+        if self._policy is not None:
+            self._awaiting.reached(slot, fraction)
+
     def freed(self, slot: Slot) -> None:
         """Nothing runs on a slot any more, or nothing that may be asked."""
+        self._awaiting.forget(slot)
         policy = slot.policy
         if policy is not None and (able := self._able.get(_stamped(slot, policy))) is not None:
             able.pop(slot.number, None)
@@ -96,6 +105,7 @@ class Standing:
         slot.queue, slot.policy, slot.level = queue, policy, level
         if slot.backlog and slot.backlog[0][0] in self._times:
             self._times[slot.backlog[0][0]] = 0
+            self._awaiting.release(slot.backlog[0][0])
         if lined:
             self._stand_in_line(slot)
         if slot.state is not SlotState.paused:
@@ -106,31 +116,33 @@ class Standing:
     def make_room(self, lane: Lane, wanted: int, now: float, out: list[Command]) -> None:
         """Let others stand aside so that up to `wanted` more asks of `lane` fit, if its class may ask that.
 
-        What is paused is free at once; what has to be stopped is free when it has ended.
+        What is paused is free at once; what is stopped or awaited is free when it has ended.
         """
         if self._policy is None or not (asking := self._waiting.policy(lane.queue.key)).may_displace:
             return
+        if self._awaiting:
+            self._wait_no_longer(now)
         busy = self._may_ask(asking.rank)
         if not busy and not self.paused:
             return
-        room, need = self._room, lane.need
+        need = lane.need
         able: Displaceable | None = None
         running: list[Running] = []
 
         def resting() -> list[Running]:
             return self._spared(self._resting(), running)
 
-        while (fitting := room.times(need)) < wanted:
-            lack = self._lack(need, fitting + 1)
-            if lack[0] > 0 and not busy:  # what is paused has no cores to give
-                return
+        while (sure := self._sure(need)) < wanted:
+            lack = self._lack(need, sure + 1)
+            if (lack[0] > 0 and not busy) or self._comes_later(lack, need, sure + 1):
+                return  # what is paused has no cores to give
             if able is None:
-                running = self._spared(self._running(asking.rank), ())
-                able = Displaceable(asking.rank, running, now, self._policy)
+                running = self._spared(self._running(asking.rank, now), ())
+                able = Displaceable(asking.rank, running, now, self._policy_for(lane.shape.batch))
             found = able.take(lack, resting)
             for one in found:
                 self._set_aside(one, lane, now, out)
-            if not found or any(one.how == "stop" for one in found):
+            if not found:
                 return
 
     def _may_ask(self, rank: int) -> bool:
@@ -140,14 +152,33 @@ class Standing:
                 return True
         return False
 
+    def _policy_for(self, batch: str) -> DisplacementPolicy:
+        policy = self._policy or DisplacementPolicy()
+        return replace(policy, near_s=0.0) if self._awaiting.in_vain(batch) else policy
+
+    def _comes_later(self, lack: Need, need: Need, times: int) -> bool:
+        """Whether the cores that are lacking could not be used yet: somebody is awaited for the rest."""
+        if not self._awaiting or any(lack[1:]):
+            return False
+        return any(self._room.lack(need, times)[1:])
+
+    def _sure(self, need: Need) -> int:
+        """How often `need` fits, now or once those have ended that were told to, or are awaited."""
+        if not self._leaving and not self._awaiting:
+            return self._room.times(need)
+        a = b = c = d = 0
+        for one in self._will_be_free():
+            a, b, c, d = a + one[0], b + one[1], c + one[2], d + one[3]
+        return self._room.times_with(need, (a, b, c, d))
+
     def _lack(self, need: Need, times: int) -> Need:
         """What is missing for `need` to fit so often, but for what will be free soon."""
         lack = self._room.lack(need, times)
-        return _without(lack, self._will_be_free()) if self._leaving else lack
+        return _without(lack, self._will_be_free()) if self._leaving or self._awaiting else lack
 
-    def _running(self, rank: int) -> list[Running]:
+    def _running(self, rank: int, now: float) -> list[Running]:
         return [
-            self._view(slot, slot.policy, slot.lane, slot.lane.need, pausable=True)
+            self._view(slot, slot.policy, slot.lane, slot.lane.need, now, pausable=True)
             for at, able in self._able.items()
             if at > rank
             for slot in able.values()
@@ -166,7 +197,7 @@ class Standing:
         taken: dict[str, list[Need]] = {}
         for one in beside:
             taken.setdefault(self._class_of(one), []).append(one.need)
-        for slot in self._leaving.values():
+        for slot in (*self._leaving.values(), *self._awaiting.promised()):
             if slot.policy is not None and slot.lane is not None:
                 taken.setdefault(slot.policy.name, []).append(slot.lane.need)
         spare: dict[str, Need] = {}
@@ -186,24 +217,37 @@ class Standing:
 
     def _resting(self) -> list[Running]:
         return [
-            self._view(slot, slot.policy, slot.lane, (0, *slot.lane.need[1:]), pausable=False)
+            self._view(slot, slot.policy, slot.lane, (0, *slot.lane.need[1:]), None, pausable=False)
             for slot in self.paused.values()
             if slot.lane is not None and slot.policy is not None and slot.backlog and not slot.yields
         ]
 
-    def _view(self, slot: Slot, policy: ClassPolicy, lane: Lane, need: Need, *, pausable: bool) -> Running:
-        id_ = slot.backlog[0][0]
+    def _view(
+        self,
+        slot: Slot,
+        policy: ClassPolicy,
+        lane: Lane,
+        need: Need,
+        now: float | None,
+        *,
+        pausable: bool,
+    ) -> Running:
+        """One attempt, at work `now`; None: it is paused."""
+        id_, expected_s = slot.backlog[0][0], self._expected.seconds(lane.shape.function)
         return Running(
             id=id_,
             slot=slot.number,
             rank=_stamped(slot, policy),
             need=need,
             began=slot.head_since,
-            expected_s=self._expected.seconds(lane.shape.function),
+            expected_s=expected_s,
             ran_s=slot.ran_before_s,
             displaced=self._times.get(id_, 0),
             preemptible=lane.shape.preemptible and policy.may_be_displaced,
             pausable=pausable,
+            left_s=None if now is None else self._awaiting.left_s(slot, expected_s, now),
+            part=lane.shape.depth > 0,
+            waited_for=id_ in self._awaiting,
         )
 
     def _will_be_free(self) -> list[Need]:
@@ -215,7 +259,14 @@ class Standing:
                 continue
             cpu = 0 if slot.state is SlotState.paused else slot.lane.need[0]
             needs.append((cpu, *slot.lane.need[1:]))
-        return needs
+        return needs + self._awaiting.needs()
+
+    def _wait_no_longer(self, now: float) -> None:
+        """Who is awaited and has not ended in time may be asked again."""
+        for id_, slot in self._awaiting.look(now):
+            self.swarms.back(id_, now)
+            if slot is not None:
+                self.occupied(slot)
 
     def _set_aside(self, one: Displacement, swarm: Lane, now: float, out: list[Command]) -> None:
         slot = self._slots.by_number[one.slot]
@@ -224,20 +275,29 @@ class Standing:
             return
         ran_s = slot.worked_s(now)
         by = swarm.shape.batch
-        if one.how == "pause":
+        if one.how == "await":
+            self._await(slot, by, now)
+        elif one.how == "pause":
             self._stop_in_place(slot, by, now, out)
             self._stand_in_line(slot)
         else:
             if slot.state is SlotState.paused:
                 self.swarms.back(one.id, now)
                 self._leave_line(slot)
+            self._awaiting.drop(one.id)
             slot.yields = True
             self._leaving[slot.number] = slot
             out.append(GiveBack(slot.number, one.id, by))
-        self._times[one.id] = self._times.get(one.id, 0) + 1
+        self._times[one.id] = self._times.get(one.id, 0) + (one.how != "await")
         aside = Aside(one.id, lane.shape.batch, lane.queue.key.show, one.how, now)
         aside.redone_s = ran_s if one.how == "stop" else 0.0
         self.swarms.aside(by, aside)
+
+    def _await(self, slot: Slot, by: str, now: float) -> None:
+        """Let what runs on a slot finish; nobody else stops or pauses it meanwhile."""
+        self._awaiting.begin(slot, now + (self._policy.near_s if self._policy is not None else 0.0), by)
+        if slot.policy is not None:
+            self._able.get(_stamped(slot, slot.policy), {}).pop(slot.number, None)
 
     def hold(self, slot: Slot, now: float, out: list[Command]) -> None:
         """An attempt has spent what it may: it stands still until somebody pays for more."""
@@ -366,6 +426,8 @@ class Standing:
 
     def left(self, id: int, now: float, *, ended: bool) -> None:  # noqa: A002 - named as everywhere
         """An invocation has left its slot; one that is queued again may stand aside still."""
+        if self._awaiting.drop(id):
+            self.swarms.back(id, now)
         if ended:
             self._times.pop(id, None)
             self.swarms.back(id, now)

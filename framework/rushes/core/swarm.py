@@ -20,9 +20,9 @@ class Aside:
 
     Args:
         id: the invocation; `batch` and `show`: whose it is.
-        how: it was paused, or stopped and is done again.
+        how: it was paused, or stopped and is done again, or let finish while the urgent work waited.
         since: UTC epoch seconds.
-        until: when it went on, started again or was cancelled; None while it stands aside.
+        until: when it went on, started again, was cancelled or had finished; None while it stands aside.
         redone_s: seconds of work that a stop threw away; 0 for a pause.
     """
 
@@ -45,11 +45,13 @@ class Share:
 
     Args:
         batch, show: whose work stood aside.
-        invocations: how many of them, each counted once.
+        invocations: how many of them stood aside, each counted once.
         paused, stopped: how often.
         aside_s: seconds for which they stood aside, all together.
         redone_s: seconds of their work that are done again.
         standing: how many stand aside still.
+        awaited: how often one of them was let finish, and gave its place at its end.
+        awaited_s: seconds for which the urgent work waited for these, all together.
     """
 
     batch: str
@@ -60,6 +62,8 @@ class Share:
     aside_s: float
     redone_s: float
     standing: int
+    awaited: int = 0
+    awaited_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -123,13 +127,17 @@ class Swarms:
 
 def _share(batch: str, show: str, asides: Iterable[Aside], now: float) -> Share:
     asides = list(asides)
+    awaited = [one for one in asides if one.how == "await"]
+    stood = [one for one in asides if one.how != "await"]
     return Share(
         batch=batch,
         show=show,
-        invocations=len({one.id for one in asides}),
-        paused=sum(one.how == "pause" for one in asides),
-        stopped=sum(one.how == "stop" for one in asides),
-        aside_s=sum(one.seconds(now) for one in asides),
-        redone_s=sum(one.redone_s for one in asides),
-        standing=sum(one.until is None for one in asides),
+        invocations=len({one.id for one in stood}),
+        paused=sum(one.how == "pause" for one in stood),
+        stopped=sum(one.how == "stop" for one in stood),
+        aside_s=sum(one.seconds(now) for one in stood),
+        redone_s=sum(one.redone_s for one in stood),
+        standing=sum(one.until is None for one in stood),
+        awaited=len(awaited),
+        awaited_s=sum(one.seconds(now) for one in awaited),
     )

@@ -195,6 +195,8 @@ class Hearing:
             if fraction > run.fraction:
                 run.rose_s = self.pool.now - slot.began
             run.fraction, run.note = max(fraction, run.reached), note
+            if fraction > 0.0:
+                self.pool.feed(ev.Reached(slot.number, run.ask(number), fraction))
             if self.pool.outlet is not None:
                 state = self.pool.batches[number >> 32]
                 self.pool.outlet.note_progress(state, number, fraction, note, self.pool.now)

@@ -280,10 +280,11 @@ def _displaced(finding: Finding) -> str:
             f"{share.invocations:,}",
             format_duration(share.aside_s),
             format_duration(share.redone_s) if share.redone_s else "",
+            f"{share.awaited:,}" if share.awaited else "",
         )
         for batch, share in sorted(shares, key=lambda item: -item[1].aside_s)[:8]
     ]
-    head = ("for ← stood aside", "show", "invocations", "aside, all together", "done again")
+    head = ("for ← stood aside", "show", "invocations", "aside, all together", "done again", "let finish")
     return "<h3>Who stood aside for whom</h3>" + _table(head, rows, "text")
 
 
