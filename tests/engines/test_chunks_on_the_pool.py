@@ -245,7 +245,7 @@ def test_a_killed_worker_loses_no_finished_part(
     assert _parts_of(fake)[Path(first).name] == 1
 
 
-# -- urgent work beside it ------------------------------------------------------------------------------------
+# -- urgent work beside it -----------------------------------------------------------------------------------
 
 
 def test_a_chunked_encode_gives_its_memory_at_the_end_of_a_part_and_redoes_none(
