@@ -68,6 +68,21 @@ def test_a_fleet_starts_with_nothing_grows_for_the_work_and_goes_when_it_is_done
     assert min(found.course.trace.started) >= TIER.start_s
 
 
+def test_work_that_needs_more_cores_than_one_host_has_uses_those_that_it_needs() -> None:
+    """Once it was counted with the cores of one host, and a pool that was full looked half empty."""
+    small = replace(TIER, machine=Machine(1, 4 * GIB, 0))
+    policy = FleetPolicy("box", 4, minimum=4, at_once=4.0)
+    case = Case("small", small.capacity, FleetPlan(ScalingPolicy((policy,)), {"box": small}, {"box": PRICE}))
+    found = tried(Scenario((work(3, at=600.0, cpu=4.0),)), case)
+    assert max(sample.busy for sample in found.course.samples) == 4
+    asked = sum(ended - started for started, ended in zip(*_times(found), strict=True))
+    assert found.course.trace.busy_cpu_s == pytest.approx(4 * asked)
+
+
+def _times(found: Finding) -> tuple[list[float], list[float]]:
+    return list(found.course.trace.started), list(found.course.trace.ended)
+
+
 def test_at_the_hour_of_a_smaller_maximum_hosts_end_what_they_have_and_go() -> None:
     daily = FleetPolicy("box", 1, other_drain_s=120.0, at_once=4.0, schedule=(Hours(0, 0.25, maximum=5),))
     case = Case(

@@ -134,6 +134,7 @@ class ChangingPool(VirtualPool):
             self._tell(Paused(self._paused_pool))
         if there is not None and (left := self._less(there)) != self.trace.capacity:
             self.trace.capacity = left
+            self._cpus = self._cpus_within(left)
             self._tell(Resized(left))
 
     def _less(self, there: Capacity) -> Capacity:

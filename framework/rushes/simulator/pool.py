@@ -138,7 +138,7 @@ class VirtualPool:
         self._answers: deque[Event] = deque()
         self._batch_of = array("l")
         self._shapes: list[Shape] = [_shape(arrival) for arrival in self._load]
-        self._cpus = [min(arrival.cpu, capacity.cpu) for arrival in self._load]
+        self._cpus = self._cpus_within(capacity)
         self._left = len(self._seconds)
         self._under_way = 0
         submitted, started, ended = (array("d", repeat(_NEVER, self._left)) for _ in range(3))
@@ -343,6 +343,10 @@ class VirtualPool:
         return self._left == self._under_way and all(
             self._load[number].batch in self._frees for number in self._under_way_of
         )
+
+    def _cpus_within(self, capacity: Capacity) -> list[float]:
+        """The cores of an invocation of each batch: as the scheduler does it, one that needs more has all."""
+        return [min(arrival.cpu, capacity.cpu) for arrival in self._load]
 
     def _at(self, when: float, action: Callable[[int, int], None], one: int = 0, other: int = 0) -> None:
         self._serial += 1
