@@ -359,6 +359,6 @@ def test_a_displacement_report_is_a_line_for_each_batch_that_stood_aside() -> No
     lines = displacement_lines([share, {**share, "invocations": 1, "redone_s": 40.0, "standing": 1}])
 
     assert lines == [
-        "4 of k7m2qx (show dune) stood aside for 1 m 22 s",
+        "4 of k7m2qx (show dune) stood aside for 1 m 22 s in all",
         "1 of k7m2qx (show dune) stood aside for 1 m 22 s, 40 s of their work is done again; 1 still does",
     ]

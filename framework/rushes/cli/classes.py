@@ -78,7 +78,7 @@ def _hours(one: dict[str, Any]) -> list[str]:
         if used["of"] is None:
             continue
         text = (
-            f"{one['name']}: show {show} has used {used['slot_hours']:.1f} of {used['of']:g} slot-hours today"
+            f"{one['name']}: show {show} has used {used['slot_hours']:.3g} of {used['of']:g} slot-hours today"
         )
         why = f"; what it has sent waits: {used['barred']}" if used["barred"] else ""
         lines.append(

@@ -145,7 +145,7 @@ def held_lines(status: BatchStatus) -> list[str]:
 
 
 def displacement_lines(shares: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What other batches bore for one: ``4 of 38hxtv (show dune) stood aside for 1 m 22 s``, and the like."""
+    """What other batches bore for one: ``4 of 38hxtv (show dune) stood aside for 1 m 22 s in all``, and so on."""
     lines = []
     for share in shares:
         whose = f"of {share['batch']} (show {printable(str(share['show']))})"
@@ -156,6 +156,8 @@ def displacement_lines(shares: Iterable[Mapping[str, Any]]) -> list[str]:
             continue
         who = f"{share['invocations']:,} {whose}"
         line = f"{who} stood aside for {format_duration(float(share['aside_s']))}"
+        if share["invocations"] != 1:
+            line += " in all"
         if share["redone_s"]:
             line += f", {format_duration(float(share['redone_s']))} of their work is done again"
             if share.get("redone_nano"):

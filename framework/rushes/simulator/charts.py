@@ -69,7 +69,7 @@ def bars(rows: Sequence[tuple[str, Sequence[float]]], shown: Sequence[Sequence[s
         label: as in `areas`.
     """
     top = max((values[-1] for _, values in rows), default=1.0) or 1.0
-    step, name_at, start, wide = 30, 0, 150, 220
+    step, name_at, start, wide = 30, 0, 150, 180  # the rest is for three durations such as 45 m 36 s
     parts = []
     for at, ((name, values), words) in enumerate(zip(rows, shown, strict=True)):
         y = at * step + 6
