@@ -81,7 +81,7 @@ def parse_dollars(value: str | int | Decimal, *, per: int = 1) -> int:
     except InvalidOperation:
         raise _bad(text, "is no number of dollars") from None
     if not exact.is_finite() or exact < 0 or exact > MOST_DOLLARS * NANO:
-        raise _bad(text, "is no price: it has to be 0 or more")
+        raise _bad(text, f"is no price: it has to be 0 or more, and at most {MOST_DOLLARS:,}")
     if exact != exact.to_integral_value():
         raise _bad(text, "is finer than a nano-dollar")
     return int(exact)

@@ -41,14 +41,14 @@ def parse_entries(text: str, name: str) -> Entries:
     Raises:
         CallerError: it cannot be read, or has a table that is none of ours (``bad-prices``).
     """
+    toml = name.lower().endswith(".toml")
     try:
-        data = (
-            tomllib.loads(text, parse_float=Decimal)
-            if name.lower().endswith(".toml")
-            else json.loads(text, parse_float=Decimal)
-        )
+        data = (tomllib if toml else json).loads(text, parse_float=Decimal)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _bad(name, f"cannot be read: {error}", "Correct it there.") from error
+        what = (
+            "cannot be read" if toml else "cannot be read as JSON (TOML is a file whose name ends in .toml)"
+        )
+        raise _bad(name, f"{what}: {error}", "Correct it there.") from error
     if not isinstance(data, dict):
         raise _bad(name, f"holds {type(data).__name__}", "Expected tables: tiers, storage, transfer, energy.")
     if data.get("schema") != SCHEMA:

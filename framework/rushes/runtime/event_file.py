@@ -28,8 +28,30 @@ from rushes.units import parse_duration
 
 __all__ = ["event_sinks"]
 
-_Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=600)]
 _FIX: Final = "Correct it there, or unset RUSHES_EVENTS."
+_HAS_TO_BE: Final = {
+    "dict_type": "a table of names and values",
+    "model_type": "a table of names and values",
+    "tuple_type": "a list of texts",
+    "frozen_set_type": "a list of texts",
+    "string_type": "a text",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+}
+"""What a field has to be where it is something else, by the kind of pydantic's complaint."""
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return parse_duration(value)
+    except CallerError as error:
+        raise ValueError(error.message.removesuffix(".")) from error
+
+
+_Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=600)]
 
 
 class _Entry(BaseModel):
@@ -86,12 +108,23 @@ def event_sinks(environ: Mapping[str, str]) -> list[Sink]:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise _bad(f"the events file {path} is no TOML: {error}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "sinks"
-        raise _bad(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}.") from error
-    except CallerError as error:
-        raise _bad(f"{path}: {error.message}") from error
+        raise _bad(f"{path}: {_complaint(error)}.") from error
     return [_sink(name, entry, path.parent) for name, entry in found.sinks.items()]
+
+
+def _complaint(error: ValidationError) -> str:
+    """The first thing that is wrong, in words of the file and not of Python."""
+    first = error.errors()[0]
+    kind, where = first["type"], ".".join(str(part) for part in first["loc"]) or "sinks"
+    if kind in _HAS_TO_BE:
+        return f"{where} is {first['input']!r:.60}, and has to be {_HAS_TO_BE[kind]}"
+    if kind == "missing":
+        return f"{where} is missing"
+    if kind == "extra_forbidden":
+        known = _Entry if len(first["loc"]) > 2 else _File
+        return f"{where} does not exist; there are {', '.join(sorted(known.model_fields))}"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {said[:1].lower()}{said[1:]}"
 
 
 def _sink(name: str, entry: _Entry, folder: Path) -> Sink:

@@ -20,10 +20,15 @@ def read_policy(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: it is not what its name says.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is no UTF-8") from error
+    if not text.strip():
+        raise ValueError("it is empty")
     if path.suffix == ".json":
         return json.loads(text)
-    return tomllib.loads(text) if path.suffix == ".toml" else _yaml(text)
+    return tomllib.loads(text) if path.suffix == ".toml" else _yaml(text, path.suffix)
 
 
 def stamp_of(path: Path) -> tuple[int, ...]:
@@ -35,10 +40,13 @@ def stamp_of(path: Path) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _yaml(text: str) -> Any:
+def _yaml(text: str, suffix: str) -> Any:
     import yaml  # noqa: PLC0415 - only where such a file is given
 
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ValueError(str(error).replace("\n", " ")) from error
+        # TOML in a file of another name is what people write by mistake.
+        named = suffix in {".yaml", ".yml"}
+        taken = "" if named else "taken for YAML, as its name ends in no .toml or .json: "
+        raise ValueError(taken + " ".join(str(error).split())) from error
