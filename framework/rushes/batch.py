@@ -60,12 +60,7 @@ class Options:
             parse_dollars(str(self.max_cost))
         if self.slots is not None and self.slots < 1:
             raise CallerError(f"slots={self.slots} lets nothing run.", code="bad-value", fix="Use 1 or more.")
-        if len(self.show) > _LONGEST_SHOW:
-            raise CallerError(
-                f"the name of the show has {len(self.show)} characters.",
-                code="bad-value",
-                fix=f"Use {_LONGEST_SHOW} at most.",
-            )
+        _check_show(self.show)
         if self.deadline is not None and not 0 <= self.deadline < _END_OF_TIME:
             raise CallerError(
                 f"deadline {self.deadline!r} is no time.", code="bad-value", fix="Give UTC epoch seconds."
@@ -81,6 +76,15 @@ class Options:
             raise CallerError(
                 f"on_failure {self.on_failure!r} is no policy.", code="bad-value", fix="Use cancel or run."
             )
+
+
+def _check_show(show: str) -> None:
+    """A show is named in budgets, statements and tables: on one line, and not by nothing."""
+    fix = f"Use 1 to {_LONGEST_SHOW} characters that can be printed, and blanks only between them."
+    if len(show) > _LONGEST_SHOW:
+        raise CallerError(f"the name of the show has {len(show)} characters.", code="bad-value", fix=fix)
+    if not show or show != show.strip() or not show.isprintable():
+        raise CallerError(f"{show!r} is no name of a show.", code="bad-value", fix=fix)
 
 
 class RunnableEngine(Protocol):

@@ -221,6 +221,9 @@ def test_bind_is_an_invocation_that_was_not_sent(size: Function[Size, Made], tmp
     [
         ({"slots": 0}, "lets nothing run"),
         ({"show": "x" * 256}, "has 256 characters"),
+        ({"show": ""}, "'' is no name of a show"),
+        ({"show": " dune"}, "' dune' is no name of a show"),
+        ({"show": "dune\n"}, "is no name of a show"),
         ({"deadline": float("inf")}, "is no time"),
         ({"deadline": float("nan")}, "is no time"),
     ],

@@ -289,6 +289,10 @@ def test_version_is_told(rushes: Rushes) -> None:
             "tiers: {here: {cpu: 1, memory: 1GiB, purchase: owned, region: x}}\nfleets: {here: {maximum: 6}}",
             "ok", "0 to 6 slots of here",
         ),
+        (
+            "tiers: {rack: {cpu: 1, memory: 1GiB, purchase: owned, region: x}}\nfleets: {rack: {maximum: 6}}",
+            "warn", "no fleet 'here', which this machine is",
+        ),
         ("tiers: {}\nfleet: 5", "fail", "Write fleets."),
     ],
 )  # fmt: skip

@@ -37,6 +37,10 @@ def test_a_pool_that_shrinks_lets_what_runs_end_and_starts_the_rest_in_what_is_l
     until(lambda: wide.status(batch.id).counts.succeeded == 3)
     assert _running(wide, batch.id) == {max(first)}
 
+    wide.control("resize", slots=0)
+    assert wide.status(batch.id).standstill == "the pool has no cores at the moment; `rushes pool` says why"
+    wide.control("resize", slots=1)
+
     for n in range(6):
         (tmp_path / f"gate{n}").touch()
     assert sum(outcome.ok for outcome in batch) == 6

@@ -263,7 +263,8 @@ def _capacity(environ: Mapping[str, str]) -> list[Check]:
     tier, policy = settings_from(environ).tier, file.read()
     mine = next((fleet for fleet in policy.scaling.fleets if fleet.tier == tier), None)
     if mine is None:
-        return [Check("capacity", "ok", f"{file.path} has no fleet {tier!r}: the pool has the whole machine")]
+        says = f"{file.path} has no fleet {tier!r}, which this machine is: the pool has the whole machine"
+        return [Check("capacity", "warn", says, "Name the fleet after RUSHES_TIER, or unset either.")]
     return [Check("capacity", "ok", f"{mine.minimum} to {mine.maximum} slots of {tier}, by {file.path}")]
 
 

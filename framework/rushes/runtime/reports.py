@@ -99,6 +99,8 @@ class Reports:
             return "the worker is draining: what runs ends, and the next one goes on; so does `rushes resume`"
         if self.pool.paused:
             return "the pool is paused; `rushes resume` goes on"
+        if not self.pool.size.cpu:
+            return "the pool has no cores at the moment; `rushes pool` says why"
         if self.pool.wedged:
             room = format_size(self.pool.journal.room_bytes)
             return f"nothing starts until the disk of {self.pool.home} has {room} free"
