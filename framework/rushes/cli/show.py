@@ -145,7 +145,7 @@ def held_lines(status: BatchStatus) -> list[str]:
 
 
 def displacement_lines(shares: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What other batches bore for one: ``4 of 38hxtv (show dune) stood aside for 1 m 22 s in all``, and so on."""
+    """What others bore for one batch, such as ``4 of 38hxtv (show dune) stood aside for 1 m 22 s in all``."""
     lines = []
     for share in shares:
         whose = f"of {share['batch']} (show {printable(str(share['show']))})"
