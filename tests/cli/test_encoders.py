@@ -12,7 +12,7 @@ from click.testing import Result
 from standin.fakes import FakeDevice, MakeStandIn, standin
 
 from rushes.core.turns import Option
-from rushes.media.capability import Device
+from rushes.media.capability import SeenDevice
 from rushes.media.device_figures import card_device
 from rushes.media.encoders.cards import card_of
 from rushes.media.ledger import open_ledger
@@ -79,10 +79,10 @@ def test_doctor_warns_of_a_device_on_which_nothing_works(
     rushes: Rushes, standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rushes.media import probe_cache  # noqa: PLC0415 - its devices are replaced
-    from rushes.media.capability import Device  # noqa: PLC0415
+    from rushes.media.capability import SeenDevice  # noqa: PLC0415
 
     monkeypatch.setenv("RUSHES_FFMPEG", standin([FakeDevice(open_error="gpu-lost")]).setting)
-    monkeypatch.setattr(probe_cache, "find_devices", lambda nodes: (Device("nvenc", 0, model="L4"),))
+    monkeypatch.setattr(probe_cache, "find_devices", lambda nodes: (SeenDevice("nvenc", 0, model="L4"),))
     rushes("encoders")
 
     assert "none on nvenc:0" in rushes("doctor").stdout
@@ -125,7 +125,10 @@ def test_each_device_says_how_it_stands(
     rushes: Rushes, standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RUSHES_FFMPEG", standin([FakeDevice("nvenc")]).setting)
-    seen = (Device("nvenc", 0, "/dev/nvidia0", "NVIDIA GeForce RTX 3060"), Device("nvenc", 1, "/dev/nvidia1"))
+    seen = (
+        SeenDevice("nvenc", 0, "/dev/nvidia0", "NVIDIA GeForce RTX 3060"),
+        SeenDevice("nvenc", 1, "/dev/nvidia1"),
+    )
     monkeypatch.setattr("rushes.media.probe_cache.find_devices", lambda _: seen)
     ledger = open_ledger(os.environ)
     assert ledger is not None

@@ -21,7 +21,7 @@ from waiting import until
 from rushes import catalog
 from rushes.engines.local import LocalEngine
 from rushes.media.builds import bundled_ffmpeg
-from rushes.media.capability import Capability, Device, Finding
+from rushes.media.capability import Capability, Finding, SeenDevice
 from rushes.media.device_nodes import look
 from rushes.media.probe_cache import cache_folder, probe_key
 
@@ -165,7 +165,7 @@ def test_parts_are_shared_out_over_the_cards_of_a_family_and_the_receipt_says_wh
     engine: LocalEngine, cuttable: Clip, tmp_path: Path, devices: Callable[..., StandIn]
 ) -> None:
     fake = devices(FakeDevice("nvenc", slow=4), FakeDevice("nvenc", 1, slow=4))
-    cards = (Device("nvenc", 0), Device("nvenc", 1))
+    cards = (SeenDevice("nvenc", 0), SeenDevice("nvenc", 1))
     findings = [Finding("nvenc", card.name, "h264_nvenc", "h264", 8, works=True) for card in cards]
     found = Capability((), {}, cards, tuple(findings), probe_key(os.environ, look()), time.time())
     (cache_folder(os.environ) / "encoders.json").write_text(json.dumps(found.to_json()))

@@ -13,7 +13,7 @@ from rushes.errors import CallerError
 from rushes.media import probe_cache
 from rushes.media.builds import Build
 from rushes.media.calibration import calibrate
-from rushes.media.capability import BuildFacts, Capability, Curve, Device, Finding, Point
+from rushes.media.capability import BuildFacts, Capability, Curve, Finding, Point, SeenDevice
 from rushes.media.device_nodes import Nodes, find_devices, look
 from rushes.media.probe import lanes
 from rushes.media.probe_cache import believed, capability, curves, keep_curves, kept, probe, probe_key
@@ -25,7 +25,7 @@ _H264 = Finding("software", "cpu", "libx264", "h264", 8, works=True)
 _SMALL = Capability(
     builds=(BuildFacts(("software", "nvenc"), "/opt/ffmpeg", 1, 2, "9.0"),),
     drivers={"nvidia": "570.1"},
-    devices=(Device("nvenc", 0, "/dev/nvidia0", "L4", "570.1"),),
+    devices=(SeenDevice("nvenc", 0, "/dev/nvidia0", "L4", "570.1"),),
     findings=(
         _H264,
         Finding("nvenc", "nvenc:0", "av1_nvenc", "av1", 10, works=False, why="No.", code="no-device"),
@@ -69,7 +69,7 @@ def test_each_device_is_tried_with_each_codec_and_depth(
     standin: MakeStandIn, rushes_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = standin([FakeDevice(codecs=("h264", "hevc")), FakeDevice(index=1, depths=(8,))])
-    cards = (Device("nvenc", 0, model="T4"), Device("nvenc", 1, model="P4"))
+    cards = (SeenDevice("nvenc", 0, model="T4"), SeenDevice("nvenc", 1, model="P4"))
     monkeypatch.setattr(probe_cache, "find_devices", lambda nodes: cards)
 
     found = probe({"RUSHES_HOME": str(rushes_home), "RUSHES_FFMPEG": fake.setting}, _NOW, nodes=Nodes())
@@ -282,11 +282,11 @@ def test_devices_are_found_by_their_nodes_without_any_tool() -> None:
     found = find_devices(nodes, _says())
 
     assert found == (
-        Device("nvenc", 0, "/dev/nvidia0", driver="570.1"),
-        Device("netint", 0, "/dev/nvme3", driver="4.8"),
-        Device("ama", 0, "/dev/ama_transcoder0", "MA35D"),
-        Device("qsv", 0, "/dev/dri/renderD128", "Intel"),
-        Device("vaapi", 0, "/dev/dri/renderD128", "Intel"),
+        SeenDevice("nvenc", 0, "/dev/nvidia0", driver="570.1"),
+        SeenDevice("netint", 0, "/dev/nvme3", driver="4.8"),
+        SeenDevice("ama", 0, "/dev/ama_transcoder0", "MA35D"),
+        SeenDevice("qsv", 0, "/dev/dri/renderD128", "Intel"),
+        SeenDevice("vaapi", 0, "/dev/dri/renderD128", "Intel"),
     )
 
 
@@ -313,7 +313,7 @@ def test_a_tool_that_fails_or_cannot_be_started_adds_nothing(
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
-    assert find_devices(Nodes(nvidia=("/dev/nvidia0",))) == (Device("nvenc", 0, "/dev/nvidia0"),)
+    assert find_devices(Nodes(nvidia=("/dev/nvidia0",))) == (SeenDevice("nvenc", 0, "/dev/nvidia0"),)
 
 
 def test_the_nodes_of_a_host_are_read_from_dev_and_sys(tmp_path: Path) -> None:
@@ -358,13 +358,13 @@ def test_the_depth_of_a_pixel_format_is_read_off_its_name(pix_fmt: str, depth: i
 @pytest.mark.parametrize(
     ("device", "words"),
     [
-        (Device("nvenc", 2), ("-gpu", "2")),
-        (Device("netint", 1), ("-enc", "1")),
-        (Device("ama", 1, "/dev/ama_transcoder1"), ("-init_hw_device", "ama=card:/dev/ama_transcoder1")),
-        (Device("qsv", 0, "/dev/dri/renderD129"), ("qsv=card:hw_any,child_device=/dev/dri/renderD129",)),
+        (SeenDevice("nvenc", 2), ("-gpu", "2")),
+        (SeenDevice("netint", 1), ("-enc", "1")),
+        (SeenDevice("ama", 1, "/dev/ama_transcoder1"), ("-init_hw_device", "ama=card:/dev/ama_transcoder1")),
+        (SeenDevice("qsv", 0, "/dev/dri/renderD129"), ("qsv=card:hw_any,child_device=/dev/dri/renderD129",)),
     ],
 )
-def test_a_device_is_named_as_its_family_wants_it(device: Device, words: tuple[str, ...]) -> None:
+def test_a_device_is_named_as_its_family_wants_it(device: SeenDevice, words: tuple[str, ...]) -> None:
     trial = next(one for one in trials() if one.family == device.family)
 
     argv = command(trial, device)
@@ -375,7 +375,7 @@ def test_a_device_is_named_as_its_family_wants_it(device: Device, words: tuple[s
 
 @pytest.mark.parametrize("family", ["ama", "vaapi"])
 def test_frames_that_are_on_the_device_are_not_scaled_or_converted_behind_it(family: str) -> None:
-    argv = command(next(one for one in trials() if one.family == family), Device(family, 0))
+    argv = command(next(one for one in trials() if one.family == family), SeenDevice(family, 0))
 
     assert not {"-s", "-pix_fmt"} & set(argv)
     assert argv[argv.index("-vf") + 1].endswith(",hwupload")
@@ -384,7 +384,7 @@ def test_frames_that_are_on_the_device_are_not_scaled_or_converted_behind_it(fam
 def test_a_plan_has_a_lane_for_each_device_and_says_why_a_family_has_none(bundled: Build) -> None:
     builds = dict.fromkeys(("software", "nvenc", "netint", "ama", "qsv", "vaapi"), bundled)
 
-    plan = lanes(builds, [Device("nvenc", 0), Device("nvenc", 1)], named=frozenset({"ama"}))
+    plan = lanes(builds, [SeenDevice("nvenc", 0), SeenDevice("nvenc", 1)], named=frozenset({"ama"}))
 
     said = [(lane.device.name if lane.device else lane.trials[0].family, bool(lane.skipped)) for lane in plan]
     assert said == [

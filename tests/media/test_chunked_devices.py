@@ -17,12 +17,11 @@ import pytest
 from standin.fakes import FakeDevice, MakeStandIn, StandIn
 
 from rushes.asset import Asset
-from rushes.core.devices import CPU
-from rushes.core.devices import Device as LedgerDevice
+from rushes.core.devices import CPU, Device
 from rushes.core.turns import Option
 from rushes.errors import PlatformError
 from rushes.media.builds import VARIABLE
-from rushes.media.capability import Capability, Device, Finding
+from rushes.media.capability import Capability, Finding, SeenDevice
 from rushes.media.choice import EncoderChoice, parse_choice
 from rushes.media.chunked import encode_chunked
 from rushes.media.cutting import Clip
@@ -166,10 +165,10 @@ def test_a_clip_that_cannot_be_cut_is_encoded_whole_by_the_families_that_are_cho
 # -- several cards of one family -----------------------------------------------------------------------------
 
 
-TWO = (Device("nvenc", 0), Device("nvenc", 1))
+TWO = (SeenDevice("nvenc", 0), SeenDevice("nvenc", 1))
 
 
-def host_of(*devices: Device) -> Host:
+def host_of(*devices: SeenDevice) -> Host:
     findings = [Finding(one.family, one.name, "h264_nvenc", "h264", 8, works=True) for one in devices]
     return Host(Capability((), {}, devices, tuple(findings), "key", 0.0), named=frozenset({"nvenc"}))
 
@@ -242,8 +241,8 @@ def test_a_part_says_what_its_device_was_waited_for(
     others = []
     for card in TWO:
         others.append(ledger.line_up())
-        others[-1].look([Option(LedgerDevice(card.name))], waited_s=0.0)
-        ledger.refused(LedgerDevice(card.name))  # so it has the one session that somebody else holds
+        others[-1].look([Option(Device(card.name))], waited_s=0.0)
+        ledger.refused(Device(card.name))  # so it has the one session that somebody else holds
 
     def leave(_note: str) -> None:
         while others:

@@ -24,7 +24,7 @@ from rushes.core.devices import CPU, Device
 from rushes.core.turns import Option
 from rushes.errors import Cancelled, PlatformError
 from rushes.media.builds import VARIABLE
-from rushes.media.capability import Device as SeenDevice
+from rushes.media.capability import SeenDevice
 from rushes.media.choice import parse_choice
 from rushes.media.device_faults import held_not_failed
 from rushes.media.device_report import standings

@@ -13,7 +13,7 @@ from standin.fakes import FakeDevice, MakeStandIn, StandIn
 from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError
 from rushes.media.builds import VARIABLE, find_build
-from rushes.media.capability import Capability, Curve, Device, Finding
+from rushes.media.capability import Capability, Curve, Finding, SeenDevice
 from rushes.media.choice import EncoderChoice, parse_choice
 from rushes.media.encoders import FAMILIES
 from rushes.media.ladder import Ladder, LadderPlan, Rung
@@ -89,7 +89,7 @@ def are_whole_and_aligned(made: MadeLadder) -> bool:
     return {one.frames for one in made.pictures} == {75} and found == [list(range(0, 75, 10))] * len(found)
 
 
-def probed(*devices: Device) -> Capability:
+def probed(*devices: SeenDevice) -> Capability:
     findings = [Finding(one.family, one.name, "h264_nvenc", "h264", 8, works=True) for one in devices]
     return Capability((), {}, devices, tuple(findings), "key", 0.0)
 
@@ -98,7 +98,7 @@ def test_each_rung_goes_where_it_is_cheapest_and_one_command_makes_them_all(
     devices: Callable[..., StandIn], make: Make
 ) -> None:
     fake = devices(FakeDevice("nvenc"))
-    host = Host(probed(Device("nvenc", 0)), (_CARD_CURVE, _CPU_CURVE))
+    host = Host(probed(SeenDevice("nvenc", 0)), (_CARD_CURVE, _CPU_CURVE))
 
     made = make(parse_choice("any"), host=host)
 

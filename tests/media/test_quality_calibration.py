@@ -11,7 +11,7 @@ import pytest
 from standin.fakes import FakeDevice, MakeStandIn
 
 from rushes.media.builds import VARIABLE, find_build
-from rushes.media.capability import Capability, Device, Finding
+from rushes.media.capability import Capability, Finding, SeenDevice
 from rushes.media.inspection import describe
 from rushes.media.interpolation import falling
 from rushes.media.known_host import known_host
@@ -25,7 +25,7 @@ from rushes.media.same_quality import SameQuality
 _NVENC = Capability(
     (),
     {},
-    (Device("nvenc", 0),),
+    (SeenDevice("nvenc", 0),),
     (Finding("nvenc", "nvenc:0", "h264_nvenc", "h264", 8, works=True),),
     "key",
     0.0,

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, RushesError
-from rushes.media.capability import CPU, Capability, Curve, Device, Finding
+from rushes.media.capability import CPU, Capability, Curve, Finding, SeenDevice
 from rushes.media.choice import ANY, EncoderChoice, parse_choice
 from rushes.media.device_graph import HERE, Spot
 from rushes.media.fallback import Tried, really_decoded_by, remaining, warning_of
 from rushes.media.tries import Host, Try, plan_tries
 from rushes.media.wanted import Wanted
 
-QUADRA = Device("netint", 0, "/dev/nvme0", "QuadraT1U")
-T4 = Device("nvenc", 0, "", "Tesla T4")
+QUADRA = SeenDevice("netint", 0, "/dev/nvme0", "QuadraT1U")
+T4 = SeenDevice("nvenc", 0, "", "Tesla T4")
 _NAMES = {
     "nvenc": {"h264": "h264_nvenc", "hevc": "hevc_nvenc", "av1": "av1_nvenc"},
     "netint": {"h264": "h264_ni_quadra_enc", "hevc": "h265_ni_quadra_enc", "av1": "av1_ni_quadra_enc"},
@@ -25,12 +25,12 @@ _NAMES = {
 }
 
 
-def finding(device: Device, codec: str = "h264", depth: int = 8, why: str = "") -> Finding:
+def finding(device: SeenDevice, codec: str = "h264", depth: int = 8, why: str = "") -> Finding:
     name = _NAMES[device.family][codec]
     return Finding(device.family, device.name, name, codec, depth, works=not why, why=why)
 
 
-def host(*findings: Finding, devices: Sequence[Device] = (QUADRA, T4), **more: Any) -> Host:
+def host(*findings: Finding, devices: Sequence[SeenDevice] = (QUADRA, T4), **more: Any) -> Host:
     found = Capability((), {}, tuple(devices), findings, "key", 0.0)
     return Host(capability=found, **more)
 
@@ -116,7 +116,7 @@ def test_the_callers_order_of_families_goes_before_any_cost() -> None:
 
 
 def test_a_device_whose_speed_nobody_knows_stands_before_software() -> None:
-    unheard = Device("nvenc", 0, "", "Some card of next year")
+    unheard = SeenDevice("nvenc", 0, "", "Some card of next year")
 
     tries = plan_tries(ANY, wanted(360), host(finding(unheard), devices=[unheard])).tries
 

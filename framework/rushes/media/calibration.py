@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from rushes.media.builds import Build
-from rushes.media.capability import Capability, Curve, Device, Finding, Point
+from rushes.media.capability import Capability, Curve, Finding, Point, SeenDevice
 from rushes.media.process import Limits, Supervision, ToolRun, run_ffmpeg
 from rushes.media.trial_rows import Trial, as_encoded, command, trials
 
@@ -71,7 +71,7 @@ def calibrate(
 
 def _measured(
     trial: Trial,
-    device: Device | None,
+    device: SeenDevice | None,
     build: Build,
     wanted_s: float,
     run: Callable[[Build, list[str]], ToolRun],
@@ -88,7 +88,7 @@ def _measured(
     return Point(trial.width, trial.height, frames, seconds) if many.ok and seconds > 0 else None
 
 
-def _command(trial: Trial, device: Device | None, frames: int) -> list[str]:
+def _command(trial: Trial, device: SeenDevice | None, frames: int) -> list[str]:
     # Moving detail, for a flat picture costs an encoder next to nothing; a few pictures over and over, for a
     # card encodes faster than they are made.
     made = f"testsrc2=s={trial.width}x{trial.height}:r={trial.rate},format={trial.pix_fmt}"
@@ -107,10 +107,10 @@ def _trial_of(finding: Finding) -> Trial | None:
     return next((t for t in trials() if (t.family, t.encoder, t.codec, t.depth) == asked), None)
 
 
-def _unseen(finding: Finding) -> Device | None:
+def _unseen(finding: Finding) -> SeenDevice | None:
     """A device that works though no node of it was seen."""
     family, _, index = finding.device.partition(":")
-    return Device(family, int(index)) if index.isdigit() else None
+    return SeenDevice(family, int(index)) if index.isdigit() else None
 
 
 def _run(build: Build, args: list[str]) -> ToolRun:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-__all__ = ["CPU", "SCHEMA", "BuildFacts", "Capability", "Curve", "Device", "Finding", "Point"]
+__all__ = ["CPU", "SCHEMA", "BuildFacts", "Capability", "Curve", "Finding", "Point", "SeenDevice"]
 
 SCHEMA: Final = 1
 CPU: Final = "cpu"
@@ -19,7 +19,7 @@ CPU: Final = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class SeenDevice:
     """One device that may encode.
 
     Args:
@@ -48,7 +48,7 @@ class Finding:
 
     Args:
         family: the encoder's family.
-        device: `Device.name`, or ``cpu``.
+        device: `SeenDevice.name`, or ``cpu``.
         encoder: ffmpeg's name of it.
         codec: the wish that it fulfils.
         depth: bits a sample, 8 or 10.
@@ -98,7 +98,7 @@ class Capability:
 
     builds: tuple[BuildFacts, ...]
     drivers: Mapping[str, str]
-    devices: tuple[Device, ...]
+    devices: tuple[SeenDevice, ...]
     findings: tuple[Finding, ...]
     key: str
     probed_at: float
@@ -142,7 +142,7 @@ class Capability:
             return cls(
                 builds=tuple(builds),
                 drivers={str(name): str(version) for name, version in data["drivers"].items()},
-                devices=tuple(Device(**one) for one in data["devices"]),
+                devices=tuple(SeenDevice(**one) for one in data["devices"]),
                 findings=tuple(Finding(**one) for one in data["findings"]),
                 key=str(data["key"]),
                 probed_at=float(data["probed_at"]),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import RushesError
-from rushes.media.capability import Device
+from rushes.media.capability import SeenDevice
 from rushes.media.process import Limits, Supervision, run_tool
 
 __all__ = ["Nodes", "find_devices", "look"]
@@ -78,7 +78,7 @@ def look(root: Path = Path("/")) -> Nodes:
     )
 
 
-def find_devices(nodes: Nodes, ask: Callable[[str, list[str]], str] | None = None) -> tuple[Device, ...]:
+def find_devices(nodes: Nodes, ask: Callable[[str, list[str]], str] | None = None) -> tuple[SeenDevice, ...]:
     """The devices of this host, with what the vendors' tools know of them.
 
     Args:
@@ -92,43 +92,45 @@ def find_devices(nodes: Nodes, ask: Callable[[str, list[str]], str] | None = Non
         *_netint(nodes, ask),
         *_ama(nodes, ask),
         *(
-            Device("qsv", number, path, "Intel")
+            SeenDevice("qsv", number, path, "Intel")
             for number, (path, vendor) in enumerate(one for one in nodes.render if one[1] == _INTEL)
         ),
         *(
-            Device("vaapi", number, path, {_INTEL: "Intel", _AMD: "AMD"}.get(vendor, ""))
+            SeenDevice("vaapi", number, path, {_INTEL: "Intel", _AMD: "AMD"}.get(vendor, ""))
             # NVIDIA's VA-API driver only decodes.
             for number, (path, vendor) in enumerate(one for one in nodes.render if one[1] != _NVIDIA_PCI)
         ),
     )
 
 
-def _nvidia(nodes: Nodes, ask: Callable[[str, list[str]], str]) -> list[Device]:
+def _nvidia(nodes: Nodes, ask: Callable[[str, list[str]], str]) -> list[SeenDevice]:
     listed = _NVIDIA.findall(ask("nvidia-smi", ["-L"]))
     if listed:
         # A container may be given /dev/nvidia3 alone, which is number 0 to everything inside it.
         same = len(listed) == len(nodes.nvidia)
         return [
-            Device("nvenc", int(number), nodes.nvidia[at] if same else "", model)
+            SeenDevice("nvenc", int(number), nodes.nvidia[at] if same else "", model)
             for at, (number, model) in enumerate(listed)
         ]
-    return [Device("nvenc", number, path) for number, path in enumerate(nodes.nvidia)]
+    return [SeenDevice("nvenc", number, path) for number, path in enumerate(nodes.nvidia)]
 
 
-def _netint(nodes: Nodes, ask: Callable[[str, list[str]], str]) -> list[Device]:
+def _netint(nodes: Nodes, ask: Callable[[str, list[str]], str]) -> list[SeenDevice]:
     # Its output is no valid JSON, whatever is asked for; the names of the nodes are all that is needed here.
     listed = list(dict.fromkeys(_NVME.findall(ask("ni_rsrc_mon", ["-n", "1", "-o", "json"]))))
     return [
-        Device("netint", number, path, driver=nodes.drivers.get(Path(path).name, ""))
+        SeenDevice("netint", number, path, driver=nodes.drivers.get(Path(path).name, ""))
         for number, path in enumerate(listed or nodes.netint)
     ]
 
 
-def _ama(nodes: Nodes, ask: Callable[[str, list[str]], str]) -> list[Device]:
+def _ama(nodes: Nodes, ask: Callable[[str, list[str]], str]) -> list[SeenDevice]:
     if nodes.ama:
-        return [Device("ama", number, path, "MA35D") for number, path in enumerate(nodes.ama)]
+        return [SeenDevice("ama", number, path, "MA35D") for number, path in enumerate(nodes.ama)]
     listed = list(dict.fromkeys(_AMA.findall(ask("mautil", ["examine"]))))
-    return [Device("ama", number, f"/dev/ama_transcoder{number}", "MA35D") for number in range(len(listed))]
+    return [
+        SeenDevice("ama", number, f"/dev/ama_transcoder{number}", "MA35D") for number in range(len(listed))
+    ]
 
 
 def _ask(tool: str, args: list[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rushes.core.devices import CPU, Device, sessions_of, state_of, used
 from rushes.errors import PlatformError
-from rushes.media.capability import Device as SeenDevice
+from rushes.media.capability import SeenDevice
 from rushes.media.device_figures import card_device
 from rushes.media.encoders.cards import card_of
 from rushes.media.ledger import Book, DeviceLedger

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from rushes.errors import RushesError
 from rushes.media.builds import find_build
-from rushes.media.capability import Capability, Device
+from rushes.media.capability import Capability, SeenDevice
 from rushes.media.probe import LIMIT_S, Lane, try_one
 from rushes.media.process import Limits, Supervision
 from rushes.media.trial_rows import trials
@@ -32,7 +32,7 @@ def try_device(
     """
     seen = capability.devices if capability is not None else ()
     index = int(name.rpartition(":")[2])
-    device = next((one for one in seen if one.name == name), Device(family, index))
+    device = next((one for one in seen if one.name == name), SeenDevice(family, index))
     mine = [one for one in trials() if one.family == family]
     trial = next((one for one in mine if one.encoder == encoder), mine[0])
     try:

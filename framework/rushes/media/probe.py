@@ -18,7 +18,7 @@ from typing import Final
 
 from rushes.errors import PlatformError, RushesError
 from rushes.media.builds import Build, find_build
-from rushes.media.capability import CPU, Device, Finding
+from rushes.media.capability import CPU, Finding, SeenDevice
 from rushes.media.cores import usable_cores
 from rushes.media.dialect import classify
 from rushes.media.process import Limits, Supervision, ToolRun, run_ffmpeg
@@ -45,7 +45,7 @@ _NODES: Final = {
 class Lane:
     """What is tried one after another: the encoders of one device. None for the processor."""
 
-    device: Device | None
+    device: SeenDevice | None
     build: Build | None
     trials: tuple[Trial, ...]
     skipped: str = ""
@@ -65,7 +65,7 @@ def builds_of(environ: Mapping[str, str] | None = None) -> dict[str, Build | Rus
 
 def lanes(
     builds: Mapping[str, Build | RushesError],
-    devices: Sequence[Device],
+    devices: Sequence[SeenDevice],
     *,
     every: bool = False,
     named: frozenset[str] = frozenset(),
@@ -87,7 +87,7 @@ def lanes(
         elif mine := [device for device in devices if device.family == family]:
             found += [Lane(device, build, rows) for device in mine]
         elif every or family in named:
-            found.append(Lane(Device(family, 0), build, rows))
+            found.append(Lane(SeenDevice(family, 0), build, rows))
         else:
             found.append(Lane(None, build, rows, f"Not tried: {_NODES[family]}."))
     return found

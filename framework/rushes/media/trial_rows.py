@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
-from rushes.media.capability import Device
+from rushes.media.capability import SeenDevice
 from rushes.media.encoders import FAMILIES as ROWS
 from rushes.media.encoders import VIDEO_ENCODERS, Family, Variant, VideoEncoder
 from rushes.media.profile import Profile, VideoWish
@@ -89,7 +89,7 @@ def as_encoded(trial: Trial) -> Trial:
     return replace(trial, args=(*written, *trial.variant), threads=())
 
 
-def command(trial: Trial, device: Device | None, frames: int = 1, source: str | None = None) -> list[str]:
+def command(trial: Trial, device: SeenDevice | None, frames: int = 1, source: str | None = None) -> list[str]:
     """The arguments for one trial.
 
     Args:
@@ -172,7 +172,7 @@ def _quickly(row: VideoEncoder) -> tuple[str, ...]:
     return found
 
 
-def _spelled(family: Family, device: Device | None) -> tuple[list[str], str, list[str]]:
+def _spelled(family: Family, device: SeenDevice | None) -> tuple[list[str], str, list[str]]:
     """How a family names a device: arguments before the input, filters, arguments of the encoder."""
     index = device.index if device is not None else 0
     named = {"index": index, "render": 128 + index}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from rushes.media.capability import CPU, Capability, Curve, Device
+from rushes.media.capability import CPU, Capability, Curve, SeenDevice
 from rushes.media.choice import EncoderChoice
 from rushes.media.device_graph import Spot
 from rushes.media.encoders import FAMILIES, VideoEncoder, rows_of
@@ -148,9 +148,9 @@ def _unable(row: VideoEncoder, wanted: Wanted) -> str | None:
     return next((f"{row.name} {why}" for holds, why in reasons if holds), None)
 
 
-def _devices(row: VideoEncoder, wanted: Wanted, host: Host) -> Iterable[tuple[Device, str | None]]:
+def _devices(row: VideoEncoder, wanted: Wanted, host: Host) -> Iterable[tuple[SeenDevice, str | None]]:
     """The devices of a row, each with why it cannot; one stands for the family where none is there."""
-    nobody = Device(row.family, 0)
+    nobody = SeenDevice(row.family, 0)
     if row.family == "software":
         return [(nobody, None)]
     if host.capability is None:
@@ -170,7 +170,7 @@ def _devices(row: VideoEncoder, wanted: Wanted, host: Host) -> Iterable[tuple[De
 
 
 def _cost(
-    row: VideoEncoder, device: Device, name: str, wanted: Wanted, host: Host
+    row: VideoEncoder, device: SeenDevice, name: str, wanted: Wanted, host: Host
 ) -> tuple[float | None, Basis, float | None]:
     """Expected seconds, what they rest on, and the price of an hour."""
     card = catalogue.CPU if row.family == "software" else catalogue.card_of(row.family, device.model)

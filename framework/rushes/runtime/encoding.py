@@ -28,7 +28,7 @@ from rushes.media.quality_curves import with_own
 from rushes.media.same_quality import SameQuality
 from rushes.media.tries import Host
 from rushes.media.wanted import wanted_of
-from rushes.runtime.account import Account
+from rushes.runtime.provenance import Provenance
 from rushes.runtime.supervising import checking, supervision
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def make_encode(
             devices=devices,
         )
     ctx.evidence.encodes.append(made)
-    ctx.evidence.accounts.append(Account.of_encode(made))
+    ctx.evidence.provenances.append(Provenance.of_encode(made))
     ctx.evidence.warnings.extend(made.warnings)
     return made
 
@@ -172,7 +172,7 @@ def make_ladder(
             devices=devices,
         )
     ctx.evidence.runs.extend(made.runs)
-    ctx.evidence.accounts.append(Account.of_ladder(made))
+    ctx.evidence.provenances.append(Provenance.of_ladder(made))
     ctx.evidence.warnings.extend(made.warnings)
     return made
 
@@ -192,7 +192,7 @@ def make_stills(ctx: LocalContext, source: Asset, stills: Stills, folder: Path) 
 
     made = make_snapshots(source, stills, folder, build=build, run=run, cancelled=lambda: ctx.cancelled)
     ctx.evidence.warnings.extend(made.warnings)
-    ctx.evidence.accounts.append(Account.of_stills(made, build.facts()))
+    ctx.evidence.provenances.append(Provenance.of_stills(made, build.facts()))
     return made
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rushes.declaration import Result
     from rushes.media.encode import Encoded
     from rushes.media.process import ToolRun
-    from rushes.runtime.account import Account
+    from rushes.runtime.provenance import Provenance
     from rushes.runtime.receipt import Receipt
 
 __all__ = ["Evidence", "row_of"]
@@ -32,14 +32,14 @@ class Evidence:
 
     Args:
         warnings: what the reader should know.
-        accounts: how each encode, ladder or set of stills was made.
+        provenances: how each encode, ladder or set of stills was made.
         encodes: the encodes among them.
         runs: every other command.
         build: the ffmpeg that commands used which are no encode.
     """
 
     warnings: list[str] = field(default_factory=list)
-    accounts: list[Account] = field(default_factory=list)
+    provenances: list[Provenance] = field(default_factory=list)
     encodes: list[Encoded] = field(default_factory=list)
     runs: list[ToolRun] = field(default_factory=list)
     build: Mapping[str, str] | None = None
@@ -50,7 +50,7 @@ class Evidence:
         from rushes.runtime.receipt import Receipt  # noqa: PLC0415
 
         function, frames = task.function, task.source.frames
-        last = self.accounts[-1] if self.accounts else None
+        last = self.provenances[-1] if self.provenances else None
         runs: list[Encoded | ToolRun] = [*self.encodes, *self.runs]
         return Receipt.model_validate(
             {
@@ -103,9 +103,9 @@ def row_of(result: Result, evidence: Evidence | None) -> Made:
         return Made(_as_json(result))
     return Made(
         _as_json(result),
-        encoder=evidence.accounts[-1].encoder if evidence.accounts else None,
+        encoder=evidence.provenances[-1].encoder if evidence.provenances else None,
         warnings=tuple(evidence.warnings),
-        media_s=sum(one.media_s for one in evidence.accounts),
+        media_s=sum(one.media_s for one in evidence.provenances),
     )
 
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from rushes.media.renditions import MadeLadder
     from rushes.media.snapshots import Snapshots
 
-__all__ = ["Account"]
+__all__ = ["Provenance"]
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Provenance:
     """How a result was made.
 
     Args:
@@ -43,7 +43,7 @@ class Account:
     media_s: float = 0.0
 
     @classmethod
-    def of_encode(cls, made: Encoded) -> Account:
+    def of_encode(cls, made: Encoded) -> Provenance:
         """Of one encode."""
         return cls(
             encoder=made.encoder,
@@ -56,7 +56,7 @@ class Account:
         )
 
     @classmethod
-    def of_ladder(cls, made: MadeLadder) -> Account:
+    def of_ladder(cls, made: MadeLadder) -> Provenance:
         """Of a ladder: each rung and sound by its name."""
         plan = made.plan
         found = dict(zip([one.name for one in plan.renditions], made.pictures, strict=True))
@@ -71,7 +71,7 @@ class Account:
         )
 
     @classmethod
-    def of_stills(cls, made: Snapshots, build: Mapping[str, str]) -> Account:
+    def of_stills(cls, made: Snapshots, build: Mapping[str, str]) -> Provenance:
         """Of stills, which software makes always."""
         row = {"family": "software", "device": CPU, "encoder": made.encoder, "outcome": "made"}
         return cls(made.encoder, build, (row,), made.verification)
