@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-dev
-# The local AWS server pins a botocore of its own.
+# The local AWS server pins a botocore of its own; the linter of templates lives beside it.
 VENV_AWS := .venv-aws
 INSTALLED_AWS := $(VENV_AWS)/.installed
 INSTALLED_BENCH := $(VENV)/.installed-bench
@@ -33,9 +33,9 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 $(INSTALLED_AWS): $(INSTALLED)
-	@echo "installing the AWS server that the tests talk to into $(VENV_AWS) ..."
+	@echo "installing the AWS server and the template linter of the tests into $(VENV_AWS) ..."
 	@$(BIN)/python -m venv $(VENV_AWS)
-	@$(VENV_AWS)/bin/python -m pip install -qq --disable-pip-version-check "ministack==1.5.33"
+	@$(VENV_AWS)/bin/python -m pip install -qq --disable-pip-version-check "ministack==1.5.33" "cfn-lint==1.58.0"
 	@touch $@
 
 $(INSTALLED_BENCH): $(INSTALLED)

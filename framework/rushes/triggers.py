@@ -12,8 +12,8 @@ own notifications know one suffix and no overlap. This module must not know how 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from string import Formatter
 from typing import Any, Final, Literal
@@ -29,6 +29,7 @@ Kinds = Literal["any", "video", "audio", "image"]
 RECEIPT_SUFFIX: Final = ".rushes.json"
 _TOKEN: Final = re.compile(r"\*\*/?|\*|\?|\{(?P<name>[a-z][a-z0-9_]*)\}")
 _WILD: Final = re.compile(r"[*?{]")
+_ELSEWHERE: Final = "Let outputs go to another bucket, or to a prefix that the pattern does not match."
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 
 
@@ -106,6 +107,26 @@ class OnS3:
         show = self.show.format(**named)
         return Match(source, sidecar, show, self.out.format(**{"show": show, **named}), self.priority)
 
+    def placed(self, buckets: Mapping[str, str], shows: Sequence[str] = ()) -> tuple[OnS3, ...]:
+        """It as it is in an environment: other buckets, and where there are some, of these shows alone.
+
+        Raises:
+            CallerError: in these buckets its outputs would start it again.
+        """
+        bucket, _, rest = self.out.removeprefix("s3://").partition("/")
+        out = f"s3://{buckets.get(bucket, bucket)}/{rest}".rstrip("/") if self.out else ""
+        made = replace(self, pattern=f"{buckets.get(self.bucket, self.bucket)}/{self.key_pattern}", out=out)
+        if made.out and _comes_again(made):
+            raise _bad(made.pattern, f"would be started again by its own outputs below {out}", _ELSEWHERE)
+        if not shows or self.show != "{show}":
+            return (made,)
+        return tuple(
+            replace(
+                made, show=one, pattern=made.pattern.replace("{show}", one), out=out.replace("{show}", one)
+            )
+            for one in shows
+        )
+
     def is_clip(self, key: str) -> bool:
         """Whether an object is of the kind that is wanted, whatever its place."""
         return not (self.sidecar and key.lower().endswith(self.sidecar)) and _is_kind(key, self.kinds)
@@ -151,7 +172,7 @@ def on_s3(
         raise _bad(
             place,
             f"would be started again by its own outputs below {out}",
-            "Let outputs go to another bucket, or to a prefix that the pattern does not match.",
+            _ELSEWHERE,
         )
     return made
 

@@ -50,6 +50,9 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "quote": ("quote:quote", "What a batch will cost, and when it is done, before it runs."),
         "simulate": ("simulate:simulate", "What becomes of a load on a pool of some size."),
     },
+    "AWS": {
+        "infra": ("infra:infra", "What functions need on AWS: plan, compare, deploy, remove."),
+    },
     "This machine": {
         "pool": ("pool:pool", "Slots, what they run, and what waits."),
         "classes": ("classes:classes", "The priority classes, who may use them, and what is used."),

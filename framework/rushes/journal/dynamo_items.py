@@ -27,6 +27,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from rushes.core.states import State
 from rushes.errors import CallerError
+from rushes.journal.dynamo_shape import TABLE
 from rushes.ledger import Claim, End, Entry, Work
 
 __all__ = [
@@ -59,31 +60,6 @@ WAKERS: Final = 8
 """Partitions of the index for one batch: each takes 1,000 writes a second."""
 MOST_BYTES: Final = 350_000
 """Of a packed result, so that the whole item stays below 400 KB."""
-
-TABLE: Final[Mapping[str, Any]] = {
-    "AttributeDefinitions": [
-        {"AttributeName": "pk", "AttributeType": "S"},
-        {"AttributeName": "sk", "AttributeType": "S"},
-        {"AttributeName": "wk", "AttributeType": "S"},
-        {"AttributeName": "wa", "AttributeType": "N"},
-    ],
-    "KeySchema": [
-        {"AttributeName": "pk", "KeyType": "HASH"},
-        {"AttributeName": "sk", "KeyType": "RANGE"},
-    ],
-    "GlobalSecondaryIndexes": [
-        {
-            "IndexName": "wake",
-            "KeySchema": [
-                {"AttributeName": "wk", "KeyType": "HASH"},
-                {"AttributeName": "wa", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }
-    ],
-    "BillingMode": "PAY_PER_REQUEST",
-}
-"""What the table is made of, as ``create_table`` and a template take it."""
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize

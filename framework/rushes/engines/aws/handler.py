@@ -93,13 +93,16 @@ class LambdaHandler:
         # All of a batch may fail, when the ledger does not answer: they come back one by one, not as a fault.
         processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
         return batch.process_partial_response(
-            event, lambda record: self._message(record.body, context), processor, context
+            event, lambda record: self._message(record, context), processor, context
         )
 
-    def _message(self, body: str, context: Any) -> None:
-        said = of_message(body)
+    def _message(self, record: Any, context: Any) -> None:
+        said = of_message(record.body)
         if isinstance(said, Notice):
-            self._notice(said, context)
+            after = self._notice(said, context)
+            sent_ms = record.raw_event.get("attributes", {}).get("SentTimestamp")
+            if after.state is State.succeeded and sent_ms:
+                self._services.measure("turnaround", self._clock() - int(sent_ms) / 1000)
             return
         for one in said:
             try:
@@ -128,13 +131,14 @@ class LambdaHandler:
             lambda uri: local_name(place_of(uri).key),
             clock=self._clock,
         )
-        after = runner.run(notice.invocation, ends_at=self._ends_at(context), longer=bool(settings.longer))
+        back, longer = settings.queue_of(notice.priority), settings.longer_of(notice.priority)
+        after = runner.run(notice.invocation, ends_at=self._ends_at(context), longer=bool(longer))
         services.count(after.state.value if after.state else "unknown")
         services.say(after.state.value if after.state else "unknown", invocation=notice.invocation)
         if after.too_long:
-            services.queue(settings.longer).send([notice])
-        elif after.again_s is not None and after.again_s <= LONGEST_DELAY_S and settings.queue:
-            services.queue(settings.queue).send([notice], delay_s=ceil(after.again_s))
+            services.queue(longer).send([notice])
+        elif after.again_s is not None and after.again_s <= LONGEST_DELAY_S and back:
+            services.queue(back).send([notice], delay_s=ceil(after.again_s))
         return after
 
     # -- clips ---------------------------------------------------------------------------------------------

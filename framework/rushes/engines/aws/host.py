@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from rushes.errors import RushesError
 from rushes.notices import Message, Notice
+from rushes.ports import Lapses
 from rushes.runtime.claim_run import ClaimRunner
 from rushes.runtime.pool_run import PoolRun
 from rushes.storage.s3_uri import local_name, place_of
@@ -28,7 +29,7 @@ from rushes.storage.s3_uri import local_name, place_of
 if TYPE_CHECKING:
     from rushes.batch import RunnableEngine
     from rushes.engines.aws.services import Services
-    from rushes.ports import Lapses, Ledger, Queue
+    from rushes.ports import Ledger, Queue
 
 __all__ = ["Host", "sweep"]
 
@@ -41,13 +42,29 @@ REST_S: Final = 5.0
 T = TypeVar("T")
 
 
-def sweep(ledger: Lapses, queues: Mapping[str, Queue], now: float) -> int:
-    """Tell of what lapsed and of waits that are over; gives how much. Several may do so at the same time."""
+class Swept(Lapses, Protocol):
+    """What a sweep asks of a ledger."""
+
+    def spec(self, batch: str) -> Mapping[str, Any] | None:
+        """What a batch was opened with."""
+        ...
+
+
+def sweep(ledger: Swept, queues: Mapping[str, Queue], now: float) -> int:
+    """Tell of what lapsed and of waits that are over; gives how much. Several may do so at the same time.
+
+    Args:
+        ledger: knows what lapsed.
+        queues: by class, or by ``<function>/<class>`` where a function has queues of its own.
+        now: UTC epoch seconds.
+    """
     told = 0
     for batch in ledger.unfinished():
         for one in ledger.lapsed(batch, now, now + AGAIN_S):
-            if one.priority in queues:
-                queues[one.priority].send([Notice(one.invocation, one.priority, one.show)])
+            title = (ledger.spec(batch) or {}).get("title", "")
+            queue = queues.get(f"{title}/{one.priority}") or queues.get(one.priority)
+            if queue is not None:
+                queue.send([Notice(one.invocation, one.priority, one.show)])
                 told += 1
     return told
 

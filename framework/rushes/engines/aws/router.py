@@ -42,9 +42,10 @@ class Router:
 
     Args:
         functions: those whose triggers count.
-        queues: URL of the queue of each class, by name.
+        queues: URL of the queue of each class, by name; ``<function>/<class>`` for one of a function's own.
         services: what to talk to; None makes them of the environment.
         clock: UTC epoch seconds.
+        buckets, shows: what triggers mean in this environment (`OnS3.placed`).
     """
 
     def __init__(
@@ -53,8 +54,16 @@ class Router:
         queues: Mapping[str, str],
         services: Services | None = None,
         clock: Callable[[], float] = time.time,
+        *,
+        buckets: Mapping[str, str] | None = None,
+        shows: Sequence[str] = (),
     ) -> None:
-        self._wanted = [(one, trigger) for one in functions for trigger in one.triggers]
+        self._wanted = [
+            (one, trigger)
+            for one in functions
+            for declared in one.triggers
+            for trigger in declared.placed(buckets or {}, shows)
+        ]
         self._queues = dict(queues)
         self._given = services
         self._clock = clock
@@ -100,19 +109,18 @@ class Router:
             raise CallerError(
                 "the router has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table."
             )
-        notices = [
-            notice
+        routed = [
+            (self._queue(function.name, notice.priority), notice)
             for one in objects
             for function, trigger in self._wanted
             if (match := trigger.match(one.bucket, one.key)) is not None
             and (notice := self._taken_in(function, trigger, match, one, ledger)) is not None
         ]
-        for priority in dict.fromkeys(notice.priority for notice in notices):
-            some = [notice for notice in notices if notice.priority == priority]
-            self._services.queue(self._queue(priority)).send(some)
-        for notice in notices:
+        for url in dict.fromkeys(url for url, _ in routed):
+            self._services.queue(url).send([notice for to, notice in routed if to == url])
+        for _, notice in routed:
             self._services.say("routed", invocation=notice.invocation)
-        return notices
+        return [notice for _, notice in routed]
 
     def backfill(self, prefix: str) -> list[Notice]:
         """Hand over what is below a prefix already, as if it came now."""
@@ -174,11 +182,12 @@ class Router:
                 return None
             raise
 
-    def _queue(self, priority: str) -> str:
-        if priority not in self._queues:
+    def _queue(self, function: str, priority: str) -> str:
+        found = self._queues.get(f"{function}/{priority}") or self._queues.get(priority)
+        if found is None:
             raise CallerError(
-                f"there is no queue for class {priority}.",
+                f"there is no queue for class {priority} of {function}.",
                 code="no-queue",
                 fix=f"Give the router one beside {', '.join(sorted(self._queues)) or 'none'}.",
             )
-        return self._queues[priority]
+        return found

@@ -85,6 +85,11 @@ class Services:
         self._metrics.add_metric(name=what, unit="Count", value=1)
         self._counted = True
 
+    def measure(self, what: str, seconds: float) -> None:
+        """How long it took, as a metric."""
+        self._metrics.add_metric(name=what, unit="Seconds", value=max(seconds, 0.0))
+        self._counted = True
+
     def flush(self) -> None:
         """Write the metrics down, before the process is frozen."""
         if self._counted:

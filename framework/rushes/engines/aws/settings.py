@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rushes.units import parse_duration
 
-__all__ = ["AwsSettings", "aws_settings"]
+__all__ = ["AwsSettings", "aws_settings", "pairs_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,9 @@ class AwsSettings:
 
     Args:
         table: of the shared ledger (`RUSHES_TABLE`); "" where work is done without one.
-        queue: URL of the queue that notices of short waits go back to (`RUSHES_QUEUE_URL`), or "".
-        longer: URL of the queue of a tier that may take longer (`RUSHES_LONGER_QUEUE_URL`), or "".
+        queue: URL of the queue that notices of short waits go back to (`RUSHES_QUEUE_URL`), or "";
+            ``urgent=URL,standard=URL`` where each class has its own.
+        longer: URL of the queue of a tier that may take longer (`RUSHES_LONGER_QUEUE_URL`), or "", likewise.
         out: where outputs go that nobody gave a place (`RUSHES_OUT`), or "".
         show: who pays for what nobody gave a show (`RUSHES_SHOW`).
         scratch: a folder with room for a clip and its outputs (`RUSHES_SCRATCH`).
@@ -38,6 +39,25 @@ class AwsSettings:
     kept_s: float | None = None
     storage_class: str = ""
     kms_key: str = ""
+
+    def queue_of(self, priority: str) -> str:
+        """The queue that notices of a class go back to, or ""."""
+        return _of_class(self.queue, priority)
+
+    def longer_of(self, priority: str) -> str:
+        """The queue of those who may take longer, for a class, or ""."""
+        return _of_class(self.longer, priority)
+
+
+def pairs_of(text: str) -> dict[str, str]:
+    """``a=x,b=y`` as a dictionary: how a variable says several things."""
+    return {key: value for one in text.split(",") if one for key, _, value in [one.partition("=")]}
+
+
+def _of_class(text: str, priority: str) -> str:
+    if text.startswith(("http://", "https://")):
+        return text
+    return pairs_of(text).get(priority, "")
 
 
 def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:

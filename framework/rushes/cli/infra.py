@@ -1,0 +1,201 @@
+"""`infra`: what functions need on AWS, as a template; deployed, compared and taken away.
+
+The plan is a value (`rushes.engines.aws.infra.template`), the executor apart. This module must not know what
+is in a template.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from rushes.errors import CallerError
+from rushes.printing import printable
+
+if TYPE_CHECKING:
+    from rushes.engines.aws.infra.changes import Change
+    from rushes.engines.aws.infra.environment import Environment
+    from rushes.engines.aws.infra.executor import Stack
+
+__all__ = ["infra"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_SIGNS: Final = {"add": "+", "remove": "-", "change": "~"}
+
+
+def _pair(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found = dict(one.partition("=")[::2] for one in values)
+    for key, value in found.items():
+        if not key or not value:
+            raise click.BadParameter(f"{key!r}: write NAME=BUCKET.")
+    return found
+
+
+_ENV: Final = click.option("--env", "name", required=True, metavar="NAME", help="The environment: dev, prod.")
+_REGION: Final = click.option(
+    "--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], default="us-east-1", show_default=True,
+    help="Where.",
+)  # fmt: skip
+_WANTED: Final = (
+    click.option(
+        "--bucket", "buckets", multiple=True, callback=_pair, metavar="NAME=BUCKET",
+        help="The bucket that stands for one that triggers name.",
+    ),
+    click.option("--own", "owned", multiple=True, metavar="BUCKET", help="A bucket to make; it stays."),
+    click.option("--show", "shows", multiple=True, metavar="SHOW", help="Only these shows; else every one."),
+    click.option("--concurrency", default=50, show_default=True, help="Of a function and class, at a time."),
+    click.option("--largest-clip", default="4GiB", show_default=True, help="That scratch has to hold."),
+    click.option("--hosts", is_flag=True, help="Queues for hosts, for what Lambda cannot hold."),
+    click.option("--log-days", default=30, show_default=True, help="How long logs are kept."),
+    click.option("--budget", "budget_usd", type=float, metavar="USD", help="A month; told of at 80 %."),
+    click.option("--email", default="", metavar="ADDRESS", help="Who is told of alarms."),
+    click.option("--keep", "kept", default="", metavar="90d", help="How long the ledger keeps what ended."),
+    click.option("--kms-key", default="", metavar="ARN", help="That outputs are encrypted with."),
+)  # fmt: skip
+
+
+def _planned(command: F) -> F:
+    """The options of an environment and its functions; the command gets it and the template."""
+
+    @wraps(command)
+    def wrapped(name: str, region: str, functions: tuple[str, ...], **asked: Any) -> Any:
+        from rushes import catalog  # noqa: PLC0415 - not for help
+        from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - as above
+        from rushes.engines.aws.infra.template import template_of  # noqa: PLC0415 - as above
+
+        wanted = {
+            key: asked.pop(key)
+            for key in (
+                "buckets", "owned", "shows", "concurrency", "largest_clip", "hosts", "log_days",
+                "budget_usd", "email", "kept", "kms_key",
+            )
+        }  # fmt: skip
+        environment = Environment(name, region, **wanted)
+        template = template_of([catalog.find(one) for one in functions], environment)
+        return command(environment, template, **asked)
+
+    made: Any = wrapped
+    for option in (*reversed(_WANTED), _REGION, _ENV):
+        made = option(made)
+    takes: Callable[[Any], F] = click.argument("functions", nargs=-1, required=True, metavar="FUNCTION…")
+    return takes(made)
+
+
+@click.group()
+def infra() -> None:
+    """What functions need on AWS, made from what they declare.
+
+    One environment is one stack of CloudFormation, and everything in it has the environment's name. A
+    FUNCTION is MODULE:FUNCTION, as it is in the image.
+    """
+
+
+@infra.command()
+@click.option(
+    "--format", "format_", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="How."
+)
+@_planned
+def synth(environment: Environment, template: dict[str, Any], /, *, format_: str) -> None:  # noqa: ARG001
+    """Print the template; nothing is asked of AWS."""
+    if format_ == "json":
+        click.echo(json.dumps(template, indent=2))
+        return
+    import yaml  # noqa: PLC0415 - only here
+
+    click.echo(yaml.safe_dump(json.loads(json.dumps(template)), sort_keys=False, width=110), nl=False)
+
+
+@infra.command()
+@_planned
+def diff(environment: Environment, template: dict[str, Any], /) -> None:
+    """Print what deploying would change."""
+    from rushes.engines.aws.infra.changes import changes_of  # noqa: PLC0415 - not for help
+
+    found = changes_of(_stack(environment.name, environment.region).template(), template)
+    for change in found:
+        click.echo(_line(change))
+    if not found:
+        click.echo("Nothing would change.")
+
+
+@infra.command()
+@click.option("--image", required=True, metavar="URI", help="The container image of the functions.")
+@click.option("--template-bucket", metavar="BUCKET", help="That a template above 51,200 bytes goes through.")
+@_planned
+def deploy(
+    environment: Environment, template: dict[str, Any], /, *, image: str, template_bucket: str | None
+) -> None:
+    """Make the environment as its functions want it, wait, and print what is there."""
+    done = _stack(environment.name, environment.region).deploy(
+        template,
+        {"ImageUri": image},
+        {"rushes:environment": environment.name},
+        place=None if template_bucket is None else lambda body: _placed(body, template_bucket, environment),
+        say=lambda text: click.echo(text, err=True),
+    )
+    for key, value in sorted(done.outputs.items()):
+        click.echo(f"{key:<28} {printable(value)}")
+
+
+@infra.command()
+@_ENV
+@_REGION
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def destroy(ctx: click.Context, /, *, name: str, region: str, yes: bool) -> None:
+    """Remove the environment with its ledger and queues; buckets stay, with all that is in them."""
+    stack = _stack(name, region)
+    template = stack.template()
+    if template is None:
+        click.echo(f"There is no environment {printable(name)} in {printable(region)}.")
+        return
+    kept = [
+        str(one["Properties"]["BucketName"])
+        for one in template["Resources"].values()
+        if one.get("DeletionPolicy") == "Retain"
+    ]
+    if not yes:
+        if not ctx.obj.answers:
+            raise CallerError(
+                f"environment {name} would be removed, and nobody is here to be asked.",
+                code="not-confirmed",
+                fix="Say --yes.",
+            )
+        click.confirm(f"Remove environment {name} in {region}, with its ledger and what waits?", abort=True)
+    stack.destroy(say=lambda text: click.echo(text, err=True))
+    click.echo(f"Environment {printable(name)} is gone.")
+    for bucket in kept:
+        click.echo(f"Bucket {printable(bucket)} stays.")
+
+
+def _stack(name: str, region: str) -> Stack:
+    from rushes.engines.aws.infra.environment import stack_name  # noqa: PLC0415 - not for help
+    from rushes.engines.aws.infra.executor import Stack, client_of  # noqa: PLC0415 - botocore
+
+    return Stack(client_of("cloudformation", region), stack_name(name))
+
+
+def _placed(body: bytes, bucket: str, environment: Environment) -> str:
+    """Put a template into a bucket, and give its URL."""
+    from rushes.engines.aws.infra.executor import put_template  # noqa: PLC0415 - botocore
+
+    key = f"rushes/{environment.name}/{hashlib.sha256(body).hexdigest()[:16]}.json"
+    return put_template(body, bucket, key, environment.region)
+
+
+def _line(change: Change) -> str:
+    """A change as people read it; values that are long are cut."""
+    line = f"{_SIGNS[change.act]} {change.what}"
+    if change.act == "change":
+        line += f": {_short(change.before)} → {_short(change.after)}"
+    return printable(line)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,88 @@
+"""What an image calls on Lambda: one module for all functions, told by the environment which it is.
+
+    work     the function that `RUSHES_FUNCTION` names
+    route    the router of those that `RUSHES_FUNCTIONS` names
+    sweep    tells of what lapsed, once a minute
+
+Each is made at its first event, so that a cold start imports what it needs and nothing beside. This module
+must not know templates.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from rushes.errors import CallerError
+
+if TYPE_CHECKING:
+    from rushes.engines.aws.router import Router
+    from rushes.engines.aws.services import Services
+
+__all__ = ["route", "sweep", "work"]
+
+
+def work(event: Any, context: Any) -> Any:
+    """Does what an event asks of the function."""
+    return _worker()(event, context)
+
+
+def route(event: Any, context: Any) -> Any:
+    """Hands objects that came to those who want them."""
+    return _router()(event, context)
+
+
+def sweep(event: Any, context: Any) -> dict[str, int]:  # noqa: ARG001 - as Lambda calls it
+    """Tells of what lapsed and of waits that are over."""
+    from rushes.engines.aws.host import sweep as told_of  # noqa: PLC0415 - not for `work`
+
+    services = _services("sweep")
+    if services.ledger is None:
+        raise CallerError("the sweep has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
+    queues = {name: services.queue(url) for name, url in _routes().items()}
+    return {"told": told_of(services.ledger, queues, time.time())}
+
+
+@cache
+def _worker() -> Callable[[Any, Any], Any]:
+    from rushes import catalog  # noqa: PLC0415 - as `_router`
+
+    return catalog.find(_said("RUSHES_FUNCTION")).lambda_handler
+
+
+@cache
+def _router() -> Router:
+    from rushes import catalog  # noqa: PLC0415 - not for `sweep`
+    from rushes.engines.aws.router import Router  # noqa: PLC0415 - not for `work`
+    from rushes.engines.aws.settings import pairs_of  # noqa: PLC0415 - as above
+
+    functions = [catalog.find(one) for one in _said("RUSHES_FUNCTIONS").split(",")]
+    buckets = pairs_of(os.environ.get("RUSHES_BUCKETS", ""))
+    shows = [one for one in os.environ.get("RUSHES_SHOWS", "").split(",") if one]
+    return Router(functions, _routes(), _services("router"), buckets=buckets, shows=shows)
+
+
+@cache
+def _services(name: str) -> Services:
+    from rushes.engines.aws.services import Services  # noqa: PLC0415 - as above
+    from rushes.engines.aws.settings import aws_settings  # noqa: PLC0415 - as above
+
+    return Services(aws_settings(), name)
+
+
+def _routes() -> dict[str, str]:
+    from rushes.engines.aws.settings import pairs_of  # noqa: PLC0415 - as above
+
+    return pairs_of(_said("RUSHES_ROUTES"))
+
+
+def _said(variable: str) -> str:
+    found = os.environ.get(variable, "")
+    if not found:
+        raise CallerError(
+            f"{variable} is not set.", code="not-deployed", fix="Let `rushes infra deploy` make this Lambda."
+        )
+    return found

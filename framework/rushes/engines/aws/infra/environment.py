@@ -1,0 +1,156 @@
+"""One environment on AWS as a person wants it, and the names of all that is in it. Pure.
+
+Everything has the environment's name in its own (``rushes-<env>-…``), so two of them in one account share
+nothing but the buckets that both are told to use. This module must not know templates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from rushes.errors import CallerError
+from rushes.invocation import PRIORITIES
+from rushes.units import parse_size
+
+if TYPE_CHECKING:
+    from rushes.function import Function
+    from rushes.triggers import OnS3
+
+__all__ = ["Deployed", "Environment", "deployed", "logical", "stack_name"]
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
+LONGEST: Final = 64
+"""Characters in the name of a Lambda; of a queue, a class comes behind it, 80 in all."""
+_RETENTIONS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
+                      2922, 3288, 3653)  # fmt: skip
+"""Days that CloudWatch takes (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/
+API_PutRetentionPolicy.html)."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What is to be deployed around functions.
+
+    Args:
+        name: of the environment: ``dev``, ``prod``; part of every name.
+        region: where.
+        buckets: the bucket that stands for one that a trigger names, by that name.
+        owned: buckets that the environment makes itself.
+        shows: of triggers with ``{show}``, those that may be worked on; none: every one.
+        concurrency: attempts of one function and class at a time, 2 to 1,000.
+        largest_clip: size of the largest clip that scratch has to hold.
+        hosts: there are queues for hosts, which take what Lambda cannot.
+        log_days: how long logs are kept.
+        budget_usd: dollars a month at which somebody is told; None for no budget.
+        email: who is told of alarms; "" for nobody.
+        kept: how long the ledger keeps what has ended, ``90d``; "" for ever.
+        kms_key: ARN of the key that outputs are encrypted with, or "".
+    """
+
+    name: str
+    region: str = "us-east-1"
+    buckets: Mapping[str, str] = field(default_factory=dict, hash=False)
+    owned: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
+    concurrency: int = 50
+    largest_clip: str | int = "4GiB"
+    hosts: bool = False
+    log_days: int = 30
+    budget_usd: float | None = None
+    email: str = ""
+    kept: str = ""
+    kms_key: str = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name) or self.name.endswith("-"):
+            raise _bad(f"is called {self.name!r}", "Write small letters, digits and -, 20 at most: prod.")
+        if not 2 <= self.concurrency <= 1000:
+            raise _bad(f"has concurrency {self.concurrency}", "Expected 2 to 1000, as Lambda takes it.")
+        if self.log_days not in _RETENTIONS:
+            raise _bad(f"keeps logs {self.log_days} days", f"Expected one of {_RETENTIONS[:12]}, or more.")
+        if self.budget_usd is not None and self.budget_usd <= 0:
+            raise _bad(f"has a budget of {self.budget_usd} dollars", "Expected more than 0.")
+        if self.email and "@" not in self.email:
+            raise _bad(f"tells {self.email!r}", "Expected an e-mail address.")
+        if any(not re.fullmatch(r"[A-Za-z0-9._-]+", one) for one in self.shows):
+            raise _bad(f"has shows {self.shows}", "Expected letters, digits and . _ - only.")
+        parse_size(self.largest_clip)
+
+    def called(self, *parts: str) -> str:
+        """The name of a thing in this environment."""
+        return "-".join(("rushes", self.name, *(part.replace("_", "-") for part in parts)))
+
+    @property
+    def table(self) -> str:
+        return self.called("ledger")
+
+
+def stack_name(environment: str) -> str:
+    """The stack that an environment is."""
+    return f"rushes-{environment}"
+
+
+def logical(*parts: str) -> str:
+    """The id of a resource in a template: letters and digits."""
+    return "".join(word[:1].upper() + word[1:] for part in parts for word in re.split(r"[^A-Za-z0-9]+", part))
+
+
+class Deployed(NamedTuple):
+    """A function as it is in an environment."""
+
+    function: Function[Any, Any]
+    triggers: tuple[OnS3, ...]
+
+    @property
+    def name(self) -> str:
+        return self.function.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that its triggers give, the most urgent first."""
+        found = {trigger.priority for trigger in self.triggers}
+        return tuple(one for one in PRIORITIES if one in found)
+
+
+def deployed(functions: Iterable[Function[Any, Any]], environment: Environment) -> tuple[Deployed, ...]:
+    """Functions as they are in an environment.
+
+    Raises:
+        CallerError: two have one name, or one cannot be put into an image.
+    """
+    found: dict[str, Deployed] = {}
+    for one in functions:
+        if one.path is not None:
+            raise CallerError(
+                f"function {one.name} is a file, {one.path}; an image has modules.",
+                code="bad-function",
+                fix="Put it into a package and name it MODULE:FUNCTION.",
+            )
+        if len(environment.called(one.name)) > LONGEST:
+            raise CallerError(
+                f"{environment.called(one.name)} is too long for a Lambda's name.",
+                code="bad-environment",
+                fix=f"Shorten one of the names: {LONGEST} characters in all.",
+            )
+        if (same := found.get(logical(one.name))) is not None:
+            raise CallerError(
+                f"{same.function.ref} and {one.ref} would have one name on AWS.",
+                code="bad-environment",
+                fix="Deploy them in environments of their own, or rename one.",
+            )
+        triggers = (
+            part
+            for trigger in one.triggers
+            for part in trigger.placed(environment.buckets, environment.shows)
+        )
+        found[logical(one.name)] = Deployed(one, tuple(triggers))
+    if not found:
+        raise _bad("has no function", "Name one: MODULE:FUNCTION.")
+    return tuple(found.values())
+
+
+def _bad(what: str, fix: str) -> CallerError:
+    return CallerError(f"the environment {what}.", code="bad-environment", fix=fix)

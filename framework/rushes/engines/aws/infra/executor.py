@@ -1,0 +1,262 @@
+"""Deploys templates as stacks of CloudFormation, by change sets, and takes them away again.
+
+Each act waits for its end: a stack that failed is told of with the resources that failed and why. This module
+must not know what is in a template.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from rushes.aws_errors import answer_error, code_of, sent
+from rushes.errors import CallerError, PlatformError
+
+__all__ = ["Done", "Stack", "client_of", "put_template"]
+
+MOST_INLINE: Final = 51_200
+"""Bytes of a template in a request; a larger one goes through S3 (https://docs.aws.amazon.com/
+AWSCloudFormation/latest/UserGuide/cloudformation-limits.html)."""
+POLL_S: Final = 2.0
+_BROKEN: Final = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
+"""Of these a stack can only be removed."""
+
+
+def client_of(service: str, region: str) -> Any:
+    """A client of boto3.
+
+    Raises:
+        CallerError: boto3 is not installed.
+    """
+    try:
+        import boto3  # noqa: PLC0415 - a tenth of a second
+    except ImportError as error:
+        raise CallerError(
+            "boto3 is not installed.", code="missing-extra", fix='Install it: pip install "rushes[aws]".'
+        ) from error
+    with sent(f"use {service}"):
+        return boto3.client(service, region_name=region)
+
+
+class Done(NamedTuple):
+    """What came of a deployment."""
+
+    changed: bool
+    outputs: dict[str, str]
+
+
+class Stack:
+    """One stack of CloudFormation.
+
+    Args:
+        client: a boto3 client for ``cloudformation``.
+        name: of the stack.
+        sleep: waits between two looks.
+    """
+
+    def __init__(self, client: Any, name: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._name = name
+        self._sleep = sleep
+
+    def template(self) -> dict[str, Any] | None:
+        """What is deployed; None where nothing is."""
+        found = self._found()
+        if found is None or found["StackStatus"] == "REVIEW_IN_PROGRESS":
+            return None
+        with self._asking("read the template of"):
+            body = self._client.get_template(StackName=self._name, TemplateStage="Original")["TemplateBody"]
+        return dict(json.loads(body)) if isinstance(body, str) else dict(body)
+
+    def deploy(
+        self,
+        template: Mapping[str, Any],
+        parameters: Mapping[str, str],
+        tags: Mapping[str, str],
+        *,
+        place: Callable[[bytes], str] | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> Done:
+        """Make the stack as the template says, and wait for it.
+
+        Args:
+            template: what is wanted.
+            parameters: values for its parameters.
+            tags: of everything in it.
+            place: puts a template that is too large for a request somewhere, and gives its URL.
+            say: is told of what goes on.
+
+        Raises:
+            CallerError: it is busy, or stands where it can only be removed; or the template is too large.
+            PlatformError: it failed; what was there before is there again.
+        """
+        found = self._found()
+        status = found["StackStatus"] if found else ""
+        new = not found or status == "REVIEW_IN_PROGRESS"
+        self._check(status)
+        asked = {
+            "StackName": self._name,
+            "ChangeSetName": f"rushes-{uuid.uuid4().hex[:12]}",
+            "ChangeSetType": "CREATE" if new else "UPDATE",
+            "Capabilities": ["CAPABILITY_IAM"],
+            "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+            "Tags": [{"Key": k, "Value": v} for k, v in tags.items()],
+            **self._body(template, place),
+        }
+        with self._asking("plan a change of"):
+            change = self._client.create_change_set(**asked)["Id"]
+        if not self._planned(change):
+            say("nothing changes")
+            return Done(changed=False, outputs=_outputs(self._found()))
+        with self._asking("change"):
+            self._client.execute_change_set(ChangeSetName=change, StackName=self._name)
+        say("CloudFormation makes the changes")
+        return Done(changed=True, outputs=_outputs(self._settled(say)))
+
+    def destroy(self, *, say: Callable[[str], None] = lambda _: None) -> bool:
+        """Remove the stack and wait for it; False where there is none.
+
+        Raises:
+            PlatformError: something of it cannot be removed.
+        """
+        found = self._found()
+        if found is None:
+            return False
+        with self._asking("remove"):
+            self._client.delete_stack(StackName=self._name)
+        say("CloudFormation removes what is there")
+        # By its id, under which one that is gone can still be asked for.
+        self._settled(say, found["StackId"])
+        return True
+
+    def _body(self, template: Mapping[str, Any], place: Callable[[bytes], str] | None) -> dict[str, str]:
+        text = json.dumps(template, separators=(",", ":"))
+        if len(text.encode()) <= MOST_INLINE:
+            return {"TemplateBody": text}
+        if place is None:
+            raise CallerError(
+                f"the template has {len(text.encode()):,} bytes; a request takes {MOST_INLINE:,}.",
+                code="template-too-large",
+                fix="Name a bucket that it may go through: --template-bucket BUCKET.",
+            )
+        return {"TemplateURL": place(text.encode())}
+
+    def _check(self, status: str) -> None:
+        if status in _BROKEN:
+            raise CallerError(
+                f"stack {self._name} is {status}: it can only be removed.",
+                code="stack-broken",
+                fix="Remove it with `rushes infra destroy`, then deploy again.",
+            )
+        if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+            raise CallerError(
+                f"stack {self._name} is {status}: somebody changes it now.",
+                code="stack-busy",
+                fix="Deploy again once that is done.",
+            )
+
+    def _planned(self, change: str) -> bool:
+        """Wait for a change set; False where it has no changes."""
+        while True:
+            with self._asking("plan a change of"):
+                found = self._client.describe_change_set(ChangeSetName=change, StackName=self._name)
+            status, reason = found["Status"], found.get("StatusReason", "")
+            if status == "CREATE_COMPLETE":
+                return True
+            if status == "FAILED":
+                with self._asking("forget a change of"):
+                    self._client.delete_change_set(ChangeSetName=change, StackName=self._name)
+                # CloudFormation says this in words alone.
+                if "didn't contain changes" in reason or "No updates" in reason:
+                    return False
+                raise PlatformError(
+                    f"stack {self._name} cannot be changed so: {reason}",
+                    code="deploy-failed",
+                    fix="Change what it names, and deploy again.",
+                )
+            self._sleep(POLL_S)
+
+    def _settled(self, say: Callable[[str], None], id_: str = "") -> dict[str, Any]:
+        """Wait until nothing goes on in the stack."""
+        last = ""
+        while True:
+            found = self._found(id_)
+            status = found["StackStatus"] if found else "DELETE_COMPLETE"
+            if status != last:
+                say(status)
+                last = status
+            if not status.endswith("_IN_PROGRESS"):
+                break
+            self._sleep(POLL_S)
+        if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:
+            return found or {}
+        why = "; ".join(self._failures(id_)) or "no resource says why"
+        raise PlatformError(
+            f"stack {self._name} is {status}: {why}",
+            code="deploy-failed",
+            fix="What was there before is there again. Mend what it names, and try again.",
+            details={"status": status},
+        )
+
+    def _failures(self, id_: str) -> list[str]:
+        """The resources that failed in the last change, and why; not those that were stopped for it."""
+        with self._asking("read the events of"):
+            events = self._client.describe_stack_events(StackName=id_ or self._name)["StackEvents"]
+        return [
+            f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', 'no reason')}"
+            for one in events
+            if one.get("ResourceStatus", "").endswith("_FAILED")
+            and "cancelled" not in one.get("ResourceStatusReason", "")
+        ][:5]
+
+    def _found(self, id_: str = "") -> dict[str, Any] | None:
+        try:
+            with self._asking("look at"):
+                return dict(self._client.describe_stacks(StackName=id_ or self._name)["Stacks"][0])
+        except CallerError as error:
+            if error.code == "not-found":
+                return None
+            raise
+
+    @contextmanager
+    def _asking(self, act: str) -> Iterator[None]:
+        act = f"{act} stack {self._name}"
+        try:
+            with sent(act):
+                yield
+        except ClientError as error:
+            text = str(error.response.get("Error", {}).get("Message", ""))
+            if code_of(error) != "ValidationError":
+                raise answer_error(error, act) from error
+            # One code for all that is wrong with a request: only the words tell of what is not there.
+            gone = "does not exist" in text
+            raise CallerError(
+                f"could not {act}: {text}",
+                code="not-found" if gone else "deploy-failed",
+                fix="Deploy it first." if gone else "Change what it names, and try again.",
+            ) from error
+
+
+def _outputs(found: Mapping[str, Any] | None) -> dict[str, str]:
+    return {one["OutputKey"]: one["OutputValue"] for one in (found or {}).get("Outputs", ())}
+
+
+def put_template(body: bytes, bucket: str, key: str, region: str) -> str:
+    """Put a template into a bucket of the region; gives the URL that CloudFormation reads it from.
+
+    Raises:
+        CallerError: it is not permitted, or there is no such bucket.
+    """
+    client, act = client_of("s3", region), f"write the template to s3://{bucket}/{key}"
+    try:
+        with sent(act):
+            client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+    except ClientError as error:
+        raise answer_error(error, act) from error
+    return f"{client.meta.endpoint_url}/{bucket}/{key}"

@@ -1,0 +1,224 @@
+"""Single resources of a template, each as CloudFormation takes it. Pure.
+
+This module must not know which of them an environment has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from rushes.engines.aws.infra import permissions
+from rushes.engines.aws.infra.environment import Environment, logical
+from rushes.engines.aws.infra.sizing import LEAST_SCRATCH_MB, Size
+
+__all__ = [
+    "SMALL",
+    "LambdaPlan",
+    "arn",
+    "bucket",
+    "every_minute",
+    "from_rule",
+    "joined",
+    "lambda_of",
+    "mapping",
+    "queue",
+    "ref",
+]
+
+SMALL: Final = Size(512, 120, LEAST_SCRATCH_MB)
+"""Of what moves no media: it reads heads of objects, and writes the ledger and queues."""
+TRIES: Final = 5
+"""Deliveries of a message before it is set aside. Failures of the work itself are counted in the ledger."""
+KEPT_S: Final = 14 * 86_400
+"""The longest that SQS keeps a message."""
+UNFINISHED_DAYS: Final = 2
+"""After so long an upload that nobody ended is removed: longer than any attempt can last."""
+
+
+class LambdaPlan(NamedTuple):
+    """One Lambda."""
+
+    name: str
+    handler: str
+    """Of `rushes.engines.aws.entry`."""
+    size: Size
+    variables: Mapping[str, Any]
+    statements: Sequence[Any]
+    description: str
+    most: int | None = None
+    """At a time, of all classes together."""
+
+    @property
+    def id(self) -> str:
+        return logical("Function", self.name)
+
+
+def ref(id_: str) -> dict[str, str]:
+    return {"Ref": id_}
+
+
+def arn(id_: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [id_, "Arn"]}
+
+
+def joined(of: Mapping[str, str]) -> Any:
+    """``a=URL,b=URL`` of queues by logical id, as a variable says it."""
+    texts: list[Any] = []
+    for name, id_ in of.items():
+        texts += [f"{',' if texts else ''}{name}=", ref(id_)]
+    return {"Fn::Join": ["", texts]} if texts else ""
+
+
+def queue(name: str, *, dead: str = "", hidden_s: int = 60) -> dict[str, Any]:
+    """A standard queue; without `dead` one where messages are set aside."""
+    properties: dict[str, Any] = {
+        "QueueName": name,
+        "MessageRetentionPeriod": KEPT_S,
+        "VisibilityTimeout": hidden_s,
+        "SqsManagedSseEnabled": True,
+    }
+    if dead:
+        properties["RedrivePolicy"] = {"deadLetterTargetArn": arn(dead), "maxReceiveCount": TRIES}
+    return {
+        "Type": "AWS::SQS::Queue",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": properties,
+    }
+
+
+def mapping(queue_id: str, function_id: str, *, batch: int, most: int) -> dict[str, Any]:
+    """Messages of a queue to a Lambda: those that failed come back alone."""
+    return {
+        "Type": "AWS::Lambda::EventSourceMapping",
+        "Properties": {
+            "EventSourceArn": arn(queue_id),
+            "FunctionName": ref(function_id),
+            "BatchSize": batch,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": most},
+        },
+    }
+
+
+def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
+    """A Lambda with its log and its role."""
+    name, log, role = environment.called(plan.name), logical("Log", plan.name), logical("Role", plan.name)
+    statements = [*plan.statements, permissions.logging(arn(log))]
+    properties: dict[str, Any] = {
+        "FunctionName": name,
+        "Description": plan.description[:256],
+        "PackageType": "Image",
+        "Code": {"ImageUri": ref("ImageUri")},
+        "ImageConfig": {"Command": [f"rushes.engines.aws.entry.{plan.handler}"]},
+        "Architectures": ["x86_64"],
+        "Role": arn(role),
+        "MemorySize": plan.size.memory_mb,
+        "Timeout": plan.size.timeout_s,
+        "EphemeralStorage": {"Size": plan.size.scratch_mb},
+        "LoggingConfig": {"LogFormat": "JSON", "LogGroup": ref(log)},
+        "Environment": {"Variables": {key: value for key, value in plan.variables.items() if value}},
+    }
+    if plan.most is not None:
+        properties["ReservedConcurrentExecutions"] = plan.most
+    return {
+        log: {
+            "Type": "AWS::Logs::LogGroup",
+            "DeletionPolicy": "Delete",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {"LogGroupName": f"/aws/lambda/{name}", "RetentionInDays": environment.log_days},
+        },
+        role: {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": _assumed_by("lambda.amazonaws.com"),
+                "Policies": [{"PolicyName": "own", "PolicyDocument": permissions.policy(statements)}],
+            },
+        },
+        plan.id: {"Type": "AWS::Lambda::Function", "Properties": properties},
+    }
+
+
+def bucket(name: str) -> dict[str, Any]:
+    """A bucket that tells EventBridge of what comes, and that a stack never takes with it."""
+    return {
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "BucketName": name,
+            "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+            "LifecycleConfiguration": {
+                "Rules": [
+                    {
+                        "Id": "unfinished-uploads",
+                        "Status": "Enabled",
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UNFINISHED_DAYS},
+                    }
+                ]
+            },
+        },
+    }
+
+
+def from_rule(queues: Sequence[str], rule: str) -> dict[str, Any]:
+    """A rule of EventBridge may send to queues."""
+    return {
+        "Type": "AWS::SQS::QueuePolicy",
+        "Properties": {
+            "Queues": [ref(one) for one in queues],
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Service": "events.amazonaws.com"},
+                        "Action": "sqs:SendMessage",
+                        "Resource": [arn(one) for one in queues],
+                        "Condition": {"ArnEquals": {"aws:SourceArn": arn(rule)}},
+                    }
+                ],
+            },
+        },
+    }
+
+
+def every_minute(function_id: str, environment: Environment) -> dict[str, Any]:
+    """A Lambda that is called once a minute."""
+    return {
+        "Minute": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "Name": environment.called("minute"),
+                "ScheduleExpression": "rate(1 minute)",
+                "State": "ENABLED",
+                "Targets": [
+                    {"Id": "sweep", "Arn": arn(function_id), "RetryPolicy": {"MaximumRetryAttempts": 0}}
+                ],
+            },
+        },
+        "MinutePermission": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "Action": "lambda:InvokeFunction",
+                "FunctionName": ref(function_id),
+                "Principal": "events.amazonaws.com",
+                "SourceArn": arn("Minute"),
+            },
+        },
+    }
+
+
+def _assumed_by(service: str) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+    }

@@ -1,0 +1,131 @@
+"""Who may do what: a policy for each function, for the router, the sweep and hosts, and no wider. Pure.
+
+A function reads the objects that its triggers can match and writes below the places that they name. Patterns
+become resources of IAM, whose ``*`` crosses ``/`` and whose letters have a case: four spellings are
+permitted, ``Day``, ``day``, ``DAY`` and the pattern's own.
+
+Listing a bucket of outputs is permitted whole: S3 says *forbidden* instead of *not found* without it, and a
+condition on a prefix does not hold for the request that asks for one object. Names can be seen there, content
+cannot. The ledger is one table: its keys say nothing of a function, so every function may write any item of
+it. This module must not know what else is in a template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rushes.triggers import OnS3
+
+__all__ = [
+    "claiming",
+    "consuming",
+    "encrypting",
+    "listing",
+    "logging",
+    "out_buckets",
+    "policy",
+    "reading",
+    "sending",
+    "writing",
+]
+
+_TOKEN: Final = re.compile(r"\*\*/?|\*|\?|\{[a-z0-9_]*\}")
+_READ: Final = ["s3:GetObject", "s3:GetObjectVersion"]
+_WRITE: Final = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+_LIST: Final = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
+_LEDGER: Final = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query",
+                  "dynamodb:ConditionCheckItem"]  # fmt: skip
+_CONSUME: Final = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
+                   "sqs:GetQueueAttributes"]  # fmt: skip
+
+Statement = dict[str, Any]
+
+
+def policy(statements: Iterable[Statement | None]) -> dict[str, Any]:
+    """A policy of those that say something."""
+    return {"Version": "2012-10-17", "Statement": [one for one in statements if one]}
+
+
+def reading(triggers: Iterable[OnS3]) -> Statement | None:
+    """May read what triggers match, with the sidecars beside it."""
+    return _allow(_READ, sorted({_arn(one.bucket, key) for one in triggers for key in _keys(one)}))
+
+
+def writing(triggers: Iterable[OnS3]) -> Statement | None:
+    """May publish below the places that triggers name, and read what is there already."""
+    places = {place for one in triggers if (place := _out(one))}
+    return _allow(_WRITE, sorted(_arn(bucket, f"{key}/*" if key else "*") for bucket, key in places))
+
+
+def listing(buckets: Iterable[str]) -> Statement | None:
+    """May see which objects there are."""
+    return _allow(_LIST, [_arn(one) for one in sorted(set(buckets))])
+
+
+def out_buckets(triggers: Iterable[OnS3]) -> set[str]:
+    """Where outputs go."""
+    return {place[0] for one in triggers if (place := _out(one))}
+
+
+def claiming(table: Any) -> Statement:
+    """May read and write the ledger."""
+    return {
+        "Effect": "Allow",
+        "Action": _LEDGER,
+        "Resource": [table, {"Fn::Join": ["", [table, "/index/*"]]}],
+    }
+
+
+def consuming(queues: Sequence[Any]) -> Statement | None:
+    """May take messages of queues."""
+    return _allow(_CONSUME, list(queues))
+
+
+def sending(queues: Sequence[Any]) -> Statement | None:
+    """May send to queues."""
+    return _allow(["sqs:SendMessage"], list(queues))
+
+
+def encrypting(key: str) -> Statement | None:
+    """May use the key that outputs are encrypted with."""
+    return _allow(["kms:GenerateDataKey", "kms:Decrypt"], [key]) if key else None
+
+
+def logging(group: Any) -> Statement:
+    """May write its own log."""
+    return {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": [group]}
+
+
+def _allow(actions: Sequence[str], resources: Sequence[Any]) -> Statement | None:
+    if not resources:
+        return None
+    named = [{"Fn::Sub": one} if isinstance(one, str) and "${" in one else one for one in resources]
+    return {"Effect": "Allow", "Action": list(actions), "Resource": named}
+
+
+def _arn(bucket: str, key: str = "") -> str:
+    return f"arn:${{AWS::Partition}}:s3:::{bucket}{f'/{_escaped(key)}' if key else ''}"
+
+
+def _keys(trigger: OnS3) -> set[str]:
+    """Patterns of IAM for the keys that a trigger matches."""
+    pattern = trigger.key_pattern
+    if trigger.sidecar:  # it is named like the clip, with another extension
+        stem, dot, suffix = pattern.rpartition(".")
+        pattern = f"{stem}.*" if dot and "/" not in suffix else pattern
+    found = re.sub(r"\*+", "*", _TOKEN.sub(lambda one: "?" if one.group() == "?" else "*", pattern))
+    return {found, found.lower(), found.upper(), found.title()}
+
+
+def _out(trigger: OnS3) -> tuple[str, str] | None:
+    """Bucket and key pattern of where a trigger's outputs go."""
+    bucket, _, key = trigger.out.removeprefix("s3://").partition("/")
+    return (bucket, _TOKEN.sub("*", key)) if bucket else None
+
+
+def _escaped(text: str) -> str:
+    """A literal as `Fn::Sub` and IAM take it: neither may find a variable in it."""
+    return text.replace("${", "${!")

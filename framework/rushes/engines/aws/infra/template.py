@@ -1,0 +1,277 @@
+"""The template of an environment: what functions declare, as CloudFormation takes it. Pure.
+
+    S3 → EventBridge rule → queue of events → router → a queue a function and class → the function
+    a minute's schedule → sweep → the same queues
+
+Each queue of a function has an event source mapping of its own, so that an urgent clip does not stand behind
+others, and a role that can do no more than its triggers say. What Lambda cannot hold goes to queues of hosts,
+where the environment has them. This module must not know how a template is deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from rushes.engines.aws.infra import parts, permissions
+from rushes.engines.aws.infra.environment import Deployed, Environment, deployed, logical
+from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
+from rushes.engines.aws.infra.sizing import size_of, unfit
+from rushes.engines.aws.infra.watching import watching
+from rushes.errors import CallerError
+from rushes.invocation import PRIORITIES
+from rushes.journal.dynamo_shape import TABLE
+from rushes.triggers import rule_of
+
+if TYPE_CHECKING:
+    from rushes.function import Function
+
+__all__ = ["template_of"]
+
+MOST_ROUTES: Final = 30
+"""URLs of queues in the router's variables, which hold 4 KB in all."""
+_TABLE: Final = "Ledger"
+
+
+class _Route(NamedTuple):
+    """Where a function's work of one class goes."""
+
+    function: str
+    priority: str
+    queue: str
+    """Its logical id."""
+
+
+def template_of(functions: Iterable[Function[Any, Any]], environment: Environment) -> dict[str, Any]:
+    """The template of an environment with these functions.
+
+    Raises:
+        CallerError: one cannot run on Lambda and there are no hosts, or two would share a name.
+    """
+    all_ = deployed(functions, environment)
+    on_lambda, on_hosts = _tiers(all_, environment)
+    routes = [
+        *(
+            _Route(one.name, name, logical("Queue", one.name, name))
+            for one in on_lambda
+            for name in one.classes
+        ),
+        *(
+            _Route(one.name, name, logical("Queue", "hosts", name))
+            for one in on_hosts
+            for name in one.classes
+        ),
+    ]
+    if len(routes) > MOST_ROUTES:
+        raise CallerError(
+            f"{len(routes)} queues of functions and classes; a router takes {MOST_ROUTES}.",
+            code="bad-environment",
+            fix="Deploy some functions as an environment of their own.",
+        )
+    resources = {_TABLE: _table(environment), **_buckets(environment)}
+    if environment.hosts:
+        resources |= _hosts(all_, environment)
+    for one in on_lambda:
+        resources |= _worker(one, environment)
+    if routes:
+        resources |= _routing(all_, routes, environment) | _sweeping(routes, environment)
+    resources |= watching(resources, [one.name for one in on_lambda], environment)
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"Rushes, environment {environment.name}",
+        "Parameters": {
+            "ImageUri": {
+                "Type": "String",
+                "Description": "Container image with Rushes and the functions",
+                "MinLength": 1,
+            }
+        },
+        "Resources": resources,
+        "Outputs": _outputs(resources),
+    }
+
+
+def _tiers(all_: Sequence[Deployed], environment: Environment) -> tuple[list[Deployed], list[Deployed]]:
+    """Those that run on Lambda, and those that go to hosts."""
+    hosted = [one for one in all_ if environment.hosts and unfit(one.function, environment.largest_clip)]
+    return [one for one in all_ if one not in hosted], hosted
+
+
+def _table(environment: Environment) -> dict[str, Any]:
+    shape = {**TABLE, "TableName": environment.table, "SSESpecification": {"SSEEnabled": True}}
+    shape["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": True}
+    shape["TimeToLiveSpecification"] = {"AttributeName": "ttl", "Enabled": True}
+    return {
+        "Type": "AWS::DynamoDB::Table",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": shape,
+    }
+
+
+def _buckets(environment: Environment) -> dict[str, Any]:
+    """Buckets that the environment makes: they tell of what comes, and stay when it goes."""
+    return {logical("Bucket", name): parts.bucket(name) for name in environment.owned}
+
+
+def _hosts(all_: Sequence[Deployed], environment: Environment) -> dict[str, Any]:
+    """Queues for hosts, one a class, and what a host may do."""
+    dead = "DeadHosts"
+    made = {dead: queue(environment.called("hosts", "dead"))}
+    classes = [name for name in PRIORITIES if any(name in one.classes for one in all_)]
+    queues = [logical("Queue", "hosts", name) for name in classes]
+    for name, id_ in zip(classes, queues, strict=True):
+        made[id_] = queue(environment.called("hosts", name), dead=dead, hidden_s=120)
+    statements = [
+        *_working(all_, environment),
+        permissions.consuming([arn(one) for one in queues]),
+        permissions.sending([arn(one) for one in queues]),
+    ]
+    made["HostPolicy"] = {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "Description": f"What a host of Rushes may do in {environment.name}",
+            "PolicyDocument": permissions.policy(statements),
+        },
+    }
+    return made
+
+
+def _working(some: Sequence[Deployed], environment: Environment) -> list[Any]:
+    """What working on these functions takes: clips, outputs, the ledger."""
+    triggers = [trigger for one in some for trigger in one.triggers]
+    makers = [trigger for one in some if one.function.makes_outputs for trigger in one.triggers]
+    return [
+        permissions.reading(triggers),
+        permissions.writing(makers),
+        permissions.listing(permissions.out_buckets(makers)),
+        permissions.encrypting(environment.kms_key),
+        permissions.claiming(arn(_TABLE)),
+    ]
+
+
+def _worker(one: Deployed, environment: Environment) -> dict[str, Any]:
+    """A function: its Lambda, and a queue with a mapping for each class."""
+    size = size_of(one.function, environment.largest_clip)
+    ids = {name: logical("Queue", one.name, name) for name in one.classes}
+    longer = {name: logical("Queue", "hosts", name) for name in one.classes if environment.hosts}
+    own = [arn(id_) for id_ in ids.values()]
+    plan = LambdaPlan(
+        one.name,
+        "work",
+        size,
+        {
+            **_common(environment),
+            "RUSHES_FUNCTION": one.function.ref,
+            "RUSHES_QUEUE_URL": parts.joined(ids),
+            "RUSHES_LONGER_QUEUE_URL": parts.joined(longer),
+        },
+        [
+            *_working([one], environment),
+            permissions.consuming(own),
+            permissions.sending([*own, *(arn(id_) for id_ in longer.values())]),
+        ],
+        f"{one.function.ref} version {one.function.version}"
+        + (f", of {one.function.owner}" if one.function.owner else ""),
+        one.function.max_concurrency,
+    )
+    made = parts.lambda_of(plan, environment)
+    if not ids:
+        return made
+    dead = logical("Dead", one.name)
+    made[dead] = queue(environment.called(one.name, "dead"))
+    most = min(environment.concurrency, max(one.function.max_concurrency or environment.concurrency, 2))
+    for name, id_ in ids.items():
+        # Six times the limit of an attempt, as AWS asks for; what dies earlier, the sweep tells of again.
+        made[id_] = queue(environment.called(one.name, name), dead=dead, hidden_s=6 * size.timeout_s)
+        made[logical("Source", one.name, name)] = parts.mapping(id_, plan.id, batch=1, most=most)
+    return made
+
+
+def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
+    """The rule, the queue of events behind it, and the router."""
+    wanted = [one for one in all_ if one.triggers]
+    triggers = [trigger for one in wanted for trigger in one.triggers]
+    queues = [arn(one) for one in dict.fromkeys(route.queue for route in routes)]
+    plan = LambdaPlan(
+        "router",
+        "route",
+        parts.SMALL,
+        {
+            **_common(environment),
+            "RUSHES_FUNCTIONS": ",".join(one.function.ref for one in wanted),
+            "RUSHES_ROUTES": _routes_text(routes),
+            "RUSHES_BUCKETS": ",".join(f"{a}={b}" for a, b in sorted(environment.buckets.items())),
+            "RUSHES_SHOWS": ",".join(environment.shows),
+        },
+        [
+            permissions.reading(triggers),
+            permissions.listing(trigger.bucket for trigger in triggers),
+            permissions.encrypting(environment.kms_key),
+            permissions.claiming(arn(_TABLE)),
+            permissions.consuming([arn("QueueEvents")]),
+            permissions.sending(queues),
+        ],
+        f"Router of environment {environment.name}",
+    )
+    return {
+        **parts.lambda_of(plan, environment),
+        "DeadEvents": queue(environment.called("events", "dead")),
+        "QueueEvents": queue(
+            environment.called("events"), dead="DeadEvents", hidden_s=6 * parts.SMALL.timeout_s
+        ),
+        "SourceEvents": parts.mapping("QueueEvents", plan.id, batch=10, most=10),
+        "Rule": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "Name": environment.called("objects"),
+                "Description": "Objects that triggers may want",
+                "EventPattern": rule_of(triggers),
+                "State": "ENABLED",
+                "Targets": [
+                    {
+                        "Id": "events",
+                        "Arn": arn("QueueEvents"),
+                        "DeadLetterConfig": {"Arn": arn("DeadEvents")},
+                    }
+                ],
+            },
+        },
+        "EventsPolicy": parts.from_rule(["QueueEvents", "DeadEvents"], "Rule"),
+    }
+
+
+def _sweeping(routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
+    """Once a minute somebody tells of what lapsed."""
+    queues = [arn(one) for one in dict.fromkeys(route.queue for route in routes)]
+    plan = LambdaPlan(
+        "sweep",
+        "sweep",
+        parts.SMALL,
+        {**_common(environment), "RUSHES_ROUTES": _routes_text(routes)},
+        [permissions.claiming(arn(_TABLE)), permissions.sending(queues)],
+        f"Tells of what lapsed in environment {environment.name}",
+    )
+    return {**parts.lambda_of(plan, environment), **parts.every_minute(plan.id, environment)}
+
+
+def _routes_text(routes: Sequence[_Route]) -> Any:
+    return parts.joined({f"{route.function}/{route.priority}": route.queue for route in routes})
+
+
+def _common(environment: Environment) -> dict[str, Any]:
+    return {
+        "RUSHES_TABLE": ref(_TABLE),
+        "RUSHES_KEEP": environment.kept,
+        "RUSHES_KMS_KEY": environment.kms_key,
+    }
+
+
+def _outputs(resources: dict[str, Any]) -> dict[str, Any]:
+    """What a person needs to know of it: the table, queues and functions."""
+    kinds = {"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::S3::Bucket"}
+    return {
+        id_: {"Value": ref(id_)}
+        for id_, one in resources.items()
+        if one["Type"] in kinds and not id_.startswith("Dead")
+    }

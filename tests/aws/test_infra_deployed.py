@@ -1,0 +1,151 @@
+"""What `rushes infra` makes, deployed to a local AWS: an object comes in, and its output is there.
+
+The server runs no containers, so a Lambda's image is exchanged for a zip that calls the same entry, and it
+knows no budgets; everything else of the template is deployed as it is planned.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import sys
+import sysconfig
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import deployed
+import pytest
+from aws_server import AwsServer
+from click.testing import CliRunner
+from waiting import until
+
+from rushes import CallerError, PlatformError
+from rushes.cli.app import app
+from rushes.engines.aws.infra.environment import Environment
+from rushes.engines.aws.infra.executor import Stack
+from rushes.engines.aws.infra.template import template_of
+from rushes.journal.dynamo import DynamoLedger
+
+_ROOT = Path(__file__).parents[2]
+_PLACES = [str(_ROOT / one) for one in ("framework", "functions", "tests")]
+_INDEX = f"""
+import sys
+sys.path[:0] = {[*_PLACES, sysconfig.get_paths()["purelib"]]!r}
+from rushes.engines.aws.entry import route, sweep, work
+"""
+
+
+def _package() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("index.py", _INDEX)
+    return file.getvalue()
+
+
+def _as_zip(template: dict[str, Any], server: AwsServer, bucket: str) -> dict[str, Any]:
+    """The template with a zip for each image, which finds the server."""
+    made = copy.deepcopy(template)
+    for one in made["Resources"].values():
+        if one["Type"] != "AWS::Lambda::Function":
+            continue
+        its = one["Properties"]
+        (command,) = its.pop("ImageConfig")["Command"]
+        its |= {
+            "PackageType": "Zip",
+            "Code": {"S3Bucket": bucket, "S3Key": "package.zip"},
+            "Runtime": f"python3.{sys.version_info.minor}",
+            "Handler": f"index.{command.rpartition('.')[2]}",
+        }
+        its["Environment"]["Variables"] |= {
+            "AWS_ENDPOINT_URL": server.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+    return made
+
+
+@pytest.fixture
+def environment(unique: str) -> Environment:
+    cards = f"{unique}-cards"
+    buckets = {name: f"{unique}-{name}" for name in ("cards", "proxies", "sound")}
+    return Environment(f"t{unique[-8:]}", buckets=buckets, owned=(cards, f"{unique}-sound"))
+
+
+@pytest.fixture
+def stack(aws: AwsServer, environment: Environment) -> Stack:
+    return Stack(aws.client("cloudformation"), f"rushes-{environment.name}", sleep=lambda _: time.sleep(0.05))
+
+
+def test_an_object_that_comes_is_worked_on_by_what_was_deployed(
+    aws: AwsServer, clients: dict[str, Any], environment: Environment, stack: Stack, unique: str
+) -> None:
+    s3 = clients["s3"]
+    for bucket in ("code", "proxies"):
+        s3.create_bucket(Bucket=f"{unique}-{bucket}")
+    s3.put_object(Bucket=f"{unique}-code", Key="package.zip", Body=_package())
+    template = _as_zip(template_of([deployed.small, deployed.look], environment), aws, f"{unique}-code")
+
+    done = stack.deploy(template, {"ImageUri": "none"}, {"rushes:environment": environment.name})
+    assert done.changed
+    assert done.outputs["Ledger"] == environment.table
+    s3.put_object(Bucket=f"{unique}-cards", Key="dune/Day 1/A+001 é.MOV", Body=b"clip")
+    s3.put_object(Bucket=f"{unique}-cards", Key="dune/stills/A001.mov", Body=b"nobody wants it")
+
+    def outputs() -> list[str]:
+        found = s3.list_objects_v2(Bucket=f"{unique}-proxies").get("Contents", [])
+        return [one["Key"] for one in found]
+
+    until(lambda: len(outputs()) == 2, seconds=120)
+    assert outputs() == ["dune/A+001 é.txt", "dune/A+001 é.txt.rushes.json"]
+    body = s3.get_object(Bucket=f"{unique}-proxies", Key="dune/A+001 é.txt")["Body"].read()
+    assert body == b"CLIP"
+    ledger = DynamoLedger(clients["dynamodb"], environment.table)
+    until(lambda: not [*ledger.unfinished()], seconds=30)
+
+    assert stack.template() == template
+    assert not stack.deploy(template, {"ImageUri": "none"}, {"rushes:environment": environment.name}).changed
+    assert stack.destroy()
+    assert stack.template() is None
+    s3.head_bucket(Bucket=f"{unique}-cards")  # it stays, with what is in it
+    assert not stack.destroy()
+
+
+def test_a_stack_that_cannot_be_made_says_which_resource_and_why(
+    clients: dict[str, Any], stack: Stack, environment: Environment
+) -> None:
+    template = {"Resources": {"Bad": {"Type": "AWS::Nothing::AtAll", "Properties": {}}}}
+    with pytest.raises((PlatformError, CallerError)) as caught:
+        stack.deploy(template, {}, {})
+    assert caught.value.code == "deploy-failed"
+    assert "Nothing::AtAll" in caught.value.message
+
+
+def test_the_commands_deploy_compare_and_remove(
+    aws: AwsServer, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    name = f"c{unique[-8:]}"
+
+    def said(*args: str, status: int = 0) -> str:
+        made = CliRunner().invoke(app, ["infra", *args, "--env", name])
+        assert made.exit_code == status, made.output
+        return made.output
+
+    small = ("deployed:small", "--own", f"{unique}-cards", "--bucket", f"cards={unique}-cards")
+    assert "+ Resources.FunctionSmall" in said("diff", *small)
+    made = said("deploy", *small, "--image", "1.dkr.ecr.us-east-1.amazonaws.com/rushes:1")
+    assert f"rushes-{name}-ledger" in made
+    assert said("diff", *small) == "Nothing would change.\n"
+    assert "~ Resources.SourceSmallUrgent.Properties.ScalingConfig.MaximumConcurrency: 50 → 7" in said(
+        "diff", *small, "--concurrency", "7"
+    )
+    assert "Say --yes." in said("destroy", status=2)
+    assert f"Bucket {unique}-cards stays." in said("destroy", "--yes")
+    assert "There is no environment" in said("destroy", "--yes")
+    assert json.loads(said("synth", *small, "--format", "json"))["Description"].endswith(name)

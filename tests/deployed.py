@@ -1,0 +1,49 @@
+"""Functions that tests deploy; found as a module, as in an image."""
+
+from __future__ import annotations
+
+from rushes import Asset, Context, Output, Params, Resources, Result, function, on_s3
+
+
+class Wrote(Result):
+    file: Output
+
+
+class Looked(Result):
+    size_bytes: int
+
+
+@function(
+    version="1",
+    owner="dailies",
+    resources=Resources(cpu=2, memory="2GiB"),
+    triggers=[
+        on_s3(
+            "cards/{show}/day*/**", kinds="video", show="{show}", out="s3://proxies/{show}", priority="urgent"
+        ),
+    ],
+)
+def small(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """Makes the proxy of a clip."""
+    out = ctx.output(f"{clip.stem}.txt")
+    out.path.write_bytes(clip.path.read_bytes().upper())
+    return Wrote(file=out)
+
+
+@function(version="3", timeout_s=120, max_concurrency=1, triggers=[on_s3("sound/**", ready="sidecar:.xml")])
+def look(clip: Asset, params: Params) -> Looked:
+    """Looks at a recording."""
+    return Looked(size_bytes=clip.path.stat().st_size)
+
+
+@function(version="1", resources=Resources(gpu=1), triggers=[on_s3("cards/{show}/masters/**", show="{show}",
+          out="s3://proxies/{show}/masters", priority="background")])  # fmt: skip
+def heavy(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """Wants a card."""
+    raise AssertionError
+
+
+@function(version="1")
+def asked(clip: Asset, params: Params) -> Looked:
+    """Is called directly, and by nothing else."""
+    raise AssertionError
