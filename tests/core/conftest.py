@@ -292,6 +292,7 @@ class ModelPool:
         ends: dict[int, tuple[int, float]] = {}  # by slot: the id, when it ends
         for _ in range(most):
             self.deliver_all()
+            ends = {number: end for number, end in ends.items() if number in self.slots}
             for number, slot in self.slots.items():
                 if not slot.backlog or slot.waiting or slot.paused:
                     ends.pop(number, None)
@@ -305,13 +306,20 @@ class ModelPool:
                 self.tick()
                 continue
             number = min(ends, key=lambda n: (ends[n][1], n))
-            until = ends.pop(number)[1]
+            id_, until = ends.pop(number)
             if self.now + 1.0 < until:  # a few ticks stand for many
                 for _ in range(3):
                     self.tick((until - self.now) / 2)
             self.now = max(self.now, until)
-            self.finish(number)
+            if self._still_runs(number, id_):
+                self.finish(number)
         raise AssertionError(f"{len(self.leased)} asks in hand never ran: {self.scheduler.snapshot()}")
+
+    def _still_runs(self, number: int, id_: int) -> bool:
+        """No tick has taken it off its slot meanwhile, or stopped it there."""
+        slot = self.slots.get(number)
+        here = slot is not None and bool(slot.backlog) and slot.backlog[0].id == id_
+        return here and slot is not None and not slot.paused and not slot.waiting
 
     # -- what it watches -------------------------------------------------------------------------------
 
