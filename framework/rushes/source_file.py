@@ -153,6 +153,7 @@ def _resolve(folder: Path, name: str) -> list[Path]:
 
 
 def digest_of(files: list[Path], root: Path) -> str:
+    """One SHA-256 over the names of files below `root` and what is in them, in any order."""
     total = hashlib.sha256()
     for file in sorted(files):
         found = file.stat()

@@ -49,6 +49,8 @@ def asked(ctx: click.Context) -> Asked:
 
 
 class FunctionName(click.ParamType[str]):
+    """The name of a function; a shell completes it by those that are installed."""
+
     name = "function"
 
     def shell_complete(

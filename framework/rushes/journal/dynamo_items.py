@@ -82,22 +82,27 @@ def plain(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def batch_key(batch: str) -> dict[str, Any]:
+    """Where a batch is."""
     return typed({"pk": f"B#{batch}", "sk": "B"})
 
 
 def count_key(batch: str, n: int) -> dict[str, Any]:
+    """Where the ends of an invocation of this number are counted, one of `COUNTERS` places a batch."""
     return typed({"pk": f"B#{batch}", "sk": f"C#{n % COUNTERS:02}"})
 
 
 def known_key(show: str, key: str) -> dict[str, Any]:
+    """Where it is known which invocation has succeeded with a key, within a show."""
     return typed({"pk": f"K#{show}#{key}", "sk": "K"})
 
 
 def group_key(batch: str, group: int) -> str:
+    """The partition of so many invocations that follow one another."""
     return f"I#{batch}#{group}"
 
 
 def work_key(batch: str, n: int) -> dict[str, Any]:
+    """Where an invocation is."""
     return typed({"pk": group_key(batch, n // GROUP), "sk": f"{n:010}"})
 
 

@@ -98,6 +98,7 @@ def scaled(picture: Picture, larger: Picture) -> tuple[Step, ...]:
 
 
 def refuse_missing(build: BuildFacts, root: Branch, chains: Sequence[Chain]) -> None:
+    """Raise `PlatformError` (``no-filter``) where the build lacks a filter that the graph has."""
     used = {one.name for branch in _walk(root) for one in branch.steps}
     missing = sorted((used | {one.name for chain in chains for one in chain.steps}) - set(build.filters))
     if missing:

@@ -338,5 +338,6 @@ def progress_of(run: Run, ran_s: float) -> Progress:
 
 
 def error_body(error: RushesError | dict[str, Any]) -> bytes:
+    """An error as the body of an end in the journal."""
     data = error.to_dict() if isinstance(error, RushesError) else error
     return b'{"error":' + json.dumps(data).encode() + b"}"

@@ -21,6 +21,8 @@ __all__ = ["StubBatch", "StubRow", "end_of", "explanation_of", "first_state", "s
 
 @dataclass(slots=True)
 class StubRow:
+    """An invocation of the stub engine."""
+
     id: str
     invocation: Invocation
     state: State = State.queued
@@ -31,6 +33,8 @@ class StubRow:
 
 @dataclass(slots=True)
 class StubBatch:
+    """A batch of the stub engine."""
+
     id: str
     spec: BatchSpec
     submitted: float
@@ -42,6 +46,7 @@ class StubBatch:
 
 
 def first_state(invocation: Invocation) -> State:
+    """Where an invocation begins."""
     return State.held if invocation.after else State.queued
 
 
