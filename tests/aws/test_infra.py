@@ -23,6 +23,7 @@ from rushes.engines.aws.infra.changes import changes_of
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.sizing import size_of, unfit
 from rushes.engines.aws.infra.template import template_of
+from rushes.engines.aws.settings import aws_settings
 
 BUCKETS = {"cards": "acme-dev-cards", "proxies": "acme-dev-proxies"}
 ALL = (deployed.small, deployed.look, deployed.heavy, deployed.asked)
@@ -222,6 +223,49 @@ def test_a_lambda_that_nobody_deployed_says_what_is_missing(monkeypatch: pytest.
     with pytest.raises(CallerError) as caught:
         work({}, None)
     assert caught.value.code == "not-deployed"
+
+
+def test_the_policy_of_who_deploys_is_json_and_names_only_rushes() -> None:
+    policy = json.loads((Path(__file__).parents[2] / "infra/policies/deployer.json").read_text())
+    for statement in policy["Statement"]:
+        if statement["Sid"] in {"Stacks", "WhatIsInThem", "RolesOfThem"}:
+            resources = statement["Resource"]
+            assert all("rushes-" in one for one in ([resources] if isinstance(resources, str) else resources))
+
+
+@pytest.mark.parametrize(
+    ("buckets", "shows", "found"),
+    [
+        ({}, (), [("cards/{show}/day*/**", "{show}", "s3://proxies/{show}")]),
+        ({"cards": "mine"}, (), [("mine/{show}/day*/**", "{show}", "s3://proxies/{show}")]),
+        (
+            {"proxies": "theirs"},
+            ("dune", "blade"),
+            [
+                ("cards/dune/day*/**", "dune", "s3://theirs/dune"),
+                ("cards/blade/day*/**", "blade", "s3://theirs/blade"),
+            ],
+        ),
+    ],
+)
+def test_a_trigger_means_the_buckets_and_shows_of_its_environment(
+    buckets: dict[str, str], shows: tuple[str, ...], found: list[tuple[str, str, str]]
+) -> None:
+    (trigger,) = deployed.small.triggers
+    assert [(one.pattern, one.show, one.out) for one in trigger.placed(buckets, shows)] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("", ""),
+        ("https://sqs/one", "https://sqs/one"),
+        ("urgent=https://sqs/u,standard=https://sqs/s", "https://sqs/u"),
+        ("standard=https://sqs/s", ""),
+    ],
+)
+def test_a_variable_names_one_queue_or_one_a_class(text: str, url: str) -> None:
+    assert aws_settings({"RUSHES_QUEUE_URL": text}).queue_of("urgent") == url
 
 
 # -- who may do what --------------------------------------------------------------------------------------

@@ -27,7 +27,10 @@ from rushes.cli.app import app
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
+from rushes.engines.aws.intake import Order, take_in
 from rushes.journal.dynamo import DynamoLedger
+from rushes.ledger import Claim
+from rushes.storage.s3 import S3Store
 
 _ROOT = Path(__file__).parents[2]
 _PLACES = [str(_ROOT / one) for one in ("framework", "functions", "tests")]
@@ -104,6 +107,17 @@ def test_an_object_that_comes_is_worked_on_by_what_was_deployed(
     assert body == b"CLIP"
     ledger = DynamoLedger(clients["dynamodb"], environment.table)
     until(lambda: not [*ledger.unfinished()], seconds=30)
+
+    # What a host that died has left is told of by the sweep, and worked on.
+    s3.put_object(Bucket=f"{unique}-proxies", Key="cards/B001.mov", Body=b"left")
+    source = S3Store(s3).look(f"s3://{unique}-proxies/cards/B001.mov")
+    out = f"s3://{unique}-proxies/dune"
+    order = Order(deployed.small, source, deployed.small.params(), out, "dune", "urgent")
+    notice = take_in(order, ledger, time.time() - 90)
+    assert isinstance(ledger.claim(notice.invocation, "dead", time.time() - 90, time.time() - 30), Claim)
+    answer = aws.client("lambda").invoke(FunctionName=environment.called("sweep"))
+    assert json.loads(answer["Payload"].read()) == {"told": 1}
+    until(lambda: "dune/B001.txt" in outputs(), seconds=120)
 
     assert stack.template() == template
     assert not stack.deploy(template, {"ImageUri": "none"}, {"rushes:environment": environment.name}).changed
