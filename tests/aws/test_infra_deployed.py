@@ -25,7 +25,7 @@ from waiting import until
 from rushes import CallerError, PlatformError
 from rushes.cli.app import app
 from rushes.engines.aws.infra.environment import Environment
-from rushes.engines.aws.infra.executor import Stack
+from rushes.engines.aws.infra.executor import Stack, client_of, put_template
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.intake import Order, take_in
 from rushes.journal.dynamo import DynamoLedger
@@ -80,6 +80,15 @@ def environment(unique: str) -> Environment:
 @pytest.fixture
 def stack(aws: AwsServer, environment: Environment) -> Stack:
     return Stack(aws.client("cloudformation"), f"rushes-{environment.name}", sleep=lambda _: time.sleep(0.05))
+
+
+@pytest.fixture
+def signed_in(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks boto3 for a client gets one of the server."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
 
 
 def test_an_object_that_comes_is_worked_on_by_what_was_deployed(
@@ -137,13 +146,29 @@ def test_a_stack_that_cannot_be_made_says_which_resource_and_why(
     assert "Nothing::AtAll" in caught.value.message
 
 
-def test_the_commands_deploy_compare_and_remove(
-    aws: AwsServer, unique: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("signed_in")
+def test_a_template_that_no_request_holds_goes_through_a_bucket(
+    stack: Stack, environment: Environment, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {
-        "AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("rushes.engines.aws.infra.executor.MOST_INLINE", 100)
+    template = template_of([deployed.asked], environment)
+    with pytest.raises(CallerError) as caught:
+        stack.deploy(template, {"ImageUri": "none"}, {})
+    assert caught.value.code == "template-too-large"
+
+    client_of("s3", "us-east-1").create_bucket(Bucket=f"{unique}-code")
+    done = stack.deploy(
+        template,
+        {"ImageUri": "none"},
+        {},
+        place=lambda body: put_template(body, f"{unique}-code", "rushes/t.json", "us-east-1"),
+    )
+    assert done.outputs["FunctionAsked"] == environment.called("asked")
+    assert stack.destroy()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_the_commands_deploy_compare_and_remove(unique: str) -> None:
     name = f"c{unique[-8:]}"
 
     def said(*args: str, status: int = 0) -> str:
