@@ -45,6 +45,17 @@ def test_a_size_that_is_none_is_the_callers_mistake(rushes: Rushes) -> None:
     assert "lots" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--cores", "--devices", "--scale"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-1"])
+def test_a_number_that_cannot_be_counted_with_is_the_callers_mistake(
+    rushes: Rushes, option: str, value: str
+) -> None:
+    result = rushes("simulate", "quiet-day", option, value)
+
+    assert result.exit_code == 2
+    assert option in result.stderr
+
+
 def test_the_command_offers_every_scenario() -> None:
     (argument,) = [one for one in simulate.params if one.name == "scenario"]
 

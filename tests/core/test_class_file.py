@@ -10,7 +10,7 @@ import pytest
 from rushes.core.class_file import classes_from
 from rushes.core.classes import DEFAULT_CLASSES
 from rushes.core.events import QueueKey
-from rushes.core.permission import Person, beyond_hours, why_not
+from rushes.core.permission import Person, beyond_hours, shown_hours, why_not
 from rushes.errors import CallerError
 
 STUDIO = """
@@ -109,6 +109,13 @@ def test_a_list_without_anybody_closes_a_class() -> None:
     closed = read("[classes.interactive]\nusers = []")["interactive"]
 
     assert why_not(closed, Person("anna"), "dune") == "anna may not use class interactive: it is for nobody"
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"), [(0.0, "0.0"), (0.0048, "0.0048"), (0.1, "0.1"), (19.96, "20.0"), (1234.5, "1234.5")]
+)
+def test_a_little_of_a_class_is_not_shown_as_nothing(hours: float, shown: str) -> None:
+    assert shown_hours(hours) == shown
 
 
 def test_who_has_used_the_hours_up_is_known_by_class_and_show() -> None:

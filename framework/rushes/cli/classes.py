@@ -13,6 +13,7 @@ import click
 
 from rushes.cli.session import Session
 from rushes.cli.show import table
+from rushes.core.permission import shown_hours
 from rushes.printing import printable
 from rushes.units import format_duration
 
@@ -77,9 +78,8 @@ def _hours(one: dict[str, Any]) -> list[str]:
     for show, used in one["today"].items():
         if used["of"] is None:
             continue
-        text = (
-            f"{one['name']}: show {show} has used {used['slot_hours']:.3g} of {used['of']:g} slot-hours today"
-        )
+        hours = f"{shown_hours(used['slot_hours'])} of {used['of']:g}"
+        text = f"{one['name']}: show {show} has used {hours} slot-hours today"
         why = f"; what it has sent waits: {used['barred']}" if used["barred"] else ""
         lines.append(
             click.style(printable(text + why), fg="yellow" if used["slot_hours"] >= used["of"] else None)

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -31,11 +32,21 @@ _WHAT_IF = re.compile(r"(streams|duration|codecs|regions)\s*[*×x]\s*([0-9.]+)")
 _DAY_S = 86_400.0
 
 
+class Finite(click.FloatRange):
+    """A number that can be counted with: click lets nan pass any bounds, for it compares with nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value!r} is no number that can be counted with.", param, ctx)
+        return number
+
+
 @click.command()
 @click.argument("scenario", type=click.Choice(_SCENARIOS), required=False)
-@click.option("--cores", type=click.FloatRange(min=0.1), default=32.0, show_default=True)
+@click.option("--cores", type=Finite(min=0.1), default=32.0, show_default=True)
 @click.option("--memory", default="128GiB", show_default=True)
-@click.option("--devices", type=click.FloatRange(min=0.0), default=4.0, show_default=True)
+@click.option("--devices", type=Finite(min=0.0), default=4.0, show_default=True)
 @click.option(
     "--policy",
     "policies",
@@ -45,11 +56,11 @@ _DAY_S = 86_400.0
 )
 @click.option("--tier", help="What a pool of one size is made of: an entry of the price book.")
 @click.option("--replay", is_flag=True, help="What has run here, from the ledger, instead of a scenario.")
-@click.option("--since", metavar="DAYS", type=click.FloatRange(min=0.0), help="Of the ledger, the last days.")
+@click.option("--since", metavar="DAYS", type=Finite(min=0.0), help="Of the ledger, the last days.")
 @click.option("--what-if", "what_if", metavar="DIM*N", help="What breaks first as streams, … grow.")
 @click.option(
     "--scale",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=Finite(min=0.0, min_open=True),
     default=1.0,
     show_default=True,
     help="How much arrives, as a multiple.",

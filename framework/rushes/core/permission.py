@@ -12,7 +12,7 @@ from typing import Final
 from rushes.core.classes import REFUSE, ClassPolicy
 from rushes.core.events import QueueKey
 
-__all__ = ["Beyond", "Person", "beyond_hours", "why_not"]
+__all__ = ["Beyond", "Person", "beyond_hours", "shown_hours", "why_not"]
 
 HOUR_S: Final = 3600.0
 
@@ -43,10 +43,16 @@ class Beyond:
     @property
     def sentence(self) -> str:
         """What has happened, for people, without an end."""
+        used = shown_hours(self.used_s / HOUR_S)
         return (
-            f"show {self.queue.show} has used {self.used_s / HOUR_S:.1f} of the {self.hours:g} slot-hours "
+            f"show {self.queue.show} has used {used} of the {self.hours:g} slot-hours "
             f"of {self.queue.priority} that it has a day"
         )
+
+
+def shown_hours(hours: float) -> str:
+    """Slot-hours for people: tenths, or two digits of what is less, so that a little is not nothing."""
+    return f"{hours:.1f}" if hours >= 0.1 or not hours else f"{hours:.2g}"
 
 
 def why_not(policy: ClassPolicy, person: Person, show: str) -> str:
