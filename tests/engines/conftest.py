@@ -25,6 +25,18 @@ def engine(rushes_home: Path) -> Iterator[LocalEngine]:
 
 
 @pytest.fixture
+def prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`prices(text)` is the price file of this test's worker."""
+
+    def name(text: str) -> None:
+        path = tmp_path / "prices.toml"
+        path.write_text(text)
+        monkeypatch.setenv("RUSHES_PRICES", str(path))
+
+    return name
+
+
+@pytest.fixture
 def plain(engine: LocalEngine) -> Callable[[str], Any]:
     """A function of `plain.py` by name."""
 

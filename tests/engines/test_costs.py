@@ -40,11 +40,9 @@ as_of = "2026-01"
 
 
 @pytest.fixture
-def priced(rushes_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def priced(rushes_home: Path, prices: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine costs a tenth of a cent a second."""
-    path = tmp_path / "prices.toml"
-    path.write_text(PRICES)
-    monkeypatch.setenv("RUSHES_PRICES", str(path))
+    prices(PRICES)
     monkeypatch.setenv("RUSHES_CPU", "2")
 
 

@@ -71,11 +71,9 @@ def test_one_invocation_is_told_of_from_its_queueing_to_the_end_of_its_batch(
 
 
 def test_what_has_ended_says_what_it_cost_where_there_is_a_price(
-    heard: Heard, plain: Callable[[str], Any], clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    heard: Heard, plain: Callable[[str], Any], clip: str, prices: Callable[[str], None]
 ) -> None:
-    prices = tmp_path / "prices.toml"
-    prices.write_text("schema = 1\n[tiers.here]\nusd_per_hour = 3.6\n")
-    monkeypatch.setenv("RUSHES_PRICES", str(prices))
+    prices("schema = 1\n[tiers.here]\nusd_per_hour = 3.6\n")
     batch = plain("echo").starmap((clip, {"n": n}) for n in range(2))
     batch.wait()
     until(lambda: ended(heard()))

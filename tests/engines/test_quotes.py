@@ -94,10 +94,9 @@ def test_a_batch_is_quoted_from_the_catalogue_then_run_then_compared_and_then_kn
 
 
 def test_a_price_file_gives_it_a_price_and_joules(
-    clips: Path, tmp_path: Path, rushes_home: Path, monkeypatch: pytest.MonkeyPatch
+    clips: Path, prices: Callable[[str], None], rushes_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "prices.toml").write_text(PRICES)
-    monkeypatch.setenv("RUSHES_PRICES", str(tmp_path / "prices.toml"))
+    prices(PRICES)
     monkeypatch.setenv("RUSHES_TIER", "desk")
 
     quoted = catalog.find("proxy").quote(sorted(clips.iterdir()), height=64)
