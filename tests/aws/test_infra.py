@@ -213,6 +213,14 @@ def test_two_functions_of_one_name_are_refused() -> None:
         template_of([deployed.small, deployed.small], FULL)
 
 
+@pytest.mark.parametrize("name", ["router", "sweep", "hosts", "events"])
+def test_a_function_called_like_a_part_of_every_environment_is_refused(name: str) -> None:
+    one = _made()
+    one.name = name
+    with pytest.raises(CallerError, match="a part that every environment has"):
+        template_of([one], FULL)
+
+
 def test_buckets_in_which_outputs_would_come_again_are_refused() -> None:
     with pytest.raises(CallerError, match="started again by its own outputs"):
         template_of([deployed.small], Environment("dev", buckets={"cards": "one", "proxies": "one"}))

@@ -24,6 +24,9 @@ __all__ = ["Deployed", "Environment", "deployed", "logical", "stack_name"]
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
 LONGEST: Final = 64
 """Characters in the name of a Lambda; of a queue, a class comes behind it, 80 in all."""
+_OWN: Final = frozenset({"router", "sweep", "hosts", "events", "ledger", "alarms"})
+"""What an environment calls parts of its own."""
+_OTHER: Final = re.compile(r"[^A-Za-z0-9]+")
 _RETENTIONS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
                       2922, 3288, 3653)  # fmt: skip
 """Days that CloudWatch takes (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/
@@ -81,7 +84,7 @@ class Environment:
 
     def called(self, *parts: str) -> str:
         """The name of a thing in this environment."""
-        return "-".join(("rushes", self.name, *(part.replace("_", "-") for part in parts)))
+        return "-".join(("rushes", self.name, *(_OTHER.sub("-", part) for part in parts)))
 
     @property
     def table(self) -> str:
@@ -95,7 +98,7 @@ def stack_name(environment: str) -> str:
 
 def logical(*parts: str) -> str:
     """The id of a resource in a template: letters and digits."""
-    return "".join(word[:1].upper() + word[1:] for part in parts for word in re.split(r"[^A-Za-z0-9]+", part))
+    return "".join(word[:1].upper() + word[1:] for part in parts for word in _OTHER.split(part))
 
 
 class Deployed(NamedTuple):
@@ -128,6 +131,12 @@ def deployed(functions: Iterable[Function[Any, Any]], environment: Environment) 
                 f"function {one.name} is a file, {one.path}; an image has modules.",
                 code="bad-function",
                 fix="Put it into a package and name it MODULE:FUNCTION.",
+            )
+        if one.name.lower() in _OWN:
+            raise CallerError(
+                f"function {one.name} has the name of a part that every environment has.",
+                code="bad-environment",
+                fix=f"Rename it; taken are {', '.join(sorted(_OWN))}.",
             )
         if len(environment.called(one.name)) > LONGEST:
             raise CallerError(
