@@ -56,6 +56,14 @@ def test_a_number_that_cannot_be_counted_with_is_the_callers_mistake(
     assert option in result.stderr
 
 
+def test_a_batch_that_ran_out_of_money_has_no_end_and_says_why(rushes: Rushes) -> None:
+    result = rushes("simulate", "viral-spike", "--tier", "ec2/c7i.2xlarge")
+
+    assert "invocations held: show social has spent $1.00 of its $1.00" in result.output
+    (row,) = [line for line in result.output.splitlines() if " social " in line and "standard" in line]
+    assert row.split()[-1] == "–"
+
+
 def test_the_command_offers_every_scenario() -> None:
     (argument,) = [one for one in simulate.params if one.name == "scenario"]
 

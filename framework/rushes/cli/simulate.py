@@ -303,7 +303,7 @@ def _bill_lines(finding: Finding) -> list[str]:
     held = sum(group.held for group in finding.outcome.groups)
     if held:
         why = next(iter(finding.course.trace.held.values()), "")
-        lines.append(f"held: {counted(held, 'invocation')}. {why}")
+        lines += wrap(f"{counted(held, 'invocation')} {why}", 98, subsequent_indent="  ")
     if bill.lost:
         lines.append(f"lost: {counted(bill.lost, 'attempt')} ended with their host or device, and ran again")
     return lines
@@ -348,7 +348,7 @@ def _table(found: Outcome) -> str:
             format_duration(group.turnaround.p50),
             format_duration(group.turnaround.p90),
             format_duration(group.turnaround.p99),
-            format_duration(group.done_s),
+            format_duration(group.done_s) if group.done_s else "–",
         ]
         for group in found.groups
     ]

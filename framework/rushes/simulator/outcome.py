@@ -43,7 +43,7 @@ class Group:
         turnaround: from submission to the end of each.
         wait: from submission to its start.
         first_s: from the submission of a batch to the end of its first invocation; the longest.
-        done_s: from the submission of a batch to the end of its last; the longest.
+        done_s: from the submission of a batch to the end of its last; the longest; 0 where none ended.
     """
 
     priority: str

@@ -261,7 +261,7 @@ def _groups(groups: Sequence[Group]) -> str:
             f"{group.invocations:,}" + (f" of {group.invocations + group.held:,}" if group.held else ""),
             *(format_duration(t) for t in (group.wait.p50, group.wait.p99)),
             *(format_duration(t) for t in (group.turnaround.p50, group.turnaround.p90, group.turnaround.p99)),
-            format_duration(group.done_s),
+            format_duration(group.done_s) if group.done_s else "–",
             "" if group.late is None else f"{group.late:.0%}",
         )
         for group in groups
