@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rushes.core.commands import GiveBack, OpenSlot, Pause, Resume, Start
 from rushes.core.displacement import DisplacementPolicy
-from rushes.core.events import Capacity, QueueKey, Reached, Restamped, Shape
+from rushes.core.events import Capacity, Lacks, QueueKey, Reached, Restamped, Shape
 from rushes.core.policy import SchedulerSettings
 from rushes.core.states import State
 from rushes.core.swarm import Share
@@ -427,3 +427,58 @@ def test_why_says_that_it_stands_aside_and_for_whom(model_pool: Any) -> None:
 
     assert "paused on slot 1" in pool.scheduler.explain(encoding, pool.now)
     assert "plates" in pool.scheduler.explain(encoding, pool.now)
+
+
+# -- sessions of devices ------------------------------------------------------------------------------------
+
+
+def with_a_session(model_pool: Any, *, cpu: float = 2.0) -> tuple[Any, int, int]:
+    """An encode that has had the card for eight seconds, and an urgent one that lacks it; their ids."""
+    pool = model_pool(Capacity(cpu=cpu, memory=100), seconds={"encode": 60.0})
+    (low,) = pool.submit("background", "dune", encode("dailies"))
+    pool.deliver_all()
+    pool.tick(8.0)
+    (urgent,) = pool.submit("urgent", "vfx", encode("plates"))
+    pool.deliver_all()
+    return pool, low, urgent
+
+
+def test_who_holds_a_session_that_urgent_work_lacks_is_given_back_once(model_pool: Any) -> None:
+    pool, low, urgent = with_a_session(model_pool)
+
+    pool.do(Lacks(2, urgent, [(1, low)]))
+    assert of(pool.commands, GiveBack) == [GiveBack(1, low, "plates")]
+    pool.do(Lacks(2, urgent, [(1, low)]))
+    assert of(pool.commands, GiveBack) == []
+
+    pool.run()
+    assert pool.ended[low] is pool.ended[urgent] is State.succeeded
+
+
+def test_who_is_paused_for_the_cores_gives_its_session_back_as_well(model_pool: Any) -> None:
+    pool, low, urgent = with_a_session(model_pool, cpu=1.0)
+    assert pool.times_paused[low] == 1
+
+    pool.do(Lacks(2, urgent, [(1, low)]))
+
+    assert of(pool.commands, GiveBack) == [GiveBack(1, low, "plates")]
+
+
+def test_a_session_is_awaited_of_work_that_is_near_its_end_and_no_longer_than_may_be(model_pool: Any) -> None:
+    pool, low, urgent = with_a_session(model_pool)
+    pool.do(Reached(1, low, 0.8))
+
+    pool.do(Lacks(2, urgent, [(1, low)]))
+    assert of(pool.commands, GiveBack, Pause) == []
+    pool.now += 10.0
+    pool.do(Lacks(2, urgent, [(1, low)]))
+
+    assert of(pool.commands, GiveBack) == [GiveBack(1, low, "plates")]
+
+
+def test_less_urgent_work_waits_for_a_session(model_pool: Any) -> None:
+    pool, low, urgent = with_a_session(model_pool)
+
+    pool.do(Lacks(1, low, [(2, urgent)]))
+
+    assert of(pool.commands, GiveBack, Pause) == []

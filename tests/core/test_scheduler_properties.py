@@ -24,6 +24,7 @@ from rushes.core.events import (
     Capacity,
     ClassPolicy,
     Finished,
+    Lacks,
     Leased,
     Paused,
     Queued,
@@ -149,6 +150,14 @@ class PoolMachine(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(sorted(n for n, slot in self.pool.slots.items() if slot.backlog)))
         self.pool.do(Reached(number, self.pool.slots[number].backlog[0].id, fraction))
 
+    @precondition(lambda self: len(self.pool.running()) > 1)
+    @rule(data=st.data())
+    def an_attempt_lacks_a_device(self, data: Any) -> None:
+        busy = sorted(n for n, slot in self.pool.slots.items() if slot.backlog)
+        number, *others = data.draw(st.permutations(busy))
+        holders = [(n, self.pool.slots[n].backlog[0].id) for n in others]
+        self.pool.do(Lacks(number, self.pool.slots[number].backlog[0].id, holders))
+
     @precondition(lambda self: self.pool.slots)
     @rule(data=st.data(), lost_first=st.booleans())
     def a_slot_dies(self, data: Any, lost_first: Any) -> None:
@@ -188,6 +197,7 @@ class PoolMachine(RuleBasedStateMachine):
             Waits(1000, id_),
             Woken(1000, id_),
             Reached(1000, id_, 0.9),
+            Lacks(1000, id_, [(number, id_)]),
             Queued(queue, 0),
         ]
         if known is None or not known.waiting:

@@ -154,6 +154,42 @@ def test_three_times_as_many_attempts_as_sessions_all_finish_on_the_device(
     assert {one["attempt"] for one in receipts} == {1}, "waiting is no failed attempt"
 
 
+@pytest.mark.parametrize("cores", ["3", "1"])
+def test_urgent_work_gets_the_one_session_of_the_one_card_and_what_had_it_is_made_later(  # noqa: PLR0917 - fixtures
+    functions: Callable[[str], Any],
+    media: Media,
+    tmp_path: Path,
+    cards: Callable[[FakeDevice], StandIn],
+    pool: LocalEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: str,
+) -> None:
+    # given a background encode that has the session, with cores beside it or paused for want of them
+    monkeypatch.setenv("RUSHES_CPU", cores)
+    fake = cards(FakeDevice(sessions=1, slow=0.05))
+    clips = [_copy(media("h264.mp4"), tmp_path / f"{number}.mp4") for number in range(2)]
+    insists = functions("insists").with_options(out=str(tmp_path / "out"), name="{stem}{ext}")
+    low = insists.with_options(priority="background").map([clips[0]])
+    until(lambda: fake.calls() and any(slot["seconds"] > 1.2 for slot in pool.pool()["slots"]))
+    fake.change("nvenc", slow=None)
+
+    urgent = insists.with_options(priority="urgent").map([clips[1]])
+    (made,) = urgent
+    (later,) = low
+
+    assert made.result.encoder == later.result.encoder == "h264_nvenc"
+    assert later.finished.attempts == 1, "it uses up no try"
+    (receipt,) = [one for one in _receipts(tmp_path / "out") if one["source"]["uri"].endswith("1.mp4")]
+    tried = receipt["tried"][-1]
+    assert 0 < tried["waited_s"] < 10
+    assert f"by {low.id}.1" in str(tried)
+    (share,) = pool.status(urgent.id).displacement
+    assert (share["batch"], share["stopped"]) == (low.id, 1)
+    assert share["redone_s"] > 1
+    whose = [next(name for name in ("0.mp4", "1.mp4") if name in str(call["argv"])) for call in fake.calls()]
+    assert whose == ["0.mp4", "1.mp4", "0.mp4"]
+
+
 def test_what_insists_on_a_sick_card_is_held_without_using_up_retries(
     pool: LocalEngine,
     functions: Callable[[str], Any],

@@ -94,6 +94,18 @@ def test_a_session_is_held_until_it_is_given_back(ledger: DeviceLedger) -> None:
     assert [one.device for one in ledger.book().held] == ["nvenc:0", "nvenc:0"]
 
 
+def test_who_is_more_urgent_is_served_before_who_came_first_and_knows_who_holds(ledger: DeviceLedger) -> None:
+    holders = [ledger.line_up(name, 3) for name in ("a.1", "b.1")]
+    assert [looks(one) for one in holders] == ["Take", "Take"]
+    background, urgent = ledger.line_up("c.1", 3), ledger.line_up("d.1", 1)
+    assert [looks(background), looks(urgent)] == ["Wait", "Wait"]
+    assert urgent.holders == ("a.1", "b.1")
+
+    holders[0].leave()
+
+    assert [looks(background), looks(urgent)] == ["Wait", "Take"]
+
+
 def test_what_a_killed_process_held_is_free_at_once_and_nothing_of_it_is_left(
     ledger: DeviceLedger, started: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "Ended",
     "Event",
     "Finished",
+    "Lacks",
     "Leased",
     "Outlay",
     "Paused",
@@ -181,6 +182,18 @@ class Woken:
 
 
 @dataclass(frozen=True, slots=True)
+class Lacks:
+    """A running attempt waits for a session of a device, which these have, by their slots and ids.
+
+    It is said again about once a second while that lasts.
+    """
+
+    slot: int
+    id: int
+    holders: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
     """An attempt has said how far it is, 0..1. It changes nothing by itself, and is forgotten with it."""
 
@@ -303,6 +316,7 @@ Event = (
     | Waits
     | Woken
     | Reached
+    | Lacks
     | Withdrawn
     | Restamped
     | Reclassed

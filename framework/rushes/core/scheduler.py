@@ -78,6 +78,7 @@ from rushes.core.events import (
     Ended,
     Event,
     Finished,
+    Lacks,
     Leased,
     Paused,
     Queued,
@@ -143,6 +144,7 @@ class Scheduler:
             Waits: self._waits,
             Woken: self._woken,
             Reached: self._reached,
+            Lacks: self._lacks,
             Withdrawn: self._withdrawn,
             Restamped: self._restamped,
             Reclassed: self._reclassed,
@@ -401,6 +403,17 @@ class Scheduler:
         slot = self._slots.by_number.get(event.slot)
         if slot is not None and slot.backlog and slot.backlog[0][0] == event.id:
             self._assignment.standing.reached(slot, event.fraction)
+
+    def _lacks(self, event: Lacks, now: float, out: list[Command]) -> None:
+        slot = self._slots.by_number.get(event.slot)
+        if slot is None or slot.state is not SlotState.busy or slot.backlog[0][0] != event.id:
+            return
+        holders = []
+        for number, id_ in event.holders:
+            holder = self._slots.by_number.get(number)
+            if holder is not None and holder.backlog and holder.backlog[0][0] == id_:
+                holders.append(holder)
+        self._assignment.standing.make_way(slot, holders, now, out)
 
     # -- money -----------------------------------------------------------------------------------------
 

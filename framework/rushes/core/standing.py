@@ -145,6 +145,30 @@ class Standing:
             if not found:
                 return
 
+    def make_way(self, slot: Slot, holders: Iterable[Slot], now: float, out: list[Command]) -> None:
+        """Let one of `holders` end, whose session of a device what runs on `slot` waits for.
+
+        One that is paused cannot end by itself, and would keep it for as long as it stands aside.
+        """
+        policy = self._policy
+        if policy is None or slot.lane is None or slot.policy is None or not slot.policy.may_displace:
+            return
+        if self._awaiting:
+            self._wait_no_longer(now)
+        promised = self._awaiting.promised()
+        running = []
+        for one in holders:
+            if one.yields or one in promised:
+                return
+            if one.lane is None or one.policy is None:
+                continue
+            if one.state is SlotState.busy or one.state is SlotState.paused:
+                at = now if one.state is SlotState.busy else None
+                running.append(self._view(one, one.policy, one.lane, _SESSION, at, pausable=False))
+        able = Displaceable(slot.policy.rank, running, now, self._policy_for(slot.lane.shape.batch))
+        for found in able.take(_SESSION):
+            self._set_aside(found, slot.lane, now, out)
+
     def _may_ask(self, rank: int) -> bool:
         """Whether anything runs that work of this rank may ask."""
         for at, able in self._able.items():  # noqa: SIM110 - hot: written out
@@ -446,6 +470,10 @@ def _stamped(slot: Slot, policy: ClassPolicy) -> int:
     """
     level = slot.level
     return policy.rank if level is None or level.rank >= policy.rank else level.rank
+
+
+_SESSION: Need = (0, 0, 0, 1)
+"""Of a device, whichever it is: one that holds a session is as good as another."""
 
 
 def _without(lack: Need, leaving: Iterable[Need]) -> Need:

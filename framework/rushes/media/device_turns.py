@@ -56,7 +56,9 @@ class Devices:
         cancelled: asked several times a second.
         wait_s: the longest wait; then the attempt fails, its slot goes to others, and it is tried again
             without using up a retry.
-        what: the work, for people who look at the ledger.
+        what: the work, for people who look at the ledger, and for who waits for what it holds.
+        rank: of its class: a lower one is served first.
+        lacking: told, about once a second, who holds what is waited for; None: nobody could change that.
         cores: of this host.
     """
 
@@ -65,6 +67,8 @@ class Devices:
     cancelled: Callable[[], bool] = never
     wait_s: float = MOST_WAIT_S
     what: str = ""
+    rank: int = 0
+    lacking: Callable[[list[str]], None] | None = None
     cores: int = field(default_factory=usable_cores)
 
     def turns(
@@ -191,7 +195,7 @@ class DeviceTurns:
     def _waited(self, options: list[tuple[Option, Try]]) -> Turn:
         self._read_monitors([one for _, one in options])
         began = time.monotonic()
-        place = self._ledger.line_up(self._devices.what)
+        place = self._ledger.line_up(self._devices.what, self._devices.rank)
         try:
             note = ""
             while True:
@@ -204,8 +208,10 @@ class DeviceTurns:
                 if isinstance(answer, Probe):
                     self._try_again(_try_of(answer.option, options))
                     continue
-                note = answer.reason
+                note = _said(answer, place)
                 self._may_wait(answer, waited_s)
+                if self._devices.lacking is not None and place.holders:
+                    self._devices.lacking(list(place.holders))
                 aside(partial(self._wait, changed))
         except BaseException:
             place.leave()
@@ -288,6 +294,13 @@ class DeviceTurns:
         names = [one.device for one in tries if one.family != "software"]
         if self._ledger.to_be_read(names, _READ_EVERY_S):
             self._ledger.readings(read_monitors(names))
+
+
+def _said(answer: Wait | Refuse, place: Place) -> str:
+    """What is waited for, and whose work has it."""
+    names = place.holders
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{answer.reason}, by {', '.join(names[:3])}{more}" if names else answer.reason
 
 
 def _try_of(option: Option, options: list[tuple[Option, Try]]) -> Try:

@@ -37,7 +37,9 @@ class Member:
         held: what it holds; None while it waits.
         purses: what it waits for, and how many sessions of it.
         looked_at: when it last looked, in UTC epoch seconds.
-        pid, what: for people.
+        pid: for people.
+        what: the work; for people, and for who waits for what it holds.
+        rank: of its class: a lower one is served first, whenever it came.
     """
 
     number: int
@@ -46,6 +48,12 @@ class Member:
     looked_at: float = 0.0
     pid: int = 0
     what: str = ""
+    rank: int = 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands in line: its class, then when it came."""
+        return self.rank, self.number
 
 
 @dataclass(frozen=True)
@@ -83,11 +91,14 @@ class DeviceLedger:
         self.files = files
         self.clock = clock
 
-    def line_up(self, what: str = "") -> Place:
-        """A place at the end of the line. `Place.leave` gives it up, and so does the end of this process."""
+    def line_up(self, what: str = "", rank: int = 0) -> Place:
+        """A place at the end of the line, behind all of this rank and better ones.
+
+        `Place.leave` gives it up, and so does the end of this process.
+        """
         with self.files.locked():
             file = self.files.new()
-            mine = Member(file.number, looked_at=self.clock(), pid=os.getpid(), what=what)
+            mine = Member(file.number, looked_at=self.clock(), pid=os.getpid(), what=what, rank=rank)
             file.write(_member_json(mine))
         return Place(self, file, mine)
 
@@ -168,6 +179,8 @@ class Place:
         self.ledger = ledger
         self.member = member
         self._file = file
+        self.holders: tuple[str, ...] = ()
+        """Whose work held what this request waits for, when it last looked."""
 
     def look(self, options: Sequence[Option], *, waited_s: float) -> Decision:
         """What the request is answered now. A session that it is given is its own when this returns.
@@ -181,11 +194,16 @@ class Place:
             before = [
                 one.purses
                 for one in book.members
-                if one.held is None and one.number < self.member.number and now - one.looked_at < _FROZEN_S
+                if one.held is None and one.place < self.member.place and now - one.looked_at < _FROZEN_S
             ]
             held = book.others(self.member.number)
             answer = decide(options, book.health, held, before, waited_s=waited_s, now=now)
             purses = answer.purses if isinstance(answer, Wait) else {}
+            self.holders = tuple(
+                one.what
+                for one in book.members
+                if one.what and one.held is not None and one.held.purse in purses
+            )
             self.member = replace(self.member, held=_given(answer), purses=purses, looked_at=now)
             self._file.write(_member_json(self.member))
         return answer
@@ -243,6 +261,7 @@ def _member(number: int, data: Mapping[str, Any]) -> Member:
         float(data["looked_at"]),
         int(data["pid"]),
         str(data["what"]),
+        int(data.get("rank", 0)),
     )
 
 

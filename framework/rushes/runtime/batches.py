@@ -133,10 +133,16 @@ def shape_of(batch: str, spec: dict[str, Any]) -> Shape:
     )
 
 
-def spec_packet(state: BatchState, *, counted: bool) -> list[Any]:
-    """What a slot is told of a batch before its first invocation; `counted`: it may ask what it has cost."""
+def spec_packet(state: BatchState, *, counted: bool, rank: int) -> list[Any]:
+    """What a slot is told of a batch before its first invocation.
+
+    Args:
+        state: the batch.
+        counted: it may ask what it has cost.
+        rank: of its class, for the line before a device.
+    """
     told = {name: state.spec.get(name) for name in _TOLD_TO_SLOTS}
-    return ["spec", state.number, {"id": state.id, "counted": counted, **told}]
+    return ["spec", state.number, {"id": state.id, "counted": counted, "rank": rank, **told}]
 
 
 def status_json(row: BatchRow, counts: list[int], cached: int) -> dict[str, Any]:

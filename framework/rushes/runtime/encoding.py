@@ -222,6 +222,8 @@ def _devices(ctx: LocalContext, host: Host) -> Devices | None:
         # Of what a function is given, waiting leaves half for the work.
         wait_s=MOST_WAIT_S if limit_s is None else min(MOST_WAIT_S, limit_s / 2),
         what=ctx.invocation,
+        rank=ctx.task.rank,
+        lacking=ctx.task.pool.lacks if ctx.task.pool is not None else None,
     )
 
 

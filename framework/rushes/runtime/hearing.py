@@ -74,6 +74,8 @@ class Hearing:
                 self._wait(slot, header)
             elif verb == "keeps":
                 self._keep(slot, header)
+            elif verb == "lacks":
+                self._lack(slot, header)
             elif verb == "spent?":
                 self._spent(slot, header)
             elif verb == "ready":
@@ -176,6 +178,18 @@ class Hearing:
         run = self.pool.running.get(number)
         if run is not None and run.fence == fence and run.slot == slot.number:
             self.pool.keeps[number] = Path(folder)
+
+    def _lack(self, slot: SlotProcess, header: Any) -> None:
+        """An attempt waits for a device; whoever holds it may be of this pool, and less urgent."""
+        _, number, fence, names = header
+        run = self.pool.run_on(slot.number, number)
+        if run is None or run.fence != fence:
+            return
+        numbers = [self.pool.number_of(name) for name in names]
+        held = [(self.pool.running[n], n) for n in numbers if n in self.pool.running]
+        holders = [(one.slot, one.ask(n)) for one, n in held]
+        if holders:
+            self.pool.feed(ev.Lacks(slot.number, run.ask(number), holders))
 
     def _spent(self, slot: SlotProcess, header: Any) -> None:
         """An attempt asks what its invocation has cost until now, for the receipt."""

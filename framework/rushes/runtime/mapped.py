@@ -60,6 +60,9 @@ class MappedParts:
     def keeps(self, folder: Path) -> None:
         self._say(["keeps", self._number, self._fence, str(folder)])
 
+    def lacks(self, holders: list[str]) -> None:
+        self._say(["lacks", self._number, self._fence, holders])
+
     def run(self, parts: Parts) -> list[Finished]:
         from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415 - few bodies map
 

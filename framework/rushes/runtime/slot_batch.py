@@ -58,6 +58,7 @@ def learn(spec: Mapping[str, Any], home: Path) -> SlotBatch:
         "receipts": spec["receipts"],
         "source_digest": spec["source_digest"],
         "settle_s": spec.get("settle_s", 0.0),
+        "rank": int(spec.get("rank") or 0),
     }
     counted = bool(spec.get("counted"))
     return SlotBatch(spec["id"], function, params, shared, home / "logs" / spec["id"], counted)

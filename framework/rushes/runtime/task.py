@@ -31,6 +31,10 @@ class PoolOfParts(Protocol):
         """The attempt has made a folder that is to be removed once its invocation has ended."""
         ...
 
+    def lacks(self, holders: list[str]) -> None:
+        """The attempt waits for a device that these invocations hold, or others of other pools."""
+        ...
+
     def run(self, parts: Parts) -> list[Finished]:
         """Run the parts on the pool and wait for them, in their order.
 
@@ -56,6 +60,7 @@ class Task:
         known: a result that exists for this key: its row's data.
         logs: folder of the batch's logs, one file an invocation; None: no log is kept.
         pool: where parts of this work can run; None: only here.
+        rank: of its class, where a pool runs it; what stands before a device is served in this order.
         hedge: it runs beside another attempt, which it must leave alone.
         spent: asks what it has cost until now; None where that is not counted.
     """
@@ -85,6 +90,7 @@ class Task:
     members: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of a joint invocation, the rows of what is known, by the number of the function among them."""
     pool: PoolOfParts | None = None
+    rank: int = 0
     hedge: bool = False
     spent: Callable[[], Spent] | None = None
 
