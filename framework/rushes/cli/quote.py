@@ -151,6 +151,8 @@ def _of_one(one: Quote, found: BatchQuote, now: float) -> Iterator[str]:
     yield _row("on", ", ".join(f"{counted(count, 'slot')} of {name}" for name, count in one.slots))
     if one.cost.high > 0:
         yield _row("cost", _between(one.cost, lambda nano: format_dollars(round(nano))))
+    elif not found.invocations:
+        yield _row("cost", "nothing: there is nothing to do")
     else:
         yield _row("cost", "nothing: no price is set for this machine (RUSHES_TIER, RUSHES_PRICES)")
     if one.joules.high > 0:
