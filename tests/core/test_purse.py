@@ -225,6 +225,29 @@ def test_where_there_is_no_more_it_is_paused_within_its_cap_and_goes_on_before_a
     assert [id_ for id_ in pool.running() if id_ != 1] == []
 
 
+@pytest.mark.parametrize("cap_s", [6.2, 8.0, 9.2])
+def test_while_some_are_paused_for_money_no_other_of_their_kind_begins_only_to_be_paused(
+    model_pool: Any, cap_s: float
+) -> None:
+    """What is left is too little for what has begun, and enough for the trial of a guess."""
+    new = Shape("new", "e", "new")
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=price(new, cap_s))})
+    pool.submit("standard", "dune", new, 6)
+    pool.deliver_all()
+
+    told = passes(pool, cap_s + 20)
+    begun = sorted(pool.scheduler.purse.open)
+    pool.do(Budgeted(DUNE, SpendLimits(cap=price(new, 1000))))
+    pool.deliver_all()
+
+    assert sorted({one.id for one in of(Pause, told)}) == begun == [1, 2]
+    assert sorted(pool.running()) == begun
+    for number in [n for n, slot in pool.slots.items() if slot.backlog]:
+        pool.finish(number, State.succeeded, 80.0)
+    passes(pool, 1)
+    assert sorted(pool.running()) == [3, 4], "then the next begin"
+
+
 def test_an_attempt_that_waits_for_its_parts_lets_them_have_its_money(model_pool: Any) -> None:
     part = Shape("part", "e", "short", depth=1, charged="long")
     pool = pool_with(model_pool, {Scope("batch", "long"): SpendLimits(cap=price(LONG, 10 + AHEAD_S))})

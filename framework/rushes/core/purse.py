@@ -162,7 +162,8 @@ class Purse:
         payer = payer_of(lane)
         if not self._is_limited(payer):
             return True
-        short = self.budget.lacks(payer, self.quote(lane.shape, payer), now) or self._behind(payer)
+        short = self.budget.lacks(payer, self.quote(lane.shape, payer), now)
+        short = short or self._behind(payer) or self._begun(lane)
         if short is None:
             return True
         self.short[lane] = short
@@ -179,6 +180,11 @@ class Purse:
         if scope is None:
             return None
         return Refused(0, held=False, sentence=f"waits for money: earlier work of {scope} does.", short=1)
+
+    def _begun(self, lane: Lane) -> Refused | None:
+        """One of its kind has begun and cannot go on: with what is left it would come no further."""
+        alike = (one for id_, one in self.refused.items() if self.open[id_].shape == lane.shape)
+        return next(alike, None)
 
     def reserve(self, lane: Lane, count: int, now: float) -> int:
         """How many of the first `count` of a lane may start: money is set aside for each of them."""
@@ -270,7 +276,7 @@ class Purse:
 
     def _relieve(self, id_: int) -> None:
         if self.refused.pop(id_, None) is not None:
-            self.untold = True
+            self.untold = self.stirred = True
 
     def _look(self, id_: int, paid: Paid, worked_s: float) -> None:
         if self._tariff is not None:
