@@ -150,6 +150,17 @@ class PoolMachine(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(sorted(n for n, slot in self.pool.slots.items() if slot.backlog)))
         self.pool.do(Reached(number, self.pool.slots[number].backlog[0].id, fraction))
 
+    @rule(fraction=st.sampled_from([0.1, 0.6, 0.9]), ran_s=st.sampled_from([2.0, 6.0]))
+    def urgent_work_lacks_what_others_hold(self, fraction: Any, ran_s: Any) -> None:
+        self.pool.submit("background", "dune", Shape("slow", "e1", "slow", cpu=2, memory=40), 2)
+        self.pool.deliver_all()
+        self.pool.tick(ran_s)
+        for number, slot in sorted(self.pool.slots.items()):
+            if slot.backlog:
+                self.pool.do(Reached(number, slot.backlog[0].id, fraction))
+        self.pool.submit("interactive", "sicario", Shape("memory", "e1", "slow", cpu=1, memory=70))
+        self.pool.deliver_all()
+
     @precondition(lambda self: len(self.pool.running()) > 1)
     @rule(data=st.data())
     def an_attempt_lacks_a_device(self, data: Any) -> None:
