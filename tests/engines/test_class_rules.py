@@ -22,7 +22,7 @@ Find = Callable[[str], Any]
 def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of classes; the worker of this test reads it."""
     path = tmp_path / "studio.toml"
-    path.write_text("")
+    path.write_text("[classes]\n")
     monkeypatch.setenv("RUSHES_CLASSES", str(path))
     return path
 

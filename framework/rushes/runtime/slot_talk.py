@@ -87,10 +87,14 @@ class SlotTalk:
         self._unsaid = ["at", number, fence, fraction, note]
         if now - self._reported >= PROGRESS_EVERY_S:
             self._reported = now
-            self.last_progress()
+            self._say_progress()
 
     def last_progress(self) -> None:
-        """Say how far it was at last, if that has not been said: what comes now takes long."""
+        """Say how far it was at last: what comes now takes long, and what is said after it is news."""
+        self._say_progress()
+        self._reported = 0.0
+
+    def _say_progress(self) -> None:
         if self._unsaid is not None:
             self.say(self._unsaid)
             self._unsaid = None
