@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import psutil
 import pytest
+from waiting import until
 
 from rushes import CallerError
 from rushes.runtime.signing import key_from, signature_headers
@@ -151,7 +152,14 @@ def test_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) 
     answer = deliver(program(tmp_path, text, timeout_s=1.0), "msg_1", EVENTS)
     assert answer.error == "the command ran longer than 1 s and was stopped"
     child = int((tmp_path / "pid").read_text())
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    until(lambda: _has_ended(child))
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_a_program_that_is_not_there_is_a_failure() -> None:
