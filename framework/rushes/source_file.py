@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.machinery import (
@@ -29,10 +30,21 @@ from typing import Final
 __all__ = ["digest_of", "load", "local_files"]
 
 _PRIVATE: Final = "_rushes_file_"
+_one_at_a_time: Final = threading.RLock()
+"""Held while a file is loaded: a second thread must not see a module whose body is still running. The same
+thread may come again, from a file that names another's function."""
 
 
 def load(path: Path) -> ModuleType:
-    """The module of a file; read again only when it, or a module beside it that it imports, has changed."""
+    """The module of a file; read again only when it, or a module beside it that it imports, has changed.
+
+    Threads may ask at the same time: each gets a module whose body has run.
+    """
+    with _one_at_a_time:
+        return _loaded(path)
+
+
+def _loaded(path: Path) -> ModuleType:
     name = _PRIVATE + hashlib.sha256(str(path).encode()).hexdigest()[:16]
     files = local_files(path)
     digest = digest_of(files, path.parent)

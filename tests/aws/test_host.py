@@ -86,6 +86,16 @@ class Studio:
         assert tally is not None
         return dict(tally.ended)
 
+    def all_succeed(self, batch: str, count: int) -> bool:
+        """Whether all of a batch have succeeded by now; what failed fails the test at once, and says why."""
+        ended = self.ended(batch)
+        if ended.get(State.failed):
+            entries = [self.ledger.entry(f"{batch}.{n}") for n in range(1, count + 1)]
+            pytest.fail(
+                str([one.end.data for one in entries if one and one.end and one.end.state is State.failed])
+            )
+        return ended == {State.succeeded: count}
+
     def outputs(self, batch: str) -> list[str]:
         found = self.clients["s3"].list_objects_v2(Bucket=self.proxies, Prefix=f"{batch}/")
         return [one["Key"] for one in found.get("Contents", ())]
@@ -110,7 +120,7 @@ def studio(
 def test_a_host_works_off_a_queue_on_its_own_pool(studio: Studio) -> None:
     studio.submit("k7m2qx", "copy", 12)
     studio.host()
-    until(lambda: studio.ended("k7m2qx") == {State.succeeded: 12}, seconds=120)
+    until(lambda: studio.all_succeed("k7m2qx", 12), seconds=120)
     assert len([key for key in studio.outputs("k7m2qx") if key.endswith(".txt")]) == 12
     receipt = (
         studio.clients["s3"]
@@ -138,10 +148,10 @@ def test_urgent_work_takes_the_core_from_background_work_that_another_queue_brou
     studio.host()
     until(lambda: any(s["seconds"] > 1.1 for s in studio.engine.pool().get("slots", ()) if s["running"]))
     studio.submit("kkkkkk", "copy", 2)
-    until(lambda: studio.ended("kkkkkk") == {State.succeeded: 2}, seconds=120)
+    until(lambda: studio.all_succeed("kkkkkk", 2), seconds=120)
     assert studio.ended("bbbbbb") == {}
     gate.touch()
-    until(lambda: studio.ended("bbbbbb") == {State.succeeded: 1}, seconds=120)
+    until(lambda: studio.all_succeed("bbbbbb", 1), seconds=120)
     entry = studio.ledger.entry("bbbbbb.1")
     assert entry is not None
     assert entry.attempt == 1
@@ -160,7 +170,7 @@ def test_a_host_that_is_stopped_gives_its_work_to_another_and_loses_no_try(
     assert (entry.state, entry.attempt) == (State.queued, 0)
     gate.touch()
     studio.host("host-b")
-    until(lambda: studio.ended("k7m2qx") == {State.succeeded: 1}, seconds=120)
+    until(lambda: studio.all_succeed("k7m2qx", 1), seconds=120)
 
 
 @pytest.fixture

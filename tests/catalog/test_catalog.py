@@ -8,6 +8,7 @@ import py_compile
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,15 @@ def test_a_neighbour_that_changed_is_read_again(write: Callable[..., Path]) -> N
 
     assert catalog.source_digest(catalog.find(str(path))) != digest
     assert sys.modules["neighbour_a"].SIZE == 22
+
+
+def test_threads_that_ask_at_the_same_time_get_the_whole_module(write: Callable[..., Path]) -> None:
+    path = write("mine.py", "import time\ntime.sleep(0.1)\n" + BODY.format(name="sized", size="1"))
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(catalog.find, [f"{path}:sized"] * 4))
+
+    assert len({id(one) for one in found}) == 1
 
 
 def test_two_folders_with_a_neighbour_of_one_name_each_get_their_own(write: Callable[..., Path]) -> None:
