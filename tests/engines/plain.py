@@ -86,6 +86,19 @@ def linger_writing(clip: Asset, params: Wait, ctx: Context) -> Wrote:
     return Wrote(file=out, text="whole")
 
 
+@function(version="1", stall_s=600)
+def interrupted(clip: Asset, params: Wait, ctx: Context) -> Wrote:
+    """Leaves what an interrupt leaves that comes between making a scratch folder and knowing of it."""
+    out = ctx.output(f"{params.n}.txt")
+    (ctx.scratch.parent / f"{ctx.scratch.name}0").mkdir()
+    Path(params.gate).with_suffix(".began").touch()
+    while not Path(params.gate).exists():
+        ctx.progress(0.5)
+        time.sleep(0.01)
+    out.path.write_text("whole")
+    return Wrote(file=out, text="whole")
+
+
 @function(version="1", retries=2)
 def poison(clip: Asset, params: Number) -> Told:
     """Kills its slot on number 5; every other number is well."""

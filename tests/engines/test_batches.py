@@ -192,6 +192,18 @@ def test_cancel_ends_what_waits_and_what_runs_and_leaves_nothing_behind(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_cancel_leaves_nothing_of_an_attempt_that_it_interrupts_at_any_step(
+    plain: Find, clip: str, tmp_path: Path
+) -> None:
+    gate = tmp_path / "never"
+    batch = plain("interrupted").with_options(out=str(tmp_path / "out")).map([clip], n=1, gate=str(gate))
+    until(gate.with_suffix(".began").exists)
+    batch.cancel()
+
+    assert states(batch) == ["cancelled"]
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_each_of_thousands_ends_once_when_a_batch_is_cancelled_in_the_middle(
     engine: LocalEngine, plain: Find, clip: str
 ) -> None:

@@ -860,7 +860,7 @@ def test_a_known_output_that_was_changed_or_lost_does_not_count(work: Work) -> N
 
 def test_what_lost_attempts_of_a_batch_left_goes_with_the_batch(tmp_path: Path) -> None:
     root = Destination(str(tmp_path)).scratch_root()
-    lost = [publication.open_scratch(root, one, 3) for one in ("b1.7", "b1.12")]
+    lost = [publication.open_scratch(root, one, 3) for one in ("b1.7", "b1.12", "b1.13_my-size")]
     alive = publication.open_scratch(root, "b12.7", 1)
     (lost[0] / "half.mp4").write_text("half")
 
@@ -868,3 +868,12 @@ def test_what_lost_attempts_of_a_batch_left_goes_with_the_batch(tmp_path: Path) 
 
     assert list(root.iterdir()) == [alive]
     clear_batch(tmp_path / "nowhere", "b1")
+
+
+def test_an_attempt_that_died_before_it_had_made_its_folder_leaves_nothing_either(tmp_path: Path) -> None:
+    root = Destination(str(tmp_path)).scratch_root()
+    root.mkdir()
+
+    clear_batch(root, "b1")
+
+    assert not root.exists()

@@ -276,6 +276,8 @@ class Hearing:
         """Decide what a failed attempt comes to."""
         state = self.pool.batches[number >> 32]
         state.seconds += seconds
+        # It may have been interrupted between two steps, also between those that make or remove its folder.
+        state.littered = state.littered or error["kind"] == "cancelled"
         if run.given_back and not state.stopping:
             self.displacing.returned(slot, state, run, number, seconds)
             return

@@ -37,14 +37,7 @@ def open_scratch(scratch_root: Path, invocation: str, attempt: int) -> Path:
         RushesError: it cannot be made.
     """
     folder = scratch_root / f"{_safe(invocation)}.{attempt}-{uuid.uuid4().hex[:8]}"
-    with ours(scratch_root, "write"):
-        for _ in range(3):
-            # Another attempt that ends may remove the empty root between the two steps.
-            scratch_root.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):
-                folder.mkdir()
-                return folder
-        folder.mkdir(parents=True)
+    _make(folder)
     return folder
 
 
@@ -55,9 +48,19 @@ def keep_folder(scratch_root: Path, invocation: str) -> Path:
         RushesError: it cannot be made.
     """
     folder = scratch_root / f"{_safe(invocation)}{_KEPT}"
-    with ours(scratch_root, "write"):
-        folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     return folder
+
+
+def _make(folder: Path) -> None:
+    """Make a scratch folder below its root, which another attempt may be removing."""
+    with ours(folder.parent, "write"):
+        for _ in range(3):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                folder.mkdir(exist_ok=True)
+                return
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def clear_kept(scratch_root: Path, invocation: str) -> None:
@@ -107,10 +110,12 @@ def clear_batch(scratch_root: Path, batch: str) -> None:
     What an attempt leaves when it is lost, the next attempt at its invocation removes; after the last there
     is no next. What cannot be removed stays: nobody waits for it.
     """
-    mine = re.compile(re.escape(_safe(batch)) + rf"\.[0-9]+({re.escape(_KEPT)}|(_\w+)?\.[0-9]+(-[0-9a-f]+)?)")
+    mine = re.compile(re.escape(_safe(batch)) + rf"\.[0-9]+({re.escape(_KEPT)}|(_.+)?\.[0-9]+(-[0-9a-f]+)?)")
     with suppress(OSError):
         for folder in [entry for entry in scratch_root.iterdir() if mine.fullmatch(entry.name)]:
             close_scratch(folder)
+        if scratch_root.name == SCRATCH:
+            scratch_root.rmdir()  # as it is left by an attempt that died before it had made its folder
 
 
 def attempt_folder(path: Path) -> Path | None:
