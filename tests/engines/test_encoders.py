@@ -14,6 +14,8 @@ from standin.fakes import FakeDevice, MakeStandIn, StandIn, standin
 from waiting import until
 
 from rushes import CallerError, PlatformError, catalog
+from rushes.core.devices import Device
+from rushes.core.turns import Option
 from rushes.engines.local import LocalEngine
 from rushes.media.builds import VARIABLE
 from rushes.media.ledger import open_ledger
@@ -188,6 +190,37 @@ def test_urgent_work_gets_the_one_session_of_the_one_card_and_what_had_it_is_mad
     assert share["redone_s"] > 1
     whose = [next(name for name in ("0.mp4", "1.mp4") if name in str(call["argv"])) for call in fake.calls()]
     assert whose == ["0.mp4", "1.mp4", "0.mp4"]
+
+
+def test_what_waits_at_a_card_goes_first_once_a_person_makes_it_urgent(
+    pool: LocalEngine,
+    functions: Callable[[str], Any],
+    media: Media,
+    tmp_path: Path,
+    cards: Callable[[FakeDevice], StandIn],
+) -> None:
+    # given a card whose one session somebody else has, and two encodes in line before it
+    fake = cards(FakeDevice(sessions=1))
+    ledger = open_ledger(os.environ)
+    assert ledger is not None
+    card = Device("nvenc:0")
+    holder = ledger.line_up()
+    holder.look([Option(card)], waited_s=0.0)
+    ledger.refused(card)
+    insists = functions("insists").with_options(out=str(tmp_path / "out"), name="{stem}{ext}")
+    batches = []
+    for number in range(2):
+        clip = _copy(media("h264.mp4"), tmp_path / f"{number}.mp4")
+        batches.append(insists.with_options(priority="standard").map([clip]))
+        until(lambda: len(ledger.book().members) == 2 + number)  # noqa: B023 - called at once
+
+    pool.set_priority(batches[1].id, "urgent")
+    until(lambda: {one.what: one.rank for one in ledger.book().members}[f"{batches[1].id}.1"] == 1)
+    holder.leave()
+
+    assert {outcome.result.encoder for batch in batches for outcome in batch} == {"h264_nvenc"}
+    whose = [next(name for name in ("0.mp4", "1.mp4") if name in str(call["argv"])) for call in fake.calls()]
+    assert whose == ["1.mp4", "0.mp4"]
 
 
 def test_what_insists_on_a_sick_card_is_held_without_using_up_retries(

@@ -106,6 +106,19 @@ def test_who_is_more_urgent_is_served_before_who_came_first_and_knows_who_holds(
     assert [looks(background), looks(urgent)] == ["Wait", "Take"]
 
 
+def test_who_is_made_more_urgent_while_it_waits_is_served_before_who_came_first(ledger: DeviceLedger) -> None:
+    holders = [ledger.line_up() for _ in range(2)]
+    assert [looks(one) for one in holders] == ["Take", "Take"]
+    first, second = ledger.line_up("c.1", 2), ledger.line_up("d.1", 2)
+    assert [looks(first), looks(second)] == ["Wait", "Wait"]
+
+    second.ranks(1)
+    assert looks(second) == "Wait"
+    holders[0].leave()
+
+    assert [looks(first), looks(second)] == ["Wait", "Take"]
+
+
 def test_what_a_killed_process_held_is_free_at_once_and_nothing_of_it_is_left(
     ledger: DeviceLedger, started: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -57,7 +57,7 @@ class Devices:
         wait_s: the longest wait; then the attempt fails, its slot goes to others, and it is tried again
             without using up a retry.
         what: the work, for people who look at the ledger, and for who waits for what it holds.
-        rank: of its class: a lower one is served first.
+        rank: tells that of its class as it is now: a lower one is served first.
         lacking: told, about once a second, who holds what is waited for; None: nobody could change that.
         cores: of this host.
     """
@@ -67,7 +67,7 @@ class Devices:
     cancelled: Callable[[], bool] = never
     wait_s: float = MOST_WAIT_S
     what: str = ""
-    rank: int = 0
+    rank: Callable[[], int] = lambda: 0
     lacking: Callable[[list[str]], None] | None = None
     cores: int = field(default_factory=usable_cores)
 
@@ -195,13 +195,14 @@ class DeviceTurns:
     def _waited(self, options: list[tuple[Option, Try]]) -> Turn:
         self._read_monitors([one for _, one in options])
         began = time.monotonic()
-        place = self._ledger.line_up(self._devices.what, self._devices.rank)
+        place = self._ledger.line_up(self._devices.what, self._devices.rank())
         try:
             note = ""
             while True:
                 if note:
                     self._devices.alive(note)
                 changed, waited_s = self._ledger.files.changed(), time.monotonic() - began
+                place.ranks(self._devices.rank())
                 answer = place.look([option for option, _ in options], waited_s=waited_s)
                 if isinstance(answer, Take):
                     return self._taken(answer, options, place, waited_s if note else 0.0, note)

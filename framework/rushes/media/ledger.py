@@ -208,6 +208,11 @@ class Place:
             self._file.write(_member_json(self.member))
         return answer
 
+    def ranks(self, rank: int) -> None:
+        """Its class is another one now; others see it once it has looked."""
+        if rank != self.member.rank:
+            self.member = replace(self.member, rank=rank)
+
     def draws(self, pixels_per_s: float, ends: float | None) -> None:
         """What it really takes of its device, and when it will be done; left out where that would wait."""
         held = self.member.held

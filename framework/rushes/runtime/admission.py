@@ -201,11 +201,9 @@ class Admission:
         if row is None or row.state != QUEUED or leader in self.pool.running:
             return
         before = self.pool.queue_keys[row.queue]
-        rank = {one.name: one.rank for one in self.pool.scheduler.classes}
-        last = max(rank.values())
         if before.show != state.queue.show:
             return
-        if rank.get(state.queue.priority, last) >= rank.get(before.priority, last):
+        if self.pool.rank_of(state.queue.priority) >= self.pool.rank_of(before.priority):
             return
         if self.pool.hand.pop(leader, None) is not None:
             self.pool.leased[before] -= 1

@@ -115,7 +115,7 @@ class Lending:
             if forget:
                 slot.knows.clear()
             slot.knows.add(state.number)
-            told = spec_packet(state, counted=pool.meter is not None, rank=self._rank(state))
+            told = spec_packet(state, counted=pool.meter is not None, rank=pool.rank_of(state.queue.priority))
             slot.give(pack([*told, forget], b"", pool.home), ())
         slot.given.append(number)
         if hedge:
@@ -133,11 +133,6 @@ class Lending:
         return [
             number, attempt + 1, fence, state.number, source, frame_pair, params, subdir, tag, mark, more,
         ]  # fmt: skip
-
-    def _rank(self, state: BatchState) -> int:
-        classes = self.pool.scheduler.classes
-        ranks = {one.name: one.rank for one in classes}
-        return ranks.get(state.queue.priority, max(ranks.values(), default=0))
 
     def _more(self, state: BatchState, row: LeasedRow, *, hedge: bool) -> dict[str, Any]:
         """What a slot is told of an invocation that few of them need."""

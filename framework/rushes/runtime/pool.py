@@ -259,6 +259,11 @@ class Pool:
             raise unknown_batch(batch)
         return row
 
+    def rank_of(self, priority: str) -> int:
+        """The rank of a class; that of the last for one that is none."""
+        ranks = {one.name: one.rank for one in self.scheduler.classes}
+        return ranks.get(priority, max(ranks.values(), default=0))
+
     def number_of(self, invocation: str) -> int:
         """The number of ``<batch>.<n>``; 0 when there is no such batch, or no such n can be."""
         batch, _, n = invocation.partition(".")

@@ -45,5 +45,8 @@ def restamp(pool: Pool, state: BatchState, priority: str) -> None:
     if in_hand:
         pool.feed(ev.Withdrawn(in_hand))
     pool.feed(ev.Restamped(state.id, new))
+    rank = pool.rank_of(priority)
+    for slot in pool.slots.values():
+        slot.rank(state.number, rank)
     if waiting:
         pool.feed(ev.Queued(new, waiting))

@@ -46,6 +46,7 @@ from rushes.runtime.orphans import adopt_orphans
 from rushes.runtime.raised import as_error, bounded
 from rushes.runtime.slot_batch import SlotBatch, learn
 from rushes.runtime.slot_log import take_prints, write_failure
+from rushes.runtime.slot_rank import rank_told
 from rushes.runtime.slot_talk import SlotTalk
 from rushes.runtime.spool import unpack
 from rushes.runtime.wire import WIRE
@@ -133,6 +134,7 @@ class Slot:
                 tag=tag or "",
                 logs=known.log,
                 pool=self._pool_of(known, number, fence),
+                rank=lambda: rank_told(self._now, batch, known.rank),
                 spent=(lambda: self._talk.ask_spent(number, fence)) if known.counted else None,
                 **known.shared,
                 **(more or {}),

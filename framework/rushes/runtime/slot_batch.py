@@ -26,6 +26,7 @@ class SlotBatch:
         shared: what each of its tasks is given.
         log: the folder of its logs.
         counted: the worker knows what its attempts have cost.
+        rank: of its class, when it was learnt.
     """
 
     id: str
@@ -34,6 +35,7 @@ class SlotBatch:
     shared: Mapping[str, Any]
     log: Path
     counted: bool = False
+    rank: int = 0
 
 
 def learn(spec: Mapping[str, Any], home: Path) -> SlotBatch:
@@ -58,10 +60,10 @@ def learn(spec: Mapping[str, Any], home: Path) -> SlotBatch:
         "receipts": spec["receipts"],
         "source_digest": spec["source_digest"],
         "settle_s": spec.get("settle_s", 0.0),
-        "rank": int(spec.get("rank") or 0),
     }
     counted = bool(spec.get("counted"))
-    return SlotBatch(spec["id"], function, params, shared, home / "logs" / spec["id"], counted)
+    log, rank = home / "logs" / spec["id"], int(spec.get("rank") or 0)
+    return SlotBatch(spec["id"], function, params, shared, log, counted, rank)
 
 
 def _check_source(name: str, submitted: str, here: str) -> None:

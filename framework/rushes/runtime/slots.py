@@ -25,6 +25,7 @@ import psutil
 
 from rushes.errors import PlatformError
 from rushes.runtime.orphans import MARK
+from rushes.runtime.slot_rank import tell_rank
 from rushes.runtime.spool import unpack
 
 __all__ = ["SlotProcess"]
@@ -101,6 +102,12 @@ class SlotProcess:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def rank(self, batch: int, rank: int) -> None:
+        """What it has of a batch is of another class now; what it is given after that it learns anew."""
+        if batch in self.knows:
+            self.knows.discard(batch)
+            tell_rank(self._now, batch, rank)
 
     def give(self, packet: bytes, invocations: Sequence[int]) -> None:
         """Queue a packet for the slot; with no invocations it is a batch's specification."""

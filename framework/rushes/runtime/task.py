@@ -60,7 +60,7 @@ class Task:
         known: a result that exists for this key: its row's data.
         logs: folder of the batch's logs, one file an invocation; None: no log is kept.
         pool: where parts of this work can run; None: only here.
-        rank: of its class, where a pool runs it; what stands before a device is served in this order.
+        rank: tells that of its class as it is now; what stands before a device is served in this order.
         hedge: it runs beside another attempt, which it must leave alone.
         spent: asks what it has cost until now; None where that is not counted.
     """
@@ -90,7 +90,7 @@ class Task:
     members: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of a joint invocation, the rows of what is known, by the number of the function among them."""
     pool: PoolOfParts | None = None
-    rank: int = 0
+    rank: Callable[[], int] = lambda: 0
     hedge: bool = False
     spent: Callable[[], Spent] | None = None
 
