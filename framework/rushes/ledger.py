@@ -12,19 +12,20 @@ come twice, late or never.
     running → queued    given back
     held → running      claimed, once its time has come
     running → ended     finished, by its holder alone; queued, held → cancelled
+    ended → queued      it failed or was cancelled, and a person wants it tried again
 
 This module must not know where the ledger is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from rushes.core.states import State
 
-__all__ = ["Claim", "End", "Entry", "Kept", "Lapsed", "NotClaimed", "Tally", "Work"]
+__all__ = ["Claim", "End", "Ended", "Entry", "Kept", "Lapsed", "NotClaimed", "Tally", "Work"]
 
 Kept = Literal["kept", "lost", "stop"]
 """What became of a claim that was to be extended: it holds, another has it, or its batch was cancelled."""
@@ -134,6 +135,14 @@ class Entry(NamedTuple):
     end: End | None
 
 
+class Ended(NamedTuple):
+    """That an invocation of a batch has ended, and when."""
+
+    at: float
+    """UTC epoch seconds, by the clock of who ended it."""
+    n: int
+
+
 class Lapsed(NamedTuple):
     """An invocation that somebody has to be told of again: its claim ended, or its wait did."""
 
@@ -150,18 +159,19 @@ class Tally:
         spec: as it was opened.
         submitted: when, UTC epoch seconds.
         total: invocations that were added.
-        running: of them, those that are claimed or wait for their next try.
+        active: the numbers of those that are claimed or wait for their next try.
         ended: how many ended in which state.
         cached: of the succeeded, those whose result was known.
         sealed: nothing more is added.
         cancelled: a person wants it ended.
         seconds, media_s, cost_nano: sums over what has ended.
+        last: when the latest end was, UTC epoch seconds; None before the first.
     """
 
     spec: Mapping[str, object]
     submitted: float
     total: int
-    running: int
+    active: Sequence[int]
     ended: Mapping[State, int]
     cached: int
     sealed: bool
@@ -169,6 +179,12 @@ class Tally:
     seconds: float
     media_s: float
     cost_nano: int
+    last: float | None = None
+
+    @property
+    def running(self) -> int:
+        """How many are claimed or wait for their next try."""
+        return len(self.active)
 
     @property
     def complete(self) -> bool:

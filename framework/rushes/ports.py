@@ -16,13 +16,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from rushes.core.hosts import Host, Refusal
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
-from rushes.ledger import Claim, End, Entry, Kept, Lapsed, NotClaimed, Tally, Work
+from rushes.ledger import Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
 from rushes.notices import Message, Notice
 from rushes.stored import Stored
 
 __all__ = [
     "Claims",
     "Clock",
+    "Desk",
     "Engine",
     "Fleet",
     "Intake",
@@ -243,8 +244,14 @@ class Intake(Protocol):
         """Add a batch; one that is there already stays as it is."""
         ...
 
-    def add(self, batch: str, work: Sequence[Work]) -> None:
-        """Add invocations, queued; those that are there already stay as they are."""
+    def add(self, batch: str, work: Sequence[Work], ended: Mapping[str, End] | None = None) -> None:
+        """Add invocations; those that are there already stay as they are.
+
+        Args:
+            batch: which is open.
+            work: in any order.
+            ended: how those of them ended, by their ids, that have nothing to do; the others are queued.
+        """
         ...
 
     def seal(self, batch: str) -> None:
@@ -292,32 +299,56 @@ class Lapses(Protocol):
         ...
 
 
-@runtime_checkable
-class Ledger(Intake, Claims, Lapses, Protocol):
-    """The record that many hosts share: `rushes.ledger` says what is promised.
-
-    Every verb may raise `PlatformError` where the ledger does not answer: asking again does no harm.
-    """
-
-    def cancel(self, batch: str) -> int:
-        """End what waits; what runs hears `stop` when its claim is extended. Gives how many were ended."""
-        ...
+class Desk(Protocol):
+    """What who follows a batch, or steers it, asks."""
 
     def tally(self, batch: str) -> Tally | None:
         """How far a batch is; None where there is none."""
+        ...
+
+    def batches(self, limit: int) -> Sequence[str]:
+        """The newest batches, the newest first."""
         ...
 
     def entry(self, invocation: str) -> Entry | None:
         """One invocation; None where there is none."""
         ...
 
+    def entries(self, batch: str, numbers: Sequence[int]) -> Sequence[Entry]:
+        """The invocations of these numbers that there are, in their order."""
+        ...
+
+    def ends(self, batch: str, since: float) -> Sequence[Ended]:
+        """What has ended since a time, the earliest first; what ended just now may be told a little later."""
+        ...
+
     def results(self, batch: str, after: int, limit: int) -> Sequence[Entry]:
         """Of a batch, those that ended, by their numbers, from the one behind `after`."""
         ...
 
-    def known(self, show: str, key: str) -> str | None:
-        """The invocation whose success has this key, within a show."""
+    def known(self, show: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """By key, the invocation whose success has it, within a show."""
         ...
+
+    def cancel(self, batch: str) -> int:
+        """End what waits; what runs hears `stop` when its claim is extended. Gives how many were ended."""
+        ...
+
+    def retry(self, batch: str) -> Sequence[str]:
+        """Queue again what failed or was cancelled; gives those that somebody has to be told of."""
+        ...
+
+    def restamp(self, batch: str, priority: str) -> Sequence[str]:
+        """Give a batch another class; gives what waits, of which that class has to be told."""
+        ...
+
+
+@runtime_checkable
+class Ledger(Intake, Claims, Lapses, Desk, Protocol):
+    """The record that many hosts share: `rushes.ledger` says what is promised.
+
+    Every verb may raise `PlatformError` where the ledger does not answer: asking again does no harm.
+    """
 
 
 @runtime_checkable

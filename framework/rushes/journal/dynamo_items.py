@@ -7,9 +7,10 @@ One table. ``pk`` and ``sk`` say what an item is:
     I#<batch>#<group>    <n>     an invocation; a group has 256 of them, so no partition grows without end
     K#<show>#<key>       K       the invocation whose success has a key
 
-The index ``wake`` (``wk``, ``wa``) has only what somebody has to look at some day: under ``OPEN`` the batches
-of which something may be left to do, under ``W#<batch>#<k>`` the invocations that are claimed or wait for
-their next try, each by the time at which that ends.
+The index ``wake`` (``wk``, ``wa``) has what somebody has to look at some day: under ``OPEN`` the batches of
+which something may be left to do, under ``W#<batch>#<k>`` the invocations that are claimed or wait for their
+next try, each by the time at which that ends. It has what has ended for those who follow: under
+``D#<batch>#<k>`` invocations by when they ended, under ``DONE`` batches by when they were opened.
 
 An item is at most 400 KB
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html), so what a result says is
@@ -20,7 +21,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -38,6 +40,7 @@ __all__ = [
     "batch_key",
     "claim_of",
     "count_key",
+    "done_key",
     "end_fields",
     "entry_of",
     "group_key",
@@ -48,6 +51,7 @@ __all__ = [
     "packed",
     "plain",
     "spec_text",
+    "sums_of",
     "typed",
     "wake_key",
     "work_key",
@@ -111,22 +115,40 @@ def wake_key(batch: str, number: int) -> str:
     return f"W#{batch}#{number % WAKERS}"
 
 
+def done_key(batch: str, number: int) -> str:
+    """The partition of the index where an invocation of this number is once it has ended."""
+    return f"D#{batch}#{number % WAKERS}"
+
+
 def number_of(item: Mapping[str, Any]) -> tuple[str, int]:
     """The batch and the n that an invocation's key says."""
     return item["pk"].split("#")[1], int(item["sk"])
 
 
-def new_item(work: Work, ttl: int | None) -> dict[str, Any]:
-    """An invocation that waits."""
+def new_item(work: Work, ttl: int | None, end: End | None = None, at: float = 0.0) -> dict[str, Any]:
+    """An invocation that waits; with `end` one that ended before it began, at that time."""
     item = {name: value for name in _WORK if (value := getattr(work, name))}
     if work.frames is not None:
         item["frames"] = list(work.frames)
     if ttl is not None:
         item["ttl"] = ttl
+    if end is not None:
+        item |= {**end_fields(end), "wk": done_key(work.batch, work.n), "wa": ms(at)}
+    state = State.queued if end is None else end.state
     return {
         **work_key(work.batch, work.n),
-        **typed({**item, "state": State.queued.value, "attempt": 0, "losses": 0, "fence": 0}),
+        **typed({**item, "state": state.value, "attempt": 0, "losses": 0, "fence": 0}),
     }
+
+
+def sums_of(ends: Iterable[End]) -> dict[str, int]:
+    """What ends add to a count."""
+    total: Counter[str] = Counter()
+    for end in ends:
+        fields = _figures(end)
+        total.update({name: int(value) for name, value in fields.items()})
+        total[end.state.value] += 1
+    return dict(total)
 
 
 def _work_of(item: Mapping[str, Any]) -> Work:
@@ -174,8 +196,11 @@ def packed(end: End) -> bytes:
 
 def end_fields(end: End) -> dict[str, Any]:
     """The fields of an item that say how it ended."""
+    return {"data": packed(end), **_figures(end)}
+
+
+def _figures(end: End) -> dict[str, Any]:
     return {
-        "data": packed(end),
         "seconds_us": round(end.seconds * 1e6),
         "media_us": round(end.media_s * 1e6),
         "cost_nano": end.cost_nano,

@@ -23,6 +23,11 @@ MEETINGS: Final = 12
 """Transactions that met another before it is taken for a fault; some 20 s."""
 
 
+MOST_KEYS: Final = 100
+"""That one request may ask for (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/
+API_BatchGetItem.html)."""
+
+
 class Refused(Exception):  # noqa: N818 - an outcome, not an error
     """A condition did not hold; `item` is what is there, None for nothing."""
 
@@ -145,13 +150,22 @@ class Table:
         return plain(found["Item"]) if "Item" in found else None
 
     def query(
-        self, act: str, *, pk: str = "", wk: str = "", upto: int | None = None, **more: Any
+        self,
+        act: str,
+        *,
+        pk: str = "",
+        wk: str = "",
+        upto: int | None = None,
+        since: int | None = None,
+        **more: Any,
     ) -> Iterator[dict[str, Any]]:
-        condition, values = ("pk=:p", {":p": pk}) if pk else ("wk=:p", {":p": wk})
+        """What is under a key of the table, or of the index, page by page as it is asked for."""
+        condition, values = "pk=:p" if pk else "wk=:p", dict[str, Any]({":p": pk or wk})
         if upto is not None:
-            condition, values = f"{condition} AND wa<=:upto", {**values, ":upto": upto}  # type: ignore[dict-item]
-        if pk:
-            more["ConsistentRead"] = True
+            condition, values[":upto"] = f"{condition} AND wa<=:upto", upto
+        if since is not None:
+            condition, values[":since"] = f"{condition} AND wa>=:since", since
+        more |= {"ConsistentRead": True} if pk else {"IndexName": "wake"}
         pages = self._client.get_paginator("query").paginate(
             TableName=self.name,
             KeyConditionExpression=condition,
@@ -163,16 +177,28 @@ class Table:
                 for item in page["Items"]:
                     yield plain(item)
 
-    def count(self, wk: str) -> int:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self.name,
-            IndexName="wake",
-            KeyConditionExpression="wk=:p",
-            ExpressionAttributeValues=typed({":p": wk}),
-            Select="COUNT",
-        )
-        with self.asking("count what runs"):
-            return sum(int(page["Count"]) for page in pages)
+    def items(self, keys: Sequence[Mapping[str, Any]], act: str) -> list[dict[str, Any]]:
+        """The items of these keys that there are, a hundred in a request, in no order."""
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(keys), MOST_KEYS):
+            wanted: dict[str, Any] = {
+                self.name: {"Keys": list(keys[start : start + MOST_KEYS]), "ConsistentRead": True}
+            }
+            for meeting in range(1, MEETINGS + 1):
+                with self.asking(act):
+                    answer = self._client.batch_get_item(RequestItems=wanted)
+                found += [plain(one) for one in answer["Responses"].get(self.name, ())]
+                wanted = answer.get("UnprocessedKeys") or {}
+                if not wanted:
+                    break
+                self._sleep(backoff_s(meeting, start, first_s=0.05, longest_s=3.0))
+            else:
+                raise PlatformError(
+                    f"the table is too busy to {act}.",
+                    code="service-busy",
+                    fix="It is tried again by itself.",
+                )
+        return found
 
     @contextmanager
     def asking(self, act: str) -> Iterator[None]:

@@ -6,14 +6,15 @@ know any real ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rushes.core.states import State
 from rushes.errors import CallerError, RushesError
-from rushes.ledger import Claim, End, Entry, Kept, Lapsed, NotClaimed, Tally, Work
+from rushes.ledger import Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
 from rushes.notices import Message, Notice
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class _Row:
     reason: str = ""
     stop: bool = False
     end: End | None = None
+    ended_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -68,10 +70,15 @@ class _Failing:
 
 
 class StubLedger(_Failing):
-    """A `rushes.ports.Ledger` in memory."""
+    """A `rushes.ports.Ledger` in memory.
 
-    def __init__(self) -> None:
+    Args:
+        clock: when something ends, UTC epoch seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
+        self._clock = clock
         self._batches: dict[str, _Batch] = {}
         self._known: dict[tuple[str, str], str] = {}
 
@@ -79,11 +86,16 @@ class StubLedger(_Failing):
         with self._called("open"):
             self._batches.setdefault(batch, _Batch(dict(spec), now))
 
-    def add(self, batch: str, work: Sequence[Work]) -> None:
+    def add(self, batch: str, work: Sequence[Work], ended: Mapping[str, End] | None = None) -> None:
         with self._called("add"):
-            rows = self._require(batch).rows
+            found = self._require(batch)
+            if found.cancelled:
+                raise CallerError(f"batch {batch!r} takes nothing more: it was cancelled.", code="not-open")
             for one in work:
-                rows.setdefault(one.invocation, _Row(one))
+                if one.invocation not in found.rows:
+                    found.rows[one.invocation] = row = _Row(one)
+                    if ended and one.invocation in ended:
+                        self._end(row, ended[one.invocation])
 
     def seal(self, batch: str) -> None:
         with self._called("seal"):
@@ -97,7 +109,10 @@ class StubLedger(_Failing):
             if row.state.ended:
                 return NotClaimed(invocation, row.state)
             waits = row.state is not State.queued and row.until is not None and row.until > now
-            if waits or row.stop:
+            if row.stop and not waits:  # who was to stop it is gone
+                self._end(row, End(State.cancelled, "{}"))
+                return NotClaimed(invocation, row.state)
+            if waits:
                 return NotClaimed(invocation, row.state, row.until)
             row.losses += row.state is State.running
             row.attempt += 1
@@ -144,8 +159,25 @@ class StubLedger(_Failing):
                 if row.state in {State.queued, State.held}:
                     self._end(row, End(State.cancelled, "{}"))
                     ended += 1
-                row.stop = True
+                row.stop = not row.state.ended
             return ended
+
+    def retry(self, batch: str) -> Sequence[str]:
+        with self._called("retry"):
+            found = self._require(batch)
+            found.cancelled = False
+            again = [row for row in found.rows.values() if row.state in {State.failed, State.cancelled}]
+            for row in again:
+                row.state, row.end, row.stop, row.attempt, row.losses = State.queued, None, False, 0, 0
+            return [row.work.invocation for row in again]
+
+    def restamp(self, batch: str, priority: str) -> Sequence[str]:
+        with self._called("restamp"):
+            found = self._require(batch)
+            found.spec = {**found.spec, "priority": priority}
+            return [
+                row.work.invocation for row in found.rows.values() if row.state in {State.queued, State.held}
+            ]
 
     def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
         with self._called("lapsed"):
@@ -179,7 +211,7 @@ class StubLedger(_Failing):
             found.spec,
             found.submitted,
             len(found.rows),
-            sum(row.state in {State.running, State.held} for row in found.rows.values()),
+            [row.work.n for row in found.rows.values() if row.state in {State.running, State.held}],
             {state: count for state, count in states.items() if count},
             sum(end.cached for end in ends),
             found.sealed,
@@ -187,7 +219,13 @@ class StubLedger(_Failing):
             sum(end.seconds for end in ends),
             sum(end.media_s for end in ends),
             sum(end.cost_nano for end in ends),
+            max((row.ended_at for row in found.rows.values() if row.end is not None), default=None),
         )
+
+    def batches(self, limit: int) -> Sequence[str]:
+        with self._called("batches"):
+            newest = sorted(self._batches.items(), key=lambda one: one[1].submitted, reverse=True)
+            return [batch for batch, _ in newest[:limit]]
 
     def entry(self, invocation: str) -> Entry | None:
         with self._called("entry"):
@@ -199,9 +237,19 @@ class StubLedger(_Failing):
             rows = sorted(self._require(batch).rows.values(), key=lambda row: row.work.n)
             return [_entry(row) for row in rows if row.end is not None and row.work.n > after][:limit]
 
-    def known(self, show: str, key: str) -> str | None:
+    def entries(self, batch: str, numbers: Sequence[int]) -> Sequence[Entry]:
+        with self._called("entries"):
+            found = (self._row(f"{batch}.{n}") for n in numbers)
+            return [_entry(row) for row in found if row is not None]
+
+    def ends(self, batch: str, since: float) -> Sequence[Ended]:
+        with self._called("ends"):
+            rows = (row for row in self._require(batch).rows.values() if row.end is not None)
+            return sorted(Ended(row.ended_at, row.work.n) for row in rows if row.ended_at >= since)
+
+    def known(self, show: str, keys: Sequence[str]) -> Mapping[str, str]:
         with self._called("known"):
-            return self._known.get((show, key))
+            return {key: self._known[show, key] for key in keys if (show, key) in self._known}
 
     def _require(self, batch: str) -> _Batch:
         if batch not in self._batches:
@@ -217,9 +265,9 @@ class StubLedger(_Failing):
         mine = row is not None and row.state is State.running and row.fence == claim.fence
         return row if mine else None
 
-    @staticmethod
-    def _end(row: _Row, end: End) -> None:
+    def _end(self, row: _Row, end: End) -> None:
         row.state, row.end, row.until, row.told_at = end.state, end, None, None
+        row.ended_at = self._clock()
 
     def _let_go(self, claim: Claim, state: State, until: float | None, reason: str, *, free: bool) -> bool:
         row = self._held(claim)

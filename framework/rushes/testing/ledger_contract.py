@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final
 import pytest
 
 from rushes.core.states import State
+from rushes.errors import CallerError
 from rushes.ledger import Claim, End, NotClaimed, Work
 from rushes.notices import Notice
 from rushes.ports import Ledger, Queue
@@ -226,9 +227,99 @@ class LedgerContract:
         ledger.add("k7m2qx", [_work(1, key="aa"), _work(2, key="bb")])
         ledger.finish(_claimed(ledger, 1), DONE)
         ledger.finish(_claimed(ledger, 2), End(State.failed, '{"error":{"code":"truncated"}}'))
-        assert ledger.known("dune", "aa") == "k7m2qx.1"
-        assert ledger.known("dune", "bb") is None
-        assert ledger.known("arrival", "aa") is None
+        assert ledger.known("dune", ["aa", "bb", "cc", "aa"]) == {"aa": "k7m2qx.1"}
+        assert ledger.known("arrival", ["aa"]) == {}
+        assert ledger.known("dune", []) == {}
+
+    # -- following and steering ----------------------------------------------------------------------------
+
+    def test_what_has_nothing_to_do_is_added_as_it_ended_and_counted_once(self, ledger: Ledger) -> None:
+        ledger.open("k7m2qx", SPEC, NOW)
+        many = [_work(n) for n in range(1, 121)]
+        failed = End(State.failed, '{"error":{"code":"not-found"}}')
+        ended = {"k7m2qx.7": failed, "k7m2qx.119": DONE._replace(cached=True)}
+        ledger.add("k7m2qx", many[:100], ended)
+        ledger.add("k7m2qx", many, ended)
+        tally = ledger.tally("k7m2qx")
+        assert tally is not None
+        assert (tally.total, tally.ended) == (120, {State.succeeded: 1, State.failed: 1})
+        assert (tally.cached, tally.cost_nano) == (1, DONE.cost_nano)
+        assert ledger.claim("k7m2qx.7", "host-a", NOW, NOW + 60) == NotClaimed("k7m2qx.7", State.failed)
+        assert [one.n for one in ledger.ends("k7m2qx", 0.0)] == [7, 119]
+        assert isinstance(ledger.claim("k7m2qx.8", "host-a", NOW, NOW + 60), Claim)
+
+    def test_what_ended_is_told_in_the_order_in_which_it_did(self, filled: Ledger) -> None:
+        assert list(filled.ends("k7m2qx", 0.0)) == []
+        for n in (3, 1):
+            filled.finish(_claimed(filled, n), DONE)
+        ends = filled.ends("k7m2qx", 0.0)
+        assert {one.n for one in ends} == {1, 3}
+        assert list(ends) == sorted(ends)
+        assert filled.ends("k7m2qx", ends[-1].at)[-1] == ends[-1]
+        assert list(filled.ends("k7m2qx", ends[-1].at + 1)) == []
+        tally = filled.tally("k7m2qx")
+        assert tally is not None
+        assert tally.last == ends[-1].at
+        assert [one.work.n for one in filled.entries("k7m2qx", [3, 99, 2, 1])] == [3, 2, 1]
+
+    def test_what_runs_and_what_waits_for_its_next_try_is_named(self, filled: Ledger) -> None:
+        _claimed(filled, 2)
+        filled.hold(_claimed(filled, 3), NOW + 30, "x")
+        tally = filled.tally("k7m2qx")
+        assert tally is not None
+        assert (sorted(tally.active), tally.running) == ([2, 3], 2)
+
+    def test_batches_are_told_newest_first_whether_they_have_ended_or_not(self, ledger: Ledger) -> None:
+        for number, batch in enumerate(("aaaaaa", "bbbbbb", "cccccc")):
+            ledger.open(batch, SPEC, NOW + number)
+        ledger.seal("bbbbbb")
+        assert list(ledger.unfinished()) == ["aaaaaa", "cccccc"]
+        assert list(ledger.batches(10)) == ["cccccc", "bbbbbb", "aaaaaa"]
+        assert list(ledger.batches(2)) == ["cccccc", "bbbbbb"]
+
+    def test_what_failed_or_was_cancelled_is_queued_again_and_nothing_else(self, filled: Ledger) -> None:
+        filled.finish(_claimed(filled, 1), DONE)
+        old = _claimed(filled, 2)
+        filled.finish(old, End(State.failed, '{"error":{"code":"truncated"}}', 2.0))
+        filled.cancel("k7m2qx")
+        assert list(filled.unfinished()) == []
+        assert sorted(filled.retry("k7m2qx")) == ["k7m2qx.2", "k7m2qx.3"]
+        assert list(filled.unfinished()) == ["k7m2qx"]
+        assert list(filled.retry("k7m2qx")) == []
+        tally = filled.tally("k7m2qx")
+        assert tally is not None
+        assert (tally.ended, tally.cancelled, tally.total) == ({State.succeeded: 1}, False, 3)
+        assert filled.finish(old, DONE) is False
+        again = _claimed(filled, 2)
+        assert (again.attempt, again.losses, again.fence > old.fence) == (1, 0, True)
+        assert filled.finish(again, DONE) is True
+        assert [one.n for one in filled.ends("k7m2qx", 0.0)][-1] == 2
+
+    def test_another_class_is_told_of_what_waits_and_of_what_lapses(self, filled: Ledger) -> None:
+        _claimed(filled, 1)
+        filled.finish(_claimed(filled, 2), DONE)
+        assert list(filled.restamp("k7m2qx", "background")) == ["k7m2qx.3"]
+        tally = filled.tally("k7m2qx")
+        assert tally is not None
+        assert tally.spec["priority"] == "background"
+        assert [one.priority for one in filled.lapsed("k7m2qx", NOW + 60, NOW + 90)] == ["background"]
+
+    def test_what_was_to_stop_has_ended_once_its_holder_is_gone(self, filled: Ledger) -> None:
+        _claimed(filled, 1)
+        filled.cancel("k7m2qx")
+        still = filled.claim("k7m2qx.1", "host-b", NOW + 59, NOW + 119)
+        assert still == NotClaimed("k7m2qx.1", State.running, NOW + 60)
+        gone = filled.claim("k7m2qx.1", "host-b", NOW + 60, NOW + 120)
+        assert gone == NotClaimed("k7m2qx.1", State.cancelled)
+        tally = filled.tally("k7m2qx")
+        assert tally is not None
+        assert tally.complete
+
+    @pytest.mark.parametrize("ask", ["cancel", "retry"])
+    def test_a_batch_that_is_not_there_cannot_be_steered(self, ledger: Ledger, ask: str) -> None:
+        with pytest.raises(CallerError) as caught:
+            getattr(ledger, ask)("nobody")
+        assert caught.value.code == "not-found"
 
 
 class QueueContract:

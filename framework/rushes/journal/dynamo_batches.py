@@ -1,0 +1,259 @@
+"""Batches in the shared ledger's table: opened, filled, counted, found.
+
+What a batch was opened with never changes and is read once. What is promised stands in `rushes.ledger`. This
+module must not know claims.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from heapq import nlargest
+from itertools import islice
+from typing import Any, Final
+
+from rushes.core.states import State
+from rushes.errors import CallerError
+from rushes.journal.dynamo_items import (
+    COUNTERS,
+    WAKERS,
+    batch_key,
+    count_key,
+    ms,
+    new_item,
+    number_of,
+    spec_text,
+    sums_of,
+    typed,
+    wake_key,
+)
+from rushes.journal.dynamo_table import Table, unless_refused
+from rushes.ledger import End, Tally, Work
+
+__all__ = ["DynamoBatches", "counting", "no_batch"]
+
+AT_ONCE: Final = 99
+"""Invocations in one transaction, which takes 100 items; the batch is the other one."""
+SPECS_KEPT: Final = 1000
+OPEN: Final = "OPEN"
+DONE: Final = "DONE"
+"""Where the index has the batches of which something may be left to do, and where the others."""
+_ENDED: Final = tuple(state for state in State if state.ended)
+_SUMMED: Final = frozenset({"cached", "seconds_us", "media_us", "cost_nano", *(one.value for one in _ENDED)})
+
+
+class DynamoBatches:
+    """The part of `rushes.journal.dynamo.DynamoLedger` that is about whole batches.
+
+    Args:
+        client: a boto3 client for ``dynamodb``.
+        table: its name; `rushes.journal.dynamo_items.TABLE` says what it is made of.
+        kept_s: items vanish so long after their batch was opened; None keeps them.
+        sleep: waits between transactions that met.
+        clock: when something ends, UTC epoch seconds.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        *,
+        kept_s: float | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._table = Table(client, table, sleep)
+        self._kept_s = kept_s
+        self._clock = clock
+        self._specs: dict[str, tuple[dict[str, Any], int | None]] = {}
+
+    def open(self, batch: str, spec: Mapping[str, Any], now: float) -> None:
+        ttl = None if self._kept_s is None else round(now + self._kept_s)
+        item = {
+            **batch_key(batch),
+            **typed({"spec": spec_text(spec), "at": ms(now), "total": 0, "wk": OPEN, "wa": ms(now)}),
+            **({} if ttl is None else typed({"ttl": ttl})),
+        }
+        with unless_refused():
+            self._table.put(f"open batch {batch}", item, "attribute_not_exists(pk)")
+
+    def add(self, batch: str, work: Sequence[Work], ended: Mapping[str, End] | None = None) -> None:
+        ttl, ended = self._spec(batch)[1], ended or {}
+        # A count for each sixteenth of what has ended already is an item of the transaction, too.
+        at_once = AT_ONCE - (COUNTERS if ended else 0)
+        for start in range(0, len(work), at_once):
+            self._add_some(batch, work[start : start + at_once], ended, ttl)
+
+    def _add_some(self, batch: str, work: Sequence[Work], ended: Mapping[str, End], ttl: int | None) -> None:
+        """Add what is not there yet, and count it, together."""
+        while work:
+            at = self._clock()
+            puts = [
+                {
+                    "Put": {
+                        "TableName": self._table.name,
+                        "Item": new_item(one, ttl, ended.get(one.invocation), at),
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                    }
+                }
+                for one in work
+            ]
+            added = self._table.update(
+                batch_key(batch),
+                "ADD #total :count",
+                {":count": len(work)},
+                "attribute_exists(pk) AND attribute_not_exists(cancelled)",
+                {"#total": "total"},
+            )
+            counts = self._counts(batch, [one for one in work if one.invocation in ended], ended, ttl, at)
+            parts = [*puts, *({"Update": one} for one in counts), {"Update": added}]
+            refused = self._table.transact(parts, f"add to batch {batch}")
+            if not refused:
+                return
+            if refused[-1]:
+                raise CallerError(
+                    f"batch {batch!r} takes nothing more: it was cancelled.",
+                    code="not-open",
+                    fix="Open a new one.",
+                )
+            work = [one for one, no in zip(work, refused, strict=False) if not no]
+
+    def _counts(
+        self, batch: str, work: Sequence[Work], ended: Mapping[str, End], ttl: int | None, at: float
+    ) -> list[dict[str, Any]]:
+        """What is added to the counts of a batch for those of it that have ended."""
+        ends: dict[int, list[End]] = {}
+        for one in work:
+            ends.setdefault(one.n % COUNTERS, []).append(ended[one.invocation])
+        return [counting(self._table, batch, n, sums_of(some), ttl=ttl, at=at) for n, some in ends.items()]
+
+    def seal(self, batch: str) -> None:
+        self._mark(batch, "SET sealed=:yes", "seal")
+
+    def _mark(self, batch: str, change: str, act: str) -> None:
+        asked = self._table.update(batch_key(batch), change, {":yes": True}, "attribute_exists(pk)")
+        with unless_refused() as refused:
+            self._table.send(f"{act} batch {batch}", asked)
+        if refused:
+            raise no_batch(batch)
+
+    def unfinished(self) -> Sequence[str]:
+        found = []
+        for item in self._table.query("list batches", wk=OPEN):
+            batch = item["pk"].removeprefix("B#")
+            tally = self.tally(batch)
+            if tally is None or not tally.complete:
+                found.append(batch)
+                continue
+            done = self._table.update(
+                batch_key(batch), "SET wk=:done", {":done": DONE, ":open": OPEN}, "wk=:open"
+            )
+            with unless_refused():
+                self._table.send(f"close batch {batch}", done)
+        return found
+
+    def batches(self, limit: int) -> Sequence[str]:
+        found = [
+            (int(item["wa"]), item["pk"].removeprefix("B#"))
+            for wk in (OPEN, DONE)
+            for item in islice(
+                self._table.query("list batches", wk=wk, ScanIndexForward=False, Limit=limit), limit
+            )
+        ]
+        return [batch for _, batch in nlargest(limit, found)]
+
+    def spec(self, batch: str) -> Mapping[str, Any] | None:
+        found = self._head(batch)
+        return None if found is None else found[0]
+
+    def tally(self, batch: str) -> Tally | None:
+        items = [*self._table.query(f"read batch {batch}", pk=f"B#{batch}")]
+        if not items:
+            return None
+        head = next(item for item in items if item["sk"] == "B")
+        total: Counter[str] = Counter()
+        for item in (one for one in items if one is not head):
+            total.update({name: int(value) for name, value in item.items() if name in _SUMMED})
+        ended = {state: count for state in _ENDED if (count := total[state.value])}
+        left = int(head["total"]) > sum(ended.values())
+        last = max((int(item["last"]) for item in items if "last" in item), default=None)
+        return Tally(
+            _stamped(head),
+            int(head["at"]) / 1000,
+            int(head["total"]),
+            self._active(batch) if left else (),
+            ended,
+            total["cached"],
+            bool(head.get("sealed")),
+            bool(head.get("cancelled")),
+            total["seconds_us"] / 1e6,
+            total["media_us"] / 1e6,
+            total["cost_nano"],
+            None if last is None else last / 1000,
+        )
+
+    def _active(self, batch: str) -> list[int]:
+        """The numbers of what is claimed or waits for its next try, those that lapse first before others."""
+        found = [
+            (int(item["wa"]), number_of(item)[1])
+            for number in range(WAKERS)
+            for item in self._table.query("look at what runs", wk=wake_key(batch, number))
+        ]
+        return [n for _, n in sorted(found)]
+
+    def _spec(self, batch: str) -> tuple[dict[str, Any], int | None]:
+        """A batch's spec, and when its items vanish.
+
+        Raises:
+            CallerError: there is no such batch.
+        """
+        found = self._head(batch)
+        if found is None:
+            raise no_batch(batch)
+        return found
+
+    def _now(self, batch: str) -> dict[str, Any]:
+        """A batch's spec with the class that it has now."""
+        head = self._table.item(batch_key(batch))
+        return {} if head is None else _stamped(head)
+
+    def _head(self, batch: str) -> tuple[dict[str, Any], int | None] | None:
+        """What of a batch never changes, read once."""
+        if batch not in self._specs:
+            item = self._table.item(batch_key(batch))
+            if item is None:
+                return None
+            if len(self._specs) > SPECS_KEPT:
+                self._specs.clear()
+            self._specs[batch] = json.loads(item["spec"]), int(item["ttl"]) if "ttl" in item else None
+        return self._specs[batch]
+
+
+def counting(
+    table: Table, batch: str, n: int, sums: Mapping[str, int], *, ttl: int | None, at: float
+) -> dict[str, Any]:
+    """The request that adds to the count of an invocation's number."""
+    asked = table.update(
+        count_key(batch, n),
+        "SET #last=:last ADD " + ", ".join(f"#{name} :{name}" for name in sums),
+        {":last": ms(at), **{f":{name}": value for name, value in sums.items()}},
+        names={"#last": "last", **{f"#{name}": name for name in sums}},
+    )
+    if ttl is not None:
+        asked["UpdateExpression"] = f"SET #ttl=:ttl, {asked['UpdateExpression'].removeprefix('SET ')}"
+        asked["ExpressionAttributeNames"]["#ttl"] = "ttl"
+        asked["ExpressionAttributeValues"] |= typed({":ttl": ttl})
+    return asked
+
+
+def no_batch(batch: str) -> CallerError:
+    """No batch has that id."""
+    return CallerError(f"there is no batch {batch!r}.", code="not-found", fix="Check the spelling.")
+
+
+def _stamped(head: Mapping[str, Any]) -> dict[str, Any]:
+    """What a batch was opened with, in the class that it has now."""
+    spec: dict[str, Any] = json.loads(head["spec"])
+    return {**spec, "priority": head["priority"]} if "priority" in head else spec

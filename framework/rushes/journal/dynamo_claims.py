@@ -1,0 +1,198 @@
+"""Claims in the shared ledger's table: every transition is one conditional request.
+
+    claim            one update; a second one where a claim has lapsed
+    extend, hold     one update
+    finish           one transaction: the invocation, its count and its key together
+
+A condition that does not hold is an answer, not an error. What is promised stands in `rushes.ledger`. This
+module must not know who follows a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rushes.core.states import State
+from rushes.journal.dynamo_batches import DynamoBatches, counting
+from rushes.journal.dynamo_items import (
+    WAKERS,
+    claim_of,
+    done_key,
+    end_fields,
+    entry_of,
+    known_key,
+    ms,
+    number_of,
+    sums_of,
+    typed,
+    wake_key,
+    work_key,
+)
+from rushes.ledger import Claim, End, Kept, Lapsed, NotClaimed
+
+__all__ = ["MINE", "STATE", "DynamoClaims", "id_of"]
+
+MINE: Final = "fence=:fence AND #state=:running"
+STATE: Final = {"#state": "state"}
+
+
+class DynamoClaims(DynamoBatches):
+    """The part of `rushes.journal.dynamo.DynamoLedger` that who works asks."""
+
+    def claim(self, invocation: str, holder: str, now: float, until: float) -> Claim | NotClaimed:
+        batch, n = id_of(invocation)
+        values = {
+            ":holder": holder,
+            ":until": ms(until),
+            ":one": 1,
+            ":running": "running",
+            ":wk": wake_key(batch, n),
+        }
+        change = (
+            "SET #state=:running, holder=:holder, #until=:until, wk=:wk, wa=:until "
+            "ADD fence :one, attempt :one"
+        )
+        names = {**STATE, "#until": "until"}
+        found, old = self._table.attempt(
+            work_key(batch, n),
+            change,
+            {**values, ":queued": "queued", ":held": "held", ":now": ms(now)},
+            "attribute_exists(pk) AND (#state=:queued OR (#state=:held AND #until<=:now))",
+            names,
+        )
+        if found is not None:
+            return claim_of(found)
+        if old is None:
+            return NotClaimed(invocation, None)
+        if old["state"] == State.running.value and int(old["until"]) <= ms(now):
+            if old.get("stop"):  # who was to stop it is gone
+                condition = "#state=:was AND fence=:fence AND #until=:until"
+                self._end(batch, n, old, End(State.cancelled, "{}"), condition)
+                return NotClaimed(invocation, State.cancelled)
+            found, old = self._table.attempt(
+                work_key(batch, n),
+                f"{change}, losses :one",
+                {**values, ":fence": old["fence"], ":was": old["until"]},
+                f"{MINE} AND #until=:was",
+                names,
+            )
+            if found is not None:
+                return claim_of(found)
+        entry = entry_of(old) if old is not None else None
+        return NotClaimed(invocation, None if entry is None else entry.state, entry and entry.until)
+
+    def extend(self, claim: Claim, until: float) -> Kept:
+        batch, n = id_of(claim.work.invocation)
+        found, _ = self._table.attempt(
+            work_key(batch, n),
+            "SET #until=:until, wa=:until",
+            {":until": ms(until), **_held(claim)},
+            MINE,
+            {**STATE, "#until": "until"},
+        )
+        if found is None:
+            return "lost"
+        return "stop" if found.get("stop") else "kept"
+
+    def finish(self, claim: Claim, end: End) -> bool:
+        batch, n = id_of(claim.work.invocation)
+        item = {"fence": claim.fence, "state": State.running.value}
+        if self._end(batch, n, item, end, MINE.replace(":running", ":was"), key=claim.work.key):
+            return True
+        now = self._table.item(work_key(batch, n))  # its answer may have been lost, and it is said again
+        return bool(
+            now
+            and State(now["state"]).ended
+            and (int(now["fence"]), now.get("holder")) == (claim.fence, claim.holder)
+        )
+
+    def hold(self, claim: Claim, until: float, reason: str, *, free: bool = False) -> bool:
+        change = "SET #state=:to, #until=:until, wa=:until, reason=:reason"
+        return self._let_go(claim, change, {":until": ms(until), ":to": "held", ":reason": reason}, free=free)
+
+    def give_back(self, claim: Claim, reason: str) -> bool:
+        change = "SET #state=:to, reason=:reason REMOVE #until, wk, wa"
+        return self._let_go(claim, change, {":to": "queued", ":reason": reason}, free=True)
+
+    def _let_go(self, claim: Claim, change: str, values: Mapping[str, Any], *, free: bool) -> bool:
+        batch, n = id_of(claim.work.invocation)
+        if free:
+            change, values = f"{change} ADD attempt :back", {**values, ":back": -1}
+        found, old = self._table.attempt(
+            work_key(batch, n),
+            change,
+            {**values, **_held(claim)},
+            f"{MINE} AND attribute_not_exists(stop)",
+            {**STATE, "#until": "until"},
+        )
+        if found is not None:
+            return True
+        mine = old is not None and old["state"] == "running" and int(old["fence"]) == claim.fence
+        return mine and self.finish(claim, End(State.cancelled, "{}"))
+
+    def _end(
+        self, batch: str, n: int, item: Mapping[str, Any], end: End, condition: str, *, key: str = ""
+    ) -> bool:
+        """End an invocation, count it, and make its key known: together, or not at all."""
+        (spec, ttl), at = self._spec(batch), self._clock()
+        fields = end_fields(end)
+        sets = ", ".join(
+            ["#state=:to", "#data=:data", *(f"{name}=:{name}" for name in fields if name != "data")]
+        )
+        values = {
+            **{f":{name}": value for name, value in fields.items()},
+            ":to": end.state.value,
+            ":was": item["state"],
+            ":fence": item["fence"],
+            ":wk": done_key(batch, n),
+            ":at": ms(at),
+        }
+        if ":until" in condition:
+            values[":until"] = item["until"]
+        ended = self._table.update(
+            work_key(batch, n),
+            f"SET {sets}, wk=:wk, wa=:at REMOVE #until, stop",
+            values,
+            condition,
+            {**STATE, "#until": "until", "#data": "data"},
+        )
+        counted = counting(self._table, batch, n, sums_of([end]), ttl=ttl, at=at)
+        parts: list[dict[str, Any]] = [{"Update": ended}, {"Update": counted}]
+        if key and end.state is State.succeeded:
+            known = {**known_key(str(spec.get("show", "")), key), **typed({"invocation": f"{batch}.{n}"})}
+            known |= {} if ttl is None else typed({"ttl": ttl})
+            parts.append({"Put": {"TableName": self._table.name, "Item": known}})
+        return not self._table.transact(parts, f"end {batch}.{n}")
+
+    def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
+        out: list[Lapsed] = []
+        spec: dict[str, Any] = {}
+        for number in range(WAKERS):
+            found = self._table.query(
+                f"look for lapsed claims of batch {batch}",
+                wk=wake_key(batch, number),
+                upto=ms(now),
+            )
+            for item in found:
+                _, n = number_of(item)
+                won, _ = self._table.attempt(
+                    work_key(batch, n),
+                    "SET wa=:again",
+                    {":again": ms(again_at), ":was": item["wa"]},
+                    "wa=:was",
+                )
+                if won is not None:
+                    spec = spec or self._now(batch)
+                    out.append(Lapsed(f"{batch}.{n}", str(spec.get("priority")), str(spec.get("show"))))
+        return sorted(out, key=lambda one: int(one.invocation.rpartition(".")[2]))
+
+
+def id_of(invocation: str) -> tuple[str, int]:
+    """The batch of an invocation, and its number."""
+    batch, _, n = invocation.rpartition(".")
+    return batch, int(n)
+
+
+def _held(claim: Claim) -> dict[str, Any]:
+    return {":fence": claim.fence, ":running": "running"}
