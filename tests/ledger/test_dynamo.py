@@ -54,6 +54,24 @@ class Counted:
         return call
 
 
+class Resent:
+    """A client whose every write is sent twice, as botocore does where an answer was lost."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name not in {"update_item", "put_item"}:
+            return found
+
+        def call(**asked: Any) -> Any:
+            found(**asked)
+            return found(**asked)
+
+        return call
+
+
 def claimed(ledger: Ledger, n: int = 1) -> Claim:
     found = ledger.claim(f"k7m2qx.{n}", "host-a", NOW, NOW + 60)
     assert isinstance(found, Claim)
@@ -127,3 +145,19 @@ def test_a_table_that_is_not_there_is_named(aws: dict[str, Any]) -> None:
     ledger = DynamoLedger(aws["dynamodb"], "rushes-none")
     with pytest.raises(CallerError, match="no table 'rushes-none'"):
         ledger.open("k7m2qx", SPEC, NOW)
+
+
+def test_a_claim_whose_answer_was_lost_is_still_whose_it_is(aws: dict[str, Any]) -> None:
+    ledger = DynamoLedger(Resent(aws["dynamodb"]), "rushes-test")
+    ledger.open("k7m2qx", SPEC, NOW)
+    ledger.add("k7m2qx", [Work("k7m2qx.1", "s3://b/a.mov")])
+    first = claimed(ledger)
+    assert (first.attempt, first.losses) == (1, 0)
+    assert not isinstance(ledger.claim("k7m2qx.1", "host-a", NOW, NOW + 60), Claim)
+    assert ledger.extend(first, NOW + 90) == "kept"
+    assert ledger.give_back(first, "spot notice") is True
+    second = claimed(ledger)
+    assert ledger.hold(second, NOW + 1, "x") is True
+    lapsed = ledger.claim("k7m2qx.1", "host-a", NOW + 2, NOW + 62)
+    assert isinstance(lapsed, Claim)
+    assert isinstance(ledger.claim("k7m2qx.1", "host-b", NOW + 99, NOW + 159), Claim)

@@ -10,6 +10,7 @@ module must not know who follows a batch.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -42,15 +43,18 @@ class DynamoClaims(DynamoBatches):
 
     def claim(self, invocation: str, holder: str, now: float, until: float) -> Claim | NotClaimed:
         batch, n = id_of(invocation)
+        # The answer to this request may be lost and the request come again by itself: it is known by this.
+        ask = uuid.uuid4().hex
         values = {
             ":holder": holder,
+            ":ask": ask,
             ":until": ms(until),
             ":one": 1,
             ":running": "running",
             ":wk": wake_key(batch, n),
         }
         change = (
-            "SET #state=:running, holder=:holder, #until=:until, wk=:wk, wa=:until "
+            "SET #state=:running, holder=:holder, ask=:ask, #until=:until, wk=:wk, wa=:until "
             "ADD fence :one, attempt :one"
         )
         names = {**STATE, "#until": "until"}
@@ -79,6 +83,8 @@ class DynamoClaims(DynamoBatches):
             )
             if found is not None:
                 return claim_of(found)
+        if old is not None and old["state"] == State.running.value and old.get("ask") == ask:
+            return claim_of(old)
         entry = entry_of(old) if old is not None else None
         return NotClaimed(invocation, None if entry is None else entry.state, entry and entry.until)
 
@@ -112,7 +118,8 @@ class DynamoClaims(DynamoBatches):
         return self._let_go(claim, change, {":until": ms(until), ":to": "held", ":reason": reason}, free=free)
 
     def give_back(self, claim: Claim, reason: str) -> bool:
-        change = "SET #state=:to, reason=:reason REMOVE #until, wk, wa"
+        # It stays among what somebody has to look at: who gives it back may die before anybody is told.
+        change = "SET #state=:to, reason=:reason REMOVE #until"
         return self._let_go(claim, change, {":to": "queued", ":reason": reason}, free=True)
 
     def _let_go(self, claim: Claim, change: str, values: Mapping[str, Any], *, free: bool) -> bool:
@@ -128,8 +135,11 @@ class DynamoClaims(DynamoBatches):
         )
         if found is not None:
             return True
-        mine = old is not None and old["state"] == "running" and int(old["fence"]) == claim.fence
-        return mine and self.finish(claim, End(State.cancelled, "{}"))
+        if old is None or int(old["fence"]) != claim.fence:
+            return False
+        if old["state"] in {"queued", "held"}:  # its answer was lost, and it came again
+            return True
+        return old["state"] == "running" and self.finish(claim, End(State.cancelled, "{}"))
 
     def _end(
         self, batch: str, n: int, item: Mapping[str, Any], end: End, condition: str, *, key: str = ""

@@ -272,11 +272,13 @@ class StubLedger(_Failing):
     def _let_go(self, claim: Claim, state: State, until: float | None, reason: str, *, free: bool) -> bool:
         row = self._held(claim)
         if row is None:
-            return False
+            row = self._row(claim.work.invocation)
+            return row is not None and row.fence == claim.fence and row.state in {State.queued, State.held}
         if row.stop:
             self._end(row, End(State.cancelled, "{}"))
             return True
-        row.state, row.until, row.told_at, row.reason = state, until, until, reason
+        row.state, row.until, row.reason = state, until, reason
+        row.told_at = until or row.told_at
         row.attempt -= free
         return True
 

@@ -168,6 +168,23 @@ class LedgerContract:
         again = _claimed(filled, holder="host-b", now=NOW + 1)
         assert (again.attempt, again.losses) == (1, 0)
 
+    def test_what_is_given_back_and_nobody_is_told_of_is_told_of_once_its_claim_would_have_lapsed(
+        self, filled: Ledger
+    ) -> None:
+        filled.give_back(_claimed(filled), "spot notice")
+        assert filled.lapsed("k7m2qx", NOW + 59, NOW + 100) == []
+        assert [one.invocation for one in filled.lapsed("k7m2qx", NOW + 61, NOW + 100)] == ["k7m2qx.1"]
+
+    def test_what_is_let_go_and_said_again_is_let_go_once(self, filled: Ledger) -> None:
+        held, back = _claimed(filled, 1), _claimed(filled, 2)
+        for _ in range(2):
+            assert filled.hold(held, NOW + 1, "x") is True
+            assert filled.give_back(back, "spot notice") is True
+        assert _claimed(filled, 1, now=NOW + 2).attempt == 2
+        assert _claimed(filled, 2).attempt == 1
+        assert filled.hold(held, NOW + 9, "x") is False
+        assert filled.give_back(back, "x") is False
+
     def test_a_cancelled_batch_ends_what_waits_and_stops_what_runs(self, filled: Ledger) -> None:
         runs = _claimed(filled)
         filled.hold(_claimed(filled, 2), NOW + 30, "x")

@@ -130,6 +130,7 @@ class LambdaHandler:
             f"lambda:{getattr(context, 'aws_request_id', os.getpid())}",
             lambda uri: local_name(place_of(uri).key),
             clock=self._clock,
+            lease_s=settings.lease_s,
         )
         back, longer = settings.queue_of(notice.priority), settings.longer_of(notice.priority)
         after = runner.run(notice.invocation, ends_at=self._ends_at(context), longer=bool(longer))

@@ -119,6 +119,7 @@ class Host:
                     name,
                     lambda uri: local_name(place_of(uri).key),
                     clock=clock,
+                    lease_s=services.settings.lease_s,
                     run_here=PoolRun(engine, priority),
                 ),
                 ThreadPoolExecutor(width, thread_name_prefix=priority),

@@ -28,6 +28,8 @@ class AwsSettings:
         kept_s: items of the ledger vanish after so long (`RUSHES_KEEP`); None keeps them.
         storage_class: of what is written (`RUSHES_STORAGE_CLASS`), or "".
         kms_key: that outputs are encrypted with (`RUSHES_KMS_KEY`), or "".
+        lease_s: how long a claim holds that nobody extends (`RUSHES_LEASE`): so long a host may be dead, or
+            out of reach, before another takes its work over.
     """
 
     table: str = ""
@@ -39,6 +41,7 @@ class AwsSettings:
     kept_s: float | None = None
     storage_class: str = ""
     kms_key: str = ""
+    lease_s: float = 60.0
 
     def queue_of(self, priority: str) -> str:
         """The queue that notices of a class go back to, or ""."""
@@ -77,4 +80,5 @@ def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
         parse_duration(keep) if keep else None,
         environ.get("RUSHES_STORAGE_CLASS", ""),
         environ.get("RUSHES_KMS_KEY", ""),
+        parse_duration(environ.get("RUSHES_LEASE") or "60s"),
     )
