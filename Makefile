@@ -9,6 +9,9 @@ INSTALLED := $(VENV)/.installed-dev
 # The local AWS server pins a botocore of its own; the linter of templates lives beside it.
 VENV_AWS := .venv-aws
 INSTALLED_AWS := $(VENV_AWS)/.installed
+# What Lambda runs a handler with, and the events that it sends: a runtime client of its own.
+VENV_LAMBDA := .venv-lambda
+INSTALLED_LAMBDA := $(VENV_LAMBDA)/.installed
 INSTALLED_BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Two test processes, for small machines have two cores; no two tests share state.
@@ -38,6 +41,14 @@ $(INSTALLED_AWS): $(INSTALLED)
 	@$(VENV_AWS)/bin/python -m pip install -qq --disable-pip-version-check "ministack==1.5.33" "cfn-lint==1.58.0"
 	@touch $@
 
+# Of aws-sam-cli only the emulator and the events are wanted: without its 300 MB of dependencies. Linux has it.
+$(INSTALLED_LAMBDA): $(INSTALLED)
+	@echo "installing Lambda's runtime and its emulator for the tests into $(VENV_LAMBDA) ..."
+	@test "$$(uname)" != Linux || { $(BIN)/python -m venv $(VENV_LAMBDA) \
+		&& $(VENV_LAMBDA)/bin/python -m pip install -qq --disable-pip-version-check "awslambdaric==4.2.2" "chevron==0.14.0" \
+		&& $(VENV_LAMBDA)/bin/python -m pip install -qq --disable-pip-version-check --no-deps "aws-sam-cli==1.170.0"; }
+	@mkdir -p $(VENV_LAMBDA) && touch $@
+
 $(INSTALLED_BENCH): $(INSTALLED)
 	@echo "installing the peers that the benchmarks run beside ..."
 	@$(PIP) -e ".[bench]"
@@ -46,7 +57,7 @@ $(INSTALLED_BENCH): $(INSTALLED)
 demo: $(INSTALLED)
 	@$(BIN)/python samples/demo.py demo
 
-test: $(INSTALLED) $(INSTALLED_AWS)
+test: $(INSTALLED) $(INSTALLED_AWS) $(INSTALLED_LAMBDA)
 	$(PYTEST) $(ARGS)
 
 lint: $(INSTALLED)
@@ -61,7 +72,7 @@ bench: $(INSTALLED_BENCH)
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 # The longest of the full counts takes its time: the limit on one test is an hour here.
-soak: $(INSTALLED) $(INSTALLED_AWS)
+soak: $(INSTALLED) $(INSTALLED_AWS) $(INSTALLED_LAMBDA)
 	$(PYTEST) --soak --timeout 3600 $(ARGS)
 
 clean:
