@@ -9,7 +9,7 @@ import click
 import pytest
 
 from rushes import catalog
-from rushes.cli.dispatch import deadline_of
+from rushes.cli.dispatch import day_note, deadline_of
 from rushes.cli.progress import Pace, lines_of
 from rushes.cli.show import failure_line, one_line, speed, summary_line, table
 from rushes.cli.sinks import sink_for
@@ -74,6 +74,14 @@ NOON = datetime(2026, 3, 1, 12, 0).astimezone().timestamp()
 )
 def test_a_deadline_is_a_time_from_now_on(text: str, after_s: float) -> None:
     assert deadline_of(text, NOON) == pytest.approx(NOON + after_s)
+
+
+def test_an_hour_that_has_passed_today_says_which_day_is_meant() -> None:
+    def note(text: str) -> str:
+        return day_note(text, deadline_of(text, NOON), NOON)
+
+    assert note("11:00") == "note: 11:00 has passed today; Monday 02 March, 11:00 is meant."
+    assert [note(text) for text in ("12:30", "23h", "2026-03-02")] == ["", "", ""]
 
 
 @pytest.mark.parametrize("text", ["soon", "25:00", "2026-13-01", "", "2026-02-28"])

@@ -66,6 +66,23 @@ def test_prices_an_hour_come_from_the_price_book_and_a_missing_one_is_named(show
     policy.scaling.check(policy.tiers, hourly)
 
 
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        ({"fleets": {"box": {"maximum": 1, "drain": {"urgant": "1m"}}}}, "fleets.box.drain"),
+        ({"routing": {"worth_per_second": {"urgant": 1}}}, "routing.worth_per_second"),
+        ({"routing": {"allowed": {"urgant": {"tiers": ["box"]}}}}, "routing.allowed"),
+    ],
+)
+def test_a_class_that_does_not_exist_is_refused_with_those_that_do(data: dict[str, Any], place: str) -> None:
+    box = {"cpu": 1, "memory": "1GiB", "purchase": "owned", "region": "here"}
+
+    with pytest.raises(CallerError, match=rf"capacity.{place} names the class 'urgant'") as refused:
+        capacity_from({"tiers": {"box": box}, **data}, classes=["urgent", "standard"])
+
+    assert refused.value.fix == "There are urgent, standard."
+
+
 def test_what_is_left_out_has_its_default() -> None:
     policy = capacity_from({"tiers": {}})
 

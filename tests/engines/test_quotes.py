@@ -161,6 +161,21 @@ def test_a_damaged_store_of_headers_is_made_anew(clips: Path, rushes_home: Path)
     assert proxy.quote(sources).invocations == 2
 
 
+def test_machines_that_are_asked_about_are_in_the_answer_or_it_says_why_not(
+    rushes: Callable[..., Result], clips: Path
+) -> None:
+    asked = ("quote", "proxy", clips, "--height", 64, "--tier", "ec2/c7i.2xlarge=2")
+
+    beside = rushes(*asked)
+    data = json.loads(rushes(*asked, "--json").stdout)
+    solved = rushes(*asked, "--by", "5h")
+
+    assert "with those machines as well" in beside.stdout
+    assert "of ec2/c7i.2xlarge" in beside.stdout
+    assert set(data["beside"]["slots"]) == {"here", "ec2/c7i.2xlarge"}
+    assert "ec2/c7i.2xlarge is not needed" in solved.stdout
+
+
 @pytest.mark.parametrize("tier", ["ec2/g6.xlarge", "=3", "ec2/g6.xlarge=none", "ec2/g6.xlarge=0"])
 def test_a_tier_without_a_number_is_refused(rushes: Callable[..., Result], clips: Path, tier: str) -> None:
     refused = rushes("quote", "proxy", clips, "--tier", tier)

@@ -50,3 +50,14 @@ def test_the_command_replays_the_ledger_of_this_pool(plain: Find, engine: LocalE
     assert said.exit_code == 0, said.output
     (group,) = json.loads(said.stdout)["groups"]
     assert group["invocations"] == 2
+
+
+def test_a_replay_is_on_a_pool_as_large_as_this_one_unless_another_is_named(
+    plain: Find, engine: LocalEngine, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert plain("echo").remote(clip, n=1).pid
+    monkeypatch.setenv("RUSHES_CPU", "3")
+
+    said = CliRunner().invoke(app, ["simulate", "--replay", "--json"])
+
+    assert json.loads(said.stdout)["cores"] == 3.0

@@ -8,7 +8,7 @@ import pytest
 
 from rushes import CallerError
 from rushes.core.sinks import DEFAULT_KINDS
-from rushes.runtime.event_file import event_sinks
+from rushes.runtime.event_file import event_sinks, problem_of
 
 
 def read(tmp_path: Path, text: str) -> list[object]:
@@ -84,3 +84,27 @@ def test_http_is_permitted_where_somebody_says_so(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(CallerError, match="cannot be read: No such file"):
         event_sinks({"RUSHES_EVENTS": str(tmp_path / "none.toml")})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('command=["/no/such/program"]', "the command /no/such/program does not exist"),
+        ('command=["/etc/passwd"]', "the command /etc/passwd cannot be executed"),
+        ('url="https://x.example/"\nsecret_file="none"', "none cannot be read: No such file or directory"),
+        ('url="https://x.example/"\nsecret_file="empty"', "empty is empty"),
+        ('command=["/bin/sh"]', ""),
+        ('url="https://x.example/"', ""),
+    ],
+)
+def test_what_keeps_a_sink_from_being_told_is_seen_before_anything_happens(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "events.toml").write_text(f"[sinks.a]\n{text}\n")
+    (sink,) = event_sinks({"RUSHES_EVENTS": str(tmp_path / "events.toml")})
+
+    problem = problem_of(sink)
+
+    assert problem.endswith(said)
+    assert bool(problem) is bool(said)

@@ -21,7 +21,7 @@ from rushes.units import parse_duration
 if TYPE_CHECKING:
     from rushes.function import Options
 
-__all__ = ["deadline_of", "dispatch_options", "options_from"]
+__all__ = ["day_note", "deadline_of", "dispatch_options", "options_from"]
 
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})")
 
@@ -114,7 +114,10 @@ def options_from(given: Mapping[str, Any], base: Options, *, now: float | None =
     if "receipts" in changes and changes["receipts"] not in {"beside", "none"}:
         changes["receipts"] = os.path.abspath(os.path.expanduser(changes["receipts"]))  # noqa: PTH100, PTH111
     if given.get("deadline") is not None:
-        changes["deadline"] = deadline_of(str(given["deadline"]), time.time() if now is None else now)
+        since = time.time() if now is None else now
+        changes["deadline"] = deadline_of(str(given["deadline"]), since)
+        if note := day_note(str(given["deadline"]), changes["deadline"], since):
+            click.echo(note, err=True)
     if given.get("settle") is not None:
         changes["settle_s"] = parse_duration(given["settle"])
     if given.get("tag"):
@@ -163,3 +166,11 @@ def deadline_of(text: str, now: float) -> float:
     if found <= now:
         raise CallerError(f"the deadline {text} has passed.", code="bad-value", fix="Give a later one.")
     return found
+
+
+def day_note(text: str, due: float, now: float) -> str:
+    """Says which day is meant by an hour that has passed today; "" where there is nothing to say."""
+    when = datetime.fromtimestamp(due).astimezone()
+    if not _CLOCK.fullmatch(text) or when.date() == datetime.fromtimestamp(now).astimezone().date():
+        return ""
+    return f"note: {text} has passed today; {when:%A %d %B, %H:%M} is meant."

@@ -239,8 +239,8 @@ def _reader() -> list[Check]:
 def _prices(environ: Mapping[str, str]) -> list[Check]:
     from rushes.core.money import NANO, format_dollars  # noqa: PLC0415 - only here
     from rushes.runtime.costing import machine_price  # noqa: PLC0415
+    from rushes.runtime.machine import capacity_of  # noqa: PLC0415
     from rushes.runtime.settings import settings_from  # noqa: PLC0415
-    from rushes.runtime.worker import capacity_of  # noqa: PLC0415
 
     settings = settings_from(environ)
     price = machine_price(settings, environ, capacity_of(settings))

@@ -16,6 +16,7 @@ import click
 from rushes.cli.session import Session
 from rushes.cli.show import counted, table
 from rushes.errors import CallerError, PlatformError
+from rushes.printing import printable
 
 if TYPE_CHECKING:
     from rushes.core.sinks import Sink
@@ -35,15 +36,18 @@ def events(ctx: click.Context, /, *, as_json: bool) -> None:
     engine = session.engine()
     running = engine.running()
     told = {one["name"]: one for one in engine.pool().get("events") or ()} if running else {}
+    wrong = _problems(sinks)
     if as_json:
         for one in told.values() or map(_unstarted, sinks):
-            click.echo(json.dumps(one))
+            click.echo(json.dumps({**one, "problem": wrong.get(one["name"], "")}))
         return
     if not sinks and not told:
         click.echo("nobody is told of state changes; RUSHES_EVENTS names a file of sinks")
         return
     rows = [_row(one) for one in (list(told.values()) or [_unstarted(sink) for sink in sinks])]
     click.echo(table(["sink", "to", "told", "waiting", "dropped", ""], rows, right=frozenset({2, 3, 4})))
+    for name, problem in wrong.items():
+        click.echo(click.style(printable(f"{name}: {problem}"), fg="yellow"))
     if not running:
         click.echo("no worker runs; the next one tells what waits")
     elif set(told) != {sink.name for sink in sinks}:
@@ -54,6 +58,13 @@ def _sinks() -> list[Sink]:
     from rushes.runtime.event_file import event_sinks  # noqa: PLC0415 - pydantic, and only here
 
     return event_sinks(os.environ)
+
+
+def _problems(sinks: list[Sink]) -> dict[str, str]:
+    """What is wrong with the way to each sink, as far as this machine can see."""
+    from rushes.runtime.event_file import problem_of  # noqa: PLC0415 - as above
+
+    return {sink.name: problem for sink in sinks if (problem := problem_of(sink))}
 
 
 def _unstarted(sink: Sink) -> dict[str, Any]:

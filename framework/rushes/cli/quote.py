@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import click
 
 from rushes.cli.command import FunctionCommand
-from rushes.cli.dispatch import deadline_of, dispatch_options
+from rushes.cli.dispatch import day_note, deadline_of, dispatch_options
 from rushes.cli.session import Session
 from rushes.cli.show import counted
 from rushes.cli.work import Work, work_asked
@@ -74,7 +74,10 @@ def quote(ctx: click.Context, /, **given: Any) -> None:
     """
     session: Session = ctx.obj
     now = time.time()
-    by = deadline_of(str(given.pop("by")), now) if given["by"] else None
+    asked_by = given.pop("by")
+    by = deadline_of(str(asked_by), now) if asked_by else None
+    if by is not None and (note := day_note(str(asked_by), by, now)):
+        click.echo(note, err=True)
     max_cost = None if given["max_cost"] is None else parse_dollars(str(given["max_cost"]))
     tiers = dict(_tier(text) for text in given.pop("tier"))
     work = work_asked(ctx, given, sent=False)
@@ -133,12 +136,17 @@ def quote_lines(found: BatchQuote, now: float) -> Iterator[str]:
     yield f"{found.function} of {counted(found.invocations, 'clip')}{more}"
     if found.ok:
         yield from _of_one(cast("Quote", found.answer), found, now)
+        if found.beside is not None:
+            yield "  with those machines as well"
+            yield from _of_one(found.beside, found, now)
     else:
         declined = cast("Declined", found.answer)
         yield click.style(f"  ✗ {declined.sentence}", fg="red")
         for one in declined.instead:
             yield "  instead"
             yield from _of_one(one, found, now)
+    for text in found.left_out:
+        yield f"  note: {printable(text)}"
     for bad in found.named:
         yield click.style(f"  ✗ {printable(bad.asset)}: {printable(bad.message)}", fg="red")
     if found.unreadable > len(found.named):

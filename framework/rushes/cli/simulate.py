@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rushes.cli.show import counted, displacement_lines, table
-from rushes.units import format_duration, format_size, parse_size
+from rushes.units import format_duration, format_size
 
 if TYPE_CHECKING:
     from rushes.simulator.load import Scenario
     from rushes.simulator.outcome import Outcome
-    from rushes.simulator.study import Case, Finding, Growth
+    from rushes.simulator.study import Finding, Growth
 
 __all__ = ["simulate"]
 
@@ -44,9 +44,9 @@ class Finite(click.FloatRange):
 
 @click.command()
 @click.argument("scenario", type=click.Choice(_SCENARIOS), required=False)
-@click.option("--cores", type=Finite(min=0.1), default=32.0, show_default=True)
-@click.option("--memory", default="128GiB", show_default=True)
-@click.option("--devices", type=Finite(min=0.0), default=4.0, show_default=True)
+@click.option("--cores", type=Finite(min=0.1), help="[default: 32; with --replay, this machine's]")
+@click.option("--memory", help="[default: 128GiB; with --replay, this machine's]")
+@click.option("--devices", type=Finite(min=0.0), help="[default: 4; with --replay, this machine's]")
 @click.option(
     "--policy",
     "policies",
@@ -71,9 +71,9 @@ class Finite(click.FloatRange):
 def simulate(
     *,
     scenario: str | None,
-    cores: float,
-    memory: str,
-    devices: float,
+    cores: float | None,
+    memory: str | None,
+    devices: float | None,
     policies: tuple[Path, ...],
     tier: str | None,
     replay: bool,
@@ -88,22 +88,30 @@ def simulate(
 
     The scheduler is the one that runs the real pool; the clock is virtual, and a day takes a moment.
     """
-    from rushes.simulator.study import tried  # noqa: PLC0415 - only when something is simulated
+    from rushes.cli.simulated import (  # noqa: PLC0415 - only when something is simulated
+        cases_of,
+        growth_of,
+        made_up,
+        replayed_here,
+        size_of,
+    )
+    from rushes.simulator.study import tried  # noqa: PLC0415 - as above
 
     if (scenario is None) is not replay:
         raise click.UsageError(f"name one scenario ({', '.join(_SCENARIOS)}), or --replay what has run.")
     if since is not None and not replay:
         raise click.UsageError("--since is for --replay: of the ledger, so many of the last days.")
     dimension, factor = _asked(what_if, replay=replay)
-    load = _replayed(since) if scenario is None else _load(scenario, scale, seed)
-    cases = _cases(policies, cores, memory, devices, tier)
+    load = replayed_here(since) if scenario is None else made_up(scenario, scale, seed)
+    whole = size_of(cores, memory, devices, replay=replay)
+    cases = cases_of(policies, whole, tier)
     findings = [tried(load, case, seed) for case in cases]
-    growth = _grown(scenario or "", dimension, factor, scale, cases[0], seed) if dimension else None
+    growth = growth_of(scenario or "", dimension, factor, scale, cases[0], seed) if dimension else None
     title = scenario or "what has run here"
     if report is not None:
         _write(report, title, load, findings, growth)
     if as_json:
-        _say_json(title, cores, findings, growth)
+        _say_json(title, whole.cpu, findings, growth)
         return
     for finding in findings:
         _say(title, finding, several=len(findings) > 1)
@@ -137,86 +145,6 @@ def _asked(what_if: str | None, *, replay: bool) -> tuple[str, float]:
             param_hint="--what-if",
         )
     return found.group(1), factor
-
-
-def _load(name: str, scale: float, seed: int) -> Scenario:
-    from rushes.simulator.scenarios import Demand, scenario  # noqa: PLC0415
-
-    return scenario(name, Demand(streams=scale), seed)
-
-
-def _replayed(since_days: float | None) -> Scenario:
-    import os  # noqa: PLC0415
-    from time import time  # noqa: PLC0415
-
-    from rushes.errors import CallerError  # noqa: PLC0415
-    from rushes.journal.replay import ran_batches  # noqa: PLC0415
-    from rushes.runtime.settings import settings_from  # noqa: PLC0415
-    from rushes.simulator.replay import replayed  # noqa: PLC0415
-
-    journal = settings_from(os.environ).journal
-    since = 0.0 if since_days is None else time() - since_days * _DAY_S
-    batches = ran_batches(journal, since=since)
-    if not batches:
-        raise CallerError(
-            f"nothing in the ledger {journal} has run" + (" since then." if since_days is not None else "."),
-            code="no-history",
-            fix="Run something first, or go further back with --since.",
-        )
-    return replayed(batches)
-
-
-def _grown(  # noqa: PLR0917 - a question, and where it is asked
-    name: str, dimension: str, factor: float, scale: float, case: Case, seed: int
-) -> Growth:
-    from rushes.simulator.scenarios import Demand, scenario  # noqa: PLC0415
-    from rushes.simulator.study import grown  # noqa: PLC0415
-
-    def at(size: float) -> Scenario:
-        demand = {"streams": scale, dimension: scale * size if dimension == "streams" else size}
-        return scenario(name, Demand(**demand), seed)
-
-    return grown(dimension, factor, at, case, seed=seed)
-
-
-def _cases(
-    policies: Sequence[Path], cores: float, memory: str, devices: float, tier: str | None
-) -> list[Case]:
-    import os  # noqa: PLC0415
-
-    from rushes.core.events import Capacity  # noqa: PLC0415
-    from rushes.core.machine_price import MachinePrice  # noqa: PLC0415
-    from rushes.runtime.capacity_file import CapacityFile  # noqa: PLC0415
-    from rushes.runtime.price_files import price_book  # noqa: PLC0415
-    from rushes.simulator.bill import Machines  # noqa: PLC0415
-    from rushes.simulator.fleet import FleetPlan  # noqa: PLC0415
-    from rushes.simulator.study import Case  # noqa: PLC0415
-
-    environ: Mapping[str, str] = os.environ
-    book = price_book(environ)
-    whole = Capacity(cores, float(parse_size(memory)), gpu=devices)
-    if not policies:
-        price = book.tier(tier or "ec2/c7i.2xlarge")
-        shape = book.machines.get(price.name)
-        count = cores / shape.machine.cpu if shape else 1.0
-        watts = ((price.idle_milliwatts or 0) * count / 1000, (price.busy_milliwatts or 0) * count / 1000)
-        name = f"{cores:g} cores"
-        charged = MachinePrice(price, shape.capacity if shape else whole, book.energy_nano(price))
-        return [
-            Case(name, whole, machines=Machines(price, count) if tier else None, price=charged, watts=watts)
-        ]
-    cases = []
-    for path in policies:
-        policy = CapacityFile(path, environ).read()
-        first = policy.tiers[policy.scaling.fleets[0].tier] if policy.scaling.fleets else None
-        if first is None:
-            raise click.BadParameter(f"{path} has no fleets: nothing there grows.", param_hint="--policy")
-        names = [name for fleet in policy.scaling.fleets for name in fleet.tiers]
-        plan = FleetPlan(policy.scaling, policy.tiers, {n: book.tier(policy.tiers[n].price) for n in names})
-        price = plan.prices[first.name]
-        charged = MachinePrice(price, first.capacity, book.energy_nano(price))
-        cases.append(Case(path.stem, first.capacity, plan=plan, price=charged))
-    return cases
 
 
 # -- what is said ------------------------------------------------------------------------------------------

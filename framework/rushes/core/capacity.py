@@ -6,7 +6,7 @@ that it makes say what each field means. This module must not open a file, nor k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, TypeVar
@@ -50,12 +50,17 @@ class CapacityPolicy:
 
 
 def capacity_from(
-    data: object, place: str = "capacity", *, known: Mapping[str, Tier] | None = None
+    data: object,
+    place: str = "capacity",
+    *,
+    known: Mapping[str, Tier] | None = None,
+    classes: Collection[str] | None = None,
 ) -> CapacityPolicy:
     """The policy that a file holds: ``tiers``, ``fleets``, ``most_per_hour``, ``routing``, ``stragglers``.
 
     What is left out has its default. Prices are not part of it: tiers name entries of the price book, and are
-    of the machines that are `known` there (`PriceBook.machines`) in what they do not say of themselves.
+    of the machines that are `known` there (`PriceBook.machines`) in what they do not say of themselves. Where
+    the names of the `classes` are given, it may name no others.
 
     Raises:
         CallerError: a field that does not exist, is missing, or cannot be; the message names its place.
@@ -72,10 +77,25 @@ def capacity_from(
     )
     file.done()
     ScalingPolicy(fleets).check(tiers, {})
+    if classes is not None:
+        _check_classes(file, policy, classes)
     for priority, allowed in policy.routing.allowed.items():
         for name in sorted(allowed.tiers - set(tiers)):
             raise file.refuse(f"routing.allowed.{priority}", f"names the tier {name!r}", "It does not exist.")
     return policy
+
+
+def _check_classes(file: Entry, policy: CapacityPolicy, classes: Collection[str]) -> None:
+    routing = policy.routing
+    named: dict[str, Iterable[str]] = {
+        **{f"fleets.{one.tier}.drain": one.drain_s for one in policy.scaling.fleets},
+        "routing.worth_per_second": routing.worth_nano,
+        "routing.allowed": routing.allowed,
+    }
+    for place, names in named.items():
+        for name in names:
+            if name not in classes:
+                raise file.refuse(place, f"names the class {name!r}", f"There are {', '.join(classes)}.")
 
 
 def _fleet(tier: str, entry: Entry) -> FleetPolicy:

@@ -27,7 +27,7 @@ from rushes.core.prices import TierPrice
 from rushes.errors import CallerError
 from rushes.units import format_duration
 
-__all__ = ["Declined", "Lot", "Offer", "Quote", "Taken", "joules_of", "price_of", "quote", "solve"]
+__all__ = ["Declined", "Lot", "Offer", "Quote", "Taken", "fits", "joules_of", "price_of", "quote", "solve"]
 
 DRAWS: Final = 19
 LEAST_PLAYED: Final = 1024
@@ -178,7 +178,7 @@ def solve(
     Raises:
         CallerError: as `quote`.
     """
-    fitting = [offer for offer in offers if offer.most > 0 and all(_fits(lot, offer) for lot in lots)]
+    fitting = [offer for offer in offers if offer.most > 0 and fits(lots, offer)]
     if not fitting:
         return Declined("no tier that is offered can hold an invocation as long as these.", ())
     ordered = sorted(fitting, key=lambda offer: _each(lots, offer))
@@ -289,6 +289,11 @@ def _startup_nano(slots: Taken) -> int:
 
 
 # -- which slots ---------------------------------------------------------------------------------------------
+
+
+def fits(lots: Sequence[Lot], offer: Offer) -> bool:
+    """Whether every invocation stays below a tier's limit, 99 times out of 100."""
+    return all(_fits(lot, offer) for lot in lots)
 
 
 def _fits(lot: Lot, offer: Offer) -> bool:

@@ -384,7 +384,8 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
     from rushes.runtime.capacity_file import capacity_file  # noqa: PLC0415
     from rushes.runtime.class_file import class_file  # noqa: PLC0415
     from rushes.runtime.costing import machine_price  # noqa: PLC0415
-    from rushes.runtime.worker import Worker, capacity_of  # noqa: PLC0415
+    from rushes.runtime.machine import capacity_of  # noqa: PLC0415
+    from rushes.runtime.worker import Worker  # noqa: PLC0415
 
     environ = os.environ if environ is None else environ
     settings = settings_from(environ)

@@ -13,6 +13,7 @@ from typing import Final
 
 from rushes.core.capacity import CapacityPolicy, capacity_from
 from rushes.errors import CallerError
+from rushes.runtime.class_file import classes_of
 from rushes.runtime.policy_file import read_policy, stamp_of
 from rushes.runtime.price_files import price_book
 
@@ -27,7 +28,7 @@ class CapacityFile:
 
     Args:
         path: where it is.
-        environ: names the prices that its tiers are described by.
+        environ: names the prices that its tiers are described by, and the classes that there are.
     """
 
     path: Path
@@ -47,7 +48,8 @@ class CapacityFile:
             raise _bad(f"the capacity file {path} cannot be read: {error.strerror}.") from error
         except ValueError as error:
             raise _bad(f"the capacity file {path} cannot be read: {error}.") from error
-        return capacity_from(data, path.name, known=price_book(self.environ).machines)
+        classes = [one.name for one in classes_of(self.environ)]
+        return capacity_from(data, path.name, known=price_book(self.environ).machines, classes=classes)
 
     def stamp(self) -> tuple[int, ...]:
         """What changes when the file does."""

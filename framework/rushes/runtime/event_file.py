@@ -13,6 +13,7 @@ Secrets are not in it: it names the file that holds one. This module must not kn
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -26,7 +27,7 @@ from rushes.core.sinks import DEFAULT_KINDS, KINDS, Sink
 from rushes.errors import CallerError
 from rushes.units import parse_duration
 
-__all__ = ["event_sinks"]
+__all__ = ["event_sinks", "problem_of"]
 
 _FIX: Final = "Correct it there, or unset RUSHES_EVENTS."
 _HAS_TO_BE: Final = {
@@ -110,6 +111,26 @@ def event_sinks(environ: Mapping[str, str]) -> list[Sink]:
     except ValidationError as error:
         raise _bad(f"{path}: {_complaint(error)}.") from error
     return [_sink(name, entry, path.parent) for name, entry in found.sinks.items()]
+
+
+def problem_of(sink: Sink) -> str:
+    """Why nothing can be told to a sink as this machine is now; "" where nothing is seen to be wrong.
+
+    A file may be brought later, so this is no reason not to start.
+    """
+    if sink.command:
+        program = Path(sink.command[0])
+        if not program.exists():
+            return f"the command {program} does not exist"
+        if not (program.is_file() and os.access(program, os.X_OK)):
+            return f"the command {program} cannot be executed"
+    if sink.secret_file:
+        try:
+            if not Path(sink.secret_file).read_bytes().strip():
+                return f"the secret file {sink.secret_file} is empty"
+        except OSError as error:
+            return f"the secret file {sink.secret_file} cannot be read: {error.strerror}"
+    return ""
 
 
 def _complaint(error: ValidationError) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from rushes.asset import Asset, FrameRange
 from rushes.core.durations import Estimate, Interval
 from rushes.core.estimates import Estimates
-from rushes.core.quote import Declined, Lot, Offer, Quote, Taken, quote, solve
+from rushes.core.quote import Declined, Lot, Offer, Quote, Taken, fits, quote, solve
 from rushes.core.work import HERE, Work
 from rushes.declaration import Params
 from rushes.errors import CallerError
@@ -22,6 +22,7 @@ from rushes.invocation import Invocation
 from rushes.runtime.estimating import Estimator
 from rushes.runtime.headers import AskedHeader, Header
 from rushes.runtime.workload import work_of
+from rushes.units import format_duration
 
 __all__ = ["BatchQuote", "Elsewhere", "Unreadable", "Wishes", "kept_quote", "quote_batch"]
 
@@ -82,6 +83,9 @@ class BatchQuote:
         work_s: seconds of slots.
         runs: how many runs of this function the estimates rest on.
         answer: the quote itself.
+        beside: the same with all the machines that were asked about; None where none were, or where `answer`
+            was to choose among them.
+        left_out: those of them that have no part in it, and why, in one sentence each.
     """
 
     function: str
@@ -92,6 +96,8 @@ class BatchQuote:
     work_s: Interval
     runs: int
     answer: Quote | Declined
+    beside: Quote | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -112,6 +118,8 @@ class BatchQuote:
             "runs": self.runs,
             "quote": next(map(_quote_json, offered), None),
             "declined": declined.sentence if declined else None,
+            "beside": None if self.beside is None else _quote_json(self.beside),
+            "left_out": list(self.left_out),
             "instead": [_quote_json(one) for one in declined.instead] if declined else [],
         }
 
@@ -158,14 +166,21 @@ def quote_batch(
         )
     estimates = estimator.of(function.ref)
     lots = _lots(estimates, found.works, wishes)
+    beside: Quote | None = None
+    left_out: tuple[str, ...] = ()
     if not lots:
         answer: Quote | Declined = quote([], [Taken(wishes.here, 1)])
     elif wishes.solves:
         offers = [wishes.here, *(one.offer for one in wishes.elsewhere)]
         answer = solve(lots, offers, within_s=wishes.within_s, max_cost=wishes.max_cost, most=wishes.slots)
+        left_out = _without(lots, wishes, answer)
     else:
         width = min(wishes.here.most, wishes.slots or wishes.here.most)
         answer = quote(lots, [Taken(wishes.here, width)])
+        others = [one.offer for one in wishes.elsewhere if fits(lots, one.offer)]
+        if others:
+            beside = quote(lots, [Taken(wishes.here, width), *(Taken(one, one.most) for one in others)])
+        left_out = tuple(_too_long(one.offer) for one in wishes.elsewhere if one.offer not in others)
     return BatchQuote(
         function=function.name,
         invocations=len(found.works),
@@ -175,7 +190,27 @@ def quote_batch(
         work_s=_together([(lot.count, lot.estimates[wishes.here.tier.name]) for lot in lots]),
         runs=estimates.runs_of(function.ref, HERE),
         answer=answer,
+        beside=beside,
+        left_out=left_out,
     )
+
+
+def _without(lots: Sequence[Lot], wishes: Wishes, answer: Quote | Declined) -> tuple[str, ...]:
+    """Which machines that were asked about are not in an answer, and why."""
+    used = {name for name, _ in answer.slots} if isinstance(answer, Quote) else set()
+    found = []
+    for one in wishes.elsewhere:
+        name = one.offer.tier.name
+        if not fits(lots, one.offer):
+            found.append(_too_long(one.offer))
+        elif isinstance(answer, Quote) and name not in used:
+            found.append(f"{name} is not needed: what is taken keeps to your wishes, and costs no more")
+    return tuple(found)
+
+
+def _too_long(offer: Offer) -> str:
+    limit = format_duration(offer.limit_s or 0.0)
+    return f"{offer.tier.name} is left out: it stops work after {limit}, and some of this may take longer"
 
 
 @dataclass(slots=True)

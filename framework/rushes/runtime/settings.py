@@ -27,7 +27,7 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
     | {"fuse.sshfs", "fuse.s3fs", "fuse.glusterfs", "fuse.rclone", "fuse.ceph"}
 )
 
-_PATHS: Final = ("RUSHES_HOME", "RUSHES_PRICES", "RUSHES_CAPACITY", "RUSHES_EVENTS")
+_PATHS: Final = ("RUSHES_HOME", "RUSHES_PRICES", "RUSHES_CAPACITY", "RUSHES_CLASSES", "RUSHES_EVENTS")
 
 
 @dataclass(frozen=True, slots=True)

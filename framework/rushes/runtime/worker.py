@@ -15,11 +15,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from rushes.core.classes import DEFAULT_CLASSES
-from rushes.core.events import Capacity
 from rushes.core.machine_price import MachinePrice
 from rushes.core.policy import SchedulerSettings
 from rushes.core.purse import LOOK_S
@@ -33,6 +31,7 @@ from rushes.runtime.dispatcher import Dispatcher
 from rushes.runtime.elastic import Elastic
 from rushes.runtime.estimating import Before
 from rushes.runtime.following import GATHER_S, Following
+from rushes.runtime.machine import capacity_of
 from rushes.runtime.orphans import adopt_orphans
 from rushes.runtime.outlet import Outlet
 from rushes.runtime.records import Journal
@@ -41,7 +40,7 @@ from rushes.runtime.slots import SlotProcess
 from rushes.runtime.verbs import ClientState, Verbs
 from rushes.runtime.wire import Stream
 
-__all__ = ["Worker", "capacity_of"]
+__all__ = ["Worker"]
 
 ORPHAN_S: Final = 60.0
 """How long a batch waits for a submitter that has gone before it is taken to be complete as it is."""
@@ -320,13 +319,3 @@ def _peer(sock: socket.socket) -> int:
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         return int(struct.unpack("3i", raw)[1])
     return os.getuid()  # elsewhere the folder's mode, 0700, is the check
-
-
-def capacity_of(settings: Settings) -> Capacity:
-    """What the pool of these settings has to give."""
-    return Capacity(settings.cpu, float(settings.memory_bytes), gpu=float(_gpus()))
-
-
-def _gpus() -> int:
-    """NVIDIA devices of this machine, by their device nodes."""
-    return sum(1 for _ in Path("/dev").glob("nvidia[0-9]*"))

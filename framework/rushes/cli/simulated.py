@@ -1,0 +1,116 @@
+"""What a simulation is asked for: the load, the size of the pool, and the policies to try on it.
+
+Loaded by `rushes simulate` alone. This module must not know how anything is shown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import time
+from typing import Final
+
+import click
+
+from rushes.core.events import Capacity
+from rushes.core.machine_price import MachinePrice
+from rushes.errors import CallerError
+from rushes.journal.replay import ran_batches
+from rushes.runtime.capacity_file import CapacityFile
+from rushes.runtime.class_file import classes_of
+from rushes.runtime.machine import capacity_of
+from rushes.runtime.price_files import price_book
+from rushes.runtime.settings import settings_from
+from rushes.simulator.bill import Machines
+from rushes.simulator.fleet import FleetPlan
+from rushes.simulator.load import Scenario
+from rushes.simulator.replay import replayed
+from rushes.simulator.scenarios import Demand, scenario
+from rushes.simulator.study import Case, Growth, grown
+from rushes.units import parse_size
+
+__all__ = ["cases_of", "growth_of", "made_up", "replayed_here", "size_of"]
+
+_DAY_S: Final = 86_400.0
+_USUAL: Final = Capacity(32.0, 128.0 * 2**30, gpu=4.0)
+"""Of a pool whose size nobody has named: what scenarios are made for."""
+
+
+def made_up(name: str, scale: float, seed: int) -> Scenario:
+    """A scenario that ships."""
+    return scenario(name, Demand(streams=scale), seed)
+
+
+def replayed_here(since_days: float | None) -> Scenario:
+    """What has run on this machine's pool.
+
+    Raises:
+        CallerError: there is no ledger, or nothing in it has run (``no-history``).
+    """
+    journal = settings_from(os.environ).journal
+    since = 0.0 if since_days is None else time() - since_days * _DAY_S
+    batches = ran_batches(journal, since=since)
+    if not batches:
+        raise CallerError(
+            f"nothing in the ledger {journal} has run" + (" since then." if since_days is not None else "."),
+            code="no-history",
+            fix="Run something first, or go further back with --since.",
+        )
+    return replayed(batches)
+
+
+def size_of(cores: float | None, memory: str | None, devices: float | None, *, replay: bool) -> Capacity:
+    """The pool that is asked for; what is left out is, for a replay, as on this machine."""
+    usual = capacity_of(settings_from(os.environ)) if replay else _USUAL
+    return Capacity(
+        usual.cpu if cores is None else cores,
+        usual.memory if memory is None else float(parse_size(memory)),
+        gpu=usual.gpu if devices is None else devices,
+    )
+
+
+def growth_of(  # noqa: PLR0917 - a question, and where it is asked
+    name: str, dimension: str, factor: float, scale: float, case: Case, seed: int
+) -> Growth:
+    """What breaks first as one dimension of a scenario grows."""
+
+    def at(size: float) -> Scenario:
+        demand = {"streams": scale, dimension: scale * size if dimension == "streams" else size}
+        return scenario(name, Demand(**demand), seed)
+
+    return grown(dimension, factor, at, case, seed=seed)
+
+
+def cases_of(policies: Sequence[Path], whole: Capacity, tier: str | None) -> list[Case]:
+    """A pool of one size, or one for each file of capacity.
+
+    Raises:
+        CallerError: a file of capacity or of classes cannot be used, or a price is not known.
+    """
+    environ: Mapping[str, str] = os.environ
+    book, classes = price_book(environ), classes_of(environ)
+    if not policies:
+        price = book.tier(tier or "ec2/c7i.2xlarge")
+        shape = book.machines.get(price.name)
+        count = whole.cpu / shape.machine.cpu if shape else 1.0
+        watts = ((price.idle_milliwatts or 0) * count / 1000, (price.busy_milliwatts or 0) * count / 1000)
+        charged = MachinePrice(price, shape.capacity if shape else whole, book.energy_nano(price))
+        machines = Machines(price, count) if tier else None
+        return [
+            Case(
+                f"{whole.cpu:g} cores", whole, machines=machines, price=charged, watts=watts, classes=classes
+            )
+        ]
+    cases = []
+    for path in policies:
+        policy = CapacityFile(path, environ).read()
+        first = policy.tiers[policy.scaling.fleets[0].tier] if policy.scaling.fleets else None
+        if first is None:
+            raise click.BadParameter(f"{path} has no fleets: nothing there grows.", param_hint="--policy")
+        names = [name for fleet in policy.scaling.fleets for name in fleet.tiers]
+        plan = FleetPlan(policy.scaling, policy.tiers, {n: book.tier(policy.tiers[n].price) for n in names})
+        price = plan.prices[first.name]
+        charged = MachinePrice(price, first.capacity, book.energy_nano(price))
+        cases.append(Case(path.stem, first.capacity, plan=plan, price=charged, classes=classes))
+    return cases
