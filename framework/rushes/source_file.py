@@ -31,8 +31,8 @@ __all__ = ["digest_of", "load", "local_files"]
 
 _PRIVATE: Final = "_rushes_file_"
 _one_at_a_time: Final = threading.RLock()
-"""Held while a file is loaded: a second thread must not see a module whose body is still running. The same
-thread may come again, from a file that names another's function."""
+"""Held while a file is parsed or loaded: a second thread must not see a module whose body is still running.
+The same thread may come again, from a file that names another's function."""
 
 
 def load(path: Path) -> ModuleType:
@@ -144,7 +144,8 @@ def local_files(path: Path) -> list[Path]:
 
 def _imported_names(file: Path) -> Iterator[str]:
     try:
-        tree = ast.parse(file.read_bytes())
+        with _one_at_a_time:  # CPython 3.11 counts the depth of a tree for all threads together (gh-106905)
+            tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):  # importing it reports that, with its line
         return
     for node in ast.walk(tree):

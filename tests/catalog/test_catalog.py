@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import py_compile
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from rushes import catalog
+from rushes import catalog, source_file
 from rushes.errors import CallerError
 
 BODY = '''
@@ -147,6 +150,29 @@ def test_threads_that_ask_at_the_same_time_get_the_whole_module(write: Callable[
         found = list(threads.map(catalog.find, [f"{path}:sized"] * 4))
 
     assert len({id(one) for one in found}) == 1
+
+
+def test_no_two_threads_parse_at_the_same_time(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # CPython 3.11 then raises "AST constructor recursion depth mismatch" (gh-106905), now and then.
+    parse, parsing = ast.parse, threading.Lock()
+
+    def alone(source: bytes) -> ast.Module:
+        assert parsing.acquire(blocking=False)
+        try:
+            time.sleep(0.01)
+            return parse(source)
+        finally:
+            parsing.release()
+
+    monkeypatch.setattr(ast, "parse", alone)
+    paths = [write(f"mine{n}.py") for n in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        files = list(pool.map(source_file.local_files, paths))
+
+    assert files == [[path] for path in paths]
 
 
 def test_two_folders_with_a_neighbour_of_one_name_each_get_their_own(write: Callable[..., Path]) -> None:
