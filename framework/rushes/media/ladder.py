@@ -18,11 +18,11 @@ from rushes.errors import CallerError
 from rushes.media import labels, tracks
 from rushes.media.colour import HDR_TRANSFERS
 from rushes.media.device_graph import HERE, Spot
-from rushes.media.fanout import compile_fanout, ends_of
-from rushes.media.ladder_graph import NO_GAPS, filled, from_zero, head_of, late_by, refuse_missing, tree
-from rushes.media.ladder_on_card import card_tree, stays_on_card
+from rushes.media.fanout import Branch
+from rushes.media.ladder_command import feed, outputs, sound_name
+from rushes.media.ladder_graph import NO_GAPS, filled, from_zero, late_by
 from rushes.media.picture import BuildFacts
-from rushes.media.rung_plan import PlannedRung, RungWish, picture_args, plan_rung, rung_wishes, stayed
+from rushes.media.rung_plan import PlannedRung, RungWish, plan_rung, rung_wishes
 from rushes.media.rungs import Ladder, Rung, sound_profile
 from rushes.media.schema import MediaInfo
 from rushes.media.still_branches import still_branches
@@ -35,9 +35,9 @@ __all__ = [
     "Rung",
     "Sound",
     "plan_ladder",
-    "sound_name",
 ]
 
+_STRICT: Final = ("-xerror", "-max_error_rate", "0")
 _HEARD_S: Final = Fraction(1, 10)
 """Less sound than this before the picture is a muxer's rounding."""
 
@@ -130,53 +130,31 @@ def plan_ladder(
         wishes, warnings = rung_wishes(info, ladder)
     here = (present, present_s)
     rungs = [plan_rung(info, wish, build, source=source, present=here) for wish in wishes]
-    first = rungs[0]
-    timing = first.picture.timing
+    timing = rungs[0].picture.timing
     if timing.rate is None:
         raise CallerError(
             f"{info.name} states no frame rate, and a ladder needs one.",
             code="bad-option",
             fix="Give frame_rate, e.g. 25.",
         )
-    gop = max(1, round(ladder.gop_s * timing.rate))
     late = Fraction(0) if source.frames is not None else late_by(info)
-    heard = (*timing.sound, *from_zero(late, "asetpts"), NO_GAPS)
-    sounds = tracks.audio_tracks(info, sound_profile(first.profile, info), select=heard, loudness=None)
-    sizes = [rung.picture.geometry for rung in rungs]
-    stills = still_branches(ladder.stills, sizes, duration_s=timing.duration_s)
-    if not beside:
-        sounds, stills = (), []
-    pictures = [rung.picture for rung in rungs]
     before, after = from_zero(late, "setpts"), filled(timing.rate, leading)
-    stays = stays_on_card(pictures, decoded, stills=bool(stills), filters=build.filters)
-    if stays:
-        rungs = [stayed(rung, decoded) for rung in rungs]
-        root = card_tree([(rung.name, rung.picture) for rung in rungs], stills, before, decoded, after)
-    else:
-        head = (*before, *head_of(first.picture, decoded), *after)
-        root = tree([(rung.name, rung.picture) for rung in rungs], stills, head)
-    chains = [sound.chain for sound in sounds]
-    refuse_missing(build, root, chains)
-    graph = compile_fanout(first.picture.stream.index, root, chains)
-    maps = dict(zip([*ends_of(root), *map(sound_name, range(len(sounds)))], graph.maps, strict=True))
-    bare = labels.metadata(info, first.profile, partial=True)
-    args = ["-xerror", "-max_error_rate", "0", *decoded.open, "-threads", str(ladder.threads)]
-    args += [*decoded.decode((), stays=stays), *timing.seek, *input_args]
-    if graph.text is not None:
-        args += ["-filter_complex_threads", str(ladder.threads), "-filter_complex", graph.text]
-    args.append("-y")
-    for rung in rungs:
-        args += ["-map", maps[rung.name], *picture_args(rung, build, gop=gop)]
-        args += [*bare, "-f", "mp4", f"{place}/{rung.name}.mp4"]
-    for number, sound in enumerate(sounds):
-        args += ["-map", maps[sound_name(number)], *_sound_args(sound)]
-        args += [*bare, "-f", "mp4", f"{place}/{sound_name(number)}.mp4"]
-    for _, branch in stills:
-        end = branch.end or ""
-        args += ["-map", maps[end], *ladder.stills.output(end, stills_place)]
+    sounds: tuple[AudioTrack, ...] = ()
+    stills: list[tuple[int, Branch]] = []
+    if beside:
+        heard = (*timing.sound, *from_zero(late, "asetpts"), NO_GAPS)
+        sounds = tracks.audio_tracks(info, sound_profile(rungs[0].profile, info), select=heard, loudness=None)
+        sizes = [rung.picture.geometry for rung in rungs]
+        stills = still_branches(ladder.stills, sizes, duration_s=timing.duration_s)
+    fed = feed(rungs, sounds, stills, build=build, decoded=decoded, before=before, after=after)
+    gop = max(1, round(ladder.gop_s * timing.rate))
+    opened = [*decoded.open, "-threads", str(ladder.threads), *decoded.decode((), stays=fed.stays)]
+    opened += [*timing.seek, *input_args]
+    bare = labels.metadata(info, rungs[0].profile, partial=True)
+    made = outputs(fed, ladder, build=build, gop=gop, bare=bare, place=place, stills_place=stills_place)
     return LadderPlan(
-        args=tuple(args),
-        renditions=tuple(_rendition(rung) for rung in rungs),
+        args=(*_STRICT, *opened, *made),
+        renditions=tuple(_rendition(rung) for rung in fed.rungs),
         sounds=tuple(Sound(sound_name(n), s.channels, s.language) for n, s in enumerate(sounds)),
         rate=timing.rate,
         frames=timing.frames,
@@ -185,14 +163,9 @@ def plan_ladder(
         gop_frames=gop,
         late_s=float(late),
         warnings=tuple(
-            dict.fromkeys([*warnings, *_said(rungs, timing.rate, late if sounds else Fraction(0))])
+            dict.fromkeys([*warnings, *_said(fed.rungs, timing.rate, late if sounds else Fraction(0))])
         ),
     )
-
-
-def sound_name(number: int) -> str:
-    """The name of a sound track, counted from 0."""
-    return f"sound-{number + 1}"
 
 
 def _rendition(rung: PlannedRung) -> Rendition:
@@ -205,16 +178,6 @@ def _rendition(rung: PlannedRung) -> Rendition:
         width=picture.geometry.width,
         height=picture.geometry.height,
         video_range={"smpte2084": "PQ", "arib-std-b67": "HLG"}.get(transfer or "", "SDR"),
-    )
-
-
-# -- arguments ------------------------------------------------------------------------------------------
-
-
-def _sound_args(sound: AudioTrack) -> list[str]:
-    args = [word.replace("{n}", "0") for word in sound.args]
-    return args + (
-        ["-metadata:s:a:0", f"language={labels.one_line(sound.language)}"] if sound.language else []
     )
 
 

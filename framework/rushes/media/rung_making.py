@@ -22,7 +22,8 @@ from rushes.media.dialect import classify, damage_in
 from rushes.media.fallback import Outcome, Tried, told
 from rushes.media.gate import Gate
 from rushes.media.guard import output_args
-from rushes.media.ladder import LadderPlan, plan_ladder, sound_name
+from rushes.media.ladder import LadderPlan, plan_ladder
+from rushes.media.ladder_command import sound_name
 from rushes.media.parity import Parity
 from rushes.media.process import ToolRun
 from rushes.media.profile import Profile
