@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from rushes.media.chunk_sound import SOUND, plan_sound
 from rushes.media.chunks import Uncuttable, timeline
 from rushes.media.cutting import Clip, Ground, cut, survey
 from rushes.media.encode import IN_SOFTWARE, Encoded, build_of, encode, expected_of, unchanged
-from rushes.media.fallback import warning_of
+from rushes.media.fallback import Tried, warning_of
 from rushes.media.guard import check_source, output_args
 from rushes.media.inspection import describe
 from rushes.media.kept_parts import digest_of, digest_of_parts, kept_folders
@@ -118,22 +118,10 @@ def encode_chunked(
         with kept_folders(supervision, keep, digest_of(source, profile)) as (kept, own):
             wanted = wanted_of(info, profile, source.frames)
             makers = makers or SideBySide(profile.threads, Cards(devices, wanted, host))
-            work = _Work(ground, path, kept, log, makers, replace(supervision, cwd=own))
-
-            def plan(one: Try) -> Clip:
-                ffmpeg = software if one.family == "software" else build_of(one.family, build)
-                wish = spelt(profile, one.encoder) if one.encoder else profile
-                return cut(ground, wish, build=ffmpeg, target=path, spot=one.spot)
-
-            def make(one: Try, clip: Clip) -> Encoded:
-                try:
-                    made = work.make(clip)
-                    quality = gate(path, clip.profile, one) if gate is not None else None
-                except BaseException:
-                    path.unlink(missing_ok=True)
-                    raise
-                return replace(made, quality=quality)
-
+            work = _Work(
+                ground, path, kept, log, makers, replace(supervision, cwd=own),
+                software=software, build=build, wish=profile, spelt=spelt, gate=gate,
+            )  # fmt: skip
             tries = Tries((IN_SOFTWARE,), ()) if wanted is None else plan_tries(choice, wanted, host)
             turns = devices.turns(tries, wanted, host) if devices is not None else None
             teams = teams_of(tries)
@@ -141,8 +129,8 @@ def encode_chunked(
                 choice,
                 replace(tries, tries=tuple(teams)),
                 host,
-                plan=plan,
-                make=make,
+                plan=work.plan,
+                make=work.make,
                 turns=TeamTurns(turns, teams) if turns is not None else None,
             )
     except Uncuttable as reason:
@@ -152,8 +140,13 @@ def encode_chunked(
             devices=devices,
         )  # fmt: skip
         return replace(made, warnings=(*made.warnings, f"encoded whole: {reason}"))
-    decoder = "software" if any(one.decoder == "software" for one in log.parts) else used.spot.decoder
-    cards = ", ".join(sorted({one.device for one in log.parts} - {""}))
+    return replace(_told(encoded, used, tried, log.parts), seconds=time.monotonic() - began)
+
+
+def _told(encoded: Encoded, used: Try, tried: tuple[Tried, ...], parts: Sequence[PartMade]) -> Encoded:
+    """What was made, with what came to make it: the last try's parts may have been on several cards."""
+    decoder = "software" if any(one.decoder == "software" for one in parts) else used.spot.decoder
+    cards = ", ".join(sorted({one.device for one in parts} - {""}))
     last = replace(tried[-1], encoder=encoded.encoder, decoder=decoder, device=cards or tried[-1].device)
     tried = (*tried[:-1], last)
     fallen = warning_of(tried)
@@ -162,7 +155,6 @@ def encode_chunked(
         encoded,
         family=used.family,
         tried=tried,
-        seconds=time.monotonic() - began,
         warnings=(*((fallen,) if fallen else ()), *encoded.warnings, *missed),
     )
 
@@ -177,8 +169,29 @@ class _Work:
     log: _Log
     makers: Makers
     supervision: Supervision
+    software: Build
+    build: Build | None
+    wish: Profile
+    spelt: Callable[[Profile, str], Profile]
+    gate: Gate | None
 
-    def make(self, clip: Clip) -> Encoded:
+    def plan(self, one: Try) -> Clip:
+        """Where this try cuts, and the command of each part."""
+        ffmpeg = self.software if one.family == "software" else build_of(one.family, self.build)
+        wish = self.spelt(self.wish, one.encoder) if one.encoder else self.wish
+        return cut(self.ground, wish, build=ffmpeg, target=self.path, spot=one.spot)
+
+    def make(self, one: Try, clip: Clip) -> Encoded:
+        """The result of one try, measured where that was asked for; nothing is there when this raises."""
+        try:
+            made = self._made(clip)
+            quality = self.gate(self.path, clip.profile, one) if self.gate is not None else None
+        except BaseException:
+            self.path.unlink(missing_ok=True)
+            raise
+        return replace(made, quality=quality)
+
+    def _made(self, clip: Clip) -> Encoded:
         """Have the parts made that are not there yet, stitch, write the result, and verify it."""
         folder = self.kept / f"parts-{digest_of_parts(clip)}"
         self._discard_others(folder)
