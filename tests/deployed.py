@@ -43,6 +43,12 @@ def heavy(clip: Asset, params: Params, ctx: Context) -> Wrote:
     raise AssertionError
 
 
+@function(version="1", resources=Resources(memory="12GiB"), triggers=[on_s3("sound/long/**")])
+def large(clip: Asset, params: Params) -> Looked:
+    """Wants more memory than Lambda has."""
+    return Looked(size_bytes=clip.path.stat().st_size)
+
+
 @function(version="1")
 def asked(clip: Asset, params: Params) -> Looked:
     """Is called directly, and by nothing else."""

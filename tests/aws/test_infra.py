@@ -12,7 +12,7 @@ from typing import Any
 
 import deployed
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
@@ -116,6 +116,8 @@ def test_each_class_of_a_function_has_a_queue_that_sets_aside(template: dict[str
     assert {one["QueueName"] for id_, one in queues.items() if "RedrivePolicy" in one} == {
         "rushes-dev-small-urgent", "rushes-dev-look-standard", "rushes-dev-events",
         "rushes-dev-hosts-urgent", "rushes-dev-hosts-standard", "rushes-dev-hosts-background",
+        "rushes-dev-hosts-nvenc-urgent", "rushes-dev-hosts-nvenc-standard",
+        "rushes-dev-hosts-nvenc-background",
     }  # fmt: skip
     assert set(sources) == {"SourceSmallUrgent", "SourceLookStandard", "SourceEvents"}
     for one in sources.values():
@@ -131,7 +133,7 @@ def test_what_lambda_cannot_hold_goes_to_hosts(template: dict[str, Any]) -> None
     assert "FunctionHeavy" not in template["Resources"]
     parts = _all(template, "Lambda::Function")["FunctionRouter"]["Environment"]["Variables"]["RUSHES_ROUTES"]
     texts = parts["Fn::Join"][1]
-    assert texts[texts.index(",heavy/background=") + 1] == {"Ref": "QueueHostsBackground"}
+    assert texts[texts.index(",heavy/background=") + 1] == {"Ref": "QueueHostsNvencBackground"}
 
 
 def test_a_function_without_triggers_has_no_queue(template: dict[str, Any]) -> None:
@@ -236,7 +238,7 @@ def test_a_lambda_that_nobody_deployed_says_what_is_missing(monkeypatch: pytest.
 def test_the_policy_of_who_deploys_is_json_and_names_only_rushes() -> None:
     policy = json.loads((Path(__file__).parents[2] / "infra/policies/deployer.json").read_text())
     for statement in policy["Statement"]:
-        if statement["Sid"] in {"Stacks", "WhatIsInThem", "RolesOfThem"}:
+        if statement["Sid"] in {"Stacks", "WhatIsInThem", "RolesOfThem", "HostsOfThem"}:
             resources = statement["Resource"]
             assert all("rushes-" in one for one in ([resources] if isinstance(resources, str) else resources))
 
@@ -361,6 +363,7 @@ _PART = st.text(alphabet="ab1+ é", min_size=1, max_size=4)
 _PATTERN = st.lists(st.sampled_from(["*", "**", "day*", "{show}", "ab", "b?1"]), min_size=1, max_size=4)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     pattern=_PATTERN.map("/".join),
     key=st.lists(st.one_of(_PART, st.sampled_from(["day1", "ab", "bx1"])), min_size=1, max_size=5).map(

@@ -6,14 +6,8 @@ knows no budgets; everything else of the template is deployed as it is planned.
 
 from __future__ import annotations
 
-import copy
-import io
 import json
-import sys
-import sysconfig
 import time
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import deployed
@@ -21,6 +15,7 @@ import pytest
 from aws_server import AwsServer
 from click.testing import CliRunner
 from waiting import until
+from zipped import as_zip, package
 
 from rushes import CallerError, PlatformError
 from rushes.cli.app import app
@@ -31,43 +26,6 @@ from rushes.engines.aws.intake import Order, take_in
 from rushes.journal.dynamo import DynamoLedger
 from rushes.ledger import Claim
 from rushes.storage.s3 import S3Store
-
-_ROOT = Path(__file__).parents[2]
-_PLACES = [str(_ROOT / one) for one in ("framework", "functions", "tests")]
-_INDEX = f"""
-import sys
-sys.path[:0] = {[*_PLACES, sysconfig.get_paths()["purelib"]]!r}
-from rushes.engines.aws.entry import route, sweep, work
-"""
-
-
-def _package() -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("index.py", _INDEX)
-    return file.getvalue()
-
-
-def _as_zip(template: dict[str, Any], server: AwsServer, bucket: str) -> dict[str, Any]:
-    """The template with a zip for each image, which finds the server."""
-    made = copy.deepcopy(template)
-    for one in made["Resources"].values():
-        if one["Type"] != "AWS::Lambda::Function":
-            continue
-        its = one["Properties"]
-        (command,) = its.pop("ImageConfig")["Command"]
-        its |= {
-            "PackageType": "Zip",
-            "Code": {"S3Bucket": bucket, "S3Key": "package.zip"},
-            "Runtime": f"python3.{sys.version_info.minor}",
-            "Handler": f"index.{command.rpartition('.')[2]}",
-        }
-        its["Environment"]["Variables"] |= {
-            "AWS_ENDPOINT_URL": server.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        }
-    return made
 
 
 @pytest.fixture
@@ -97,8 +55,8 @@ def test_an_object_that_comes_is_worked_on_by_what_was_deployed(
     s3 = clients["s3"]
     for bucket in ("code", "proxies"):
         s3.create_bucket(Bucket=f"{unique}-{bucket}")
-    s3.put_object(Bucket=f"{unique}-code", Key="package.zip", Body=_package())
-    template = _as_zip(template_of([deployed.small, deployed.look], environment), aws, f"{unique}-code")
+    s3.put_object(Bucket=f"{unique}-code", Key="package.zip", Body=package())
+    template = as_zip(template_of([deployed.small, deployed.look], environment), aws, f"{unique}-code")
 
     done = stack.deploy(template, {"ImageUri": "none"}, {"rushes:environment": environment.name})
     assert done.changed

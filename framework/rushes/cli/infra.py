@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -32,7 +34,7 @@ def _pair(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     found = dict(one.partition("=")[::2] for one in values)
     for key, value in found.items():
         if not key or not value:
-            raise click.BadParameter(f"{key!r}: write NAME=BUCKET.")
+            raise click.BadParameter(f"{key!r}: write NAME=VALUE.")
     return found
 
 
@@ -51,6 +53,16 @@ _WANTED: Final = (
     click.option("--concurrency", default=50, show_default=True, help="Of a function and class, at a time."),
     click.option("--largest-clip", default="4GiB", show_default=True, help="That scratch has to hold."),
     click.option("--hosts", is_flag=True, help="Queues for hosts, for what Lambda cannot hold."),
+    click.option(
+        "--capacity", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+        help="Hosts that come and go by themselves: tiers, fleets and what they may cost.",
+    ),
+    click.option(
+        "--image-of", "images", multiple=True, callback=_pair, metavar="TIER=AMI",
+        help="The machine image of a tier on EC2, where AWS's own has not its driver.",
+    ),
+    click.option("--subnet", "subnets", multiple=True, metavar="ID", help="Of hosts; else one is made."),
+    click.option("--security-group", "security_groups", multiple=True, metavar="ID", help="Of hosts there."),
     click.option("--log-days", default=30, show_default=True, help="How long logs are kept."),
     click.option("--budget", "budget_usd", type=float, metavar="USD", help="A month; told of at 80 %."),
     click.option("--email", default="", metavar="ADDRESS", help="Who is told of alarms."),
@@ -72,9 +84,10 @@ def _planned(command: F) -> F:
             key: asked.pop(key)
             for key in (
                 "buckets", "owned", "shows", "concurrency", "largest_clip", "hosts", "log_days",
-                "budget_usd", "email", "kept", "kms_key",
+                "budget_usd", "email", "kept", "kms_key", "subnets", "security_groups",
             )
         }  # fmt: skip
+        wanted |= _fleets(asked.pop("capacity"), asked.pop("images"))
         environment = Environment(name, region, **wanted)
         template = template_of([catalog.find(one) for one in functions], environment)
         return command(environment, template, **asked)
@@ -84,6 +97,25 @@ def _planned(command: F) -> F:
         made = option(made)
     takes: Callable[[Any], F] = click.argument("functions", nargs=-1, required=True, metavar="FUNCTION…")
     return takes(made)
+
+
+def _fleets(file: Path | None, images: dict[str, str]) -> dict[str, Any]:
+    """What an environment knows of its hosts."""
+    if file is None:
+        if images:
+            raise CallerError(
+                "an image is named and no tier.", code="bad-capacity", fix="Say --capacity FILE too."
+            )
+        return {}
+    from rushes.engines.aws.infra.host_tiers import document_of, host_tiers  # noqa: PLC0415 - not for help
+    from rushes.runtime.capacity_file import CapacityFile  # noqa: PLC0415 - as above
+    from rushes.runtime.policy_file import read_policy  # noqa: PLC0415 - as above
+    from rushes.runtime.price_files import price_book  # noqa: PLC0415 - as above
+
+    policy = CapacityFile(file, os.environ).read()
+    tiers = host_tiers(policy, images)
+    document = document_of(read_policy(file), policy, price_book(os.environ), tiers)
+    return {"fleets": tiers, "capacity": document}
 
 
 @click.group()

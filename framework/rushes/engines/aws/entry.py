@@ -3,6 +3,7 @@
     work     the function that `RUSHES_FUNCTION` names
     route    the router of those that `RUSHES_FUNCTIONS` names
     sweep    tells of what lapsed, once a minute
+    scale    says how many hosts there are, once a minute
 
 Each is made at its first event, so that a cold start imports what it needs and nothing beside. This module
 must not know templates.
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.router import Router
     from rushes.engines.aws.services import Services
 
-__all__ = ["route", "sweep", "work"]
+__all__ = ["route", "scale", "sweep", "work"]
 
 
 def work(event: Any, context: Any) -> Any:
@@ -44,6 +45,17 @@ def sweep(event: Any, context: Any) -> dict[str, int]:  # noqa: ARG001 - as Lamb
         raise CallerError("the sweep has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
     queues = {name: services.queue(url) for name, url in _routes().items()}
     return {"told": told_of(services.ledger, queues, time.time())}
+
+
+def scale(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lambda calls it
+    """Looks at queues and hosts, and says how many hosts there are to be."""
+    from rushes.engines.aws.scaler_lambda import scaled_once, scaling_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.settings import pairs_of  # noqa: PLC0415 - as above
+
+    services = _services("scaler")
+    sources = pairs_of(os.environ.get("RUSHES_SOURCES", ""))
+    scaling = scaling_of(services, _said("RUSHES_ENV"), _said("RUSHES_FLEETS"), sources)
+    return scaled_once(scaling, services)
 
 
 @cache

@@ -30,14 +30,19 @@ class Services:
         self._name = name
         self._clients = clients
         self._counted = False
+        self._made: dict[str, Any] = {}
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """A client of boto3 for a service."""
         if self._clients is not None:
             return self._clients(service)
-        import boto3  # noqa: PLC0415 - a tenth of a second
-        from botocore.config import Config  # noqa: PLC0415 - with it
+        if service not in self._made:
+            import boto3  # noqa: PLC0415 - a tenth of a second
+            from botocore.config import Config  # noqa: PLC0415 - with it
 
-        return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))
+            config = Config(retries={"mode": "standard", "max_attempts": 5})
+            self._made[service] = boto3.client(service, config=config)
+        return self._made[service]
 
     @cached_property
     def store(self) -> Store:
@@ -45,7 +50,7 @@ class Services:
         from rushes.storage.s3 import S3Options, S3Store  # noqa: PLC0415 - botocore
 
         options = S3Options(self.settings.storage_class, self.settings.kms_key)
-        return S3Store(self._client("s3"), options)
+        return S3Store(self.client("s3"), options)
 
     @cached_property
     def ledger(self) -> Ledger | None:
@@ -54,13 +59,13 @@ class Services:
             return None
         from rushes.journal.dynamo import DynamoLedger  # noqa: PLC0415 - botocore
 
-        return DynamoLedger(self._client("dynamodb"), self.settings.table, kept_s=self.settings.kept_s)
+        return DynamoLedger(self.client("dynamodb"), self.settings.table, kept_s=self.settings.kept_s)
 
     def queue(self, url: str) -> Queue:
         """The queue of a URL."""
         from rushes.journal.sqs import SqsQueue  # noqa: PLC0415 - botocore
 
-        return SqsQueue(self._client("sqs"), url)
+        return SqsQueue(self.client("sqs"), url)
 
     # -- what is told --------------------------------------------------------------------------------------
 
@@ -89,6 +94,18 @@ class Services:
         """How long it took, as a metric."""
         self._metrics.add_metric(name=what, unit="Seconds", value=max(seconds, 0.0))
         self._counted = True
+
+    def gauge(self, what: str, value: float, **dimensions: str) -> None:
+        """How much of it there is now, as a metric of its own."""
+        from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415 - as above
+
+        made = single_metric(
+            name=what, unit=MetricUnit.Count, value=value, namespace="Rushes",
+            default_dimensions={"service": self._name},
+        )  # fmt: skip
+        with made as metric:
+            for key, one in dimensions.items():
+                metric.add_dimension(name=key, value=one)
 
     def flush(self) -> None:
         """Write the metrics down, before the process is frozen."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from rushes.engines.aws.infra.host_tiers import PLAIN, HostTier
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 from rushes.units import parse_size
@@ -24,7 +25,7 @@ __all__ = ["Deployed", "Environment", "deployed", "logical", "stack_name"]
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
 LONGEST: Final = 64
 """Characters in the name of a Lambda; of a queue, a class comes behind it, 80 in all."""
-_OWN: Final = frozenset({"router", "sweep", "hosts", "events", "ledger", "alarms"})
+_OWN: Final = frozenset({"router", "sweep", "scaler", "hosts", "events", "ledger", "alarms", "minute"})
 """What an environment calls parts of its own."""
 _OTHER: Final = re.compile(r"[^A-Za-z0-9]+")
 _RETENTIONS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
@@ -51,6 +52,9 @@ class Environment:
         email: who is told of alarms; "" for nobody.
         kept: how long the ledger keeps what has ended, ``90d``; "" for ever.
         kms_key: ARN of the key that outputs are encrypted with, or "".
+        fleets: hosts that it starts and ends by itself; with any, there are queues for hosts.
+        capacity: how many of them and what they may cost, as `host_tiers.document_of` writes it.
+        subnets, security_groups: where hosts are; none for a network of its own.
     """
 
     name: str
@@ -66,6 +70,10 @@ class Environment:
     email: str = ""
     kept: str = ""
     kms_key: str = ""
+    fleets: tuple[HostTier, ...] = ()
+    capacity: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.endswith("-"):
@@ -80,11 +88,23 @@ class Environment:
             raise _bad(f"tells {self.email!r}", "Expected an e-mail address.")
         if any(not re.fullmatch(r"[A-Za-z0-9._-]+", one) for one in self.shows):
             raise _bad(f"has shows {self.shows}", "Expected letters, digits and . _ - only.")
+        if bool(self.subnets) != bool(self.security_groups):
+            raise _bad("has subnets or security groups alone", "Name both, or neither.")
+        for tier in self.fleets:
+            if len(self.called("hosts", tier.name)) > LONGEST:
+                raise _bad(
+                    f"has a tier {tier.name!r} whose service's name is too long", "Shorten one of them."
+                )
         parse_size(self.largest_clip)
 
     def called(self, *parts: str) -> str:
         """The name of a thing in this environment."""
         return "-".join(("rushes", self.name, *(_OTHER.sub("-", part) for part in parts)))
+
+    @property
+    def has_hosts(self) -> bool:
+        """Whether there are queues for hosts."""
+        return self.hosts or bool(self.fleets)
 
     @property
     def table(self) -> str:
@@ -117,6 +137,23 @@ class Deployed(NamedTuple):
         found = {trigger.priority for trigger in self.triggers}
         return tuple(one for one in PRIORITIES if one in found)
 
+    def group(self, environment: Environment) -> str:
+        """Of the hosts, those that work on it: ``hosts``, or ``hosts-nvenc`` for what wants such a device."""
+        family = _family(self.function)
+        there = {one.family for one in environment.fleets}
+        # A card that it must have is waited for, even if only a studio's own machines have one.
+        wanted = family in there or self.function.resources.gpu > 0 or not environment.fleets
+        return f"{PLAIN}-{family}" if family and wanted else PLAIN
+
+
+def _family(function: Function[Any, Any]) -> str:
+    """The encoder family that a function is best on; "" for none in particular."""
+    encoder = function.resources.encoder
+    first = encoder if isinstance(encoder, str) else next(iter(encoder), "any")
+    if first not in {"any", "software"}:
+        return first
+    return "nvenc" if function.resources.gpu else ""
+
 
 def deployed(functions: Iterable[Function[Any, Any]], environment: Environment) -> tuple[Deployed, ...]:
     """Functions as they are in an environment.
@@ -132,7 +169,7 @@ def deployed(functions: Iterable[Function[Any, Any]], environment: Environment) 
                 code="bad-function",
                 fix="Put it into a package and name it MODULE:FUNCTION.",
             )
-        if one.name.lower() in _OWN:
+        if one.name.lower() in _OWN or one.name.lower().startswith(f"{PLAIN}-"):
             raise CallerError(
                 f"function {one.name} has the name of a part that every environment has.",
                 code="bad-environment",

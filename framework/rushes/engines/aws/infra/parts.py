@@ -16,12 +16,15 @@ __all__ = [
     "SMALL",
     "LambdaPlan",
     "arn",
+    "assumed_by",
     "bucket",
+    "called_by_rule",
     "every_minute",
     "from_rule",
     "joined",
     "lambda_of",
     "mapping",
+    "mapping_arn",
     "queue",
     "ref",
 ]
@@ -102,6 +105,12 @@ def mapping(queue_id: str, function_id: str, *, batch: int, most: int) -> dict[s
     }
 
 
+def mapping_arn(id_: str) -> dict[str, str]:
+    """The ARN of a mapping, which is known by a UUID."""
+    place = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:event-source-mapping"
+    return {"Fn::Sub": f"{place}:${{{id_}}}"}
+
+
 def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
     """A Lambda with its log and its role."""
     name, log, role = environment.called(plan.name), logical("Log", plan.name), logical("Role", plan.name)
@@ -132,7 +141,7 @@ def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
         role: {
             "Type": "AWS::IAM::Role",
             "Properties": {
-                "AssumeRolePolicyDocument": _assumed_by("lambda.amazonaws.com"),
+                "AssumeRolePolicyDocument": assumed_by("lambda.amazonaws.com"),
                 "Policies": [{"PolicyName": "own", "PolicyDocument": permissions.policy(statements)}],
             },
         },
@@ -191,33 +200,44 @@ def from_rule(queues: Sequence[str], rule: str) -> dict[str, Any]:
     }
 
 
-def every_minute(function_id: str, environment: Environment) -> dict[str, Any]:
-    """A Lambda that is called once a minute."""
+def every_minute(function_id: str, environment: Environment, what: str = "") -> dict[str, Any]:
+    """A Lambda that is called once a minute; `what` tells it from others that are."""
+    rule = logical("Minute", what)
     return {
-        "Minute": {
+        rule: {
             "Type": "AWS::Events::Rule",
             "Properties": {
-                "Name": environment.called("minute"),
+                "Name": environment.called("minute", *([what] if what else [])),
                 "ScheduleExpression": "rate(1 minute)",
                 "State": "ENABLED",
                 "Targets": [
-                    {"Id": "sweep", "Arn": arn(function_id), "RetryPolicy": {"MaximumRetryAttempts": 0}}
+                    {
+                        "Id": what or "sweep",
+                        "Arn": arn(function_id),
+                        "RetryPolicy": {"MaximumRetryAttempts": 0},
+                    }
                 ],
             },
         },
-        "MinutePermission": {
-            "Type": "AWS::Lambda::Permission",
-            "Properties": {
-                "Action": "lambda:InvokeFunction",
-                "FunctionName": ref(function_id),
-                "Principal": "events.amazonaws.com",
-                "SourceArn": arn("Minute"),
-            },
+        f"{rule}Permission": called_by_rule(function_id, rule),
+    }
+
+
+def called_by_rule(function_id: str, rule: str) -> dict[str, Any]:
+    """A rule of EventBridge may call a Lambda."""
+    return {
+        "Type": "AWS::Lambda::Permission",
+        "Properties": {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": ref(function_id),
+            "Principal": "events.amazonaws.com",
+            "SourceArn": arn(rule),
         },
     }
 
 
-def _assumed_by(service: str) -> dict[str, Any]:
+def assumed_by(service: str) -> dict[str, Any]:
+    """The role is a service's to take."""
     return {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],

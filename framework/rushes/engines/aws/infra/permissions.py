@@ -23,12 +23,20 @@ __all__ = [
     "claiming",
     "consuming",
     "encrypting",
+    "joining",
+    "keeping",
     "listing",
     "logging",
+    "looking_at_queues",
     "out_buckets",
     "policy",
+    "protecting",
+    "pulling",
     "reading",
+    "reading_parameter",
+    "scaling",
     "sending",
+    "throttling",
     "writing",
 ]
 
@@ -97,6 +105,77 @@ def encrypting(key: str) -> Statement | None:
 def logging(group: Any) -> Statement:
     """May write its own log."""
     return {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": [group]}
+
+
+def protecting(tasks: Any) -> Statement:
+    """A host may say of its own task, and of others of its cluster, that it is not to be stopped."""
+    return _of(["ecs:UpdateTaskProtection", "ecs:GetTaskProtection"], tasks)
+
+
+def pulling() -> list[Statement]:
+    """May fetch images; whose, the registry decides."""
+    repositories = {"Fn::Sub": "arn:${AWS::Partition}:ecr:*:*:repository/*"}
+    return [
+        _of(["ecr:GetAuthorizationToken"], "*"),
+        _of(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            repositories,
+        ),
+    ]
+
+
+def joining(cluster: Any, machines: Any) -> list[Statement]:
+    """A machine may join a cluster, and do there what the agent of ECS does.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html
+    """
+    said = {"ArnEquals": {"ecs:cluster": cluster}}
+    there = ["ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"]
+    return [
+        _of(["ecs:DeregisterContainerInstance", "ecs:RegisterContainerInstance", "ecs:Submit*"], cluster),
+        {**_of(there, machines), "Condition": said},
+        _of(["ecs:DiscoverPollEndpoint"], "*"),
+    ]
+
+
+def scaling(cluster: Any, services: Sequence[Any], tasks: Any) -> list[Statement]:
+    """May look at the hosts of a cluster, and say how many there are to be. It may stop none."""
+    return [
+        _of(["ecs:DescribeServices", "ecs:UpdateService"], list(services)),
+        {**_of(["ecs:ListTasks"], "*"), "Condition": {"ArnEquals": {"ecs:cluster": cluster}}},
+        _of(["ecs:DescribeTasks", "ecs:GetTaskProtection"], tasks),
+        _of(["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"], "*"),
+    ]
+
+
+def throttling(mappings: Sequence[Any]) -> Statement | None:
+    """May say how many messages of queues are worked on at a time, or none."""
+    if not mappings:
+        return None
+    return _of(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"], list(mappings))
+
+
+def looking_at_queues(queues: Sequence[Any]) -> Statement | None:
+    """May see how much waits in queues, and take none of it."""
+    return _allow(["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], list(queues))
+
+
+def reading_parameter(name: str) -> Statement:
+    """May read one parameter of Systems Manager."""
+    place = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}"
+    return _of(["ssm:GetParameter"], {"Fn::Sub": f"{place}:parameter/{name}"})
+
+
+def keeping(table: Any) -> Statement:
+    """May keep what it remembers of fleets in the ledger's table, and read nothing else of it."""
+    return {
+        **_of(["dynamodb:GetItem", "dynamodb:UpdateItem"], table),
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["F#*"]}},
+    }
+
+
+def _of(actions: Sequence[str], resources: Any) -> Statement:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resources}
 
 
 def _allow(actions: Sequence[str], resources: Sequence[Any]) -> Statement | None:

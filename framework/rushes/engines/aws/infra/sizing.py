@@ -17,13 +17,16 @@ from rushes.units import parse_size
 if TYPE_CHECKING:
     from rushes.function import Function
 
-__all__ = ["Size", "size_of", "unfit"]
+__all__ = ["NANO_A_GB_HOUR", "Size", "hour_nano", "size_of", "unfit"]
 
 MB: Final = 1024 * 1024
 MOST_MB: Final = 10_240
 LEAST_SCRATCH_MB: Final = 512
 MB_A_CORE: Final = 1769
 MOST_S: Final = 900
+NANO_A_GB_HOUR: Final = 60_000_120
+"""Nano-dollars of Lambda on x86, 3,600 times $0.0000166667, its first price step; other regions cost more
+(https://aws.amazon.com/lambda/pricing/)."""
 MARGIN_S: Final = 60
 """Beside an attempt's own limit: fetching, publishing, and the 20 s in which it is stopped."""
 
@@ -66,6 +69,11 @@ def size_of(function: Function[Any, Any], largest_clip: str | int) -> Size:
             fix="Declare less, say --largest-clip, or give the environment hosts with --hosts.",
         )
     return _wanted(function, largest_clip)
+
+
+def hour_nano(size: Size) -> int:
+    """Nano-dollars that one attempt costs that runs for an hour, rounded up."""
+    return -(-NANO_A_GB_HOUR * size.memory_mb // 1024)
 
 
 def _wanted(function: Function[Any, Any], largest_clip: str | int) -> Size:

@@ -5,7 +5,11 @@
 
 Each queue of a function has an event source mapping of its own, so that an urgent clip does not stand behind
 others, and a role that can do no more than its triggers say. What Lambda cannot hold goes to queues of hosts,
-where the environment has them. This module must not know how a template is deployed.
+where the environment has them:
+
+    a minute's schedule → scaler → services of ECS → hosts → the queues of hosts
+
+This module must not know how a template is deployed.
 """
 
 from __future__ import annotations
@@ -13,10 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rushes.engines.aws.infra import parts, permissions
+from rushes.engines.aws.infra import fleets, parts, permissions
 from rushes.engines.aws.infra.environment import Deployed, Environment, deployed, logical
+from rushes.engines.aws.infra.host_tiers import text_of
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
-from rushes.engines.aws.infra.sizing import size_of, unfit
+from rushes.engines.aws.infra.sizing import hour_nano, size_of, unfit
 from rushes.engines.aws.infra.watching import watching
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
@@ -57,7 +62,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
             for name in one.classes
         ),
         *(
-            _Route(one.name, name, logical("Queue", "hosts", name))
+            _Route(one.name, name, logical("Queue", one.group(environment), name))
             for one in on_hosts
             for name in one.classes
         ),
@@ -69,12 +74,14 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
             fix="Deploy some functions as an environment of their own.",
         )
     resources = {_TABLE: _table(environment), **_buckets(environment)}
-    if environment.hosts:
+    if environment.has_hosts:
         resources |= _hosts(all_, environment)
     for one in on_lambda:
         resources |= _worker(one, environment)
     if routes:
         resources |= _routing(all_, routes, environment) | _sweeping(routes, environment)
+    if environment.fleets:
+        resources |= _fleets(all_, on_lambda, environment)
     resources |= watching(resources, [one.name for one in on_lambda], environment)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -93,7 +100,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
 
 def _tiers(all_: Sequence[Deployed], environment: Environment) -> tuple[list[Deployed], list[Deployed]]:
     """Those that run on Lambda, and those that go to hosts."""
-    hosted = [one for one in all_ if environment.hosts and unfit(one.function, environment.largest_clip)]
+    hosted = [one for one in all_ if environment.has_hosts and unfit(one.function, environment.largest_clip)]
     return [one for one in all_ if one not in hosted], hosted
 
 
@@ -114,18 +121,28 @@ def _buckets(environment: Environment) -> dict[str, Any]:
     return {logical("Bucket", name): parts.bucket(name) for name in environment.owned}
 
 
+def _host_queues(all_: Sequence[Deployed], environment: Environment) -> dict[str, dict[str, str]]:
+    """Of each group of hosts its queues: by class, the logical id."""
+    groups = dict.fromkeys(
+        [*(one.group for one in environment.fleets), *(d.group(environment) for d in all_)]
+    )
+    classes = [name for name in PRIORITIES if any(name in one.classes for one in all_)]
+    return {group: {name: logical("Queue", group, name) for name in classes} for group in groups}
+
+
 def _hosts(all_: Sequence[Deployed], environment: Environment) -> dict[str, Any]:
-    """Queues for hosts, one a class, and what a host may do."""
+    """Queues for hosts, one a group and class, and what a host may do."""
     dead = "DeadHosts"
     made = {dead: queue(environment.called("hosts", "dead"))}
-    classes = [name for name in PRIORITIES if any(name in one.classes for one in all_)]
-    queues = [logical("Queue", "hosts", name) for name in classes]
-    for name, id_ in zip(classes, queues, strict=True):
-        made[id_] = queue(environment.called("hosts", name), dead=dead, hidden_s=120)
+    queues = _host_queues(all_, environment)
+    for group, ids in queues.items():
+        for name, id_ in ids.items():
+            made[id_] = queue(environment.called(group, name), dead=dead, hidden_s=120)
+    arns = [arn(id_) for ids in queues.values() for id_ in ids.values()]
     statements = [
         *_working(all_, environment),
-        permissions.consuming([arn(one) for one in queues]),
-        permissions.sending([arn(one) for one in queues]),
+        permissions.consuming(arns),
+        permissions.sending(arns),
     ]
     made["HostPolicy"] = {
         "Type": "AWS::IAM::ManagedPolicy",
@@ -135,6 +152,83 @@ def _hosts(all_: Sequence[Deployed], environment: Environment) -> dict[str, Any]
         },
     }
     return made
+
+
+def _fleets(
+    all_: Sequence[Deployed], on_lambda: Sequence[Deployed], environment: Environment
+) -> dict[str, Any]:
+    """Hosts that come and go by themselves, and the scaler that says how many."""
+    queues = _host_queues(all_, environment)
+    made = fleets.cluster(environment) | fleets.network(environment)
+    for tier in environment.fleets:
+        variables = {
+            **_common(environment),
+            "RUSHES_QUEUES": parts.joined(queues[tier.group]),
+            "RUSHES_TIER": tier.name,
+        }
+        made |= fleets.fleet_of(tier, variables, environment)
+    sources = {
+        f"{one.name}/{name}": logical("Source", one.name, name) for one in on_lambda for name in one.classes
+    }
+    return made | _scaler(queues, sources, on_lambda, environment)
+
+
+def _scaler(
+    queues: dict[str, dict[str, str]],
+    sources: dict[str, str],
+    on_lambda: Sequence[Deployed],
+    environment: Environment,
+) -> dict[str, Any]:
+    document = {
+        **environment.capacity,
+        "hosts": {tier.name: tier.group for tier in environment.fleets},
+        "machines": sorted(tier.name for tier in environment.fleets if tier.type),
+        "classes": sorted({name for ids in queues.values() for name in ids}),
+        "sources": {
+            f"{one.name}/{name}": [
+                hour_nano(size_of(one.function, environment.largest_clip)),
+                _most(one, environment),
+            ]
+            for one in on_lambda
+            for name in one.classes
+        },
+    }
+    watched = [id_ for ids in queues.values() for id_ in ids.values()]
+    watched += [logical("Queue", one.name, name) for one in on_lambda for name in one.classes]
+    plan = LambdaPlan(
+        "scaler",
+        "scale",
+        parts.SMALL,
+        {
+            "RUSHES_TABLE": ref(_TABLE),
+            "RUSHES_ENV": environment.name,
+            "RUSHES_FLEETS": ref("Fleets"),
+            "RUSHES_SOURCES": parts.joined(sources),
+        },
+        [
+            permissions.keeping(arn(_TABLE)),
+            *permissions.scaling(
+                arn(fleets.CLUSTER),
+                [ref(logical("Service", tier.name)) for tier in environment.fleets],
+                fleets.tasks_of(environment),
+            ),
+            permissions.throttling([parts.mapping_arn(id_) for id_ in sources.values()]),
+            permissions.looking_at_queues([arn(id_) for id_ in watched]),
+            permissions.reading_parameter(environment.called("fleets")),
+        ],
+        f"Says how many hosts there are in environment {environment.name}",
+    )
+    return {
+        "Fleets": {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {
+                "Name": environment.called("fleets"), "Type": "String", "Value": text_of(document),
+                "Description": f"Which hosts the scaler of {environment.name} may start, and what they cost",
+            },
+        },
+        **parts.lambda_of(plan, environment),
+        **parts.every_minute(plan.id, environment, "scaler"),
+    }  # fmt: skip
 
 
 def _working(some: Sequence[Deployed], environment: Environment) -> list[Any]:
@@ -154,7 +248,8 @@ def _worker(one: Deployed, environment: Environment) -> dict[str, Any]:
     """A function: its Lambda, and a queue with a mapping for each class."""
     size = size_of(one.function, environment.largest_clip)
     ids = {name: logical("Queue", one.name, name) for name in one.classes}
-    longer = {name: logical("Queue", "hosts", name) for name in one.classes if environment.hosts}
+    group = one.group(environment)
+    longer = {name: logical("Queue", group, name) for name in one.classes if environment.has_hosts}
     own = [arn(id_) for id_ in ids.values()]
     plan = LambdaPlan(
         one.name,
@@ -180,12 +275,17 @@ def _worker(one: Deployed, environment: Environment) -> dict[str, Any]:
         return made
     dead = logical("Dead", one.name)
     made[dead] = queue(environment.called(one.name, "dead"))
-    most = min(environment.concurrency, max(one.function.max_concurrency or environment.concurrency, 2))
+    most = _most(one, environment)
     for name, id_ in ids.items():
         # Six times the limit of an attempt, as AWS asks for; what dies earlier, the sweep tells of again.
         made[id_] = queue(environment.called(one.name, name), dead=dead, hidden_s=6 * size.timeout_s)
         made[logical("Source", one.name, name)] = parts.mapping(id_, plan.id, batch=1, most=most)
     return made
+
+
+def _most(one: Deployed, environment: Environment) -> int:
+    """Attempts of one function and class at a time, as a mapping takes it."""
+    return min(environment.concurrency, max(one.function.max_concurrency or environment.concurrency, 2))
 
 
 def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rushes.engines.aws.infra.environment import Environment, logical
 from rushes.engines.aws.infra.parts import ref
+from rushes.engines.aws.infra.sizing import NANO_A_GB_HOUR
 
 __all__ = ["watching"]
 
@@ -18,8 +19,7 @@ WAIT_S: Final[Mapping[str, int]] = {
     "interactive": 120, "urgent": 600, "standard": 4 * 3600, "background": 24 * 3600, "events": 300,
 }  # fmt: skip
 """A message of a class that is older is a matter for a person."""
-DOLLARS_A_GB_S: Final = 0.0000166667
-"""Of Lambda on x86, first price step (https://aws.amazon.com/lambda/pricing/); other regions cost more."""
+DOLLARS_A_GB_S: Final = round(NANO_A_GB_HOUR / 3600e9, 10)
 TOLD_AT: Final = ((80, "ACTUAL"), (100, "ACTUAL"), (100, "FORECASTED"))
 """Per cent of the budget at which somebody is told."""
 
@@ -166,12 +166,17 @@ def _dashboard(
     ended = [["Rushes", state, "service", name] for name in functions for state in ("succeeded", "failed")]
     waiting = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name] for name in queues]
     oldest = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name] for name in queues]
+    tiers = [one.name for one in environment.fleets]
+    hosts = [["Rushes", "hosts", "service", "scaler", "tier", name] for name in tiers]
+    hourly = [["Rushes", "dollars-an-hour", "service", "scaler"]] if tiers else []
     shown = [
         ("From the notice to the result, s", turnaround, "p50"),
         ("Cost of computing on Lambda, dollars", sums, "Sum"),
         ("Ended", ended, "Sum"),
         ("Messages that wait", waiting, "Maximum"),
         ("The oldest message, s", oldest, "Maximum"),
+        ("Hosts", hosts, "Maximum"),
+        ("What hosts cost an hour, dollars", hourly, "Maximum"),
     ]
     return {"widgets": [_widget(n, *one, environment.region) for n, one in enumerate(shown) if one[1]]}
 

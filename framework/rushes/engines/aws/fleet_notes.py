@@ -1,0 +1,92 @@
+"""What hosts and the scaler tell each other, as small items beside the ledger.
+
+A host says how much it has done, in counts that only grow, so that the scaler learns how long work takes; the
+scaler says which tasks are to take no more work. Both cost a host one request a minute, whatever it does.
+This module must not know how either is used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from rushes.journal.dynamo_items import typed
+from rushes.journal.dynamo_table import Table
+
+__all__ = ["Done", "FleetNotes"]
+
+KEPT_S: Final = 86_400
+"""A drained task that is still there after a day has been told often enough."""
+
+
+class Done(NamedTuple):
+    """What hosts have done of one class of a group, since ever."""
+
+    ended: int
+    seconds: float
+
+
+class FleetNotes:
+    """Notes of one environment.
+
+    Args:
+        client: a boto3 client for ``dynamodb``.
+        table: the ledger's.
+        clock: UTC epoch seconds.
+        sleep: as `Table` has it.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._table = Table(client, table, sleep)
+        self._clock = clock
+
+    def drain(self, tasks: Sequence[str]) -> None:
+        """Ask tasks to take no more work."""
+        for task in tasks:
+            self._table.attempt(
+                _key(f"drain {_short(task)}"),
+                "SET #ttl=:ttl",
+                {":ttl": round(self._clock() + KEPT_S)},
+                "",
+                {"#ttl": "ttl"},
+            )
+
+    def is_drained(self, task: str) -> bool:
+        """Whether a task is to take no more work."""
+        return self._table.item(_key(f"drain {_short(task)}")) is not None
+
+    def add(self, done: Mapping[str, Done]) -> None:
+        """Count what has been done, by ``<group>/<class>``."""
+        if not any(one.ended for one in done.values()):
+            return
+        names = {f"#n{number}": f"n {name}" for number, name in enumerate(done)}
+        names |= {f"#s{number}": f"s {name}" for number, name in enumerate(done)}
+        values: dict[str, Any] = {}
+        for number, one in enumerate(done.values()):
+            values |= {f":n{number}": one.ended, f":s{number}": round(one.seconds * 1000)}
+        change = ", ".join(f"{name} {name.replace('#', ':')}" for name in names)
+        self._table.attempt(_key("done"), f"ADD {change}", values, "", names)
+
+    def done(self) -> dict[str, Done]:
+        """What has been done, by ``<group>/<class>``."""
+        item = self._table.item(_key("done")) or {}
+        return {
+            name[2:]: Done(int(item[name]), int(item.get(f"s {name[2:]}", 0)) / 1000)
+            for name in item
+            if name.startswith("n ")
+        }
+
+
+def _key(name: str) -> dict[str, Any]:
+    return typed({"pk": "F#notes", "sk": name})
+
+
+def _short(task: str) -> str:
+    return task.rpartition("/")[2]

@@ -1,0 +1,51 @@
+"""A template whose Lambdas are zips, for a server that runs no containers: each calls the same entry."""
+
+from __future__ import annotations
+
+import copy
+import io
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from aws_server import AwsServer
+
+_ROOT = Path(__file__).parents[1]
+_PLACES = [str(_ROOT / one) for one in ("framework", "functions", "tests")]
+_INDEX = f"""
+import sys
+sys.path[:0] = {[*_PLACES, sysconfig.get_paths()["purelib"]]!r}
+from rushes.engines.aws.entry import route, scale, sweep, work
+"""
+
+
+def package() -> bytes:
+    """The zip: it says where everything is, for the server runs it with an interpreter of its own."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("index.py", _INDEX)
+    return file.getvalue()
+
+
+def as_zip(template: dict[str, Any], server: AwsServer, bucket: str) -> dict[str, Any]:
+    """The template with a zip for each image, which finds the server."""
+    made = copy.deepcopy(template)
+    for one in made["Resources"].values():
+        if one["Type"] != "AWS::Lambda::Function":
+            continue
+        its = one["Properties"]
+        (command,) = its.pop("ImageConfig")["Command"]
+        its |= {
+            "PackageType": "Zip",
+            "Code": {"S3Bucket": bucket, "S3Key": "package.zip"},
+            "Runtime": f"python3.{sys.version_info.minor}",
+            "Handler": f"index.{command.rpartition('.')[2]}",
+        }
+        its["Environment"]["Variables"] |= {
+            "AWS_ENDPOINT_URL": server.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+    return made
