@@ -30,6 +30,7 @@ class AwsServer:
     """Where it answers."""
 
     endpoint: str
+    pid: int = 0
 
     def client(self, service: str, **more: Any) -> Any:
         """A client of it, with credentials of nobody."""
@@ -72,7 +73,7 @@ def serving(folder: Path) -> Iterator[AwsServer]:
     try:
         until(lambda: _answers(port) or process.poll() is not None)
         assert process.poll() is None, (folder / "server.log").read_text()
-        yield AwsServer(f"http://127.0.0.1:{port}")
+        yield AwsServer(f"http://127.0.0.1:{port}", process.pid)
     finally:
         process.terminate()
         try:

@@ -7,11 +7,14 @@ adapter. This module must not know requests.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 
 from rushes.errors import CallerError, PlatformError, RushesError
 
@@ -38,6 +41,17 @@ _IDENTITY: Final = frozenset(
 )
 
 
+_SKEWED: Final = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
+SKEW_S: Final = 240.0
+"""AWS refuses signatures that are five minutes off, S3 fifteen."""
+_BUSY: Final = frozenset(
+    {"SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled"}
+    | {"RequestThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "OverLimit"}
+    | {"ProvisionedThroughputExceededException", "TransactionInProgressException", "LimitExceededException"}
+    | {"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete", "KMS.ThrottlingException"}
+)
+
+
 def code_of(error: BaseException) -> str:
     """The code of a service's answer; "" for what is none."""
     response: Any = getattr(error, "response", None) or {}
@@ -52,6 +66,13 @@ def answer_error(error: aws.ClientError, act: str) -> RushesError:
         act: what was tried, as in "could not <act>": ``read s3://…``.
     """
     code = code_of(error)
+    skew_s = _skew_s(error)
+    if code in _SKEWED or (code in _IDENTITY | _FORBIDDEN and abs(skew_s) > SKEW_S):
+        return PlatformError(
+            f"the clock of this machine is {abs(skew_s):.0f} s off that of AWS, which will not {act}.",
+            code="clock-skewed",
+            fix="Set this machine's clock (NTP, chrony); work is tried again, elsewhere too.",
+        )
     if code in _IDENTITY:
         return CallerError(
             f"the credentials to {act} are not valid ({code}).",
@@ -65,11 +86,33 @@ def answer_error(error: aws.ClientError, act: str) -> RushesError:
             fix="Ask for the permission, or check the account; AWS also says so of what is not there.",
         )
     service = getattr(error, "operation_name", "") or "AWS"
+    if code in _BUSY or _status(error) >= 500:
+        return PlatformError(
+            f"{service} could not {act}: {code or 'no code'}.",
+            code="service-busy",
+            fix="It is tried again by itself.",
+        )
     return PlatformError(
-        f"{service} could not {act}: {code or 'no code'}.",
-        code="service-busy",
-        fix="It is tried again by itself.",
+        f"{service} would not {act}: {code or 'no code'}.",
+        code="service-refused",
+        fix="See what AWS says of that code; it is tried again as often as the function allows.",
     )
+
+
+def _status(error: aws.ClientError) -> int:
+    metadata: Any = error.response.get("ResponseMetadata", {})
+    code = code_of(error)
+    return int(metadata.get("HTTPStatusCode") or (code if code.isdecimal() else 0))
+
+
+def _skew_s(error: aws.ClientError) -> float:
+    """Seconds that this machine's clock is behind that of who answered just now; 0 where it says no time."""
+    metadata: Any = error.response.get("ResponseMetadata", {})
+    try:
+        said = parsedate_to_datetime(metadata.get("HTTPHeaders", {})["date"])
+    except (LookupError, TypeError, ValueError):
+        return 0.0
+    return said.timestamp() - time.time()
 
 
 @contextmanager
@@ -103,7 +146,7 @@ def sent(act: str) -> Iterator[None]:
             code="damaged-transfer",
             fix="It is tried again by itself.",
         ) from error
-    except (aws.HTTPClientError, aws.IncompleteReadError, aws.BotoCoreError) as error:
+    except (aws.HTTPClientError, aws.IncompleteReadError, aws.BotoCoreError, ResponseParserError) as error:
         raise PlatformError(
             f"could not {act}: {type(error).__name__}.",
             code="service-unreachable",

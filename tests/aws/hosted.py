@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+import uuid
 from pathlib import Path
 
 from rushes import Asset, Context, MediaError, Output, Params, Result, function
@@ -39,3 +42,18 @@ def hold(clip: Asset, params: Gated, ctx: Context) -> Wrote:
 def cut_short(clip: Asset, params: Params, ctx: Context) -> Wrote:
     """Finds its clip cut short."""
     raise MediaError("the clip is cut short.", code="truncated")
+
+
+@function(version="1")
+def stamp(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """Copies its clip, and never makes the same twice: what was published twice can be told."""
+    out = ctx.output(f"{clip.stem}.txt")
+    out.path.write_bytes(clip.path.read_bytes() + uuid.uuid4().bytes)
+    return Wrote(file=out)
+
+
+@function(version="1")
+def deadly(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """Kills the process that it runs in."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError

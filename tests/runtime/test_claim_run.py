@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rushes import PlatformError
+from rushes import CallerError, PlatformError
+from rushes.core.retry import SERVICE_TRIES
 from rushes.core.states import State
 from rushes.ledger import Claim, Work
 from rushes.runtime.claim_run import LEASE_S, After, ClaimRunner
@@ -223,3 +224,43 @@ def test_what_died_after_it_published_is_finished_by_the_next_without_another_ou
     assert runner.run(ONE) == After(State.succeeded)
     assert store.look(f"{OUT}/A001.txt") == before
     assert entry(ledger).losses == 1
+
+
+def test_what_a_service_is_at_fault_for_costs_no_try_and_is_not_tried_for_ever(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT, retries=0)
+    tries = 0
+    while True:
+        store.fail_next("fetch", PlatformError("it is busy.", code="service-busy"))
+        after = runner.run(ONE)
+        tries += 1
+        if after.state is not State.held:
+            break
+        assert entry(ledger).attempt == 0
+        clock.advance(after.again_s or 0.0)
+    assert (after.state, tries) == (State.failed, SERVICE_TRIES + 1)
+
+
+def test_a_host_without_credentials_fails_nobodys_work(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT, retries=0)
+    store.fail_next("fetch", CallerError("they expired.", code="no-credentials"))
+    after = runner.run(ONE)
+    assert after.state is State.held
+    clock.advance(after.again_s or 0.0)
+    assert runner.run(ONE) == After(State.succeeded)
+
+
+def test_what_three_died_under_is_set_aside_and_is_not_begun_again(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT)
+    for name in ("a", "b", "c"):
+        assert isinstance(ledger.claim(ONE, name, clock.now(), clock.now() + 1), Claim)
+        clock.advance(1)
+    assert runner.run(ONE) == After(State.failed)
+    error = json.loads(entry(ledger).end.data)["error"]
+    assert (error["code"], error["attempts"]) == ("set-aside", 3)
+    assert "fetch" not in [name for name, *_ in store.calls]

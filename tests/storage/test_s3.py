@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.parsers import ResponseParserError
+from s3transfer.exceptions import RetriesExceededError
 
 from rushes import CallerError, MediaError, PlatformError
 from rushes.ports import Store
@@ -66,6 +68,13 @@ class Refusing:
 def refusal(code: str, status: int = 400) -> ClientError:
     answer: Any = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(answer, "PutObject")
+
+
+def skewed(code: str) -> ClientError:
+    """A refusal by somebody whose clock says otherwise."""
+    error = refusal(code, 403)
+    error.response["ResponseMetadata"]["HTTPHeaders"] = {"date": "Fri, 02 Jan 2015 00:00:00 GMT"}
+    return error
 
 
 @pytest.mark.parametrize("key", HOSTILE_KEYS)
@@ -215,6 +224,13 @@ def test_a_damaged_transfer_leaves_no_file(s3: Any, tmp_path: Path, monkeypatch:
             "service-unreachable",
         ),
         (NoCredentialsError(), CallerError, "no-credentials"),
+        (refusal("RequestTimeTooSkewed", 403), PlatformError, "clock-skewed"),
+        (skewed("403"), PlatformError, "clock-skewed"),
+        (skewed("InvalidSignatureException"), PlatformError, "clock-skewed"),
+        (refusal("503", 503), PlatformError, "service-busy"),
+        (refusal("KMS.DisabledException", 400), PlatformError, "service-refused"),
+        (RetriesExceededError(ValueError("x")), PlatformError, "service-unreachable"),
+        (ResponseParserError("x"), PlatformError, "service-unreachable"),
     ],
 )
 def test_what_s3_says_is_split_by_who_acts(raised: Exception, kind: type[Exception], code: str) -> None:

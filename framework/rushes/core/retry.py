@@ -6,6 +6,8 @@
     or a tool killed from outside      invocation aside: what kills three slots is poison
     the worker itself lost             at once and for free: the invocation had no part in it
     a device full or sick              for free, every minute for a day: it may be taken by others, or mended
+    a service between hosts            for free, twenty times: the work had no part in it. Only where it is
+                                       said how often it was begun
     a time limit, while it got on      never: work of that size would reach the same limit again
 
 This module must not know clocks, queues or processes. Jitter comes from the invocation's id, so that the
@@ -21,8 +23,11 @@ from rushes.errors import Kind
 
 __all__ = [
     "DEVICE_CODES",
+    "HOST_CODES",
     "LOSS_CODES",
+    "MOST_LAPSES",
     "MOST_LOSSES",
+    "SERVICE_CODES",
     "TIME_CODES",
     "WORKER_LOST_CODES",
     "GiveUp",
@@ -35,7 +40,16 @@ LOSS_CODES: Final = frozenset({"slot-lost", "slot-killed", "out-of-memory", "kil
 WORKER_LOST_CODES: Final = frozenset({"worker-lost"})
 DEVICE_CODES: Final = frozenset({"no-free-device"})
 TIME_CODES: Final = frozenset({"time-limit", "timeout"})
+SERVICE_CODES: Final = frozenset(
+    {"service-busy", "service-unreachable", "damaged-transfer", "clock-skewed", "target-taken"}
+)
+HOST_CODES: Final = frozenset({"no-credentials"})
+"""Said of a host that works for others they speak of the host, whatever they are to a person."""
 MOST_LOSSES: Final = 3
+MOST_LAPSES: Final = 6
+"""Claims that lapsed on hosts: one that dies takes all that it has with it, not only what killed it."""
+SERVICE_TRIES: Final = 20
+"""About a quarter of an hour, by the delays below."""
 
 FIRST_DELAY_S: Final = 1.0
 LONGEST_DELAY_S: Final = 60.0
@@ -70,6 +84,7 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
     *,
     queued_s: float = 0.0,
     progressed: bool = False,
+    tries: int = 0,
 ) -> RetryAfter | GiveUp:
     """What follows a failed attempt.
 
@@ -82,9 +97,12 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
         id: the invocation, for the jitter.
         queued_s: seconds since it was submitted.
         progressed: it still got on when it ended: work that reaches a time limit so is too big for it.
+        tries: how often it was begun in all, free ones included; 0 where services have no part in it.
     """
     if code in WORKER_LOST_CODES:
         return RetryAfter(0.0, "the worker stopped while it ran; this costs no attempt", free=True)
+    if code in SERVICE_CODES | HOST_CODES and 0 < tries <= SERVICE_TRIES:
+        return RetryAfter(backoff_s(tries, id), f"{code}; this costs no attempt", free=True)
     if kind != "platform":
         return GiveUp(f"{kind} errors are not retried: the same input would fail again")
     if code in TIME_CODES and progressed:
@@ -99,8 +117,8 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
             backoff_s(losses, id), f"the attempt was lost ({code}); loss {losses} of at most {MOST_LOSSES}"
         )
     if attempt > retries:
-        tries = "attempt" if attempt == 1 else "attempts"
-        return GiveUp(f"{attempt} {tries} failed (last: {code}); its function allows {retries} retries")
+        attempts = "attempt" if attempt == 1 else "attempts"
+        return GiveUp(f"{attempt} {attempts} failed (last: {code}); its function allows {retries} retries")
     return RetryAfter(backoff_s(attempt, id), f"{code}; retry {attempt} of {retries}")
 
 

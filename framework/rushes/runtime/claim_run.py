@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
-from rushes.core.retry import LOSS_CODES, GiveUp, decide
+from rushes.core.retry import LOSS_CODES, MOST_LOSSES, GiveUp, decide
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.invocation import function_name
@@ -66,6 +66,7 @@ class ClaimRunner:
         clock: UTC epoch seconds.
         lease_s: how long a claim holds.
         run_here: the attempt, once its files are here.
+        most_lapses: claims of one invocation that may lapse before it is set aside.
     """
 
     ledger: Claims
@@ -76,6 +77,7 @@ class ClaimRunner:
     clock: Callable[[], float] = time.time
     lease_s: float = LEASE_S
     run_here: Run = run_attempt
+    most_lapses: int = MOST_LOSSES
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, SlotBatch] = field(default_factory=dict, repr=False)
 
@@ -111,6 +113,8 @@ class ClaimRunner:
             over = claim.state is None or claim.state.ended
             return After(claim.state, None if over else max((claim.until or now) - now, 1.0))
         claimed()
+        if claim.losses >= self.most_lapses:
+            return self._set_aside(claim)
         watch = _Watch(self.ledger, claim, self.clock, self.lease_s, stopping=self._stopping, ends_at=ends_at)
         try:
             with watch.extending():
@@ -180,6 +184,7 @@ class ClaimRunner:
             losses,
             int(spec.get("retries", 2)),
             claim.work.n,
+            tries=claim.fence,
             progressed=True,  # what hangs is stopped by the attempt's own watchdog, under another code
         )
         body = failure.to_dict()
@@ -189,6 +194,16 @@ class ClaimRunner:
         until = self.clock() + verdict.delay_s
         held = self.ledger.hold(claim, until, verdict.reason, free=verdict.free)
         return After(State.held, verdict.delay_s) if held else After(State.running, self.lease_s)
+
+    def _set_aside(self, claim: Claim) -> After:
+        """End what took down, one after another, those who worked on it: nobody is left to say why."""
+        error = PlatformError(
+            f"{claim.losses} who worked on it died or fell silent under it.",
+            code="set-aside",
+            fix="See their logs for memory or a crash; then let it be tried again.",
+        )
+        body = error.to_dict() | {"verdict": "set aside: it is not tried again", "attempts": claim.losses}
+        return self._end(claim, End(State.failed, json.dumps({"error": body})))
 
     def _end(self, claim: Claim, end: End) -> After:
         return After(end.state) if self.ledger.finish(claim, end) else After(State.running, self.lease_s)

@@ -72,7 +72,8 @@ def run_remote(
         made = run(local, report, lambda _: may_publish(), cancelled)
         if task.out is None or not made.published:
             return made
-        return publish_made(made, Target(store, task.out, folder / "out", task.key, found))
+        place = Target(store, task.out, folder / "out", task.key, found, task.invocation, task.attempt)
+        return publish_made(made, place)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

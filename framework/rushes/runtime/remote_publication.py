@@ -44,6 +44,8 @@ class Target:
         folder: where the attempt has put them, with their receipts.
         key: of the work.
         source: what they were made of.
+        invocation: which made them, as whoever asked knows it.
+        attempt: which try that was.
     """
 
     store: Store
@@ -51,6 +53,8 @@ class Target:
     folder: Path
     key: str
     source: Stored
+    invocation: str = ""
+    attempt: int = 1
 
     def uri(self, path: str) -> str:
         """The place of what is at a path."""
@@ -104,6 +108,9 @@ def _receipt_text(made: Made, places: Mapping[str, str], target: Target) -> str:
         text = text.replace(json.dumps(path), json.dumps(uri))
     data = json.loads(text)
     data["source"] |= {"uri": target.source.uri, "fingerprint": mark_of(target.source)}
+    # A host's own pool has another key and other names for it; who takes over goes by this key.
+    data |= {"key": target.key or data["key"], "invocation": target.invocation or data["invocation"]}
+    data["attempt"] = target.attempt
     return json.dumps(data, indent=1, ensure_ascii=True) + "\n"
 
 
@@ -113,7 +120,7 @@ def _publish(fact: Mapping[str, Any], places: Mapping[str, str], text: str, targ
     if path.is_dir():
         _place_folder(path, uri, receipt, target)
         if receipt is not None:
-            _place_receipt(receipt, text, target)
+            _ReceiptPlace(receipt, target).put(text)
         mark = ""
     else:
         mark = _place(path, uri, fact["sha256"], target, receipt=receipt, text=text).mark
@@ -130,7 +137,12 @@ def _publish(fact: Mapping[str, Any], places: Mapping[str, str], text: str, targ
 def _place(
     path: Path, uri: str, sha256: str, target: Target, *, receipt: str | None = None, text: str = ""
 ) -> Stored:
-    """One file, its receipt before it."""
+    """One file, its receipt before it.
+
+    The receipt that was there is looked at before the output: so whoever published between those two has
+    changed it, and ours is refused.
+    """
+    beside = None if receipt is None else _ReceiptPlace(receipt, target)
     there = _there(uri, target)
     if there is not None and there.sha256 != sha256:
         if there.about.get(KEY) != target.key or not target.key:
@@ -141,20 +153,21 @@ def _place(
                 details={"path": uri},
             )
         _take(receipt, uri, there.sha256, target)
-    if receipt is not None:
-        _place_receipt(receipt, text, target)
+    if beside is not None:
+        beside.put(text)
     if there is not None and there.sha256 == sha256:
         return there
     try:
-        return target.store.publish(path, uri, sha256, over=there, about={KEY: target.key})
+        made = target.store.publish(path, uri, sha256, over=there, about={KEY: target.key})
     except CallerError as error:
+        if beside is not None:
+            beside.put_back()
         if error.code != "target-exists":
             raise
-        raise PlatformError(
-            f"{uri} was published by another meanwhile.",
-            code="target-taken",
-            fix="It is tried again by itself.",
-        ) from error
+        raise _taken(uri) from error
+    if beside is not None:
+        beside.keep(text)
+    return made
 
 
 def _take(receipt: str | None, uri: str, sha256: str, target: Target) -> None:
@@ -188,20 +201,68 @@ def _deepest_first(folder: Path) -> Iterator[Path]:
             yield Path(place, name)
 
 
-def _place_receipt(uri: str, text: str, target: Target) -> None:
-    """Put a receipt, also over one of ours."""
-    there = _there(uri, target)
-    if there is not None and _read_receipt(uri, target.store) is None:
-        raise CallerError(
-            f"{uri} exists and is no receipt of Rushes; it was left alone.",
-            code="target-exists",
-            fix="Move it away, or choose another --out or --receipts.",
-            details={"path": uri},
-        )
-    with tempfile.TemporaryDirectory(prefix="rushes-receipt-") as folder:
-        file = Path(folder) / "receipt.json"
-        file.write_text(text, encoding="ascii")
-        target.store.publish(file, uri, sha256_file(file), over=there, about={KEY: target.key})
+class _ReceiptPlace:
+    """Where a receipt is to be, and what was there when it was made.
+
+    An attempt that was overtaken may stop between its receipt and its output, for as long as it likes. So
+    neither it nor who overtook it may leave the receipt of one beside the output of the other.
+    """
+
+    def __init__(self, uri: str, target: Target) -> None:
+        self._uri, self._target = uri, target
+        self._before = _there(uri, target)
+        self._text = ""
+        self._put: Stored | None = None
+
+    def put(self, text: str) -> None:
+        """Put a receipt here, also over one of ours, if what is here is still what was.
+
+        Raises:
+            CallerError: something else is here.
+            PlatformError: another attempt was faster.
+        """
+        if self._before is not None:
+            self._text = _text_of(self._uri, self._target.store)
+            if _receipt_in(self._text) is None:
+                raise CallerError(
+                    f"{self._uri} exists and is no receipt of Rushes; it was left alone.",
+                    code="target-exists",
+                    fix="Move it away, or choose another --out or --receipts.",
+                    details={"path": self._uri},
+                )
+        try:
+            self._put = self._write(text, self._before)
+        except CallerError as error:
+            if error.code != "target-exists":
+                raise
+            raise _taken(self._uri) from error
+
+    def keep(self, text: str) -> None:
+        """Now that the output is there: see that its receipt is the one beside it."""
+        now = _there(self._uri, self._target)
+        if now is not None and self._put is not None and now.sha256 != self._put.sha256:
+            self._write(text, now)
+
+    def put_back(self) -> None:
+        """The output beside is another's: so is the receipt that was here."""
+        now = _there(self._uri, self._target) if self._text else None
+        if now is not None and self._put is not None and now.sha256 == self._put.sha256:
+            self._write(self._text, now)
+
+    def _write(self, text: str, over: Stored | None) -> Stored:
+        target = self._target
+        with tempfile.TemporaryDirectory(prefix="rushes-receipt-") as folder:
+            file = Path(folder) / "receipt.json"
+            file.write_text(text, encoding="ascii")
+            return target.store.publish(
+                file, self._uri, sha256_file(file), over=over, about={KEY: target.key}
+            )
+
+
+def _taken(uri: str) -> PlatformError:
+    return PlatformError(
+        f"{uri} was published by another meanwhile.", code="target-taken", fix="It is tried again by itself."
+    )
 
 
 def _there(uri: str, target: Target) -> Stored | None:
@@ -228,11 +289,23 @@ def _made_of(receipt: Mapping[str, Any], uri: str) -> Made:
 
 def _read_receipt(uri: str, store: Store) -> Mapping[str, Any] | None:
     """The receipt at a place; None where there is none, or something else."""
+    return _receipt_in(_text_of(uri, store))
+
+
+def _text_of(uri: str, store: Store) -> str:
+    """What is at a place; "" where nothing is, or what cannot be a receipt."""
     try:
         if store.look(uri).size_bytes > _RECEIPT_BYTES:
-            return None
+            return ""
         with store.reader(uri) as file:
-            data = json.loads(file.readall() or b"")
-    except (CallerError, ValueError, RecursionError):
+            return (file.readall() or b"").decode("ascii")
+    except (CallerError, ValueError):
+        return ""
+
+
+def _receipt_in(text: str) -> Mapping[str, Any] | None:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) and data.get("kind") == RECEIPT_KIND else None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from botocore.exceptions import ClientError
+from s3transfer.exceptions import RetriesExceededError
 
 from rushes.aws_errors import answer_error, code_of, sent
 from rushes.errors import CallerError, MediaError, PlatformError
@@ -48,13 +49,19 @@ def s3_errors(uri: str, act: str) -> Iterator[None]:
             yield
     except ClientError as error:
         raise _of_answer(error, uri, act) from error
+    except RetriesExceededError as error:
+        raise PlatformError(
+            f"{uri} broke off again and again; could not {act} it.",
+            code="service-unreachable",
+            fix="It is tried again by itself.",
+        ) from error
 
 
 def _of_answer(error: ClientError, uri: str, act: str) -> Exception:  # noqa: PLR0911 - a table
     code = code_of(error)
     if code in _CHANGED:
         return NotWritten(uri) if act == "write" else _changed(uri)
-    if code in _CONFLICT:
+    if code in _CONFLICT or (code == "NoSuchUpload" and act == "write"):  # or its end was not heard of
         return Conflict(uri)
     if code in _NOT_THERE:
         return CallerError(f"{uri} does not exist.", code="not-found", fix="Check the spelling.")

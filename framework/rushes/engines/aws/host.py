@@ -19,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from rushes.core.retry import MOST_LAPSES
 from rushes.errors import RushesError
 from rushes.notices import Message, Notice
 from rushes.ports import Lapses
@@ -120,6 +121,7 @@ class Host:
                     lambda uri: local_name(place_of(uri).key),
                     clock=clock,
                     lease_s=services.settings.lease_s,
+                    most_lapses=MOST_LAPSES,
                     run_here=PoolRun(engine, priority),
                 ),
                 ThreadPoolExecutor(width, thread_name_prefix=priority),

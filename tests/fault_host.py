@@ -1,0 +1,30 @@
+"""A host as a process of its own, which may be killed: its first argument is JSON."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import Any
+
+from rushes.engines.aws import host as hosts
+from rushes.engines.aws.services import Services
+from rushes.engines.aws.settings import aws_settings
+from rushes.engines.local import LocalEngine
+
+__all__ = ["main"]
+
+
+def main(asked: dict[str, Any]) -> None:
+    """Work until SIGTERM."""
+    hosts.POLL_S = 1.0  # type: ignore[misc]
+    hosts.AGAIN_S = 1.0  # type: ignore[misc]
+    hosts.REST_S = 0.1  # type: ignore[misc]
+    services = Services(aws_settings(), asked["name"])
+    host = hosts.Host(services, LocalEngine(), asked["queues"], name=asked["name"], width=asked["width"])
+    signal.signal(signal.SIGTERM, lambda *_: host.stop())
+    host.run()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
