@@ -62,5 +62,6 @@ def _until(condition: Callable[[], bool], end: float) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.soak
 def test_killed_and_throttled_everything_ends_once(studio: FaultyStudio) -> None:
     _proven(studio, 40, 4, 240)
