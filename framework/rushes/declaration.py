@@ -109,6 +109,7 @@ class Declared:
     exclusive: str = ""
     frame_ranges: bool = True
     triggers: tuple[Any, ...] = ()
+    headers_only: bool | Callable[[Any], bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,11 @@ def check_declared(name: str, declared: Declared) -> None:
         raise refuse(
             f"exclusive={declared.exclusive!r}; expected a template.",
             'Write exclusive="{folder}", or another.',
+        )
+    if not (isinstance(declared.headers_only, bool) or callable(declared.headers_only)):
+        raise refuse(
+            f"headers_only={declared.headers_only!r}; expected True, False, or a function of the options.",
+            "Write headers_only=True.",
         )
     for tool in declared.tools:
         if not tool or "/" in tool or tool.startswith("-"):

@@ -158,6 +158,11 @@ class Function(Generic[P, R]):
         """True when the result names files, so that an ``out`` is needed."""
         return mentions(self._signature.result, Output)
 
+    def needs_headers_alone(self, params: P) -> bool:
+        """Whether the body, with these options, does no more than describe its clip."""
+        said = self._declared.headers_only
+        return said(params) if callable(said) else said
+
     # -- here and now -----------------------------------------------------------------------------------
 
     def __call__(
@@ -363,6 +368,7 @@ def function(
     preemptible: bool = True,
     reads_name: bool = True,
     frame_ranges: bool = True,
+    headers_only: bool | Callable[[Any], bool] = False,
     max_concurrency: int | None = None,
     exclusive: str = "",
     triggers: Sequence[OnS3] = (),
@@ -388,6 +394,9 @@ def function(
         exclusive: a template of a key of which no two invocations run at a time, also of other functions:
             ``"{database}"``. It names options, ``{stem}``, ``{name}``, ``{folder}``, ``{path}``, ``{show}``.
         frame_ranges: False when the function is of whole clips: a frame range is refused beforehand.
+        headers_only: True where the body only describes its clip (`rushes.media.inspection.describe`), or a
+            function of its options that says when; a clip in a store is then not copied here, and what is
+            asked of it is fetched where it is. Of functions without outputs.
         triggers: what starts it by itself on AWS: `rushes.on_s3`.
 
     Raises:
@@ -410,6 +419,7 @@ def function(
         preemptible=preemptible,
         reads_name=reads_name,
         frame_ranges=frame_ranges,
+        headers_only=headers_only,
         max_concurrency=max_concurrency,
         exclusive=exclusive,
         triggers=tuple(triggers),
@@ -419,6 +429,13 @@ def function(
         check_declared(getattr(body, "__name__", repr(body)), declared)
         # The frame of the `def`: a model that was defined inside a function is found there.
         around = sys._getframe(1).f_locals  # noqa: SLF001 - typing offers no other way
-        return Function(body, declared, signature_of(body, around))
+        made: Function[Any, Any] = Function(body, declared, signature_of(body, around))
+        if declared.headers_only and made.makes_outputs:
+            raise CallerError(
+                f"function {made.name}: headers_only, and its result names files.",
+                code="bad-function",
+                fix="Leave headers_only out: what makes files reads its clip.",
+            )
+        return made
 
     return cast("_Decorator", decorate)

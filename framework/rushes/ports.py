@@ -10,7 +10,6 @@ engine may be able to do beside is in `rushes.keepers`; the ports of one layer a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from io import RawIOBase
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +17,7 @@ from rushes.core.hosts import Host, Refusal
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 from rushes.ledger import Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
 from rushes.notices import Message, Notice
+from rushes.range_reader import RangeReader
 from rushes.stored import Stored
 
 __all__ = [
@@ -200,8 +200,13 @@ class Store(Protocol):
         """
         ...
 
-    def reader(self, uri: str) -> RawIOBase:
-        """The object as a read-only file that is fetched by ranges; what changed meanwhile is never mixed."""
+    def reader(self, uri: str, known: Stored | None = None) -> RangeReader:
+        """The object as a read-only file that is fetched by ranges; what changed meanwhile is never mixed.
+
+        Args:
+            uri: the object.
+            known: what `look` found there, to read that and nothing later; None looks now.
+        """
         ...
 
     def publish(

@@ -36,6 +36,10 @@ class InspectParams(Params):
     )
 
 
+def _of_headers(params: InspectParams) -> bool:
+    return not (params.count_frames or params.checksum or params.deep)
+
+
 class InspectResult(Result):
     """What `inspect` found out."""
 
@@ -54,6 +58,7 @@ class InspectResult(Result):
     resources=Resources(cpu=1, memory="1GiB"),
     retries=2,
     owner="rushes",
+    headers_only=_of_headers,
 )
 def inspect(clip: Asset, params: InspectParams, ctx: Context) -> InspectResult:
     """Describe a clip: container, picture, sound, colour, timecode, reel, camera, and what looks wrong.

@@ -26,6 +26,7 @@ from rushes.media.guard import MAX_PIXELS
 from rushes.media.mxf import operational_pattern
 from rushes.media.origin import bounded, find_camera, find_reel, find_timecode
 from rushes.media.questions import ask_about
+from rushes.media.ranged import RangedAsset
 from rushes.media.scan import Counted, count_packets
 from rushes.media.schema import (
     Attachment,
@@ -80,7 +81,7 @@ def describe(
     """
     clip = Asset.of(asset)
     # The name first: taking a pattern apart costs more than looking for a bracket.
-    if "[" in clip.uri and clip.sequence is not None and not os.path.lexists(clip.path):
+    if "[" in clip.uri and _is_sequence(clip):
         from rushes.media.stills import describe_sequence  # noqa: PLC0415 - only for sequences
 
         info = describe_sequence(clip, checksum=checksum)
@@ -96,9 +97,16 @@ def describe(
     return info
 
 
+def _is_sequence(clip: Asset) -> bool:
+    """Whether a clip is an image sequence, and no file that is called like one."""
+    if isinstance(clip, RangedAsset) or clip.sequence is None:
+        return False
+    return not os.path.lexists(clip.path)
+
+
 def _describe_file(clip: Asset, *, count_frames: bool) -> MediaInfo:
     path = clip.local or clip.uri
-    if not path.startswith("/"):
+    if not path.startswith("/") and not isinstance(clip, RangedAsset):
         path = os.path.abspath(clip.path)  # noqa: PTH100 - resolve() would follow links
     return ask_about(
         "describe",
@@ -128,7 +136,7 @@ def _opened(looked: Looked, *, whole: bool) -> InputContainer:
         if tells_all(looked.structure, container.streams):
             return container
         container.close()
-    return open_clip(looked.clip, looked.path, looked.demuxer)
+    return open_clip(looked.clip, looked.path, looked.demuxer, options=looked.options)
 
 
 def _count(clip: Asset, container: InputContainer) -> dict[int, Counted]:

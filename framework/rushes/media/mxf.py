@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["is_mxf", "operational_pattern", "was_completed"]
+__all__ = ["is_mpeg_essence", "is_mxf", "operational_pattern", "was_completed"]
 
 _PARTITION_KEY: Final = bytes.fromhex("060e2b34020501010d01020101")
+# SMPTE RP 224: the label of an essence container, and which of them hold MPEG-2 (D-10, or a plain stream) and
+# AVC.
+_CONTAINER: Final = bytes.fromhex("060e2b34040101")
+_KIND: Final = bytes.fromhex("0d010301 02")
+_MPEG: Final = frozenset((0x01, 0x04, 0x10))
 _OPEN: Final = frozenset((0x01, 0x03))
 _ITEMS: Final = {1: "1", 2: "2", 3: "3"}
 _PACKAGES: Final = {1: "a", 2: "b", 3: "c"}
@@ -25,6 +30,17 @@ def was_completed(head: bytes) -> bool:
     """False if the header partition says "open": the recording was cut off, or goes on."""
     at = head.find(_PARTITION_KEY) + 14
     return at >= len(head) or head[at] not in _OPEN
+
+
+def is_mpeg_essence(head: bytes) -> bool:
+    """True if the header partition says that its pictures are MPEG-2 or AVC."""
+    at = head.find(_CONTAINER)
+    while at >= 0:
+        label = head[at : at + 16]
+        if label[8:13] == _KIND and len(label) == 16 and label[13] in _MPEG:
+            return True
+        at = head.find(_CONTAINER, at + 1)
+    return False
 
 
 def operational_pattern(label: str) -> str | None:

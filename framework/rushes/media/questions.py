@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from rushes.asset import Asset
 from rushes.errors import CallerError
 from rushes.media.guard import check_source
+from rushes.media.ranged import RangedAsset
 from rushes.media.reader import Question, ask
 
 __all__ = ["ask_about", "is_one_file", "open_checked", "place_of"]
@@ -32,7 +33,7 @@ def ask_about(
     brief: bool = False,
     cancelled: Callable[[], bool] | None = None,
 ) -> Answer:
-    """What a reader finds in `clip`, whose file is at `path`.
+    """What a reader finds in `clip`, whose file is at `path`, or whose bytes are fetched as it asks.
 
     Args:
         question: one of `rushes.media.reading`.
@@ -55,6 +56,11 @@ def ask_about(
     def alike(path: str) -> tuple[bytes, Callable[[], int | None]]:
         return message(path, path, path.rpartition("/")[2]), partial(_open_quietly, path)
 
+    if isinstance(clip, RangedAsset):
+        arguments = {**arguments, "ranged": clip.size_bytes}
+        with clip.telling():
+            wanted = message(clip.uri, clip.uri, clip.name)
+            return ask(Question(wanted, clip.name, clip.serve, answer, brief=brief, cancelled=cancelled))
     name = clip.name
     return ask(
         Question(

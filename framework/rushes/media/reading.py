@@ -63,6 +63,7 @@ def main(descriptor: int, asker: int) -> None:
         os.dup2(source, 0)
         os.close(source)
         memory_bytes, question, arguments = json.loads(message)
+        handed.by_ranges(arguments.get("ranged"))
         if memory_bytes != allowed:
             allowed = memory_bytes
             _limit(own_bytes, allowed)

@@ -7,7 +7,7 @@ they show to be cut off, made to do harm, or a list of other files. What then ca
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -18,10 +18,10 @@ from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
 from rushes.media.formats import IMAGE_SUFFIXES
 from rushes.media.guard import av_arguments, av_options
-from rushes.media.handed import own_descriptor, protocol, url_of
+from rushes.media.handed import bytes_of, protocol, url_of
 from rushes.media.isobmff import is_iso, read_iso
 from rushes.media.matroska import is_matroska, read_matroska
-from rushes.media.mxf import is_mxf, was_completed
+from rushes.media.mxf import is_mpeg_essence, is_mxf, was_completed
 from rushes.media.structure import Structure
 from rushes.media.wholeness import missing_end
 
@@ -40,6 +40,11 @@ _BY_MAGIC: Final = (
     (b"RIFF", b"AVI ", "avi"),
 )
 _DEMUXERS: Final = {"iso": "mov", "matroska": "matroska", "mxf": "mxf"}
+# libavformat reads 50 frames for the start of a stream whose packets have no times, and 40 for the rate of
+# MPEG-2 and AVC, whose clocks it distrusts: 5 MB of a clip of 50 Mb/s. MXF states an edit rate, and four
+# frames tell the same (measured on eight codecs at six rates).
+_MXF: Final = {"max_ts_probe": "4"}
+_MXF_OF_MPEG: Final = {**_MXF, "fpsprobesize": "4"}
 # Text that names other media: refused before any demuxer sees it, so that the reason can be said.
 _PLAYLISTS: Final = (
     (b"#EXTM3U", "an HLS playlist"),
@@ -49,6 +54,9 @@ _PLAYLISTS: Final = (
     (b"[playlist]", "a playlist"),
     (b"[Reference]", "a playlist"),
 )
+# Of a source elsewhere; half of libavformat's own, for a place in an index is small.
+_PIECE_BYTES: Final = 16 * 1024
+_NONE: Final[Mapping[str, str]] = {}
 _XML_PLAYLISTS: Final = ((b"<MPD", "a DASH manifest"), (b"<SmoothStreamingMedia", "a streaming manifest"))
 
 
@@ -71,22 +79,25 @@ class Looked:
         start, form = self.head[:4], self.head[8:12]
         return next((d for mark, f, d in _BY_MAGIC if start == mark and form == f), None)
 
+    @property
+    def options(self) -> Mapping[str, str]:
+        """How little of it tells what its container leaves open."""
+        if self.structure.family != "mxf":
+            return {}
+        return _MXF_OF_MPEG if is_mpeg_essence(self.head) else _MXF
+
 
 def look(clip: Asset, path: str) -> Looked:
     """What the container's own headers say; refuses what PyAV must not be given."""
-    descriptor = own_descriptor(path)
+    file = bytes_of(path)
     try:
-        size = os.fstat(descriptor).st_size
-        head = os.pread(descriptor, _HEAD_BYTES, 0)
+        size = file.size
+        head = file.at(0, _HEAD_BYTES)
         _refuse_playlists(clip, head)
-
-        def read(offset: int, length: int) -> bytes:
-            return os.pread(descriptor, length, offset)
-
         if is_iso(head):
-            structure = read_iso(read, size, head)
+            structure = read_iso(file.at, size, head)
         elif is_matroska(head):
-            structure = read_matroska(read, size, head)
+            structure = read_matroska(file.at, size, head)
         elif is_mxf(head):
             structure = Structure(family="mxf", live=not was_completed(head))
         else:
@@ -96,7 +107,7 @@ def look(clip: Asset, path: str) -> Looked:
             f"{path} cannot be read: {error.strerror}.", code="not-readable", fix="Check the disk it is on."
         ) from error
     finally:
-        os.close(descriptor)
+        file.close()
     if structure.family == "iso" and not structure.has_index and not structure.fragmented:
         raise _no_index(clip, structure)
     if structure.impossible:
@@ -149,7 +160,14 @@ def _unopened(clip: Asset, path: str, error: Exception) -> MediaError:
     )
 
 
-def open_clip(clip: Asset, path: str, demuxer: str | None = None, *, briefly: bool = False) -> InputContainer:
+def open_clip(
+    clip: Asset,
+    path: str,
+    demuxer: str | None = None,
+    *,
+    briefly: bool = False,
+    options: Mapping[str, str] = _NONE,
+) -> InputContainer:
     """The clip opened by PyAV within the limits of the guard.
 
     Args:
@@ -157,6 +175,7 @@ def open_clip(clip: Asset, path: str, demuxer: str | None = None, *, briefly: bo
         path: where it is, absolute.
         demuxer: what its first bytes show it to be, if they do.
         briefly: read one packet and no more; `rushes.media.brief` tells whether that was enough.
+        options: of its demuxer, beside the limits.
 
     Raises:
         MediaError: PyAV cannot open it; says why as far as that is known.
@@ -170,19 +189,23 @@ def open_clip(clip: Asset, path: str, demuxer: str | None = None, *, briefly: bo
             with suppress(av.error.InvalidDataError):
                 return av.open(
                     url_of(path),
+                    "r",
                     format=demuxer,
                     options=streams,
-                    container_options=brief if briefly else limits,
+                    container_options=brief if briefly else {**limits, **options} if options else limits,
                     metadata_errors="replace",
+                    buffer_size=_PIECE_BYTES,
                 )
         if clip.suffix in IMAGE_SUFFIXES:
             picture: InputContainer = av.open(metadata_errors="replace", **av_arguments(clip))
             return picture
         return av.open(
             url_of(path),
+            "r",
             options=streams,
             container_options=limits,
             metadata_errors="replace",
+            buffer_size=_PIECE_BYTES,
         )
     except MemoryError as error:
         raise MediaError(

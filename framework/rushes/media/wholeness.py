@@ -7,13 +7,12 @@ that it ends between two packets. This module must not know what the media in a 
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from rushes.media.handed import Bytes, own_descriptor
+from rushes.media.handed import Bytes, bytes_of
 
 __all__ = ["missing_end"]
 
@@ -53,9 +52,8 @@ def missing_end(path: Path) -> str | None:
     Raises:
         OSError: the file cannot be read.
     """
-    descriptor = own_descriptor(path)
+    file = bytes_of(path)
     try:
-        file = Bytes(descriptor)
         head = file.read(400)
         for is_it, look in _FORMATS:
             if is_it(head):
@@ -63,7 +61,7 @@ def missing_end(path: Path) -> str | None:
         # Last, for its key may stand anywhere in the first 64 KiB.
         return _mxf(file, file.size)
     finally:
-        os.close(descriptor)
+        file.close()
 
 
 def _is_isobmff(head: bytes) -> bool:

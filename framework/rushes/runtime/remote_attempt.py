@@ -2,7 +2,8 @@
 
 The clip, and every object that its options name, is fetched into a folder of the attempt's own; there the
 same attempt runs as everywhere else, and what it publishes is published once more, into the store. The folder
-is removed whatever happens. This module must not know who asked, nor which store it is.
+is removed whatever happens. A body that only describes its clip gets it where it is (`described_in_place`).
+This module must not know who asked, nor which store it is.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from typing import Any
 
 from rushes.asset import Asset
 from rushes.declaration import Params
-from rushes.errors import MediaError
 from rushes.ports import Store
 from rushes.runtime.attempt import run_attempt
-from rushes.runtime.remote_publication import Target, mark_of, publish_made
+from rushes.runtime.described_in_place import described_in_place, require_same
+from rushes.runtime.remote_publication import Target, publish_made
 from rushes.runtime.task import Gate, Made, Reporter, Task
 from rushes.stored import Stored
 
@@ -57,13 +58,12 @@ def run_remote(
     """
     folder = Path(tempfile.mkdtemp(prefix=f"rushes-{task.invocation}-", dir=scratch))
     try:
+        described = described_in_place(task, store, report, cancelled)
+        if described is not None:
+            may_publish()
+            return described
         source, found = _fetched(task.source, folder / "source", store, local_name)
-        if task.fingerprint and mark_of(found) != task.fingerprint:
-            raise MediaError(
-                f"{task.source.uri} is not what was submitted.",
-                code="source-changed",
-                fix="Submit it again.",
-            )
+        require_same(task, found)
         params = _with_assets(task.params, folder, store, local_name)
         local = replace(task, source=source, params=params, fingerprint="", settle_s=0.0)
         if task.out is not None:

@@ -124,10 +124,12 @@ class Made:
     published: list[dict[str, Any]] = field(default_factory=list)
     work: list[Any] | None = None
     """What there was to do (`rushes.runtime.workload`), where its seconds are worth learning from."""
+    read: dict[str, Any] | None = None
+    """Of a clip that stayed where it is: which object it was, and how much of it was fetched."""
 
     def data(self) -> bytes:
         """The row's data: JSON, the result spliced in as it is."""
-        if not (self.outputs or self.warnings or self.encoder or self.receipt or self.work):
+        if not (self.outputs or self.warnings or self.encoder or self.receipt or self.work or self.read):
             return b'{"result":' + self.result.encode() + b"}"
         rest = {
             "outputs": self.outputs,
@@ -137,6 +139,7 @@ class Made:
             "published": self.published,
             "media_s": self.media_s,
             "work": self.work,
+            "read": self.read,
         }
         kept = json.dumps({k: v for k, v in rest.items() if v}, separators=(",", ":"))
         return b'{"result":' + self.result.encode() + b"," + kept[1:].encode()

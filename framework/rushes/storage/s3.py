@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,9 +27,10 @@ from botocore.exceptions import ClientError
 from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 
+from rushes.core.retry import backoff_s
 from rushes.errors import CallerError, PlatformError
+from rushes.range_reader import RangeReader
 from rushes.storage.s3_errors import Conflict, NotWritten, archived, s3_errors
-from rushes.storage.s3_reader import S3Reader
 from rushes.storage.s3_uri import Place, place_of, uri_of
 from rushes.stored import Stored
 
@@ -39,6 +42,8 @@ PART_BYTES: Final = 16 * MB
 MOST_PARTS: Final = 9_000
 CONFLICTS: Final = 5
 """Uploads that met another before it is taken for a fault."""
+TRIES: Final = 4
+"""Of one range, beside what the client does about requests that nobody answers."""
 SHA256: Final = "rushes-sha256"
 Told = Callable[[int], None]
 _ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -66,11 +71,19 @@ class S3Store:
     Args:
         client: a boto3 client for ``s3``; its retries, endpoint and credentials are whoever's made it.
         options: of what is written.
+        sleep: waits between tries of a range whose answer broke off.
     """
 
-    def __init__(self, client: Any, options: S3Options = S3Options()) -> None:
+    def __init__(
+        self,
+        client: Any,
+        options: S3Options = S3Options(),
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
         self._options = options
+        self._sleep = sleep
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -106,19 +119,25 @@ class S3Store:
             part.unlink(missing_ok=True)
         return found
 
-    def reader(self, uri: str, *, block_bytes: int = 256 * 1024) -> S3Reader:
-        found = self.readable(uri)
-        place = place_of(found.uri)
-        named = _named(place)
+    def reader(self, uri: str, known: Stored | None = None) -> RangeReader:
+        found = known or self.look(uri)
+        if found.archived:
+            raise archived(uri, found.archived)
+        return RangeReader(found, partial(self._range, found))
 
-        def get(start: int, stop: int) -> bytes:
-            with s3_errors(uri, "read"):
-                answer = self._client.get_object(
-                    **named, Range=f"bytes={start}-{stop - 1}", IfMatch=found.mark
-                )
-                return bytes(answer["Body"].read())
-
-        return S3Reader(found, get, block_bytes=block_bytes)
+    def _range(self, found: Stored, start: int, stop: int) -> bytes:
+        """Bytes of an object that is still what was found."""
+        asked = {**_named(place_of(found.uri)), "Range": f"bytes={start}-{stop - 1}", "IfMatch": found.mark}
+        for failures in range(1, TRIES + 1):
+            try:
+                with s3_errors(found.uri, "read"):
+                    return bytes(self._client.get_object(**asked)["Body"].read())
+            except PlatformError:
+                # The client tries a request again that was not answered, not an answer that broke off.
+                if failures == TRIES:
+                    raise
+                self._sleep(backoff_s(failures, start, first_s=0.1, longest_s=2.0))
+        raise AssertionError("unreachable: the last try returns or raises")
 
     def readable(self, uri: str) -> Stored:
         """What `look` finds, if it can be read now."""

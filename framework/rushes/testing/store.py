@@ -5,14 +5,14 @@ This module must not know any real store.
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rushes.errors import CallerError, RushesError
+from rushes.errors import CallerError, MediaError, RushesError
+from rushes.range_reader import RangeReader
 from rushes.stored import Stored
 
 if TYPE_CHECKING:
@@ -74,9 +74,18 @@ class StubStore:
             told(len(data))
         return stored
 
-    def reader(self, uri: str) -> io.RawIOBase:
+    def reader(self, uri: str, known: Stored | None = None) -> RangeReader:
         self._called("reader", uri)
-        return _Reader(self._readable(uri)[1])
+        stored = known or self._readable(uri)[0]
+
+        def get(start: int, stop: int) -> bytes:
+            self._called("range", uri)
+            now, data = self._readable(uri)
+            if now.mark != stored.mark:
+                raise MediaError(f"{uri} changed.", code="source-changed", fix="Submit it again.")
+            return data[start:stop]
+
+        return RangeReader(stored, get)
 
     def publish(
         self,
@@ -115,7 +124,3 @@ class StubStore:
         if stored.archived:
             raise CallerError(f"{uri} is in {stored.archived}.", code="archived", fix="Restore it first.")
         return stored, data
-
-
-class _Reader(io.BytesIO, io.RawIOBase):
-    """A `RawIOBase` over bytes in hand."""

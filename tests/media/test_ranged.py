@@ -1,0 +1,156 @@
+"""A clip that is not here is described as if it were, and what keeps its bytes away is said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rushes import CallerError, MediaError, PlatformError
+from rushes.media import ranged
+from rushes.media.inspection import describe
+from rushes.media.ranged import TOO_SCATTERED, RangedAsset
+from rushes.media.schema import MediaInfo
+from rushes.range_reader import BLOCK_BYTES, MOST_AHEAD, RangeReader
+from rushes.stored import Stored
+
+NAMES = (
+    "index-at-end.mp4", "faststart.mp4", "fragmented.mp4", "prores.mov", "long-gop.mkv", "recorded-live.mkv",
+    "broadcast.ts", "camera.m2ts", "long-gop.mxf", "intra.mxf", "old.avi", "windows.asf",
+    "variable.mkv", "edit-list.mov", "delayed.mp4", "tape.dv", "sound.wav", "sound.flac", "sound.mp3",
+)  # fmt: skip
+# How long these are meant to be nothing says, but for a packet that is cut in two.
+ENDLESS = {"recorded-live.mkv", "broadcast.ts", "camera.m2ts", "tape.dv", "sound.flac", "sound.mp3"}
+LONG = ("index-at-end.mp4", "prores.mov", "long-gop.mxf", "intra.mxf", "long-gop.mkv")
+
+
+def elsewhere(path: Path, get: Callable[[int, int], bytes] | None = None) -> RangedAsset:
+    """The file as one that is fetched by ranges."""
+    data = path.read_bytes()
+    stored = Stored(f"s3://cards/{path.name}", len(data), "mark", 0.0)
+    return RangedAsset(stored.uri, ranges=RangeReader(stored, get or (lambda start, stop: data[start:stop])))
+
+
+def fetched(asset: RangedAsset) -> int:
+    assert asset.ranges is not None
+    return asset.ranges.fetched_bytes
+
+
+def said(ask: Callable[[], MediaInfo]) -> str:
+    try:
+        return ask().model_dump_json()
+    except MediaError as error:
+        return f"{error.code}: {error.message}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_clip_elsewhere_is_described_as_it_would_be_here(clip: Callable[[str], Path], name: str) -> None:
+    path = clip(name)
+    assert said(lambda: describe(elsewhere(path))) == said(lambda: describe(str(path)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_clip_that_was_cut_off_is_found_out_elsewhere_too(
+    clip: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    cut = tmp_path / name
+    data = clip(name).read_bytes()
+    cut.write_bytes(data[: len(data) * 2 // 3])
+    here = said(lambda: describe(str(cut)))
+    assert said(lambda: describe(elsewhere(cut))) == here
+    assert "truncated" in here or name in ENDLESS
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_of_a_long_clip_little_is_fetched(clip: Callable[[str], Path], name: str) -> None:
+    """The bytes behind the first second are many, and nobody asks for them."""
+    path = clip(name)
+    one = elsewhere(path)
+    describe(one)
+    assert fetched(one) <= min(path.stat().st_size, 400_000)
+
+
+def test_it_has_no_path_and_says_why(clip: Callable[[str], Path]) -> None:
+    with pytest.raises(CallerError, match="headers_only") as caught:
+        describe(elsewhere(clip("index-at-end.mp4")), checksum="sha256")
+    assert caught.value.code == "not-local"
+
+
+@pytest.mark.parametrize("from_byte", [0, 1_000_000])
+def test_what_keeps_bytes_away_is_the_error_whatever_the_reader_makes_of_it(
+    clip: Callable[[str], Path], from_byte: int
+) -> None:
+    path = clip("tape.dv")
+    data = path.read_bytes()
+
+    def get(start: int, stop: int) -> bytes:
+        if start >= from_byte:
+            raise PlatformError("the way there is broken.", code="service-unreachable")
+        return data[start:stop]
+
+    with pytest.raises(PlatformError, match="the way there is broken"):
+        describe(elsewhere(path, get))
+    assert describe(str(path)).video  # the reader goes on
+
+
+def test_a_short_answer_is_a_damaged_one(clip: Callable[[str], Path]) -> None:
+    with pytest.raises(PlatformError) as caught:
+        describe(elsewhere(clip("index-at-end.mp4"), lambda start, stop: bytes(stop - start - 1)))
+    assert caught.value.code == "damaged-transfer"
+
+
+def test_what_is_no_media_is_no_media_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "words.mov"
+    path.write_bytes(os.urandom(300_000))
+    assert said(lambda: describe(elsewhere(path))) == said(lambda: describe(str(path)))
+
+
+def test_headers_that_are_all_over_a_clip_are_not_chased(
+    clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranged, "FREE_BYTES", 100_000)
+    with pytest.raises(PlatformError) as caught:
+        describe(elsewhere(clip("index-at-end.mp4")))
+    assert caught.value.code == TOO_SCATTERED
+
+
+# -- which ranges -------------------------------------------------------------------------------------------
+
+
+def reader(size: int) -> tuple[RangeReader, list[tuple[int, int]]]:
+    asked: list[tuple[int, int]] = []
+
+    def get(start: int, stop: int) -> bytes:
+        asked.append((start, stop - start))
+        return bytes(stop - start)
+
+    return RangeReader(Stored("s3://b/k", size, "mark", 0.0), get), asked
+
+
+def test_a_long_index_takes_few_requests() -> None:
+    ranges, asked = reader(100_000_000)
+    for at in range(50_000_000, 60_000_000, 16_384):
+        assert len(ranges.read_at(at, 16_384)) == 16_384
+    assert len(asked) <= 9
+    assert max(length for _, length in asked) == MOST_AHEAD * BLOCK_BYTES
+
+
+def test_of_each_of_many_places_no_more_is_fetched_than_of_the_one_before() -> None:
+    ranges, asked = reader(10_000_000_000)
+    for place in range(100):
+        ranges.read_at(place * 60_000_000 + 5, 16_384)
+    assert len(asked) <= 101
+    assert sum(length for _, length in asked[3:]) <= 98 * 3 * BLOCK_BYTES
+
+
+def test_what_was_fetched_is_not_fetched_again() -> None:
+    ranges, asked = reader(1_000_000)
+    ranges.read_at(0, 100_000)
+    ranges.read_at(900_000, 100_000)
+    before = list(asked)
+    ranges.read_at(50_000, 20_000)
+    ranges.seek(950_000)
+    ranges.read(1000)
+    assert asked == before
