@@ -241,6 +241,8 @@ class BatchStatus:
     """When it goes on by itself; None: only once somebody raises a limit."""
     only_held: bool = False
     """Nothing else is left of it."""
+    waits: tuple[Mapping[str, Any], ...] = ()
+    """What some of it waits for beside a slot: ``{count, why, invocation}``, that of the first of them."""
     class_note: str = ""
     """Why it is in another class than was asked for, or ""."""
 

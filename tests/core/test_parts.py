@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import Capacity, Shape
 from rushes.core.expected import ExpectedRuns
+from rushes.core.fitting import Size, reached
 from rushes.core.ordering import Line, order_of
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES
-from rushes.core.retry import MOST_LOSSES, GiveUp, RetryAfter, decide
+from rushes.core.retry import MOST_LOSSES, GiveUp, GoUp, RetryAfter, decide
 from rushes.core.slots import SLOT_TRANSITIONS, Slot, SlotState
 from rushes.core.states import IllegalTransition, State
 from rushes.invocation import PRIORITIES
@@ -65,7 +66,7 @@ def test_a_line_whose_keys_change_for_ever_stays_small() -> None:
     assert len(line._entries) < 200
 
 
-def delay_of(decision: RetryAfter | GiveUp) -> float:
+def delay_of(decision: RetryAfter | GoUp | GiveUp) -> float:
     assert isinstance(decision, RetryAfter)
     return decision.delay_s
 
@@ -79,15 +80,15 @@ def test_only_the_platforms_faults_are_retried(kind: Any) -> None:
 
 
 def test_platform_faults_back_off_up_to_a_minute() -> None:
-    delays = [delay_of(decide("platform", "disk-full", attempt, 0, 99, 7)) for attempt in range(1, 12)]
+    delays = [delay_of(decide("platform", "io-error", attempt, 0, 99, 7)) for attempt in range(1, 12)]
     for delay, full in zip(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60], strict=True):
         assert 0.75 * full <= delay <= full
 
 
 def test_a_function_s_retries_are_its_bound() -> None:
-    assert isinstance(decide("platform", "disk-full", 2, 0, 2, 7), RetryAfter)
-    given_up = decide("platform", "disk-full", 3, 0, 2, 7)
-    assert given_up == GiveUp("3 attempts failed (last: disk-full); its function allows 2 retries")
+    assert isinstance(decide("platform", "io-error", 2, 0, 2, 7), RetryAfter)
+    given_up = decide("platform", "io-error", 3, 0, 2, 7)
+    assert given_up == GiveUp("3 attempts failed (last: io-error); its function allows 2 retries")
 
 
 @pytest.mark.parametrize("code", ["time-limit", "timeout"])
@@ -98,6 +99,46 @@ def test_work_that_got_on_until_its_time_limit_is_not_tried_where_it_cannot_fit(
     verdict = decide("platform", code, 1, 0, 5, 7, progressed=progressed)
 
     assert isinstance(verdict, GiveUp if progressed else RetryAfter)
+
+
+def test_a_full_disk_is_waited_for_a_day_without_using_up_retries() -> None:
+    waits = decide("platform", "disk-full", 9, 0, 2, 7, queued_s=3600.0)
+
+    assert isinstance(waits, RetryAfter)
+    assert waits.free
+    assert 45 <= waits.delay_s <= 60
+    assert isinstance(decide("platform", "disk-full", 9, 0, 2, 7, queued_s=90_000.0), GiveUp)
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_what_is_too_big_for_its_tier_goes_up_or_fails_where_there_is_no_larger_one(*, up: bool) -> None:
+    reason = "it was too big for the scratch that its tier has (disk-full)"
+
+    verdict = decide("platform", "disk-full", 1, 0, 5, 7, outgrew=Size.scratch, up=up)
+
+    assert verdict == (GoUp(reason) if up else GiveUp(f"{reason}, and no tier has more"))
+
+
+@pytest.mark.parametrize(
+    ("code", "ran_s", "progressed", "own_machine", "size"),
+    [
+        ("time-limit", 890.0, True, True, Size.time),
+        ("time-limit", 890.0, False, True, None),
+        ("time-limit", 30.0, True, True, None),
+        ("out-of-memory", 30.0, False, True, Size.memory),
+        ("disk-full", 30.0, True, True, Size.scratch),
+        ("disk-full", 30.0, True, False, None),
+        ("damaged", 890.0, True, True, None),
+    ],
+)
+def test_which_limit_of_its_tier_an_attempt_has_reached(
+    code: str,
+    ran_s: float,
+    progressed: bool,  # noqa: FBT001
+    own_machine: bool,  # noqa: FBT001
+    size: Size | None,
+) -> None:
+    assert reached(code, 900.0, ran_s, progressed=progressed, own_machine=own_machine) is size
 
 
 @pytest.mark.parametrize("code", ["slot-lost", "slot-killed", "out-of-memory", "killed", "interrupted"])
@@ -128,12 +169,12 @@ def test_delays_are_the_same_for_the_same_history_and_never_far_from_the_rule(id
     assert 0.75 <= delay_of(one) <= 60.0
 
 
-@given(st.lists(st.sampled_from(["disk-full", "slot-lost", "out-of-memory"]), max_size=40), st.integers(0, 5))
+@given(st.lists(st.sampled_from(["io-error", "slot-lost", "out-of-memory"]), max_size=40), st.integers(0, 5))
 def test_whatever_goes_wrong_tries_are_bounded(codes: Any, retries: Any) -> None:
     failures = losses = tries = 0
     for code in codes:
         tries += 1
-        if code == "disk-full":
+        if code == "io-error":
             failures += 1
         else:
             losses += 1

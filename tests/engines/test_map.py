@@ -267,6 +267,8 @@ def test_a_killed_worker_s_successor_makes_only_what_was_not_done(
     until(lambda: engine.status(parts.batch).counts.succeeded == 1)
 
     os.kill(engine.pool()["worker"]["pid"], signal.SIGKILL)
+    (waits,) = until(lambda: engine.status(batch.id).waits)
+    assert waits["why"] == "its attempt was lost, and its parts go on: 1 of 3 done"
     gate.touch()
 
     (outcome,) = batch

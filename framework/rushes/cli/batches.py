@@ -26,6 +26,7 @@ from rushes.cli.show import (
     spent_line,
     summary_line,
     table,
+    waits_line,
 )
 from rushes.core.money import format_dollars
 from rushes.invocation import Spent
@@ -108,6 +109,7 @@ def status(session: Session, batch: str | None, *, as_json: bool) -> None:
 def _standing(found: BatchStatus) -> list[str]:
     """Why a batch does not go on, or not as was asked."""
     lines = held_lines(found) if found.held else []
+    lines += [waits_line(one) for one in found.waits]
     if found.class_note:
         lines.append(printable(found.class_note))
     if found.standstill:
@@ -225,6 +227,7 @@ def _status_json(found: BatchStatus) -> dict[str, Any]:
         "tags": dict(found.tags),
         "displacement": [dict(one) for one in found.displacement],
         "quote": None if found.quote is None else dict(found.quote),
+        "waits": [dict(one) for one in found.waits],
         "held": found.held,
         "held_by": ":".join(part for part in found.held_by if part),
         "frees_at": found.frees_at,

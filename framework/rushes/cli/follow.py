@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rushes.cli import interrupt
-from rushes.cli.show import failure_line, held_lines, summary_line
+from rushes.cli.show import failure_line, held_lines, summary_line, waits_line
 from rushes.cli.tally import Tally, exit_code
 from rushes.errors import CallerError, RushesError
 
@@ -107,6 +107,7 @@ class _Follower:
         self._tally = Tally()
         self._began = time.monotonic()
         self._seen = 0
+        self._told: set[str] = set()
         self._drawn = 0.0
         self._asked = self._began
         self._display: Progress | None = None
@@ -149,7 +150,19 @@ class _Follower:
             return None
         self._asked = now
         status = self._engine.status(self._batch)
+        self._say_waits(status)
         return status if status.only_held else None
+
+    def _say_waits(self, status: BatchStatus) -> None:
+        """Where nothing goes on and no slot could help, say why, each reason once."""
+        counts = status.counts
+        if counts.running or counts.paused or counts.queued:
+            return
+        for one in status.waits:
+            if one["why"] not in self._told:
+                self._told.add(str(one["why"]))
+                self._hide()
+                _say(waits_line(one))
 
     def _rest(self) -> None:
         """Let some results gather; not when all that is missing is the word that everything was sent."""

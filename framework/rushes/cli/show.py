@@ -31,6 +31,7 @@ __all__ = [
     "spent_line",
     "summary_line",
     "table",
+    "waits_line",
 ]
 
 _MESSAGE_MAX: Final = 400
@@ -142,6 +143,13 @@ def held_lines(status: BatchStatus) -> list[str]:
         per_hour = "--per-hour " if status.frees_at is not None else ""
         lines.append(f"  rushes budget set {payer} {per_hour}USD")
     return lines
+
+
+def waits_line(one: Mapping[str, Any]) -> str:
+    """Why some of a batch wait, and of which of them more is known."""
+    wait = "waits" if one["count"] == 1 else "wait"
+    text = f"{one['count']:,} {wait}: {one['why']} (rushes why {one['invocation']})"
+    return click.style(printable(text), fg="yellow")
 
 
 def displacement_lines(shares: Iterable[Mapping[str, Any]]) -> list[str]:

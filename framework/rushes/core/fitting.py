@@ -16,7 +16,17 @@ from typing import Final
 from rushes.core.tiers import Purchase, Tier
 from rushes.units import format_duration, format_size
 
-__all__ = ["Allowed", "Outgrown", "Routable", "RoutingPolicy", "Size", "objection", "outgrown", "why_small"]
+__all__ = [
+    "Allowed",
+    "Outgrown",
+    "Routable",
+    "RoutingPolicy",
+    "Size",
+    "objection",
+    "outgrown",
+    "reached",
+    "why_small",
+]
 
 
 class Size(StrEnum):
@@ -146,16 +156,27 @@ def outgrown(code: str, tier: Tier, ran_s: float, *, progressed: bool) -> Outgro
         ran_s: for how long.
         progressed: it was still getting on when it was stopped: work that hangs is not big.
     """
+    size = reached(code, tier.limits.run_s, ran_s, progressed=progressed, own_machine=tier.per_invocation)
+    return None if size is None else Outgrown(size, _amount(tier, size))
+
+
+def reached(
+    code: str, limit_s: float | None, ran_s: float, *, progressed: bool, own_machine: bool
+) -> Size | None:
+    """Which limit of its tier a failed attempt has reached; None for none.
+
+    Args:
+        code: of the error.
+        limit_s: that an attempt may run there; None for no limit.
+        ran_s: how long it ran.
+        progressed: it was still getting on when it was stopped.
+        own_machine: the tier has a machine for every invocation.
+    """
     size = SIZES.get(code)
-    limit_s = tier.limits.run_s
     if size is Size.time:
-        if limit_s is None or not progressed or ran_s < limit_s * 0.9:
-            return None
-        return Outgrown(size, limit_s * tier.speed)
+        return size if limit_s is not None and progressed and ran_s >= limit_s * 0.9 else None
     # On a host, memory and disk are shared, or limited by what the function declares: not the tier's size.
-    if size is None or not tier.per_invocation:
-        return None
-    return Outgrown(size, _amount(tier, size))
+    return size if own_machine else None
 
 
 def _objections(work: Routable, tier: Tier, policy: RoutingPolicy) -> Iterator[str]:

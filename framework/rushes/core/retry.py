@@ -5,10 +5,12 @@
     a slot lost under the attempt,     without using up the function's retries, but three losses set the
     or a tool killed from outside      invocation aside: what kills three slots is poison
     the worker itself lost             at once and for free: the invocation had no part in it
-    a device full or sick              for free, every minute for a day: it may be taken by others, or mended
+    a device full or sick, or a disk   for free, every minute for a day: it may be taken by others, mended, or
+                                       somebody makes room
     a service between hosts            for free, twenty times: the work had no part in it. Only where it is
                                        said how often it was begun
     a time limit, while it got on      never: work of that size would reach the same limit again
+    any limit of its tier's machines   on a larger tier, where there is one; never where it cannot fit
 
 This module must not know clocks, queues or processes. Jitter comes from the invocation's id, so that the
 same history always gives the same delays.
@@ -19,10 +21,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from rushes.core.fitting import Size
 from rushes.errors import Kind
 
 __all__ = [
     "DEVICE_CODES",
+    "FULL_CODES",
     "HOST_CODES",
     "LOSS_CODES",
     "MOST_LAPSES",
@@ -31,6 +35,7 @@ __all__ = [
     "TIME_CODES",
     "WORKER_LOST_CODES",
     "GiveUp",
+    "GoUp",
     "RetryAfter",
     "backoff_s",
     "decide",
@@ -39,6 +44,7 @@ __all__ = [
 LOSS_CODES: Final = frozenset({"slot-lost", "slot-killed", "out-of-memory", "killed", "interrupted"})
 WORKER_LOST_CODES: Final = frozenset({"worker-lost"})
 DEVICE_CODES: Final = frozenset({"no-free-device"})
+FULL_CODES: Final = frozenset({"disk-full"})
 TIME_CODES: Final = frozenset({"time-limit", "timeout"})
 SERVICE_CODES: Final = frozenset(
     {"service-busy", "service-unreachable", "damaged-transfer", "clock-skewed", "target-taken"}
@@ -53,7 +59,8 @@ SERVICE_TRIES: Final = 20
 
 FIRST_DELAY_S: Final = 1.0
 LONGEST_DELAY_S: Final = 60.0
-DEVICE_AWAITED_S: Final = 86_400.0
+AWAITED_S: Final = 86_400.0
+"""So long after it was submitted, what waits for a device or for room uses up its retries after all."""
 # Up to a quarter is taken off, so that a thousand invocations that failed together do not return together.
 JITTER: Final = 0.25
 
@@ -74,6 +81,13 @@ class GiveUp:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class GoUp:
+    """It is for a larger tier than the one that it was on; it uses up no retry."""
+
+    reason: str
+
+
 def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
     kind: Kind,
     code: str,
@@ -85,7 +99,9 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
     queued_s: float = 0.0,
     progressed: bool = False,
     tries: int = 0,
-) -> RetryAfter | GiveUp:
+    outgrew: Size | None = None,
+    up: bool = False,
+) -> RetryAfter | GoUp | GiveUp:
     """What follows a failed attempt.
 
     Args:
@@ -98,6 +114,8 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
         queued_s: seconds since it was submitted.
         progressed: it still got on when it ended: work that reaches a time limit so is too big for it.
         tries: how often it was begun in all, free ones included; 0 where services have no part in it.
+        outgrew: the limit of its tier that it has reached (`fitting.reached`).
+        up: there is a tier that has more of it.
     """
     if code in WORKER_LOST_CODES:
         return RetryAfter(0.0, "the worker stopped while it ran; this costs no attempt", free=True)
@@ -105,11 +123,15 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
         return RetryAfter(backoff_s(tries, id), f"{code}; this costs no attempt", free=True)
     if kind != "platform":
         return GiveUp(f"{kind} errors are not retried: the same input would fail again")
+    if outgrew is not None:
+        reason = f"it was too big for the {outgrew.value} that its tier has ({code})"
+        return GoUp(reason) if up else GiveUp(f"{reason}, and no tier has more")
     if code in TIME_CODES and progressed:
         return GiveUp("it was getting on when it reached its time limit, and would reach it again")
-    if code in DEVICE_CODES and queued_s < DEVICE_AWAITED_S:
+    if code in DEVICE_CODES | FULL_CODES and queued_s < AWAITED_S:
         delay_s = LONGEST_DELAY_S * (1.0 - JITTER * _fraction(id, attempt))
-        return RetryAfter(delay_s, f"it waits for a device ({code}); this costs no attempt", free=True)
+        what = "a device" if code in DEVICE_CODES else "room on a disk"
+        return RetryAfter(delay_s, f"it waits for {what} ({code}); this costs no attempt", free=True)
     if code in LOSS_CODES:
         if losses >= MOST_LOSSES:
             return GiveUp(f"set aside: {losses} attempts were lost under it (last: {code})")

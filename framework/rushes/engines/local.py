@@ -370,6 +370,7 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
         frees_at=found.get("frees_at"),
         only_held=found.get("only_held", False),
         class_note=found.get("class_note", ""),
+        waits=tuple(found.get("waits", ())),
     )
 
 

@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
-from rushes.core.retry import LOSS_CODES, MOST_LOSSES, GiveUp, decide
+from rushes.core.fitting import reached
+from rushes.core.retry import FULL_CODES, LOSS_CODES, MOST_LOSSES, GiveUp, GoUp, decide
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.invocation import function_name
@@ -123,7 +125,7 @@ class ClaimRunner:
             failure = as_error(error, function_name(str(spec["function"])))
             if watch.yields and not longer and isinstance(failure, Cancelled) and not self._stopping.is_set():
                 failure = _too_long(self.clock() - now)
-            return self._failed(claim, spec, watch, failure, self.clock() - now)
+            return self._failed(claim, spec, watch, failure, self.clock() - now, longer=longer)
         end = End(State.succeeded, made.data().decode(), self.clock() - now, made.media_s, cached=made.cached)
         return self._end(claim, end)
 
@@ -163,8 +165,15 @@ class ClaimRunner:
             self._known[batch] = learn({**spec, "id": batch}, self.scratch)
         return self._known[batch]
 
-    def _failed(
-        self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, failure: RushesError, seconds: float
+    def _failed(  # noqa: PLR0911 - one for each thing that may have ended it
+        self,
+        claim: Claim,
+        spec: Mapping[str, Any],
+        watch: _Watch,
+        failure: RushesError,
+        seconds: float,
+        *,
+        longer: bool,
     ) -> After:
         if watch.lost:
             return After(State.running, self.lease_s)
@@ -177,6 +186,7 @@ class ClaimRunner:
                 return After(State.queued, 0.0, too_long=not going)
             return After(State.running, self.lease_s)
         losses = claim.losses + (failure.code in LOSS_CODES)
+        own_machine = watch.ends_at is not None
         verdict = decide(
             failure.kind,
             failure.code,
@@ -186,7 +196,16 @@ class ClaimRunner:
             claim.work.n,
             tries=claim.fence,
             progressed=True,  # what hangs is stopped by the attempt's own watchdog, under another code
+            # A host has a disk and memory that others use too; who ends soon has a machine of its own.
+            outgrew=reached(failure.code, None, seconds, progressed=True, own_machine=own_machine),
+            # Nobody comes by to make room on a host that is rented.
+            queued_s=inf if failure.code in FULL_CODES else 0.0,
+            up=longer,
         )
+        if isinstance(verdict, GoUp):
+            if self.ledger.give_back(claim, verdict.reason):
+                return After(State.queued, 0.0, too_long=True)
+            return After(State.running, self.lease_s)
         body = failure.to_dict()
         if isinstance(verdict, GiveUp):
             body |= {"verdict": verdict.reason, "attempts": claim.attempt}
@@ -232,7 +251,7 @@ class _Watch:
     ) -> None:
         self._ledger, self._claim, self._clock, self._lease_s = ledger, claim, clock, lease_s
         self._stopping = stopping
-        self._ends_at = ends_at
+        self.ends_at = ends_at
         self._until = claim.until
         self._done = threading.Event()
         self.lost = False
@@ -241,7 +260,7 @@ class _Watch:
     @property
     def yields(self) -> bool:
         """Its host is going, or this process ends soon."""
-        return self._stopping.is_set() or (self._ends_at is not None and self._clock() >= self._ends_at)
+        return self._stopping.is_set() or (self.ends_at is not None and self._clock() >= self.ends_at)
 
     def stopped(self) -> bool:
         """Whether the attempt has to stop."""

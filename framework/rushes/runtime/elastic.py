@@ -136,6 +136,7 @@ class Elastic:
         """
         policy = self._fleet_policy()
         self._tier = self._slot()
+        self._pool.most_run_s = self._tier.limits.run_s
         stragglers = self.policy.stragglers if self.policy is not None else None
         self._pool.stragglers = stragglers if stragglers is not None and stragglers.hedge else None
         if policy is None:

@@ -189,6 +189,14 @@ class Families:
 
     # -- how it is shown -----------------------------------------------------------------------------------
 
+    def parts_done(self, number: int) -> str:
+        """``5 of 8 done``, of the parts of an invocation."""
+        states = [
+            self.pool.batches[one] for one in self.pool.parts.get(number, ()) if one in self.pool.batches
+        ]
+        total, left = sum(one.total for one in states), sum(one.unfinished for one in states)
+        return f"{total - left} of {total} done"
+
     def progress(self, run: Run) -> tuple[float, str] | None:
         """How far an attempt is that waits for parts, 0..1, and what it waits for."""
         if not run.waits_since:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rushes.core import events as ev
-from rushes.core.retry import LOSS_CODES, GiveUp, decide
+from rushes.core.fitting import reached
+from rushes.core.retry import LOSS_CODES, RetryAfter, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.invocation import Spent
@@ -295,14 +296,17 @@ class Hearing:
             self.pool.feed(ev.Finished(slot, run.ask(number), after, seconds))
             return
         retries = int(state.spec.get("retries", 2))
+        progressed = progress_of(run, seconds).progresses
+        limit_s = self.pool.most_run_s
         verdict = decide(
             error["kind"], error["code"], run.attempt - losses, losses, retries, number,
-            queued_s=self.pool.now - run.row.queued_at, progressed=progress_of(run, seconds).progresses,
+            queued_s=self.pool.now - run.row.queued_at, progressed=progressed,
+            outgrew=reached(error["code"], limit_s, seconds, progressed=progressed, own_machine=False),
         )  # fmt: skip
         self.pool.journal.attempt(
             [(number, run.attempt, self.pool.now, seconds, error["code"], json.dumps(error))]
         )
-        if isinstance(verdict, GiveUp):
+        if not isinstance(verdict, RetryAfter):  # this pool has one tier, and nobody to go up to
             error = {**error, "verdict": verdict.reason, "attempts": run.attempt}
             for event in self.pool.end(
                 state, number, RUNNING, FAILED, body=error_body(error), seconds=seconds, attempt=run.attempt

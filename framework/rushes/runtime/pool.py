@@ -123,6 +123,8 @@ class Pool:
         self.hedged: set[int] = set()
         """Invocations with a second attempt, also one that stands in line still."""
         self.stragglers: StragglerPolicy | None = None
+        self.most_run_s: float | None = None
+        """So long an attempt may run on this machine's tier, whatever its function allows."""
         """When there are second attempts; None for never."""
         self.hand: dict[int, LeasedRow] = {}
         """Rows that were leased and have not been given to a slot."""

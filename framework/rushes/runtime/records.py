@@ -186,6 +186,8 @@ class InvocationRecords(Protocol):
     def lease(self, queue: int, count: int, held_back: int, without: Sequence[int] = ()) -> list[LeasedRow]:
         """The first of a queue in its order, `held_back` more than `count`; none of the batches `without`."""
 
+    def awaited(self, number: int) -> list[tuple[str, int, int]]: ...
+
     def status_of(self, invocation: int) -> InvocationRow | None: ...
 
     def moved(self, rows: list[tuple[int, int, int, float, str, int]]) -> None:

@@ -48,6 +48,7 @@ class Reports:
         found["standstill"] = self._standstill()
         found["spent"] = self.pool.journal.spent_on_batch(row.number)
         found["displacement"] = self.displacing.report(batch, row.number)
+        found["waits"] = self._waits(state)
         found.update(self._held(state, found["counts"]))
         found["running"] = [
             {
@@ -59,6 +60,20 @@ class Reports:
             for slot in self.pool.slots.values()
             if slot.given and slot.given[0] >> 32 == state.number
         ]
+        return found
+
+    def _waits(self, state: BatchState) -> list[dict[str, Any]]:
+        """What those wait for that no slot could help: their next try, or parts that they mapped before."""
+        rows = self.pool.journal.awaited(state.number) if state.counts[HELD] else []
+        found = [
+            {"count": count, "why": reason or "", "invocation": self.pool.name_of(number)}
+            for reason, count, number in rows
+        ]
+        for number in self.pool.parts:
+            if number >> 32 == state.number and number not in self.pool.running:
+                parts = self.families.parts_done(number)
+                why = f"its attempt was lost, and its parts go on: {parts}"
+                found.append({"count": 1, "why": why, "invocation": self.pool.name_of(number)})
         return found
 
     def _held(self, state: BatchState, counts: list[int]) -> dict[str, Any]:

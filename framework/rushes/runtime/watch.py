@@ -171,9 +171,9 @@ class Watch:
         verdict = judge(heard, Expectation(), Hedges(), policy)
         if isinstance(verdict, Kill):
             return _stopped(verdict.reason)
-        limit_s = float(spec.get("timeout_s") or inf)
-        if ran_s > limit_s + STALL_MARGIN_S:
-            return _too_long(limit_s, progress)
+        own_s, tier_s = float(spec.get("timeout_s") or inf), self.pool.most_run_s or inf
+        if ran_s > min(own_s + STALL_MARGIN_S, tier_s):
+            return _too_long(min(own_s, tier_s), progress, of_tier=tier_s < own_s)
         allowed = float((spec.get("resources") or {}).get("memory") or 0.0)
         if ran_s <= WATCH_EVERY_S or not allowed:
             return None
@@ -230,14 +230,16 @@ def _stopped(why: str) -> PlatformError:
     )
 
 
-def _too_long(limit_s: float, progress: Progress) -> PlatformError:
+def _too_long(limit_s: float, progress: Progress, *, of_tier: bool) -> PlatformError:
     limit = format_duration(limit_s)
+    what = "limits.run of the tier (RUSHES_CAPACITY)" if of_tier else "timeout_s of its function"
+    whose = "the limit of this machine's tier," if of_tier else "its limit of"
     if not progress.progresses:
-        return _stopped(f"it ran longer than its limit of {limit}, and did not get on")
+        return _stopped(f"it ran longer than {whose} {limit}, and did not get on")
     needed = format_duration(progress.ran_s + progress.left_s)
     return PlatformError(
-        f"the attempt was stopped at its limit of {limit}: it was at {progress.fraction:.0%}, and would have "
+        f"the attempt was stopped at {whose} {limit}: it was at {progress.fraction:.0%}, and would have "
         f"needed about {needed}.",
         code="time-limit",
-        fix=f"Raise timeout_s of its function above {needed}, or cut the clip into parts.",
+        fix=f"Raise {what} above {needed}, or cut the clip into parts.",
     )
