@@ -76,6 +76,7 @@ class Claim:
         until: when it lapses, UTC epoch seconds.
         attempt: which try this is, from 1.
         losses: claims that lapsed before it.
+        spent_nano: nano-dollars that attempts before it have cost.
     """
 
     work: Work
@@ -84,6 +85,7 @@ class Claim:
     until: float
     attempt: int
     losses: int
+    spent_nano: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class End(NamedTuple):
         data: JSON: result, outputs, receipt, encoder, warnings, error.
         seconds: of work.
         media_s: of media that was published.
-        cost_nano: nano-dollars.
+        cost_nano: nano-dollars, of all its attempts.
         cached: the result was known.
     """
 

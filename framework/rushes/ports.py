@@ -275,19 +275,27 @@ class Claims(Protocol):
         """The right to work on an invocation, for one of all who ask."""
         ...
 
-    def extend(self, claim: Claim, until: float) -> Kept:
-        """Keep a claim; `lost` means: stop, and publish nothing."""
+    def extend(self, claim: Claim, until: float, *, cost_nano: int = 0) -> Kept:
+        """Keep a claim; `lost` means: stop, and publish nothing.
+
+        Where the claim lapses none the less, `cost_nano` is what its attempt has cost.
+        """
         ...
 
     def finish(self, claim: Claim, end: End) -> bool:
         """End an invocation. Said twice it is True twice; False where the claim was lost."""
         ...
 
-    def hold(self, claim: Claim, until: float, reason: str, *, free: bool = False) -> bool:
-        """Let it wait for its next try; `free`: this attempt does not count. False where it was lost."""
+    def hold(
+        self, claim: Claim, until: float, reason: str, *, free: bool = False, cost_nano: int = 0
+    ) -> bool:
+        """Let it wait for its next try; `free`: this attempt does not count. False where it was lost.
+
+        What the attempt cost is kept for whoever claims it next, here and by `give_back`.
+        """
         ...
 
-    def give_back(self, claim: Claim, reason: str) -> bool:
+    def give_back(self, claim: Claim, reason: str, *, cost_nano: int = 0) -> bool:
         """Let somebody else have it; this attempt does not count. False where it was lost."""
         ...
 

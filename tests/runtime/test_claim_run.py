@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rushes import CallerError, PlatformError
+from rushes.core.prices import PriceBook, Source, Storage, TierPrice
 from rushes.core.retry import SERVICE_TRIES
+from rushes.core.run_price import RunPrice
 from rushes.core.states import State
+from rushes.core.tiers import Purchase
 from rushes.ledger import Claim, Work
+from rushes.runtime.attempt import run_attempt
 from rushes.runtime.claim_run import LEASE_S, After, ClaimRunner
+from rushes.runtime.meter import Meter
+from rushes.runtime.remote_attempt import Reach
 from rushes.runtime.remote_publication import mark_of
+from rushes.runtime.task import Task
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.store import StubStore
@@ -64,6 +73,11 @@ def submit(ledger: StubLedger, store: StubStore, clock: FakeClock) -> Callable[.
     return submit_it
 
 
+def _outcome(after: After) -> After:
+    """What became of a notice, but for what it cost."""
+    return after._replace(attempt=0, cost_nano=0)
+
+
 def entry(ledger: StubLedger) -> Any:
     found = ledger.entry(ONE)
     assert found is not None
@@ -74,7 +88,7 @@ def test_a_notice_becomes_a_result(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore
 ) -> None:
     submit("write", out=OUT)
-    assert runner.run(ONE) == After(State.succeeded)
+    assert _outcome(runner.run(ONE)) == After(State.succeeded)
     data = json.loads(entry(ledger).end.data)
     assert data["outputs"] == [f"{OUT}/A001.txt"]
     assert store.look(f"{OUT}/A001.txt").size_bytes == 4
@@ -87,7 +101,7 @@ def test_a_notice_that_comes_again_is_done_with(
     submit("write", out=OUT)
     runner.run(ONE)
     calls = len(store.calls)
-    assert runner.run(ONE) == After(State.succeeded)
+    assert _outcome(runner.run(ONE)) == After(State.succeeded)
     assert len(store.calls) == calls
 
 
@@ -96,18 +110,18 @@ def test_a_notice_of_what_another_works_on_comes_again_when_that_could_have_laps
 ) -> None:
     submit("write", out=OUT)
     ledger.claim(ONE, "host-b", clock.now(), clock.now() + 40)
-    assert runner.run(ONE) == After(State.running, 40.0)
+    assert _outcome(runner.run(ONE)) == After(State.running, 40.0)
 
 
 def test_a_notice_of_nothing_is_done_with(runner: ClaimRunner) -> None:
-    assert runner.run(ONE) == After(None)
+    assert _outcome(runner.run(ONE)) == After(None)
 
 
 def test_what_the_media_is_at_fault_for_has_failed(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
 ) -> None:
     submit("raises", kind="media")
-    assert runner.run(ONE) == After(State.failed)
+    assert _outcome(runner.run(ONE)) == After(State.failed)
     error = json.loads(entry(ledger).end.data)["error"]
     assert (error["kind"], error["code"], error["attempts"]) == ("media", "truncated", 1)
 
@@ -116,7 +130,7 @@ def test_a_bug_in_the_body_is_the_callers(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
 ) -> None:
     submit("raises", kind="bug")
-    assert runner.run(ONE) == After(State.failed)
+    assert _outcome(runner.run(ONE)) == After(State.failed)
     assert json.loads(entry(ledger).end.data)["error"]["message"].startswith("raises raised ValueError")
 
 
@@ -129,7 +143,7 @@ def test_what_the_platform_is_at_fault_for_waits_for_its_next_try(
     assert after.again_s is not None
     assert runner.run(ONE).state is State.held
     clock.advance(after.again_s)
-    assert runner.run(ONE) == After(State.failed)
+    assert _outcome(runner.run(ONE)) == After(State.failed)
     assert json.loads(entry(ledger).end.data)["error"]["attempts"] == 2
 
 
@@ -149,7 +163,7 @@ def test_an_attempt_that_was_overtaken_publishes_nothing_and_ends_nothing(
         return StubStore.fetch(store, uri, target)
 
     store.fetch = overtaken  # type: ignore[method-assign,assignment]
-    assert runner.run(ONE) == After(State.running, LEASE_S)
+    assert _outcome(runner.run(ONE)) == After(State.running, LEASE_S)
     assert list(store.listing(OUT)) == []
     assert entry(ledger).holder == "host-b"
 
@@ -168,7 +182,7 @@ def test_a_batch_that_is_cancelled_meanwhile_publishes_nothing(
         return StubStore.fetch(store, uri, target)
 
     monkeypatch.setattr(store, "fetch", cancelled)
-    assert runner.run(ONE) == After(State.cancelled)
+    assert _outcome(runner.run(ONE)) == After(State.cancelled)
     assert list(store.listing(OUT)) == []
 
 
@@ -177,7 +191,7 @@ def test_a_host_that_has_to_go_gives_back_what_it_works_on(
 ) -> None:
     submit("waits")
     runner.yield_back()
-    assert runner.run(ONE) == After(State.queued, 0.0)
+    assert _outcome(runner.run(ONE)) == After(State.queued, 0.0)
     assert entry(ledger).attempt == 0
 
 
@@ -185,7 +199,7 @@ def test_work_that_is_not_done_before_its_process_is_stopped_is_given_back(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
 ) -> None:
     submit("waits")
-    assert runner.run(ONE, ends_at=clock.now() - 1) == After(State.queued, 0.0, too_long=True)
+    assert _outcome(runner.run(ONE, ends_at=clock.now() - 1)) == After(State.queued, 0.0, too_long=True)
     assert entry(ledger).attempt == 0
 
 
@@ -193,7 +207,7 @@ def test_work_that_fits_nowhere_has_failed_and_says_so(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
 ) -> None:
     submit("waits")
-    assert runner.run(ONE, ends_at=clock.now() - 1, longer=False) == After(State.failed)
+    assert _outcome(runner.run(ONE, ends_at=clock.now() - 1, longer=False)) == After(State.failed)
     error = json.loads(entry(ledger).end.data)["error"]
     assert (error["kind"], error["code"]) == ("platform", "time-limit")
 
@@ -206,7 +220,7 @@ def test_a_lost_answer_to_the_end_is_asked_for_again_by_the_next_notice(
     ledger.fail_next("finish", lost, after=True)
     with pytest.raises(PlatformError):
         runner.run(ONE)
-    assert runner.run(ONE) == After(State.succeeded)
+    assert _outcome(runner.run(ONE)) == After(State.succeeded)
     tally = ledger.tally("k7m2qx")
     assert tally is not None
     assert tally.ended == {State.succeeded: 1}
@@ -221,7 +235,7 @@ def test_what_died_after_it_published_is_finished_by_the_next_without_another_ou
         runner.run(ONE)
     before = store.look(f"{OUT}/A001.txt")
     clock.advance(LEASE_S)
-    assert runner.run(ONE) == After(State.succeeded)
+    assert _outcome(runner.run(ONE)) == After(State.succeeded)
     assert store.look(f"{OUT}/A001.txt") == before
     assert entry(ledger).losses == 1
 
@@ -250,7 +264,7 @@ def test_a_host_without_credentials_fails_nobodys_work(
     after = runner.run(ONE)
     assert after.state is State.held
     clock.advance(after.again_s or 0.0)
-    assert runner.run(ONE) == After(State.succeeded)
+    assert _outcome(runner.run(ONE)) == After(State.succeeded)
 
 
 def test_what_three_died_under_is_set_aside_and_is_not_begun_again(
@@ -260,7 +274,120 @@ def test_what_three_died_under_is_set_aside_and_is_not_begun_again(
     for name in ("a", "b", "c"):
         assert isinstance(ledger.claim(ONE, name, clock.now(), clock.now() + 1), Claim)
         clock.advance(1)
-    assert runner.run(ONE) == After(State.failed)
+    assert _outcome(runner.run(ONE)) == After(State.failed)
     error = json.loads(entry(ledger).end.data)["error"]
     assert (error["code"], error["attempts"]) == ("set-aside", 3)
     assert "fetch" not in [name for name, *_ in store.calls]
+
+
+# -- what it cost ------------------------------------------------------------------------------------------
+
+SECOND_NANO = 100
+PRICED = PriceBook(
+    tiers={
+        "lambda/1gib": TierPrice(
+            "lambda/1gib", Purchase.on_demand, "us-east-1", 3600 * SECOND_NANO, Source("a test", "undated"), 7
+        )
+    },
+    storage={"us-east-1": Storage(5, 1, 0, Source("a test", "undated"))},
+)
+ON_LAMBDA = RunPrice(PRICED.tier("lambda/1gib"), PRICED)
+
+
+def _takes(clock: FakeClock, seconds: float) -> Any:
+    """An attempt of so many seconds, for which two objects are written and one is read."""
+
+    def run(task: Task, *rest: Any) -> Any:
+        clock.advance(seconds)
+        return run_attempt(task, *rest)
+
+    return run
+
+
+def _granting(store: StubStore) -> Any:
+    @contextmanager
+    def grant(reach: Reach, meter: Meter) -> Iterator[StubStore]:
+        assert reach.reads == (CLIP,)
+        yield store
+        for kind in ("put", "put", "get"):
+            meter.asked(kind, "us-east-1")
+
+    return grant
+
+
+def _priced(runner: ClaimRunner, clock: FakeClock, seconds: float, **more: Any) -> ClaimRunner:
+    return replace(runner, run_here=_takes(clock, seconds), price=ON_LAMBDA, **more)
+
+
+def test_an_attempt_is_priced_by_its_time_its_request_and_what_it_asked_of_the_store(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT)
+    after = _priced(runner, clock, 30.0, grant=_granting(store)).run(ONE, since=clock.now() - 2)
+    cost = 32 * SECOND_NANO + 7 + 2 * 5 + 1
+    assert (after.cost_nano, entry(ledger).end.cost_nano) == (cost, cost)
+    said = json.loads(entry(ledger).end.data)
+    assert said["cost"] == {"compute": 3200, "requests": 18, "total": cost, "waste": 0}
+    receipt = json.loads(bytes(store.reader(f"{OUT}/A001.txt.rushes.json").readall() or b""))
+    assert receipt["cost_usd"] == pytest.approx((32 * SECOND_NANO + 7) / 1e9)  # until it was published
+
+
+def test_a_failure_that_is_tried_again_is_paid_for_once_and_is_waste(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    submit("raises", kind="platform")
+    assert _priced(runner, clock, 10.0).run(ONE).state is State.held
+    clock.advance(60)
+    assert _priced(runner, clock, 5.0).run(ONE).state is State.held
+    clock.advance(60)
+    after = _priced(runner, clock, 1.0).run(ONE)
+    assert (after.state, after.cost_nano) == (State.failed, SECOND_NANO + 7)
+    cost = 16 * SECOND_NANO + 3 * 7
+    end = entry(ledger).end
+    assert (end.cost_nano, json.loads(end.data)["cost"]["waste"]) == (cost, cost)
+
+
+def test_what_lambda_gave_up_and_a_host_did_is_paid_for_once_by_each(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    submit("waits")
+    first = _priced(runner, clock, 30.0).run(ONE, ends_at=clock.now() + 20)
+    assert (first.state, first.too_long, first.cost_nano) == (State.queued, True, 30 * SECOND_NANO + 7)
+
+    def on_pool(task: Task, *rest: Any) -> Any:
+        assert task.charge is not None
+        task.charge(1234)  # what the host's own pool has counted
+        return run_attempt(task, *rest)
+
+    host = replace(runner, run_here=on_pool, price=replace(ON_LAMBDA.further(), timed=False))
+    assert host.run(ONE).state is State.succeeded
+    end = entry(ledger).end
+    assert end.cost_nano == first.cost_nano + 1234
+    assert json.loads(end.data)["cost"]["waste"] == first.cost_nano
+
+
+def test_an_attempt_that_died_is_paid_for_as_far_as_its_claim_was_extended(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    submit("write", out=OUT)
+    claim = ledger.claim(ONE, "dead", clock.now(), clock.now() + LEASE_S)
+    assert isinstance(claim, Claim)
+    ledger.extend(claim, clock.now() + LEASE_S, cost_nano=4000)
+    clock.advance(LEASE_S + 1)
+    _priced(runner, clock, 1.0).run(ONE)
+    assert entry(ledger).end.cost_nano == 4000 + SECOND_NANO + 7
+
+
+def test_what_has_no_price_ends_no_work_and_says_so() -> None:
+    meter = Meter(ON_LAMBDA, lambda: 10.0, 0.0, region="eu-west-1")
+    meter.asked("get", "mars")
+    assert meter.cost().total == 10 * SECOND_NANO + 7
+    assert "'mars'" in meter.unpriced
+
+
+def test_what_was_not_counted_costs_nothing(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    submit("write", out=OUT)
+    assert runner.run(ONE).cost_nano == 0
+    assert "cost" not in json.loads(entry(ledger).end.data)

@@ -22,6 +22,7 @@ from rushes.journal.dynamo_items import (
     GROUP,
     WAKERS,
     batch_key,
+    cancelled,
     done_key,
     entry_of,
     group_key,
@@ -31,7 +32,7 @@ from rushes.journal.dynamo_items import (
     work_key,
 )
 from rushes.journal.dynamo_table import unless_refused
-from rushes.ledger import End, Ended, Entry
+from rushes.ledger import Ended, Entry
 
 __all__ = ["DynamoLedger"]
 
@@ -106,7 +107,7 @@ class DynamoLedger(DynamoClaims):
                     self._table.send(f"cancel {batch}.{n}", stop)
                 if not refused:
                     return 0
-            elif self._end(batch, n, item, End(State.cancelled, "{}"), "#state=:was AND fence=:fence"):
+            elif self._end(batch, n, item, cancelled(item), "#state=:was AND fence=:fence"):
                 return 1
             item = self._table.item(work_key(batch, n)) or {"state": State.cancelled.value}
         return 0
@@ -134,7 +135,7 @@ class DynamoLedger(DynamoClaims):
         queued = self._table.update(
             work_key(batch, n),
             "SET #state=:queued, attempt=:none, losses=:none "
-            "REMOVE #data, seconds_us, media_us, cost_nano, cached, wk, wa, #until, stop",
+            "REMOVE #data, seconds_us, media_us, cost_nano, cached, wk, wa, #until, stop, spent",
             {":queued": State.queued.value, ":none": 0, ":was": item["state"], ":fence": item["fence"]},
             "#state=:was AND fence=:fence",
             {**STATE, "#data": "data", "#until": "until"},

@@ -18,6 +18,7 @@ from rushes.core.states import State
 from rushes.journal.dynamo_batches import DynamoBatches, counting
 from rushes.journal.dynamo_items import (
     WAKERS,
+    cancelled,
     claim_of,
     done_key,
     end_fields,
@@ -72,12 +73,12 @@ class DynamoClaims(DynamoBatches):
         if old["state"] == State.running.value and int(old["until"]) <= ms(now):
             if old.get("stop"):  # who was to stop it is gone
                 condition = "#state=:was AND fence=:fence AND #until=:until"
-                self._end(batch, n, old, End(State.cancelled, "{}"), condition)
+                self._end(batch, n, old, cancelled(old), condition)
                 return NotClaimed(invocation, State.cancelled)
             found, old = self._table.attempt(
                 work_key(batch, n),
-                f"{change}, losses :one",
-                {**values, ":fence": old["fence"], ":was": old["until"]},
+                f"{change}, losses :one, spent :spent REMOVE so_far",
+                {**values, ":fence": old["fence"], ":was": old["until"], ":spent": old.get("so_far", 0)},
                 f"{MINE} AND #until=:was",
                 names,
             )
@@ -88,12 +89,14 @@ class DynamoClaims(DynamoBatches):
         entry = entry_of(old) if old is not None else None
         return NotClaimed(invocation, None if entry is None else entry.state, entry and entry.until)
 
-    def extend(self, claim: Claim, until: float) -> Kept:
+    def extend(self, claim: Claim, until: float, *, cost_nano: int = 0) -> Kept:
         batch, n = id_of(claim.work.invocation)
+        change = "SET #until=:until, wa=:until"
+        cost = {":so_far": cost_nano} if cost_nano else {}
         found, _ = self._table.attempt(
             work_key(batch, n),
-            "SET #until=:until, wa=:until",
-            {":until": ms(until), **_held(claim)},
+            f"{change}, so_far=:so_far" if cost else change,
+            {":until": ms(until), **cost, **_held(claim)},
             MINE,
             {**STATE, "#until": "until"},
         )
@@ -113,19 +116,28 @@ class DynamoClaims(DynamoBatches):
             and (int(now["fence"]), now.get("holder")) == (claim.fence, claim.holder)
         )
 
-    def hold(self, claim: Claim, until: float, reason: str, *, free: bool = False) -> bool:
-        change = "SET #state=:to, #until=:until, wa=:until, reason=:reason"
-        return self._let_go(claim, change, {":until": ms(until), ":to": "held", ":reason": reason}, free=free)
+    def hold(
+        self, claim: Claim, until: float, reason: str, *, free: bool = False, cost_nano: int = 0
+    ) -> bool:
+        change = "SET #state=:to, #until=:until, wa=:until, reason=:reason REMOVE so_far"
+        values = {":until": ms(until), ":to": "held", ":reason": reason}
+        return self._let_go(claim, change, values, free=free, cost_nano=cost_nano)
 
-    def give_back(self, claim: Claim, reason: str) -> bool:
+    def give_back(self, claim: Claim, reason: str, *, cost_nano: int = 0) -> bool:
         # It stays among what somebody has to look at: who gives it back may die before anybody is told.
-        change = "SET #state=:to, reason=:reason REMOVE #until"
-        return self._let_go(claim, change, {":to": "queued", ":reason": reason}, free=True)
+        change = "SET #state=:to, reason=:reason REMOVE #until, so_far"
+        return self._let_go(
+            claim, change, {":to": "queued", ":reason": reason}, free=True, cost_nano=cost_nano
+        )
 
-    def _let_go(self, claim: Claim, change: str, values: Mapping[str, Any], *, free: bool) -> bool:
+    def _let_go(
+        self, claim: Claim, change: str, values: Mapping[str, Any], *, free: bool, cost_nano: int
+    ) -> bool:
         batch, n = id_of(claim.work.invocation)
-        if free:
-            change, values = f"{change} ADD attempt :back", {**values, ":back": -1}
+        added = {**({"attempt": -1} if free else {}), **({"spent": cost_nano} if cost_nano else {})}
+        if added:
+            change = f"{change} ADD {', '.join(f'{name} :{name}' for name in added)}"
+            values = {**values, **{f":{name}": value for name, value in added.items()}}
         found, old = self._table.attempt(
             work_key(batch, n),
             change,
@@ -139,7 +151,8 @@ class DynamoClaims(DynamoBatches):
             return False
         if old["state"] in {"queued", "held"}:  # its answer was lost, and it came again
             return True
-        return old["state"] == "running" and self.finish(claim, End(State.cancelled, "{}"))
+        ended = End(State.cancelled, "{}", cost_nano=claim.spent_nano + cost_nano)
+        return old["state"] == "running" and self.finish(claim, ended)
 
     def _end(
         self, batch: str, n: int, item: Mapping[str, Any], end: End, condition: str, *, key: str = ""
@@ -162,7 +175,7 @@ class DynamoClaims(DynamoBatches):
             values[":until"] = item["until"]
         ended = self._table.update(
             work_key(batch, n),
-            f"SET {sets}, wk=:wk, wa=:at REMOVE #until, stop",
+            f"SET {sets}, wk=:wk, wa=:at REMOVE #until, stop, so_far",
             values,
             condition,
             {**STATE, "#until": "until", "#data": "data"},

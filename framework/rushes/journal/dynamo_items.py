@@ -38,6 +38,7 @@ __all__ = [
     "TABLE",
     "WAKERS",
     "batch_key",
+    "cancelled",
     "claim_of",
     "count_key",
     "done_key",
@@ -175,7 +176,13 @@ def claim_of(item: Mapping[str, Any]) -> Claim:
         int(item["until"]) / 1000,
         int(item["attempt"]),
         int(item["losses"]),
+        int(item.get("spent", 0)),
     )
+
+
+def cancelled(item: Mapping[str, Any]) -> End:
+    """The end of an invocation that nobody works on, with what its attempts have cost."""
+    return End(State.cancelled, "{}", cost_nano=int(item.get("spent", 0)) + int(item.get("so_far", 0)))
 
 
 def packed(end: End) -> bytes:

@@ -2,8 +2,9 @@
 
 The claim is extended from a thread while the attempt runs. When it is lost, or a person cancels the batch,
 the attempt is asked to stop, and nothing of it becomes visible: whether it may publish is asked of the ledger
-itself. How a failure goes on is decided by `rushes.core.retry`, as everywhere. This module must not know
-which ledger and which store it is, nor where the notice came from.
+itself. How a failure goes on is decided by `rushes.core.retry`, as everywhere. What an attempt has cost is
+said with whatever it came to, so that one that is tried again, or handed on, is paid for once. This module
+must not know which ledger and which store it is, nor where the notice came from.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,24 +22,29 @@ from typing import Any, Final, NamedTuple
 from rushes.asset import Asset, FrameRange
 from rushes.core.fitting import reached
 from rushes.core.retry import FULL_CODES, LOSS_CODES, MOST_LOSSES, GiveUp, GoUp, decide
+from rushes.core.run_price import RunPrice
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
-from rushes.invocation import function_name
+from rushes.invocation import Spent, function_name
 from rushes.ledger import Claim, End, NotClaimed
 from rushes.ports import Claims, Store
 from rushes.runtime.attempt import run_attempt
+from rushes.runtime.meter import Meter
 from rushes.runtime.raised import as_error
-from rushes.runtime.remote_attempt import Run, run_remote
+from rushes.runtime.remote_attempt import Reach, Run, reach_of, run_remote
 from rushes.runtime.slot_batch import SlotBatch, learn
 from rushes.runtime.task import Made, Task
 
-__all__ = ["After", "ClaimRunner"]
+__all__ = ["After", "ClaimRunner", "Grant"]
 
 LEASE_S: Final = 60.0
 """How long a claim holds that nobody extends: as long as a host may be dead before another takes over."""
 
 
 BATCHES_KNOWN: Final = 64
+
+Grant = Callable[[Reach, Meter], AbstractContextManager[Store]]
+"""Gives an attempt the store by which it reaches what it has to, and no more, and whose use is metered."""
 
 
 class After(NamedTuple):
@@ -48,11 +54,15 @@ class After(NamedTuple):
         state: of the invocation now; None where the ledger has none.
         again_s: the notice is to be seen again after so long; None: it is done with.
         too_long: it did not fit into the time that was left: give it to whoever has more.
+        attempt: which try there was; 0 for none.
+        cost_nano: what that cost.
     """
 
     state: State | None
     again_s: float | None = None
     too_long: bool = False
+    attempt: int = 0
+    cost_nano: int = 0
 
 
 @dataclass
@@ -69,6 +79,9 @@ class ClaimRunner:
         lease_s: how long a claim holds.
         run_here: the attempt, once its files are here.
         most_lapses: claims of one invocation that may lapse before it is set aside.
+        grant: the store of an attempt; None: all have `store`.
+        price: of an attempt here; None where nothing has one.
+        region: where this is.
     """
 
     ledger: Claims
@@ -80,6 +93,9 @@ class ClaimRunner:
     lease_s: float = LEASE_S
     run_here: Run = run_attempt
     most_lapses: int = MOST_LOSSES
+    grant: Grant | None = None
+    price: RunPrice | None = None
+    region: str = ""
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, SlotBatch] = field(default_factory=dict, repr=False)
 
@@ -94,6 +110,7 @@ class ClaimRunner:
         ends_at: float | None = None,
         longer: bool = True,
         claimed: Callable[[], None] = lambda: None,
+        since: float | None = None,
     ) -> After:
         """Claim an invocation, work on it, and say in the ledger what came of it.
 
@@ -102,6 +119,7 @@ class ClaimRunner:
             ends_at: when it has to stop, UTC epoch seconds, if it is not done by then.
             longer: somebody else may take longer; else what did not fit has failed.
             claimed: called once the claim is ours: the notice is not needed any more.
+            since: when what is billed for this attempt began, UTC epoch seconds; None: now.
 
         Raises:
             PlatformError: the ledger does not answer; the notice comes again.
@@ -115,21 +133,29 @@ class ClaimRunner:
             over = claim.state is None or claim.state.ended
             return After(claim.state, None if over else max((claim.until or now) - now, 1.0))
         claimed()
+        meter = Meter(self.price, self.clock, now if since is None else since, region=self.region)
         if claim.losses >= self.most_lapses:
-            return self._set_aside(claim)
-        watch = _Watch(self.ledger, claim, self.clock, self.lease_s, stopping=self._stopping, ends_at=ends_at)
+            return self._set_aside(claim, meter)
+        watch = _Watch(
+            self.ledger, claim, self.clock, self.lease_s, meter, stopping=self._stopping, ends_at=ends_at
+        )
         try:
             with watch.extending():
-                made = self._attempt(claim, spec, watch)
+                made = self._attempt(claim, spec, watch, meter)
         except Exception as error:  # noqa: BLE001 - everything that a body can raise becomes an end
+            meter.stop()
             failure = as_error(error, function_name(str(spec["function"])))
             if watch.yields and not longer and isinstance(failure, Cancelled) and not self._stopping.is_set():
                 failure = _too_long(self.clock() - now)
-            return self._failed(claim, spec, watch, failure, self.clock() - now, longer=longer)
-        end = End(State.succeeded, made.data().decode(), self.clock() - now, made.media_s, cached=made.cached)
-        return self._end(claim, end)
+            after = self._failed(claim, spec, watch, failure, seconds=self.clock() - now, longer=longer)
+        else:
+            meter.stop()
+            body, seconds = made.data().decode(), self.clock() - now
+            end = End(State.succeeded, body, seconds, made.media_s, cached=made.cached)
+            after = self._end(claim, end, meter)
+        return after._replace(attempt=claim.attempt, cost_nano=meter.cost().total)
 
-    def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: _Watch) -> Made:
+    def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, meter: Meter) -> Made:
         known, work = self._of(claim.work.batch, spec), claim.work
         params = known.params
         if work.params is not None:
@@ -144,18 +170,22 @@ class ClaimRunner:
             fingerprint=work.fingerprint,
             subdir=work.subdir,
             tag=work.tag,
+            charge=meter.charge,
             **known.shared,
         )
-        return run_remote(
-            task,
-            self.store,
-            self.scratch,
-            report=lambda *_: None,
-            may_publish=watch.require,
-            cancelled=watch.stopped,
-            local_name=self.local_name,
-            run=self.run_here,
-        )
+        if self.price is not None:
+            task = replace(task, spent=lambda: Spent(claim.spent_nano + meter.cost().total, claim.spent_nano))
+        with self.grant(reach_of(task), meter) if self.grant else nullcontext(self.store) as store:
+            return run_remote(
+                task,
+                store,
+                self.scratch,
+                report=lambda *_: None,
+                may_publish=watch.require,
+                cancelled=watch.stopped,
+                local_name=self.local_name,
+                run=self.run_here,
+            )
 
     def _of(self, batch: str, spec: Mapping[str, Any]) -> SlotBatch:
         """A batch's function and options, loaded once."""
@@ -171,18 +201,19 @@ class ClaimRunner:
         spec: Mapping[str, Any],
         watch: _Watch,
         failure: RushesError,
-        seconds: float,
         *,
+        seconds: float,
         longer: bool,
     ) -> After:
+        meter = watch.meter
         if watch.lost:
             return After(State.running, self.lease_s)
         if watch.cancelled:
-            return self._end(claim, End(State.cancelled, "{}", seconds))
+            return self._end(claim, End(State.cancelled, "{}", seconds), meter)
         if watch.yields and isinstance(failure, Cancelled):
             going = self._stopping.is_set()
             reason = "its host had to go" if going else "it did not fit into the time that was left"
-            if self.ledger.give_back(claim, reason):
+            if self.ledger.give_back(claim, reason, cost_nano=meter.cost().total):
                 return After(State.queued, 0.0, too_long=not going)
             return After(State.running, self.lease_s)
         losses = claim.losses + (failure.code in LOSS_CODES)
@@ -203,18 +234,19 @@ class ClaimRunner:
             up=longer,
         )
         if isinstance(verdict, GoUp):
-            if self.ledger.give_back(claim, verdict.reason):
+            if self.ledger.give_back(claim, verdict.reason, cost_nano=meter.cost().total):
                 return After(State.queued, 0.0, too_long=True)
             return After(State.running, self.lease_s)
         body = failure.to_dict()
         if isinstance(verdict, GiveUp):
             body |= {"verdict": verdict.reason, "attempts": claim.attempt}
-            return self._end(claim, End(State.failed, json.dumps({"error": body}), seconds))
+            return self._end(claim, End(State.failed, json.dumps({"error": body}), seconds), meter)
         until = self.clock() + verdict.delay_s
-        held = self.ledger.hold(claim, until, verdict.reason, free=verdict.free)
+        cost_nano = meter.cost().total
+        held = self.ledger.hold(claim, until, verdict.reason, free=verdict.free, cost_nano=cost_nano)
         return After(State.held, verdict.delay_s) if held else After(State.running, self.lease_s)
 
-    def _set_aside(self, claim: Claim) -> After:
+    def _set_aside(self, claim: Claim, meter: Meter) -> After:
         """End what took down, one after another, those who worked on it: nobody is left to say why."""
         error = PlatformError(
             f"{claim.losses} who worked on it died or fell silent under it.",
@@ -222,10 +254,19 @@ class ClaimRunner:
             fix="See their logs for memory or a crash; then let it be tried again.",
         )
         body = error.to_dict() | {"verdict": "set aside: it is not tried again", "attempts": claim.losses}
-        return self._end(claim, End(State.failed, json.dumps({"error": body})))
+        return self._end(claim, End(State.failed, json.dumps({"error": body})), meter)
 
-    def _end(self, claim: Claim, end: End) -> After:
-        return After(end.state) if self.ledger.finish(claim, end) else After(State.running, self.lease_s)
+    def _end(self, claim: Claim, end: End, meter: Meter) -> After:
+        """End it, with what all its attempts have cost; what none of them made was for nothing."""
+        cost = meter.cost()
+        spent_nano = claim.spent_nano + cost.total
+        if self.price is not None:
+            lines = {name: nano for name, nano in asdict(cost).items() if nano}
+            waste_nano = claim.spent_nano if end.state is State.succeeded else spent_nano
+            said = json.dumps({"cost": {**lines, "total": spent_nano, "waste": waste_nano}})[1:]
+            end = end._replace(data=f"{end.data[:-1]}{',' if len(end.data) > 2 else ''}{said}")
+        done = self.ledger.finish(claim, end._replace(cost_nano=spent_nano))
+        return After(end.state) if done else After(State.running, self.lease_s)
 
 
 def _too_long(seconds: float) -> PlatformError:
@@ -245,11 +286,13 @@ class _Watch:
         claim: Claim,
         clock: Callable[[], float],
         lease_s: float,
+        meter: Meter,
         *,
         stopping: threading.Event,
         ends_at: float | None,
     ) -> None:
         self._ledger, self._claim, self._clock, self._lease_s = ledger, claim, clock, lease_s
+        self.meter = meter
         self._stopping = stopping
         self.ends_at = ends_at
         self._until = claim.until
@@ -306,7 +349,7 @@ class _Watch:
 
     def _extend(self) -> None:
         until = self._clock() + self._lease_s
-        kept = self._ledger.extend(self._claim, until)
+        kept = self._ledger.extend(self._claim, until, cost_nano=self.meter.cost().total)
         self.lost, self.cancelled = kept == "lost", kept == "stop"
         if not self.lost:
             self._until = until

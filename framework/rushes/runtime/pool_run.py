@@ -64,6 +64,8 @@ class PoolRun:
                 continue
             for one in self.engine.status(batch).running:
                 report(float(one.get("fraction") or -1.0), str(one.get("note") or ""))
+        if task.charge is not None:
+            task.charge(page[0].cost_nano)
         made = _made_of(page[0])
         gate({})
         return made

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rushes.asset import Asset
 from rushes.declaration import Params
@@ -24,7 +24,20 @@ from rushes.runtime.remote_publication import Target, publish_made
 from rushes.runtime.task import Gate, Made, Reporter, Task
 from rushes.stored import Stored
 
-__all__ = ["Run", "run_remote"]
+__all__ = ["Reach", "Run", "reach_of", "run_remote"]
+
+
+class Reach(NamedTuple):
+    """What an attempt has to reach in a store, and no more.
+
+    Args:
+        reads: URIs of the clip and of every object that its options name.
+        out: the URI below which it publishes, or None.
+    """
+
+    reads: tuple[str, ...]
+    out: str | None
+
 
 Run = Callable[[Task, Reporter, Gate, Callable[[], bool]], Made]
 """Runs a task whose files are here: in this process, or on a pool."""
@@ -78,6 +91,21 @@ def run_remote(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def reach_of(task: Task) -> Reach:
+    """What a task has to reach."""
+    named = [one.uri for _, value in task.params for one in _assets_of(value) if _is_elsewhere(one)]
+    return Reach((task.source.uri, *sorted(set(named))), task.out)
+
+
+def _assets_of(value: Any) -> list[Asset]:
+    found = value if isinstance(value, list | tuple) else [value]
+    return [one for one in found if isinstance(one, Asset)]
+
+
+def _is_elsewhere(asset: Asset) -> bool:
+    return asset.local is None and "://" in asset.uri
+
+
 def _fetched(
     asset: Asset, folder: Path, store: Store, local_name: Callable[[str], str]
 ) -> tuple[Asset, Stored]:
@@ -92,12 +120,12 @@ def _with_assets(params: Params, folder: Path, store: Store, local_name: Callabl
     """Options whose assets are here, too: a LUT, a watermark, subtitles."""
     changed: dict[str, Any] = {}
     for number, (name, value) in enumerate(params):
-        if isinstance(value, Asset) and value.local is None and "://" in value.uri:
+        if isinstance(value, Asset) and _is_elsewhere(value):
             changed[name] = _fetched(value, folder / f"option-{number}", store, local_name)[0]
         elif isinstance(value, list | tuple) and any(isinstance(one, Asset) for one in value):
             changed[name] = type(value)(
                 _fetched(one, folder / f"option-{number}-{index}", store, local_name)[0]
-                if isinstance(one, Asset) and one.local is None and "://" in one.uri
+                if isinstance(one, Asset) and _is_elsewhere(one)
                 else one
                 for index, one in enumerate(value)
             )

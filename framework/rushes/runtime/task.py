@@ -63,6 +63,7 @@ class Task:
         rank: tells that of its class as it is now; what stands before a device is served in this order.
         hedge: it runs beside another attempt, which it must leave alone.
         spent: asks what it has cost until now; None where that is not counted.
+        charge: told in nano-dollars what a pool has counted for it; None: nobody wants to know.
     """
 
     function: Function[Any, Any]
@@ -93,6 +94,7 @@ class Task:
     rank: Callable[[], int] = lambda: 0
     hedge: bool = False
     spent: Callable[[], Spent] | None = None
+    charge: Callable[[int], None] | None = None
 
     @property
     def scratch_name(self) -> str:

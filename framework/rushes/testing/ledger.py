@@ -34,6 +34,8 @@ class _Row:
     until: float | None = None
     told_at: float | None = None
     reason: str = ""
+    spent_nano: int = 0
+    so_far_nano: int = 0
     stop: bool = False
     end: End | None = None
     ended_at: float = 0.0
@@ -110,21 +112,23 @@ class StubLedger(_Failing):
                 return NotClaimed(invocation, row.state)
             waits = row.state is not State.queued and row.until is not None and row.until > now
             if row.stop and not waits:  # who was to stop it is gone
-                self._end(row, End(State.cancelled, "{}"))
+                self._end(row, _cancelled(row))
                 return NotClaimed(invocation, row.state)
             if waits:
                 return NotClaimed(invocation, row.state, row.until)
             row.losses += row.state is State.running
+            row.spent_nano, row.so_far_nano = row.spent_nano + row.so_far_nano, 0
             row.attempt += 1
             row.fence += 1
             row.state, row.holder, row.until, row.told_at = State.running, holder, until, until
-            return Claim(row.work, row.fence, holder, until, row.attempt, row.losses)
+            return Claim(row.work, row.fence, holder, until, row.attempt, row.losses, row.spent_nano)
 
-    def extend(self, claim: Claim, until: float) -> Kept:
+    def extend(self, claim: Claim, until: float, *, cost_nano: int = 0) -> Kept:
         with self._called("extend"):
             row = self._held(claim)
             if row is None:
                 return "lost"
+            row.so_far_nano = cost_nano or row.so_far_nano
             row.until = row.told_at = until
             return "stop" if row.stop else "kept"
 
@@ -142,13 +146,15 @@ class StubLedger(_Failing):
                 self._known[show, claim.work.key] = claim.work.invocation
             return True
 
-    def hold(self, claim: Claim, until: float, reason: str, *, free: bool = False) -> bool:
+    def hold(
+        self, claim: Claim, until: float, reason: str, *, free: bool = False, cost_nano: int = 0
+    ) -> bool:
         with self._called("hold"):
-            return self._let_go(claim, State.held, until, reason, free=free)
+            return self._let_go(claim, State.held, until, reason, free=free, cost_nano=cost_nano)
 
-    def give_back(self, claim: Claim, reason: str) -> bool:
+    def give_back(self, claim: Claim, reason: str, *, cost_nano: int = 0) -> bool:
         with self._called("give_back"):
-            return self._let_go(claim, State.queued, None, reason, free=True)
+            return self._let_go(claim, State.queued, None, reason, free=True, cost_nano=cost_nano)
 
     def cancel(self, batch: str) -> int:
         with self._called("cancel"):
@@ -157,7 +163,7 @@ class StubLedger(_Failing):
             ended = 0
             for row in found.rows.values():
                 if row.state in {State.queued, State.held}:
-                    self._end(row, End(State.cancelled, "{}"))
+                    self._end(row, _cancelled(row))
                     ended += 1
                 row.stop = not row.state.ended
             return ended
@@ -169,6 +175,7 @@ class StubLedger(_Failing):
             again = [row for row in found.rows.values() if row.state in {State.failed, State.cancelled}]
             for row in again:
                 row.state, row.end, row.stop, row.attempt, row.losses = State.queued, None, False, 0, 0
+                row.spent_nano = 0
             return [row.work.invocation for row in again]
 
     def restamp(self, batch: str, priority: str) -> Sequence[str]:
@@ -266,21 +273,30 @@ class StubLedger(_Failing):
         return row if mine else None
 
     def _end(self, row: _Row, end: End) -> None:
+        row.so_far_nano = 0
         row.state, row.end, row.until, row.told_at = end.state, end, None, None
         row.ended_at = self._clock()
 
-    def _let_go(self, claim: Claim, state: State, until: float | None, reason: str, *, free: bool) -> bool:
+    def _let_go(
+        self, claim: Claim, state: State, until: float | None, reason: str, *, free: bool, cost_nano: int
+    ) -> bool:
         row = self._held(claim)
         if row is None:
             row = self._row(claim.work.invocation)
             return row is not None and row.fence == claim.fence and row.state in {State.queued, State.held}
+        row.spent_nano, row.so_far_nano = row.spent_nano + cost_nano, 0
         if row.stop:
-            self._end(row, End(State.cancelled, "{}"))
+            self._end(row, _cancelled(row))
             return True
         row.state, row.until, row.reason = state, until, reason
         row.told_at = until or row.told_at
         row.attempt -= free
         return True
+
+
+def _cancelled(row: _Row) -> End:
+    """The end of what nobody works on, with what its attempts have cost."""
+    return End(State.cancelled, "{}", cost_nano=row.spent_nano + row.so_far_nano)
 
 
 def _entry(row: _Row) -> Entry:

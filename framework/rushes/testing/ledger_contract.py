@@ -168,6 +168,22 @@ class LedgerContract:
         again = _claimed(filled, holder="host-b", now=NOW + 1)
         assert (again.attempt, again.losses) == (1, 0)
 
+    def test_what_attempts_have_cost_goes_with_the_invocation(self, filled: Ledger) -> None:
+        filled.hold(_claimed(filled), NOW + 1, "tool-failed", cost_nano=5)
+        second = _claimed(filled, now=NOW + 2)
+        filled.give_back(second, "spot notice", cost_nano=7)
+        third = _claimed(filled, now=NOW + 3)
+        assert (second.spent_nano, third.spent_nano) == (5, 12)
+        filled.extend(third, NOW + 60, cost_nano=2)
+        filled.extend(third, NOW + 70, cost_nano=3)  # of one attempt, not another three
+        fourth = _claimed(filled, holder="host-b", now=NOW + 71)
+        assert fourth.spent_nano == 15
+        filled.hold(fourth, NOW + 80, "tool-failed")
+        filled.cancel("k7m2qx")
+        tally = filled.tally("k7m2qx")
+        assert tally is not None
+        assert tally.cost_nano == 15
+
     def test_what_is_given_back_and_nobody_is_told_of_is_told_of_once_its_claim_would_have_lapsed(
         self, filled: Ledger
     ) -> None:
