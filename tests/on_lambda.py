@@ -16,6 +16,10 @@ class Wrote(Result):
     file: Output
 
 
+class Identity(Result):
+    key: str
+
+
 @function(version="1")
 def shout(clip: Asset, params: Params, ctx: Context) -> Wrote:
     """Writes its clip in capitals."""
@@ -50,3 +54,9 @@ def die(clip: Asset, params: Wanted, ctx: Context) -> Wrote:
     out = ctx.output(f"{clip.stem}.txt")
     out.path.write_bytes(clip.path.read_bytes())
     return Wrote(file=out)
+
+
+@function(version="1")
+def who(clip: Asset, params: Params) -> Identity:
+    """Says with whose credentials a body would ask AWS."""
+    return Identity(key=os.environ["AWS_ACCESS_KEY_ID"])

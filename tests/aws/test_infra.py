@@ -297,7 +297,8 @@ def _resolved(value: Any) -> Any:
 
 
 def _may(template: dict[str, Any], who: str, action: str, resource: str) -> bool:
-    (own,) = _all(template, "IAM::Role")[f"Role{who}"]["Policies"]
+    roles = _all(template, "IAM::Role")
+    (own,) = (roles.get(who) or roles[f"Role{who}"])["Policies"]
     policy = IAMPolicy(json.dumps(_resolved(own["PolicyDocument"])))
     return bool(policy.is_action_permitted(action, resource) == PermissionResult.PERMITTED)
 
@@ -313,13 +314,20 @@ _CARDS, _PROXIES, _SOUND = (f"arn:aws:s3:::{one}" for one in ("acme-dev-cards", 
         ("Small", "s3:GetObject", f"{_CARDS}/blade/day1/A001.mov", False),
         ("Small", "s3:GetObject", f"{_CARDS}/dune/masters/A001.mov", False),
         ("Small", "s3:GetObject", f"{_SOUND}/a.wav", False),
-        ("Small", "s3:PutObject", f"{_PROXIES}/dune/A001.mov", True),
-        ("Small", "s3:PutObject", f"{_PROXIES}/blade/A001.mov", False),
-        ("Small", "s3:PutObject", f"{_PROXIES}/dunes/A001.mov", False),
-        ("Small", "s3:PutObject", f"{_CARDS}/dune/day1/A001.mov", False),
-        ("Small", "s3:DeleteObject", f"{_PROXIES}/dune/A001.mov", False),
-        ("Small", "s3:ListBucket", _PROXIES, True),
-        ("Small", "s3:ListBucket", _CARDS, False),
+        ("Small", "s3:PutObject", f"{_PROXIES}/dune/A001.mov", False),
+        ("Small", "s3:ListBucket", _PROXIES, False),
+        ("WorkSmall", "s3:GetObject", f"{_CARDS}/dune/day1/A001.mov", True),
+        ("WorkSmall", "s3:GetObject", f"{_CARDS}/blade/day1/A001.mov", False),
+        ("WorkSmall", "s3:PutObject", f"{_PROXIES}/dune/A001.mov", True),
+        ("WorkSmall", "s3:PutObject", f"{_PROXIES}/blade/A001.mov", False),
+        ("WorkSmall", "s3:PutObject", f"{_PROXIES}/dunes/A001.mov", False),
+        ("WorkSmall", "s3:PutObject", f"{_CARDS}/dune/day1/A001.mov", False),
+        ("WorkSmall", "s3:DeleteObject", f"{_PROXIES}/dune/A001.mov", False),
+        ("WorkSmall", "s3:ListBucket", _PROXIES, True),
+        ("WorkSmall", "s3:ListBucket", _CARDS, False),
+        ("WorkSmall", "dynamodb:UpdateItem", "arn:of:Ledger", False),
+        ("WorkSmall", "sqs:SendMessage", "arn:of:QueueHostsUrgent", False),
+        ("WorkLook", "s3:GetObject", f"{_SOUND}/a.wav", True),
         ("Look", "s3:GetObject", f"{_SOUND}/a.wav", True),
         ("Look", "s3:GetObject", f"{_CARDS}/dune/day1/A001.mov", False),
         ("Look", "s3:PutObject", f"{_PROXIES}/dune/x", False),
@@ -348,6 +356,14 @@ def test_a_role_may_do_its_own_and_nothing_of_others(
     template: dict[str, Any], who: str, action: str, resource: str, *, may: bool
 ) -> None:
     assert _may(template, who, action, resource) is may
+
+
+def test_a_role_of_attempts_may_be_had_by_its_own_function_alone(template: dict[str, Any]) -> None:
+    trust = _all(template, "IAM::Role")["WorkSmall"]["AssumeRolePolicyDocument"]["Statement"]
+    assert [one["Principal"] for one in trust] == [{"AWS": {"Fn::GetAtt": ["RoleSmall", "Arn"]}}]
+    variables = _all(template, "Lambda::Function")["FunctionSmall"]["Environment"]["Variables"]
+    assert variables["RUSHES_WORK_ROLE"] == {"Fn::GetAtt": ["WorkSmall", "Arn"]}
+    assert "WorkAsked" not in template["Resources"]  # it has no triggers: there is nothing to permit
 
 
 def test_no_policy_permits_everything_of_anything(template: dict[str, Any]) -> None:

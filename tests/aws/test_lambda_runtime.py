@@ -79,6 +79,7 @@ class Account:
             "RUSHES_QUEUE_URL": self._urls["urgent"],
             "RUSHES_LONGER_QUEUE_URL": self._urls["hosts"],
             "RUSHES_OUT": f"s3://{self.proxies}/dune",
+            "RUSHES_WORK_ROLE": "arn:aws:iam::000000000000:role/work",
             "AWS_ENDPOINT_URL": self._server.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -149,6 +150,24 @@ def test_an_object_that_s3_tells_of_twice_is_worked_on_once(account: Account) ->
     entry = account.ledger.entry(first[0]["invocation"])
     assert entry is not None
     assert (entry.state, entry.attempt) == (State.succeeded, 1)
+    assert entry.end is not None
+    cost = json.loads(entry.end.data)["cost"]
+    assert cost["total"] == entry.end.cost_nano == cost["compute"] + cost["requests"]
+    assert cost["compute"] > 0
+    # The request of Lambda; a clip and a place looked at, the clip read, a receipt and an output written.
+    assert cost["requests"] >= 200 + 3 * 400 + 2 * 5000
+    receipt = account.s3.get_object(Bucket=account.proxies, Key="dune/A+001 é.txt.rushes.json")["Body"]
+    assert 0 < json.loads(receipt.read())["cost_usd"] * 1e9 < cost["total"]
+    measured = [one for one in shout.said() if "_aws" in one]
+    assert measured[0]["cost"] == [pytest.approx(cost["total"] / 1e9)]
+    assert (measured[0]["cold_start"], measured[0]["attempts"]) == ([1.0], [1.0])
+    assert "attempts" not in measured[1]
+
+
+def test_a_body_has_the_credentials_of_its_attempt_and_not_of_its_function(account: Account) -> None:
+    source = account.put("A001.mov")
+    (said,) = account.of("who").invoke({"source": source})
+    assert said["result"]["key"].startswith("ASIA")
 
 
 def test_event_bridge_and_a_direct_call_come_to_the_same(account: Account) -> None:
@@ -207,7 +226,9 @@ def test_what_does_not_end_in_time_is_stopped_handed_to_hosts_and_done_there_onc
     assert host.run(notice.invocation).state is State.succeeded
     entry = account.ledger.entry(notice.invocation)
     assert entry is not None
+    assert entry.end is not None
     assert (entry.state, entry.attempt) == (State.succeeded, 1)
+    assert entry.end.cost_nano > 200  # of the Lambda; this host has no price
     assert account.outputs("batch/") == ["batch/A001~1.txt", "batch/A001~1.txt.rushes.json"]
 
 

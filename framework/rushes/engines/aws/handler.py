@@ -19,6 +19,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +33,7 @@ from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, err
 from rushes.notices import Notice
 
 if TYPE_CHECKING:
+    from rushes.core.run_price import RunPrice
     from rushes.function import Function
     from rushes.ports import Ledger
     from rushes.runtime.claim_run import After
@@ -64,6 +66,7 @@ class LambdaHandler:
         self._function = function
         self._given = services
         self._clock = clock
+        self._call = _Call(0.0, None)
 
     @cached_property
     def _services(self) -> Services:
@@ -78,6 +81,10 @@ class LambdaHandler:
         Raises:
             RushesError: of an event of S3 or a direct call of which a clip failed.
         """
+        left = getattr(context, "get_remaining_time_in_millis", None)
+        now = self._clock()
+        self._call = _Call(now, None if left is None else now + left() / 1000)
+        self._services.begin(getattr(context, "aws_request_id", ""))
         try:
             if is_queue_event(event):
                 return self._messages(event, context)
@@ -99,10 +106,8 @@ class LambdaHandler:
     def _message(self, record: Any, context: Any) -> None:
         said = of_message(record.body)
         if isinstance(said, Notice):
-            after = self._notice(said, context)
             sent_ms = record.raw_event.get("attributes", {}).get("SentTimestamp")
-            if after.state is State.succeeded and sent_ms:
-                self._services.measure("turnaround", self._clock() - int(sent_ms) / 1000)
+            self._notice(said, context, int(sent_ms) / 1000 if sent_ms else None)
             return
         for one in said:
             try:
@@ -110,18 +115,30 @@ class LambdaHandler:
             except (CallerError, MediaError) as error:  # it would fail again
                 self._services.say("failed", object=f"s3://{one.bucket}/{one.key}", error=error.to_dict())
 
-    def _notice(self, notice: Notice, context: Any) -> After:
+    def _notice(self, notice: Notice, context: Any, sent_at: float | None) -> None:
         services = self._services
         if services.ledger is None:
             raise CallerError(
                 "a notice came, and there is no ledger.", code="no-ledger", fix="Set RUSHES_TABLE."
             )
-        return self._run(notice, services.ledger, context)
+        back = services.settings.queue_of(notice.priority)
+        if back and not self._call.has_time(self._clock()):
+            services.queue(back).send(
+                [notice]
+            )  # at once, where a message that failed would be hidden a while
+            return
+        self._run(notice, services.ledger, context, sent_at)
 
-    def _run(self, notice: Notice, ledger: Ledger, context: Any) -> After:
+    def _run(self, notice: Notice, ledger: Ledger, context: Any, sent_at: float | None = None) -> After:
         from rushes.runtime.claim_run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - with it
 
+        if not self._call.has_time(self._clock()):
+            raise PlatformError(
+                f"there is too little time left for {notice.invocation}.",
+                code="no-time",
+                fix="It comes again by itself.",
+            )
         services, settings = self._services, self._services.settings
         runner = ClaimRunner(
             ledger,
@@ -131,16 +148,33 @@ class LambdaHandler:
             lambda uri: local_name(place_of(uri).key),
             clock=self._clock,
             lease_s=settings.lease_s,
+            grant=services.grant,
+            price=self._price(),
+            region=services.region,
         )
         back, longer = settings.queue_of(notice.priority), settings.longer_of(notice.priority)
-        after = runner.run(notice.invocation, ends_at=self._ends_at(context), longer=bool(longer))
-        services.count(after.state.value if after.state else "unknown")
-        services.say(after.state.value if after.state else "unknown", invocation=notice.invocation)
+        try:
+            after = runner.run(
+                notice.invocation,
+                ends_at=self._call.stops_at,
+                longer=bool(longer),
+                since=self._call.billed_from,
+            )
+        finally:
+            self._call.done(self._clock())
         if after.too_long:
             services.queue(longer).send([notice])
         elif after.again_s is not None and after.again_s <= LONGEST_DELAY_S and back:
             services.queue(back).send([notice], delay_s=ceil(after.again_s))
+        state = after.state.value if after.state else "unknown"
+        services.tell(state, notice.invocation, attempted=after.attempt > 0, cost_nano=after.cost_nano,
+                      turnaround_s=None if sent_at is None else self._clock() - sent_at)  # fmt: skip
         return after
+
+    def _price(self) -> RunPrice | None:
+        """Of the next attempt: the request itself is paid for once."""
+        price = self._services.price
+        return price.further() if price is not None and self._call.begun else price
 
     # -- clips ---------------------------------------------------------------------------------------------
 
@@ -152,7 +186,7 @@ class LambdaHandler:
         out = self._out(asked, uri)
         found = self._services.store.look(uri)
         if self._services.ledger is None:
-            return self._alone(asked, out, found, context)
+            return self._alone(asked, out, found)
         return self._through_ledger(asked, out, found, self._services.ledger, context)
 
     def _out(self, asked: Asked, uri: str) -> str | None:
@@ -201,16 +235,20 @@ class LambdaHandler:
             raise error_from_dict(data["error"])
         return {"invocation": notice.invocation, "source": found.uri, **data}
 
-    def _alone(self, asked: Asked, out: str | None, found: Stored, context: Any) -> Any:
+    def _alone(self, asked: Asked, out: str | None, found: Stored) -> Any:
         """Without a ledger: the publication settles who was first."""
         from rushes.asset import Asset  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.remote_attempt import run_remote  # noqa: PLC0415 - as in `_run`
+        from rushes.invocation import Spent  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.meter import Meter  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.raised import as_error  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.remote_attempt import reach_of, run_remote  # noqa: PLC0415 - as in `_run`
         from rushes.runtime.task import Task  # noqa: PLC0415 - as in `_run`
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - as in `_run`
 
-        show = asked.show or self._services.settings.show
+        services = self._services
+        show = asked.show or services.settings.show
         order = Order(self._function, found, self._function.params(None, **asked.params), out, show)
-        ends_at = self._ends_at(context)
+        meter = Meter(self._price(), self._clock, self._call.billed_from, region=services.region)
         task: Task = Task(
             self._function,
             Asset(found.uri),
@@ -220,19 +258,64 @@ class LambdaHandler:
             fingerprint=order.mark,
             show=show,
             out=out,
+            spent=(lambda: Spent(meter.cost().total)) if services.price is not None else None,
         )
-        made = run_remote(
-            task,
-            self._services.store,
-            self._services.settings.scratch,
-            report=lambda *_: None,
-            may_publish=lambda: None,
-            cancelled=lambda: ends_at is not None and self._clock() >= ends_at,
-            local_name=lambda uri: local_name(place_of(uri).key),
-        )
-        self._services.count(State.succeeded.value)
+        stops_at = self._call.stops_at
+        try:
+            with services.grant(reach_of(task), meter) as store:
+                made = run_remote(
+                    task,
+                    store,
+                    services.settings.scratch,
+                    report=lambda *_: None,
+                    may_publish=lambda: None,
+                    cancelled=lambda: stops_at is not None and self._clock() >= stops_at,
+                    local_name=lambda uri: local_name(place_of(uri).key),
+                )
+        except Exception as error:  # noqa: BLE001 - what a body raises becomes ours
+            meter.stop()
+            services.tell("failed", task.invocation, cost_nano=meter.cost().total)
+            # Lambda writes what is raised into its log: an author's exception is told there as everywhere.
+            raise as_error(error, self._function.name) from None
+        else:
+            meter.stop()
+            services.tell("succeeded", task.invocation, cost_nano=meter.cost().total)
+        finally:
+            self._call.done(self._clock())
         return {"invocation": task.invocation, "source": found.uri, **json.loads(made.data())}
 
-    def _ends_at(self, context: Any) -> float | None:
-        left = getattr(context, "get_remaining_time_in_millis", None)
-        return None if left is None else self._clock() + left() / 1000 - MARGIN_S
+
+@dataclass
+class _Call:
+    """One call of the handler, and how far it is.
+
+    Args:
+        billed_from: when what is billed for the next attempt began, UTC epoch seconds.
+        ends_at: when Lambda ends the process, or None.
+    """
+
+    billed_from: float
+    ends_at: float | None
+    begun: int = 0
+    """Attempts so far."""
+    _from: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._from = self.billed_from
+
+    @property
+    def stops_at(self) -> float | None:
+        """When an attempt has to stop."""
+        return None if self.ends_at is None else self.ends_at - MARGIN_S
+
+    def has_time(self, now: float) -> bool:
+        """Whether another attempt may begin: half of the time is left.
+
+        What came in one batch with longer work is not to be taken for too long itself.
+        """
+        return not self.begun or self.ends_at is None or now - self._from <= (self.ends_at - self._from) / 2
+
+    def done(self, now: float) -> None:
+        """An attempt has ended."""
+        self.begun += 1
+        self.billed_from = now

@@ -123,6 +123,9 @@ class Host:
                     lease_s=services.settings.lease_s,
                     most_lapses=MOST_LAPSES,
                     run_here=PoolRun(engine, priority),
+                    grant=services.grant,
+                    price=services.price,
+                    region=services.region,
                 ),
                 ThreadPoolExecutor(width, thread_name_prefix=priority),
             )

@@ -5,11 +5,16 @@ This module must not know what is done with any of them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rushes.media.redact import redact
+
 if TYPE_CHECKING:
+    from rushes.core.run_price import RunPrice
+    from rushes.engines.aws.granting import Granting, Session
     from rushes.engines.aws.settings import AwsSettings
     from rushes.ports import Ledger, Queue, Store
 
@@ -30,19 +35,69 @@ class Services:
         self._name = name
         self._clients = clients
         self._counted = False
+        self._warm = False
+        self._request = ""
         self._made: dict[str, Any] = {}
 
-    def client(self, service: str) -> Any:
-        """A client of boto3 for a service."""
+    def client(self, service: str, session: Session | None = None) -> Any:
+        """A client of the SDK for a service; with a session, one that has no other credentials."""
         if self._clients is not None:
             return self._clients(service)
-        if service not in self._made:
-            import boto3  # noqa: PLC0415 - a tenth of a second
-            from botocore.config import Config  # noqa: PLC0415 - with it
+        if session is None and service in self._made:
+            return self._made[service]
+        from botocore.config import Config  # noqa: PLC0415 - a tenth of a second, with what follows
 
-            config = Config(retries={"mode": "standard", "max_attempts": 5})
-            self._made[service] = boto3.client(service, config=config)
-        return self._made[service]
+        config = Config(retries={"mode": "standard", "max_attempts": 5})
+        if session is None:
+            self._made[service] = self._sdk.create_client(service, config=config)
+            return self._made[service]
+        return self._sdk.create_client(
+            service,
+            config=config,
+            aws_access_key_id=session.key,
+            aws_secret_access_key=session.secret,
+            aws_session_token=session.token,
+        )
+
+    @cached_property
+    def _sdk(self) -> Any:
+        """A session of our own: the one that boto3 has for everybody is left to bodies, and what they may."""
+        from botocore.session import Session as Sdk  # noqa: PLC0415 - as above
+
+        return Sdk()
+
+    @cached_property
+    def grant(self) -> Granting:
+        """Gives attempts their stores."""
+        from rushes.engines.aws.granting import Granting  # noqa: PLC0415 - not for a router
+
+        environ = os.environ if self.settings.memory_mb else None  # one attempt at a time, on Lambda alone
+        return Granting(self.settings, self.client, environ)
+
+    @cached_property
+    def price(self) -> RunPrice | None:
+        """What attempts here pay for; None where that is not known.
+
+        Raises:
+            CallerError: the price file is wrong (``bad-prices``), or has no such tier (``no-price``).
+        """
+        from rushes.core.run_price import RunPrice, tier_of_memory  # noqa: PLC0415 - as above
+        from rushes.runtime.price_files import price_book  # noqa: PLC0415 - as above
+
+        settings = self.settings
+        book = price_book({"RUSHES_PRICES": settings.prices})
+        if not settings.memory_mb:
+            return RunPrice(book.tier(settings.tier), book, timed=False).further()
+        tier = tier_of_memory(book, "lambda", settings.region, settings.memory_mb * 1024 * 1024)
+        if tier is None:
+            self.say("unpriced", missing=f"lambda in {settings.region}")
+            return None
+        return RunPrice(tier, book)
+
+    @property
+    def region(self) -> str:
+        """Where attempts run, as prices have it: a machine of one's own is in no region of AWS."""
+        return self.price.tier.region if self.price is not None else self.settings.region
 
     @cached_property
     def store(self) -> Store:
@@ -81,9 +136,44 @@ class Services:
 
         return Metrics(namespace="Rushes", service=self._name)
 
+    def begin(self, request: str) -> None:
+        """A call of this process begins: what is told until the next belongs to this request."""
+        self._request = request
+        if not self._warm:
+            self._warm = True
+            self.count("cold_start")
+
     def say(self, what: str, **more: Any) -> None:
-        """A line of the log, as JSON."""
-        self._logger.info(what, extra=more)
+        """A line of the log, as JSON, without signatures and credentials."""
+        request = {"request": self._request} if self._request else {}
+        self._logger.info(what, extra={**request, **_clean(more)})
+
+    def tell(
+        self,
+        state: str,
+        invocation: str,
+        *,
+        attempted: bool = True,
+        cost_nano: int = 0,
+        turnaround_s: float | None = None,
+    ) -> None:
+        """How an invocation stands after an attempt, in the log and as metrics.
+
+        Args:
+            state: of the invocation, or ``unknown``.
+            invocation: which.
+            attempted: it was worked on just now.
+            cost_nano: what that cost.
+            turnaround_s: since it was asked for, if it has succeeded.
+        """
+        self.count(state)
+        if attempted:
+            self.count("attempts")
+        if cost_nano:
+            self._metrics.add_metric(name="cost", unit="None", value=cost_nano / 1e9)
+        if turnaround_s is not None and state == "succeeded":
+            self.measure("turnaround", turnaround_s)
+        self.say(state, invocation=invocation, **({"cost_usd": cost_nano / 1e9} if cost_nano else {}))
 
     def count(self, what: str) -> None:
         """One more of it, as a metric."""
@@ -112,3 +202,12 @@ class Services:
         if self._counted:
             self._metrics.flush_metrics()
             self._counted = False
+
+
+def _clean(value: Any) -> Any:
+    """A value for the log: texts without signatures, whatever they are in."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: _clean(one) for name, one in value.items()}
+    return [_clean(one) for one in value] if isinstance(value, list | tuple) else value

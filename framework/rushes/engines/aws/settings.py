@@ -30,6 +30,11 @@ class AwsSettings:
         kms_key: that outputs are encrypted with (`RUSHES_KMS_KEY`), or "".
         lease_s: how long a claim holds that nobody extends (`RUSHES_LEASE`): so long a host may be dead, or
             out of reach, before another takes its work over.
+        work_role: ARN of the role whose sessions attempts have (`RUSHES_WORK_ROLE`); "": they have what this
+            process has.
+        tier, prices: what a host is, and a file of prices (`RUSHES_TIER`, `RUSHES_PRICES`).
+        region: of AWS (`AWS_REGION`).
+        memory_mb: on Lambda, what its run has and pays for; 0 on a host.
     """
 
     table: str = ""
@@ -42,6 +47,11 @@ class AwsSettings:
     storage_class: str = ""
     kms_key: str = ""
     lease_s: float = 60.0
+    work_role: str = ""
+    tier: str = "here"
+    prices: str = ""
+    region: str = ""
+    memory_mb: int = 0
 
     def queue_of(self, priority: str) -> str:
         """The queue that notices of a class go back to, or ""."""
@@ -81,4 +91,9 @@ def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
         environ.get("RUSHES_STORAGE_CLASS", ""),
         environ.get("RUSHES_KMS_KEY", ""),
         parse_duration(environ.get("RUSHES_LEASE") or "60s"),
+        environ.get("RUSHES_WORK_ROLE", ""),
+        environ.get("RUSHES_TIER") or "here",
+        environ.get("RUSHES_PRICES", ""),
+        environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", ""),
+        int(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 0),
     )

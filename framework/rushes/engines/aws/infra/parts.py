@@ -51,6 +51,8 @@ class LambdaPlan(NamedTuple):
     description: str
     most: int | None = None
     """At a time, of all classes together."""
+    work: Sequence[Any] = ()
+    """What single attempts may, each with a session that permits a part of it; nothing: they are none."""
 
     @property
     def id(self) -> str:
@@ -114,6 +116,8 @@ def mapping_arn(id_: str) -> dict[str, str]:
 def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
     """A Lambda with its log and its role."""
     name, log, role = environment.called(plan.name), logical("Log", plan.name), logical("Role", plan.name)
+    work = logical("Work", plan.name)
+    variables = {**plan.variables, **({"RUSHES_WORK_ROLE": arn(work)} if plan.work else {})}
     statements = [*plan.statements, permissions.logging(arn(log))]
     properties: dict[str, Any] = {
         "FunctionName": name,
@@ -127,7 +131,7 @@ def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
         "Timeout": plan.size.timeout_s,
         "EphemeralStorage": {"Size": plan.size.scratch_mb},
         "LoggingConfig": {"LogFormat": "JSON", "LogGroup": ref(log)},
-        "Environment": {"Variables": {key: value for key, value in plan.variables.items() if value}},
+        "Environment": {"Variables": {key: value for key, value in variables.items() if value}},
     }
     if plan.most is not None:
         properties["ReservedConcurrentExecutions"] = plan.most
@@ -145,7 +149,23 @@ def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
                 "Policies": [{"PolicyName": "own", "PolicyDocument": permissions.policy(statements)}],
             },
         },
+        **({work: _work_role(role, plan.work)} if plan.work else {}),
         plan.id: {"Type": "AWS::Lambda::Function", "Properties": properties},
+    }
+
+
+def _work_role(owner: str, statements: Sequence[Any]) -> dict[str, Any]:
+    """A role that one other may take on, which needs no permission of its own for it within an account.
+
+    See https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html.
+    """
+    trust = {"Effect": "Allow", "Principal": {"AWS": arn(owner)}, "Action": "sts:AssumeRole"}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [{"PolicyName": "own", "PolicyDocument": permissions.policy(statements)}],
+        },
     }
 
 

@@ -233,6 +233,11 @@ def _scaler(
 
 def _working(some: Sequence[Deployed], environment: Environment) -> list[Any]:
     """What working on these functions takes: clips, outputs, the ledger."""
+    return [*_moving(some, environment), permissions.claiming(arn(_TABLE))]
+
+
+def _moving(some: Sequence[Deployed], environment: Environment) -> list[Any]:
+    """What attempts of these functions take: clips and outputs."""
     triggers = [trigger for one in some for trigger in one.triggers]
     makers = [trigger for one in some if one.function.makes_outputs for trigger in one.triggers]
     return [
@@ -240,7 +245,6 @@ def _working(some: Sequence[Deployed], environment: Environment) -> list[Any]:
         permissions.writing(makers),
         permissions.listing(permissions.out_buckets(makers)),
         permissions.encrypting(environment.kms_key),
-        permissions.claiming(arn(_TABLE)),
     ]
 
 
@@ -262,13 +266,17 @@ def _worker(one: Deployed, environment: Environment) -> dict[str, Any]:
             "RUSHES_LONGER_QUEUE_URL": parts.joined(longer),
         },
         [
-            *_working([one], environment),
+            # It looks at the objects that it is told of; what is done with them, attempts may, one by one.
+            permissions.reading(one.triggers),
+            permissions.encrypting(environment.kms_key),
+            permissions.claiming(arn(_TABLE)),
             permissions.consuming(own),
             permissions.sending([*own, *(arn(id_) for id_ in longer.values())]),
         ],
         f"{one.function.ref} version {one.function.version}"
         + (f", of {one.function.owner}" if one.function.owner else ""),
         one.function.max_concurrency,
+        _moving([one], environment) if one.triggers else (),
     )
     made = parts.lambda_of(plan, environment)
     if not ids:
