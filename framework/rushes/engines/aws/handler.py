@@ -123,9 +123,7 @@ class LambdaHandler:
             )
         back = services.settings.queue_of(notice.priority)
         if back and not self._call.has_time(self._clock()):
-            services.queue(back).send(
-                [notice]
-            )  # at once, where a message that failed would be hidden a while
+            services.queue(back).send([notice])  # a message that failed would be hidden for a while
             return
         self._run(notice, services.ledger, context, sent_at)
 
