@@ -27,6 +27,10 @@ __all__ = ["Batch", "Handle", "Options", "Outcome", "RunnableEngine", "load_engi
 
 R = TypeVar("R", bound="Result")
 
+_OURS: Final = {
+    "local": ("rushes.engines.local", "LocalEngine"),
+    "aws": ("rushes.engines.aws.engine", "AwsEngine"),
+}
 _LONGEST_SHOW: Final = 255
 _END_OF_TIME: Final = 253_402_300_800.0
 """The year 10000: what lies behind it is a mistake, and no calendar can show it."""
@@ -114,6 +118,8 @@ class RunnableEngine(Protocol):
 def load_engine(name: str) -> RunnableEngine:
     """The engine of that name, built with its defaults; found by entry point, imported only here.
 
+    What stands behind a colon is handed to it: ``aws:dev`` is the environment ``dev`` on AWS.
+
     Raises:
         CallerError: none is installed under that name.
     """
@@ -123,17 +129,25 @@ def load_engine(name: str) -> RunnableEngine:
 @lru_cache(maxsize=4)
 def _built(name: str, _process: int, _environ: frozenset[tuple[str, str]]) -> RunnableEngine:
     """One engine a process and environment, so that its connection serves every call."""
-    if name == "local":
-        module, attribute = "rushes.engines.local", "LocalEngine"
+    kind, colon, what = name.partition(":")
+    if kind in _OURS:
+        module, attribute = _OURS[kind]
     else:
         found = {e.name: e for e in entry_points(group="rushes.engines")}
-        if name not in found:
-            known = ", ".join(sorted({"local", *found}))
+        if kind not in found:
+            known = ", ".join(sorted({*_OURS, *found}))
             raise CallerError(
-                f"no engine is called {name!r}.", code="unknown-engine", fix=f"Installed here: {known}."
+                f"no engine is called {kind!r}.", code="unknown-engine", fix=f"Installed here: {known}."
             )
-        module, attribute = found[name].module, found[name].attr
-    return cast("RunnableEngine", getattr(import_module(module), attribute)())
+        module, attribute = found[kind].module, found[kind].attr
+    if colon and kind == "local":
+        raise CallerError(
+            f"{name!r} names no engine: this machine has no environments.",
+            code="unknown-engine",
+            fix="Write local, or aws:ENVIRONMENT.",
+        )
+    made = getattr(import_module(module), attribute)
+    return cast("RunnableEngine", made(what) if colon else made())
 
 
 @dataclass(frozen=True, slots=True)

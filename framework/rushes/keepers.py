@@ -6,10 +6,10 @@ know any engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["BudgetKeeper", "CostKeeper", "JournalKeeper", "Quoter"]
+__all__ = ["BudgetKeeper", "CostKeeper", "JournalKeeper", "ObjectKeeper", "Quoter"]
 
 
 @runtime_checkable
@@ -86,5 +86,38 @@ class BudgetKeeper(Protocol):
 
         Raises:
             CallerError: no such batch, or it has ended.
+        """
+        ...
+
+
+@runtime_checkable
+class ObjectKeeper(Protocol):
+    """An engine whose clips and outputs are not files of this machine."""
+
+    def find(self, inputs: Sequence[str], *, out: str | None = None) -> Iterator[Any]:
+        """The clips that INPUT arguments name there, as `rushes.runtime.inputs.Found`.
+
+        Raises:
+            CallerError: an input is a file of this machine, or there is no such clip.
+        """
+        ...
+
+    def spec_of(self, function: Any, options: Any, params: Any, *, title: str = "") -> Any:
+        """What all invocations of a batch share: a `BatchSpec` for its `open`.
+
+        Raises:
+            CallerError: an option means nothing there, or outputs cannot go where they are to.
+        """
+        ...
+
+    def invocations(self, function: Any, options: Any, params: Any, found: Iterable[Any]) -> Iterator[Any]:
+        """One `Invocation` a clip, for its `submit`."""
+        ...
+
+    def read(self, uri: str) -> bytes:
+        """A small object that it has made, such as a receipt.
+
+        Raises:
+            CallerError: there is none.
         """
         ...

@@ -135,6 +135,8 @@ class Entry(NamedTuple):
     """The end of its claim, or of its wait."""
     reason: str
     end: End | None
+    since: float | None = None
+    """When it was claimed last."""
 
 
 class Ended(NamedTuple):

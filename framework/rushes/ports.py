@@ -307,6 +307,10 @@ class Lapses(Protocol):
         """The batches of which something may be left to do."""
         ...
 
+    def abandoned(self, before: float) -> Sequence[str]:
+        """Batches that are not sealed and that nobody has added to since then: their submitter is gone."""
+        ...
+
     def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
         """What somebody has to be told of again; nobody else is given the same before `again_at`."""
         ...
@@ -351,8 +355,12 @@ class Desk(Protocol):
         """Queue again what failed or was cancelled; gives those that somebody has to be told of."""
         ...
 
-    def restamp(self, batch: str, priority: str) -> Sequence[str]:
-        """Give a batch another class; gives what waits, of which that class has to be told."""
+    def restamp(self, batch: str, priority: str) -> None:
+        """Give a batch another class, for what is told of from now on."""
+        ...
+
+    def waiting(self, batch: str) -> Sequence[str]:
+        """The invocations of a batch that wait, for their turn or their next try."""
         ...
 
 
@@ -382,4 +390,8 @@ class Queue(Protocol):
 
     def done(self, messages: Sequence[Message]) -> None:
         """They need not come again."""
+        ...
+
+    def waiting(self) -> int:
+        """About how many there are that nobody has received."""
         ...

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rushes.invocation import BatchStatus
     from rushes.ports import Engine
 
-__all__ = ["BatchName", "batch_argument", "found_batch", "found_invocation", "whole"]
+__all__ = ["BatchName", "batch_argument", "engine_option", "found_batch", "found_invocation", "whole"]
 
 LAST: Final = "last"
 _PAGE: Final = 1000
@@ -65,6 +65,16 @@ class BatchName(click.ParamType[str]):
 def batch_argument(*, required: bool) -> Callable[[Any], Any]:
     """The argument BATCH; where it is not required, the newest batch is meant."""
     return click.argument("batch", cls=_Batch, type=BatchName(), required=required)
+
+
+def engine_option() -> Callable[[Any], Any]:
+    """The option ``--engine`` of commands that look at batches."""
+    return click.option(
+        "--engine",
+        "engine_name",
+        metavar="local|aws:ENV",
+        help="Whose batches; a name like k7m2qx@dev says that by itself.",
+    )
 
 
 def found_batch(engine: Engine, batch: str | None) -> BatchStatus:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rushes.cli.batch_name import batch_argument, found_batch, whole
+from rushes.cli.batch_name import batch_argument, engine_option, found_batch, whole
 from rushes.cli.budget import Dollars, keeper_of
 from rushes.cli.class_name import ClassName
 from rushes.cli.quoted import quoted_lines
@@ -44,15 +44,16 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="JSON, one object a
 
 @click.command()
 @batch_argument(required=False)
+@engine_option()
 @_JSON
 @click.pass_context
-def follow(ctx: click.Context, /, batch: str | None, *, as_json: bool) -> None:
+def follow(ctx: click.Context, /, batch: str | None, *, engine_name: str | None, as_json: bool) -> None:
     """Follow BATCH, or the newest, until it has ended; its exit code is that of `run`."""
     from rushes.cli.follow import follow_batch, report  # noqa: PLC0415 - only here
     from rushes.cli.sinks import JsonSink, NothingSink  # noqa: PLC0415
 
     session: Session = ctx.obj
-    engine = session.engine()
+    engine = session.engine_of(batch, engine_name)
     found = found_batch(engine, batch)
     sink = JsonSink() if as_json else NothingSink()
     outcome = follow_batch(session, engine, found.batch, sink)
@@ -65,11 +66,12 @@ def follow(ctx: click.Context, /, batch: str | None, *, as_json: bool) -> None:
 
 @click.command()
 @batch_argument(required=False)
+@engine_option()
 @_JSON
 @click.pass_obj
-def status(session: Session, batch: str | None, *, as_json: bool) -> None:
+def status(session: Session, batch: str | None, *, engine_name: str | None, as_json: bool) -> None:
     """Where BATCH, or the newest, stands: counts, pace, and what runs now."""
-    found = found_batch(session.engine(), batch)
+    found = found_batch(session.engine_of(batch, engine_name), batch)
     if as_json:
         click.echo(json.dumps(_status_json(found)))
         return
@@ -119,11 +121,12 @@ def _standing(found: BatchStatus) -> list[str]:
 
 @click.command()
 @batch_argument(required=True)
+@engine_option()
 @click.pass_obj
-def cancel(session: Session, batch: str) -> None:
+def cancel(session: Session, batch: str, *, engine_name: str | None) -> None:
     """Cancel what has not ended of BATCH; nothing half-written is left."""
     whole(batch, "cancel")
-    engine = session.engine()
+    engine = session.engine_of(batch, engine_name)
     found = found_batch(engine, batch)
     if found.ended is not None:
         click.echo(f"{found.batch} had ended already: {counts_line(found.counts)}", err=True)
@@ -137,13 +140,16 @@ def cancel(session: Session, batch: str) -> None:
 @batch_argument(required=True)
 @click.option("--priority", type=ClassName(), help="Its class from now on.")
 @click.option("--max-cost", type=Dollars(), metavar="USD", help="What may be spent on it, from now on.")
+@engine_option()
 @click.pass_obj
-def set_(session: Session, batch: str, *, priority: str | None, max_cost: int | None) -> None:
+def set_(
+    session: Session, batch: str, *, priority: str | None, max_cost: int | None, engine_name: str | None
+) -> None:
     """Give BATCH another class or cap, for what of it waits and for what runs."""
     whole(batch, "set")
     if priority is None and max_cost is None:
         raise click.UsageError("nothing is to be set: give --priority or --max-cost.")
-    engine = session.engine()
+    engine = session.engine_of(batch, engine_name)
     found = found_batch(engine, batch)
     changes = []
     if max_cost is not None:
@@ -157,11 +163,12 @@ def set_(session: Session, batch: str, *, priority: str | None, max_cost: int | 
 
 @click.command()
 @batch_argument(required=True)
+@engine_option()
 @click.pass_obj
-def retry(session: Session, batch: str) -> None:
+def retry(session: Session, batch: str, *, engine_name: str | None) -> None:
     """Queue the failed and cancelled invocations of BATCH again."""
     whole(batch, "retry")
-    engine = session.engine()
+    engine = session.engine_of(batch, engine_name)
     found = found_batch(engine, batch)
     count = engine.retry(found.batch)
     if count:
@@ -174,11 +181,12 @@ def retry(session: Session, batch: str) -> None:
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(min=1), metavar="N", help="At most so many."
 )
+@engine_option()
 @_JSON
 @click.pass_obj
-def list_(session: Session, limit: int, *, as_json: bool) -> None:
+def list_(session: Session, limit: int, *, engine_name: str | None, as_json: bool) -> None:
     """The newest batches first."""
-    found = session.engine().batches(limit=limit)
+    found = session.engine_of(None, engine_name).batches(limit=limit)
     if as_json:
         for one in found:
             click.echo(json.dumps(_status_json(one)))

@@ -72,7 +72,7 @@ def dispatch_options() -> list[click.Option]:
             type=click.Path(dir_okay=False),
             help="A preset: options of the function from a YAML or JSON file.  [repeatable]",
         ),
-        click.Option(["--engine"], metavar="local|NAME", help="Where it runs.  [default: local]"),
+        click.Option(["--engine"], metavar="local|aws:ENV", help="Where it runs.  [default: local]"),
         click.Option(["--quote"], is_flag=True, help="First say what it will take; `status` compares."),
         click.Option(["--dry-run"], is_flag=True, help="List what would be sent, and send nothing."),
         click.Option(["--print-command"], is_flag=True, help="Print the commands that it would run."),

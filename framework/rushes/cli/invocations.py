@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import click
 
-from rushes.cli.batch_name import found_invocation
+from rushes.cli.batch_name import engine_option, found_invocation
 from rushes.cli.explanation import end_of, explanation, state_said, values
 from rushes.cli.results import function_of
 from rushes.cli.session import Session
 from rushes.errors import CallerError
+from rushes.keepers import ObjectKeeper
 from rushes.printing import printable
 
 __all__ = ["logs", "receipt", "why"]
@@ -28,10 +29,11 @@ _INVOCATION = click.argument("invocation", metavar="[BATCH.N]", required=False)
 @click.command()
 @_INVOCATION
 @click.option("--json", "as_json", is_flag=True, help="All that is known, as one JSON object.")
+@engine_option()
 @click.pass_obj
-def why(session: Session, invocation: str | None, *, as_json: bool) -> None:
+def why(session: Session, invocation: str | None, *, as_json: bool, engine_name: str | None) -> None:
     """Why an invocation waits, runs or failed: what it waits for, what was tried, what to do."""
-    engine = session.engine()
+    engine = session.engine_of(invocation, engine_name)
     invocation = found_invocation(engine, invocation)
     found = engine.explain(invocation)
     if as_json:
@@ -47,10 +49,11 @@ def why(session: Session, invocation: str | None, *, as_json: bool) -> None:
 @click.command()
 @_INVOCATION
 @click.option("--path", is_flag=True, help="Print where the log is, not what it says.")
+@engine_option()
 @click.pass_obj
-def logs(session: Session, invocation: str | None, *, path: bool) -> None:
+def logs(session: Session, invocation: str | None, *, path: bool, engine_name: str | None) -> None:
     """What the attempts of an invocation logged and printed, the tools' own words among it."""
-    engine = session.engine()
+    engine = session.engine_of(invocation, engine_name)
     invocation = found_invocation(engine, invocation)
     found = engine.explain(invocation)
     log = found.get("log")
@@ -80,21 +83,25 @@ def _safe(chunk: bytes) -> bytes:
 
 @click.command()
 @click.argument("of", metavar="[BATCH.N|OUTPUT]", required=False)
+@engine_option()
 @click.pass_obj
-def receipt(session: Session, of: str | None) -> None:
+def receipt(session: Session, of: str | None, *, engine_name: str | None) -> None:
     """The provenance of a result: of an invocation, or of a file that one made."""
     if of is not None and Path(of).exists():
         click.echo(json.dumps(receipt_beside(Path(of)), indent=2))
         return
     if of is not None and "/" in of:
         raise CallerError(f"{of} does not exist.", code="not-found", fix="Name an output or an invocation.")
-    engine = session.engine()
+    engine = session.engine_of(of, engine_name)
     of = found_invocation(engine, of)
     found = engine.explain(of)
     row = dict(found.get("result") or {})
     path = row.get("receipt")
     if path and Path(path).exists():
         click.echo(Path(path).read_text(encoding="utf-8").rstrip("\n"))
+        return
+    if path and isinstance(engine, ObjectKeeper):
+        click.echo(engine.read(str(path)).decode().rstrip("\n"))
         return
     if not row:
         raise CallerError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rushes.cli.batch_name import batch_argument, found_batch
+from rushes.cli.batch_name import batch_argument, engine_option, found_batch
 from rushes.cli.notes import Notes
 from rushes.cli.session import Session
 from rushes.cli.show import counts_line, one_line, short_name, table
@@ -42,16 +42,24 @@ _PAGE: Final = 1000
     metavar="table|csv|json|…",
     help="What the function returned: as tables, or in a format that the function itself has.",
 )
+@engine_option()
 @click.option("--json", "as_json", is_flag=True, help="JSON, one object a line.")
 @click.pass_obj
 def results(
-    session: Session, /, batch: str | None, *, chosen: str | None, as_json: bool, **which: Any
+    session: Session,
+    /,
+    batch: str | None,
+    *,
+    chosen: str | None,
+    engine_name: str | None,
+    as_json: bool,
+    **which: Any,
 ) -> None:
     """What came of the invocations of BATCH so far, in the order in which they ended.
 
     Without BATCH, of the newest.
     """
-    engine = session.engine()
+    engine = session.engine_of(batch, engine_name)
     found = found_batch(engine, batch)
     ends = _Ends(engine, found.batch, **which)
     if as_json:

@@ -115,13 +115,16 @@ def _quoted(engine: Engine, work: Work, given: Mapping[str, Any]) -> Work:
 
 
 def _open(engine: Engine, work: Work) -> tuple[str, Iterator[Any]]:
-    from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415 - only when it is sent
+    from rushes.keepers import ObjectKeeper  # noqa: PLC0415 - only when it is sent
+    from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415 - likewise
 
-    spec = batch_spec(work.function, work.options, work.params, title=work.name)
+    asked = (work.function, work.options, work.params)
+    objects = engine if isinstance(engine, ObjectKeeper) else None
+    spec = (objects.spec_of if objects else batch_spec)(*asked, title=work.name)
     if work.quote is not None:
         spec = replace(spec, quote=work.quote)
     batch = engine.open(spec)
-    return batch, invocations(work.function, work.options, work.params, work.found)
+    return batch, (objects.invocations if objects else invocations)(*asked, work.found)
 
 
 def _note_free(engine: Engine, work: Work) -> None:

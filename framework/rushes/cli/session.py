@@ -38,6 +38,18 @@ class Session:
             self._engines[name] = cast("Engine", _load(name))
         return self._engines[name]
 
+    def engine_of(self, batch: str | None, asked: str | None = None) -> Engine:
+        """The engine that has a batch, or one of its invocations, by its name: ``k7m2qx@dev`` is on AWS.
+
+        Args:
+            batch: its name, or None where the newest is meant.
+            asked: the engine that was asked for, or None.
+        """
+        if asked is None and batch is not None and "@" in batch:
+            where = batch.partition("@")[2].partition(".")[0]
+            asked = "aws" if where in {"", "aws"} else f"aws:{where}"
+        return self.engine(asked or "local")
+
     @property
     def watched(self) -> bool:
         """True when progress may be drawn: standard error is a terminal."""

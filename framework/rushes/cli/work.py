@@ -18,6 +18,7 @@ from rushes.errors import CallerError
 
 if TYPE_CHECKING:
     from rushes.function import Function, Options, Params
+    from rushes.keepers import ObjectKeeper
     from rushes.runtime.inputs import Found
 
 __all__ = ["Work", "work_asked"]
@@ -81,11 +82,12 @@ def work_asked(ctx: click.Context, given: dict[str, Any], *, sent: bool = True) 
     if not function.makes_outputs and unused:
         are = "is" if len(unused) == 1 else "are"
         click.echo(f"note: {function.name} makes no files: {', '.join(unused)} {are} not used.", err=True)
-    stream = expand(
-        inputs or (job.inputs if job else ()),
-        out=options.out if function.makes_outputs else None,
-        base=job.folder if job and not inputs else None,
-    )
+    named, out = inputs or (job.inputs if job else ()), options.out if function.makes_outputs else None
+    objects = _object_keeper(ctx, options.engine)
+    if objects is not None:
+        stream = objects.find(named, out=out)
+    else:
+        stream = expand(named, out=out, base=job.folder if job and not inputs else None)
     if dispatch.get("frames"):
         from rushes.media.spans import Span  # noqa: PLC0415 - seldom asked for
 
@@ -102,3 +104,13 @@ def work_asked(ctx: click.Context, given: dict[str, Any], *, sent: bool = True) 
         title=given["function"] if job is None else job.function,
         chosen_format=given.get("format"),
     )
+
+
+def _object_keeper(ctx: click.Context, engine: str) -> ObjectKeeper | None:
+    """The engine that is asked for, where its clips are not files of this machine."""
+    if engine == "local":
+        return None
+    from rushes.keepers import ObjectKeeper  # noqa: PLC0415 - seldom
+
+    found: Any = ctx.obj.engine(engine)
+    return found if isinstance(found, ObjectKeeper) else None

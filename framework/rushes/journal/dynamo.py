@@ -141,11 +141,11 @@ class DynamoLedger(DynamoClaims):
             {**STATE, "#data": "data", "#until": "until"},
         )
         ttl = self._spec(batch)[1]
-        counted = counting(self._table, batch, n, {item["state"]: -1}, ttl=ttl, at=self._clock())
+        counted = counting(self._table, batch, n, {item["state"]: -1}, ttl=ttl, at=None)
         refused = self._table.transact([{"Update": queued}, {"Update": counted}], f"queue {batch}.{n} again")
         return "" if refused else f"{batch}.{n}"
 
-    def restamp(self, batch: str, priority: str) -> Sequence[str]:
+    def restamp(self, batch: str, priority: str) -> None:
         stamped = self._table.update(
             batch_key(batch), "SET priority=:priority", {":priority": priority}, "attribute_exists(pk)"
         )
@@ -153,6 +153,8 @@ class DynamoLedger(DynamoClaims):
             self._table.send(f"give batch {batch} another class", stamped)
         if refused:
             raise no_batch(batch)
+
+    def waiting(self, batch: str) -> Sequence[str]:
         waits = {State.queued.value, State.held.value}
         found = (number_of(item)[1] for item in self._invocations(batch, 0) if item["state"] in waits)
         return [f"{batch}.{n}" for n in found]

@@ -102,8 +102,8 @@ class DynamoBatches:
             ]
             added = self._table.update(
                 batch_key(batch),
-                "ADD #total :count",
-                {":count": len(work)},
+                "SET touched=:touched ADD #total :count",
+                {":count": len(work), ":touched": ms(at)},
                 "attribute_exists(pk) AND attribute_not_exists(cancelled)",
                 {"#total": "total"},
             )
@@ -153,6 +153,15 @@ class DynamoBatches:
             with unless_refused():
                 self._table.send(f"close batch {batch}", done)
         return found
+
+    def abandoned(self, before: float) -> Sequence[str]:
+        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in self._table.query("list batches", wk=OPEN)]
+        heads = self._table.items([typed(key) for key in keys], "look for batches that nobody sends")
+        return [
+            head["pk"].removeprefix("B#")
+            for head in heads
+            if not head.get("sealed") and int(head.get("touched", head["at"])) < ms(before)
+        ]
 
     def batches(self, limit: int) -> Sequence[str]:
         found = [
@@ -232,20 +241,19 @@ class DynamoBatches:
 
 
 def counting(
-    table: Table, batch: str, n: int, sums: Mapping[str, int], *, ttl: int | None, at: float
+    table: Table, batch: str, n: int, sums: Mapping[str, int], *, ttl: int | None, at: float | None
 ) -> dict[str, Any]:
-    """The request that adds to the count of an invocation's number."""
-    asked = table.update(
+    """The request that adds to the count of an invocation's number; `at`: when something of it ended."""
+    sets = {} if at is None else {"last": ms(at)}
+    sets |= {} if ttl is None else {"ttl": ttl}
+    said = "SET " + ", ".join(f"#{name}=:{name}" for name in sets) if sets else ""
+    values = {**sets, **sums}
+    return table.update(
         count_key(batch, n),
-        "SET #last=:last ADD " + ", ".join(f"#{name} :{name}" for name in sums),
-        {":last": ms(at), **{f":{name}": value for name, value in sums.items()}},
-        names={"#last": "last", **{f"#{name}": name for name in sums}},
+        f"{said} ADD " + ", ".join(f"#{name} :{name}" for name in sums),
+        {f":{name}": value for name, value in values.items()},
+        names={f"#{name}": name for name in values},
     )
-    if ttl is not None:
-        asked["UpdateExpression"] = f"SET #ttl=:ttl, {asked['UpdateExpression'].removeprefix('SET ')}"
-        asked["ExpressionAttributeNames"]["#ttl"] = "ttl"
-        asked["ExpressionAttributeValues"] |= typed({":ttl": ttl})
-    return asked
 
 
 def no_batch(batch: str) -> CallerError:

@@ -50,12 +50,13 @@ class DynamoClaims(DynamoBatches):
             ":holder": holder,
             ":ask": ask,
             ":until": ms(until),
+            ":since": ms(now),
             ":one": 1,
             ":running": "running",
             ":wk": wake_key(batch, n),
         }
         change = (
-            "SET #state=:running, holder=:holder, ask=:ask, #until=:until, wk=:wk, wa=:until "
+            "SET #state=:running, holder=:holder, ask=:ask, #until=:until, since=:since, wk=:wk, wa=:until "
             "ADD fence :one, attempt :one"
         )
         names = {**STATE, "#until": "until"}

@@ -238,6 +238,7 @@ def entry_of(item: Mapping[str, Any]) -> Entry:
         None if until is None or state.ended else int(until) / 1000,
         item.get("reason", ""),
         end,
+        int(item["since"]) / 1000 if "since" in item else None,
     )
 
 

@@ -31,6 +31,7 @@ TEN: Final = 10
 """Messages in one request, at most."""
 LONGEST_POLL_S: Final = 20
 TRIES: Final = 5
+_VISIBLE: Final = "ApproximateNumberOfMessages"
 _GROUP: Final = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
 
 
@@ -102,6 +103,11 @@ class SqsQueue:
                 for number, one in enumerate(messages[start : start + TEN])
             ]
             self._all_of("delete_message_batch", entries, "delete from")
+
+    def waiting(self) -> int:
+        with self._asking("look at"):
+            found = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[_VISIBLE])
+        return int(found["Attributes"][_VISIBLE])
 
     def _all_of(self, verb: str, entries: list[dict[str, Any]], act: str) -> None:
         """Send a batch until all of it is taken.

@@ -152,6 +152,8 @@ class ClaimRunner:
             meter.stop()
             body, seconds = made.data().decode(), self.clock() - now
             end = End(State.succeeded, body, seconds, made.media_s, cached=made.cached)
+            if watch.cancelled and not made.published:  # what is asked to stop may return like any other
+                end = End(State.cancelled, "{}", seconds)
             after = self._end(claim, end, meter)
         return after._replace(attempt=claim.attempt, cost_nano=meter.cost().total)
 

@@ -17,7 +17,7 @@ from rushes.media.formats import IMAGE_SUFFIXES
 from rushes.media.ranged import TOO_SCATTERED, RangedAsset
 from rushes.ports import Store
 from rushes.runtime.attempt import run_attempt
-from rushes.runtime.remote_publication import mark_of
+from rushes.runtime.remote_publication import is_what_it_was, mark_of
 from rushes.runtime.task import Made, Reporter, Task
 from rushes.stored import Stored
 
@@ -77,7 +77,7 @@ def require_same(task: Task, found: Stored) -> None:
     Raises:
         MediaError: it is not (``source-changed``).
     """
-    if task.fingerprint and mark_of(found) != task.fingerprint:
+    if task.fingerprint and not is_what_it_was(task.fingerprint, found):
         raise MediaError(
             f"{task.source.uri} is not what was submitted.", code="source-changed", fix="Submit it again."
         )

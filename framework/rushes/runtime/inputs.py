@@ -44,6 +44,7 @@ class Found:
         tag: ``~ab12`` when an earlier clip makes the same output name in the same place, else "".
         problem: `RushesError.to_dict` of what keeps it from being used, or None.
         params: options that a manifest gives to this clip alone, not validated, or None.
+        mark: what the clip was when it was found, where that is known already; else it is looked at.
     """
 
     asset: Asset
@@ -51,6 +52,7 @@ class Found:
     tag: str = ""
     problem: dict[str, Any] | None = None
     params: dict[str, Any] | None = None
+    mark: str = ""
 
 
 def expand(

@@ -28,7 +28,7 @@ from rushes.runtime.ownership import RECEIPT_KIND
 from rushes.runtime.task import Made
 from rushes.stored import Stored
 
-__all__ = ["KEY", "Target", "mark_of", "publish_made"]
+__all__ = ["KEY", "Target", "is_what_it_was", "mark_of", "object_mark", "publish_made"]
 
 KEY: Final = "rushes-key"
 _RECEIPT_BYTES: Final = 16 * 1024 * 1024
@@ -73,7 +73,17 @@ def mark_of(stored: Stored) -> str:
     """What an object was, as a fingerprint: its content where that is known, else its version or its mark."""
     if stored.sha256:
         return f"sha256:{stored.sha256}"
-    return f"version:{stored.version}" if stored.version else f"mark:{stored.mark.strip(chr(34))}"
+    return f"version:{stored.version}" if stored.version else object_mark(stored)
+
+
+def object_mark(stored: Stored) -> str:
+    """What an object was, by what a listing says of it, too."""
+    return f"mark:{stored.mark.strip(chr(34))}"
+
+
+def is_what_it_was(mark: str, stored: Stored) -> bool:
+    """Whether an object is what a fingerprint of any of these kinds says."""
+    return mark in {mark_of(stored), object_mark(stored), f"version:{stored.version}"}
 
 
 def publish_made(made: Made, target: Target) -> Made:

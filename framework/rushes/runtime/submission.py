@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from importlib import import_module
@@ -64,6 +64,7 @@ _OF_THE_WORKER: Final = frozenset(
     {"RUSHES_CAPACITY", "RUSHES_EVENTS", "RUSHES_IDLE", "RUSHES_PRICES", "RUSHES_TIER"}
 )
 """What a worker reads when it starts: it concerns no slot, and two that differ in it can share slots."""
+Look = Callable[[Asset], str]
 _WITHOUT_ORDER: Final = (set, frozenset, AbstractSet, dict, Mapping)
 
 
@@ -85,6 +86,10 @@ def environment(environ: Mapping[str, str]) -> dict[str, Any]:
     return {**how, "digest": digest}
 
 
+def _fingerprint(asset: Asset) -> str:
+    return str(fingerprint(asset))
+
+
 def batch_spec(
     function: Function[Any, Any],
     options: Options,
@@ -92,8 +97,17 @@ def batch_spec(
     *,
     title: str = "",
     environ: Mapping[str, str] = os.environ,
+    place: Callable[[str], str] | None = None,
 ) -> BatchSpec:
     """What all invocations of a batch share.
+
+    Args:
+        function: that runs.
+        options: how it is dispatched.
+        params: what all its invocations start from.
+        title: what people call it.
+        environ: the submitter's.
+        place: checks where outputs go; None: in a folder of this machine.
 
     Raises:
         CallerError: the function makes files and `out` is missing, or cannot be written; the template of
@@ -107,7 +121,7 @@ def batch_spec(
             fix="Give out=... (on the command line: --out DIR).",
         )
     if out is not None:
-        out = _local_out(out) if function.makes_outputs else None
+        out = (place or _local_out)(out) if function.makes_outputs else None
     if options.name is not None:
         for one, _ in members_of(function, params):
             if one.makes_outputs or one is function:
@@ -169,10 +183,22 @@ def _local_out(out: str) -> str:
 
 
 def invocations(
-    function: Function[Any, Any], options: Options, params: Params, found: Iterable[Found]
+    function: Function[Any, Any],
+    options: Options,
+    params: Params,
+    found: Iterable[Found],
+    look: Look = _fingerprint,
 ) -> Iterator[Invocation]:
-    """One invocation a clip, in order, streaming; what is wrong with a clip becomes its `problem`."""
-    keys = _keys_of(function, params)
+    """One invocation a clip, in order, streaming; what is wrong with a clip becomes its `problem`.
+
+    Args:
+        function: that runs.
+        options: how it is dispatched.
+        params: what they start from.
+        found: the clips.
+        look: says what an asset is: its fingerprint, where it was not known when it was found.
+    """
+    keys = _keys_of(function, params, look)
     own_params = _OwnParams(function, params)
     exclusive = Exclusive(function, params, options.exclusive, options.show)
     after = tuple(_id_of(a) for a in options.after)
@@ -185,7 +211,7 @@ def invocations(
                 if frames is not None:
                     function.require_ranges()
                 its_params, own = own_params.of(item.params)
-                mark, tail = keys.marks(item.asset)
+                mark, tail = keys.marks(item.asset, item.mark)
                 key = keys.key(tail, own, its_params)
                 exclusive_keys = exclusive.keys(item.asset, its_params)
             except RushesError as error:
@@ -207,19 +233,20 @@ def invocations(
 
 def key_of(function: Function[Any, Any], source: Asset, params: Params) -> tuple[str, str]:
     """The key of one invocation, and its source's fingerprint."""
-    keys = _keys_of(function, params)
-    mark, tail = keys.marks(source)
+    keys = _keys_of(function, params, _fingerprint)
+    mark, tail = keys.marks(source, "")
     return keys.key(tail, None, params), mark
 
 
-def _keys_of(function: Function[Any, Any], params: Params) -> _Keys | _JointKeys:
-    return _JointKeys(function, params) if isinstance(function, Joint) else _Keys(function, params)
+def _keys_of(function: Function[Any, Any], params: Params, look: Look) -> _Keys | _JointKeys:
+    return (_JointKeys if isinstance(function, Joint) else _Keys)(function, params, look)
 
 
 class _Keys:
     """Keys of one batch: what they share is hashed once."""
 
-    def __init__(self, function: Function[Any, Any], params: Params) -> None:
+    def __init__(self, function: Any, params: Params, look: Look) -> None:
+        self._look = look
         shared = [
             function.name if function.path else function.ref,
             function.version,
@@ -234,8 +261,8 @@ class _Keys:
         self.marks = lru_cache(maxsize=256)(self._marks)
         """Of an asset: its fingerprint, and what it adds to a key. The last few assets are remembered."""
 
-    def _marks(self, asset: Asset) -> tuple[str, bytes]:
-        mark = str(fingerprint(asset))
+    def _marks(self, asset: Asset, known: str) -> tuple[str, bytes]:
+        mark = known or self._look(asset)
         name = asset.name if self._reads_name else ""
         return mark, f"\0{mark}\0{asset.frames}\0{name}".encode(errors="surrogateescape")
 
@@ -249,17 +276,17 @@ class _Keys:
         """The params as JSON, assets replaced by their fingerprints, sets and mappings in one order."""
         if self._plain:
             return text
-        return json.dumps(_fingerprinted(params), sort_keys=True)
+        return json.dumps(_fingerprinted(params, self._look), sort_keys=True)
 
 
 class _JointKeys:
     """Keys of functions that run together: what each is alone, one after the other."""
 
-    def __init__(self, function: Joint, params: Params) -> None:
-        self._members = [(one.name, _Keys(one, its)) for one, its in members_of(function, params)]
+    def __init__(self, function: Any, params: Params, look: Look) -> None:
+        self._members = [(one.name, _Keys(one, its, look)) for one, its in members_of(function, params)]
 
-    def marks(self, asset: Asset) -> tuple[str, list[bytes]]:
-        found = [keys.marks(asset) for _, keys in self._members]
+    def marks(self, asset: Asset, known: str) -> tuple[str, list[bytes]]:
+        found = [keys.marks(asset, known) for _, keys in self._members]
         return found[0][0], [tail for _, tail in found]
 
     def key(self, tails: Any, own: str | None, params: Params) -> str:
@@ -270,19 +297,19 @@ class _JointKeys:
         )
 
 
-def _fingerprinted(value: Any) -> Any:
+def _fingerprinted(value: Any, look: Look) -> Any:
     if isinstance(value, Asset):
-        return f"asset:{fingerprint(value)}:{value.frames}"
+        return f"asset:{look(value)}:{value.frames}"
     if isinstance(value, BaseModel):
         # What is required is missing where each invocation is to bring its own.
         names = [name for name in type(value).model_fields if hasattr(value, name)]
-        return {name: _fingerprinted(getattr(value, name)) for name in names}
+        return {name: _fingerprinted(getattr(value, name), look) for name in names}
     if isinstance(value, Mapping):
-        return {str(k): _fingerprinted(v) for k, v in value.items()}
+        return {str(k): _fingerprinted(v, look) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_fingerprinted(v) for v in value]
+        return [_fingerprinted(v, look) for v in value]
     if isinstance(value, AbstractSet):  # each process iterates a set of words in an order of its own
-        return sorted((_fingerprinted(v) for v in value), key=json.dumps)
+        return sorted((_fingerprinted(v, look) for v in value), key=json.dumps)
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 

@@ -36,6 +36,7 @@ class EngineContract(ResultsContract):
     def test_work_that_waits_for_a_failure_is_cancelled_or_run_as_it_asked(
         self, engine: Engine, clips: Path
     ) -> None:
+        self.needs("after")
         first = self._send(engine, clips, "measure", ["bad.mov"])
         waits = Options(after=(f"{first}.1",))
         cancelled = self._send(engine, clips, "measure", ["a.mov"], options=waits)
@@ -45,6 +46,7 @@ class EngineContract(ResultsContract):
         assert self._ended(engine, run, 1)[0].state is State.succeeded
 
     def test_work_is_held_until_what_it_waits_for_has_ended(self, engine: Engine, clips: Path) -> None:
+        self.needs("after")
         engine.control("pause")
         first = self._send(engine, clips, "measure", ["a.mov"])
         second = self._send(engine, clips, "measure", ["b.mov"], options=Options(after=(f"{first}.1",)))
@@ -58,6 +60,7 @@ class EngineContract(ResultsContract):
     def test_work_that_waits_for_a_batch_is_held_until_that_is_sealed_and_has_ended(
         self, engine: Engine, clips: Path
     ) -> None:
+        self.needs("after")
         first = self._send(engine, clips, "measure", ["a.mov"], seal=False)
         self._ended(engine, first, 1)
         second = self._send(engine, clips, "measure", ["b.mov"], options=Options(after=(first,)))
@@ -80,8 +83,7 @@ class EngineContract(ResultsContract):
         assert {one.state for one in self._ended(engine, batch, 2)} == {State.cancelled}
 
     def test_cancel_stops_a_body_that_runs(self, engine: Engine, clips: Path) -> None:
-        if "running-cancel" in self.lacks:
-            pytest.skip("running-cancel: not supported")
+        self.needs("running-cancel")
         batch = self._send(engine, clips, "waits", ["a.mov"])
         until = time.monotonic() + PATIENCE_S
         while not engine.status(batch).counts.running and time.monotonic() < until:
@@ -109,7 +111,7 @@ class EngineContract(ResultsContract):
         found = engine.explain(f"{batch}.1")
 
         assert found["state"] == "failed"
-        assert found["asset"] == str(clips / "bad.mov")
+        assert found["asset"] == self.place(clips, "bad.mov")
         assert found["result"]["error"]["code"] == "damaged"
 
     @pytest.mark.parametrize("name", ["{batch}.99", "{batch}", "nobatch.1"])
@@ -124,6 +126,7 @@ class EngineContract(ResultsContract):
     # -- another class ------------------------------------------------------------------------------------
 
     def test_a_batch_that_waits_can_be_given_another_class(self, engine: Engine, clips: Path) -> None:
+        self.needs("pool")
         engine.control("pause")
         first = self._send(engine, clips, "measure", ["a.mov"])
         second = self._send(engine, clips, "measure", ["b.mov"])
@@ -153,6 +156,7 @@ class EngineContract(ResultsContract):
     # -- the pool -----------------------------------------------------------------------------------------
 
     def test_a_paused_pool_starts_nothing_until_it_resumes(self, engine: Engine, clips: Path) -> None:
+        self.needs("pool")
         engine.control("pause")
         batch = self._send(engine, clips, "measure", ["a.mov"])
         assert engine.pool()["paused"]
@@ -164,6 +168,7 @@ class EngineContract(ResultsContract):
         assert not engine.pool()["paused"]
 
     def test_a_pool_says_who_answers(self, engine: Engine, clips: Path) -> None:
+        self.needs("pool")
         self._settled(engine, self._send(engine, clips, "measure", ["a.mov"]))
 
         assert engine.running()
@@ -174,6 +179,7 @@ class EngineContract(ResultsContract):
             engine.control("explode")
 
     def test_a_pool_has_the_slots_that_it_is_given_until_it_is_given_back(self, engine: Engine) -> None:
+        self.needs("pool")
         before = engine.pool()["capacity"]["cpu"]
 
         engine.control("resize", slots=0)

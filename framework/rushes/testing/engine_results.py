@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from rushes import catalog
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.function import Options
 from rushes.invocation import Invocation
+from rushes.keepers import ObjectKeeper
 from rushes.ports import Engine
 from rushes.runtime.submission import batch_spec
 from rushes.testing.engine_suite import PATIENCE_S, EngineSuite
@@ -40,7 +40,7 @@ class ResultsContract(EngineSuite):
             f"{batch}.2": {"size": 20, "times": 1},
         }
         assert [one.seq for one in ends] == [1, 2]
-        assert {one.asset for one in ends} == {str(clips / "a.mov"), str(clips / "b.mov")}
+        assert {one.asset for one in ends} == {self.place(clips, "a.mov"), self.place(clips, "b.mov")}
         assert {one.function for one in ends} == {"measure"}
 
     def test_results_go_on_from_a_sequence_number(self, engine: Engine, clips: Path) -> None:
@@ -72,8 +72,9 @@ class ResultsContract(EngineSuite):
         assert "ZeroDivisionError" in str((end.error or {})["message"])
 
     def test_a_problem_found_before_submission_fails_as_such(self, engine: Engine, clips: Path) -> None:
-        function = catalog.find(f"{clips / 'bodies.py'}:measure")
-        batch = engine.open(batch_spec(function, Options(), function.params(None)))
+        function = self.function(clips, "measure")
+        spec_of = engine.spec_of if isinstance(engine, ObjectKeeper) else batch_spec
+        batch = engine.open(spec_of(function, Options(), function.params(None)))
         problem = CallerError("line 3 is missing.", code="not-found").to_dict()
         engine.submit(batch, [Invocation("/nowhere.mov", "", problem=problem)])
         engine.seal(batch)
@@ -84,16 +85,18 @@ class ResultsContract(EngineSuite):
         assert (end.error or {})["message"] == "line 3 is missing."
 
     def test_outputs_appear_whole_and_a_failure_leaves_none(self, engine: Engine, clips: Path) -> None:
-        out = clips / "out"
-        batch = self._send(engine, clips, "copy", ["a.mov", "bad.mov"], options=Options(out=str(out)))
+        out = self.place(clips, "out")
+        batch = self._send(engine, clips, "copy", ["a.mov", "bad.mov"], options=Options(out=out))
 
         ends = {Path(one.asset).name: one for one in self._ended(engine, batch, 2)}
 
-        assert ends["a.mov"].outputs == (str(out / "a.mov"),)
-        assert (out / "a.mov").read_bytes() == (clips / "a.mov").read_bytes()
-        assert sorted(p.name for p in out.iterdir()) == ["a.mov", "a.mov.rushes.json"]
+        assert ends["a.mov"].outputs == (f"{out}/a.mov",)
+        made = self.below(clips, "out")
+        assert made["a.mov"] == (clips / "a.mov").read_bytes()
+        assert sorted(made) == ["a.mov", "a.mov.rushes.json"]
 
     def test_a_name_that_is_no_utf8_is_only_a_name(self, engine: Engine, clips: Path) -> None:
+        self.needs("odd-names")
         name = os.fsdecode(b"caf\xe9.mov")
         (clips / name).write_bytes(bytes(7))
         batch = self._send(engine, clips, "copy", [name], options=Options(out=str(clips / "out")))
@@ -107,11 +110,13 @@ class ResultsContract(EngineSuite):
     # -- parts --------------------------------------------------------------------------------------------
 
     def test_a_body_maps_another_and_has_its_outcomes_in_order(self, engine: Engine, clips: Path) -> None:
+        self.needs("parts")
         (end,) = self._ended(engine, self._send(engine, clips, "total", ["a.mov"]), 1)
 
         assert end.result == {"sizes": [20, 10], "problem": "damaged"}
 
     def test_files_of_parts_vanish_when_the_whole_has_ended(self, engine: Engine, clips: Path) -> None:
+        self.needs("parts")
         out = clips / "out"
         batch = self._send(engine, clips, "copies", ["a.mov"], options=Options(out=str(out)))
 

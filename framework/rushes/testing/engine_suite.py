@@ -10,14 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from rushes import catalog
 from rushes.asset import Asset
-from rushes.function import Options
+from rushes.function import Function, Options
 from rushes.invocation import BatchStatus, Finished
+from rushes.keepers import ObjectKeeper
 from rushes.ports import Engine
 from rushes.runtime.inputs import Found
 from rushes.runtime.submission import batch_spec, invocations
@@ -32,7 +33,26 @@ class EngineSuite:
     """The base of tests that take an ``engine`` fixture."""
 
     lacks: ClassVar[frozenset[str]] = frozenset()
-    """Of ``running-cancel`` (a body is stopped while it runs)."""
+    """Of ``running-cancel`` (a body is stopped while it runs), ``after`` (dependencies), ``parts`` (a body
+    maps another), ``pool`` (one machine runs it all, which can be asked and paused), ``odd-names`` (names
+    that are no UTF-8)."""
+
+    def needs(self, what: str) -> None:
+        """Leave a test out by name where the engine cannot do what it is about."""
+        if what in self.lacks:
+            pytest.skip(f"not supported: {what}")
+
+    def place(self, clips: Path, name: str) -> str:
+        """What a clip, or a folder of outputs, is called by who sends work: here its path."""
+        return str(clips / name)
+
+    def below(self, clips: Path, name: str) -> dict[str, bytes]:
+        """The files in a folder of outputs, by name."""
+        return {path.name: path.read_bytes() for path in (clips / name).iterdir()}
+
+    def function(self, clips: Path, name: str) -> Function[Any, Any]:
+        """A function of the suite's."""
+        return catalog.find(f"{clips / 'bodies.py'}:{name}")
 
     @pytest.fixture
     def clips(self, tmp_path: Path) -> Path:
@@ -52,12 +72,15 @@ class EngineSuite:
         options: Options | None = None,
         seal: bool = True,
     ) -> str:
-        function = catalog.find(f"{clips / 'bodies.py'}:{name}")
+        function = self.function(clips, name)
         options = options or Options()
         params = function.params(None)
-        batch = engine.open(batch_spec(function, options, params, title=name))
-        found = (Found(Asset(str(clips / file))) for file in files)
-        engine.submit(batch, invocations(function, options, params, found))
+        objects = engine if isinstance(engine, ObjectKeeper) else None
+        spec_of = objects.spec_of if objects else batch_spec
+        batch = engine.open(spec_of(function, options, params, title=name))
+        found = (Found(Asset(self.place(clips, file))) for file in files)
+        sent = objects.invocations if objects else invocations
+        engine.submit(batch, sent(function, options, params, found))
         if seal:
             engine.seal(batch)
         return batch

@@ -6,6 +6,7 @@ know any real ledger.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ class _Row:
     stop: bool = False
     end: End | None = None
     ended_at: float = 0.0
+    since: float | None = None
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class _Batch:
     rows: dict[str, _Row] = field(default_factory=dict)
     sealed: bool = False
     cancelled: bool = False
+    touched: float = 0.0
 
 
 class _Failing:
@@ -55,6 +58,7 @@ class _Failing:
 
     def __init__(self) -> None:
         self._failing: dict[str, list[tuple[RushesError, bool]]] = {}
+        self._turn = threading.RLock()
 
     def fail_next(self, verb: str, error: RushesError, *, after: bool = False) -> None:
         """The next call of `verb` raises this; `after`: once it has been done, so that its answer is lost."""
@@ -62,13 +66,14 @@ class _Failing:
 
     @contextmanager
     def _called(self, verb: str) -> Iterator[None]:
-        waiting = self._failing.get(verb)
-        error, after = waiting.pop(0) if waiting else (None, False)
-        if error is not None and not after:
-            raise error
-        yield
-        if error is not None:
-            raise error
+        with self._turn:
+            waiting = self._failing.get(verb)
+            error, after = waiting.pop(0) if waiting else (None, False)
+            if error is not None and not after:
+                raise error
+            yield
+            if error is not None:
+                raise error
 
 
 class StubLedger(_Failing):
@@ -86,13 +91,14 @@ class StubLedger(_Failing):
 
     def open(self, batch: str, spec: Mapping[str, Any], now: float) -> None:
         with self._called("open"):
-            self._batches.setdefault(batch, _Batch(dict(spec), now))
+            self._batches.setdefault(batch, _Batch(dict(spec), now, touched=now))
 
     def add(self, batch: str, work: Sequence[Work], ended: Mapping[str, End] | None = None) -> None:
         with self._called("add"):
             found = self._require(batch)
             if found.cancelled:
                 raise CallerError(f"batch {batch!r} takes nothing more: it was cancelled.", code="not-open")
+            found.touched = self._clock()
             for one in work:
                 if one.invocation not in found.rows:
                     found.rows[one.invocation] = row = _Row(one)
@@ -121,6 +127,7 @@ class StubLedger(_Failing):
             row.attempt += 1
             row.fence += 1
             row.state, row.holder, row.until, row.told_at = State.running, holder, until, until
+            row.since = now
             return Claim(row.work, row.fence, holder, until, row.attempt, row.losses, row.spent_nano)
 
     def extend(self, claim: Claim, until: float, *, cost_nano: int = 0) -> Kept:
@@ -178,13 +185,19 @@ class StubLedger(_Failing):
                 row.spent_nano = 0
             return [row.work.invocation for row in again]
 
-    def restamp(self, batch: str, priority: str) -> Sequence[str]:
+    def restamp(self, batch: str, priority: str) -> None:
         with self._called("restamp"):
             found = self._require(batch)
             found.spec = {**found.spec, "priority": priority}
-            return [
-                row.work.invocation for row in found.rows.values() if row.state in {State.queued, State.held}
-            ]
+
+    def waiting(self, batch: str) -> Sequence[str]:
+        with self._called("waiting"):
+            rows = self._require(batch).rows.values()
+            return [row.work.invocation for row in rows if row.state in {State.queued, State.held}]
+
+    def abandoned(self, before: float) -> Sequence[str]:
+        with self._called("abandoned"):
+            return [name for name, one in self._batches.items() if not one.sealed and one.touched < before]
 
     def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
         with self._called("lapsed"):
@@ -300,7 +313,9 @@ def _cancelled(row: _Row) -> End:
 
 
 def _entry(row: _Row) -> Entry:
-    return Entry(row.work, row.state, row.attempt, row.losses, row.holder, row.until, row.reason, row.end)
+    return Entry(
+        row.work, row.state, row.attempt, row.losses, row.holder, row.until, row.reason, row.end, row.since
+    )
 
 
 @dataclass(slots=True)
@@ -352,3 +367,7 @@ class StubQueue(_Failing):
         with self._called("done"):
             for message in messages:
                 self._waiting.pop(message.handle, None)
+
+    def waiting(self) -> int:
+        with self._called("waiting"):
+            return sum(one.visible_at <= self._clock.now() for one in self._waiting.values())

@@ -331,7 +331,8 @@ class LedgerContract:
     def test_another_class_is_told_of_what_waits_and_of_what_lapses(self, filled: Ledger) -> None:
         _claimed(filled, 1)
         filled.finish(_claimed(filled, 2), DONE)
-        assert list(filled.restamp("k7m2qx", "background")) == ["k7m2qx.3"]
+        filled.restamp("k7m2qx", "background")
+        assert list(filled.waiting("k7m2qx")) == ["k7m2qx.3"]
         tally = filled.tally("k7m2qx")
         assert tally is not None
         assert tally.spec["priority"] == "background"
@@ -347,6 +348,20 @@ class LedgerContract:
         tally = filled.tally("k7m2qx")
         assert tally is not None
         assert tally.complete
+
+    def test_a_batch_that_nobody_adds_to_and_nobody_sealed_was_abandoned(self, ledger: Ledger) -> None:
+        for batch in ("aaaaaa", "bbbbbb", "cccccc"):
+            ledger.open(batch, SPEC, NOW)
+        ledger.seal("bbbbbb")
+        ledger.add("cccccc", [Work("cccccc.1", "s3://b/a.mov")])  # now, by the clock of the ledger
+        assert list(ledger.abandoned(NOW - 1)) == []
+        assert list(ledger.abandoned(NOW + 1)) == ["aaaaaa"]
+
+    def test_since_when_it_is_claimed_is_told(self, filled: Ledger) -> None:
+        _claimed(filled, 1, now=NOW + 7)
+        entry = filled.entry("k7m2qx.1")
+        assert entry is not None
+        assert (entry.since, entry.until) == (NOW + 7, NOW + 67)
 
     @pytest.mark.parametrize("ask", ["cancel", "retry"])
     def test_a_batch_that_is_not_there_cannot_be_steered(self, ledger: Ledger, ask: str) -> None:
@@ -412,6 +427,12 @@ class QueueContract:
         queue.extend(self.all_of(queue), 600)
         pass_s(61)
         assert self.all_of(queue) == []
+
+    def test_what_waits_is_counted(self, queue: Queue) -> None:
+        queue.send([Notice(f"k7m2qx.{n}", "urgent", "dune") for n in (1, 2, 3)])
+        assert queue.waiting() == 3
+        queue.done(self.all_of(queue))
+        assert queue.waiting() == 0
 
     def test_what_is_delayed_comes_later(self, queue: Queue, pass_s: Callable[[float], None]) -> None:
         queue.send([Notice("k7m2qx.1", "urgent", "dune")], delay_s=5)

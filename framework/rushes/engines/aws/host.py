@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -38,6 +38,8 @@ POLL_S: Final = 20.0
 """As long as SQS lets a request wait: an empty queue costs three requests a minute."""
 AGAIN_S: Final = 60.0
 """After a sweep has told of something, nobody else does for so long."""
+GONE_S: Final = 600.0
+"""A submitter that has added nothing for so long, and not said that it is done, is taken to be gone."""
 REST_S: Final = 5.0
 """Between tries of a service that does not answer."""
 T = TypeVar("T")
@@ -50,6 +52,14 @@ class Swept(Lapses, Protocol):
         """What a batch was opened with."""
         ...
 
+    def waiting(self, batch: str) -> Sequence[str]:
+        """The invocations of a batch that wait."""
+        ...
+
+    def seal(self, batch: str) -> None:
+        """Nothing more is added."""
+        ...
+
 
 def sweep(ledger: Swept, queues: Mapping[str, Queue], now: float) -> int:
     """Tell of what lapsed and of waits that are over; gives how much. Several may do so at the same time.
@@ -59,15 +69,33 @@ def sweep(ledger: Swept, queues: Mapping[str, Queue], now: float) -> int:
         queues: by class, or by ``<function>/<class>`` where a function has queues of its own.
         now: UTC epoch seconds.
     """
-    told = 0
+    told = sum(_completed(ledger, queues, batch) for batch in ledger.abandoned(now - GONE_S))
     for batch in ledger.unfinished():
         for one in ledger.lapsed(batch, now, now + AGAIN_S):
-            title = (ledger.spec(batch) or {}).get("title", "")
-            queue = queues.get(f"{title}/{one.priority}") or queues.get(one.priority)
-            if queue is not None:
-                queue.send([Notice(one.invocation, one.priority, one.show)])
-                told += 1
+            notice = Notice(one.invocation, one.priority, one.show)
+            told += _tell(queues, ledger.spec(batch), [notice])
     return told
+
+
+def _completed(ledger: Swept, queues: Mapping[str, Queue], batch: str) -> int:
+    """Take a batch to be complete as it is: its submitter died, maybe before it told of what it had added."""
+    spec = ledger.spec(batch) or {}
+    priority, show = str(spec.get("priority")), str(spec.get("show"))
+    told = _tell(queues, spec, [Notice(one, priority, show) for one in ledger.waiting(batch)])
+    ledger.seal(batch)
+    return told
+
+
+def _tell(queues: Mapping[str, Queue], spec: Mapping[str, Any] | None, notices: Sequence[Notice]) -> int:
+    """Tell those who take work of a function and class; nobody, where this host knows no such queue."""
+    if not notices:
+        return 0
+    title, priority = (spec or {}).get("title", ""), notices[0].priority
+    queue = queues.get(f"{title}/{priority}") or queues.get(priority)
+    if queue is None:
+        return 0
+    queue.send(notices)
+    return len(notices)
 
 
 @dataclass(frozen=True, slots=True)

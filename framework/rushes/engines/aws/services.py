@@ -6,10 +6,12 @@ This module must not know what is done with any of them.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rushes.errors import CallerError
 from rushes.media.redact import redact
 
 if TYPE_CHECKING:
@@ -38,32 +40,54 @@ class Services:
         self._warm = False
         self._request = ""
         self._made: dict[str, Any] = {}
+        self._making = threading.Lock()
 
     def client(self, service: str, session: Session | None = None) -> Any:
-        """A client of the SDK for a service; with a session, one that has no other credentials."""
+        """A client of the SDK for a service; with a session, one that has no other credentials.
+
+        Without one it is made once: one serves all threads.
+        """
         if self._clients is not None:
             return self._clients(service)
-        if session is None and service in self._made:
+        with self._making:  # the SDK may not make two at the same time
+            if session is not None:
+                return self._new_client(
+                    service,
+                    aws_access_key_id=session.key,
+                    aws_secret_access_key=session.secret,
+                    aws_session_token=session.token,
+                )
+            if service not in self._made:
+                self._made[service] = self._new_client(service)
             return self._made[service]
+
+    def _new_client(self, service: str, **credentials: str) -> Any:
+        sdk = self._sdk
         from botocore.config import Config  # noqa: PLC0415 - a tenth of a second, with what follows
 
-        config = Config(retries={"mode": "standard", "max_attempts": 5})
-        if session is None:
-            self._made[service] = self._sdk.create_client(service, config=config)
-            return self._made[service]
-        return self._sdk.create_client(
-            service,
-            config=config,
-            aws_access_key_id=session.key,
-            aws_secret_access_key=session.secret,
-            aws_session_token=session.token,
-        )
+        from rushes.aws_errors import sent  # noqa: PLC0415 - as above
+
+        with sent(f"use {service}"):
+            return sdk.create_client(
+                service,
+                region_name=self.settings.region or None,
+                config=Config(retries={"mode": "standard", "max_attempts": 5}),
+                **credentials,
+            )
 
     @cached_property
     def _sdk(self) -> Any:
-        """A session of our own: the one that boto3 has for everybody is left to bodies, and what they may."""
-        from botocore.session import Session as Sdk  # noqa: PLC0415 - as above
+        """A session of our own: the one that boto3 has for everybody is left to bodies, and what they may.
 
+        Raises:
+            CallerError: the extra is not installed.
+        """
+        try:
+            from botocore.session import Session as Sdk  # noqa: PLC0415 - as above
+        except ImportError as error:
+            raise CallerError(
+                "boto3 is not installed.", code="missing-extra", fix='Install it: pip install "rushes[aws]".'
+            ) from error
         return Sdk()
 
     @cached_property

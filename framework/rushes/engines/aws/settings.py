@@ -33,7 +33,8 @@ class AwsSettings:
         work_role: ARN of the role whose sessions attempts have (`RUSHES_WORK_ROLE`); "": they have what this
             process has.
         tier, prices: what a host is, and a file of prices (`RUSHES_TIER`, `RUSHES_PRICES`).
-        region: of AWS (`AWS_REGION`).
+        region: of AWS (`AWS_REGION`, else `AWS_DEFAULT_REGION`); "" for that of the AWS tools' own
+            configuration.
         memory_mb: on Lambda, what its run has and pays for; 0 on a host.
     """
 

@@ -74,6 +74,11 @@ class Stack:
             body = self._client.get_template(StackName=self._name, TemplateStage="Original")["TemplateBody"]
         return dict(json.loads(body)) if isinstance(body, str) else dict(body)
 
+    def outputs(self) -> dict[str, str] | None:
+        """Where its parts are, by their names in the template; None where nothing is deployed."""
+        found = self._found()
+        return None if found is None else _outputs(found)
+
     def deploy(
         self,
         template: Mapping[str, Any],

@@ -1,0 +1,104 @@
+"""Where the parts of an environment are: its table, and the queue of each function and class.
+
+A machine that sends work or takes it is told the name of the environment and asks its stack; one that may
+not, or an environment that something else has made, says in variables where they are. This module must not
+know what is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rushes.engines.aws.infra.environment import logical, stack_name
+from rushes.engines.aws.settings import pairs_of
+from rushes.errors import CallerError
+from rushes.invocation import PRIORITIES
+
+__all__ = ["Deployment", "deployment_of"]
+
+HOSTS = "hosts"
+"""Stands for a function's name where a queue is of hosts, for all functions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One environment, as who sends work or takes it sees it.
+
+    Args:
+        name: of the environment; "" where variables say what is where.
+        table: of the ledger.
+        queues: URLs by the names that a template gives them: of a function and a class, or of hosts and one.
+    """
+
+    name: str
+    table: str
+    queues: Mapping[str, str] = field(default_factory=dict)
+
+    def queue_of(self, function: str, priority: str) -> str:
+        """The queue that work of a function and class goes to.
+
+        Raises:
+            CallerError: the environment has none (``no-queue``).
+        """
+        found = self._queue(function, priority) or self._queue(HOSTS, priority)
+        if found:
+            return found
+        its = [one for one in PRIORITIES if self._queue(function, one) or self._queue(HOSTS, one)]
+        raise CallerError(
+            f"environment {self.name or 'of this machine'} takes no {priority} work of {function}; "
+            f"it has queues for {', '.join(its) or 'no class of it'}.",
+            code="no-queue",
+            fix="Use one of these classes, or give the environment hosts: rushes infra deploy --hosts.",
+        )
+
+    def of_hosts(self) -> dict[str, str]:
+        """The queues that hosts take from, by class, the most urgent first."""
+        return {one: url for one in PRIORITIES if (url := self._queue(HOSTS, one))}
+
+    def _queue(self, whose: str, priority: str) -> str:
+        return self.queues.get(logical("Queue", whose, priority), "")
+
+
+def deployment_of(name: str, environ: Mapping[str, str], clients: Any) -> Deployment:
+    """The environment of that name, or that the variables tell of.
+
+    Args:
+        name: of the environment; "" for `RUSHES_AWS_ENV`, else for `RUSHES_TABLE` and `RUSHES_ROUTES`.
+        environ: variables.
+        clients: gives a client of boto3 for a service.
+
+    Raises:
+        CallerError: none is named (``no-environment``), or there is no such stack (``not-found``).
+    """
+    name = name or environ.get("RUSHES_AWS_ENV", "")
+    if name:
+        return _deployed(name, clients("cloudformation"))
+    table, routes = environ.get("RUSHES_TABLE", ""), pairs_of(environ.get("RUSHES_ROUTES", ""))
+    if table and routes:
+        return Deployment("", table, {_named(route): url for route, url in routes.items()})
+    raise CallerError(
+        "no environment on AWS is named.",
+        code="no-environment",
+        fix="Say --engine aws:NAME, or set RUSHES_AWS_ENV; `rushes infra deploy` makes one.",
+    )
+
+
+def _deployed(name: str, client: Any) -> Deployment:
+    from rushes.engines.aws.infra.executor import Stack  # noqa: PLC0415 - botocore
+
+    outputs = Stack(client, stack_name(name)).outputs()
+    if outputs is None or "Ledger" not in outputs:
+        raise CallerError(
+            f"there is no environment {name!r} in this account and region.",
+            code="not-found",
+            fix="Check the name and AWS_REGION, or make it: rushes infra deploy.",
+        )
+    return Deployment(name, outputs["Ledger"], {k: v for k, v in outputs.items() if k.startswith("Queue")})
+
+
+def _named(route: str) -> str:
+    """What a template calls the queue of ``<function>/<class>``; a class alone is that of hosts."""
+    function, slash, priority = route.rpartition("/")
+    return logical("Queue", function if slash else HOSTS, priority)

@@ -1,0 +1,427 @@
+"""The engine of an environment on AWS, as a laptop sees it: sends work, follows it, steers it.
+
+Nothing runs here. Invocations go into the shared ledger and messages about them into queues; Lambdas and
+hosts work on them, and what came of each is read from the ledger. A batch is called ``k7m2qx@dev``, so that
+its name alone says where it is. This module must not know who does the work.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from rushes.core.states import State
+from rushes.engines.aws.deployment import Deployment, deployment_of
+from rushes.engines.aws.ends import Ends
+from rushes.engines.aws.sending import Sender
+from rushes.engines.aws.services import Services
+from rushes.engines.aws.settings import aws_settings
+from rushes.engines.aws.told import explained, finished, status_of
+from rushes.errors import CallerError, PlatformError
+from rushes.invocation import PRIORITIES, BatchSpec, BatchStatus, Finished, Invocation
+from rushes.runtime.refusals import has_ended, known_class, unknown_batch, unknown_invocation
+
+if TYPE_CHECKING:
+    from rushes.asset import Asset
+    from rushes.function import Function, Options, Params, Result
+    from rushes.ledger import Tally
+    from rushes.ports import Ledger
+    from rushes.runtime.inputs import Found
+
+__all__ = ["AwsEngine"]
+
+POLL_S: Final = 1.0
+"""How often a follower asks how far a batch is: some ten small requests."""
+LOOKED_AT: Final = 100
+"""Of what runs, how many are looked at for what they are; one request."""
+SHOWN: Final = 8
+"""Of these, how many a display is told of."""
+LOOKERS: Final = 16
+"""Clips that a program names, whose marks are asked for at once."""
+STOPPED_S: Final = 150.0
+"""What a cancelled batch may go on for: a claim is heard of within a minute, or lapses after one."""
+# As those of the embedded engine: no vowels, and nothing that is misread aloud.
+_ALPHABET: Final = "23456789bcdfghjkmnpqrstvwxz"
+_KEPT: Final = (
+    "function", "version", "params", "source_digest", "out", "priority", "show", "deadline", "tags", "name",
+    "receipts", "force", "retries", "title", "settle_s", "quote",
+)  # fmt: skip
+"""Of what batches share, what whoever works on them has to know."""
+
+
+class AwsEngine:
+    """`rushes.ports.Engine` on an environment that `rushes infra deploy` made.
+
+    Args:
+        environment: its name; "" for the one that `RUSHES_AWS_ENV`, or `RUSHES_TABLE` and `RUSHES_ROUTES`,
+            tell of.
+        environ: variables; the process's by default.
+        services: store, ledger and queues; None makes them of the environment.
+        deployment: where its parts are; None asks its stack.
+        poll_s: how often a follower asks.
+        clock: UTC epoch seconds.
+    """
+
+    name = "aws"
+
+    def __init__(
+        self,
+        environment: str = "",
+        environ: Mapping[str, str] | None = None,
+        *,
+        services: Services | None = None,
+        deployment: Deployment | None = None,
+        poll_s: float = POLL_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._environ = dict(os.environ if environ is None else environ)
+        self._asked = environment
+        self._given = services, deployment
+        self._poll_s = poll_s
+        self._clock = clock
+        self._tallies: dict[str, tuple[float, Tally]] = {}
+        self._ends: dict[str, Ends] = {}
+        self._sent: dict[str, int] = {}
+
+    # -- what it is made of --------------------------------------------------------------------------------
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """Where the parts of the environment are."""
+        return self._given[1] or deployment_of(self._asked, self._environ, self._plain.client)
+
+    @cached_property
+    def _plain(self) -> Services:
+        return self._given[0] or Services(aws_settings(self._environ), "laptop")
+
+    @cached_property
+    def services(self) -> Services:
+        """What to talk to."""
+        if self._given[0] is not None:
+            return self._given[0]
+        return Services(replace(aws_settings(self._environ), table=self.deployment.table), "laptop")
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        found = self.services.ledger
+        if found is None:
+            raise CallerError(
+                "the environment has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table."
+            )
+        return found
+
+    def _sender(self, spec: Mapping[str, Any]) -> Sender:
+        url = self.deployment.queue_of(str(spec["title"]), str(spec["priority"]))
+        return Sender(self._ledger, self.services.store, self.services.queue(url))
+
+    # -- clips and places ----------------------------------------------------------------------------------
+
+    def find(self, inputs: Sequence[str], *, out: str | None = None) -> Iterator[Found]:
+        """The clips that INPUT arguments name in buckets."""
+        from rushes.runtime.remote_inputs import expand_objects  # noqa: PLC0415 - a follower sends nothing
+
+        return expand_objects(inputs, self.services.store, out=out)
+
+    def spec_of(
+        self, function: Function[Any, Any], options: Options, params: Params, *, title: str = ""
+    ) -> BatchSpec:
+        """What all invocations of a batch share.
+
+        Raises:
+            CallerError: an option means nothing here, or the environment takes no such work.
+        """
+        from rushes.engines.aws.refusals import check_sendable, place_of_outputs  # noqa: PLC0415 - as above
+        from rushes.runtime.submission import batch_spec  # noqa: PLC0415 - as above
+
+        check_sendable(function, options)
+        self.deployment.queue_of(function.name, options.priority)
+        spec = batch_spec(
+            function, options, params, title=title, environ=self._environ, place=place_of_outputs
+        )
+        # An image has the function installed: what it is there is said by its version.
+        return replace(spec, source_digest="", environment={}, title=function.name)
+
+    def invocations(
+        self, function: Function[Any, Any], options: Options, params: Params, found: Iterable[Found]
+    ) -> Iterator[Invocation]:
+        """One a clip, with what that was."""
+        from rushes.runtime.submission import invocations  # noqa: PLC0415 - as above
+
+        return invocations(function, options, params, self._marked(found), self._mark)
+
+    def _marked(self, found: Iterable[Found]) -> Iterator[Found]:
+        """Clips with their marks: those of which no listing told are looked at, several at once."""
+        source = iter(found)
+        with ThreadPoolExecutor(LOOKERS) as threads:
+            while some := list(islice(source, LOOKERS * 4)):
+                yield from threads.map(self._with_mark, some)
+
+    def _with_mark(self, found: Found) -> Found:
+        if found.mark or found.problem is not None:
+            return found
+        try:
+            return replace(found, mark=self._mark(found.asset))
+        except (CallerError, PlatformError) as error:
+            if error.kind == "platform":
+                raise
+            return replace(found, problem=error.to_dict())
+
+    def _mark(self, asset: Asset) -> str:
+        from rushes.runtime.remote_inputs import local_input  # noqa: PLC0415 - as above
+        from rushes.runtime.remote_publication import object_mark  # noqa: PLC0415 - as above
+
+        if "://" not in asset.uri:
+            raise local_input(asset.uri)
+        return object_mark(self.services.store.look(asset.uri))
+
+    def read(self, uri: str) -> bytes:
+        """An object that was made."""
+        with self.services.store.reader(uri) as file:
+            return file.readall() or b""
+
+    # -- sending -------------------------------------------------------------------------------------------
+
+    def call(self, function: Function[Any, Any], source: Asset, params: Params, options: Options) -> Result:
+        """Send one invocation and wait for what it returns."""
+        from rushes.batch import Batch, Handle  # noqa: PLC0415 - only here
+
+        batch, total = self.launch(function, options, [(source, None)], params)
+        model: type[Result] = function.result_model
+        return Handle(Batch(self, batch, model, total)).result()
+
+    def launch(
+        self,
+        function: Function[Any, Any],
+        options: Options,
+        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
+        params: Params,
+    ) -> tuple[str, int]:
+        """Open, submit and seal a batch; returns its id and how many invocations it has."""
+        from rushes.runtime.inputs import distinct  # noqa: PLC0415 - a follower sends nothing
+
+        spec = self.spec_of(function, options, params)
+        found = distinct(items)
+        batch = self.open(spec)
+        try:
+            total = self.submit(batch, self.invocations(function, options, params, found))
+        except BaseException:  # half a list is not what was asked for
+            self._ledger.cancel(self._inner(batch))
+            raise
+        self.seal(batch)
+        return batch, total
+
+    def open(self, spec: BatchSpec) -> str:
+        batch = "".join(secrets.choice(_ALPHABET) for _ in range(6))
+        kept = {name: getattr(spec, name) for name in _KEPT}
+        self._ledger.open(batch, {**kept, "tags": dict(spec.tags)}, self._clock())
+        return self._outer(batch)
+
+    def submit(self, batch: str, invocations: Iterable[Invocation]) -> int:
+        inner = self._inner(batch)
+        spec = self._spec(inner)
+        sent = self._sent.get(inner, 0)
+        count = self._sender(spec).send(inner, spec, _sendable(invocations), sent + 1)
+        self._sent[inner] = sent + count
+        return count
+
+    def seal(self, batch: str) -> None:
+        inner = self._inner(batch)
+        self._ledger.seal(inner)
+        self._forget(inner)
+
+    # -- following -----------------------------------------------------------------------------------------
+
+    def results(
+        self, batch: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0.0
+    ) -> Sequence[Finished]:
+        inner = self._inner(batch)
+        ends = self._ends.setdefault(inner, Ends(self._ledger, inner))
+        until = time.monotonic() + wait_s
+        while True:
+            tally = self._tally(inner)
+            ends.look(tally, time.monotonic())
+            page = self._page(inner, tally.spec, ends.after(after, limit))
+            left = until - time.monotonic()
+            if page or left <= 0:
+                return page
+            time.sleep(min(left, max(self._poll_s, 0.01)))
+
+    def _page(self, inner: str, spec: Mapping[str, Any], places: list[tuple[int, int]]) -> list[Finished]:
+        seqs = {n: seq for seq, n in places}
+        if not seqs:
+            return []
+        entries = self._ledger.entries(inner, list(seqs))
+        # One that is tried again has no end at the moment.
+        return [
+            finished(seqs[one.work.n], self._outer(inner), spec, one) for one in entries if one.state.ended
+        ]
+
+    def status(self, batch: str) -> BatchStatus:
+        inner = self._inner(batch)
+        tally = self._tally(inner)
+        active = self._ledger.entries(inner, tally.active[:LOOKED_AT]) if tally.active else ()
+        found = status_of(self._outer(inner), tally, active, self._clock())
+        return replace(found, running=found.running[:SHOWN])
+
+    def batches(self, *, limit: int = 50) -> Sequence[BatchStatus]:
+        tallies = ((batch, self._ledger.tally(batch)) for batch in self._ledger.batches(limit))
+        now = self._clock()
+        return [status_of(self._outer(batch), tally, (), now) for batch, tally in tallies if tally]
+
+    def explain(self, invocation: str) -> Mapping[str, Any]:
+        batch, _, number = invocation.rpartition(".")
+        if not batch or not number.isdigit():
+            raise unknown_invocation(invocation)
+        inner = self._inner(batch)
+        tally = self._tally(inner)
+        entry = self._ledger.entry(f"{inner}.{number}")
+        if entry is None:
+            raise unknown_invocation(invocation)
+        return explained(self._outer(inner), tally.spec, entry)
+
+    # -- steering ------------------------------------------------------------------------------------------
+
+    def cancel(self, batch: str) -> None:
+        inner = self._inner(batch)
+        self._spec(inner)
+        self._ledger.cancel(inner)
+        until = time.monotonic() + STOPPED_S
+        while True:
+            self._forget(inner)
+            active = self._tally(inner).active
+            if not active or time.monotonic() > until:
+                return
+            self._end_lapsed(inner, active)
+            time.sleep(max(self._poll_s, 0.01))
+
+    def _end_lapsed(self, inner: str, active: Sequence[int]) -> None:
+        """What nobody holds any more of a cancelled batch ends when it is asked for."""
+        now = self._clock()
+        for one in self._ledger.entries(inner, active[:LOOKED_AT]):
+            if one.state is State.running and (one.until or now) <= now:
+                self._ledger.claim(one.work.invocation, "laptop", now, now)
+
+    def retry(self, batch: str) -> int:
+        inner = self._inner(batch)
+        spec = self._spec(inner)
+        sender = self._sender(spec)
+        again = self._ledger.retry(inner)
+        sender.tell(spec, again)
+        self._forget(inner)
+        return len(again)
+
+    def set_priority(self, batch: str, priority: str) -> None:
+        inner = self._inner(batch)
+        known_class(priority)
+        tally = self._tally(inner, fresh=True)
+        if tally.complete:
+            raise has_ended(self._outer(inner))
+        spec = {**tally.spec, "priority": priority}
+        sender = self._sender(spec)
+        self._ledger.restamp(inner, priority)
+        sender.tell(spec, self._ledger.waiting(inner))
+        self._forget(inner)
+
+    # -- the pool ------------------------------------------------------------------------------------------
+
+    def running(self) -> bool:
+        """An environment is always there to be asked."""
+        return True
+
+    def pool(self) -> Mapping[str, Any]:
+        """What waits in its queues; who works on it comes and goes."""
+        queues = [
+            {"priority": name, "show": "every show", "waiting": self.services.queue(url).waiting()}
+            for name, url in self._queues()
+        ]
+        return {
+            "capacity": {},
+            "paused": False,
+            "draining": False,
+            "worker": {},
+            "slots": [],
+            "queues": [one for one in queues if one["waiting"]],
+        }
+
+    def _queues(self) -> list[tuple[str, str]]:
+        """Its queues by class."""
+        return [
+            (name, url)
+            for name in PRIORITIES
+            for key, url in self.deployment.queues.items()
+            if key.endswith(name.capitalize())
+        ]
+
+    def control(self, verb: str, *, slots: int | None = None) -> Mapping[str, Any]:
+        size = "" if slots is None else f" to {slots} slots"
+        raise CallerError(
+            f"an environment on AWS cannot be asked to {verb}{size}.",
+            code="not-supported",
+            fix="Cancel batches, or ask a host on its own machine: rushes pool, rushes pause.",
+        )
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _inner(self, batch: str) -> str:
+        """The id of a batch in the ledger."""
+        inner, at, where = batch.partition("@")
+        if at and where != self._where:
+            raise CallerError(
+                f"{batch} is not of environment {self._where}.",
+                code="not-found",
+                fix=f"Say --engine aws:{where}, or leave that out.",
+            )
+        return inner
+
+    def _outer(self, inner: str) -> str:
+        return f"{inner}@{self._where}"
+
+    @property
+    def _where(self) -> str:
+        return self.deployment.name or "aws"
+
+    def _spec(self, inner: str) -> Mapping[str, Any]:
+        return self._tally(inner, fresh=True).spec
+
+    def _tally(self, inner: str, *, fresh: bool = False) -> Tally:
+        """How far a batch is, asked for once in a while.
+
+        Raises:
+            CallerError: there is no such batch.
+        """
+        now = time.monotonic()
+        at, kept = self._tallies.get(inner, (float("-inf"), None))
+        if kept is not None and not fresh and now - at < self._poll_s:
+            return kept
+        found = self._ledger.tally(inner)
+        if found is None:
+            raise unknown_batch(inner)
+        self._tallies[inner] = now, found
+        return found
+
+    def _forget(self, inner: str) -> None:
+        self._tallies.pop(inner, None)
+
+
+def _sendable(invocations: Iterable[Invocation]) -> Iterator[Invocation]:
+    """Invocations, of which none waits for others.
+
+    Raises:
+        CallerError: one does.
+    """
+    for one in invocations:
+        if one.after or one.exclusive:
+            what = "waits for others" if one.after else "has an exclusive key"
+            raise CallerError(
+                f"{one.source} {what}, which only a pool of one machine can see to.",
+                code="not-supported",
+                fix="Send it once the others have ended, or run it here: --engine local.",
+            )
+        yield one

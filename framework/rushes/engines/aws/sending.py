@@ -1,0 +1,137 @@
+"""From invocations to the shared ledger and its queues, in bulk: a request carries about a hundred.
+
+The message goes after the ledger, as everywhere: what is there and was told of by nobody is told of by the
+sweep, once its submitter is gone. What is wrong already, and what is known already, is added as it ended and
+told of to nobody. This module must not know command lines.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from rushes.core.states import State
+from rushes.errors import CallerError
+from rushes.ledger import End, Entry, Work
+from rushes.notices import Notice
+
+if TYPE_CHECKING:
+    from rushes.invocation import Invocation
+    from rushes.ports import Ledger, Queue, Store
+
+__all__ = ["Sender"]
+
+CHUNK: Final = 990
+"""Invocations between two rounds of messages: ten requests of the ledger, with what they are about."""
+LOOKERS: Final = 16
+"""Outputs that are looked at at once, whether they still are what they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends what a batch is made of.
+
+    Args:
+        ledger: takes it.
+        store: where outputs of known results are.
+        queue: of the batch's class.
+    """
+
+    ledger: Ledger
+    store: Store
+    queue: Queue
+
+    def send(
+        self, batch: str, spec: Mapping[str, Any], invocations: Iterable[Invocation], first: int = 1
+    ) -> int:
+        """Add invocations in order and tell of them; gives how many. Saying it again does no harm.
+
+        Args:
+            batch: which is open.
+            spec: what it was opened with.
+            invocations: in their order.
+            first: the number of the first.
+
+        Raises:
+            CallerError: the batch was cancelled (``not-open``).
+            PlatformError: a service does not answer.
+        """
+        count, source = 0, iter(invocations)
+        while chunk := list(islice(source, CHUNK)):
+            work = [_work(f"{batch}.{first + count + place}", one) for place, one in enumerate(chunk)]
+            ended = dict(self._known(spec, work, chunk))
+            for one, invocation in zip(work, chunk, strict=True):
+                if invocation.problem is not None:
+                    ended[one.invocation] = End(State.failed, json.dumps({"error": dict(invocation.problem)}))
+            self.ledger.add(batch, work, ended)
+            self.tell(spec, [one.invocation for one in work if one.invocation not in ended])
+            count += len(chunk)
+        return count
+
+    def tell(self, spec: Mapping[str, Any], invocations: Sequence[str]) -> None:
+        """Say that there may be something to do."""
+        priority, show = str(spec["priority"]), str(spec["show"])
+        self.queue.send([Notice(one, priority, show) for one in invocations])
+
+    # -- what is known -------------------------------------------------------------------------------------
+
+    def _known(
+        self, spec: Mapping[str, Any], work: Sequence[Work], chunk: Sequence[Invocation]
+    ) -> Iterator[tuple[str, End]]:
+        """How those ended whose results are known and still there."""
+        wanted = [one for one, its in zip(work, chunk, strict=True) if one.key and its.problem is None]
+        if not wanted or spec.get("force"):
+            return
+        known = self.ledger.known(str(spec["show"]), [one.key for one in wanted])
+        before = self._entries(set(known.values()))
+        pairs = [(one, before[known[one.key]]) for one in wanted if known.get(one.key) in before]
+        with ThreadPoolExecutor(LOOKERS) as threads:
+            holds = threads.map(lambda pair: self._holds(spec, *pair), pairs)
+            for (one, entry), there in zip(pairs, holds, strict=True):
+                if there and entry.end is not None:
+                    yield one.invocation, End(State.succeeded, entry.end.data, cached=True)
+
+    def _entries(self, invocations: set[str]) -> dict[str, Entry]:
+        of: dict[str, list[int]] = {}
+        for one in invocations:
+            batch, _, n = one.rpartition(".")
+            of.setdefault(batch, []).append(int(n))
+        found = (entry for batch, numbers in of.items() for entry in self.ledger.entries(batch, numbers))
+        return {entry.work.invocation: entry for entry in found if entry.state is State.succeeded}
+
+    def _holds(self, spec: Mapping[str, Any], work: Work, entry: Entry) -> bool:
+        """Whether a result stands for this invocation: its outputs are where they would be, unchanged."""
+        if spec.get("out") is None:
+            return True
+        its = self.ledger.spec(entry.work.batch) or {}
+        same = all(spec.get(name) == its.get(name) for name in ("out", "name", "receipts"))
+        if not same or (work.subdir, work.tag) != (entry.work.subdir, entry.work.tag):
+            return False
+        published = json.loads(entry.end.data if entry.end else "{}").get("published", ())
+        return bool(published) and all(self._unchanged(one) for one in published)
+
+    def _unchanged(self, fact: Mapping[str, Any]) -> bool:
+        if not fact.get("mark"):  # a folder, whose objects nobody counts
+            return False
+        try:
+            found = self.store.look(str(fact["path"]))
+        except CallerError:
+            return False
+        return bool(found.mark == fact["mark"])
+
+
+def _work(invocation: str, one: Invocation) -> Work:
+    return Work(
+        invocation,
+        one.source,
+        one.key if one.problem is None else "",
+        one.frames,
+        one.params,
+        one.subdir,
+        one.tag,
+        one.fingerprint,
+    )

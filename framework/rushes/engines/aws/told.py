@@ -1,0 +1,136 @@
+"""What the shared ledger knows of batches and invocations, as followers of any engine see it. Pure.
+
+This module must not know requests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rushes.core.states import State
+from rushes.invocation import BatchStatus, Counts, Finished, Spent, function_name, made_beside
+
+if TYPE_CHECKING:
+    from rushes.ledger import Entry, Tally
+
+__all__ = ["explained", "finished", "status_of"]
+
+
+def finished(seq: int, batch: str, spec: Mapping[str, Any], entry: Entry) -> Finished:
+    """How an invocation ended, which has.
+
+    Args:
+        seq: its number among the ends.
+        batch: what people call its batch.
+        spec: what that was opened with.
+        entry: the ledger's.
+    """
+    end = entry.end
+    data = json.loads(end.data) if end is not None else {}
+    error = data.get("error")
+    if error is None and entry.state is State.cancelled:
+        error = {"kind": "cancelled", "code": "cancelled", "message": "cancelled"}
+    if error is not None:
+        data = {**data, **made_beside(error)}
+    return Finished(
+        seq,
+        batch,
+        f"{batch}.{entry.work.n}",
+        entry.work.source,
+        function_name(str(spec["function"])),
+        entry.state,
+        tuple(data.get("outputs", ())),
+        data.get("result"),
+        error,
+        (error or {}).get("attempts", entry.attempt),
+        end.seconds if end is not None else 0.0,
+        end.cost_nano if end is not None else 0,
+        data.get("encoder"),
+        bool(end and end.cached),
+        data.get("receipt"),
+        tuple(data.get("warnings", ())),
+        end.media_s if end is not None else 0.0,
+    )
+
+
+def status_of(batch: str, tally: Tally, active: Sequence[Entry], now: float) -> BatchStatus:
+    """Where a batch stands.
+
+    Args:
+        batch: what people call it.
+        tally: how far it is.
+        active: of what is claimed or waits for its next try, those that were looked at.
+        now: UTC epoch seconds.
+    """
+    spec: Mapping[str, Any] = tally.spec
+    ended = sum(tally.ended.values())
+    held = sum(one.state is State.held for one in active)
+    back = sum(one.state is State.queued for one in active)  # given back a moment ago
+    over = sum(one.state.ended for one in active)
+    running = max(tally.running - held - back - over, 0)
+    counts = Counts(
+        queued=max(tally.total - running - held - ended, 0),
+        held=held,
+        running=running,
+        cached=tally.cached,
+        **{state.value: count for state, count in tally.ended.items()},
+    )
+    runs = [one for one in active if one.state is State.running]
+    return BatchStatus(
+        batch,
+        str(spec.get("title") or ""),
+        function_name(str(spec["function"])),
+        str(spec["priority"]),
+        str(spec["show"]),
+        spec.get("out"),
+        counts,
+        tally.sealed,
+        tally.submitted,
+        (tally.last or tally.submitted) if tally.complete else None,
+        tally.seconds,
+        tally.media_s,
+        tuple(_running(batch, one, now) for one in runs),
+        tags=spec.get("tags") or {},
+        spent=Spent(tally.cost_nano),
+        quote=spec.get("quote"),
+    )
+
+
+def _running(batch: str, entry: Entry, now: float) -> dict[str, Any]:
+    return {
+        "invocation": f"{batch}.{entry.work.n}",
+        "asset": entry.work.source,
+        "fraction": None,
+        "note": f"on {entry.holder}",
+        "seconds": max(now - entry.since, 0.0) if entry.since is not None else 0.0,
+    }
+
+
+def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
+    """Everything known of one invocation."""
+    data = json.loads(entry.end.data) if entry.end is not None else None
+    reason = entry.reason if entry.state in {State.queued, State.held} else ""
+    if entry.state is State.queued:
+        waits = f"waits in its queue for who works in class {spec['priority']}"
+        reason = f"{waits}; it was given back: {reason}" if reason else waits
+    return {
+        "invocation": f"{batch}.{entry.work.n}",
+        "asset": entry.work.source,
+        "function": spec["function"],
+        "state": entry.state.value,
+        "attempts": entry.attempt,
+        "losses": entry.losses,
+        "reason": reason,
+        "slot": entry.holder,
+        "until": entry.until,
+        "priority": spec["priority"],
+        "show": spec["show"],
+        "history": [],
+        "result": data,
+        "seconds": entry.end.seconds if entry.end is not None else None,
+        "cost_nano": entry.end.cost_nano if entry.end is not None else 0,
+        "log": None,
+        "spec": {key: value for key, value in spec.items() if key != "environment"},
+    }
