@@ -292,9 +292,19 @@ def test_where_parts_are_is_told_by_variables_or_not_at_all() -> None:
 
     environ = {"RUSHES_TABLE": "t", "RUSHES_ROUTES": "look/urgent=https://q/1,standard=https://q/2"}
     found = deployment_of("", environ, none)
-    assert found.queue_of("look", "urgent") == "https://q/1"
-    assert found.queue_of("look", "standard") == found.queue_of("small", "standard") == "https://q/2"
+    assert found.queue_of("look", "hosts", "urgent") == "https://q/1"
+    assert (
+        found.queue_of("look", "hosts", "standard")
+        == found.queue_of("small", "", "standard")
+        == "https://q/2"
+    )
     assert found.of_hosts() == {"standard": "https://q/2"}
+    queues = {"hosts-nvenc/urgent": "https://q/3", "urgent": "https://q/1"}
+    cards = deployment_of(
+        "", {"RUSHES_TABLE": "t", "RUSHES_QUEUES": ",".join(f"{k}={v}" for k, v in queues.items())}, none
+    )
+    assert cards.queue_of("look", "hosts-nvenc", "urgent") == "https://q/3"
+    assert cards.queue_of("look", "hosts-netint", "urgent") == "https://q/1"
     with pytest.raises(CallerError) as caught:
         deployment_of("", {}, none)
     assert caught.value.code == "no-environment"

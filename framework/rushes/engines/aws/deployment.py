@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rushes.engines.aws.infra.environment import logical, stack_name
+from rushes.engines.aws.infra.environment import family_of, logical, stack_name
+from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.settings import pairs_of
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 
-__all__ = ["Deployment", "deployment_of"]
+if TYPE_CHECKING:
+    from rushes.function import Function
 
-HOSTS = "hosts"
-"""Stands for a function's name where a queue is of hosts, for all functions."""
+__all__ = ["Deployment", "deployment_of", "group_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,21 @@ class Deployment:
     table: str
     queues: Mapping[str, str] = field(default_factory=dict)
 
-    def queue_of(self, function: str, priority: str) -> str:
-        """The queue that work of a function and class goes to.
+    def queue_of(self, function: str, group: str, priority: str) -> str:
+        """The queue that work of a function and class goes to: its Lambda's, else that of hosts.
+
+        Args:
+            function: its name.
+            group: of hosts, those that it is best on: ``hosts-nvenc``.
+            priority: the class.
 
         Raises:
             CallerError: the environment has none (``no-queue``).
         """
-        found = self._queue(function, priority) or self._queue(HOSTS, priority)
-        if found:
+        takers = (function, group, PLAIN)
+        if found := next(filter(None, (self._queue(one, priority) for one in takers)), ""):
             return found
-        its = [one for one in PRIORITIES if self._queue(function, one) or self._queue(HOSTS, one)]
+        its = [name for name in PRIORITIES if any(self._queue(one, name) for one in takers)]
         raise CallerError(
             f"environment {self.name or 'of this machine'} takes no {priority} work of {function}; "
             f"it has queues for {', '.join(its) or 'no class of it'}.",
@@ -53,9 +59,9 @@ class Deployment:
             fix="Use one of these classes, or give the environment hosts: rushes infra deploy --hosts.",
         )
 
-    def of_hosts(self) -> dict[str, str]:
-        """The queues that hosts take from, by class, the most urgent first."""
-        return {one: url for one in PRIORITIES if (url := self._queue(HOSTS, one))}
+    def of_hosts(self, group: str = PLAIN) -> dict[str, str]:
+        """The queues that hosts of a group take from, by class, the most urgent first."""
+        return {one: url for one in PRIORITIES if (url := self._queue(group, one))}
 
     def _queue(self, whose: str, priority: str) -> str:
         return self.queues.get(logical("Queue", whose, priority), "")
@@ -65,7 +71,8 @@ def deployment_of(name: str, environ: Mapping[str, str], clients: Any) -> Deploy
     """The environment of that name, or that the variables tell of.
 
     Args:
-        name: of the environment; "" for `RUSHES_AWS_ENV`, else for `RUSHES_TABLE` and `RUSHES_ROUTES`.
+        name: of the environment; "" for `RUSHES_AWS_ENV`, else for `RUSHES_TABLE` with `RUSHES_ROUTES` or
+            `RUSHES_QUEUES`.
         environ: variables.
         clients: gives a client of boto3 for a service.
 
@@ -75,7 +82,8 @@ def deployment_of(name: str, environ: Mapping[str, str], clients: Any) -> Deploy
     name = name or environ.get("RUSHES_AWS_ENV", "")
     if name:
         return _deployed(name, clients("cloudformation"))
-    table, routes = environ.get("RUSHES_TABLE", ""), pairs_of(environ.get("RUSHES_ROUTES", ""))
+    table = environ.get("RUSHES_TABLE", "")
+    routes = pairs_of(environ.get("RUSHES_ROUTES", "")) | pairs_of(environ.get("RUSHES_QUEUES", ""))
     if table and routes:
         return Deployment("", table, {_named(route): url for route, url in routes.items()})
     raise CallerError(
@@ -83,6 +91,12 @@ def deployment_of(name: str, environ: Mapping[str, str], clients: Any) -> Deploy
         code="no-environment",
         fix="Say --engine aws:NAME, or set RUSHES_AWS_ENV; `rushes infra deploy` makes one.",
     )
+
+
+def group_of(function: Function[Any, Any]) -> str:
+    """Of the hosts, those that a function is best on."""
+    family = family_of(function)
+    return f"{PLAIN}-{family}" if family else PLAIN
 
 
 def _deployed(name: str, client: Any) -> Deployment:
@@ -101,4 +115,4 @@ def _deployed(name: str, client: Any) -> Deployment:
 def _named(route: str) -> str:
     """What a template calls the queue of ``<function>/<class>``; a class alone is that of hosts."""
     function, slash, priority = route.rpartition("/")
-    return logical("Queue", function if slash else HOSTS, priority)
+    return logical("Queue", function if slash else PLAIN, priority)

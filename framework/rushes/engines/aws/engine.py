@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.states import State
-from rushes.engines.aws.deployment import Deployment, deployment_of
+from rushes.engines.aws.deployment import Deployment, deployment_of, group_of
 from rushes.engines.aws.ends import Ends
 from rushes.engines.aws.sending import Sender
 from rushes.engines.aws.services import Services
@@ -118,7 +118,8 @@ class AwsEngine:
         return found
 
     def _sender(self, spec: Mapping[str, Any]) -> Sender:
-        url = self.deployment.queue_of(str(spec["title"]), str(spec["priority"]))
+        where = str(spec["title"]), str(spec.get("group", "")), str(spec["priority"])
+        url = self.deployment.queue_of(*where)
         return Sender(self._ledger, self.services.store, self.services.queue(url))
 
     # -- clips and places ----------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ class AwsEngine:
         from rushes.runtime.submission import batch_spec  # noqa: PLC0415 - as above
 
         check_sendable(function, options)
-        self.deployment.queue_of(function.name, options.priority)
+        self.deployment.queue_of(function.name, group_of(function), options.priority)
         spec = batch_spec(
             function, options, params, title=title, environ=self._environ, place=place_of_outputs
         )
@@ -218,9 +219,12 @@ class AwsEngine:
         return batch, total
 
     def open(self, spec: BatchSpec) -> str:
+        from rushes import catalog  # noqa: PLC0415 - as above
+
         batch = "".join(secrets.choice(_ALPHABET) for _ in range(6))
         kept = {name: getattr(spec, name) for name in _KEPT}
-        self._ledger.open(batch, {**kept, "tags": dict(spec.tags)}, self._clock())
+        kept |= {"tags": dict(spec.tags), "group": group_of(catalog.find(spec.function))}
+        self._ledger.open(batch, kept, self._clock())
         return self._outer(batch)
 
     def submit(self, batch: str, invocations: Iterable[Invocation]) -> int:

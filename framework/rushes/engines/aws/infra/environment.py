@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rushes.function import Function
     from rushes.triggers import OnS3
 
-__all__ = ["Deployed", "Environment", "deployed", "logical", "stack_name"]
+__all__ = ["Deployed", "Environment", "deployed", "family_of", "logical", "stack_name"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
 LONGEST: Final = 64
@@ -139,14 +139,14 @@ class Deployed(NamedTuple):
 
     def group(self, environment: Environment) -> str:
         """Of the hosts, those that work on it: ``hosts``, or ``hosts-nvenc`` for what wants such a device."""
-        family = _family(self.function)
+        family = family_of(self.function)
         there = {one.family for one in environment.fleets}
         # A card that it must have is waited for, even if only a studio's own machines have one.
         wanted = family in there or self.function.resources.gpu > 0 or not environment.fleets
         return f"{PLAIN}-{family}" if family and wanted else PLAIN
 
 
-def _family(function: Function[Any, Any]) -> str:
+def family_of(function: Function[Any, Any]) -> str:
     """The encoder family that a function is best on; "" for none in particular."""
     encoder = function.resources.encoder
     first = encoder if isinstance(encoder, str) else next(iter(encoder), "any")

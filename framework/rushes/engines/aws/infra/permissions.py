@@ -44,8 +44,8 @@ _TOKEN: Final = re.compile(r"\*\*/?|\*|\?|\{[a-z0-9_]*\}")
 _READ: Final = ["s3:GetObject", "s3:GetObjectVersion"]
 _WRITE: Final = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
 _LIST: Final = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
-_LEDGER: Final = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query",
-                  "dynamodb:ConditionCheckItem"]  # fmt: skip
+_LEDGER: Final = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem",
+                  "dynamodb:Query", "dynamodb:ConditionCheckItem"]  # fmt: skip
 _CONSUME: Final = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
                    "sqs:GetQueueAttributes"]  # fmt: skip
 

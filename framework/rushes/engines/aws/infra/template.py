@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.engines.aws.infra import fleets, parts, permissions
 from rushes.engines.aws.infra.environment import Deployed, Environment, deployed, logical
-from rushes.engines.aws.infra.host_tiers import text_of
+from rushes.engines.aws.infra.host_tiers import PLAIN, text_of
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.sizing import hour_nano, size_of, unfit
 from rushes.engines.aws.infra.watching import watching
@@ -79,7 +79,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
     for one in on_lambda:
         resources |= _worker(one, environment)
     if routes:
-        resources |= _routing(all_, routes, environment) | _sweeping(routes, environment)
+        resources |= _routing(all_, routes, environment) | _sweeping(all_, routes, environment)
     if environment.fleets:
         resources |= _fleets(all_, on_lambda, environment)
     resources |= watching(resources, [one.name for one in on_lambda], environment)
@@ -349,14 +349,16 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
     }
 
 
-def _sweeping(routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
+def _sweeping(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
     """Once a minute somebody tells of what lapsed."""
-    queues = [arn(one) for one in dict.fromkeys(route.queue for route in routes)]
+    # What people send may be of a class that no trigger of its function gives: hosts work on that.
+    plain = _host_queues(all_, environment).get(PLAIN, {}) if environment.has_hosts else {}
+    queues = [arn(one) for one in dict.fromkeys([*(route.queue for route in routes), *plain.values()])]
     plan = LambdaPlan(
         "sweep",
         "sweep",
         parts.SMALL,
-        {**_common(environment), "RUSHES_ROUTES": _routes_text(routes)},
+        {**_common(environment), "RUSHES_ROUTES": parts.joined({**_named(routes), **plain})},
         [permissions.claiming(arn(_TABLE)), permissions.sending(queues)],
         f"Tells of what lapsed in environment {environment.name}",
     )
@@ -364,7 +366,11 @@ def _sweeping(routes: Sequence[_Route], environment: Environment) -> dict[str, A
 
 
 def _routes_text(routes: Sequence[_Route]) -> Any:
-    return parts.joined({f"{route.function}/{route.priority}": route.queue for route in routes})
+    return parts.joined(_named(routes))
+
+
+def _named(routes: Sequence[_Route]) -> dict[str, str]:
+    return {f"{route.function}/{route.priority}": route.queue for route in routes}
 
 
 def _common(environment: Environment) -> dict[str, Any]:
