@@ -243,6 +243,8 @@ class BatchStatus:
     """Nothing else is left of it."""
     waits: tuple[Mapping[str, Any], ...] = ()
     """What some of it waits for beside a slot: ``{count, why, invocation}``, that of the first of them."""
+    target_s: float | None = None
+    """How soon batches of its class should be done; None where nobody has said."""
     class_note: str = ""
     """Why it is in another class than was asked for, or ""."""
 

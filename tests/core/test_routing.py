@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.core import prices
-from rushes.core.fitting import Allowed, Outgrown, Routable, RoutingPolicy, Size, objection, outgrown
+from rushes.core.classes import ClassPolicy
+from rushes.core.fitting import (
+    Allowed,
+    Outgrown,
+    Routable,
+    RoutingPolicy,
+    Size,
+    barred,
+    objection,
+    outgrown,
+    restricted,
+)
 from rushes.core.prices import PriceBook, Source, Transfer
 from rushes.core.routing import Market, NoRoute, Route, Stay, hop, route
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
@@ -412,3 +423,34 @@ def test_a_hop_says_how_long_it_waited_and_what_it_gains() -> None:
         "hosts: it has waited 15 m 00 s for spot, and is expected to end here in 10 m 00 s "
         "instead of 1 h 33 m."
     )
+
+
+# -- what classes say ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tiers", "purchase", "own", "spot"),
+    [
+        ((), (), "", ""),
+        (("own",), (), "", "urgent work may not use it"),
+        ((), ("owned",), "", "urgent work may not use spot machines"),
+        (("own", "spot"), ("spot",), "urgent work may not use owned machines", ""),
+        (("gpu",), (), "urgent work may not use it", "urgent work may not use it"),
+    ],
+)
+def test_a_class_goes_only_where_it_says(tiers: Any, purchase: Any, own: str, spot: str) -> None:
+    policy = restricted(POLICY, [ClassPolicy("urgent", 1, tiers=tiers, purchase=purchase)])
+
+    assert (barred("urgent", OWN, policy), barred("urgent", SPOT, policy)) == (own, spot)
+    assert barred("standard", SPOT, policy) == ""
+
+
+def test_what_a_class_and_a_file_of_capacity_say_binds_both() -> None:
+    policy = RoutingPolicy(allowed={"urgent": Allowed(tiers=frozenset({"own", "gpu"}))})
+
+    both = restricted(policy, [ClassPolicy("urgent", 1, tiers=("gpu", "spot"))])
+    neither = restricted(policy, [ClassPolicy("urgent", 1, tiers=("spot",))])
+
+    assert [bool(barred("urgent", tier, both)) for tier in (OWN, GPU, SPOT)] == [True, False, True]
+    assert all(barred("urgent", tier, neither) for tier in (OWN, GPU, SPOT))
+    assert restricted(policy, [ClassPolicy("urgent", 1)]) is policy

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rushes.core.classes import ClassPolicy
 from rushes.core.elastic import (
     Backlog,
     Desired,
@@ -18,6 +19,7 @@ from rushes.core.elastic import (
     Plan,
     ScalingPolicy,
     Snapshot,
+    aimed,
 )
 from rushes.core.hosts import Host, HostState, Refusal
 from rushes.core.hours import Hours
@@ -128,6 +130,16 @@ def test_the_most_demanding_class_sets_the_size(urgent_s: float, background_s: f
     backlog = (waiting(5, urgent_s, "urgent"), waiting(5, background_s, "background"))
 
     assert one(policy, backlog).size == size
+
+
+def test_the_target_of_a_class_sets_the_size_unless_its_fleet_names_another() -> None:
+    classes = [ClassPolicy("urgent", 1, target_s=600.0), ClassPolicy("standard", 2)]
+
+    own = aimed(ScalingPolicy((FleetPolicy("cpu", 9, drain_s={"urgent": 60.0}),)), classes).fleets[0]
+    aims = aimed(ScalingPolicy((FleetPolicy("cpu", 9),)), classes).fleets[0]
+
+    assert [own.target_s(name) for name in ("urgent", "standard")] == [60.0, 3600.0]
+    assert [aims.target_s(name) for name in ("urgent", "standard")] == [600.0, 3600.0]
 
 
 def test_work_that_is_due_later_waits_for_work_that_is_due_earlier() -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from waiting import until
 
 from rushes import CallerError, PolicyError, catalog
+from rushes.cli.app import app
 from rushes.engines.local import LocalEngine
 
 RULES = Path(__file__).with_name("rules.py")
@@ -213,3 +215,46 @@ def test_what_a_show_has_sent_waits_for_tomorrow_where_there_is_no_class_below(
     engine.set_priority(batch.id, "standard")
     until(lambda: engine.status(batch.id).counts.running)
     batch.cancel()
+
+
+# -- where a class may run, and how soon its work should be done -------------------------------------------
+
+
+def test_a_class_that_may_not_use_this_machine_is_refused_at_the_door_and_barred_once_that_is_so(
+    studio: Path, rules: Find, engine: LocalEngine, clip: str
+) -> None:
+    rewrite(studio, '[classes.urgent]\npurchase = ["spot"]\n')
+
+    with pytest.raises(
+        PolicyError, match=r"this machine is of the tier here .owned.: urgent work may"
+    ) as not_here:
+        rules("free").with_options(priority="urgent").map([clip], n=1, reel="0")
+    standard = rules("free").map([clip], n=2, reel="0")
+    assert [outcome.ok for outcome in standard] == [True]
+
+    assert not_here.value.code == "class-elsewhere"
+    assert "urgent work may not use owned machines" in of_class(engine, "urgent")["elsewhere"]
+    rewrite(studio, "[classes]\n")
+    until(lambda: not of_class(engine, "urgent")["elsewhere"])
+    assert rules("free").with_options(priority="urgent").remote(clip, n=3, reel="0").begun > 0
+
+
+def test_batches_are_held_against_the_target_of_their_class(
+    studio: Path, rules: Find, engine: LocalEngine, clip: str
+) -> None:
+    rewrite(studio, '[classes.urgent]\ntarget = "1h"\n[classes.standard]\ntarget = "1ms"\n')
+    free = rules("free")
+
+    soon = free.with_options(priority="urgent").map([clip], n=1, reel="0")
+    late = free.map([clip], n=2, reel="0")
+    assert all(outcome.ok for batch in (soon, late) for outcome in batch)
+    for name in ("urgent", "standard"):
+        until(lambda: of_class(engine, name)["turnaround"]["ended"])  # noqa: B023 - called at once
+
+    assert of_class(engine, "urgent")["turnaround"] == {"ended": 1, "met": 1, "late": 0}
+    assert of_class(engine, "standard")["turnaround"] == {"ended": 1, "met": 0, "late": 0}
+    assert of_class(engine, "background")["turnaround"] is None
+    assert engine.status(soon.id).target_s == 3600.0
+    shown = CliRunner().invoke(app, ["status", late.id]).stdout
+    assert "target of standard 0.00 s: missed by" in shown
+    assert "1 of 1" in CliRunner().invoke(app, ["classes"]).stdout

@@ -26,6 +26,7 @@ from rushes.cli.show import (
     spent_line,
     summary_line,
     table,
+    target_line,
     waits_line,
 )
 from rushes.core.money import format_dollars
@@ -110,7 +111,8 @@ def status(session: Session, batch: str | None, *, engine_name: str | None, as_j
 
 def _standing(found: BatchStatus) -> list[str]:
     """Why a batch does not go on, or not as was asked."""
-    lines = held_lines(found) if found.held else []
+    lines = [target_line(found, time.time())] if found.target_s is not None else []
+    lines += held_lines(found) if found.held else []
     lines += [waits_line(one) for one in found.waits]
     if found.class_note:
         lines.append(printable(found.class_note))
@@ -210,6 +212,15 @@ def list_(session: Session, limit: int, *, engine_name: str | None, as_json: boo
     click.echo(table(["batch", "function", "class", "show", "state", "invocations", "sent"], rows))
 
 
+def _met(found: BatchStatus) -> bool | None:
+    """Whether it was done within the target of its class; None where there is none, or that is open."""
+    if found.target_s is None:
+        return None
+    if found.ended is not None:
+        return found.ended - found.submitted <= found.target_s
+    return False if time.time() - found.submitted > found.target_s else None
+
+
 def _status_json(found: BatchStatus) -> dict[str, Any]:
     counts = asdict(found.counts)
     return {
@@ -235,6 +246,8 @@ def _status_json(found: BatchStatus) -> dict[str, Any]:
         "tags": dict(found.tags),
         "displacement": [dict(one) for one in found.displacement],
         "quote": None if found.quote is None else dict(found.quote),
+        "target_s": found.target_s,
+        "target_met": _met(found),
         "waits": [dict(one) for one in found.waits],
         "held": found.held,
         "held_by": ":".join(part for part in found.held_by if part),

@@ -34,8 +34,21 @@ def classes(session: Session, *, as_json: bool) -> None:
         click.echo(click.style(printable(found["problem"]), fg="yellow"))
     if found["file"]:
         click.echo(f"classes of {printable(found['file'])}")
-    head = ["rank", "class", "running", "cores", "reserved", "at most", "target", "ages in", "for"]
+    head = [
+        "rank",
+        "class",
+        "running",
+        "cores",
+        "reserved",
+        "at most",
+        "target",
+        "in time today",
+        "ages in",
+        "for",
+    ]
     click.echo(table(head, [_row(one) for one in found["classes"]], right=frozenset({0, 2, 3, 4, 5})))
+    for line in (printable(line) for one in found["classes"] for line in _where(one)):
+        click.echo(line)
     for line in (line for one in found["classes"] for line in _hours(one)):
         click.echo(line)
 
@@ -60,9 +73,29 @@ def _row(one: dict[str, Any]) -> list[str]:
         f"{one['reserved_share']:.0%}" if one["reserved_share"] else "",
         f"{one['max_share']:.0%}" if one["max_share"] < 1 else "",
         format_duration(one["target_s"]) if one["target_s"] else "",
+        _in_time(one["turnaround"]),
         format_duration(one["ageing_s"]),
         printable(_who(one)),
     ]
+
+
+def _in_time(found: dict[str, Any] | None) -> str:
+    """``12 of 13, 2 late``: batches that ended within the target, and those that run and will not."""
+    if found is None:
+        return ""
+    late = f"{found['late']:,} late" if found["late"] else ""
+    ended = f"{found['met']:,} of {found['ended']:,}" if found["ended"] else ""
+    return ", ".join(part for part in (ended, late) if part)
+
+
+def _where(one: dict[str, Any]) -> list[str]:
+    """Where a class may run, as far as that is limited, and whether this machine is such a place."""
+    limits = [
+        f"on the tiers {', '.join(one['tiers'])}" if one["tiers"] else "",
+        f"on {', '.join(one['purchase'])} machines" if one["purchase"] else "",
+    ]
+    lines = [f"{one['name']}: only {' and '.join(filter(None, limits))}"] if any(limits) else []
+    return [*lines, f"{one['name']}: {one['elsewhere']}"] if one["elsewhere"] else lines
 
 
 def _who(one: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ __all__ = [
     "spent_line",
     "summary_line",
     "table",
+    "target_line",
     "waits_line",
 ]
 
@@ -143,6 +144,16 @@ def held_lines(status: BatchStatus) -> list[str]:
         per_hour = "--per-hour " if status.frees_at is not None else ""
         lines.append(f"  rushes budget set {payer} {per_hour}USD")
     return lines
+
+
+def target_line(status: BatchStatus, now: float) -> str:
+    """How a batch stands to the target of its class: met, missed, or how much time is left."""
+    target_s = status.target_s or 0.0
+    took_s = (status.ended or now) - status.submitted
+    text = f"target of {status.priority} {format_duration(target_s)}: "
+    if took_s > target_s:
+        return click.style(f"{text}missed by {format_duration(took_s - target_s)}", fg="yellow")
+    return text + ("met" if status.ended is not None else f"{format_duration(target_s - took_s)} left")
 
 
 def waits_line(one: Mapping[str, Any]) -> str:

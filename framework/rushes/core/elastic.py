@@ -7,10 +7,11 @@ used. This module must not know how anything is decided.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 
+from rushes.core.classes import ClassPolicy
 from rushes.core.hosts import Host, Refusal
 from rushes.core.hours import Hours
 from rushes.core.steps import Absolute, Incremental
@@ -26,6 +27,7 @@ __all__ = [
     "Plan",
     "ScalingPolicy",
     "Snapshot",
+    "aimed",
 ]
 
 
@@ -142,6 +144,15 @@ class ScalingPolicy:
                 raise _refused(
                     fleet.tier, "fallback", f"{fleet.fallback!r}, which is spot and may be refused"
                 )
+
+
+def aimed(policy: ScalingPolicy, classes: Iterable[ClassPolicy]) -> ScalingPolicy:
+    """A policy that keeps to the targets of classes, where a fleet does not name another for a class."""
+    targets = {one.name: one.target_s for one in classes if one.target_s}
+    if not targets:
+        return policy
+    fleets = tuple(replace(one, drain_s={**targets, **one.drain_s}) for one in policy.fleets)
+    return replace(policy, fleets=fleets)
 
 
 @dataclass(frozen=True, slots=True)

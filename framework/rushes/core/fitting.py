@@ -7,12 +7,13 @@ prices, queues or clocks, nor which tier is the best.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import inf
-from typing import Final
+from typing import Any, Final, TypeVar
 
+from rushes.core.classes import ClassPolicy
 from rushes.core.tiers import Purchase, Tier
 from rushes.units import format_duration, format_size
 
@@ -22,9 +23,11 @@ __all__ = [
     "Routable",
     "RoutingPolicy",
     "Size",
+    "barred",
     "objection",
     "outgrown",
     "reached",
+    "restricted",
     "why_small",
 ]
 
@@ -37,6 +40,9 @@ class Size(StrEnum):
     scratch = "scratch"
 
 
+T = TypeVar("T")
+NOWHERE: Final[frozenset[Any]] = frozenset({""})
+"""No tier and no way to buy one has no name."""
 SIZES: Final[Mapping[str, Size]] = {
     "timeout": Size.time,
     "time-limit": Size.time,
@@ -98,6 +104,11 @@ class Allowed:
     tiers: frozenset[str] = frozenset()
     purchases: frozenset[Purchase] = frozenset()
 
+    def narrowed(self, tiers: Iterable[str], purchases: Iterable[str]) -> Allowed:
+        """What of it is also among these; none of them limits nothing."""
+        kinds = (Purchase(one) for one in purchases)
+        return Allowed(_both(self.tiers, frozenset(tiers)), _both(self.purchases, frozenset(kinds)))
+
 
 @dataclass(frozen=True, slots=True)
 class RoutingPolicy:
@@ -127,6 +138,25 @@ class RoutingPolicy:
     hop_dearer: float = 4.0
     hop_extra_nano: int = 0
     most_hops: int = 2
+
+
+def restricted(policy: RoutingPolicy, classes: Iterable[ClassPolicy]) -> RoutingPolicy:
+    """A policy with what the classes themselves say of where they may go: both bind."""
+    allowed = dict(policy.allowed)
+    for one in classes:
+        if one.tiers or one.purchase:
+            allowed[one.name] = allowed.get(one.name, Allowed()).narrowed(one.tiers, one.purchase)
+    return policy if allowed == policy.allowed else replace(policy, allowed=allowed)
+
+
+def barred(priority: str, tier: Tier, policy: RoutingPolicy) -> str:
+    """Why a class may not use a tier; "" where it may."""
+    allowed = policy.allowed.get(priority, Allowed())
+    if allowed.tiers and tier.name not in allowed.tiers:
+        return f"{priority} work may not use it"
+    if allowed.purchases and tier.purchase not in allowed.purchases:
+        return f"{priority} work may not use {tier.purchase.value} machines"
+    return ""
 
 
 def objection(work: Routable, tier: Tier, policy: RoutingPolicy) -> str:
@@ -180,11 +210,8 @@ def reached(
 
 
 def _objections(work: Routable, tier: Tier, policy: RoutingPolicy) -> Iterator[str]:
-    allowed = policy.allowed.get(work.priority, Allowed())
-    if allowed.tiers and tier.name not in allowed.tiers:
-        yield f"{work.priority} work may not use it"
-    if allowed.purchases and tier.purchase not in allowed.purchases:
-        yield f"{work.priority} work may not use {tier.purchase.value} machines"
+    if reason := barred(work.priority, tier, policy):
+        yield reason
     yield from _too_small(work, tier)
     for one in work.outgrew:
         if _amount(tier, one.size) <= one.amount:
@@ -229,3 +256,10 @@ def _amount(tier: Tier, size: Size) -> float:
     if size is Size.scratch:
         return tier.machine.scratch_bytes
     return inf if tier.limits.run_s is None else tier.limits.run_s * tier.speed
+
+
+def _both(one: frozenset[T], other: frozenset[T]) -> frozenset[T]:
+    """What is in both; an empty set is everything. Where nothing is in both, nothing is left to choose."""
+    if not one or not other:
+        return one | other
+    return one & other or NOWHERE

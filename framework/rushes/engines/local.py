@@ -371,6 +371,7 @@ def _status(found: Mapping[str, Any]) -> BatchStatus:
         only_held=found.get("only_held", False),
         class_note=found.get("class_note", ""),
         waits=tuple(found.get("waits", ())),
+        target_s=found.get("target_s"),
     )
 
 

@@ -52,6 +52,16 @@ class SqliteBatches(SqliteTurns):
         """The batches that have not ended, oldest first."""
         return [*map(BatchRow._make, self.db.execute(f"{_BATCH} WHERE ended IS NULL ORDER BY number"))]
 
+    def turned_around(self, priority: str, target_s: float, since: float, newest: int) -> tuple[int, int]:
+        """Of a class: how many batches ended since then, among so many of the newest; how many in time."""
+        ended, met = self.db.execute(
+            "SELECT count(*),sum(ended-submitted<=?) FROM batches WHERE ended>=? "
+            "AND number>(SELECT coalesce(max(number),0) FROM batches)-? "
+            "AND json_extract(spec,'$.priority')=? AND coalesce(json_extract(spec,'$.parent'),'')=''",
+            (target_s, since, newest, priority),
+        ).fetchone()
+        return int(ended), int(met or 0)
+
     def save_batch(
         self, number: int, *, ended: float | None, sealed: bool, seq: int, seconds: float, media_s: float
     ) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from rushes.core import events as ev
 from rushes.core.classes import ClassPolicy
+from rushes.core.fitting import barred, restricted
 from rushes.core.permission import HOUR_S, Beyond, Person, beyond_hours, why_not
 from rushes.errors import CallerError, PolicyError
 from rushes.runtime.batches import BatchState
@@ -23,6 +24,7 @@ from rushes.runtime.class_file import ClassFile
 from rushes.runtime.pool import Pool
 from rushes.runtime.refusals import known_class
 from rushes.runtime.restamping import restamp
+from rushes.runtime.turnaround import turnaround
 
 __all__ = ["Classes", "class_json"]
 
@@ -86,6 +88,12 @@ class Classes:
                 code="class-refused",
                 fix="`rushes classes` shows who may use which; another class is free to use.",
             )
+        if elsewhere := self._elsewhere(name):
+            raise PolicyError(
+                f"{elsewhere}.",
+                code="class-elsewhere",
+                fix="Send it in another class; `rushes classes` shows where each may run.",
+            )
         over = self._beyond().get(ev.QueueKey(name, show))
         if over is None:
             return name, ""
@@ -96,6 +104,14 @@ class Classes:
                 fix="Send it in another class, or wait for tomorrow; `rushes classes` shows what is left.",
             )
         return self._may(person, show, over.lower)[0], over.sentence
+
+    def _elsewhere(self, name: str) -> str:
+        """Why work of a class may not run on this machine, in a sentence without its end; "" where it may."""
+        tier = self._pool.tier
+        if tier is None:
+            return ""
+        reason = barred(name, tier, restricted(self._pool.routing, self._pool.scheduler.classes))
+        return f"this machine is of the tier {tier.name} ({tier.purchase.value}): {reason}" if reason else ""
 
     # -- hours ----------------------------------------------------------------------------------------------
 
@@ -177,15 +193,22 @@ class Classes:
             self._pool.feed(ev.Reclassed(classes))
 
     def _bar(self, beyond: dict[ev.QueueKey, Beyond]) -> None:
+        wanted = {
+            queue: f"{reason}; it goes on in another class"
+            for queue in {state.queue for state in self._pool.batches.values()}
+            if (reason := self._elsewhere(queue.priority))
+        }
         for queue, over in beyond.items():
             if over.lower is not None:
                 self._demote(queue, over, over.lower)
-            elif queue not in self._barred:
-                self._barred[queue] = f"{over.sentence}; it goes on tomorrow, or in another class"
-                self._pool.feed(ev.Barred(queue, self._barred[queue]))
-        for queue in [one for one in self._barred if one not in beyond or beyond[one].lower is not None]:
-            del self._barred[queue]
+            else:
+                wanted.setdefault(queue, f"{over.sentence}; it goes on tomorrow, or in another class")
+        for queue in wanted.keys() - self._barred.keys():
+            self._pool.feed(ev.Barred(queue, wanted[queue]))
+        for queue in self._barred.keys() - wanted.keys():
             self._pool.feed(ev.Barred(queue))
+        # What is barred already keeps its reason: more hours that are used change nothing.
+        self._barred = {queue: self._barred.get(queue, reason) for queue, reason in wanted.items()}
 
     def _demote(self, queue: ev.QueueKey, over: Beyond, lower: str) -> None:
         """What a show has of a class goes on in a lower one, what runs of it too."""
@@ -229,13 +252,21 @@ class Classes:
                 if queue.priority == policy.name
             }
             now = {"running": view.running, "cpu": view.cpu, "reserved": view.reserved, "most": view.most}
-            rows.append({**class_json(policy), "now": now, "today": shows})
+            rows.append(
+                {
+                    **class_json(policy),
+                    "now": now,
+                    "today": shows,
+                    "turnaround": turnaround(self._pool, policy.name, policy.target_s),
+                    "elsewhere": self._elsewhere(policy.name),
+                }
+            )
         return {"file": str(self._file.path) if self._file else "", "problem": self._problem, "classes": rows}
 
 
 def class_json(policy: ClassPolicy) -> dict[str, Any]:
     """A class as JSON, of which nothing is used."""
-    return {**asdict(policy), "now": None, "today": {}}
+    return {**asdict(policy), "now": None, "today": {}, "turnaround": None, "elsewhere": ""}
 
 
 def _went_on(why: str, name: str) -> str:

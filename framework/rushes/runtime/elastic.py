@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from rushes.core.backlog import Unfinished, backlog_of, hosts_taken
 from rushes.core.capacity import CapacityPolicy
-from rushes.core.elastic import Backlog, FleetPolicy, Memory, ScalingPolicy
+from rushes.core.elastic import Backlog, FleetPolicy, Memory, ScalingPolicy, aimed
 from rushes.core.events import Capacity, Resized
+from rushes.core.fitting import RoutingPolicy
 from rushes.core.hosts import HostState
 from rushes.core.tiers import Machine, Purchase, Tier
 from rushes.errors import CallerError
@@ -79,6 +80,8 @@ class Elastic:
             return
         self._next = self._pool.now + EVERY_S
         self._look_at_the_file()
+        if self._classes != self._pool.scheduler.classes:  # with other targets, perhaps
+            self._begin()
         if self._scaler is not None and self._fleet is not None:
             offset_s = float(time.localtime(self._pool.now).tm_gmtoff)
             self._turn = self._scaler.turn(self._backlog(), utc_offset_s=offset_s)
@@ -136,7 +139,9 @@ class Elastic:
         """
         policy = self._fleet_policy()
         self._tier = self._slot()
-        self._pool.most_run_s = self._tier.limits.run_s
+        self._pool.tier = self._tier
+        self._pool.routing = self.policy.routing if self.policy is not None else RoutingPolicy()
+        self._classes = self._pool.scheduler.classes
         stragglers = self.policy.stragglers if self.policy is not None else None
         self._pool.stragglers = stragglers if stragglers is not None and stragglers.hedge else None
         if policy is None:
@@ -148,7 +153,12 @@ class Elastic:
         memory = Memory(series=f"{self._pool.now:.3f}.")
         self._fleet = fleet
         self._scaler = Scaler(
-            fleet, ScalingPolicy((policy,)), {self._name: self._tier}, {}, clock=self._clock, memory=memory
+            fleet,
+            aimed(ScalingPolicy((policy,)), self._classes),
+            {self._name: self._tier},
+            {},
+            clock=self._clock,
+            memory=memory,
         )
 
     def _fleet_policy(self) -> FleetPolicy | None:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core import events as ev
 from rushes.core.commands import Command
+from rushes.core.fitting import RoutingPolicy
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.core.stragglers import Progress, StragglerPolicy
+from rushes.core.tiers import Tier
 from rushes.errors import RushesError
 from rushes.runtime.batches import STATES, BatchState, n_of, shape_of, state_number
 from rushes.runtime.estimating import Before
@@ -123,8 +125,10 @@ class Pool:
         self.hedged: set[int] = set()
         """Invocations with a second attempt, also one that stands in line still."""
         self.stragglers: StragglerPolicy | None = None
-        self.most_run_s: float | None = None
-        """So long an attempt may run on this machine's tier, whatever its function allows."""
+        self.tier: Tier | None = None
+        """What this machine is."""
+        self.routing = RoutingPolicy()
+        """Who may go where."""
         """When there are second attempts; None for never."""
         self.hand: dict[int, LeasedRow] = {}
         """Rows that were leased and have not been given to a slot."""
@@ -260,6 +264,11 @@ class Pool:
         if row is None:
             raise unknown_batch(batch)
         return row
+
+    @property
+    def most_run_s(self) -> float | None:
+        """So long an attempt may run on this machine's tier, whatever its function allows."""
+        return None if self.tier is None else self.tier.limits.run_s
 
     def rank_of(self, priority: str) -> int:
         """The rank of a class; that of the last for one that is none."""

@@ -152,6 +152,9 @@ class BatchRecords(Protocol):
     def open_batches(self) -> list[BatchRow]:
         """Those that have not ended, oldest first."""
 
+    def turned_around(self, priority: str, target_s: float, since: float, newest: int) -> tuple[int, int]:
+        """How many batches of a class ended since then, and how many in time."""
+
     def save_batch(
         self, number: int, *, ended: float | None, sealed: bool, seq: int, seconds: float, media_s: float
     ) -> None: ...

@@ -16,6 +16,7 @@ from rushes.runtime.pool import HELD, QUEUED, Pool, Run
 from rushes.runtime.records import BatchRow
 from rushes.runtime.refusals import unknown_invocation
 from rushes.runtime.slots import SlotProcess
+from rushes.runtime.turnaround import target_of
 from rushes.units import format_size
 
 __all__ = ["Reports"]
@@ -42,6 +43,7 @@ class Reports:
             ended = status_json(row, counts, self.pool.journal.cached_count(row.number))
             ended["displacement"] = self.displacing.report(batch, row.number)
             ended["spent"] = self.pool.journal.spent_on_batch(row.number)
+            ended["target_s"] = target_of(self.pool, ended["priority"])
             return ended
         found = status_json(row, list(state.counts), state.cached)
         found.update(seq=state.seq, seconds=state.seconds, media_s=state.media_s, sealed=state.sealed)
@@ -49,6 +51,7 @@ class Reports:
         found["spent"] = self.pool.journal.spent_on_batch(row.number)
         found["displacement"] = self.displacing.report(batch, row.number)
         found["waits"] = self._waits(state)
+        found["target_s"] = target_of(self.pool, state.queue.priority)
         found.update(self._held(state, found["counts"]))
         found["running"] = [
             {
