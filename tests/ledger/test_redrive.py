@@ -1,0 +1,84 @@
+"""Dead letters: what waits is sent again once, what is over is removed, what is strange stays."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rushes.engines.aws.redrive import Redriven, redrive
+from rushes.journal.sqs import SqsQueue
+from rushes.journal.sqs_dead import DeadLetters
+from rushes.ledger import Claim, Work
+from rushes.notices import Notice
+from rushes.testing.ledger import StubLedger
+from rushes.testing.ledger_contract import DONE, NOW, SPEC
+
+EVENT = {
+    "Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]
+}
+
+
+@pytest.fixture
+def ledger() -> StubLedger:
+    made = StubLedger()
+    made.open("k7m2qx", SPEC, NOW)
+    made.add("k7m2qx", [Work(f"k7m2qx.{n}", "s3://b/a.mov") for n in range(1, 31)])
+    made.seal("k7m2qx")
+    return made
+
+
+@pytest.fixture
+def urls(aws: dict[str, Any]) -> dict[str, str]:
+    sqs = aws["sqs"]
+    dead = sqs.create_queue(QueueName="t-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "3"})
+    made = {
+        name: sqs.create_queue(QueueName=f"t-{name}", Attributes={"RedrivePolicy": policy})["QueueUrl"]
+        for name in ("urgent", "standard")
+    }
+    return {**made, "dead": dead, "alone": sqs.create_queue(QueueName="t-alone")["QueueUrl"]}
+
+
+def told(aws: dict[str, Any], url: str) -> list[str]:
+    queue, out = SqsQueue(aws["sqs"], url), list[str]()
+    while found := queue.receive(10, 0):
+        out += [one.notice.invocation for one in found]
+        queue.done(found)
+    return sorted(out, key=lambda one: int(one.rpartition(".")[2]))
+
+
+def test_what_waits_goes_back_to_the_queue_of_its_class_and_what_is_over_goes(
+    aws: dict[str, Any], urls: dict[str, str], ledger: StubLedger
+) -> None:
+    dead = SqsQueue(aws["sqs"], urls["dead"])
+    dead.send([Notice(f"k7m2qx.{n}", "standard" if n % 2 else "urgent", "dune") for n in range(1, 31)])
+    dead.send([Notice("k7m2qx.99", "urgent", "dune")])
+    ended, runs = (ledger.claim(f"k7m2qx.{n}", "a", NOW, NOW + 60) for n in (1, 2))
+    assert isinstance(ended, Claim)
+    assert isinstance(runs, Claim)
+    ledger.finish(ended, DONE)
+    assert redrive(ledger, aws["sqs"], urls.values()) == Redriven(28, 3, 0)
+    assert told(aws, urls["urgent"]) == [f"k7m2qx.{n}" for n in range(4, 31, 2)]
+    assert told(aws, urls["standard"]) == [f"k7m2qx.{n}" for n in range(3, 31, 2)]
+    assert redrive(ledger, aws["sqs"], urls.values()) == Redriven()
+
+
+def test_events_go_back_as_they_came_and_strange_letters_stay(
+    aws: dict[str, Any], urls: dict[str, str], ledger: StubLedger
+) -> None:
+    for body in (json.dumps(EVENT), "no notice"):
+        aws["sqs"].send_message(QueueUrl=urls["dead"], MessageBody=body)
+    for sent in (1, 0):
+        assert redrive(ledger, aws["sqs"], [urls["urgent"]]) == Redriven(sent, 0, 1)
+    (came,) = aws["sqs"].receive_message(QueueUrl=urls["urgent"])["Messages"]
+    assert json.loads(came["Body"]) == EVENT
+    assert [one.body for one in DeadLetters(aws["sqs"], urls["dead"]).letters()] == ["no notice"]
+
+
+def test_a_queue_that_sets_nothing_aside_has_no_dead(
+    aws: dict[str, Any], urls: dict[str, str], ledger: StubLedger
+) -> None:
+    assert redrive(ledger, aws["sqs"], [urls["alone"]]) == Redriven(0, 0, 0)
