@@ -32,6 +32,7 @@ from rushes.runtime.attempt import run_attempt
 from rushes.runtime.meter import Meter
 from rushes.runtime.raised import as_error
 from rushes.runtime.remote_attempt import Reach, Run, reach_of, run_remote
+from rushes.runtime.remote_scratch import sweep_scratch
 from rushes.runtime.slot_batch import SlotBatch, learn
 from rushes.runtime.task import Made, Task
 
@@ -98,6 +99,9 @@ class ClaimRunner:
     region: str = ""
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, SlotBatch] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        sweep_scratch(self.scratch)  # of those who worked here before, and were killed
 
     def yield_back(self) -> None:
         """The host is going: what runs is given back, and nothing new is begun."""

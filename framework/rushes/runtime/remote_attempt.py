@@ -8,8 +8,6 @@ This module must not know who asked, nor which store it is.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from rushes.ports import Store
 from rushes.runtime.attempt import run_attempt
 from rushes.runtime.described_in_place import described_in_place, require_same
 from rushes.runtime.remote_publication import Target, publish_made
+from rushes.runtime.remote_scratch import attempt_scratch
 from rushes.runtime.task import Gate, Made, Reporter, Task
 from rushes.stored import Stored
 
@@ -69,8 +68,7 @@ def run_remote(
     Raises:
         RushesError: as `run_attempt`; and ``source-changed`` where the clip is not what was submitted.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"rushes-{task.invocation}-", dir=scratch))
-    try:
+    with attempt_scratch(scratch, task.invocation) as folder:
         described = described_in_place(task, store, report, cancelled)
         if described is not None:
             may_publish()
@@ -87,8 +85,6 @@ def run_remote(
             return made
         place = Target(store, task.out, folder / "out", task.key, found, task.invocation, task.attempt)
         return publish_made(made, place)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def reach_of(task: Task) -> Reach:

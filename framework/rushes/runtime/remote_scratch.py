@@ -1,0 +1,53 @@
+"""Where an attempt of a shared ledger keeps its clip and what it makes: a folder, locked while it is used.
+
+A process that is killed leaves its folder, clip and all. The kernel lets its lock go, so whoever works on
+that disk next knows what nobody uses any more. This module must not know what is in a folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+__all__ = ["attempt_scratch", "sweep_scratch"]
+
+_NAME: Final = "rushes-attempt-"
+YOUNG_S: Final = 60.0
+"""A folder is made before it is locked: one that is so new is let alone."""
+
+
+@contextmanager
+def attempt_scratch(root: Path, invocation: str) -> Iterator[Path]:
+    """A folder of its own for one attempt, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}{invocation}-", dir=root))
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def sweep_scratch(root: Path) -> int:
+    """Remove what killed processes have left below a folder; gives how many attempts' that was."""
+    swept = 0
+    for folder in root.glob(f"{_NAME}*"):
+        with suppress(OSError):  # another sweeps, too; or it is locked
+            if time.time() - folder.stat().st_mtime < YOUNG_S:
+                continue
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+                swept += 1
+            finally:
+                os.close(held)
+    return swept
