@@ -135,8 +135,9 @@ def _maximal(needs: list[tuple[float, float, float]]) -> list[tuple[int, ...]]:
 def ours(arrivals: list[Arrival]) -> tuple[float, float]:
     """The makespan, and the longest turnaround of the urgent work."""
     load = in_order(arrivals)
-    # A node takes no more into its hands than it is about to run: what it holds the others cannot have.
-    settings = SchedulerSettings(lease_window=8)
+    # A node takes no more into its hands than it is about to run: what it holds the others cannot have. Of
+    # batches of which it holds nothing it asks for one at a time where something is free.
+    settings = SchedulerSettings(lease_window=2)
     nodes: list[Any] = [VirtualPool(load, CAPACITY, settings=settings) for _ in range(NODES)]
     first = nodes[0]
     batch_of = array("l")

@@ -47,6 +47,7 @@ from rushes.core.events import (
     Withdrawn,
     Woken,
 )
+from rushes.core.ordering import order_of
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.purse import Purse
 from rushes.core.scheduler import Scheduler
@@ -153,7 +154,7 @@ class ModelPool:
         at = self.now if queued_at is None else queued_at
         for id_ in ids:
             self.queue_of[id_] = key
-            self.outside[key].append(Ask(id_, round(at * 1000) if order is None else order, at, shape))
+            self.outside[key].append(Ask(id_, order_of(None, at) if order is None else order, at, shape))
         self.outside[key].sort(key=lambda ask: (ask.order, ask.id))
         self.do(Queued(key, count))
         return ids
@@ -333,6 +334,9 @@ class ModelPool:
                 for name in held:
                     left[name] -= self.need(slot.backlog[0].shape, name)
         return left
+
+    def outside_ids(self, queue: QueueKey) -> list[int]:
+        return [ask.id for ask in self.outside[queue]]
 
     def waiting_at(self, depth: int) -> int:
         return sum(1 for s in self.slots.values() if s.waiting and s.backlog[0].shape.depth == depth)

@@ -13,7 +13,8 @@ from rushes.core.events import Capacity, ClassPolicy
 from rushes.core.expected import ExpectedRuns
 from rushes.core.holding import note
 from rushes.core.limits import Limits, batch_limit, class_limit, queue_limit
-from rushes.core.ordering import Lane, Level
+from rushes.core.ordering import Flow, Lane, Level
+from rushes.core.overtaking import Overtaking
 from rushes.core.packing import MILLI, Room
 from rushes.core.payments import Payments
 from rushes.core.policy import SchedulerSettings
@@ -33,8 +34,8 @@ class Assignment:
     """What runs on which slot, and who pays for it."""
 
     __slots__ = (
-        "_closed", "_coming", "_full", "_settings", "_warmed", "expected", "limits", "payments", "purse",
-        "room", "slots", "standing", "waiting", "yielding",
+        "_closed", "_coming", "_full", "_settings", "_warmed", "expected", "limits", "overtaking", "payments",
+        "purse", "room", "slots", "standing", "waiting", "yielding",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +49,7 @@ class Assignment:
         self.yielding = Yielding(settings.waiting_limit)
         self.standing = Standing(room, waiting, slots, self.expected, settings.displacement)
         self.payments = Payments(purse, waiting, slots, self.standing, self.yielding)
+        self.overtaking = Overtaking(room, waiting)
         self._settings = settings
         self.limits = Limits()
         # Within one run:
@@ -116,15 +118,36 @@ class Assignment:
         aside: list[Lane],
     ) -> None:
         """Start what can start of one level; lanes that cannot go `aside` for the rest of the pass."""
-        shows = level.shows
-        while (flow := shows.first()) is not None:
+        shows, passed = level.shows, self.overtaking.passed
+        if level.overdue is not None and (lane := self.overtaking.first(level)) is not None:
+            self._serve_one(lane, serve, now, out, aside)
+        while not self._full and (flow := shows.first()) is not None:
             lane = flow.lanes.first()
-            if lane is not None and not serve(lane, now, out):
-                if self._full:  # nobody else is looked at, so it need not leave its line
-                    return
-                flow.lanes.drop(lane)
-                aside.append(lane)
-            flow.stand()
+            if lane is not None:
+                self._serve_one(lane, serve, now, out, aside)
+            else:
+                flow.stand()
+        for flow in list(passed):  # lower classes see their claims, whatever ended the pass
+            self._claim_passed(flow, out)
+
+    def _serve_one(
+        self,
+        lane: Lane,
+        serve: Callable[[Lane, float, list[Command]], bool],
+        now: float,
+        out: list[Command],
+        aside: list[Lane],
+    ) -> None:
+        """Serve a lane; where it cannot go it leaves its line for the rest of the pass."""
+        flow = lane.flow
+        if not serve(lane, now, out):
+            if self._full:  # nobody else is looked at, so it need not leave its line
+                return
+            flow.lanes.drop(lane)
+            aside.append(lane)
+            if not flow.lanes and flow in self.overtaking.passed:
+                self._claim_passed(flow, out)
+        flow.stand()
 
     def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
         """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""
@@ -154,8 +177,32 @@ class Assignment:
             self.waiting.park(lane, self._full_of(lane))
             return True
         if slots.rests_until(shape.environment) <= now:
-            self._claim(lane, min(len(lane.asks), max(room.times(need), 1), allowed) if fits else 0, out)
+            self._wait(lane, min(len(lane.asks), max(room.times(need), 1), allowed) if fits else 0, now, out)
         return False
+
+    def _wait(self, lane: Lane, fitting: int, now: float, out: list[Command]) -> None:
+        """Slots are missing for the `fitting` ones of a lane that fit; else it lacks room.
+
+        Then others of its show are let by, or it keeps what it needs from all that comes later.
+        """
+        if fitting:
+            self._await_slots(lane, fitting, out)
+            return
+        queue = lane.queue
+        if queue.outside and not queue.looked:
+            self.waiting.unfit[queue] = None
+        if not self.overtaking.lets_by(lane, now):
+            self._claim(lane, out)
+
+    def _claim_passed(self, flow: Flow, out: list[Command]) -> None:
+        """Those of a show that were passed keep what they need from other shows and lower classes."""
+        shares = self.waiting.shares
+        for lane in self.overtaking.dry(flow):
+            if shares.any:
+                shares.enter(lane.queue.policy.name, self.room)
+            self._claim(lane, out)
+            if shares.any:
+                shares.leave(lane.queue.policy.name, self.room)
 
     def _allowed(self, lane: Lane) -> tuple[bool, int]:
         """Whether one of a lane fits, and how many more slots its batch may have."""
@@ -180,11 +227,8 @@ class Assignment:
             return batch_limit(lane.shape.batch)
         return self.limits.full(lane.shape) or class_limit(lane.queue.policy.name)
 
-    def _claim(self, lane: Lane, fitting: int, out: list[Command]) -> None:
-        """Keep for a lane what it needs: slots for the `fitting` ones that fit, else what the next lacks."""
-        if fitting:
-            self._await_slots(lane, fitting, out)
-            return
+    def _claim(self, lane: Lane, out: list[Command]) -> None:
+        """Keep for a lane what the next of it needs."""
         self.room.claim(lane.need)
         self._note_full()
         if not self._warmed:  # have a slot ready by the time that there is room
@@ -256,6 +300,8 @@ class Assignment:
         if not backlog:
             slot.begin_head(now)
         lane.queue.served_at = now
+        if flow.level.unserved:
+            flow.level.unserved.pop(lane.need, None)
         backlog.extend(asks)
         if len(backlog) > 1:
             self.slots.stack(slot)

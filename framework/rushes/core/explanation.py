@@ -16,6 +16,7 @@ from rushes.core.limits import KEY, class_limit
 from rushes.core.ordering import Lane
 from rushes.core.packing import DIMENSIONS, MILLI, Need
 from rushes.core.slots import Slot, SlotState
+from rushes.units import format_duration
 
 __all__ = ["ClassView", "PoolView", "QueueView", "SlotView", "explain", "snapshot"]
 
@@ -166,8 +167,21 @@ def _reason(pool: Assignment, lane: Lane, now: float) -> str:
     ]
     if lacks:
         without = not room.capacity[0] and lane.need[0]
-        return "the pool has no cores now" if without else "waits for " + "; ".join(lacks)
+        if without:
+            return "the pool has no cores now"
+        return "waits for " + "; ".join(lacks) + _passed(lane, now)
     return _kept_for_others(pool, lane) or _which_slot(pool, lane)
+
+
+def _passed(lane: Lane, now: float) -> str:
+    """Until when others of its show go before a lane that does not fit."""
+    since = lane.flow.level.unserved.get(lane.need)
+    if since is None:
+        return ""
+    left_s = since + lane.queue.ageing_s - now
+    if left_s > 0:
+        return f"; what fits of its show goes first for {format_duration(left_s)}"
+    return "; it has waited for long, and what comes free is kept for it"
 
 
 def _which_slot(pool: Assignment, lane: Lane) -> str:
@@ -209,11 +223,8 @@ def _kept_for_others(pool: Assignment, lane: Lane) -> str:
     shares, name = pool.waiting.shares, lane.queue.policy.name
     if not shares.any:
         return ""
-    pool.room.begin()
-    shares.begin()
-    shares.enter(name, pool.room)
-    fits = pool.room.fits(lane.need)
-    pool.room.begin()
+    may = shares.may_take(name, pool.room.free)
+    fits = all(want <= have for want, have in zip(lane.need, may, strict=True))
     return "" if fits else "what is free is kept for other classes"
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 from rushes.core.events import Ask, ClassPolicy, QueueKey, Shape
 from rushes.core.packing import Need
 
-__all__ = ["Flow", "Lane", "Level", "Line", "Queue", "order_of"]
+__all__ = ["NO_DEADLINE_MS", "Flow", "Lane", "Level", "Line", "Queue", "order_of"]
 
 # Work without a deadline stands behind all work with one, and first come is first served among itself. Ten
 # years in milliseconds: further off than any deadline.
@@ -94,6 +94,8 @@ class Queue:
         "lanes",
         "leasing",
         "level",
+        "looked",
+        "looking",
         "news",
         "outside",
         "parked",
@@ -116,6 +118,8 @@ class Queue:
         self.news = 0  # came to the outside since the last Lease was sent
         self.leasing = False  # a Lease was sent and is not answered yet
         self.stale = False  # the last answer was empty: ask again when something has changed
+        self.looking = False  # the Lease that was sent is for batches of which nothing is in hand
+        self.looked = False  # there were no such batches, and none of those in hand was used up since
 
 
 class Lane:
@@ -173,7 +177,7 @@ class Lane:
 class Flow:
     """One show within a level."""
 
-    __slots__ = ("by_shape", "lanes", "level", "show", "vtime", "weight")
+    __slots__ = ("by_shape", "lanes", "level", "mixed", "show", "vtime", "weight")
 
     def __init__(self, level: Level, show: str, weight: float) -> None:
         self.level = level
@@ -181,6 +185,7 @@ class Flow:
         self.weight = weight
         self.vtime = level.vtime - level.credit_s
         self.by_shape: dict[tuple[QueueKey, Shape], Lane] = {}
+        self.mixed = False  # its lanes may need different things
         self.lanes: Line[Lane] = Line()
 
     def stand(self) -> None:
@@ -206,7 +211,7 @@ class Level:
     A show that comes back stands `credit_s` cpu-seconds before that at most: what it did not use.
     """
 
-    __slots__ = ("credit_s", "flows", "rank", "shows", "vtime")
+    __slots__ = ("credit_s", "flows", "keeps", "overdue", "rank", "shows", "unserved", "vtime")
 
     def __init__(self, rank: int, credit_s: float = 0.0) -> None:
         self.rank = rank
@@ -214,6 +219,11 @@ class Level:
         self.credit_s = credit_s
         self.flows: dict[str, Flow] = {}
         self.shows: Line[Flow] = Line()
+        # See `overtaking`: since when others go before what needs so much; who lets nobody by any more, and
+        # in which dimensions, as bits.
+        self.unserved: dict[Need, float] = {}
+        self.overdue: Lane | None = None
+        self.keeps = 0
 
     def flow(self, show: str, weight: float) -> Flow:
         flow = self.flows.get(show)

@@ -220,7 +220,7 @@ class Room:
         # Written out, as `awaited` is: every ask that does not fit comes here, in every pass.
         a, b, c, d = need
         e, f, g, h = self._cpu, self._memory, self._scratch, self._gpu
-        lacked = (a > e) | (b > f) << 1 | (c > g) << 2 | (d > h) << 3
+        lacked = (a > e) | (b > f) << 1 | (c > g) << 2 | (d > h) << 3  # `lacks`
         # Who lacks cores only because others before it keep them for the time when they have memory, too, is
         # not waited for either: else what is paused and holds that memory would never go on.
         if lacked == 0 or (lacked == 1 and a > self.free[0] - self._kept):
@@ -254,6 +254,16 @@ class Room:
         """What is left of what was shown."""
         left = (self._cpu, self._memory, self._scratch, self._gpu)
         return View(left, self._lacked, self._claimed, self._kept, self._open or self.free, self._others)
+
+    def lacks(self, need: Need) -> int:
+        """The dimensions in which `need` does not fit, as bits."""
+        a, b, c, d = need
+        return (a > self._cpu) | (b > self._memory) << 1 | (c > self._scratch) << 2 | (d > self._gpu) << 3
+
+    @property
+    def left_cpu(self) -> int:
+        """Cores that are free and that nobody before has claimed."""
+        return self._cpu
 
     @property
     def cpu_awaited(self) -> bool:

@@ -13,7 +13,8 @@ another floods the pool. Within a show, `order` decides (the earliest deadline),
 **Packing.** Needs are vectors. A pass looks at waiting work in order. What fits, starts. What does not fit
 yet *claims* its need: the dimensions that it lacks entirely, of the others as much as it will take. Later
 work may only use what nobody before it claims. So nothing big starves, no lower class delays a higher one,
-and what the one in front cannot use still works.
+and what the one in front cannot use still works. Within one class and show what fits goes before what does
+not, for the ageing bound at most (`overtaking`).
 
 **Slots.** A slot is warm for one environment and holds no resources while it is idle. One is opened when
 work fits and only a slot is missing; work that waits for a slot that is opening keeps its claim. An
@@ -210,7 +211,7 @@ class Scheduler:
         queue = self._waiting.queue(event.queue)
         queue.outside += max(event.count, 0)
         queue.news += max(event.count, 0)
-        queue.stale = False
+        queue.stale = queue.looked = False
         self._lease(queue, out)
 
     def _leased(self, event: Leased, now: float, out: list[Command]) -> None:
@@ -220,7 +221,10 @@ class Scheduler:
         # costs an empty lease; too few would leave work outside.
         queue.outside = max(event.remaining, queue.news)
         queue.stale = False
-        if not event.asks and not queue.news:
+        if queue.looking:
+            queue.looking = False
+            queue.looked = not event.asks and not queue.news
+        elif not event.asks and not queue.news:
             self._waiting.answered_empty(queue)
         queue.news = 0
         self._waiting.receive(queue, event.asks, now)
@@ -456,6 +460,8 @@ class Scheduler:
         self._slots.close_unused(now, out)
         for queue in self._waiting.unasked():
             self._lease(queue, out)
+        if not self._paused:
+            self._waiting.look_past(out)
         self._waiting.forget_idle()
 
     def _recall_slow(self, now: float, out: list[Command]) -> None:

@@ -112,6 +112,10 @@ class Shares:
         own = _minus(self.reserved(name), self.held(name))
         return all(want <= have for want, have in zip(need, own, strict=True))
 
+    def may_take(self, name: str, free: Need) -> Need:
+        """What a class may have of what is free: all but what is kept for others."""
+        return _least(_plus(self._own(name), self._general(free)), free)
+
     # -- one pass --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -136,7 +140,7 @@ class Shares:
                 _bits(self._lacked, name, own),
                 _bits(self._claimed, name, own),
                 self._kept.get(name, 0) if own[_CPU] else self._kept[""],
-                _least(_plus(own, self._general(room.free)), room.free),
+                self.may_take(name, room.free),
                 others,
             )
         )

@@ -25,13 +25,18 @@ _MARGIN_S = 1e-3
 # would keep everything behind them outside; but they may fill no more than this many windows.
 MOST_WINDOWS = 4
 
+# Of batches of which nothing is in hand, one of so many parts of a window is asked for at once: what another
+# host could do is not to lie here. No look is taken past more batches than this: it names them all.
+LOOKS = 8
+MOST_BATCHES = 32
+
 
 class Waiting:
     """Levels, queues and lanes of one pool, and who is in which."""
 
     __slots__ = (
         "_age_at", "_burst_s", "_classes", "_parked", "_room", "_unasked", "_untidy", "_window", "bars",
-        "cpuless", "levels", "queues", "shares", "where",
+        "cpuless", "levels", "queues", "shares", "unfit", "where",
     )  # fmt: skip
 
     def __init__(self, classes: Sequence[ClassPolicy], room: Room, window: int, burst_s: float = 0.0) -> None:
@@ -51,6 +56,7 @@ class Waiting:
         # though nothing happened to them since; something here may be idle.
         self._age_at = float("inf")
         self._unasked: dict[Queue, None] = {}
+        self.unfit: dict[Queue, None] = {}  # of which something in hand does not fit, and more is outside
         self._untidy = False
         self.cpuless = 0  # lanes that need no cpu: while there are any, a pass may not end when cpu is out
 
@@ -181,6 +187,8 @@ class Waiting:
         lane = flow.by_shape.get((queue.key, shape))
         if lane is None:
             lane = Lane(flow, queue, shape, self._need_of(shape, queue))
+            other = next(iter(flow.by_shape.values()), lane)
+            flow.mixed = flow.mixed or other.need != lane.need
             flow.by_shape[queue.key, shape] = lane
             queue.lanes[lane] = None
             self.cpuless += not lane.need[0]
@@ -192,6 +200,7 @@ class Waiting:
         for queue in self.queues.values():
             for lane in queue.lanes:
                 lane.need = self._need_of(lane.shape, queue)
+                lane.flow.mixed = len(lane.flow.by_shape) > 1
         for policy, _ in self._classes.values():
             self.unpark(class_limit(policy.name))
 
@@ -219,6 +228,7 @@ class Waiting:
         lane.queue.in_hand -= count
         if not waiting:
             lane.oldest = float("inf")
+            lane.queue.looked = False
         return taken
 
     def withdraw(self, ids: Iterable[int]) -> list[int]:
@@ -255,6 +265,8 @@ class Waiting:
         lane.flow.stand()
         del lane.flow.by_shape[lane.queue.key, lane.shape]
         del lane.queue.lanes[lane]
+        lane.flow.level.unserved.pop(lane.need, None)
+        lane.flow.mixed = lane.flow.mixed and len(lane.flow.by_shape) > 1
         self.cpuless -= not lane.need[0]
         self._untidy = True
 
@@ -312,6 +324,8 @@ class Waiting:
             queue.parked -= len(old)
         lane.stand()
         above = self._lane(queue, lane.shape, queue.aged)
+        if (since := queue.level.unserved.get(lane.need)) is not None:
+            queue.aged.unserved.setdefault(lane.need, since)
         above.flow.wake()
         for ask in old:
             above.add(ask)
@@ -349,6 +363,22 @@ class Waiting:
         for queue in found:
             queue.stale = False
         return [queue for queue in self.queues.values() if queue in found]
+
+    def look_past(self, out: list[Command]) -> None:
+        """Ask for a few of other batches, where what is in hand of a queue does not fit but more would."""
+        unfit, self.unfit = self.unfit, {}
+        if self._room.free[0] <= 0 and not self.cpuless:
+            return
+        for queue in unfit:
+            if queue.leasing or queue.looked or queue.outside <= 0:
+                continue
+            batches = {lane.shape.batch for lane in queue.lanes if lane.asks}
+            if not batches or len(batches) > MOST_BATCHES or queue.in_hand >= MOST_WINDOWS * self._window:
+                continue
+            queue.leasing = queue.looking = True
+            queue.news = 0
+            count = min(max(self._window // LOOKS, 1), queue.outside)
+            out.append(Lease(queue.key, count, tuple(sorted(batches))))
 
     def lease(self, queue: Queue, out: list[Command]) -> None:
         """Ask for more of a queue when less than half of its window is in hand; once at a time."""
