@@ -18,7 +18,8 @@ __all__ = ["main"]
 def main(asked: dict[str, Any]) -> None:
     """Work until SIGTERM."""
     hosts.POLL_S = 1.0  # type: ignore[misc]
-    hosts.AGAIN_S = 1.0  # type: ignore[misc]
+    hosts.SWEEP_S = 1.0  # type: ignore[misc]
+    hosts.AGAIN_S = 20.0  # type: ignore[misc]
     hosts.REST_S = 0.1  # type: ignore[misc]
     services = Services(aws_settings(), asked["name"])
     host = hosts.Host(services, LocalEngine(), asked["queues"], name=asked["name"], width=asked["width"])

@@ -21,11 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from rushes.core.states import State
 
-__all__ = ["Claim", "End", "Ended", "Entry", "Kept", "Lapsed", "NotClaimed", "Tally", "Work"]
+__all__ = ["LONE", "Claim", "End", "Ended", "Entry", "Kept", "Lapsed", "NotClaimed", "Tally", "Work"]
+
+LONE: Final = "e"
+"""What the ids of batches begin with that have one invocation for ever, that of an event; and what all these
+are called together where somebody looks for what lapsed. People's batches have ids without vowels."""
 
 Kept = Literal["kept", "lost", "stop"]
 """What became of a claim that was to be extended: it holds, another has it, or its batch was cancelled."""
@@ -153,6 +157,8 @@ class Lapsed(NamedTuple):
     invocation: str
     priority: str
     show: str
+    title: str = ""
+    """Of its batch: the function's name."""
 
 
 @dataclass(frozen=True, slots=True)

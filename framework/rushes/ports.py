@@ -263,6 +263,10 @@ class Intake(Protocol):
         """Nothing more is added."""
         ...
 
+    def enter(self, spec: Mapping[str, Any], work: Work, now: float) -> bool:
+        """Open a batch of this invocation alone, sealed; False where it is there already, as it was."""
+        ...
+
 
 class Claims(Protocol):
     """Who works on what: all that a host or a Lambda says of an invocation that it runs."""
@@ -304,15 +308,24 @@ class Lapses(Protocol):
     """What was left lying: asked for by every host now and then."""
 
     def unfinished(self) -> Sequence[str]:
-        """The batches of which something may be left to do."""
+        """The batches of which something may be left to do, but those that stand alone."""
         ...
 
     def abandoned(self, before: float) -> Sequence[str]:
         """Batches that are not sealed and that nobody has added to since then: their submitter is gone."""
         ...
 
-    def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
-        """What somebody has to be told of again; nobody else is given the same before `again_at`."""
+    def lapsed(
+        self, batch: str, now: float, again_at: float, mine: Callable[[Lapsed], bool] = lambda _: True
+    ) -> Sequence[Lapsed]:
+        """What somebody has to be told of again; nobody else is given the same before `again_at`.
+
+        Args:
+            batch: one; `rushes.ledger.LONE` for all that stand alone.
+            now: UTC epoch seconds.
+            again_at: the same.
+            mine: whether who asks can tell of it; what is not theirs is left to others.
+        """
         ...
 
 

@@ -28,9 +28,10 @@ from rushes.journal.dynamo_items import (
     sums_of,
     typed,
     wake_key,
+    work_key,
 )
 from rushes.journal.dynamo_table import Table, unless_refused
-from rushes.ledger import End, Tally, Work
+from rushes.ledger import LONE, End, Tally, Work
 
 __all__ = ["DynamoBatches", "counting", "no_batch"]
 
@@ -70,14 +71,32 @@ class DynamoBatches:
         self._specs: dict[str, tuple[dict[str, Any], int | None]] = {}
 
     def open(self, batch: str, spec: Mapping[str, Any], now: float) -> None:
-        ttl = None if self._kept_s is None else round(now + self._kept_s)
-        item = {
-            **batch_key(batch),
-            **typed({"spec": spec_text(spec), "at": ms(now), "total": 0, "wk": OPEN, "wa": ms(now)}),
-            **({} if ttl is None else typed({"ttl": ttl})),
-        }
         with unless_refused():
-            self._table.put(f"open batch {batch}", item, "attribute_not_exists(pk)")
+            self._table.put(f"open batch {batch}", self._new(batch, spec, now), "attribute_not_exists(pk)")
+
+    def _new(self, batch: str, spec: Mapping[str, Any], now: float, **more: Any) -> dict[str, Any]:
+        """The item of a batch that is opened now."""
+        fields = {"spec": spec_text(spec), "at": ms(now), "total": 0, "wk": OPEN, "wa": ms(now), **more}
+        ttl = self._ttl(now)
+        return {**batch_key(batch), **typed(fields if ttl is None else {**fields, "ttl": ttl})}
+
+    def _ttl(self, now: float) -> int | None:
+        return None if self._kept_s is None else round(now + self._kept_s)
+
+    def enter(self, spec: Mapping[str, Any], work: Work, now: float) -> bool:
+        # A sweep finds what lapsed of these without asking for each: there may be any number of them.
+        head = self._new(work.batch, spec, now, total=1, sealed=True, wk=DONE)
+        parts = [
+            {
+                "Put": {
+                    "TableName": self._table.name,
+                    "Item": item,
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                }
+            }
+            for item in (head, new_item(work, self._ttl(now)))
+        ]
+        return not self._table.transact(parts, f"enter {work.invocation}")
 
     def add(self, batch: str, work: Sequence[Work], ended: Mapping[str, End] | None = None) -> None:
         ttl, ended = self._spec(batch)[1], ended or {}
@@ -205,6 +224,9 @@ class DynamoBatches:
 
     def _active(self, batch: str) -> list[int]:
         """The numbers of what is claimed or waits for its next try, those that lapse first before others."""
+        if batch.startswith(LONE):
+            item = self._table.item(work_key(batch, 1))
+            return [] if item is None or "wk" not in item or State(item["state"]).ended else [1]
         found = [
             (int(item["wa"]), number_of(item)[1])
             for number in range(WAKERS)

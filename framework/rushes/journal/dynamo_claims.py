@@ -11,7 +11,7 @@ module must not know who follows a batch.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rushes.core.states import State
@@ -189,9 +189,11 @@ class DynamoClaims(DynamoBatches):
             parts.append({"Put": {"TableName": self._table.name, "Item": known}})
         return not self._table.transact(parts, f"end {batch}.{n}")
 
-    def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
+    def lapsed(
+        self, batch: str, now: float, again_at: float, mine: Callable[[Lapsed], bool] = lambda _: True
+    ) -> Sequence[Lapsed]:
         out: list[Lapsed] = []
-        spec: dict[str, Any] = {}
+        specs: dict[str, dict[str, Any]] = {}
         for number in range(WAKERS):
             found = self._table.query(
                 f"look for lapsed claims of batch {batch}",
@@ -199,16 +201,20 @@ class DynamoClaims(DynamoBatches):
                 upto=ms(now),
             )
             for item in found:
-                _, n = number_of(item)
+                its, n = number_of(item)
+                spec = specs[its] = specs.get(its) or self._now(its)
+                told = (str(spec.get(name) or "") for name in ("priority", "show", "title"))
+                one = Lapsed(f"{its}.{n}", *told)
+                if not mine(one):
+                    continue
                 won, _ = self._table.attempt(
-                    work_key(batch, n),
+                    work_key(its, n),
                     "SET wa=:again",
                     {":again": ms(again_at), ":was": item["wa"]},
                     "wa=:was",
                 )
                 if won is not None:
-                    spec = spec or self._now(batch)
-                    out.append(Lapsed(f"{batch}.{n}", str(spec.get("priority")), str(spec.get("show"))))
+                    out.append(one)
         return sorted(out, key=lambda one: int(one.invocation.rpartition(".")[2]))
 
 

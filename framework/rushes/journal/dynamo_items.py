@@ -9,8 +9,9 @@ One table. ``pk`` and ``sk`` say what an item is:
 
 The index ``wake`` (``wk``, ``wa``) has what somebody has to look at some day: under ``OPEN`` the batches of
 which something may be left to do, under ``W#<batch>#<k>`` the invocations that are claimed or wait for their
-next try, each by the time at which that ends. It has what has ended for those who follow: under
-``D#<batch>#<k>`` invocations by when they ended, under ``DONE`` batches by when they were opened.
+next try, each by the time at which that ends; those of batches that stand alone are together in ``W#e#<k>``.
+It has what has ended for those who follow: under ``D#<batch>#<k>`` invocations by when they ended, under
+``DONE`` batches by when they were opened.
 
 An item is at most 400 KB
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html), so what a result says is
@@ -30,7 +31,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.journal.dynamo_shape import TABLE
-from rushes.ledger import Claim, End, Entry, Work
+from rushes.ledger import LONE, Claim, End, Entry, Work
 
 __all__ = [
     "COUNTERS",
@@ -113,6 +114,8 @@ def work_key(batch: str, n: int) -> dict[str, Any]:
 
 def wake_key(batch: str, number: int) -> str:
     """The partition of the index for an invocation of this number, or for the `number`-th of all."""
+    if batch.startswith(LONE) and batch != LONE:
+        batch, number = LONE, zlib.crc32(batch.encode())
     return f"W#{batch}#{number % WAKERS}"
 
 

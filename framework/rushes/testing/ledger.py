@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rushes.core.states import State
 from rushes.errors import CallerError, RushesError
-from rushes.ledger import Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
+from rushes.ledger import LONE, Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
 from rushes.notices import Message, Notice
 
 if TYPE_CHECKING:
@@ -109,6 +109,14 @@ class StubLedger(_Failing):
         with self._called("seal"):
             self._require(batch).sealed = True
 
+    def enter(self, spec: Mapping[str, Any], work: Work, now: float) -> bool:
+        with self._called("enter"):
+            if work.batch in self._batches:
+                return False
+            self._batches[work.batch] = made = _Batch(dict(spec), now, sealed=True, touched=now)
+            made.rows[work.invocation] = _Row(work)
+            return True
+
     def claim(self, invocation: str, holder: str, now: float, until: float) -> Claim | NotClaimed:
         with self._called("claim"):
             row = self._row(invocation)
@@ -199,21 +207,28 @@ class StubLedger(_Failing):
         with self._called("abandoned"):
             return [name for name, one in self._batches.items() if not one.sealed and one.touched < before]
 
-    def lapsed(self, batch: str, now: float, again_at: float) -> Sequence[Lapsed]:
+    def lapsed(
+        self, batch: str, now: float, again_at: float, mine: Callable[[Lapsed], bool] = lambda _: True
+    ) -> Sequence[Lapsed]:
         with self._called("lapsed"):
-            found = self._batches.get(batch)
             out: list[Lapsed] = []
-            for row in found.rows.values() if found else ():
-                if row.state.ended or row.told_at is None or row.told_at > now:
+            for name, found in self._batches.items():
+                if name != batch and not (batch == LONE and name.startswith(LONE)):
                     continue
-                row.told_at = again_at
-                spec = found.spec if found else {}
-                out.append(Lapsed(row.work.invocation, str(spec.get("priority")), str(spec.get("show"))))
+                for row in found.rows.values():
+                    if row.state.ended or row.told_at is None or row.told_at > now:
+                        continue
+                    told = (str(found.spec.get(name) or "") for name in ("priority", "show", "title"))
+                    one = Lapsed(row.work.invocation, *told)
+                    if mine(one):
+                        row.told_at = again_at
+                        out.append(one)
             return out
 
     def unfinished(self) -> Sequence[str]:
         with self._called("unfinished"):
-            return [batch for batch in self._batches if not self._tally(batch).complete]
+            some = (batch for batch in self._batches if not batch.startswith(LONE))
+            return [batch for batch in some if not self._tally(batch).complete]
 
     def spec(self, batch: str) -> Mapping[str, Any] | None:
         with self._called("spec"):

@@ -19,7 +19,7 @@ import pytest
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import Claim, End, NotClaimed, Work
+from rushes.ledger import LONE, Claim, End, NotClaimed, Work
 from rushes.notices import Notice
 from rushes.ports import Ledger, Queue
 
@@ -239,6 +239,27 @@ class LedgerContract:
             assert list(filled.unfinished()) == ["k7m2qx"]
             filled.finish(_claimed(filled, n), DONE)
         assert list(filled.unfinished()) == []
+
+    def test_what_stands_alone_is_there_at_once_and_told_of_together(self, ledger: Ledger) -> None:
+        works = [Work(f"eab{n}.1", "s3://b/a.mov") for n in range(3)]
+        assert [ledger.enter(SPEC, one, NOW) for one in works] == [True] * 3
+        assert ledger.enter({**SPEC, "show": "another"}, works[0], NOW) is False
+        assert list(ledger.unfinished()) == []
+        for one in works[:2]:
+            assert isinstance(ledger.claim(one.invocation, "host-a", NOW, NOW + 60), Claim)
+        tallies = [ledger.tally(one.batch) for one in works]
+        assert [tally and (tally.total, tally.sealed, tally.running) for tally in tallies] == [
+            (1, True, 1), (1, True, 1), (1, True, 0),
+        ]  # fmt: skip
+        claim = ledger.claim(works[2].invocation, "host-a", NOW, NOW + 60)
+        assert isinstance(claim, Claim)
+        assert ledger.finish(claim, DONE) is True
+        found = ledger.lapsed(LONE, NOW + 61, NOW + 100, lambda one: one.invocation == "eab1.1")
+        assert [(one.invocation, one.show) for one in found] == [("eab1.1", "dune")]
+        assert [one.invocation for one in ledger.lapsed(LONE, NOW + 61, NOW + 100)] == ["eab0.1"]
+        done = ledger.tally("eab2")
+        assert done is not None
+        assert done.complete
 
     def test_a_batch_that_is_not_sealed_is_unfinished(self, ledger: Ledger) -> None:
         ledger.open("k7m2qx", SPEC, NOW)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from rushes.core.retry import MOST_LAPSES
 from rushes.errors import RushesError
+from rushes.ledger import LONE
 from rushes.notices import Message, Notice
 from rushes.ports import Lapses
 from rushes.runtime.claim_run import ClaimRunner
@@ -36,8 +37,11 @@ __all__ = ["Host", "sweep"]
 
 POLL_S: Final = 20.0
 """As long as SQS lets a request wait: an empty queue costs three requests a minute."""
-AGAIN_S: Final = 60.0
-"""After a sweep has told of something, nobody else does for so long."""
+SWEEP_S: Final = 60.0
+"""Between two looks at what lapsed."""
+AGAIN_S: Final = 600.0
+"""After a sweep has told of something, nobody else does for so long. Its message may wait behind many others,
+and one more each minute would make them more; none is lost but where its sender dies."""
 GONE_S: Final = 600.0
 """A submitter that has added nothing for so long, and not said that it is done, is taken to be gone."""
 REST_S: Final = 5.0
@@ -70,10 +74,12 @@ def sweep(ledger: Swept, queues: Mapping[str, Queue], now: float) -> int:
         now: UTC epoch seconds.
     """
     told = sum(_completed(ledger, queues, batch) for batch in ledger.abandoned(now - GONE_S))
-    for batch in ledger.unfinished():
-        for one in ledger.lapsed(batch, now, now + AGAIN_S):
-            notice = Notice(one.invocation, one.priority, one.show)
-            told += _tell(queues, ledger.spec(batch), [notice])
+    for batch in (*ledger.unfinished(), LONE):
+        # What goes to queues that are not known here is left to somebody who knows them.
+        for one in ledger.lapsed(
+            batch, now, now + AGAIN_S, lambda it: _queue_of(queues, it.title, it.priority) is not None
+        ):
+            told += _tell(queues, one.title, [Notice(one.invocation, one.priority, one.show)])
     return told
 
 
@@ -81,21 +87,25 @@ def _completed(ledger: Swept, queues: Mapping[str, Queue], batch: str) -> int:
     """Take a batch to be complete as it is: its submitter died, maybe before it told of what it had added."""
     spec = ledger.spec(batch) or {}
     priority, show = str(spec.get("priority")), str(spec.get("show"))
-    told = _tell(queues, spec, [Notice(one, priority, show) for one in ledger.waiting(batch)])
+    notices = [Notice(one, priority, show) for one in ledger.waiting(batch)]
+    told = _tell(queues, str(spec.get("title") or ""), notices)
     ledger.seal(batch)
     return told
 
 
-def _tell(queues: Mapping[str, Queue], spec: Mapping[str, Any] | None, notices: Sequence[Notice]) -> int:
+def _tell(queues: Mapping[str, Queue], title: str, notices: Sequence[Notice]) -> int:
     """Tell those who take work of a function and class; nobody, where this host knows no such queue."""
     if not notices:
         return 0
-    title, priority = (spec or {}).get("title", ""), notices[0].priority
-    queue = queues.get(f"{title}/{priority}") or queues.get(priority)
+    queue = _queue_of(queues, title, notices[0].priority)
     if queue is None:
         return 0
     queue.send(notices)
     return len(notices)
+
+
+def _queue_of(queues: Mapping[str, Queue], title: str, priority: str) -> Queue | None:
+    return queues.get(f"{title}/{priority}") or queues.get(priority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +178,7 @@ class Host:
         for poller in pollers:
             poller.start()
         queues = {one.name: one.queue for one in self._classes}
-        while not self._stopping.wait(AGAIN_S):
+        while not self._stopping.wait(SWEEP_S):
             self._try(lambda: sweep(self._ledger, queues, self._clock()))
         for poller in pollers:
             poller.join()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rushes.ledger import Work
+from rushes.ledger import LONE, Work
 from rushes.notices import Notice
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Order:
     @property
     def batch(self) -> str:
         """The id of its batch, which has no other invocation."""
-        return "e" + base64.b32encode(bytes.fromhex(self.key[:30])).decode().lower()
+        return LONE + base64.b32encode(bytes.fromhex(self.key[:30])).decode().lower()
 
 
 def take_in(order: Order, ledger: Intake, now: float) -> Notice:
@@ -83,8 +83,6 @@ def take_in(order: Order, ledger: Intake, now: float) -> Notice:
         "params": "{}", "show": order.show, "priority": order.priority, "deadline": None, "out": order.out,
         "name": None, "receipts": "beside", "retries": order.function.retries, "title": order.function.name,
     }  # fmt: skip
-    ledger.open(batch, spec, now)
     work = Work(f"{batch}.1", order.source.uri, order.key, params=order.params_text, fingerprint=order.mark)
-    ledger.add(batch, [work])
-    ledger.seal(batch)
+    ledger.enter(spec, work, now)
     return Notice(work.invocation, order.priority, order.show)
