@@ -140,3 +140,26 @@ def test_a_ledger_that_is_not_there_is_said(
 
     assert result.exit_code == 2
     assert "no ledger" in result.stderr
+
+
+def test_shows_are_held_to_what_they_may_spend(rushes: Rushes) -> None:
+    asked = ("simulate", "turnover", "--scale", "0.02", "--cores", "8")
+
+    soft = rushes(*asked, "--soft", "vfx=0.01")
+    cap = rushes(*asked, "--cap", "vfx=0.01")
+    wrong = rushes(*asked, "--soft", "vfx")
+
+    assert "one class lower: 1 batch beyond a limit" in soft.stdout
+    assert "invocations held: show vfx has" in cap.stdout
+    assert (wrong.exit_code, "expected SHOW=USD" in wrong.stderr) == (2, True)
+
+
+def test_the_classes_of_a_studio_are_those_of_a_simulation(
+    rushes: Rushes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "classes.toml").write_text('[classes.urgent]\nslot_hours = 0.1\nbeyond = "background"\n')
+    monkeypatch.setenv("RUSHES_CLASSES", str(tmp_path / "classes.toml"))
+
+    said = rushes("simulate", "turnover", "--scale", "0.02", "--cores", "8")
+
+    assert "one class lower: 1 batch beyond a limit" in said.stdout

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rushes.core.class_file import classes_from
 from rushes.core.elastic import FleetPolicy, ScalingPolicy
 from rushes.core.events import Capacity
 from rushes.core.hours import Hours
@@ -17,6 +18,7 @@ from rushes.core.tiers import Machine, Purchase, Tier
 from rushes.simulator.bill import Machines
 from rushes.simulator.fleet import FleetPlan
 from rushes.simulator.load import Arrival, Loss, RunTime, Scenario
+from rushes.simulator.outcome import Group
 from rushes.simulator.scenarios import DIMENSIONS, SCENARIOS, Demand, scenario
 from rushes.simulator.study import Case, Finding, grown, tried
 
@@ -216,3 +218,56 @@ def test_what_breaks_first_is_the_first_step_with_something_new() -> None:
     assert {bound.what for bound, _ in growth.first.broken} >= {"urgent work waits (90 of 100)"}
     assert growth.streams == 100
     assert all(step.stream_nano for step in growth.steps)
+
+
+# -- rules of classes, and soft limits -----------------------------------------------------------------------
+
+CHARGED = MachinePrice(PRICE, TIER.capacity, 0)
+
+
+def of(found: Finding, priority: str, show: str) -> Group:
+    return next(one for one in found.outcome.groups if (one.priority, one.show) == (priority, show))
+
+
+def test_a_show_beyond_its_soft_limit_goes_on_one_class_lower_and_others_overtake_it() -> None:
+    load = (work(400, name="a", priority="urgent", show="a"), work(400, at=1.0, name="b", show="b"))
+
+    without = tried(Scenario(load), fixed(price=CHARGED))
+    limited = tried(Scenario(load, soft={"a": DOLLAR // 10}), fixed(price=CHARGED))
+
+    assert_whole(limited, 800)
+    assert (without.course.trace.demoted, limited.course.trace.demoted) == (set(), {"a"})
+    assert of(without, "urgent", "a").done_s < of(without, "standard", "b").done_s / 1.5
+    assert of(limited, "urgent", "a").done_s > of(without, "urgent", "a").done_s * 1.5
+    assert of(limited, "standard", "b").done_s < of(without, "standard", "b").done_s * 1.05
+
+
+@pytest.mark.parametrize("beyond", ["standard", "refuse"])
+def test_a_show_that_has_used_its_hours_of_a_class_goes_on_lower_or_waits_for_tomorrow(beyond: str) -> None:
+    classes = classes_from({"classes": {"urgent": {"slot_hours": 0.5, "beyond": beyond}}})
+    late = 86_400.0 - 1800.0
+    load = (work(400, at=late, name="a", priority="urgent", show="a"),)
+
+    found = tried(Scenario(load), fixed(classes=classes))
+
+    assert_whole(found, 400)
+    after_midnight = sum(started > 86_400.0 for started in found.course.trace.started)
+    assert found.course.trace.demoted == ({"a"} if beyond == "standard" else set())
+    assert (after_midnight > 200) is (beyond == "refuse")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 200), st.integers(0, 300), st.integers(1, 9))
+def test_whatever_is_demoted_every_invocation_ends_once(
+    urgent: int, other: int, soft_milli: int, at: int, seed: int
+) -> None:
+    load = (
+        work(urgent, name="a", priority="urgent", show="a", cpu=2.0),
+        work(other, at=float(at), name="b", show="a", deadline=900.0),
+        work(other, name="c", priority="background", show="c", cpu=3.0),
+    )
+
+    found = tried(Scenario(load, soft={"a": soft_milli * DOLLAR // 1000}), fixed(price=CHARGED), seed)
+
+    assert_whole(found, urgent + 2 * other)
+    assert min(found.course.trace.ended) >= 0

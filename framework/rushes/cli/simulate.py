@@ -65,6 +65,10 @@ class Finite(click.FloatRange):
     show_default=True,
     help="How much arrives, as a multiple.",
 )
+@click.option("--cap", multiple=True, metavar="SHOW=USD", help="A show may spend so much.  [repeatable]")
+@click.option(
+    "--soft", multiple=True, metavar="SHOW=USD", help="Beyond it a show's work goes on one class lower."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the run times.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -80,6 +84,8 @@ def simulate(
     since: float | None,
     what_if: str | None,
     scale: float,
+    cap: tuple[str, ...],
+    soft: tuple[str, ...],
     seed: int,
     report: Path | None,
     as_json: bool,
@@ -91,6 +97,7 @@ def simulate(
     from rushes.cli.simulated import (  # noqa: PLC0415 - only when something is simulated
         cases_of,
         growth_of,
+        limited,
         made_up,
         replayed_here,
         size_of,
@@ -103,10 +110,11 @@ def simulate(
         raise click.UsageError("--since is for --replay: of the ledger, so many of the last days.")
     dimension, factor = _asked(what_if, replay=replay)
     load = replayed_here(since) if scenario is None else made_up(scenario, scale, seed)
+    load = limited(load, cap, soft)
     whole = size_of(cores, memory, devices, replay=replay)
     cases = cases_of(policies, whole, tier)
     findings = [tried(load, case, seed) for case in cases]
-    growth = growth_of(scenario or "", dimension, factor, scale, cases[0], seed) if dimension else None
+    growth = growth_of(scenario or "", dimension, factor, scale, cases[0], seed, load) if dimension else None
     title = scenario or "what has run here"
     if report is not None:
         _write(report, title, load, findings, growth)
@@ -232,6 +240,9 @@ def _bill_lines(finding: Finding) -> list[str]:
     if held:
         why = next(iter(finding.course.trace.held.values()), "")
         lines += wrap(f"{counted(held, 'invocation')} {why}", 98, subsequent_indent="  ")
+    trace = finding.course.trace
+    if trace.demoted:
+        lines.append(f"one class lower: {counted(len(trace.demoted), 'batch', 'batches')} beyond a limit")
     if bill.lost:
         lines.append(f"lost: {counted(bill.lost, 'attempt')} ended with their host or device, and ran again")
     return lines

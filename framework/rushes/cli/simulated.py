@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import time
 from typing import Final
 
 import click
 
+from rushes.core.elastic import aimed
 from rushes.core.events import Capacity
 from rushes.core.machine_price import MachinePrice
+from rushes.core.money import parse_dollars
 from rushes.errors import CallerError
 from rushes.journal.replay import ran_batches
 from rushes.runtime.capacity_file import CapacityFile
@@ -30,7 +33,7 @@ from rushes.simulator.scenarios import Demand, scenario
 from rushes.simulator.study import Case, Growth, grown
 from rushes.units import parse_size
 
-__all__ = ["cases_of", "growth_of", "made_up", "replayed_here", "size_of"]
+__all__ = ["cases_of", "growth_of", "limited", "made_up", "replayed_here", "size_of"]
 
 _DAY_S: Final = 86_400.0
 _USUAL: Final = Capacity(32.0, 128.0 * 2**30, gpu=4.0)
@@ -60,6 +63,28 @@ def replayed_here(since_days: float | None) -> Scenario:
     return replayed(batches)
 
 
+def limited(load: Scenario, caps: Sequence[str], soft: Sequence[str]) -> Scenario:
+    """A load with what its shows may spend.
+
+    Raises:
+        CallerError: something is no SHOW=USD.
+    """
+    return replace(
+        load,
+        caps={**load.caps, **dict(_limit("--cap", text) for text in caps)},
+        soft={**load.soft, **dict(_limit("--soft", text) for text in soft)},
+    )
+
+
+def _limit(option: str, text: str) -> tuple[str, int]:
+    show, equals, dollars = text.rpartition("=")
+    if not show or not equals:
+        raise CallerError(
+            f"{option} {text}: expected SHOW=USD.", code="bad-value", fix=f"Write {option} dune=400."
+        )
+    return show, parse_dollars(dollars)
+
+
 def size_of(cores: float | None, memory: str | None, devices: float | None, *, replay: bool) -> Capacity:
     """The pool that is asked for; what is left out is, for a replay, as on this machine."""
     usual = capacity_of(settings_from(os.environ)) if replay else _USUAL
@@ -71,13 +96,13 @@ def size_of(cores: float | None, memory: str | None, devices: float | None, *, r
 
 
 def growth_of(  # noqa: PLR0917 - a question, and where it is asked
-    name: str, dimension: str, factor: float, scale: float, case: Case, seed: int
+    name: str, dimension: str, factor: float, scale: float, case: Case, seed: int, limits: Scenario
 ) -> Growth:
-    """What breaks first as one dimension of a scenario grows."""
+    """What breaks first as one dimension of a scenario grows; what shows may spend stays as in `limits`."""
 
     def at(size: float) -> Scenario:
         demand = {"streams": scale, dimension: scale * size if dimension == "streams" else size}
-        return scenario(name, Demand(**demand), seed)
+        return replace(scenario(name, Demand(**demand), seed), caps=limits.caps, soft=limits.soft)
 
     return grown(dimension, factor, at, case, seed=seed)
 
@@ -109,7 +134,9 @@ def cases_of(policies: Sequence[Path], whole: Capacity, tier: str | None) -> lis
         if first is None:
             raise click.BadParameter(f"{path} has no fleets: nothing there grows.", param_hint="--policy")
         names = [name for fleet in policy.scaling.fleets for name in fleet.tiers]
-        plan = FleetPlan(policy.scaling, policy.tiers, {n: book.tier(policy.tiers[n].price) for n in names})
+        plan = FleetPlan(
+            aimed(policy.scaling, classes), policy.tiers, {n: book.tier(policy.tiers[n].price) for n in names}
+        )
         price = plan.prices[first.name]
         charged = MachinePrice(price, first.capacity, book.energy_nano(price))
         cases.append(Case(path.stem, first.capacity, plan=plan, price=charged, classes=classes))

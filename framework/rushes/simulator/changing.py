@@ -18,7 +18,8 @@ from rushes.core.purse import Purse, Tariff
 from rushes.core.run_times import Expected
 from rushes.simulator.fleet import DECIDE_S, FleetPlan, VirtualFleet
 from rushes.simulator.load import Arrival, Loss, Scenario
-from rushes.simulator.pool import Trace, VirtualPool
+from rushes.simulator.pool import Trace
+from rushes.simulator.ruled import RuledPool
 
 __all__ = ["ChangingPool", "Course", "Sample"]
 
@@ -36,6 +37,7 @@ class Sample:
         waiting: invocations that have not started, by class.
         hosts: that are paid for.
         watts: that they draw.
+        busy_by: of `busy`, by class.
     """
 
     at: float
@@ -45,6 +47,7 @@ class Sample:
     waiting: Mapping[str, int]
     hosts: int
     watts: float
+    busy_by: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Course:
     fleet: VirtualFleet | None = None
 
 
-class ChangingPool(VirtualPool):
+class ChangingPool(RuledPool):
     """One run of a scenario.
 
     Args:
@@ -80,7 +83,8 @@ class ChangingPool(VirtualPool):
     ) -> None:
         fleet = VirtualFleet(plan) if plan is not None else None
         whole = fleet.first if fleet is not None else capacity
-        purse = Purse(tariff=_tariff(scenario, price)) if scenario.caps and price is not None else None
+        limited = bool(scenario.caps or scenario.soft) and price is not None
+        purse = Purse(tariff=_tariff(scenario, price)) if limited and price is not None else None
         super().__init__(scenario.load, whole, purse=purse, **more)
         self._scenario = scenario
         self._whole = whole
@@ -93,8 +97,10 @@ class ChangingPool(VirtualPool):
 
     def follow(self) -> Course:
         """Let time pass until all work has ended, and see what comes of it."""
-        for show, cap in self._scenario.caps.items():
-            self._tell(Budgeted(Scope("show", show), SpendLimits(cap=cap)))
+        caps, soft = self._scenario.caps, self._scenario.soft
+        for show in dict.fromkeys((*caps, *soft)):
+            limits = SpendLimits(cap=caps.get(show), soft=soft.get(show))
+            self._tell(Budgeted(Scope("show", show), limits))
         for number, loss in enumerate(self._scenario.losses):
             self._at(loss.at, self._lose, number)
             self._at(loss.until, self._regain, number)
@@ -113,7 +119,7 @@ class ChangingPool(VirtualPool):
         fleet = self._fleet
         if fleet is None:
             return
-        busy, memory, _ = self._in_use()
+        busy, memory = self._in_use()
         fleet.mark(busy, memory, self._now)
         for id_, at in fleet.decide(self._backlog(fleet), self._now):
             self._ids[len(self._ids)] = id_
@@ -179,7 +185,8 @@ class ChangingPool(VirtualPool):
     # -- what is seen ---------------------------------------------------------------------------------------
 
     def _sample(self, _one: int, _other: int) -> None:
-        busy, _, paused = self._in_use()
+        self._look_at_hours()
+        busy, by_class, paused = self._seen()
         fleet, cores = self._fleet, self.trace.capacity.cpu
         if fleet is not None:
             cores = fleet.capacity.cpu if fleet.capacity is not None else 0.0
@@ -189,22 +196,27 @@ class ChangingPool(VirtualPool):
             watts, hosts = idle + (full - idle) * min(busy / cores, 1.0) if cores else 0.0, 1
         waiting: dict[str, int] = {}
         for number, count in self._waiting.items():
-            name = self._load[number].priority
+            name = self._queues[number].priority
             waiting[name] = waiting.get(name, 0) + count
-        self.course.samples.append(Sample(self._now, cores, busy, paused, waiting, hosts, watts))
+        self.course.samples.append(Sample(self._now, cores, busy, paused, waiting, hosts, watts, by_class))
         self._at(self._now + SAMPLE_S, self._sample)
 
-    def _in_use(self) -> tuple[float, float, int]:
-        """Cores and memory in which something runs, and how many stand aside."""
-        busy = memory = 0.0
+    def _in_use(self) -> tuple[float, float]:
+        """Cores and memory in which something runs."""
+        memory = sum(self._arrival(slot).memory for slot in self._slots.values() if slot.backlog)
+        return self._seen()[0], memory
+
+    def _seen(self) -> tuple[float, Mapping[str, float], int]:
+        """Cores in which something runs, by class, too, and how many stand aside."""
+        by_class: dict[str, float] = {}
         paused = 0
         for slot in self._slots.values():
-            if slot.backlog:
-                memory += self._arrival(slot).memory
-                paused += slot.paused
-                if slot.running:
-                    busy += self._cpus[self._batch_of[slot.backlog[0]]]
-        return busy, memory, paused
+            paused += slot.paused
+            if slot.running:
+                number = self._batch_of[slot.backlog[0]]
+                name = self._queues[number].priority
+                by_class[name] = by_class.get(name, 0.0) + self._cpus[number]
+        return sum(by_class.values()), by_class, paused
 
     def _arrival(self, slot: Any) -> Arrival:
         number: int = self._batch_of[slot.backlog[0]]
@@ -214,7 +226,8 @@ class ChangingPool(VirtualPool):
         found: dict[tuple[str, str], list[float]] = {}
         for number, left in self._under_way_of.items():
             arrival = self._load[number]
-            row = found.setdefault((fleet.fleet_for(gpu=arrival.gpu > 0), arrival.priority), [0, 0, 0.0])
+            priority = self._queues[number].priority
+            row = found.setdefault((fleet.fleet_for(gpu=arrival.gpu > 0), priority), [0, 0, 0.0])
             waiting = self._waiting.get(number, 0)
             row[0] += waiting
             row[1] += left - waiting

@@ -128,12 +128,14 @@ class Scenario:
         load: what arrives.
         losses: what fails.
         caps: nano-dollars that a show may spend, by show.
+        soft: nano-dollars beyond which its work goes on one class lower, likewise.
         assumed: what stands behind the figures, a sentence each.
     """
 
     load: tuple[Arrival, ...]
     losses: tuple[Loss, ...] = ()
     caps: Mapping[str, int] = field(default_factory=dict, hash=False)
+    soft: Mapping[str, int] = field(default_factory=dict, hash=False)
     assumed: tuple[str, ...] = ()
 
 

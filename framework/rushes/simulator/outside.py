@@ -7,7 +7,7 @@ must not know slots or time.
 from __future__ import annotations
 
 from collections.abc import Collection
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from rushes.core.events import Ask, QueueKey, Shape
@@ -56,6 +56,27 @@ class Outside:
         if asks:
             self._counts[key] -= len(asks)
         return asks
+
+    def move(self, key: QueueKey, to: QueueKey, batch: str) -> int:
+        """What waits of a batch waits in another queue from now on; gives how many those are."""
+        spans = self._spans.get(key, [])
+        mine = [span for span in spans if span.shape.batch == batch]
+        if not mine:
+            return 0
+        count = sum(span.end - span.first for span in mine)
+        self._spans[key] = [span for span in spans if span.shape.batch != batch]
+        heapify(self._spans[key])
+        there = self._spans.setdefault(to, [])
+        for span in mine:
+            heappush(there, span)
+        self._counts[key] -= count
+        self._counts[to] = self._counts.get(to, 0) + count
+        return count
+
+    def ids(self, key: QueueKey, batch: str) -> set[int]:
+        """What waits of a batch in a queue."""
+        spans = self._spans.get(key, ())
+        return {id_ for span in spans if span.shape.batch == batch for id_ in range(span.first, span.end)}
 
     def waiting(self, key: QueueKey) -> int:
         """How many of a queue wait."""

@@ -86,6 +86,11 @@ class Trace:
     """Attempts that ended with the host or the device that they ran on, and were made again."""
     held: dict[str, str] = field(default_factory=dict)
     """By batch: why nothing more of it started, where that was so at the end."""
+    demoted: set[str] = field(default_factory=set)
+    """Batches that went on in a lower class, for a soft limit or the hours of their show."""
+    hedged: int = 0
+    """Second attempts that were begun; `beaten_cpu_s` went into those of a pair that was not the first."""
+    beaten_cpu_s: float = 0.0
 
 
 class _Slot:
@@ -138,6 +143,9 @@ class VirtualPool:
         self._answers: deque[Event] = deque()
         self._batch_of = array("l")
         self._shapes: list[Shape] = [_shape(arrival) for arrival in self._load]
+        # By the number of the batch: where it waits, which may change, and its first invocation.
+        self._queues = [arrival.queue for arrival in self._load]
+        self._firsts: list[int] = []
         self._cpus = self._cpus_within(capacity)
         self._left = len(self._seconds)
         self._under_way = 0
@@ -160,8 +168,8 @@ class VirtualPool:
             Release: self._release,
             Hold: self._hold,
             Freed: self._freed,
-            Demote: self._release,
-            Promote: self._release,
+            Demote: self._demote,
+            Promote: self._promote,
         }
 
     def run(self) -> Trace:
@@ -170,6 +178,7 @@ class VirtualPool:
         for number, arrival in enumerate(self._load):
             self._at(arrival.at, self._arrive, number, first)
             self._batch_of.extend(repeat(number, arrival.count))
+            self._firsts.append(first)
             first += arrival.count
         agenda, tick = self._agenda, self._tick
         ticking = False
@@ -191,13 +200,12 @@ class VirtualPool:
     def _arrive(self, number: int, first: int) -> None:
         arrival = self._load[number]
         ids = range(first, first + arrival.count)
-        self._outside.put(
-            arrival.queue, order_of(arrival.deadline, self._now), ids, self._now, self._shapes[number]
-        )
+        queue, order = self._queues[number], order_of(arrival.deadline, self._now)
+        self._outside.put(queue, order, ids, self._now, self._shapes[number])
         self.trace.submitted[first : ids.stop] = array("d", repeat(self._now, arrival.count))
         self._under_way += arrival.count
         self._waiting[number] = self._under_way_of[number] = arrival.count
-        self._tell(Queued(arrival.queue, arrival.count))
+        self._tell(Queued(queue, arrival.count))
 
     def _tick(self, _one: int, _other: int) -> None:
         self._tell(Tick())
@@ -313,9 +321,10 @@ class VirtualPool:
         self.trace.redone_cpu_s += slot.ran_s * self._cpus[batch]
         ran_s, slot.ran_s = slot.ran_s, 0.0
         order = order_of(arrival.deadline, arrival.at)
-        self._outside.put(arrival.queue, order, range(id_, id_ + 1), arrival.at, self._shapes[batch])
+        queue = self._queues[batch]
+        self._outside.put(queue, order, range(id_, id_ + 1), arrival.at, self._shapes[batch])
         self._answers.append(Finished(number, id_, State.queued, ran_s))
-        self._answers.append(Queued(arrival.queue, 1))
+        self._answers.append(Queued(queue, 1))
 
     def _recall(self, command: Recall) -> None:
         slot = self._slots[command.slot]
@@ -323,8 +332,14 @@ class VirtualPool:
         slot.backlog = deque(list(slot.backlog)[:1])
         self._answers.append(Returned(command.slot, back))
 
-    def _release(self, _command: Release | Demote | Promote) -> None:
-        """Nothing depends on anything in a load, and nobody has a soft limit."""
+    def _release(self, _command: Release) -> None:
+        """Nothing depends on anything in a load."""
+
+    def _demote(self, _command: Demote) -> None:
+        """Nobody has a soft limit here: `ruled`."""
+
+    def _promote(self, _command: Promote) -> None:
+        """As `_demote`."""
 
     def _hold(self, command: Hold) -> None:
         self.trace.held[command.batch] = command.why

@@ -202,12 +202,14 @@ def _one(finding: Finding, scales: tuple[float, float], *, alone: bool) -> str:
         ],
         "Turnaround by class and show",
     )
+    at_work = sorted({name for sample in samples for name in sample.busy_by}, key=_rank)
+    busy = {name: [sample.busy_by.get(name, 0.0) for sample in samples] for name in at_work}
     cores = areas(
         times,
-        {"in use": [sample.busy for sample in samples]},
+        busy,
         [sample.cores for sample in samples],
         most=scales[1],
-        label="Cores in use, and cores that there are",
+        label="Cores in use by class, and cores that there are",
     )
     queues = areas(times, waiting, most=scales[0], label="Invocations that wait, by class")
     parts = [
@@ -215,7 +217,8 @@ def _one(finding: Finding, scales: tuple[float, float], *, alone: bool) -> str:
         '<div class="pair"><div><h3>Waiting, by class</h3>' if alone else "<h3>Waiting, by class</h3>",
         queues + legend({name: name for name in shown}),
         "</div><div>" if alone else "",
-        "<h3>Cores in use, under those that there are</h3>" + cores,
+        "<h3>Cores in use by class, under those that there are</h3>" + cores,
+        legend({name: name for name in at_work}),
         "</div></div>" if alone else "",
         "<h3>Turnaround: half, nine of ten, 99 of a hundred (root scale)</h3>" + spreads,
         _money(finding),
