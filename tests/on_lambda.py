@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from pathlib import Path
 
 from rushes import Asset, Context, MediaError, Output, Params, Result, function
@@ -10,6 +12,7 @@ from rushes import Asset, Context, MediaError, Output, Params, Result, function
 
 class Wanted(Params):
     gate: str = ""
+    link: str = ""
 
 
 class Wrote(Result):
@@ -60,3 +63,57 @@ def die(clip: Asset, params: Wanted, ctx: Context) -> Wrote:
 def who(clip: Asset, params: Params) -> Identity:
     """Says with whose credentials a body would ask AWS."""
     return Identity(key=os.environ["AWS_ACCESS_KEY_ID"])
+
+
+class Told(Result):
+    file: Output
+    link: str
+
+
+def _link() -> str:
+    """A link that somebody signed, as a body might have made one with what it may."""
+    given = Path(os.environ["CANARY_LINK"]).read_text()
+    print("fetching", given)  # noqa: T201 - as bodies do
+    sys.stdout.write(f"in two {given[:60]}")
+    sys.stdout.write(f"{given[60:]} pieces\n")
+    sys.stderr.write(f"to stderr {given}\n")
+    logging.getLogger("studio").error("asked for %s", given)
+    return given
+
+
+@function(version="1")
+def tell(clip: Asset, params: Params, ctx: Context) -> Told:
+    """Says everywhere what nobody should read."""
+    link = _link()
+    ctx.log(f"it was {link}")
+    ctx.warn(f"it is slow: {link}")
+    out = ctx.output(f"{clip.stem}.txt")
+    out.path.write_text("made")
+    return Told(file=out, link=link)
+
+
+@function(version="1", tools=("sh",), retries=0)
+def leak(clip: Asset, params: Params, ctx: Context) -> Result:
+    """Fails with it, in a tool's words."""
+    ctx.run("sh", ["-c", f"echo 'could not open {_link()}' >&2; exit 3"])
+    return Result()
+
+
+@function(version="1", retries=0)
+def burst(clip: Asset, params: Params) -> Result:
+    """Fails with it, in an exception of a library."""
+    link = _link()
+    try:
+        raise OSError(f"403 for {link}")  # noqa: TRY301 - a cause
+    except OSError as error:
+        msg = f"no answer from {link}"
+        raise ValueError(msg) from error
+
+
+@function(version="1", retries=0)
+def blame(clip: Asset, params: Params) -> Result:
+    """Fails with it, in an error of ours."""
+    link = _link()
+    raise MediaError(
+        f"{link} is cut short.", code="truncated", details={"source": [link], "more": {"at": link}}
+    )

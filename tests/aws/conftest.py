@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import on_lambda
 import pytest
 from aws_server import AwsServer, serving
+from lambda_account import Account
+from lambda_runtime import unpacked_wheel
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +29,19 @@ def clients(aws: AwsServer) -> dict[str, Any]:
 def unique(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A name that no other test has."""
     return f"rushes-{abs(hash((request.node.nodeid, str(tmp_path)))):x}"
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = unpacked_wheel(tmp_path_factory.mktemp("lambda"))
+    shutil.copy(str(on_lambda.__file__), folder)
+    return folder
+
+
+@pytest.fixture
+def account(aws: AwsServer, unique: str, package: Path, tmp_path: Path) -> Iterator[Account]:
+    folder = tmp_path / "lambdas"
+    folder.mkdir()
+    made = Account(aws, unique, package, folder)
+    yield made
+    made.close()

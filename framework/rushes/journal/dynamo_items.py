@@ -32,6 +32,7 @@ from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.journal.dynamo_shape import TABLE
 from rushes.ledger import LONE, Claim, End, Entry, Work
+from rushes.runtime.shareable import as_told, require_shareable
 
 __all__ = [
     "COUNTERS",
@@ -132,6 +133,7 @@ def number_of(item: Mapping[str, Any]) -> tuple[str, int]:
 def new_item(work: Work, ttl: int | None, end: End | None = None, at: float = 0.0) -> dict[str, Any]:
     """An invocation that waits; with `end` one that ended before it began, at that time."""
     item = {name: value for name in _WORK if (value := getattr(work, name))}
+    require_shareable(work.params or "")
     if work.frames is not None:
         item["frames"] = list(work.frames)
     if ttl is not None:
@@ -194,7 +196,7 @@ def packed(end: End) -> bytes:
     Raises:
         CallerError: it is too large for the ledger (``result-too-big``).
     """
-    data = zlib.compress(end.data.encode(), 6)
+    data = zlib.compress(as_told(end.data).encode(), 6)
     if len(data) > MOST_BYTES:
         raise CallerError(
             f"a result of {len(end.data):,} characters is too large for the ledger.",
@@ -246,5 +248,9 @@ def entry_of(item: Mapping[str, Any]) -> Entry:
 
 
 def spec_text(spec: Mapping[str, Any]) -> str:
-    """A batch's spec as it is kept."""
-    return json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    """A batch's spec as it is kept.
+
+    Raises:
+        CallerError: something in it gives access (``signed-link``).
+    """
+    return require_shareable(json.dumps(spec, sort_keys=True, separators=(",", ":")))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["redact"]
+__all__ = ["carries_signature", "redact", "unsigned"]
 
 # The whole query goes, not a list of known names: filters by name miss the next service's parameter.
 _QUERY: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s?#'\"<>]*)[?#][^\s'\"<>]*")
@@ -18,6 +18,12 @@ _USER: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@'\"]+@")
 _PARAMETER: Final = re.compile(
     r"(?i)\b(X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|Signature|sig|Authorization)"
     r"([=:]\s*)[^\s&'\"]+(?:\s+[A-Za-z0-9+/=._-]{16,})?"
+)
+# Objects of a store are named without credentials, and their keys may have anything in them.
+_SIGNED: Final = re.compile(r"(?i)\b(?!(?:s3|file):)([a-z][a-z0-9+.-]*://[^\s?#'\"<>\\]*)[?#][^\s'\"<>\\]*")
+_ACCESS: Final = re.compile(
+    r"(?i)://[^\s'\"<>]*[?&](?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|Signature|sig)="
+    r"|://[^\s/@'\":]+:[^\s/@'\"]+@|\bX-Amz-Security-Token[=:]"
 )
 _ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -33,3 +39,15 @@ def redact(text: str) -> str:
     text = _QUERY.sub(r"\1?[redacted]", text)
     text = _USER.sub(r"\1[redacted]@", text)
     return _PARAMETER.sub(r"\1\2[redacted]", text)
+
+
+def unsigned(text: str) -> str:
+    """`text` without what gives access in it: queries of links, users in them, signatures; else as it is."""
+    text = _SIGNED.sub(r"\1?[redacted]", text)
+    text = _USER.sub(r"\1[redacted]@", text)
+    return _PARAMETER.sub(r"\1\2[redacted]", text)
+
+
+def carries_signature(text: str) -> bool:
+    """Whether something in `text` gives access to whoever reads it: a signed link, or one with a password."""
+    return _ACCESS.search(text) is not None

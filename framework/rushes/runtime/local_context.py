@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rushes.asset import Asset, Output
 from rushes.context import Context
 from rushes.errors import CallerError
+from rushes.media.redact import unsigned
 from rushes.runtime.evidence import Evidence, row_of
 from rushes.runtime.scratch import close_scratch, keep_folder, open_scratch
 from rushes.runtime.task import Made, PoolOfParts, Reporter, Task
@@ -222,9 +223,10 @@ class LocalContext(Context):
             return
         self.task.log.parent.mkdir(parents=True, exist_ok=True)
         with self.task.log.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
+            file.write(f"{time.strftime('%H:%M:%S')} {unsigned(message)}\n")
 
     def warn(self, message: str) -> None:
+        message = unsigned(message)
         self.evidence.warnings.append(message)
         self.log(f"warning: {message}")
 

@@ -11,7 +11,8 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-from rushes.errors import CallerError, PlatformError, RushesError
+from rushes.errors import CallerError, PlatformError, RushesError, error_from_dict
+from rushes.media.redact import unsigned
 
 __all__ = ["MAX_KEPT_BYTES", "as_error", "bounded"]
 
@@ -29,7 +30,7 @@ def as_error(error: BaseException, function: str) -> RushesError:
         function: the name by which its author knows it.
     """
     if isinstance(error, RushesError):
-        return error
+        return _unsigned(error)
     if isinstance(error, MemoryError):
         return PlatformError(
             "the attempt ran out of memory.",
@@ -51,6 +52,21 @@ def as_error(error: BaseException, function: str) -> RushesError:
     )
 
 
+def _unsigned(error: RushesError) -> RushesError:
+    """An error that gives nobody access: what it says stands in ledgers, logs and terminals."""
+    said = error.to_dict()
+    clean = _clean(said)
+    return error if clean == said else error_from_dict(clean)
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return unsigned(value)
+    if isinstance(value, dict):
+        return {name: _clean(one) for name, one in value.items()}
+    return type(value)(map(_clean, value)) if type(value) in {list, tuple} else value
+
+
 def bounded(failure: dict[str, Any]) -> bytes:
     """An error as it is kept: one that carries too much loses its details, then the end of its message."""
     body = json.dumps(failure).encode()
@@ -65,4 +81,5 @@ def _words(error: BaseException) -> str:
         text = str(error)
     except Exception as worse:  # noqa: BLE001 - whatever it is, the slot goes on
         return f"(its text cannot be had: {type(worse).__name__})"
+    text = unsigned(text)
     return text if len(text) <= MAX_ERROR_CHARS else f"{text[:MAX_ERROR_CHARS]} ..."

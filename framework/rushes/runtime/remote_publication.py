@@ -25,6 +25,7 @@ from rushes.errors import CallerError, PlatformError
 from rushes.ports import Store
 from rushes.runtime.fingerprint import sha256_file
 from rushes.runtime.ownership import RECEIPT_KIND
+from rushes.runtime.shareable import as_told
 from rushes.runtime.task import Made
 from rushes.stored import Stored
 
@@ -121,7 +122,7 @@ def _receipt_text(made: Made, places: Mapping[str, str], target: Target) -> str:
     # A host's own pool has another key and other names for it; who takes over goes by this key.
     data |= {"key": target.key or data["key"], "invocation": target.invocation or data["invocation"]}
     data["attempt"] = target.attempt
-    return json.dumps(data, indent=1, ensure_ascii=True) + "\n"
+    return as_told(json.dumps(data, indent=1, ensure_ascii=True)) + "\n"
 
 
 def _publish(fact: Mapping[str, Any], places: Mapping[str, str], text: str, target: Target) -> dict[str, Any]:

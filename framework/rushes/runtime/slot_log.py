@@ -1,6 +1,7 @@
 """What an invocation's log gets of a slot: why an attempt failed, and what its body printed.
 
-This module must not know what a slot runs.
+Signatures of links are left out of it: who reads a log is not who may open what it names. This module must
+not know what a slot runs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import traceback
 from pathlib import Path
 
 from rushes.errors import RushesError
+from rushes.media.redact import unsigned
 
 __all__ = ["take_prints", "write_failure"]
 
@@ -34,7 +36,7 @@ def write_failure(log: Path, attempt: int, error: BaseException, failure: Rushes
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8", errors="replace") as file:
-            file.write("\n".join(lines) + "\n")
+            file.write(unsigned("\n".join(lines)) + "\n")
     except OSError:
         return None
     return str(log)
@@ -57,7 +59,7 @@ def take_prints(folder: Path | None, name: str) -> bool:
         os.ftruncate(1, 0)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as file:
-            file.write(text)
+            file.write(unsigned(text.decode(errors="surrogateescape")).encode(errors="surrogateescape"))
     except (OSError, ValueError) as error:
         return getattr(error, "errno", None) != errno.EBADF
     return True

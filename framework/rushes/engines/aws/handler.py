@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING, Any, Final
 from rushes.core.states import State
 from rushes.engines.aws.events import Asked, asked_of, is_queue_event, of_message
 from rushes.engines.aws.intake import Order, take_in
+from rushes.engines.aws.prints import unsigned_prints
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
-from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, error_from_dict
+from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, RushesError, error_from_dict
 from rushes.notices import Notice
 
 if TYPE_CHECKING:
@@ -89,6 +90,10 @@ class LambdaHandler:
             if is_queue_event(event):
                 return self._messages(event, context)
             return [self._asked(one, context) for one in asked_of(event)]
+        except RushesError as error:  # Lambda writes what is raised into its log, and answers with it
+            from rushes.runtime.raised import as_error  # noqa: PLC0415 - as in `_run`
+
+            raise as_error(error, self._function.name) from None
         finally:
             self._services.flush()
 
@@ -152,12 +157,13 @@ class LambdaHandler:
         )
         back, longer = settings.queue_of(notice.priority), settings.longer_of(notice.priority)
         try:
-            after = runner.run(
-                notice.invocation,
-                ends_at=self._call.stops_at,
-                longer=bool(longer),
-                since=self._call.billed_from,
-            )
+            with unsigned_prints():
+                after = runner.run(
+                    notice.invocation,
+                    ends_at=self._call.stops_at,
+                    longer=bool(longer),
+                    since=self._call.billed_from,
+                )
         finally:
             self._call.done(self._clock())
         if after.too_long:
@@ -240,6 +246,7 @@ class LambdaHandler:
         from rushes.runtime.meter import Meter  # noqa: PLC0415 - as in `_run`
         from rushes.runtime.raised import as_error  # noqa: PLC0415 - as in `_run`
         from rushes.runtime.remote_attempt import reach_of, run_remote  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.shareable import as_told  # noqa: PLC0415 - as in `_run`
         from rushes.runtime.task import Task  # noqa: PLC0415 - as in `_run`
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - as in `_run`
 
@@ -260,7 +267,7 @@ class LambdaHandler:
         )
         stops_at = self._call.stops_at
         try:
-            with services.grant(reach_of(task), meter) as store:
+            with unsigned_prints(), services.grant(reach_of(task), meter) as store:
                 made = run_remote(
                     task,
                     store,
@@ -280,7 +287,11 @@ class LambdaHandler:
             services.tell("succeeded", task.invocation, cost_nano=meter.cost().total)
         finally:
             self._call.done(self._clock())
-        return {"invocation": task.invocation, "source": found.uri, **json.loads(made.data())}
+        return {
+            "invocation": task.invocation,
+            "source": found.uri,
+            **json.loads(as_told(made.data().decode())),
+        }
 
 
 @dataclass

@@ -48,8 +48,15 @@ class Order:
 
     @cached_property
     def params_text(self) -> str:
-        """The options that were given, as JSON."""
-        return json.dumps(self.params.model_dump(mode="json", exclude_unset=True), sort_keys=True)
+        """The options that were given, as JSON.
+
+        Raises:
+            CallerError: one of them gives access to what it names (``signed-link``).
+        """
+        from rushes.runtime.shareable import require_shareable  # noqa: PLC0415 - as `mark`
+
+        text = json.dumps(self.params.model_dump(mode="json", exclude_unset=True), sort_keys=True)
+        return require_shareable(text)
 
     @cached_property
     def mark(self) -> str:
