@@ -17,9 +17,10 @@ from rushes.core.budget import Budget
 from rushes.core.commands import Command, Demote, Freed, Hold, Pause, Promote, Resume
 from rushes.core.events import Budgeted, Capacity, Costed, Outlay, Shape, Tick
 from rushes.core.policy import SchedulerSettings
-from rushes.core.purse import AHEAD_S, LOOK_S, TRIAL, Purse, Tariff
+from rushes.core.purse import Purse
 from rushes.core.run_times import ENOUGH, GUESS, Expected, RunTimes
 from rushes.core.states import State
+from rushes.core.tariff import AHEAD_S, LOOK_S, TRIAL, Tariff
 
 DUNE = Scope("show", "dune")
 RATE = 1000
@@ -269,7 +270,7 @@ def test_an_attempt_that_waits_for_its_parts_lets_them_have_its_money(model_pool
 def test_one_whose_parts_have_spent_all_goes_on_once_there_is_more(model_pool: Any) -> None:
     part = Shape("part", "e", "short", depth=1, charged="long")
     batch = Scope("batch", "long")
-    pool = pool_with(model_pool, {batch: SpendLimits(cap=price(LONG, 11 + AHEAD_S))})
+    pool = pool_with(model_pool, {batch: SpendLimits(cap=price(LONG, 10 + AHEAD_S))})
     pool.submit("standard", "dune", LONG, 1)
     pool.deliver_all()
     number = next(n for n, slot in pool.slots.items() if slot.backlog)
@@ -323,7 +324,7 @@ def test_what_an_attempt_truly_cost_is_what_is_charged_before_and_after_its_end(
 
 
 def test_a_soft_limit_is_told_once_and_taken_back_when_it_is_raised(model_pool: Any) -> None:
-    pool = pool_with(model_pool, {DUNE: SpendLimits(soft=price(SHORT, 8.5))})
+    pool = pool_with(model_pool, {DUNE: SpendLimits(soft=price(SHORT, 4))})
     pool.submit("standard", "dune", SHORT, 6)
     pool.deliver_all()
     told = list(pool.commands)
@@ -332,7 +333,7 @@ def test_a_soft_limit_is_told_once_and_taken_back_when_it_is_raised(model_pool: 
         pool.finish(next(n for n, slot in pool.slots.items() if slot.backlog), State.succeeded, 1.0)
         told += pool.commands
 
-    assert of(Demote, told) == [Demote("short", "show dune is beyond its soft limit of $0.0000085")]
+    assert of(Demote, told) == [Demote("short", "show dune is beyond its soft limit of $0.0000040")]
     pool.do(Budgeted(DUNE, SpendLimits(soft=price(SHORT, 100))))
     assert of(Promote, passes(pool, 1)) == [Promote("short")]
 

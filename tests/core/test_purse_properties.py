@@ -1,4 +1,4 @@
-"""No cap is overshot, whatever happens to a pool that spends: late and repeated events, kills, restarts.
+"""No cap is overshot, whatever happens to a pool that spends: late looks and events, kills, restarts.
 
 The model knows how long every attempt has truly been at work, and so what was truly spent. The scheduler and
 its purse know what they are told; what they wrote down is all that outlives a crash.
@@ -7,6 +7,7 @@ its purse know what they are told; what they wrote down is all that outlives a c
 from __future__ import annotations
 
 from collections import defaultdict
+from math import inf
 from typing import Any
 
 import pytest
@@ -24,11 +25,12 @@ from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
 from rushes.core.bookkeeping import Books, Reservation, recovered
 from rushes.core.budget import Budget, Payer
 from rushes.core.commands import Start
-from rushes.core.events import Budgeted, Capacity, Finished, Queued, Shape, Tick
+from rushes.core.events import Budgeted, Capacity, Finished, Halted, Queued, Shape, Tick
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
-from rushes.core.purse import Purse, Tariff
+from rushes.core.purse import Purse
 from rushes.core.run_times import Expected
 from rushes.core.states import State
+from rushes.core.tariff import Tariff
 
 RATE = {"quick": 1000, "slow": 700, "unknown": 300, "part": 200}
 """Nano-dollars a second."""
@@ -72,8 +74,9 @@ class SpendingMachine(RuleBasedStateMachine):
         self.by_hour: dict[tuple[Scope, int], int] = defaultdict(int)
         self.worked: dict[int, float] = {}  # by invocation, of the attempt that is on a slot
         self.seen: dict[int, int] = {}  # of what that has cost, what is in `by_hour`
+        self.bounds: dict[int, float] = {}  # by slot, as its guard was told last
+        self.halted: dict[int, float] = {}  # by slot, since when its guard has it stand still
         self.first = 1
-        self.tolerance = 0
         self.pool: Any = None
         self._begin(Budget(self.limits))
 
@@ -111,8 +114,15 @@ class SpendingMachine(RuleBasedStateMachine):
                 if asks:
                     pool.do(Queued(key, len(asks)))
 
+    def _turn(self) -> None:
+        """A turn begins: what was made to stand still meanwhile is told before anything else."""
+        halted, self.halted = self.halted, {}
+        for number, at in sorted(halted.items(), key=lambda one: one[1]):
+            self.pool.do(Halted(number, at))
+
     def _write(self) -> None:
-        """What the worker commits at the end of a turn."""
+        """What the worker commits at the end of a turn, and tells its guard then."""
+        self.bounds = self.pool.scheduler.bounds(self.pool.now)
         changes = self.pool.scheduler.purse.changes()
         if changes is None:
             return
@@ -129,12 +139,15 @@ class SpendingMachine(RuleBasedStateMachine):
 
     def _pass(self, seconds: float) -> None:
         """Time passes for everything that computes; what it costs is spent in the hour in which it does."""
+        began = self.pool.now
         self.pool.now += seconds
-        for slot in self.pool.slots.values():
-            if slot.computes:
-                ask = slot.backlog[0]
-                self.worked[ask.id] += seconds
+        for number, slot in self.pool.slots.items():
+            if slot.computes and number not in self.halted:
+                ask, until = slot.backlog[0], self.bounds.get(number, inf)
+                self.worked[ask.id] += max(min(self.pool.now, until) - began, 0.0)
                 self._enter(ask.id, ask.shape)
+                if until < self.pool.now:
+                    self.halted[number] = max(until, began)
 
     def _enter(self, id_: int, shape: Shape) -> None:
         cost = self._cost(shape, self.worked[id_])
@@ -157,15 +170,20 @@ class SpendingMachine(RuleBasedStateMachine):
         count=st.integers(1, 12),
     )
     def submit(self, priority: str, show: str, shape: Shape, count: int) -> None:
+        self._turn()
         self.pool.submit(priority, show, shape, count)
 
     @precondition(lambda self: self.pool.pending)
     @rule(data=st.data())
     def an_answer_arrives(self, data: Any) -> None:
+        self._turn()
+        if not self.pool.pending:
+            return
         self._deliver(data.draw(st.integers(0, len(self.pool.pending) - 1)))
 
     @rule()
     def all_answers_arrive(self) -> None:
+        self._turn()
         while self.pool.pending:
             self._deliver(0)
 
@@ -183,23 +201,33 @@ class SpendingMachine(RuleBasedStateMachine):
 
     @rule(steps=st.integers(1, 12))
     def time_passes(self, steps: int) -> None:
+        self._turn()
         for _ in range(steps):
             self._pass(STEP_S)
+            self._turn()
             self.pool.do(Tick())
+
+    @rule(steps=st.integers(3, 200))
+    def the_worker_does_not_look(self, steps: int) -> None:
+        """It waits for its disk, or was stopped: what it has let start runs on as far as it may."""
+        self._pass(steps * STEP_S)
 
     @rule()
     def the_hour_ends(self) -> None:
         """Nothing is at work over the turn but what a tick has looked at."""
+        self._turn()
         whole = HOUR_S * (self.pool.now // HOUR_S + 1)
         if not any(slot.computes for slot in self.pool.slots.values()):
             self.pool.now = whole - STEP_S / 2
             self.pool.do(Tick())
         self._pass(STEP_S)
+        self._turn()
         self.pool.do(Tick())
 
     @precondition(lambda self: any(slot.backlog for slot in self.pool.slots.values()))
     @rule(data=st.data(), state=st.sampled_from([State.succeeded] * 3 + [State.failed, State.queued]))
     def an_attempt_ends(self, data: Any, state: State) -> None:
+        self._turn()
         # What stands behind one that is paused is taken back with the pause, before that can be heard of.
         able = sorted(
             n
@@ -221,6 +249,7 @@ class SpendingMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(s.computes for s in self.pool.slots.values()))
     @rule(data=st.data(), count=st.integers(1, 3))
     def an_attempt_waits_for_parts(self, data: Any, count: int) -> None:
+        self._turn()
         able = [
             n
             for n, s in self.pool.slots.items()
@@ -232,6 +261,9 @@ class SpendingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.pool.slots)
     @rule(data=st.data(), lost_first=st.booleans())
     def a_slot_dies(self, data: Any, lost_first: Any) -> None:
+        self._turn()
+        if not self.pool.slots:
+            return
         number = data.draw(st.sampled_from(sorted(self.pool.slots)))
         slot = self.pool.slots[number]
         if slot.backlog:
@@ -266,6 +298,7 @@ class SpendingMachine(RuleBasedStateMachine):
     )
     def somebody_sets_a_cap(self, scope: Scope, by: float | None) -> None:
         """Never below what is spent: that is overshot already."""
+        self._turn()
         limits = CAPS[scope]
         if by is None:
             new = SpendLimits()
@@ -288,6 +321,7 @@ class SpendingMachine(RuleBasedStateMachine):
         """Its slots die with it, whatever they did; all of it is queued again in the journal."""
         pool = self.pool
         self._pass(STEP_S / 2)  # it was at work since the last look
+        self.halted.clear()
         for slot in pool.slots.values():
             for ask in slot.backlog:
                 pool.excused[ask.id] += 1
@@ -340,6 +374,7 @@ class SpendingMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When nothing has a limit any more, everything ends, and nothing is left open."""
+        self._turn()
         pool = self.pool
         for scope in list(self.limits):
             self.limits[scope] = SpendLimits()

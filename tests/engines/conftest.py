@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept_money import PRICES
 
 from rushes import catalog
 from rushes.engines.local import LocalEngine
@@ -34,6 +35,13 @@ def prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
         monkeypatch.setenv("RUSHES_PRICES", str(path))
 
     return name
+
+
+@pytest.fixture
+def priced(rushes_home: Path, prices: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of two cores that costs a cent a second."""
+    prices(PRICES)
+    monkeypatch.setenv("RUSHES_CPU", "2")
 
 
 @pytest.fixture

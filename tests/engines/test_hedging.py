@@ -59,7 +59,9 @@ class Pair:
         (self.folder / f"go-{who}").touch()
 
     def kill(self, who: str) -> None:
-        os.kill(int((self.folder / f"{who}.pid").read_text()), signal.SIGKILL)
+        os.kill(
+            int(until((self.folder / f"{who}.pid").read_text)), signal.SIGKILL
+        )  # it is there before its text
 
     def ended(self) -> tuple[Any, list[str]]:
         """Its outcome, and what became of its attempts that do not count."""

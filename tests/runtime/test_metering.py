@@ -29,7 +29,7 @@ from rushes.journal.schema import MIGRATIONS
 from rushes.journal.sqlite import SqliteJournal
 from rushes.journal.turns import SqliteTurns
 from rushes.runtime.batches import BatchState, shape_of
-from rushes.runtime.metering import ASLEEP_S, KEEP_EVERY_S, End, Metering
+from rushes.runtime.metering import KEEP_EVERY_S, End, Metering
 from rushes.runtime.pool import Run
 from rushes.runtime.records import LeasedRow
 from rushes.runtime.statement import audit, statement
@@ -48,6 +48,8 @@ TIERS = st.builds(
     billed_least_us=st.sampled_from([0, 60_000_000]),
 )
 CAPACITY = ev.Capacity(4, 8 << 30)
+TURN_S = 10.0
+"""The longest turn of this worker."""
 
 
 @dataclass
@@ -65,6 +67,7 @@ class Pool:
     def __init__(self, journal: SqliteJournal) -> None:
         self.journal = journal
         self.now = 1_000_000.0
+        self.slept_s = 0.0
         self.slots = {number: Slot(number) for number in (1, 2, 3)}
         self.running: dict[int, Run] = {}
         self.batches: dict[int, BatchState] = {}
@@ -119,15 +122,22 @@ class Ledger(RuleBasedStateMachine):
         self.meter.turn()
         self.journal.commit()
 
-    @rule(seconds=st.floats(0, ASLEEP_S - 0.1))
+    @rule(seconds=st.floats(0, TURN_S))
     def time_passes(self, seconds: float) -> None:
         self.pool.now += seconds
         self.up_s += seconds
         self._end_turn()
 
-    @rule(seconds=st.floats(ASLEEP_S + 1, 9e5))
+    @rule(seconds=st.floats(1, 9e5))
     def the_machine_sleeps(self, seconds: float) -> None:
         self.pool.now += seconds
+        self.pool.slept_s = seconds
+        self._end_turn()
+        self.pool.slept_s = 0.0
+
+    @rule(slot=st.integers(1, 3), since_s=st.floats(0, TURN_S))
+    def what_a_slot_was_given_was_done_a_while_ago(self, slot: int, since_s: float) -> None:
+        self.meter.rest(self.pool.slots[slot], self.pool.now - since_s)  # type: ignore[arg-type]
         self._end_turn()
 
     @rule(slot=st.integers(1, 3), batch=st.integers(1, 3), count=st.integers(1, 5))
@@ -189,7 +199,7 @@ class Ledger(RuleBasedStateMachine):
     def the_worker_is_killed_and_another_starts(self) -> None:
         (left,) = self.journal.left_machines()
         self.charged += len(json.loads(left.running or ""))  # what ran is waste, as far as it was written
-        self.lost_s += KEEP_EVERY_S + ASLEEP_S
+        self.lost_s += KEEP_EVERY_S + TURN_S
         path = self.journal.path
         self.meter.keep()
         self.journal.close()  # what was not committed is lost

@@ -39,9 +39,10 @@ class Bench:
         batch = SimpleNamespace(spec={"stall_s": STALL_S})
         journal = SimpleNamespace(look_for_space=lambda: True)
         self.pool: Any = SimpleNamespace(
-            now=now, next_due=None, feed=lambda _: None, slots={1: cast("SlotProcess", slot)}, dying=[],
-            journal=journal, wedged=False, batches={1: batch}, running={}, second={}, hedged=set(),
-            stragglers=None, run_on=lambda _, number: self.pool.running.get(number),
+            now=now, slept_s=0.0, next_due=None, feed=lambda _: None,
+            slots={1: cast("SlotProcess", slot)}, dying=[], journal=journal, wedged=False,
+            batches={1: batch}, running={}, second={}, hedged=set(), stragglers=None,
+            run_on=lambda _, number: self.pool.running.get(number),
         )  # fmt: skip
         displacing = SimpleNamespace(keep_reports=lambda: None)
         nobody: Any = None

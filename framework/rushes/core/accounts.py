@@ -20,6 +20,8 @@ from rushes.core.money import format_dollars
 __all__ = ["HOUR_S", "ORGANISATION", "Account", "Scope", "Shortage", "SpendLimits"]
 
 HOUR_S: Final = 3600
+UNLIMITED: Final = 1 << 62
+"""More nano-dollars than anybody has."""
 
 
 class Scope(NamedTuple):
@@ -103,6 +105,17 @@ class Account:
         return (limits.cap is None or self.spent + wanted <= limits.cap) and (
             limits.hour_cap is None or self.hour_spent + wanted <= limits.hour_cap
         )
+
+    @property
+    def room(self) -> int:
+        """What is neither spent nor set aside; negative where a cap was set below that."""
+        limits = self.limits
+        left = [UNLIMITED]
+        if limits.cap is not None:
+            left.append(limits.cap - self.spent - self.outstanding)
+        if limits.hour_cap is not None:
+            left.append(limits.hour_cap - self.hour_spent - self.outstanding)
+        return min(left)
 
     def shortage(self, amount: int, *, claimed: int) -> Shortage | None:
         """Why `amount` more does not fit, or None."""

@@ -289,7 +289,7 @@ class Assignment:
             everything = len(lane.asks) + sum(len(other.backlog) for other in lane.slots)
             count = min(count, -(-everything // sharers) - len(backlog))
         if count > 0 and self.purse.watches:
-            count = self.purse.reserve(lane, count, now)
+            count = self.purse.reserve(lane, count, now, behind=bool(backlog))
         if count <= 0:
             return False
         self.settle(slot)

@@ -103,8 +103,15 @@ class Awaiting:
         """How long what runs on a slot will still run: by its own word, else by what is usual."""
         if len(slot.backlog) > 1:  # then it is short, and so is what stands behind it: see `recall_after_s`
             return None
+        told_s = self.told_left_s(slot, now)
+        if told_s is not None:
+            return told_s
         worked_s = slot.worked_s(now)
-        id_, fraction = self._reached.get(slot.number, (0, 0.0))
-        if id_ == slot.backlog[0][0] and fraction >= TELLING:
-            return worked_s * (1.0 - min(fraction, 1.0)) / fraction
         return None if expected_s is None or worked_s > expected_s else expected_s - worked_s
+
+    def told_left_s(self, slot: Slot, now: float) -> float | None:
+        """The same, by its own word alone; None where it has said nothing yet."""
+        id_, fraction = self._reached.get(slot.number, (0, 0.0))
+        if id_ != slot.backlog[0][0] or fraction < TELLING:
+            return None
+        return slot.worked_s(now) * (1.0 - min(fraction, 1.0)) / fraction

@@ -127,6 +127,16 @@ class Budget:
         short = self._missing(self._accounts_of(payer, now), amount)
         return None if short is None else _refused(0, short)
 
+    def room(self, payer: Payer, now: float) -> int:
+        """The largest amount that `payer` has left: neither spent nor set aside; claims are not looked at."""
+        return max(0, min(account.room for account in self._accounts_of(payer, now)))
+
+    def shrink(self, id: int, to: int, now: float) -> None:  # noqa: A002
+        """An attempt will not spend more than `to` in all: the rest of its reservation is free."""
+        entry = self._open.get(id)
+        if entry is not None and to < entry.amount:
+            self._book(entry, entry.spent, max(to, entry.spent), now)
+
     def adopt(self, id: int, payer: Payer, spent: int, now: float) -> None:  # noqa: A002
         """Take an attempt in that runs already and has spent `spent`; it may spend no more until `extend`."""
         if id in self._open or id in self._done or id <= self._oldest:

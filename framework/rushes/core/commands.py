@@ -74,12 +74,14 @@ class GoOn:
 class Pause:
     """Stop every process of the attempt on this slot where it stands: `by`, a batch, needs its cores.
 
-    With no `by` it has spent what was reserved for it, and no more is to be had.
+    With no `by` it has spent what was reserved for it, and no more is to be had. `at`: since when it stands
+    still already (UTC epoch seconds); None: it runs.
     """
 
     slot: int
     id: int
     by: str
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

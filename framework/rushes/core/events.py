@@ -166,6 +166,17 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class Halted:
+    """What a slot runs was stopped where it stands, at `at` (UTC epoch seconds), and not by a `Pause`.
+
+    It had come to the time that `Scheduler.bounds` gave for it, and nobody had looked by then.
+    """
+
+    slot: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Waits:
     """The attempt that a slot runs waits for parts of its own, and computes nothing until `Woken`."""
 
@@ -313,6 +324,7 @@ Event = (
     | SlotLost
     | Finished
     | Returned
+    | Halted
     | Waits
     | Woken
     | Reached

@@ -11,6 +11,7 @@ from rushes.core.limits import batch_limit
 from rushes.core.purse import Purse
 from rushes.core.slots import Slot, Slots, SlotState
 from rushes.core.standing import Standing
+from rushes.core.tariff import LEASE_S
 from rushes.core.waiting import Waiting
 from rushes.core.yielding import Yielding
 
@@ -55,9 +56,29 @@ class Payments:
             if slot.state is not SlotState.busy or not slot.backlog or slot.yields:
                 continue
             id_, worked_s = slot.backlog[0][0], slot.worked_s(now)
-            if not self._purse.spends(id_, worked_s, now):
+            if not self._purse.spends(id_, worked_s, now, self._standing.told_left_s(slot, now)):
                 self._standing.hold(slot, now, out)
                 self._purse.rests(id_, worked_s, now)
+
+    def bounds(self, now: float) -> dict[int, float]:
+        """By slot, when what it runs has spent what it may, if nobody looks before (UTC epoch seconds)."""
+        found: dict[int, float] = {}
+        paid = self._purse.open
+        for slot in self._slots:
+            if slot.state is SlotState.busy and slot.backlog and slot.backlog[0][0] in paid:
+                lasts_s = sum(paid[ask[0]].seconds for ask in slot.backlog if ask[0] in paid)
+                at = slot.head_since - slot.ran_before_s + lasts_s
+                found[slot.number] = min(at, now + LEASE_S)
+        return found
+
+    def halted(self, slot: Slot, at: float, now: float, out: list[Command]) -> None:
+        """What runs on a slot stands still since `at`; where it is paid for it goes on."""
+        id_ = slot.backlog[0][0]
+        self._standing.hold(slot, min(max(at, slot.head_since), now), out, stands=True)
+        if self._purse.spends(id_, slot.ran_before_s, now):
+            self._standing.has_paid(slot)
+        else:
+            self._purse.rests(id_, slot.ran_before_s, now)
 
     def adopt(self, now: float, out: list[Command]) -> None:
         """Payers have limits that had none: what runs for them is in their books from now on."""

@@ -6,8 +6,12 @@ anything nobody is watched (`watches`): then this costs one look.
 
 An attempt reserves its quoted 99th percentile before it starts. Where that is only a guess it reserves a
 twentieth of the smallest cap at most, and is given more as it runs. At every tick an attempt that may reach
-its reservation before the next one is given more, or is refused it and has to be paused. While it waits for
-parts of its own it spends nothing, and what it reserved is free for them.
+its reservation before the next one is given more, down to the last crumbs of a cap, or is refused it and has
+to be paused; one that says that it is nearly done gives back what it will not need. While it waits for parts
+of its own it spends nothing, and what it reserved is free for them.
+
+Nothing here stops anybody by itself. What an attempt may spend is so many seconds of work (`Paid.seconds`),
+and never more than `LEASE_S` beyond the last look: whoever runs it stops it then, also where nobody looks.
 
 Money that is only reserved comes back: who waits for it is kept in order, so nobody who comes later takes
 what the first one waits for. `changes` is what has to be written down; whoever keeps no books asks for it now
@@ -16,7 +20,7 @@ and then all the same, and drops it. This module must not know clocks, prices, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -26,38 +30,17 @@ from rushes.core.budget import NO_LIMITS, Budget, Granted, Payer, Refused, Scope
 from rushes.core.commands import Command, Demote, Freed, Hold, Promote
 from rushes.core.events import Outlay, Shape
 from rushes.core.ordering import Lane
-from rushes.core.run_times import GUESS, Expected, RunTimes
+from rushes.core.run_times import RunTimes
+from rushes.core.tariff import AHEAD_S, LEASE_S, LOOK_S, Asked, Tariff, asked_of
 
-__all__ = ["AHEAD_S", "LOOK_S", "Purse", "Tariff"]
+__all__ = ["Purse"]
 
-LOOK_S: Final = 0.25
-"""How often a worker looks, at least, while anything is open."""
-AHEAD_S: Final = 3.0
-"""An attempt is given more, or paused, so long before it has spent what it may: a worker whose disk or whose
-machine is busy looks late, and what runs meanwhile has to be within its reservation."""
-NEXT_S: Final = 1.0
-"""What an attempt is charged for beyond the last look when its worker is killed."""
-LATE: Final = 2.0
-"""Where looks come late, the next may come later still: so many times the longest gap is kept clear."""
-MOST_AHEAD_S: Final = 10.0
-FADES: Final = 0.9
 LEAST_MORE_S: Final = 2 * AHEAD_S
-"""What an extension is for at least: less would have to be extended at once again."""
-TRIAL: Final = 20
-"""A guess reserves no more than this part of a cap, so that no cap is held back by guesses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tariff:
-    """What running costs on a pool: pure functions.
-
-    Args:
-        cost: nano-dollars that an attempt of a shape has cost after so many seconds at work, at most.
-        expected: how long one of a shape may take, where that was known before any ran here.
-    """
-
-    cost: Callable[[Shape, float], int]
-    expected: Callable[[Shape], Expected | None] = lambda _: None
+"""What an extension is for where there is money: less would have to be extended at once again."""
+SURELY: Final = 1.5
+"""An attempt that says how much of it is left is believed up to so many times that."""
+TOLD_FROM_S: Final = 1.0
+"""Work that has taken less does not know how long it will take."""
 
 
 @dataclass(slots=True)
@@ -68,6 +51,7 @@ class Paid:
         number: in the budget.
         shape, payer: what runs, and for whom.
         amount: nano-dollars that it may spend.
+        seconds: how long that lasts: for so long it may work in all.
         by_next: what it can have spent by the next look: what is charged if nothing more is ever heard of it.
     """
 
@@ -75,6 +59,7 @@ class Paid:
     shape: Shape
     payer: Payer
     amount: int
+    seconds: float = 0.0
     by_next: int = 0
 
 
@@ -88,9 +73,9 @@ class Purse:
     """
 
     __slots__ = (
-        "_ahead_s", "_awaited", "_charged", "_costs", "_freed", "_held", "_least", "_limited", "_looked_at",
-        "_lowered", "_next", "_parted", "_tariff", "_times", "_told", "_touched", "_turned", "budget", "open",
-        "refused", "short", "stirred", "untold", "watches",
+        "_awaited", "_charged", "_costs", "_freed", "_held", "_least", "_limited", "_lowered", "_next",
+        "_parted", "_tariff", "_times", "_told", "_touched", "_turned", "budget", "open", "refused", "short",
+        "stirred", "untold", "watches",
     )  # fmt: skip
 
     def __init__(self, budget: Budget | None = None, tariff: Tariff | None = None, *, first: int = 1) -> None:
@@ -101,8 +86,6 @@ class Purse:
         self._costs: dict[int, int] = {}  # what attempts that are about to end truly cost
         self._charged: dict[int, tuple[Payer, int]] = {}  # what was charged since `changes`, by invocation
         self._times = RunTimes()
-        self._ahead_s = AHEAD_S
-        self._looked_at = 0.0  # when time last passed while anything was open
         self._awaited: set[Scope] = set()  # whose money that comes back is kept for somebody
         self._least = 0  # the least that one of those who wait is short of
         self._freed = 0  # what came back since somebody was refused
@@ -162,7 +145,10 @@ class Purse:
         payer = payer_of(lane)
         if not self._is_limited(payer):
             return True
-        short = self.budget.lacks(payer, self.quote(lane.shape, payer), now)
+        asked = self._asked(lane.shape, payer)
+        short = self.budget.lacks(payer, asked.amount, now)
+        if short is not None and short.held:  # so much will not be there again; perhaps less does
+            short = self.budget.lacks(payer, asked.least, now)
         short = short or self._behind(payer) or self._begun(lane)
         if short is None:
             return True
@@ -186,19 +172,29 @@ class Purse:
         alike = (one for id_, one in self.refused.items() if self.open[id_].shape == lane.shape)
         return next(alike, None)
 
-    def reserve(self, lane: Lane, count: int, now: float) -> int:
-        """How many of the first `count` of a lane may start: money is set aside for each of them."""
+    def reserve(self, lane: Lane, count: int, now: float, *, behind: bool = False) -> int:
+        """How many of the first `count` of a lane may start: money is set aside for each of them.
+
+        `behind`: they stand behind another of their lane, on the same slot.
+        """
         payer = payer_of(lane)
         if not self._is_limited(payer):
             return count
-        amount = self.quote(lane.shape, payer)
         for done, ask in enumerate(islice(lane.asks, count)):
-            number = self._next
-            answer = self.budget.reserve(number, payer, amount, now)
+            if done < 2:  # all others are as the second is
+                asked = self._asked(lane.shape, payer, behind=behind or bool(done))
+                seconds = asked.seconds or self._lasts(lane.shape, asked.amount)
+            answer = self.budget.reserve(self._next, payer, asked.amount, now)
+            if isinstance(answer, Refused) and answer.held and not done:
+                # What is left of a cap, for one that may do with less than it asked for.
+                amount = self.budget.room(payer, now)
+                if amount >= asked.least:
+                    seconds = self._lasts(lane.shape, amount)
+                    answer = self.budget.reserve(self._next, payer, amount, now)
             if not isinstance(answer, Granted):
                 return done
+            self._note(ask[0], Paid(self._next, lane.shape, payer, answer.amount, seconds), answer.demoted)
             self._next += 1
-            self._note(ask[0], Paid(number, lane.shape, payer, amount), answer.demoted)
         return count
 
     def _note(self, id_: int, paid: Paid, demoted: str) -> None:
@@ -207,22 +203,15 @@ class Purse:
         if demoted:
             self._demote(paid, demoted)
 
-    def quote(self, shape: Shape, payer: Payer) -> int:
-        """What one attempt reserves before it starts, in nano-dollars."""
+    def _asked(self, shape: Shape, payer: Payer, *, behind: bool = False) -> Asked:
         if self._tariff is None:
-            return 0
-        expected = self._times.longest(shape.function) or self._tariff.expected(shape) or GUESS
-        amount = self._tariff.cost(shape, expected.seconds + self._ahead_s)
-        if expected.sure:
-            return amount
-        caps = (
-            cap
-            for scope in payer.scopes
-            if (limits := self.budget.limits.get(scope)) is not None
-            for cap in (limits.cap, limits.hour_cap)
-            if cap is not None
-        )
-        return min(amount, max(min(caps, default=amount) // TRIAL, self._tariff.cost(shape, self._ahead_s)))
+            return Asked(0, 0.0, 0)
+        known = self.budget.limits
+        limits = (known[scope] for scope in payer.scopes if scope in known)
+        return asked_of(shape, self._tariff, self._times, limits, behind=behind)
+
+    def _lasts(self, shape: Shape, amount: int) -> float:
+        return self._tariff.lasts(shape, amount) if self._tariff is not None else 0.0
 
     # -- while it runs --------------------------------------------------------------------------------------
 
@@ -233,46 +222,94 @@ class Purse:
             return
         spent = self._tariff.cost(lane.shape, worked_s) if worked_s > 0 else 0
         self.budget.adopt(self._next, payer, spent, now)
-        self._note(id, Paid(self._next, lane.shape, payer, spent), "")
+        self._note(id, Paid(self._next, lane.shape, payer, spent, max(worked_s, 0.0)), "")
         self._next += 1
         self.watches = True
 
-    def spends(self, id: int, worked_s: float, now: float) -> bool:  # noqa: A002 - as everywhere
-        """An attempt has worked so long. Whether it may go on until the next look, or is to be paused."""
+    def spends(self, id: int, worked_s: float, now: float, left_s: float | None = None) -> bool:  # noqa: A002
+        """An attempt has worked so long. Whether it may go on until the next look, or is to be paused.
+
+        `left_s`: how long it will still take, by its own word.
+        """
         paid = self.open.get(id)
         if paid is None or self._tariff is None:
             return True
         spent = self._tariff.cost(paid.shape, worked_s)
         self.budget.spend(paid.number, spent, now)
+        if left_s is not None and worked_s >= TOLD_FROM_S:
+            left_s = left_s * SURELY + AHEAD_S
+            self._give_back(paid, worked_s + left_s, now)
         self._look(id, paid, worked_s)
-        if self._tariff.cost(paid.shape, worked_s + self._ahead_s) <= paid.amount:
+        if worked_s + AHEAD_S <= paid.seconds:
             return True
-        return self._extend(id, paid, worked_s, spent, now)
+        refused = self._extend(id, paid, worked_s, spent, now, left_s)
+        if refused is None:
+            return True
+        self._take_crumbs(id, paid, worked_s, spent, now)
+        if worked_s + LOOK_S <= paid.seconds:
+            return True
+        self.refused[id] = refused
+        self.untold = True
+        return False
 
     def goes_on(self, id: int, worked_s: float, now: float) -> bool:  # noqa: A002 - as everywhere
         """Whether an attempt that stood still, its money free meanwhile, is given money to go on."""
         paid = self.open.get(id)
         if paid is None or self._tariff is None:
             return True
-        return self._extend(id, paid, worked_s, self._tariff.cost(paid.shape, worked_s), now)
+        refused = self._extend(id, paid, worked_s, self._tariff.cost(paid.shape, worked_s), now)
+        if refused is not None:
+            self.refused[id] = refused
+            self.untold = True
+        return refused is None
 
-    def _extend(self, id_: int, paid: Paid, worked_s: float, spent: int, now: float) -> bool:
+    def _extend(  # noqa: PLR0917 - all that it hangs on
+        self, id_: int, paid: Paid, worked_s: float, spent: int, now: float, left_s: float | None = None
+    ) -> Refused | None:
+        """Give an attempt more; else why not."""
         if self._tariff is None:
-            return True
-        # What it was expected to take is no longer true: a quarter more each time, and the last crumbs too.
-        for more_s in (max(worked_s / 4, LEAST_MORE_S, 2 * self._ahead_s), 1.25 * self._ahead_s):
-            wanted = self._tariff.cost(paid.shape, worked_s + more_s)
-            answer = self.budget.extend(paid.number, wanted, spent, now)
+            return None
+        # What it was expected to take is no longer true: a quarter more each time.
+        more_s = max(worked_s / 4, LEAST_MORE_S)
+        if left_s is not None:
+            more_s = max(min(more_s, left_s), AHEAD_S)
+        refused: Refused | None = None
+        for seconds in (worked_s + more_s, worked_s + AHEAD_S):
+            answer = self.budget.extend(paid.number, self._tariff.cost(paid.shape, seconds), spent, now)
             if isinstance(answer, Granted):
-                paid.amount = answer.amount
-                self._relieve(id_)
+                self._extended(id_, paid, answer, seconds)
                 self._look(id_, paid, worked_s)
-                if answer.demoted:
-                    self._demote(paid, answer.demoted)
-                return True
-            self.refused[id_] = answer
-        self.untold = True
-        return False
+                return None
+            refused = answer
+        return refused
+
+    def _extended(self, id_: int, paid: Paid, answer: Granted, seconds: float) -> None:
+        # An extension that comes to less than there was leaves what there was.
+        paid.seconds = max(seconds, paid.seconds) if answer.amount == paid.amount else seconds
+        paid.amount = answer.amount
+        self._relieve(id_)
+        if answer.demoted:
+            self._demote(paid, answer.demoted)
+
+    def _take_crumbs(self, id_: int, paid: Paid, worked_s: float, spent: int, now: float) -> None:
+        """Where there is too little for an extension, what there is: nothing of a cap is left lying."""
+        room = self.budget.room(paid.payer, now)
+        if room <= 0:
+            return
+        answer = self.budget.extend(paid.number, paid.amount + room, spent, now)
+        if isinstance(answer, Granted):
+            self._extended(id_, paid, answer, self._lasts(paid.shape, answer.amount))
+            self._look(id_, paid, worked_s)
+
+    def _give_back(self, paid: Paid, needed_s: float, now: float) -> None:
+        """An attempt will not need all that it has: the rest is free."""
+        if self._tariff is None or needed_s + AHEAD_S > paid.seconds:
+            return
+        amount = self._tariff.cost(paid.shape, needed_s)
+        if amount < paid.amount:
+            self.budget.shrink(paid.number, amount, now)
+            self._came_back(paid.amount - amount)
+            paid.amount, paid.seconds = amount, needed_s
 
     def _relieve(self, id_: int) -> None:
         if self.refused.pop(id_, None) is not None:
@@ -280,8 +317,7 @@ class Purse:
 
     def _look(self, id_: int, paid: Paid, worked_s: float) -> None:
         if self._tariff is not None:
-            next_s = max(NEXT_S, self._ahead_s - AHEAD_S)
-            paid.by_next = min(paid.amount, self._tariff.cost(paid.shape, worked_s + next_s))
+            paid.by_next = min(paid.amount, self._tariff.cost(paid.shape, worked_s + LEASE_S))
         self._changed(id_, paid)
 
     def asks_again(self, id: int) -> None:  # noqa: A002 - as everywhere
@@ -297,6 +333,7 @@ class Purse:
         self._came_back(paid.amount - spent)
         self.budget.paused(paid.number, spent, now)
         paid.amount = paid.by_next = spent
+        paid.seconds = worked_s
         self._changed(id, paid)
 
     # -- after it -------------------------------------------------------------------------------------------
@@ -311,8 +348,11 @@ class Purse:
         elif id in self.open:
             self._costs[id] = nano
 
-    def settle(self, id: int, seconds: float | None, now: float) -> None:  # noqa: A002 - as everywhere
-        """An attempt has left its slot, after so many seconds at work; None: it never began."""
+    def settle(self, id: int, seconds: float | None, now: float, heir: int = 0) -> None:  # noqa: A002
+        """An attempt has left its slot, after so many seconds at work; None: it never began.
+
+        `heir`: what stood behind it there and is the first now, or 0.
+        """
         paid = self.open.pop(id, None)
         if paid is None or self._tariff is None:
             return
@@ -321,12 +361,26 @@ class Purse:
         if known is None and seconds is not None:
             cost = self._tariff.cost(paid.shape, seconds)
             self._charged[id] = paid.payer, cost
+        if seconds is not None:
             self._times.learn(paid.shape.function, seconds)
         self._relieve(id)
         self._changed(id, paid)
         self._came_back(self.budget.settle(paid.number, cost, now).returned)
+        if heir in self.open:
+            self._begin(heir, now)
         if not self.open:
             self.watches = self._any()
+
+    def _begin(self, id_: int, now: float) -> None:
+        """An attempt that stood behind another is the first of its slot: it needs time to be looked at."""
+        paid = self.open[id_]
+        if self._tariff is None:
+            return
+        seconds = paid.seconds + AHEAD_S
+        answer = self.budget.extend(paid.number, self._tariff.cost(paid.shape, seconds), 0, now)
+        if isinstance(answer, Granted):
+            self._extended(id_, paid, answer, seconds)
+            self._look(id_, paid, 0.0)
 
     def _came_back(self, nano: int) -> None:
         self._freed += max(nano, 0)
@@ -385,9 +439,6 @@ class Purse:
         """Time has passed: an hour may have begun, and run times were learnt, so all are asked again."""
         self.stirred = True
         self._times.passes()
-        late_s = LATE * (now - self._looked_at) if self.open and self._looked_at else 0.0
-        self._ahead_s = min(max(AHEAD_S, late_s, FADES * self._ahead_s), MOST_AHEAD_S)
-        self._looked_at = now if self.open else 0.0
         for batch, payer in list(self._lowered.items()):
             if not self.budget.demotes(payer, now):
                 self._tell(Promote(batch))

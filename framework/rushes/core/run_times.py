@@ -16,6 +16,8 @@ __all__ = ["ENOUGH", "GUESS", "Expected", "RunTimes"]
 ENOUGH: Final = 4
 """Runs after which the longest says more than a guess."""
 PART: Final = 0.99
+USUAL: Final = 0.9
+"""Of those that begin with the last of a cap, so many end with it."""
 
 
 class Expected(NamedTuple):
@@ -38,11 +40,12 @@ GUESS: Final = Expected(40.0, sure=False)
 class RunTimes:
     """The runs of each function."""
 
-    __slots__ = ("_known", "_longest")
+    __slots__ = ("_known", "_longest", "_usual")
 
     def __init__(self) -> None:
         self._known: dict[str, LogHistogram] = {}
         self._longest: dict[str, Expected] = {}
+        self._usual: dict[str, float] = {}
 
     def learn(self, function: str, seconds: float) -> None:
         """An attempt has ended after so long; `longest` says so once `passes` was called."""
@@ -58,9 +61,17 @@ class RunTimes:
             found = self._longest[function] = Expected(_quantile(known, PART), sure=True)
         return found
 
+    def usual(self, function: str) -> float | None:
+        """Within how many seconds nine of ten are done; None while too few have ended."""
+        found = self._usual.get(function)
+        if found is None and (known := self._known.get(function)) is not None and known.count >= ENOUGH:
+            found = self._usual[function] = _quantile(known, USUAL)
+        return found
+
     def passes(self) -> None:
         """Time has passed: what was learnt since is counted from now on."""
         self._longest.clear()
+        self._usual.clear()
 
 
 def _quantile(known: LogHistogram, part: float) -> float:

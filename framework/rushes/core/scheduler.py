@@ -46,7 +46,8 @@ the moment.
 **Money.** Where a payer has a limit, what is about to start has its price set aside first (`purse`). What
 cannot be paid for stands in no line and claims nothing; it waits while money that is reserved may come back,
 and is held when only a person or the next hour can help. What runs into its reservation is given more or is
-paused where it stands, and goes on before anything new is paid for.
+paused where it stands, and goes on before anything new is paid for. `bounds` says how long what runs may go
+on if this scheduler is not heard of again; whoever stops it then says so (`Halted`).
 
 **Memory.** A window of asks for each queue is in hand; all others are a number outside.
 
@@ -79,6 +80,7 @@ from rushes.core.events import (
     Ended,
     Event,
     Finished,
+    Halted,
     Lacks,
     Leased,
     Paused,
@@ -142,6 +144,7 @@ class Scheduler:
             SlotReady: self._slot_ready,
             SlotLost: self._slot_lost,
             Returned: self._returned,
+            Halted: self._halted,
             Waits: self._waits,
             Woken: self._woken,
             Reached: self._reached,
@@ -200,6 +203,13 @@ class Scheduler:
     def believe(self, function: str, seconds: float) -> None:
         """How long one run of a function took before, as long as none has ended here."""
         self._assignment.expected.believe(function, seconds)
+
+    def bounds(self, now: float) -> dict[int, float]:
+        """By slot, when what it runs is to be stopped where it stands if nothing is heard from here before.
+
+        UTC epoch seconds; only of slots whose work is paid for by somebody with a limit. `Halted` says so.
+        """
+        return self._assignment.payments.bounds(now) if self._purse.open else {}
 
     def snapshot(self) -> PoolView:
         """The pool as it is, for `rushes pool`; a copy that nothing changes later."""
@@ -308,7 +318,7 @@ class Scheduler:
             slot.good += 1
             slot.good_s += seconds
         if self._purse.open:
-            self._purse.settle(event.id, seconds, now)
+            self._purse.settle(event.id, seconds, now, backlog[0][0] if backlog else 0)
         if self._assignment.standing.any:
             self._left(slot, event, now, out)
         slot.begin_head(now)
@@ -427,6 +437,14 @@ class Scheduler:
             self._assignment.payments.adopt(now, out)
         self._assign(now, out)
         self._lease_all(out)
+
+    def _halted(self, event: Halted, now: float, out: list[Command]) -> None:
+        slot = self._slots.by_number.get(event.slot)
+        if slot is None or slot.state is not SlotState.busy or not slot.backlog or slot.yields:
+            return
+        self._assignment.payments.halted(slot, event.at, now, out)
+        self._purse.stirred = True
+        self._assign(now, out)
 
     def _costed(self, event: Costed, now: float, _out: list[Command]) -> None:
         self._purse.costs(event.id, event.nano, now)

@@ -323,10 +323,17 @@ class Standing:
         if slot.policy is not None:
             self._able.get(_stamped(slot, slot.policy), {}).pop(slot.number, None)
 
-    def hold(self, slot: Slot, now: float, out: list[Command]) -> None:
-        """An attempt has spent what it may: it stands still until somebody pays for more."""
+    def told_left_s(self, slot: Slot, now: float) -> float | None:
+        """How long what runs on a slot will still run, by its own word; None where it has not said."""
+        return self._awaiting.told_left_s(slot, now)
+
+    def hold(self, slot: Slot, now: float, out: list[Command], *, stands: bool = False) -> None:
+        """An attempt has spent what it may: it stands still until somebody pays for more.
+
+        `stands`: it does so already, since `now`.
+        """
         self._times.setdefault(slot.backlog[0][0], 0)
-        self._stop_in_place(slot, "", now, out)
+        self._stop_in_place(slot, "", now, out, stands=stands)
         slot.unpaid = True
 
     def is_to_pay(self, slot: Slot) -> None:
@@ -344,7 +351,9 @@ class Standing:
         found = [(slot.policy.rank, slot) for slot in self.paused.values() if slot.unpaid and slot.policy]
         return [slot for _, slot in sorted(found, key=lambda one: (one[0], *one[1].backlog[0][1::-1]))]
 
-    def _stop_in_place(self, slot: Slot, by: str, now: float, out: list[Command]) -> None:
+    def _stop_in_place(
+        self, slot: Slot, by: str, now: float, out: list[Command], *, stands: bool = False
+    ) -> None:
         lane = slot.lane
         if lane is None:
             return
@@ -357,7 +366,7 @@ class Standing:
         self._note(slot)
         self.paused[slot.number] = slot
         self.freed(slot)
-        out.append(Pause(slot.number, slot.backlog[0][0], by))
+        out.append(Pause(slot.number, slot.backlog[0][0], by, now if stands else None))
 
     # -- coming back ---------------------------------------------------------------------------------------
 

@@ -14,7 +14,16 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
-__all__ = ["children", "cpu_seconds", "descendants", "freeze", "moved_bytes", "resident_bytes", "thaw"]
+__all__ = [
+    "born",
+    "children",
+    "cpu_seconds",
+    "descendants",
+    "freeze",
+    "moved_bytes",
+    "resident_bytes",
+    "thaw",
+]
 
 _HAS_CHILDREN: Final = Path("/proc/thread-self/children").exists()
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -94,6 +103,21 @@ def cpu_seconds(pid: int) -> float:
     """Processor seconds of a process, without its children's; 0 where the system does not say."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
+
+
+def born(pid: int) -> float | None:
+    """When a process began, in the system's own count: another of the same number began later."""
+    fields = _stat(pid)
+    if len(fields) > 19:
+        return float(fields[19])
+    if _HAS_CHILDREN:
+        return None
+    import psutil  # noqa: PLC0415 - only where there is no /proc
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
 
 
 def _runs(pid: int) -> bool:

@@ -18,9 +18,10 @@ from rushes.core import events as ev
 from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
 from rushes.core.bookkeeping import recovered
 from rushes.core.budget import NO_LIMITS, Payer
-from rushes.core.purse import Purse, Tariff
+from rushes.core.purse import Purse
 from rushes.core.run_times import ENOUGH, Expected
 from rushes.core.sinks import BATCH_FREED, BATCH_HELD
+from rushes.core.tariff import Tariff
 from rushes.runtime.batches import BatchState
 from rushes.runtime.budget_records import BudgetRecords
 from rushes.runtime.pool import HELD, Pool, Run

@@ -8,6 +8,7 @@ wait in `after_commit`. So whatever anybody was told is true after a power cut.
     lending     gives them to slots
     hearing     takes the answers
     watch       stops what hangs, and what people cancel
+    guarding    has stopped what nobody looked at
     classes     knows who may use which class, and how much of it
     families    knows whose parts a batch is made of
     reports     says where things stand
@@ -17,6 +18,7 @@ This module must not know client sockets; the worker reads those and calls the v
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from rushes.runtime.class_file import ClassFile
 from rushes.runtime.classes import Classes
 from rushes.runtime.displacing import Displacing
 from rushes.runtime.families import Families
+from rushes.runtime.guarding import Guarding
 from rushes.runtime.hearing import Hearing
 from rushes.runtime.hedging import Hedging
 from rushes.runtime.lending import Lending
@@ -70,9 +73,10 @@ class Dispatcher:
             pool.meter.told = budgeting.costed
         self.classes = Classes(pool, class_file)
         self.admission = Admission(pool)
+        self.guarding = Guarding(pool)
         self.lending = Lending(pool, watch)
         self.families = Families(pool)
-        self.displacing = Displacing(pool)
+        self.displacing = Displacing(pool, self.guarding)
         self.hedging = Hedging(pool, self.displacing)
         self.hearing = Hearing(
             pool, self.lending, self.families, self.displacing, self.hedging, unwatch=unwatch
@@ -104,7 +108,8 @@ class Dispatcher:
         A start is not journalled: what ran when a worker died is still queued in the journal, and loses no
         attempt. Its slots died with it; a token of this epoch is larger than any that they hold.
         """
-        self.pool.now = self.pool.clock()
+        self.pool.tell_time(self.pool.clock(), time.monotonic_ns())
+        self.pool.slept_s = 0.0
         journal = self.pool.journal
         self.lending.next_epoch()
         for number, priority, show in journal.queues():
@@ -195,6 +200,7 @@ class Dispatcher:
 
     def push(self) -> None:
         """Send what the commit has made true."""
+        self.guarding.bind()
         done, self.pool.after_commit = self.pool.after_commit, []
         for act in done:
             act()
@@ -202,7 +208,7 @@ class Dispatcher:
             self.pool.outlet.hand_out(self.pool.now)
         for number in self.pool.to_push:
             slot = self.pool.slots.get(number)
-            if slot is not None:
+            if slot is not None and not self.guarding.holds(number):
                 slot.push()
         self.pool.to_push = {
             n for n in self.pool.to_push if n in self.pool.slots and self.pool.slots[n].waits

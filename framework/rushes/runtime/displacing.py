@@ -17,6 +17,7 @@ from rushes.core.states import State
 from rushes.core.swarm import Swarm
 from rushes.media.family import freeze, thaw
 from rushes.runtime.batches import BatchState
+from rushes.runtime.guarding import Guarding
 from rushes.runtime.pool import PAUSED, QUEUED, RUNNING, Pool, Run
 from rushes.runtime.slots import SlotProcess
 from rushes.runtime.wire import encode_packet
@@ -30,8 +31,9 @@ GRACE_S = 5.0
 class Displacing:
     """Carries out what the scheduler commands for the sake of more urgent work."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, guarding: Guarding) -> None:
         self.pool = pool
+        self._guarding = guarding
         self._reported: set[str] = set()
         self._undone: dict[str, dict[str, int]] = {}
         """Of each swarm, nano-dollars of work that is done again for its sake, by the batch that does it."""
@@ -41,7 +43,7 @@ class Displacing:
         slot, run = self._find(command.slot, command.id)
         if slot is None or run is None:
             return
-        run.paused_since = self.pool.now
+        run.paused_since = self.pool.now if command.at is None else command.at
         number = abs(command.id)
         if run is self.pool.running.get(number):
             self._tell_paused(command, number, run)
@@ -70,7 +72,15 @@ class Displacing:
             self.leave(slot, run, number)
             if self.pool.outlet is not None and run is self.pool.running.get(number):
                 self.pool.outlet.note("resumed", self.pool.batches[number >> 32], number)
-        thaw(slot.pid)
+        if not self.pool.scheduler.purse.watches:
+            thaw(slot.pid)
+            return
+
+        def go_on() -> None:  # once it is written down what that may cost, and it has a bound
+            if run is None or not run.paused_since:
+                self._guarding.let_go(slot)
+
+        self.pool.after_commit.append(go_on)
 
     def leave(self, slot: SlotProcess, run: Run, number: int) -> None:
         """A paused attempt is one that runs again, in the books: the time between is nobody's."""

@@ -116,7 +116,9 @@ class Hearing:
         text = body.decode("utf-8", "replace")
         ascii_only = len(text) == len(body)
         at = loaded = 0
-        meter, ends, hedged = self.pool.meter, [], self.pool.hedged
+        meter, hedged = self.pool.meter, self.pool.hedged
+        ends: list[End] = []
+        told: list[ev.Finished] = []
         for number, fence, seconds, media_s, cached, size in header[1]:
             data = text[at : at + size] if ascii_only else body[at : at + size].decode("utf-8", "replace")
             at += size
@@ -135,16 +137,29 @@ class Hearing:
             state.media_s += media_s
             state.move(RUNNING, SUCCEEDED)
             self.pool.succeed(state, number, seconds=seconds, cached=cached, attempt=run.attempt, data=data)
-            if meter is not None:
-                ends.append(End(number, seconds, media_s=media_s, hedge=run.hedge))
             self.families.count_down(state)
             ask = -number if run.hedge else number  # `Run.ask`, without a call
-            self.pool.feed(ev.Finished(slot.number, ask, State.succeeded, seconds))
-            if number in self.pool.awaited:
-                for event in self.pool.after_end(number, State.succeeded):
-                    self.pool.feed(event)
+            if meter is None:
+                self.pool.feed(ev.Finished(slot.number, ask, State.succeeded, seconds))
+                if number in self.pool.awaited:
+                    self._tell_waiters(number)
+            else:
+                ends.append(End(number, seconds, media_s=media_s, hedge=run.hedge))
+                told.append(ev.Finished(slot.number, ask, State.succeeded, seconds))
         if meter is not None:
+            # What they have cost is known before what they leave of their money is given to others.
             meter.settle(slot, ends)
+            self._tell_done(told)
+
+    def _tell_done(self, told: list[ev.Finished]) -> None:
+        for event in told:
+            self.pool.feed(event)
+            if abs(event.id) in self.pool.awaited:
+                self._tell_waiters(abs(event.id))
+
+    def _tell_waiters(self, number: int) -> None:
+        for event in self.pool.after_end(number, State.succeeded):
+            self.pool.feed(event)
 
     def _beaten(self, slot: SlotProcess, number: int, fence: int, seconds: float) -> bool:
         """Whether an attempt of a pair succeeded too late; the one that did so first beats the other."""

@@ -85,6 +85,7 @@ class Lending:
     def start(self, slot_number: int, ids: Sequence[int]) -> None:
         slot = self.pool.slots[slot_number]
         idle = not slot.given
+        slot.gave_ns = self.pool.monotonic_ns
         if idle:
             slot.began = slot.alive = self.pool.now
         # Long invocations travel alone, so that each can be taken back until it is begun.

@@ -32,9 +32,6 @@ __all__ = ["KEEP_EVERY_S", "End", "Metering"]
 
 KEEP_EVERY_S: Final = 5.0
 """Of a machine's time, what a worker that is killed can leave uncounted."""
-ASLEEP_S: Final = 10.0
-"""A worker looks many times a second; when it did not for so long, its machine slept."""
-
 BATCHES_KNOWN: Final = 256
 
 
@@ -104,6 +101,11 @@ class Metering:
         share = self.price.share(self.pool.batches[first >> 32].shape)
         self._shares[slot.number] = share
         self._time.begin(slot.number, 0 if run.paused_since or run.waits_since else share, now)
+
+    def rest(self, slot: SlotProcess, at: float) -> None:
+        """What a slot was given holds nothing since `at`: it is done and was not heard, or was stopped."""
+        self._awake()
+        self._time.reshare(slot.number, 0, at)
 
     def settle(self, slot: SlotProcess, ends: Sequence[End]) -> list[int]:
         """Attempts have left a slot: charge them what it held; gives what each has cost, in nano-dollars."""
@@ -216,7 +218,8 @@ class Metering:
     def _awake(self) -> float:
         """The time; what the machine slept is not counted."""
         now = self.pool.now
-        if now - self._seen > ASLEEP_S:
-            self._time.skip(self._seen, now)
-        self._seen = now
+        if now != self._seen:
+            if self.pool.slept_s > 0:
+                self._time.skip(now - self.pool.slept_s, now)
+            self._seen = now
         return now

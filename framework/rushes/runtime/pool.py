@@ -50,6 +50,8 @@ __all__ = [
 
 QUEUED, HELD, RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED = (state_number(s) for s in STATES)
 NOTHING: Final = b"{}"
+ASLEEP_S: Final = 1.0
+"""Two clocks of a machine that is awake do not part by as much between two turns."""
 
 
 @dataclass(slots=True)
@@ -114,6 +116,10 @@ class Pool:
         """What it has now."""
         self.clock = clock
         self.now = clock()
+        self.monotonic_ns = time.monotonic_ns()
+        """The same moment, on the clock that stands while the machine sleeps."""
+        self.slept_s = 0.0
+        """How long the machine slept before this turn, or by how much its clock was set."""
         self.batches: dict[int, BatchState] = {}
         self.by_id: dict[str, BatchState] = {}
         self.environments: dict[str, dict[str, Any]] = {}
@@ -188,6 +194,12 @@ class Pool:
         while todo:
             for command in self.scheduler.handle(todo.popleft(), self.now):
                 self.carry_out[type(command)](command, todo)
+
+    def tell_time(self, now: float, monotonic_ns: int) -> None:
+        """A turn begins."""
+        slept_s = now - self.now - (monotonic_ns - self.monotonic_ns) / 1e9
+        self.slept_s = slept_s if abs(slept_s) > ASLEEP_S else 0.0
+        self.now, self.monotonic_ns = now, monotonic_ns
 
     def flush(self) -> None:
         """Write what the turn has gathered."""

@@ -8,8 +8,8 @@ death of the thread that started it would be taken for the parent's.
 
 Short invocations come a few in a packet, and their answers go back a few in a packet. When one of them turns
 out to be long, the worker sends `back` and SIGTERM: the answers so far and the invocations behind it return
-at once. A page that is shared with the worker holds the invocation that runs, so that the worker knows
-which one a death is to be charged to.
+at once. A page that is shared with the worker (`slot_page`) holds the invocation that runs, so that the
+worker knows which one a death is to be charged to.
 
 A cancel is a packet on `talk` that names the invocation, then SIGTERM; a signal that comes after its
 invocation has ended finds no match and does nothing.
@@ -24,7 +24,6 @@ import mmap
 import os
 import signal
 import socket
-import struct
 import sys
 import time
 from collections import deque
@@ -46,6 +45,7 @@ from rushes.runtime.orphans import adopt_orphans
 from rushes.runtime.raised import as_error, bounded
 from rushes.runtime.slot_batch import SlotBatch, learn
 from rushes.runtime.slot_log import take_prints, write_failure
+from rushes.runtime.slot_page import CURRENT, WORD, SlotPage
 from rushes.runtime.slot_rank import rank_told
 from rushes.runtime.slot_talk import SlotTalk
 from rushes.runtime.spool import unpack
@@ -56,7 +56,6 @@ __all__ = ["die_with", "main"]
 
 # How many of the clips that are to come are told to those who can prepare for them.
 _TOLD_AHEAD: Final = 9
-_NOW: Final = struct.Struct("=Q")
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -84,6 +83,7 @@ class Slot:
         self._signalled = False
         self._taken: deque[Any] = deque()
         self._now = now
+        self._page = SlotPage(now)
         self._waited_s = 0.0
         self._pid = os.getpid()
 
@@ -109,7 +109,13 @@ class Slot:
             return self._work.recv(1 << 20, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             self._talk.answer()
-            return self._work.recv(1 << 20)
+            if not self._page.bounded:
+                return self._work.recv(1 << 20)
+            # Somebody with a limit paid for it until now: nobody does for waiting.
+            self._page.idle_ns = time.monotonic_ns()
+            packet = self._work.recv(1 << 20)
+            self._page.idle_ns = 0
+            return packet
 
     # -- one attempt --------------------------------------------------------------------------------------
 
@@ -119,7 +125,7 @@ class Slot:
         try:
             self._current, self._fence, self._cancelled = number, fence, False
             self._waited_s = 0.0
-            _NOW.pack_into(self._now, 0, number)
+            WORD.pack_into(self._now, CURRENT, number)
             known = self._of(batch)
             if is_asked():
                 expect(next_[4] for next_ in islice(self._taken, _TOLD_AHEAD) if next_[3] == batch)
@@ -178,12 +184,12 @@ class Slot:
     def _learn(self, number: int, spec: dict[str, Any]) -> None:
         """Load a batch's function and options; a failure fails each of its invocations, not the slot."""
         # No invocation is number 0: should loading end this process, the worker knows that it did.
-        _NOW.pack_into(self._now, 0, number << 32)
+        WORD.pack_into(self._now, CURRENT, number << 32)
         try:
             self._batches[number] = learn(spec, self._home)
         except BaseException as error:  # noqa: BLE001 - as in `_attempt`
             self._batches[number] = as_error(error, "the function")
-        _NOW.pack_into(self._now, 0, 0)
+        WORD.pack_into(self._now, CURRENT, 0)
 
     # -- what an attempt tells -----------------------------------------------------------------------------
 

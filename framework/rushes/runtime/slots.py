@@ -25,13 +25,14 @@ import psutil
 
 from rushes.errors import PlatformError
 from rushes.runtime.orphans import MARK
+from rushes.runtime.slot_page import SlotPage
 from rushes.runtime.slot_rank import tell_rank
 from rushes.runtime.spool import unpack
 
-__all__ = ["SlotProcess"]
+__all__ = ["PACKETS", "SlotProcess"]
 
 # Unix sockets with packets keep the edges of messages; macOS has only the datagram kind of them.
-_PACKETS: Final = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
+PACKETS: Final = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
 _BUFFER: Final = 1024 * 1024
 
 
@@ -54,8 +55,8 @@ class SlotProcess:
         self.killed_for: PlatformError | None = None
         """What the watch killed it for, for its invocation to be told."""
         self._unsent: deque[tuple[bytes, Sequence[int]]] = deque()
-        self._work, work_far = socket.socketpair(socket.AF_UNIX, _PACKETS)
-        self.talk, talk_far = socket.socketpair(socket.AF_UNIX, _PACKETS)
+        self._work, work_far = socket.socketpair(socket.AF_UNIX, PACKETS)
+        self.talk, talk_far = socket.socketpair(socket.AF_UNIX, PACKETS)
         for sock in (self._work, talk_far, self.talk):
             with suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
@@ -67,6 +68,10 @@ class SlotProcess:
         self.prints = home / "logs" / f"slot-{os.getpid()}-{number}.out"
         handle = _unnamed_page(home)
         self._now = mmap.mmap(handle, mmap.PAGESIZE)
+        self.page = SlotPage(self._now)
+        self.page_handle = handle
+        self.gave_ns = 0
+        """When it was given something last, by the monotonic clock."""
         with self.prints.open("w+b") as prints:
             self.process = subprocess.Popen(
                 [
@@ -92,12 +97,11 @@ class SlotProcess:
                 start_new_session=True,
             )
         talk_far.close()
-        os.close(handle)
 
     @property
     def current(self) -> int:
         """The invocation that the slot runs, by its own account; 0 before the first."""
-        return int.from_bytes(self._now[:8], sys.byteorder)
+        return self.page.current
 
     @property
     def pid(self) -> int:
@@ -128,6 +132,7 @@ class SlotProcess:
             except OSError:  # the slot is dead: its end is noticed by its silence on `talk`
                 return
             self._unsent.popleft()
+            self.gave_ns = time.monotonic_ns()
 
     def take_back(self) -> list[int]:
         """Everything that the slot has not taken yet, in order; the kernel decides each race."""
@@ -229,6 +234,7 @@ class SlotProcess:
 
         What it had started ends with it.
         """
+        self.page.until_ns = 0  # as long as it is not waited for its number is nobody else's
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         try:
@@ -243,7 +249,8 @@ class SlotProcess:
             self.prints.unlink()
         for sock in (self._work, self._far, self.talk):
             sock.close()
-        self._now.close()
+        self.page.close()
+        os.close(self.page_handle)
         if status < 0:
             with suppress(ValueError):
                 return f"was killed by {signal.Signals(-status).name}"

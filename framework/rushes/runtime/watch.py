@@ -29,7 +29,7 @@ __all__ = ["Watch"]
 STOP_CHUNK: Final = 5000
 """Waiting invocations that a cancel ends in one turn, so that a million do not stop the pool."""
 WATCH_EVERY_S: Final = 1.0
-ASLEEP_S: Final = 10.0
+UNSEEN_S: Final = 10.0
 """A worker looks many times a second; when it did not for so long, it was not running."""
 START_S: Final = 60.0
 """A slot that has not come up by then never will."""
@@ -113,7 +113,7 @@ class Watch:
         if 0 <= since < WATCH_EVERY_S:
             return
         self._watched = self.pool.now
-        if not 0 <= since < ASLEEP_S:
+        if not 0 <= since < UNSEEN_S:
             self._forgive(since)
         for slot in list(self.pool.slots.values()):
             self._watch_over(slot)
@@ -196,13 +196,17 @@ class Watch:
 
     def _forgive(self, lost_s: float) -> None:
         """The machine slept, this process was stopped, or the clock was set: nobody hung meanwhile."""
+        now, slept_s = self.pool.now, self.pool.slept_s
         for slot in self.pool.slots.values():
-            slot.began += lost_s
-            slot.alive += lost_s
+            run = self.pool.run_on(slot.number, slot.given[0]) if slot.given else None
+            stands = run is not None and (run.paused_since or run.waits_since)
+            # What stands still is given all of that time when it goes on, but for what the machine slept.
+            slot.began = min(slot.began + (slept_s if stands else lost_s), now)
+            slot.alive = min(slot.alive + lost_s, now)
             slot.doomed += lost_s if slot.doomed else 0.0
         for run in (*self.pool.running.values(), *self.pool.second.values()):
-            run.paused_since += lost_s if run.paused_since else 0.0
-            run.waits_since += lost_s if run.waits_since else 0.0
+            run.paused_since += slept_s if run.paused_since else 0.0
+            run.waits_since += slept_s if run.waits_since else 0.0
 
     def _end_orphans(self) -> None:
         end_orphans({slot.pid for slot in (*self.pool.slots.values(), *self.pool.dying)})

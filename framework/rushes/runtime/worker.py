@@ -20,9 +20,9 @@ from typing import Any, Final
 from rushes.core.classes import DEFAULT_CLASSES
 from rushes.core.machine_price import MachinePrice
 from rushes.core.policy import SchedulerSettings
-from rushes.core.purse import LOOK_S
 from rushes.core.scheduler import Scheduler
 from rushes.core.sinks import Sink
+from rushes.core.tariff import LOOK_S
 from rushes.errors import PlatformError
 from rushes.runtime.budgeting import Budgeting
 from rushes.runtime.capacity_file import CapacityFile
@@ -120,6 +120,7 @@ class Worker:
                 self._settings.socket.unlink(missing_ok=True)
                 self._listener.close()
             self._dispatcher.watch.stop()
+            self._dispatcher.guarding.close()
             if self._pool.outlet is not None:
                 self._pool.outlet.close()
             self._journal.close()
@@ -142,9 +143,11 @@ class Worker:
 
     def _turn(self) -> None:
         ready = self._selector.select(self._patience())
-        self._pool.now = now = time.time()
+        now = time.time()
+        self._pool.tell_time(now, time.monotonic_ns())
         self._journal.begin()
         try:
+            self._dispatcher.guarding.look()
             for key, mask in ready:
                 self._take_in(key.data, mask)
             self._dispatcher.watch.tick()
