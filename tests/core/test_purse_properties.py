@@ -122,7 +122,7 @@ class SpendingMachine(RuleBasedStateMachine):
 
     def _write(self) -> None:
         """What the worker commits at the end of a turn, and tells its guard then."""
-        self.bounds = self.pool.scheduler.bounds(self.pool.now)
+        self.bounds = self.pool.scheduler.bounds()
         changes = self.pool.scheduler.purse.changes()
         if changes is None:
             return

@@ -11,7 +11,6 @@ from rushes.core.limits import batch_limit
 from rushes.core.purse import Purse
 from rushes.core.slots import Slot, Slots, SlotState
 from rushes.core.standing import Standing
-from rushes.core.tariff import LEASE_S
 from rushes.core.waiting import Waiting
 from rushes.core.yielding import Yielding
 
@@ -60,15 +59,15 @@ class Payments:
                 self._standing.hold(slot, now, out)
                 self._purse.rests(id_, worked_s, now)
 
-    def bounds(self, now: float) -> dict[int, float]:
+    def bounds(self) -> dict[int, float]:
         """By slot, when what it runs has spent what it may, if nobody looks before (UTC epoch seconds)."""
         found: dict[int, float] = {}
         paid = self._purse.open
         for slot in self._slots:
             if slot.state is SlotState.busy and slot.backlog and slot.backlog[0][0] in paid:
                 lasts_s = sum(paid[ask[0]].seconds for ask in slot.backlog if ask[0] in paid)
-                at = slot.head_since - slot.ran_before_s + lasts_s
-                found[slot.number] = min(at, now + LEASE_S)
+                lasts_s = min(lasts_s, paid[slot.backlog[0][0]].until_s)
+                found[slot.number] = slot.head_since - slot.ran_before_s + lasts_s
         return found
 
     def halted(self, slot: Slot, at: float, now: float, out: list[Command]) -> None:

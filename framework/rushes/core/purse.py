@@ -52,7 +52,8 @@ class Paid:
         shape, payer: what runs, and for whom.
         amount: nano-dollars that it may spend.
         seconds: how long that lasts: for so long it may work in all.
-        by_next: what it can have spent by the next look: what is charged if nothing more is ever heard of it.
+        looked_s: how long it had worked when it was looked at last.
+        by_next: what it can have spent `LEASE_S` later: what is charged if nothing more is ever heard of it.
     """
 
     number: int
@@ -60,7 +61,13 @@ class Paid:
     payer: Payer
     amount: int
     seconds: float = 0.0
+    looked_s: float = 0.0
     by_next: int = 0
+
+    @property
+    def until_s(self) -> float:
+        """How long it may have worked before somebody has to look at it again."""
+        return self.looked_s + LEASE_S
 
 
 class Purse:
@@ -316,8 +323,9 @@ class Purse:
             self.untold = self.stirred = True
 
     def _look(self, id_: int, paid: Paid, worked_s: float) -> None:
+        paid.looked_s = worked_s
         if self._tariff is not None:
-            paid.by_next = min(paid.amount, self._tariff.cost(paid.shape, worked_s + LEASE_S))
+            paid.by_next = min(paid.amount, self._tariff.cost(paid.shape, paid.until_s))
         self._changed(id_, paid)
 
     def asks_again(self, id: int) -> None:  # noqa: A002 - as everywhere
@@ -333,7 +341,7 @@ class Purse:
         self._came_back(paid.amount - spent)
         self.budget.paused(paid.number, spent, now)
         paid.amount = paid.by_next = spent
-        paid.seconds = worked_s
+        paid.seconds = paid.looked_s = worked_s
         self._changed(id, paid)
 
     # -- after it -------------------------------------------------------------------------------------------

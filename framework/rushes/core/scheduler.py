@@ -204,12 +204,12 @@ class Scheduler:
         """How long one run of a function took before, as long as none has ended here."""
         self._assignment.expected.believe(function, seconds)
 
-    def bounds(self, now: float) -> dict[int, float]:
+    def bounds(self) -> dict[int, float]:
         """By slot, when what it runs is to be stopped where it stands if nothing is heard from here before.
 
         UTC epoch seconds; only of slots whose work is paid for by somebody with a limit. `Halted` says so.
         """
-        return self._assignment.payments.bounds(now) if self._purse.open else {}
+        return self._assignment.payments.bounds() if self._purse.open else {}
 
     def snapshot(self) -> PoolView:
         """The pool as it is, for `rushes pool`; a copy that nothing changes later."""

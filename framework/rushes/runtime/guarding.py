@@ -95,7 +95,7 @@ class Guarding:
         purse = self.pool.scheduler.purse
         if not (purse.open or self._bounded):
             return
-        bounds = self.pool.scheduler.bounds(self.pool.now)
+        bounds = self.pool.scheduler.bounds()
         for number in self._bounded - bounds.keys():
             if number in self.pool.slots:
                 self.pool.slots[number].page.until_ns = 0
