@@ -39,7 +39,7 @@ class Desk:
         self.taken = 0.0
         self.pool = SimpleNamespace(
             capacity=whole, size=whole, now=MIDNIGHT, paused=False, batches={}, feed=self._feed,
-            scheduler=SimpleNamespace(expected_s=lambda _: 60.0, taken=Capacity(0.0, 0.0)),
+            scheduler=SimpleNamespace(expected_s=lambda _: 60.0, taken=Capacity(0.0, 0.0), classes=()),
         )  # fmt: skip
         if file is not None:
             file.write_text(SLOTS + text)
