@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from rushes import Asset, Context, Output, Params, Resources, Result, function, on_s3
+from rushes import (
+    Asset,
+    Context,
+    Output,
+    Params,
+    Resources,
+    Result,
+    function,
+    on_folder,
+    on_s3,
+    on_schedule,
+    on_sqs,
+)
 
 
 class Wrote(Result):
@@ -46,6 +58,20 @@ def heavy(clip: Asset, params: Params, ctx: Context) -> Wrote:
 @function(version="1", resources=Resources(memory="12GiB"), triggers=[on_s3("sound/long/**")])
 def large(clip: Asset, params: Params) -> Looked:
     """Wants more memory than Lambda has."""
+    return Looked(size_bytes=clip.path.stat().st_size)
+
+
+@function(
+    version="1",
+    triggers=[
+        on_schedule("cron(0 20 * * ? *)", "cards/night/**", kinds="video"),
+        on_sqs("requests", "cards/**", priority="urgent"),
+        on_s3("cards/reels/**", ready="manifest:reel.csv"),
+        on_folder("/mnt/cards"),
+    ],
+)
+def often(clip: Asset, params: Params) -> Looked:
+    """Is started in every way."""
     return Looked(size_bytes=clip.path.stat().st_size)
 
 

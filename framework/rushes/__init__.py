@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from rushes.function import Function, function
     from rushes.media.profile import Profile
-    from rushes.triggers import on_s3
+    from rushes.triggers import on_folder, on_s3, on_schedule, on_sqs
 
 __version__ = "0.1.0"
 
@@ -49,7 +49,10 @@ __all__ = [
     "Result",
     "RushesError",
     "function",
+    "on_folder",
     "on_s3",
+    "on_schedule",
+    "on_sqs",
     "together",
 ]
 
@@ -69,7 +72,7 @@ _HOMES = {
     "function": ("Function", "function"),
     "joint": ("together",),
     "media.profile": ("Profile",),
-    "triggers": ("on_s3",),
+    "triggers": ("on_folder", "on_s3", "on_schedule", "on_sqs"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

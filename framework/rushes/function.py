@@ -37,7 +37,7 @@ from rushes.declaration import (
 from rushes.errors import CallerError
 from rushes.keepers import Quoter
 from rushes.option_errors import bad_params
-from rushes.triggers import OnS3
+from rushes.triggers import Trigger
 
 __all__ = [
     "RESERVED",
@@ -129,7 +129,7 @@ class Function(Generic[P, R]):
         return self._declared.frame_ranges
 
     @property
-    def triggers(self) -> tuple[OnS3, ...]:
+    def triggers(self) -> tuple[Trigger, ...]:
         return self._declared.triggers
 
     def require_ranges(self) -> None:
@@ -371,7 +371,7 @@ def function(
     headers_only: bool | Callable[[Any], bool] = False,
     max_concurrency: int | None = None,
     exclusive: str = "",
-    triggers: Sequence[OnS3] = (),
+    triggers: Sequence[Trigger] = (),
 ) -> _Decorator:
     """Package a function over one clip: ``(clip: Asset, params: MyParams, ctx: Context) -> MyResult``.
 
@@ -397,7 +397,7 @@ def function(
         headers_only: True where the body only describes its clip (`rushes.media.inspection.describe`), or a
             function of its options that says when; a clip in a store is then not copied here, and what is
             asked of it is fetched where it is. Of functions without outputs.
-        triggers: what starts it by itself on AWS: `rushes.on_s3`.
+        triggers: what starts it by itself: `rushes.on_s3`, `on_schedule`, `on_sqs`, `on_folder`.
 
     Raises:
         CallerError: at import, naming the function, the value, what was expected and the fix.

@@ -24,6 +24,7 @@ from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.sizing import size_of, unfit
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.settings import aws_settings
+from rushes.triggers import OnS3
 
 BUCKETS = {"cards": "acme-dev-cards", "proxies": "acme-dev-proxies"}
 ALL = (deployed.small, deployed.look, deployed.heavy, deployed.asked)
@@ -262,6 +263,7 @@ def test_a_trigger_means_the_buckets_and_shows_of_its_environment(
     buckets: dict[str, str], shows: tuple[str, ...], found: list[tuple[str, str, str]]
 ) -> None:
     (trigger,) = deployed.small.triggers
+    assert isinstance(trigger, OnS3)
     assert [(one.pattern, one.show, one.out) for one in trigger.placed(buckets, shows)] == found
 
 

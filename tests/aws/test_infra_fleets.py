@@ -14,6 +14,7 @@ from infra_reading import all_of, linted, may
 
 from rushes import CallerError
 from rushes.core.capacity import capacity_from
+from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.host_tiers import document_of, host_tiers
 from rushes.engines.aws.infra.template import template_of
 
@@ -33,7 +34,10 @@ def test_the_linter_of_cloudformation_finds_nothing_in_fleets(
 ) -> None:
     there = {"subnets": ("subnet-0123456789abcdef0",), "security_groups": ("sg-0123456789abcdef0",)}
     other = template_of(FUNCTIONS, with_fleets(FARGATE, **there))
-    assert linted([template, other], tmp_path, "us-east-1") == ""
+    queues = {"requests": "arn:aws:sqs:us-east-1:111122223333:asked"}
+    started = template_of([deployed.often], Environment("dev"))
+    there_already = template_of([deployed.often], Environment("dev", queues=queues))
+    assert linted([template, other, started, there_already], tmp_path, "us-east-1") == ""
 
 
 def test_no_host_and_no_machine_is_there_until_somebody_wants_one(template: dict[str, Any]) -> None:
@@ -179,3 +183,30 @@ def test_a_network_that_is_there_is_used_and_none_is_made() -> None:
     assert service["NetworkConfiguration"]["AwsvpcConfiguration"] == {
         "AssignPublicIp": "DISABLED", "Subnets": ["subnet-0aaa"], "SecurityGroups": ["sg-0aaa"],
     }  # fmt: skip
+
+
+def test_hours_and_messages_end_at_the_router() -> None:
+    made = template_of([deployed.often], Environment("dev"))
+    (hour,) = (
+        one for one in all_of(made, "Events::Rule").values() if one["Name"].startswith("rushes-dev-hour")
+    )
+    assert hour["ScheduleExpression"] == "cron(0 20 * * ? *)"
+    assert json.loads(hour["Targets"][0]["Input"]) == {"hour": "often/0"}
+    names = {one["QueueName"] for one in all_of(made, "SQS::Queue").values()}
+    assert {"rushes-dev-in-requests", "rushes-dev-in-requests-dead"} <= names
+    source = all_of(made, "Lambda::EventSourceMapping")["SourceInRequests"]
+    assert source["FunctionName"] == {"Ref": "FunctionRouter"}
+    assert may(made, "Router", "sqs:ReceiveMessage", "arn:of:QueueInRequests")
+    assert may(made, "Router", "s3:GetObject", "arn:aws:s3:::cards/reels/7/reel.csv")
+    pattern = all_of(made, "Events::Rule")["Rule"]["EventPattern"]["detail"]["object"]["key"]
+    assert pattern == [{"prefix": {"equals-ignore-case": "reels/"}}]
+
+
+def test_a_queue_that_is_there_already_is_not_made() -> None:
+    arn = "arn:aws:sqs:us-east-1:111122223333:asked"
+    made = template_of([deployed.often], Environment("dev", queues={"requests": arn}))
+    assert "QueueInRequests" not in made["Resources"]
+    assert all_of(made, "Lambda::EventSourceMapping")["SourceInRequests"]["EventSourceArn"] == arn
+    assert may(made, "Router", "sqs:ReceiveMessage", arn)
+    variables = all_of(made, "Lambda::Function")["FunctionRouter"]["Environment"]["Variables"]
+    assert variables["RUSHES_INTAKES"] == "requests=asked"

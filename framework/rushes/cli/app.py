@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Work": {
         "run": ("run:run", "Run a function on clips, follow it, and say what came of it."),
         "submit": ("run:submit", "The same, or a job.yaml, without waiting."),
+        "watch": ("watch:watch", "Send every clip that comes into a folder, once it is complete."),
         "follow": ("batches:follow", "Follow a batch until it has ended."),
         "status": ("batches:status", "Where a batch stands."),
         "results": ("results:results", "What came of the invocations of a batch."),

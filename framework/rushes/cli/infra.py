@@ -50,6 +50,10 @@ _WANTED: Final = (
     ),
     click.option("--own", "owned", multiple=True, metavar="BUCKET", help="A bucket to make; it stays."),
     click.option("--show", "shows", multiple=True, metavar="SHOW", help="Only these shows; else every one."),
+    click.option(
+        "--queue", "queues", multiple=True, callback=_pair, metavar="NAME=ARN",
+        help="The queue that stands for one that triggers name; else it is made.",
+    ),
     click.option("--concurrency", default=50, show_default=True, help="Of a function and class, at a time."),
     click.option("--largest-clip", default="4GiB", show_default=True, help="That scratch has to hold."),
     click.option("--hosts", is_flag=True, help="Queues for hosts, for what Lambda cannot hold."),
@@ -83,7 +87,7 @@ def _planned(command: F) -> F:
         wanted = {
             key: asked.pop(key)
             for key in (
-                "buckets", "owned", "shows", "concurrency", "largest_clip", "hosts", "log_days",
+                "buckets", "owned", "shows", "queues", "concurrency", "largest_clip", "hosts", "log_days",
                 "budget_usd", "email", "kept", "kms_key", "subnets", "security_groups",
             )
         }  # fmt: skip
@@ -172,6 +176,32 @@ def deploy(
     )
     for key, value in sorted(done.outputs.items()):
         click.echo(f"{key:<28} {printable(value)}")
+
+
+@infra.command()
+@_ENV
+@_REGION
+@click.argument("prefixes", nargs=-1, required=True, metavar="PREFIX…")
+def backfill(*, name: str, region: str, prefixes: tuple[str, ...]) -> None:
+    """Hand over what lies below s3:// prefixes already, as if it came now.
+
+    What was worked on is not worked on again. The router takes it from there; this command only lists.
+    """
+    from rushes.engines.aws.backfill import hand_over  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
+    from rushes.storage.s3 import S3Store  # noqa: PLC0415 - as above
+
+    url = (_stack(name, region).outputs() or {}).get("QueueEvents")
+    if url is None:
+        raise CallerError(
+            f"environment {name} is not there, or has no router: none of its functions has a trigger.",
+            code="no-queue",
+            fix="Check its name and region; or declare triggers, and deploy it again.",
+        )
+    store, sqs = S3Store(client_of("s3", region)), client_of("sqs", region)
+    for prefix in prefixes:
+        count = hand_over(store, sqs, url, prefix)
+        click.echo(f"{count:,} objects below {printable(prefix)} were handed over.")
 
 
 @infra.command()

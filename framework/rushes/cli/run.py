@@ -22,7 +22,7 @@ from rushes.printing import printable
 if TYPE_CHECKING:
     from rushes.ports import Engine
 
-__all__ = ["run", "submit"]
+__all__ = ["opened", "run", "submit"]
 
 # Classes for which others stand aside.
 _SWARMS: Final = frozenset({"interactive", "urgent"})
@@ -53,7 +53,7 @@ def run(ctx: click.Context, /, **given: Any) -> None:
 
     engine = session.engine(work.options.engine)
     work = _quoted(engine, work, given)
-    batch, invocations = _open(engine, work)
+    batch, invocations = opened(engine, work)
     _note_free(engine, work)
     sink = sink_for(
         work.function, as_json=given["json"], chosen=work.chosen_format, terminal=session.prints_to_terminal
@@ -84,7 +84,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
         return
     engine = session.engine(work.options.engine)
     work = _quoted(engine, work, given)
-    batch, invocations = _open(engine, work)
+    batch, invocations = opened(engine, work)
     _note_free(engine, work)
     try:
         total = engine.submit(batch, invocations)
@@ -114,7 +114,8 @@ def _quoted(engine: Engine, work: Work, given: Mapping[str, Any]) -> Work:
     return replace(work, found=iter(found), quote=kept_quote(made.to_json()))
 
 
-def _open(engine: Engine, work: Work) -> tuple[str, Iterator[Any]]:
+def opened(engine: Engine, work: Work) -> tuple[str, Iterator[Any]]:
+    """A batch for some work, and its invocations, unsent."""
     from rushes.keepers import ObjectKeeper  # noqa: PLC0415 - only when it is sent
     from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415 - likewise
 

@@ -29,9 +29,19 @@ from rushes.runtime.shareable import as_told
 from rushes.runtime.task import Made
 from rushes.stored import Stored
 
-__all__ = ["KEY", "Target", "is_what_it_was", "mark_of", "object_mark", "publish_made"]
+__all__ = [
+    "HOPS",
+    "KEY",
+    "Target",
+    "hops_of",
+    "is_what_it_was",
+    "mark_of",
+    "object_mark",
+    "publish_made",
+]
 
 KEY: Final = "rushes-key"
+HOPS: Final = "rushes-hops"
 _RECEIPT_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -57,6 +67,11 @@ class Target:
     invocation: str = ""
     attempt: int = 1
 
+    @property
+    def about(self) -> dict[str, str]:
+        """What every output says of itself: whose work it is, and how many steps from somebody's clip."""
+        return {KEY: self.key, HOPS: str(hops_of(self.source) + 1)}
+
     def uri(self, path: str) -> str:
         """The place of what is at a path."""
         return f"{self.out.rstrip('/')}/{Path(path).relative_to(self.folder).as_posix()}"
@@ -68,6 +83,14 @@ class _MadeBeforeError(Exception):
     def __init__(self, receipt: Mapping[str, Any], uri: str) -> None:
         super().__init__()
         self.receipt, self.uri = receipt, uri
+
+
+def hops_of(stored: Stored) -> int:
+    """How many functions of ours stand between an object and a clip that somebody brought."""
+    said = stored.about.get(HOPS, "")
+    if said.isascii() and said.isdigit():
+        return int(said)
+    return 1 if KEY in stored.about else 0
 
 
 def mark_of(stored: Stored) -> str:
@@ -169,7 +192,7 @@ def _place(
     if there is not None and there.sha256 == sha256:
         return there
     try:
-        made = target.store.publish(path, uri, sha256, over=there, about={KEY: target.key})
+        made = target.store.publish(path, uri, sha256, over=there, about=target.about)
     except CallerError as error:
         if beside is not None:
             beside.put_back()
@@ -265,9 +288,7 @@ class _ReceiptPlace:
         with tempfile.TemporaryDirectory(prefix="rushes-receipt-") as folder:
             file = Path(folder) / "receipt.json"
             file.write_text(text, encoding="ascii")
-            return target.store.publish(
-                file, self._uri, sha256_file(file), over=over, about={KEY: target.key}
-            )
+            return target.store.publish(file, self._uri, sha256_file(file), over=over, about=target.about)
 
 
 def _taken(uri: str) -> PlatformError:

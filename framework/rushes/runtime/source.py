@@ -12,7 +12,7 @@ from rushes.errors import CallerError, MediaError, PlatformError
 from rushes.runtime.files import foreign, ours, shown
 from rushes.runtime.fingerprint import Fingerprint, fingerprint, frames_on_disk, sha256_file
 
-__all__ = ["fingerprint_of", "recheck_source", "wait_settled"]
+__all__ = ["fingerprint_of", "recheck_source", "state_of", "wait_settled"]
 
 # A camera card or a render that grows for longer than this is not waited for inside a slot: the attempt
 # fails as the platform's, and is tried again later with back-off.
@@ -64,7 +64,7 @@ def wait_settled(
         PlatformError: it still grows after minutes; to be tried again later.
     """
     begin = now()
-    seen, since = _state(asset), begin
+    seen, since = state_of(asset), begin
     # The clock of a file server may differ from ours: only ages of a sane sign are believed.
     if seen[1] / 1e9 <= begin - settle_s:
         return
@@ -78,12 +78,12 @@ def wait_settled(
                 fix="It is tried again later; a shorter --settle takes it sooner.",
             )
         sleep(min(settle_s / 4, 1.0))
-        latest = _state(asset)
+        latest = state_of(asset)
         if latest != seen:
             seen, since = latest, now()
 
 
-def _state(asset: Asset) -> tuple[int, int]:
+def state_of(asset: Asset) -> tuple[int, int]:
     """Size and last change; of a sequence, of all its frames together."""
     sequence = asset.sequence
     try:

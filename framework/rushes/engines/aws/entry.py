@@ -74,7 +74,15 @@ def _router() -> Router:
     functions = [catalog.find(one) for one in _said("RUSHES_FUNCTIONS").split(",")]
     buckets = pairs_of(os.environ.get("RUSHES_BUCKETS", ""))
     shows = [one for one in os.environ.get("RUSHES_SHOWS", "").split(",") if one]
-    return Router(functions, _routes(), _services("router"), buckets=buckets, shows=shows)
+    return Router(
+        functions,
+        _routes(),
+        _services("router"),
+        buckets=buckets,
+        shows=shows,
+        intakes=pairs_of(os.environ.get("RUSHES_INTAKES", "")),
+        events=os.environ.get("RUSHES_EVENTS_QUEUE", ""),
+    )
 
 
 @cache

@@ -9,7 +9,7 @@ ev-events.html). One event may come several times. This module must not know wha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -17,7 +17,7 @@ from urllib.parse import unquote_plus
 from rushes.errors import CallerError
 from rushes.notices import Notice, notice_from
 
-__all__ = ["Asked", "asked_of", "is_queue_event", "of_message"]
+__all__ = ["Asked", "asked_of", "handing_over", "is_queue_event", "of_message"]
 
 _TEST: Final = "s3:TestEvent"
 
@@ -31,6 +31,7 @@ class Asked:
         params: options, by name.
         out: where outputs go, or "".
         show: who pays, or "".
+        only: the one trigger that it is for, ``<function>/<number>``, or "" for all that want it.
     """
 
     bucket: str
@@ -39,6 +40,7 @@ class Asked:
     params: Mapping[str, Any] = field(default_factory=dict, hash=False)
     out: str = ""
     show: str = ""
+    only: str = ""
 
 
 def is_queue_event(event: Any) -> bool:
@@ -57,7 +59,8 @@ def of_message(body: str) -> Notice | list[Asked]:
         data = json.loads(body)
     except ValueError:
         data = None
-    if isinstance(data, dict) and ("Records" in data or "detail" in data or data.get("Event") == _TEST):
+    known = {"Records", "detail", "objects", "source"}
+    if isinstance(data, dict) and (known & set(data) or data.get("Event") == _TEST):
         return asked_of(data)
     return notice_from(body)
 
@@ -71,6 +74,8 @@ def asked_of(event: Any) -> list[Asked]:
     if isinstance(event, dict):
         if event.get("Event") == _TEST:
             return []
+        if isinstance(event.get("objects"), list):
+            return _handed_over(event)
         if isinstance(event.get("Records"), list):
             return list(_of_records(event["Records"]))
         if event.get("source") == "aws.s3" and isinstance(event.get("detail"), dict):
@@ -82,6 +87,23 @@ def asked_of(event: Any) -> list[Asked]:
         code="bad-event",
         fix='Send {"source": "s3://BUCKET/KEY", "params": {…}, "out": "s3://…"}, or an event of S3 or SQS.',
     )
+
+
+def handing_over(objects: Sequence[tuple[str, str]], only: str = "") -> str:
+    """A message that hands objects over, each a bucket and a key, which lay there already."""
+    return json.dumps({"objects": [list(one) for one in objects], "only": only}, separators=(",", ":"))
+
+
+def _handed_over(event: Mapping[str, Any]) -> list[Asked]:
+    try:
+        only = str(event.get("only", ""))
+        return [Asked(str(bucket), str(key), only=only) for bucket, key in event["objects"]]
+    except (TypeError, ValueError) as error:
+        raise CallerError(
+            f"a message hands over what is no object: {str(event)[:120]}",
+            code="bad-event",
+            fix='Write {"objects": [["BUCKET", "KEY"], …]}.',
+        ) from error
 
 
 def _of_records(records: list[Any]) -> Iterator[Asked]:

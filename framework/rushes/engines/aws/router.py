@@ -6,17 +6,20 @@ ledger and one message in the queue of its class. The message goes after the led
 between is called again with the same event, and an invocation that is there already is told of again, which
 does no harm.
 
-Nothing starts itself: a trigger that could match its own outputs is refused at import, receipts are no clips,
-and an object that says whose work it is (``rushes-key``) starts nothing unless its trigger asks for that.
+Nothing starts itself: a trigger that could match its own outputs is refused at import, receipts are no
+clips, and an object that says whose work it is (``rushes-key``) starts nothing unless its trigger asks for
+that; then it also says how many steps it is from a clip that somebody brought, and after three of them it
+ends.
 This module must not know what a function does.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.core.states import State
 from rushes.engines.aws.events import Asked, asked_of, is_queue_event, of_message
@@ -25,16 +28,20 @@ from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
 from rushes.errors import CallerError
 from rushes.notices import Notice
+from rushes.runtime.remote_publication import KEY, hops_of
+from rushes.triggers import OnS3, OnSchedule, OnSqs
 
 if TYPE_CHECKING:
     from rushes.function import Function
     from rushes.ports import Ledger
     from rushes.stored import Stored
-    from rushes.triggers import Match, OnS3
+    from rushes.triggers import Match
 
 __all__ = ["Router"]
 
-OURS = "rushes-key"
+MOST_HOPS: Final = 3
+"""Functions of ours, one started by what another made, after which it ends: nobody declares longer chains,
+and a loop through several buckets is one."""
 
 
 class Router:
@@ -46,6 +53,8 @@ class Router:
         services: what to talk to; None makes them of the environment.
         clock: UTC epoch seconds.
         buckets, shows: what triggers mean in this environment (`OnS3.placed`).
+        intakes: URL or ARN of the queue of each `on_sqs`, by its name.
+        events: URL of the queue that events come from: what is a lot is handed over there; "" for at once.
     """
 
     def __init__(
@@ -57,16 +66,21 @@ class Router:
         *,
         buckets: Mapping[str, str] | None = None,
         shows: Sequence[str] = (),
+        intakes: Mapping[str, str] | None = None,
+        events: str = "",
     ) -> None:
         self._wanted = [
-            (one, trigger)
-            for one in functions
-            for declared in one.triggers
+            _Wanted(function, trigger, f"{function.name}/{number}")
+            for function in functions
+            for number, declared in enumerate(function.triggers)
+            if isinstance(declared, OnS3)
             for trigger in declared.placed(buckets or {}, shows)
         ]
         self._queues = dict(queues)
         self._given = services
         self._clock = clock
+        self._intakes = {_last(place): name for name, place in (intakes or {}).items()}
+        self._events = events
 
     @cached_property
     def _services(self) -> Services:
@@ -76,29 +90,38 @@ class Router:
         """Route what an event tells of.
 
         Returns:
-            For messages of a queue, those that failed, as Lambda wants them; else the invocations.
+            For messages of a queue, those that failed, as Lambda wants them; for an hour that came, how many
+            objects were handed over; else the invocations.
         """
-        if not is_queue_event(event):
-            return [one.invocation for one in self.route(asked_of(event))]
-        from aws_lambda_powertools.utilities import batch  # noqa: PLC0415 - only for these
+        try:
+            if isinstance(event, dict) and "hour" in event:
+                return {"handed over": self.hour(str(event["hour"]))}
+            if not is_queue_event(event):
+                return [one.invocation for one in self.route(asked_of(event))]
+            from aws_lambda_powertools.utilities import batch  # noqa: PLC0415 - only for these
 
-        processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
-        return batch.process_partial_response(
-            event, lambda record: self._message(record.body), processor, context
-        )
+            processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
+            return batch.process_partial_response(event, self._message, processor, context)
+        finally:
+            self._services.flush()
 
-    def _message(self, body: str) -> None:
-        said = of_message(body)
+    def _message(self, record: Any) -> None:
+        said = of_message(record.body)
         if isinstance(said, Notice):
             raise CallerError(
                 "a notice of the ledger came to the router.",
                 code="bad-event",
                 fix="Let only S3 send to its queue.",
             )
-        self.route(said)
+        queue = str(record.raw_event.get("eventSourceARN", ""))
+        self.route(said, self._intakes.get(_last(queue), ""))
 
-    def route(self, objects: Sequence[Asked]) -> list[Notice]:
+    def route(self, objects: Sequence[Asked], intake: str = "") -> list[Notice]:
         """Hand objects to all functions that want them; gives what was told of.
+
+        Args:
+            objects: that came, or lie there.
+            intake: the queue of an `on_sqs` that somebody named them in, or "".
 
         Raises:
             CallerError: there is no ledger, or no queue for a class.
@@ -110,11 +133,11 @@ class Router:
                 "the router has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table."
             )
         routed = [
-            (self._queue(function.name, notice.priority), notice)
+            (self._queue(wanted.function.name, notice.priority), notice)
             for one in objects
-            for function, trigger in self._wanted
-            if (match := trigger.match(one.bucket, one.key)) is not None
-            and (notice := self._taken_in(function, trigger, match, one, ledger)) is not None
+            for wanted in self._wanted
+            if wanted.hears(one, intake) and (match := wanted.trigger.match(one.bucket, one.key)) is not None
+            for notice in self._taken_in(wanted, match, one, ledger)
         ]
         for url in dict.fromkeys(url for url, _ in routed):
             self._services.queue(url).send([notice for to, notice in routed if to == url])
@@ -129,58 +152,63 @@ class Router:
         places = (place_of(one.uri) for one in self._services.store.listing(prefix))
         return self.route([Asked(place.bucket, place.key) for place in places])
 
-    def _taken_in(
-        self, function: Function[Any, Any], trigger: OnS3, match: Match, asked: Asked, ledger: Ledger
-    ) -> Notice | None:
-        """One invocation; None where the object is gone, is our own, or is not ready."""
-        source = self._ready(trigger, match, asked)
-        if source is None or OURS in source.about:
-            return None
-        params = function.params()
-        out = match.out or self._services.settings.out or None
-        if function.makes_outputs and out is None:
+    def hour(self, only: str) -> int:
+        """The hour of a trigger has come: what lies in its place is handed over to the queue of events."""
+        from rushes.engines.aws.backfill import hand_over  # noqa: PLC0415 - botocore
+
+        wanted = [one for one in self._wanted if one.id == only and isinstance(one.trigger, OnSchedule)]
+        if not wanted:
             raise CallerError(
-                f"{function.name} makes files, and its trigger says no out.",
-                code="no-out",
-                fix='Write on_s3(..., out="s3://BUCKET/PREFIX"), or set RUSHES_OUT.',
+                f"there is no schedule {only!r} here.",
+                code="bad-event",
+                fix="Deploy the environment again with `rushes infra deploy`.",
             )
-        order = Order(
-            function, source, params, out if function.makes_outputs else None, match.show, match.priority
-        )
-        notice = take_in(order, ledger, self._clock())
-        entry = ledger.entry(notice.invocation)
-        return None if entry is not None and entry.state is not State.queued else notice
+        services = self._services
+        return sum(
+            hand_over(
+                services.store, services.client("sqs"), self._events,
+                f"s3://{one.trigger.bucket}/{one.trigger.prefix}", only,
+            )
+            for one in wanted
+        )  # fmt: skip
 
-    def _ready(self, trigger: OnS3, match: Match, asked: Asked) -> Stored | None:
-        """The clip, once all that it waits for is there."""
-        from rushes.storage.s3_uri import uri_of  # noqa: PLC0415 - botocore comes with it
+    def _taken_in(self, wanted: _Wanted, match: Match, asked: Asked, ledger: Ledger) -> list[Notice]:
+        """Invocations; none where the object is gone, is our own, or is not ready."""
+        from rushes.engines.aws.readiness import ready  # noqa: PLC0415 - botocore comes with it
+        from rushes.storage.s3_uri import place_of  # noqa: PLC0415 - as above
 
-        store = self._services.store
-        if match.source:
-            source = self._look(uri_of(asked.bucket, match.source, asked.version))
-            beside = not match.sidecar or self._beside(asked.bucket, match.sidecar)
-            return source if beside else None
-        stem = match.sidecar.rpartition(".")[0]
-        for one in store.listing(uri_of(asked.bucket, f"{stem}.")):
-            if trigger.is_clip(one.uri):
-                return self._look(one.uri)
-        return None
+        function, found = wanted.function, []
+        for source in ready(self._services.store, wanted.trigger, match, asked):
+            if not self._may_start(wanted.trigger, source):
+                continue
+            place = place_of(source.uri)
+            own = match if match.source else wanted.trigger.match(place.bucket, place.key) or match
+            out = _out(asked, own) or self._services.settings.out or None
+            if function.makes_outputs and out is None:
+                raise CallerError(
+                    f"{function.name} makes files, and its trigger says no out.",
+                    code="no-out",
+                    fix='Write on_s3(..., out="s3://BUCKET/PREFIX"), or set RUSHES_OUT.',
+                )
+            params = function.params(None, **asked.params)
+            show, out = asked.show or own.show, out if function.makes_outputs else None
+            notice = take_in(Order(function, source, params, out, show, own.priority), ledger, self._clock())
+            entry = ledger.entry(notice.invocation)
+            if entry is None or entry.state is State.queued:
+                found.append(notice)
+        return found
 
-    def _beside(self, bucket: str, sidecar: str) -> bool:
-        """Whether a sidecar is there, its extension in either case."""
-        from rushes.storage.s3_uri import uri_of  # noqa: PLC0415 - as above
-
-        stem, _, suffix = sidecar.rpartition(".")
-        there = self._services.store.listing(uri_of(bucket, f"{stem}."))
-        return any(one.uri.lower().endswith(f".{suffix.lower()}") for one in there)
-
-    def _look(self, uri: str) -> Stored | None:
-        try:
-            return self._services.store.look(uri)
-        except CallerError as error:
-            if error.code == "not-found":  # it was removed again
-                return None
-            raise
+    def _may_start(self, trigger: OnS3, source: Stored) -> bool:
+        """Whether an object may start something: what we made only where that is wanted, and not for ever."""
+        if KEY not in source.about:
+            return True
+        hops = hops_of(source)
+        if trigger.ours and hops < MOST_HOPS:
+            return True
+        if trigger.ours:
+            self._services.say("loop", object=source.uri, hops=hops)
+            self._services.count("loops")
+        return False
 
     def _queue(self, function: str, priority: str) -> str:
         found = self._queues.get(f"{function}/{priority}") or self._queues.get(priority)
@@ -191,3 +219,41 @@ class Router:
                 fix=f"Give the router one beside {', '.join(sorted(self._queues)) or 'none'}.",
             )
         return found
+
+
+class _Wanted(NamedTuple):
+    """A function, one of its triggers, and what that is called by whoever hands objects over to it alone."""
+
+    function: Function[Any, Any]
+    trigger: OnS3
+    id: str
+
+    def hears(self, asked: Asked, intake: str) -> bool:
+        """Whether what came is for this trigger, before it is matched."""
+        if asked.only:
+            return asked.only == self.id
+        if isinstance(self.trigger, OnSqs):
+            return bool(intake) and self.trigger.queue == intake
+        return not intake and not isinstance(self.trigger, OnSchedule)
+
+
+def _out(asked: Asked, match: Match) -> str:
+    """Where outputs go: where a message wants them, within what its trigger says.
+
+    Raises:
+        CallerError: it wants them elsewhere.
+    """
+    if asked.out and f"{asked.out.rstrip('/')}/".startswith(f"{match.out.rstrip('/')}/") and match.out:
+        return asked.out
+    if asked.out:
+        raise CallerError(
+            f"a message wants outputs in {asked.out}, and its trigger has them in {match.out or 'no place'}.",
+            code="bad-event",
+            fix="Name a place below that, or none.",
+        )
+    return match.out
+
+
+def _last(place: str) -> str:
+    """The name of a queue, of its URL or its ARN."""
+    return re.split("[:/]", place)[-1]

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from rushes.engines.aws.infra.host_tiers import PLAIN, HostTier
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
+from rushes.triggers import OnS3
 from rushes.units import parse_size
 
 if TYPE_CHECKING:
     from rushes.function import Function
-    from rushes.triggers import OnS3
 
 __all__ = ["Deployed", "Environment", "deployed", "family_of", "logical", "stack_name"]
 
@@ -44,6 +44,7 @@ class Environment:
         buckets: the bucket that stands for one that a trigger names, by that name.
         owned: buckets that the environment makes itself.
         shows: of triggers with ``{show}``, those that may be worked on; none: every one.
+        queues: the ARN of the queue that stands for one that a trigger names; of others it makes its own.
         concurrency: attempts of one function and class at a time, 2 to 1,000.
         largest_clip: size of the largest clip that scratch has to hold.
         hosts: there are queues for hosts, which take what Lambda cannot.
@@ -62,6 +63,7 @@ class Environment:
     buckets: Mapping[str, str] = field(default_factory=dict, hash=False)
     owned: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
+    queues: Mapping[str, str] = field(default_factory=dict, hash=False)
     concurrency: int = 50
     largest_clip: str | int = "4GiB"
     hosts: bool = False
@@ -190,6 +192,7 @@ def deployed(functions: Iterable[Function[Any, Any]], environment: Environment) 
         triggers = (
             part
             for trigger in one.triggers
+            if isinstance(trigger, OnS3)
             for part in trigger.placed(environment.buckets, environment.shows)
         )
         found[logical(one.name)] = Deployed(one, tuple(triggers))

@@ -196,7 +196,8 @@ def _keys(trigger: OnS3) -> set[str]:
         stem, dot, suffix = pattern.rpartition(".")
         pattern = f"{stem}.*" if dot and "/" not in suffix else pattern
     found = re.sub(r"\*+", "*", _TOKEN.sub(lambda one: "?" if one.group() == "?" else "*", pattern))
-    return {found, found.lower(), found.upper(), found.title()}
+    spelt = {found, found.lower(), found.upper(), found.title()}
+    return {*spelt, f"{trigger.prefix}*{trigger.manifest}"} if trigger.manifest else spelt
 
 
 def _out(trigger: OnS3) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rushes.engines.aws.infra import fleets, parts, permissions
+from rushes.engines.aws.infra import fleets, parts, permissions, starting
 from rushes.engines.aws.infra.environment import Deployed, Environment, deployed, logical
 from rushes.engines.aws.infra.host_tiers import PLAIN, text_of
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
@@ -26,7 +26,6 @@ from rushes.engines.aws.infra.watching import watching
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 from rushes.journal.dynamo_shape import TABLE
-from rushes.triggers import rule_of
 
 if TYPE_CHECKING:
     from rushes.function import Function
@@ -36,6 +35,7 @@ __all__ = ["template_of"]
 MOST_ROUTES: Final = 30
 """URLs of queues in the router's variables, which hold 4 KB in all."""
 _TABLE: Final = "Ledger"
+_ROUTER: Final = logical("Function", "router")
 
 
 class _Route(NamedTuple):
@@ -297,10 +297,11 @@ def _most(one: Deployed, environment: Environment) -> int:
 
 
 def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
-    """The rule, the queue of events behind it, and the router."""
+    """What comes, by rule, hour and message, the queue of events behind it, and the router."""
     wanted = [one for one in all_ if one.triggers]
     triggers = [trigger for one in wanted for trigger in one.triggers]
     queues = [arn(one) for one in dict.fromkeys(route.queue for route in routes)]
+    intakes, of_intakes = starting.intakes(triggers, environment, _ROUTER)
     plan = LambdaPlan(
         "router",
         "route",
@@ -311,14 +312,16 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
             "RUSHES_ROUTES": _routes_text(routes),
             "RUSHES_BUCKETS": ",".join(f"{a}={b}" for a, b in sorted(environment.buckets.items())),
             "RUSHES_SHOWS": ",".join(environment.shows),
+            "RUSHES_INTAKES": ",".join(f"{name}={of}" for name, of in intakes.items()),
+            "RUSHES_EVENTS_QUEUE": ref("QueueEvents"),
         },
         [
             permissions.reading(triggers),
             permissions.listing(trigger.bucket for trigger in triggers),
             permissions.encrypting(environment.kms_key),
             permissions.claiming(arn(_TABLE)),
-            permissions.consuming([arn("QueueEvents")]),
-            permissions.sending(queues),
+            permissions.consuming([arn("QueueEvents"), *of_intakes.arns]),
+            permissions.sending([*queues, arn("QueueEvents")]),
         ],
         f"Router of environment {environment.name}",
     )
@@ -329,23 +332,9 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
             environment.called("events"), dead="DeadEvents", hidden_s=6 * parts.SMALL.timeout_s
         ),
         "SourceEvents": parts.mapping("QueueEvents", plan.id, batch=10, most=10),
-        "Rule": {
-            "Type": "AWS::Events::Rule",
-            "Properties": {
-                "Name": environment.called("objects"),
-                "Description": "Objects that triggers may want",
-                "EventPattern": rule_of(triggers),
-                "State": "ENABLED",
-                "Targets": [
-                    {
-                        "Id": "events",
-                        "Arn": arn("QueueEvents"),
-                        "DeadLetterConfig": {"Arn": arn("DeadEvents")},
-                    }
-                ],
-            },
-        },
-        "EventsPolicy": parts.from_rule(["QueueEvents", "DeadEvents"], "Rule"),
+        **of_intakes.resources,
+        **starting.rule(triggers, environment),
+        **starting.hours(wanted, environment, plan.id),
     }
 
 

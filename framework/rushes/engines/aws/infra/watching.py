@@ -81,7 +81,7 @@ def _of_queue(id_: str, name: str) -> dict[str, Any]:
             f"{name}-not-empty", "A message was set aside", "AWS/SQS",
             "ApproximateNumberOfMessagesVisible", dimensions, 0, "Maximum",
         )  # fmt: skip
-    limit = WAIT_S[name.rpartition("-")[2]]
+    limit = WAIT_S.get(name.rpartition("-")[2], WAIT_S["events"])
     return _alarm(
         f"{name}-waits", f"A message waits longer than {limit} s", "AWS/SQS",
         "ApproximateAgeOfOldestMessage", dimensions, limit, "Maximum",

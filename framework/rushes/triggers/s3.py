@@ -1,4 +1,4 @@
-"""What starts a function by itself: triggers, as an author declares them, and what they match. Pure.
+"""Objects that come into a bucket: triggers, as an author declares them, and what they match. Pure.
 
 A pattern is a bucket and a key with wildcards: ``*`` within one part of a key, ``**`` over any number of
 parts, ``{name}`` for one part that is given that name and may be used in `show` and `out`. Letters match in
@@ -16,14 +16,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from string import Formatter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self, TypeVar
 
 from rushes.asset import IMAGE_SUFFIXES
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 from rushes.media_kinds import AUDIO_SUFFIXES, VIDEO_SUFFIXES, suffix_of
 
-__all__ = ["Match", "OnS3", "on_s3", "rule_of"]
+__all__ = ["IMAGE_KINDS", "Kinds", "Match", "OnS3", "checked", "on_s3", "ready_of", "rule_of"]
+
+IMAGE_KINDS: Final = IMAGE_SUFFIXES
 
 Kinds = Literal["any", "video", "audio", "image"]
 RECEIPT_SUFFIX: Final = ".rushes.json"
@@ -33,6 +35,9 @@ _ELSEWHERE: Final = "Let outputs go to another bucket, or to a prefix that the p
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 
 
+T = TypeVar("T", bound="OnS3")
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """An object that a trigger wants.
@@ -40,6 +45,7 @@ class Match:
     Args:
         source: the key of the clip, which need not be the one that came: a sidecar may have come last.
         sidecar: a key that has to be there too, or "".
+        manifest: the name of the file that has to list it, beside it or above it, or "".
         show: who pays.
         out: where outputs go.
         priority: its class.
@@ -50,6 +56,7 @@ class Match:
     show: str
     out: str
     priority: str
+    manifest: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,8 @@ class OnS3:
     show: str = "default"
     priority: str = "standard"
     sidecar: str = ""
+    manifest: str = ""
+    ours: bool = False
 
     @property
     def bucket(self) -> str:
@@ -92,6 +101,10 @@ class OnS3:
         """What to do about an object that came; None for nothing."""
         if bucket != self.bucket or key.endswith((RECEIPT_SUFFIX, "/")):
             return None
+        if self.manifest and key.rpartition("/")[2].lower() == self.manifest.lower():
+            # It may lie above what it lists, where the pattern does not match.
+            inside = key.lower().startswith(self.prefix.lower())
+            return Match("", "", "", "", self.priority, key) if inside else None
         if self.sidecar and key.lower().endswith(self.sidecar):
             # The clip of a sidecar is named like it, with an extension of its own: which, is to be looked up.
             return None if self._regex.fullmatch(key) is None else self._made(key, "", key)
@@ -105,9 +118,10 @@ class OnS3:
         matched = found or self._regex.fullmatch(key)
         named: Mapping[str, Any] = matched.groupdict() if matched is not None else {}
         show = self.show.format(**named)
-        return Match(source, sidecar, show, self.out.format(**{"show": show, **named}), self.priority)
+        out = self.out.format(**{"show": show, **named})
+        return Match(source, sidecar, show, out, self.priority, self.manifest)
 
-    def placed(self, buckets: Mapping[str, str], shows: Sequence[str] = ()) -> tuple[OnS3, ...]:
+    def placed(self, buckets: Mapping[str, str], shows: Sequence[str] = ()) -> tuple[Self, ...]:
         """It as it is in an environment: other buckets, and where there are some, of these shows alone.
 
         Raises:
@@ -140,6 +154,7 @@ def on_s3(
     show: str = "default",
     priority: str = "standard",
     ready: str = "object",
+    ours: bool = False,
 ) -> OnS3:
     """Run the function on every object that comes to a place.
 
@@ -150,12 +165,26 @@ def on_s3(
         show: who pays; it may name the named parts of `place`.
         priority: the class.
         ready: ``object``: as soon as it is there; ``sidecar:.xml``: once a file is beside it that is named
-            like it and ends so.
+            like it and ends so; ``manifest:reel.csv``: once a file of that name, beside it or in a folder
+            above, lists it, and all that it lists is there.
+        ours: also on what functions of ours have made; three steps from a clip that somebody brought it
+            ends.
 
     Raises:
         CallerError: one of them cannot be meant, or outputs would come to the same place again.
     """
-    made = OnS3(place.removeprefix("s3://"), kinds, out.rstrip("/"), show, priority, _sidecar(place, ready))
+    sidecar, manifest = ready_of(f"on_s3({place!r})", ready)
+    pattern = place.removeprefix("s3://")
+    return checked(OnS3(pattern, kinds, out.rstrip("/"), show, priority, sidecar, manifest, ours), place)
+
+
+def checked(made: T, place: str) -> T:
+    """A trigger, if it can be meant.
+
+    Raises:
+        CallerError: it cannot, or outputs would come to the same place again.
+    """
+    kinds, priority, show, out = made.kinds, made.priority, made.show, made.out
     if not _BUCKET.fullmatch(made.bucket) or not made.key_pattern:
         raise _bad(
             place, "names no bucket with a pattern behind it", "Write bucket/pattern, as in cards/day*/**."
@@ -232,15 +261,24 @@ def _is_kind(key: str, kinds: str) -> bool:
     return suffix in {"video": VIDEO_SUFFIXES, "audio": AUDIO_SUFFIXES, "image": IMAGE_SUFFIXES}[kinds]
 
 
-def _sidecar(place: str, ready: str) -> str:
-    if ready == "object":
-        return ""
-    kind, _, suffix = ready.partition(":")
-    if kind != "sidecar" or not re.fullmatch(r"\.[A-Za-z0-9]{1,12}", suffix):
-        raise _bad(
-            place, f"has ready={ready!r}", "Expected object, or sidecar:.xml with the file's extension."
+def ready_of(who: str, ready: str) -> tuple[str, str]:
+    """The extension of a sidecar, and the name of a manifest, that a clip waits for; "" for neither.
+
+    Raises:
+        CallerError: it is none of these.
+    """
+    kind, _, name = ready.partition(":")
+    if kind == "sidecar" and re.fullmatch(r"\.[A-Za-z0-9]{1,12}", name):
+        return name.lower(), ""
+    if kind == "manifest" and re.fullmatch(r"[^/\\*?{}\[\]]{1,100}\.(?:txt|csv|jsonl)", name, re.IGNORECASE):
+        return "", name
+    if ready != "object":
+        raise CallerError(
+            f"{who} has ready={ready!r}.",
+            code="bad-trigger",
+            fix="Expected object, sidecar:.xml (its extension), or manifest:NAME.csv (.txt, .jsonl).",
         )
-    return suffix.lower()
+    return "", ""
 
 
 def _check_fields(trigger: OnS3, what: str, text: str, known: Iterable[str]) -> None:
