@@ -36,6 +36,7 @@ import bench_makespan
 import bench_probe
 import bench_quality
 import bench_quote
+import bench_s3
 import bench_scale
 import bench_simulator
 import bench_startup
@@ -63,6 +64,8 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "simulator": bench_simulator.run,
     "makespan": bench_makespan.run,
     "twin": bench_twin.run,
+    "s3_inspect": bench_s3.inspect,
+    "s3_transfer": bench_s3.transfer,
 }
 RESULTS = Path(__file__).with_name("results.md")
 
