@@ -96,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.lock:
             known = self.written.setdefault(self._key, {"size": 0})
             known["size"] = known["size"] + got if "uploadId" in self._asked else got
-        self._headers(200, 0)
+        crc = self.headers.get("x-amz-checksum-crc32")
+        self._headers(200, 0, **({"x_amz_checksum_crc32": crc} if crc else {}))
 
     def do_POST(self) -> None:
         self._count("POST")

@@ -197,7 +197,7 @@ def test_a_damaged_transfer_leaves_no_file(s3: Any, tmp_path: Path, monkeypatch:
     store = S3Store(s3)
     store.publish(made(tmp_path, b"sound"), f"{ROOT}x", sha(b"sound"))
     (tmp_path / "made").unlink()
-    monkeypatch.setattr("rushes.storage.s3.crc32_of", lambda _: 1)
+    monkeypatch.setattr("rushes.storage.s3_client.SummingClient.crc32", lambda *_: 1)
     with pytest.raises(PlatformError) as caught:
         store.fetch(f"{ROOT}x", tmp_path / "x")
     assert caught.value.code == "damaged-transfer"
