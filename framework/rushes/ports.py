@@ -238,7 +238,11 @@ class Store(Protocol):
         ...
 
     def abandon(self, uri: str) -> int:
-        """End whatever is on its way to `uri` and not yet visible; gives how much there was."""
+        """End whatever is on its way to `uri` and not yet visible; gives how much there was.
+
+        Args:
+            uri: an object; or, with a ``/`` at its end, everything below it.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.storage.crc32 import crc32_of_parts, crc32_text, crc32_value
-from rushes.storage.s3_client import PublishingClient, SummingClient
+from rushes.storage.s3_client import FetchingClient, PublishingClient
 
 
 @given(parts=st.lists(st.binary(max_size=5000), max_size=8))
@@ -47,7 +47,7 @@ class Ranges:
 
 @given(data=st.binary(min_size=20, max_size=2000), turn=st.integers(0, 19))
 def test_what_is_read_in_any_order_is_summed_in_its_own(data: bytes, turn: int) -> None:
-    client, step = SummingClient(Ranges(data)), 1 + len(data) // 7
+    client, step = FetchingClient(Ranges(data), "mark"), 1 + len(data) // 7
     ranges = [(at, min(at + step, len(data)) - 1) for at in range(0, len(data), step)]
     ranges = ranges[turn % len(ranges) :] + ranges[: turn % len(ranges)]
     for first, last in [(0, step - 1), *ranges]:  # the first is asked for again: its answer broke off
@@ -58,7 +58,7 @@ def test_what_is_read_in_any_order_is_summed_in_its_own(data: bytes, turn: int) 
 
 
 def test_what_was_not_all_read_has_no_sum() -> None:
-    client = SummingClient(Ranges(b"0123456789"))
+    client = FetchingClient(Ranges(b"0123456789"), "mark")
     client.get_object(Range="bytes=5-9")["Body"].read()
     assert client.crc32(10) is None
 

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ResponseStreamingError,
+)
 from botocore.parsers import ResponseParserError
 from s3transfer.exceptions import RetriesExceededError
 
@@ -132,6 +137,66 @@ def test_an_upload_that_a_dead_attempt_left_is_ended_for_its_key_alone(s3: Any) 
     assert [one["Key"] for one in left] == ["out.mov2"]
 
 
+def test_uploads_below_a_place_are_ended_together(s3: Any) -> None:
+    for key in ("out_hls/main.m3u8", "out_hls/720p/1.m4s", "out_hls.mov"):
+        s3.create_multipart_upload(Bucket="rushes-test", Key=key)
+    assert S3Store(s3).abandon(f"{ROOT}out_hls/") == 2
+    left = s3.list_multipart_uploads(Bucket="rushes-test")["Uploads"]
+    assert [one["Key"] for one in left] == ["out_hls.mov"]
+
+
+def test_what_intelligent_tiering_has_archived_says_so(s3: Any, tmp_path: Path) -> None:
+    s3.put_object(Bucket="rushes-test", Key="old.mov", Body=b"x", StorageClass="INTELLIGENT_TIERING")
+
+    class Archived:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(s3, name)
+
+        def head_object(self, **asked: Any) -> Any:
+            return {**s3.head_object(**asked), "ArchiveStatus": "DEEP_ARCHIVE_ACCESS"}
+
+    with pytest.raises(CallerError, match="is in DEEP_ARCHIVE_ACCESS") as caught:
+        S3Store(Archived()).fetch(f"{ROOT}old.mov", tmp_path / "old.mov")
+    assert caught.value.code == "archived"
+
+
+def test_a_range_whose_answer_breaks_off_is_asked_for_again(s3: Any) -> None:
+    data, waited = bytes(range(256)) * 4000, list[float]()
+    s3.put_object(Bucket="rushes-test", Key="a.mov", Body=data)
+    reset = ResponseStreamingError(error="reset")
+    client = Refusing(s3, get_object=[reset, refusal("SlowDown", 503), reset])
+    file = S3Store(client, sleep=waited.append).reader(f"{ROOT}a.mov")
+    assert file.read(100) == data[:100]
+    assert (len(client.called), len(waited), waited == sorted(waited)) == (4, 3, True)
+
+
+def test_a_range_that_never_comes_is_the_platforms_fault(s3: Any) -> None:
+    s3.put_object(Bucket="rushes-test", Key="a.mov", Body=b"x" * 100)
+    client = Refusing(s3, get_object=[ResponseStreamingError(error="reset")] * 9)
+    with pytest.raises(PlatformError) as caught:
+        S3Store(client, sleep=lambda _: None).reader(f"{ROOT}a.mov").read(10)
+    assert caught.value.code == "service-unreachable"
+
+
+def test_what_is_fetched_is_what_was_found(s3: Any, tmp_path: Path) -> None:
+    """Another object that takes its place between the look and the first byte is not taken for it."""
+    s3.put_object(Bucket="rushes-test", Key="a.mov", Body=b"first")
+
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(s3, name)
+
+        def head_object(self, **asked: Any) -> Any:
+            found = s3.head_object(**asked)
+            s3.put_object(Bucket="rushes-test", Key="a.mov", Body=bytes(PART_BYTES * 2))
+            return {**found, "ContentLength": PART_BYTES * 2}
+
+    with pytest.raises(MediaError) as caught:
+        S3Store(Late()).fetch(f"{ROOT}a.mov", tmp_path / "a.mov")
+    assert caught.value.code == "source-changed"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_version_is_pinned_while_another_takes_its_place(s3: Any, tmp_path: Path) -> None:
     s3.put_bucket_versioning(Bucket="rushes-test", VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket="rushes-test", Key="a.mov", Body=b"first")
@@ -197,7 +262,7 @@ def test_a_damaged_transfer_leaves_no_file(s3: Any, tmp_path: Path, monkeypatch:
     store = S3Store(s3)
     store.publish(made(tmp_path, b"sound"), f"{ROOT}x", sha(b"sound"))
     (tmp_path / "made").unlink()
-    monkeypatch.setattr("rushes.storage.s3_client.SummingClient.crc32", lambda *_: 1)
+    monkeypatch.setattr("rushes.storage.s3_client.FetchingClient.crc32", lambda *_: 1)
     with pytest.raises(PlatformError) as caught:
         store.fetch(f"{ROOT}x", tmp_path / "x")
     assert caught.value.code == "damaged-transfer"

@@ -120,6 +120,8 @@ def publish_made(made: Made, target: Target) -> Made:
         PlatformError: the store is at fault; said again, it goes on where it stopped.
     """
     places = {fact["path"]: target.uri(fact["path"]) for fact in made.published}
+    if target.attempt > 1:
+        _abandon(places, target.store)
     text = _receipt_text(made, places, target)
     try:
         published = [_publish(fact, places, text, target) for fact in made.published]
@@ -131,6 +133,16 @@ def publish_made(made: Made, target: Target) -> Made:
     made.outputs = tuple(places[path] for path in made.outputs)
     made.receipt = published[0]["receipt"] if published else None
     return made
+
+
+def _abandon(places: Mapping[str, str], store: Store) -> None:
+    """End the uploads that an attempt before this one has left: it was killed, or has lost its claim."""
+    for path, uri in places.items():
+        try:
+            store.abandon(f"{uri}/" if Path(path).is_dir() else uri)
+        except CallerError as error:
+            if error.code != "not-permitted":  # then the bucket's own rule ends them
+                raise
 
 
 def _receipt_text(made: Made, places: Mapping[str, str], target: Target) -> str:

@@ -30,7 +30,7 @@ from rushes.core.retry import backoff_s
 from rushes.errors import CallerError, PlatformError
 from rushes.range_reader import RangeReader
 from rushes.storage.crc32 import crc32_text, crc32_value
-from rushes.storage.s3_client import PublishingClient, SummingClient
+from rushes.storage.s3_client import FetchingClient, PublishingClient
 from rushes.storage.s3_errors import Conflict, NotWritten, archived, s3_errors
 from rushes.storage.s3_uri import Place, place_of, uri_of
 from rushes.stored import Stored
@@ -113,12 +113,13 @@ class S3Store:
         place = place_of(found.uri)
         part = target.with_name(f"{target.name}.part")
         extra = {"VersionId": place.version} if place.version else {}
-        client = self._client if found.crc32 is None else SummingClient(self._client)
+        client = FetchingClient(self._client, found.mark, sums=found.crc32 is not None)
         try:
             with s3_errors(uri, "read"), self._transfers(found.size_bytes, client) as transfers:
                 known = [_Known(found), *_subscribers(told)]
                 transfers.download(place.bucket, place.key, str(part), extra, known).result()
-            self._check(found, part, client)
+            crc = None if found.crc32 is None else client.crc32(found.size_bytes)
+            self._check(found, part, crc)
             part.rename(target)
         finally:
             part.unlink(missing_ok=True)
@@ -168,17 +169,15 @@ class S3Store:
         return False
 
     @staticmethod
-    def _check(found: Stored, path: Path, client: Any) -> None:
+    def _check(found: Stored, path: Path, crc: int | None) -> None:
         """That what has arrived is what is there.
 
         Raises:
             PlatformError: it is not (``damaged-transfer``).
         """
         size = path.stat().st_size
-        crc = None
-        if isinstance(client, SummingClient):
-            crc = client.crc32(size)
-            crc = crc32_of(path) if crc is None else crc
+        if found.crc32 is not None and crc is None:
+            crc = crc32_of(path)
         if (size, crc) != (found.size_bytes, found.crc32):
             raise PlatformError(
                 f"{found.uri} was damaged on its way: {size} of {found.size_bytes} bytes, or others.",
@@ -262,7 +261,7 @@ class S3Store:
             )
             for page in pages:
                 for one in page.get("Uploads", ()):
-                    if one["Key"] == place.key:
+                    if one["Key"] == place.key or place.key.endswith("/"):
                         with suppress(self._client.exceptions.NoSuchUpload):  # it has ended meanwhile
                             self._client.abort_multipart_upload(
                                 Bucket=place.bucket, Key=place.key, UploadId=one["UploadId"]
@@ -324,7 +323,7 @@ def _stored(place: Place, found: Mapping[str, Any]) -> Stored:
     version = found.get("VersionId") or ""
     whole = found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and found.get("ChecksumCRC32")
     crc = crc32_value(found["ChecksumCRC32"]) if whole and "-" not in str(whole) else None
-    storage = str(found.get("StorageClass") or "")
+    storage = _archive(found)
     about = {str(name): str(value) for name, value in found.get("Metadata", {}).items()}
     back = 'ongoing-request="false"' in str(found.get("Restore") or "")
     return Stored(
@@ -335,17 +334,23 @@ def _stored(place: Place, found: Mapping[str, Any]) -> Stored:
         "" if version == "null" else version,
         about.pop(SHA256, ""),
         crc,
-        storage if storage in _ARCHIVES and not back else "",
+        "" if back else storage,
         about,
     )
 
 
 def _listed(bucket: str, one: Mapping[str, Any]) -> Stored:
-    storage = str(one.get("StorageClass") or "")
     return Stored(
         uri_of(bucket, str(one["Key"])),
         int(one["Size"]),
         str(one["ETag"]),
         one["LastModified"].timestamp(),
-        archived=storage if storage in _ARCHIVES else "",
+        archived=_archive(one),
     )
+
+
+def _archive(found: Mapping[str, Any]) -> str:
+    """Where an object is that cannot be read at once; "" for one that can."""
+    tier = str(found.get("ArchiveStatus") or "")  # of Intelligent-Tiering, which archives what nobody reads
+    storage = str(found.get("StorageClass") or "")
+    return tier or (storage if storage in _ARCHIVES else "")

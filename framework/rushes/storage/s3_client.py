@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rushes.storage.crc32 import crc32_of_parts, crc32_text, crc32_value
 
-__all__ = ["PublishingClient", "SummingClient"]
+__all__ = ["FetchingClient", "PublishingClient"]
 
 _RANGE: Final = re.compile(r"bytes (\d+)-")
 
@@ -58,18 +58,28 @@ class PublishingClient:
         return self._client.complete_multipart_upload(**asked, **self._condition)
 
 
-class SummingClient:
-    """A client that knows the CRC-32 of what was read through it."""
+class FetchingClient:
+    """A client that reads one object, as it was found, and knows the CRC-32 of what was read.
 
-    def __init__(self, client: Any) -> None:
+    Args:
+        client: of boto3.
+        mark: the object's ETag when it was found.
+        sums: whether the CRC-32 is wanted.
+    """
+
+    def __init__(self, client: Any, mark: str, *, sums: bool = True) -> None:
         self._client = client
+        self._mark = mark
+        self._sums = sums
         self._read: dict[int, _Summed] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def get_object(self, **asked: Any) -> Any:
-        answer = self._client.get_object(**asked)
+        answer = self._client.get_object(**{"IfMatch": self._mark, **asked})
+        if not self._sums:
+            return answer
         found = _RANGE.match(answer.get("ContentRange") or "")
         body = _Summed(answer["Body"])
         self._read[int(found[1]) if found else 0] = body  # a range that is asked for again begins anew

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from botocore.exceptions import ClientError
-from s3transfer.exceptions import RetriesExceededError
+from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError, S3ValidationError
 
 from rushes.aws_errors import answer_error, code_of, sent
 from rushes.errors import CallerError, MediaError, PlatformError
@@ -55,6 +55,10 @@ def s3_errors(uri: str, act: str) -> Iterator[None]:
             code="service-unreachable",
             fix="It is tried again by itself.",
         ) from error
+    except S3DownloadFailedError as error:  # of its parts one was another object's
+        raise _changed(uri) from error
+    except S3ValidationError as error:
+        raise _damaged(uri) from error
 
 
 def _of_answer(error: ClientError, uri: str, act: str) -> Exception:  # noqa: PLR0911 - a table
@@ -72,11 +76,7 @@ def _of_answer(error: ClientError, uri: str, act: str) -> Exception:  # noqa: PL
     if code == "InvalidObjectState":
         return archived(uri, "an archive")
     if code in _DAMAGED:
-        return PlatformError(
-            f"{uri} was damaged on its way: its checksum does not match.",
-            code="damaged-transfer",
-            fix="It is tried again by itself.",
-        )
+        return _damaged(uri)
     return answer_error(error, f"{act} {uri}")
 
 
@@ -86,6 +86,14 @@ def archived(uri: str, where: str) -> CallerError:
         f"{uri} is in {where} and cannot be read at once.",
         code="archived",
         fix="Restore it first (aws s3api restore-object), or ask for that with restore.",
+    )
+
+
+def _damaged(uri: str) -> PlatformError:
+    return PlatformError(
+        f"{uri} was damaged on its way: it is not what was sent.",
+        code="damaged-transfer",
+        fix="It is tried again by itself.",
     )
 
 
