@@ -17,7 +17,7 @@ _PLACES = [str(_ROOT / one) for one in ("framework", "functions", "tests")]
 _INDEX = f"""
 import sys
 sys.path[:0] = {[*_PLACES, sysconfig.get_paths()["purelib"]]!r}
-from rushes.engines.aws.entry import route, scale, sweep, work
+from rushes.engines.aws.entry import route, scale, sweep, tell, work
 """
 
 

@@ -35,7 +35,7 @@ def test_the_linter_of_cloudformation_finds_nothing_in_fleets(
     there = {"subnets": ("subnet-0123456789abcdef0",), "security_groups": ("sg-0123456789abcdef0",)}
     other = template_of(FUNCTIONS, with_fleets(FARGATE, **there))
     queues = {"requests": "arn:aws:sqs:us-east-1:111122223333:asked"}
-    started = template_of([deployed.often], Environment("dev"))
+    started = template_of([deployed.often], Environment("dev", tells=True))
     there_already = template_of([deployed.often], Environment("dev", queues=queues))
     assert linted([template, other, started, there_already], tmp_path, "us-east-1") == ""
 

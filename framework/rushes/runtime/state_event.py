@@ -15,7 +15,7 @@ from rushes.core.sinks import BATCH_ENDED, BATCH_FREED, BATCH_HELD
 from rushes.invocation import function_name
 from rushes.runtime.batches import STATES, BatchState
 
-__all__ = ["TEST", "batch_data", "envelope", "invocation_data"]
+__all__ = ["OF_RESULT", "TEST", "batch_data", "envelope", "invocation_data"]
 
 TEST: Final = "test"
 """What `rushes events test` sends; no sink can choose it."""
@@ -31,10 +31,18 @@ _TYPE_OF: Final = {
     BATCH_FREED: "rushes.batch.freed",
     TEST: "rushes.test",
 }
-_OF_RESULT: Final = ("outputs", "error", "encoder", "media_s")
+OF_RESULT: Final = ("outputs", "error", "encoder", "media_s")
 
 
-def envelope(kind: str, subject: str, at: float, data: dict[str, Any]) -> str:
+def envelope(
+    kind: str,
+    subject: str,
+    at: float,
+    data: dict[str, Any],
+    *,
+    id: str = "",  # noqa: A002 - as CloudEvents calls it
+    source: str = "",
+) -> str:
     """The whole event as JSON.
 
     Args:
@@ -42,13 +50,15 @@ def envelope(kind: str, subject: str, at: float, data: dict[str, Any]) -> str:
         subject: the id of the invocation or batch.
         at: when it happened, UTC epoch seconds.
         data: from `invocation_data` or `batch_data`.
+        id: the same for the same event; "" for one that is new each time.
+        source: who says so; "" for this machine.
     """
     name = _TYPE_OF.get(kind, f"rushes.invocation.{kind}")
     return json.dumps(
         {
             "specversion": "1.0",
-            "id": str(uuid.uuid4()),
-            "source": f"rushes://{socket.gethostname()}",
+            "id": id or str(uuid.uuid4()),
+            "source": source or f"rushes://{socket.gethostname()}",
             "type": name,
             "subject": subject,
             "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
@@ -82,7 +92,7 @@ def invocation_data(
         "asset": asset,
         "state": "queued" if more.pop("given_back", False) else _STATE_OF.get(kind, kind),
         **more,
-        **{name: result[name] for name in _OF_RESULT if result.get(name)},
+        **{name: result[name] for name in OF_RESULT if result.get(name)},
     }
 
 

@@ -4,6 +4,7 @@
     route    the router of those that `RUSHES_FUNCTIONS` names
     sweep    tells of what lapsed, once a minute
     scale    says how many hosts there are, once a minute
+    tell     tells EventBridge of what changed in the ledger
 
 Each is made at its first event, so that a cold start imports what it needs and nothing beside. This module
 must not know templates.
@@ -22,8 +23,9 @@ from rushes.errors import CallerError
 if TYPE_CHECKING:
     from rushes.engines.aws.router import Router
     from rushes.engines.aws.services import Services
+    from rushes.engines.aws.telling import Telling
 
-__all__ = ["route", "scale", "sweep", "work"]
+__all__ = ["route", "scale", "sweep", "tell", "work"]
 
 
 def work(event: Any, context: Any) -> Any:
@@ -56,6 +58,22 @@ def scale(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lamb
     sources = pairs_of(os.environ.get("RUSHES_SOURCES", ""))
     scaling = scaling_of(services, _said("RUSHES_ENV"), _said("RUSHES_FLEETS"), sources)
     return scaled_once(scaling, services)
+
+
+def tell(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lambda calls it
+    """Tells EventBridge of changes that the stream of the ledger's table brings."""
+    again = _telling().tell(event.get("Records", ()))
+    return {"batchItemFailures": [{"itemIdentifier": one} for one in again]}
+
+
+@cache
+def _telling() -> Telling:
+    from rushes.engines.aws.telling import Telling  # noqa: PLC0415 - not for `work`
+
+    services = _services("teller")
+    if services.ledger is None:
+        raise CallerError("the teller has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
+    return Telling(services.client("events"), services.ledger.spec, _said("RUSHES_ENV"))
 
 
 @cache

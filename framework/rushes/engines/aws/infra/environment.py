@@ -25,7 +25,9 @@ __all__ = ["Deployed", "Environment", "deployed", "family_of", "logical", "stack
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
 LONGEST: Final = 64
 """Characters in the name of a Lambda; of a queue, a class comes behind it, 80 in all."""
-_OWN: Final = frozenset({"router", "sweep", "scaler", "hosts", "events", "ledger", "alarms", "minute"})
+_OWN: Final = frozenset(
+    {"router", "sweep", "scaler", "teller", "hosts", "events", "ledger", "alarms", "minute"}
+)
 """What an environment calls parts of its own."""
 _OTHER: Final = re.compile(r"[^A-Za-z0-9]+")
 _RETENTIONS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
@@ -55,6 +57,7 @@ class Environment:
         kms_key: ARN of the key that outputs are encrypted with, or "".
         fleets: hosts that it starts and ends by itself; with any, there are queues for hosts.
         capacity: how many of them and what they may cost, as `host_tiers.document_of` writes it.
+        tells: EventBridge is told of what becomes of work.
         subnets, security_groups: where hosts are; none for a network of its own.
     """
 
@@ -74,6 +77,7 @@ class Environment:
     kms_key: str = ""
     fleets: tuple[HostTier, ...] = ()
     capacity: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    tells: bool = False
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
 

@@ -5,6 +5,7 @@ This module must not know which of them an environment has.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +28,7 @@ __all__ = [
     "mapping_arn",
     "queue",
     "ref",
+    "stream_mapping",
 ]
 
 SMALL: Final = Size(512, 120, LEAST_SCRATCH_MB)
@@ -103,6 +105,30 @@ def mapping(queue_id: str, function_id: str, *, batch: int, most: int) -> dict[s
             "BatchSize": batch,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "ScalingConfig": {"MaximumConcurrency": most},
+        },
+    }
+
+
+def stream_mapping(stream: Any, function_id: str, dead: str) -> dict[str, Any]:
+    """Changes in the ledger to a Lambda, in their order; what cannot be told for a day is set aside."""
+    ended = {"state": {"S": ["succeeded", "failed", "cancelled", "held"]}}
+    patterns = [
+        {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": ended}},
+        {"eventName": ["MODIFY"], "dynamodb": {"Keys": {"sk": {"S": ["B"]}}}},
+    ]
+    return {
+        "Type": "AWS::Lambda::EventSourceMapping",
+        "Properties": {
+            "EventSourceArn": stream,
+            "FunctionName": ref(function_id),
+            "StartingPosition": "TRIM_HORIZON",
+            "BatchSize": 100,
+            "FilterCriteria": {"Filters": [{"Pattern": json.dumps(one)} for one in patterns]},
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "BisectBatchOnFunctionError": True,
+            "MaximumRecordAgeInSeconds": 86_400,
+            "MaximumRetryAttempts": -1,
+            "DestinationConfig": {"OnFailure": {"Destination": arn(dead)}},
         },
     }
 

@@ -33,9 +33,12 @@ __all__ = [
     "protecting",
     "pulling",
     "reading",
+    "reading_items",
     "reading_parameter",
     "scaling",
     "sending",
+    "streaming",
+    "telling",
     "throttling",
     "writing",
 ]
@@ -158,6 +161,23 @@ def throttling(mappings: Sequence[Any]) -> Statement | None:
 def looking_at_queues(queues: Sequence[Any]) -> Statement | None:
     """May see how much waits in queues, and take none of it."""
     return _allow(["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], list(queues))
+
+
+def streaming(stream: Any) -> Statement:
+    """May read the stream of a table."""
+    read = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
+    return _of([*read, "dynamodb:ListStreams"], stream)
+
+
+def reading_items(table: Any) -> Statement:
+    """May read the ledger, and write none of it."""
+    return _of(["dynamodb:GetItem"], table)
+
+
+def telling() -> Statement:
+    """May put events of ours on the default bus, and of nobody else."""
+    bus = {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"}
+    return {**_of(["events:PutEvents"], bus), "Condition": {"StringEquals": {"events:source": "rushes"}}}
 
 
 def reading_parameter(name: str) -> Statement:

@@ -82,6 +82,8 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
         resources |= _routing(all_, routes, environment) | _sweeping(all_, routes, environment)
     if environment.fleets:
         resources |= _fleets(all_, on_lambda, environment)
+    if environment.tells:
+        resources |= _telling(environment)
     resources |= watching(resources, [one.name for one in on_lambda], environment)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -107,6 +109,8 @@ def _tiers(all_: Sequence[Deployed], environment: Environment) -> tuple[list[Dep
 def _table(environment: Environment) -> dict[str, Any]:
     shape = {**TABLE, "TableName": environment.table, "SSESpecification": {"SSEEnabled": True}}
     shape["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": True}
+    if environment.tells:
+        shape["StreamSpecification"] = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     shape["TimeToLiveSpecification"] = {"AttributeName": "ttl", "Enabled": True}
     return {
         "Type": "AWS::DynamoDB::Table",
@@ -352,6 +356,29 @@ def _sweeping(all_: Sequence[Deployed], routes: Sequence[_Route], environment: E
         f"Tells of what lapsed in environment {environment.name}",
     )
     return {**parts.lambda_of(plan, environment), **parts.every_minute(plan.id, environment)}
+
+
+def _telling(environment: Environment) -> dict[str, Any]:
+    """Whoever listens to EventBridge hears what becomes of work: the stream of the table is the outbox."""
+    stream = {"Fn::GetAtt": [_TABLE, "StreamArn"]}
+    plan = LambdaPlan(
+        "teller",
+        "tell",
+        parts.SMALL,
+        {"RUSHES_TABLE": ref(_TABLE), "RUSHES_ENV": environment.name},
+        [
+            permissions.streaming(stream),
+            permissions.reading_items(arn(_TABLE)),
+            permissions.telling(),
+            permissions.sending([arn("DeadTeller")]),
+        ],
+        f"Tells of what becomes of work in environment {environment.name}",
+    )
+    return {
+        "DeadTeller": queue(environment.called("teller", "dead")),
+        **parts.lambda_of(plan, environment),
+        "SourceTeller": parts.stream_mapping(stream, plan.id, "DeadTeller"),
+    }
 
 
 def _routes_text(routes: Sequence[_Route]) -> Any:

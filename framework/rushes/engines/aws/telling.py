@@ -1,0 +1,191 @@
+"""State changes of the shared ledger as events of EventBridge: what the table's stream says, told on.
+
+The stream of the table is the outbox: a change is in it once it is in the ledger, whoever made it and
+whatever became of them, in the order of an invocation's life. An event is told at least once, under an id
+that follows from the record, so that who hears it twice can know. What it says is what webhooks of the
+embedded worker hear (`rushes.runtime.state_event`). This module must not know who listens.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from rushes.aws_errors import answer_error, sent
+from rushes.core.sinks import BATCH_ENDED
+from rushes.errors import PlatformError
+from rushes.invocation import function_name
+from rushes.journal.dynamo_items import entry_of, number_of, plain
+from rushes.runtime.state_event import OF_RESULT, envelope
+
+__all__ = ["SOURCE", "TOLD", "Telling", "change_of"]
+
+SOURCE: Final = "rushes"
+TOLD: Final = ("succeeded", "failed", "cancelled", "held")
+"""States that are told of, as a webhook hears by default."""
+TEN: Final = 10
+MOST_BYTES: Final = 240_000
+"""Of an event, which may have 256 KB with all that is around it (https://docs.aws.amazon.com/eventbridge/latest/
+userguide/eb-putevent-size.html)."""
+
+
+class Change(NamedTuple):
+    """One change of state.
+
+    Args:
+        kind: of `rushes.core.sinks.KINDS`.
+        batch: its id.
+        subject: of the invocation, or the batch.
+        at: when, UTC epoch seconds.
+        id: of the record.
+        item: as it is now.
+    """
+
+    kind: str
+    batch: str
+    subject: str
+    at: float
+    id: str
+    item: Mapping[str, Any]
+
+
+def change_of(record: Mapping[str, Any]) -> Change | None:
+    """The change that a record of the stream tells of; None for one that is no change of state."""
+    said = record.get("dynamodb", {})
+    new, old = _image(said.get("NewImage")), _image(said.get("OldImage"))
+    if new is None:
+        return None
+    at, id_, pk = (
+        float(said.get("ApproximateCreationDateTime", 0)),
+        str(record["eventID"]),
+        str(new.get("pk", "")),
+    )
+    if pk.startswith("B#") and new.get("sk") == "B":
+        open_before = old is not None and old.get("wk") == "OPEN"
+        if not open_before or new.get("wk") == "OPEN":
+            return None
+        batch = pk.removeprefix("B#")
+        return Change(BATCH_ENDED, batch, batch, at, id_, new)
+    state = new.get("state")
+    if not pk.startswith("I#") or state not in TOLD or (old is not None and old.get("state") == state):
+        return None
+    batch, n = number_of(new)
+    return Change(str(state), batch, f"{batch}.{n}", at, id_, new)
+
+
+class Telling:
+    """Tells changes on.
+
+    Args:
+        client: a boto3 client for ``events``.
+        spec: what a batch was opened with.
+        environment: its name.
+    """
+
+    def __init__(
+        self, client: Any, spec: Callable[[str], Mapping[str, Any] | None], environment: str
+    ) -> None:
+        self._client = client
+        self._spec = spec
+        self._environment = environment
+
+    def tell(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Tell of what a batch of records says; gives the numbers of those that have to come again.
+
+        The first that could not be told ends it, for what follows it in its life may not be told before it.
+        """
+        changes = [
+            (one["dynamodb"]["SequenceNumber"], change) for one in records if (change := change_of(one))
+        ]
+        for start in range(0, len(changes), TEN):
+            some = changes[start : start + TEN]
+            try:
+                self._put([self._entry(change) for _, change in some])
+            except PlatformError:
+                return [some[0][0]]
+        return []
+
+    def _entry(self, change: Change) -> dict[str, Any]:
+        text = envelope(
+            change.kind,
+            change.subject,
+            change.at,
+            self._data(change),
+            id=change.id,
+            source=f"rushes://{self._environment}",
+        )
+        if len(text.encode()) > MOST_BYTES:
+            short = {**self._data(change), "outputs": [], "truncated": True}
+            short.pop("error", None)
+            text = envelope(
+                change.kind,
+                change.subject,
+                change.at,
+                short,
+                id=change.id,
+                source=f"rushes://{self._environment}",
+            )
+        return {
+            "Source": SOURCE,
+            "DetailType": json.loads(text)["type"],
+            "Detail": text,
+            "Resources": [f"rushes:{self._environment}:{change.subject}"],
+        }
+
+    def _data(self, change: Change) -> dict[str, Any]:
+        spec = self._spec(change.batch) or {}
+        data: dict[str, Any] = {
+            "batch": change.batch,
+            "function": function_name(str(spec.get("function", ""))),
+            "version": spec.get("version", ""),
+            "show": spec.get("show", ""),
+            "priority": spec.get("priority", ""),
+            "tags": spec.get("tags") or {},
+        }
+        if change.kind == BATCH_ENDED:
+            return {**data, "out": spec.get("out")}
+        entry = entry_of(change.item)
+        result = json.loads(entry.end.data) if entry.end is not None else {}
+        return {
+            **data,
+            "invocation": change.subject,
+            "asset": entry.work.source,
+            "state": change.kind,
+            "attempt": entry.attempt,
+            **({"reason": entry.reason} if entry.reason else {}),
+            **(
+                {"seconds": round(entry.end.seconds, 3), "cost_nano": entry.end.cost_nano}
+                if entry.end
+                else {}
+            ),
+            **{name: result[name] for name in OF_RESULT if result.get(name)},
+        }
+
+    def _put(self, entries: list[dict[str, Any]]) -> None:
+        act = "tell EventBridge of what happened"
+        try:
+            with sent(act):
+                answer = self._client.put_events(Entries=entries)
+        except ClientError as error:
+            raise answer_error(error, act) from error
+        if answer.get("FailedEntryCount"):
+            codes = {str(one.get("ErrorCode")) for one in answer["Entries"] if one.get("ErrorCode")}
+            raise PlatformError(
+                f"could not {act}: {', '.join(sorted(codes))}.",
+                code="service-busy",
+                fix="It is tried again by itself; a listener may hear of some of it twice.",
+            )
+
+
+def _image(image: Any) -> dict[str, Any] | None:
+    """An item of a stream, whose bytes are text on their way through a Lambda."""
+    return None if not image else plain(dict(_bytes(image)))
+
+
+def _bytes(image: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in image.items():
+        yield name, ({"B": base64.b64decode(value["B"])} if isinstance(value.get("B"), str) else value)
