@@ -9,16 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.core.class_file import classes_from
+from rushes.core.classes import ClassPolicy
 from rushes.core.elastic import FleetPolicy, ScalingPolicy
 from rushes.core.events import Capacity
+from rushes.core.fitting import RoutingPolicy, restricted
 from rushes.core.hours import Hours
 from rushes.core.machine_price import MachinePrice
-from rushes.core.prices import Source, TierPrice
-from rushes.core.tiers import Machine, Purchase, Tier
+from rushes.core.prices import PriceBook, Source, TierPrice
+from rushes.core.stragglers import StragglerPolicy
+from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.simulator.bill import Machines
 from rushes.simulator.fleet import FleetPlan
 from rushes.simulator.load import Arrival, Loss, RunTime, Scenario
 from rushes.simulator.outcome import Group
+from rushes.simulator.routed import Routes
 from rushes.simulator.scenarios import DIMENSIONS, SCENARIOS, Demand, scenario
 from rushes.simulator.study import Case, Finding, grown, tried
 
@@ -271,3 +275,102 @@ def test_whatever_is_demoted_every_invocation_ends_once(
 
     assert_whole(found, urgent + 2 * other)
     assert min(found.course.trace.ended) >= 0
+
+
+# -- second attempts -----------------------------------------------------------------------------------------
+
+HEDGE = StragglerPolicy(hedge=True, least_s=60.0, far=3.0, most_share=0.2)
+
+
+def crawling(count: int = 300, **more: object) -> Arrival:
+    """Most take half a minute, some a quarter of an hour."""
+    return Arrival(0.0, "crawls", count, RunTime(30.0, 300.0), **more)  # type: ignore[arg-type]
+
+
+def test_what_crawls_gets_a_second_attempt_and_ends_sooner() -> None:
+    load = Scenario((work(60, name="known", priority="interactive"), replace(crawling(), at=600.0)))
+    roomy = Capacity(400.0, 1600.0 * GIB)
+
+    alone = tried(load, Case("alone", roomy))
+    hedged = tried(load, Case("hedged", roomy, stragglers=HEDGE))
+
+    assert_whole(hedged, 360)
+    assert alone.course.trace.hedged == 0
+    assert hedged.course.trace.hedged > 0
+    assert (
+        of(hedged, "standard", "default").turnaround.most < of(alone, "standard", "default").turnaround.most
+    )
+    assert hedged.course.trace.redone_cpu_s > 0, "what the other of a pair had taken is waste"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 80), st.integers(1, 40), st.integers(1, 12), st.integers(1, 9), st.booleans())
+def test_whatever_is_hedged_displaced_or_lost_every_invocation_ends_once(
+    slow: int,
+    urgent: int,
+    cores: int,
+    seed: int,
+    lost: bool,  # noqa: FBT001
+) -> None:
+    load = (crawling(slow), work(urgent, at=200.0, name="u", priority="urgent", cpu=2.0))
+    losses = (Loss(250.0, 400.0, share=0.5),) if lost else ()
+    policy = replace(HEDGE, far=1.0, least_s=20.0, most_share=1.0)
+
+    found = tried(Scenario(load, losses), Case("c", Capacity(cores, GIB * 16.0), stragglers=policy), seed)
+
+    trace = found.course.trace
+    assert_whole(found, slow + urgent)
+    assert min(trace.ended[: slow + urgent]) >= 0
+    assert all(end >= start for end, start in zip(trace.ended, trace.started, strict=True) if end >= 0)
+
+
+# -- between tiers -------------------------------------------------------------------------------------------
+
+LAMBDA = Tier(
+    "lambda", Machine(6, 10 * GIB, 10 * GIB), Purchase.on_demand, "here", start_s=1.0,
+    limits=TierLimits(run_s=900.0, at_once=100), per_invocation=True,
+)  # fmt: skip
+RUN = TierPrice(
+    "lambda", Purchase.on_demand, "here", DOLLAR, Source("a test", "2026-01-01"), request_nano=200
+)
+
+
+def routed(**classes: object) -> Case:
+    tiers = {"box": TIER, "lambda": LAMBDA}
+    book = PriceBook(tiers={"box": PRICE, "lambda": RUN}, transfer={})
+    routes = Routes(tiers, book, restricted(RoutingPolicy(), [ClassPolicy("urgent", 1, **classes)]))  # type: ignore[arg-type]
+    fleets = replace(plan(), tiers=tiers)
+    return Case("routed", TIER.capacity, plan=fleets, routes=routes)
+
+
+def test_short_work_has_machines_of_its_own_and_long_work_goes_to_hosts() -> None:
+    short = Arrival(0.0, "short", 300, RunTime(10.0, 20.0), priority="urgent", media_s=5.0)
+    long = Arrival(0.0, "long", 30, RunTime(200.0, 400.0), media_s=60.0)
+
+    found = tried(Scenario((short, long)), routed())
+
+    assert_whole(found, 330)
+    assert found.course.alone["lambda"].runs == 300
+    assert of(found, "urgent", "default").done_s < 120.0, "three waves of a hundred"
+    assert found.course.alone["lambda"].wasted_nano == 0
+    assert found.bill.total > found.course.alone["lambda"].nano > 0
+
+
+def test_what_is_too_long_for_its_tier_goes_up_and_is_paid_for_twice() -> None:
+    some = Arrival(0.0, "some", 50, RunTime(10.0, 20.0), priority="urgent", seconds=(10.0,) * 49 + (1000.0,))
+
+    found = tried(Scenario((some,)), routed())
+
+    assert_whole(found, 50)
+    assert found.course.alone["lambda"].wasted_nano > 0
+    assert found.course.trace.ended[49] > 900.0 + 1000.0
+    assert found.bill.waste >= found.course.alone["lambda"].wasted_nano
+
+
+def test_a_class_that_may_go_nowhere_is_held_and_says_why() -> None:
+    found = tried(
+        Scenario((work(5, name="a", priority="urgent"), work(5, name="b"))), routed(tiers=("moon",))
+    )
+
+    assert sum(group.invocations for group in found.outcome.groups) == 5
+    assert "urgent work may not use it" in found.course.trace.held["a"]

@@ -182,6 +182,12 @@ def _say_json(title: str, cores: float, findings: Sequence[Finding], growth: Gro
     first = findings[0]
     said: dict[str, Any] = {"schema": 1, "scenario": title, "cores": cores, **first.outcome.to_dict()}
     said["bill"] = first.bill.to_dict()
+    trace = first.course.trace
+    said |= {"hedged": trace.hedged, "demoted": sorted(trace.demoted), "held": dict(trace.held)}
+    said["alone"] = {
+        name: {"runs": one.runs, "seconds": one.seconds, "nano": one.nano, "wasted_nano": one.wasted_nano}
+        for name, one in first.course.alone.items()
+    }
     if len(findings) > 1:
         said["policies"] = [
             {"name": one.case.name, "bill": one.bill.to_dict(), **one.outcome.to_dict()} for one in findings
@@ -243,6 +249,13 @@ def _bill_lines(finding: Finding) -> list[str]:
     trace = finding.course.trace
     if trace.demoted:
         lines.append(f"one class lower: {counted(len(trace.demoted), 'batch', 'batches')} beyond a limit")
+    for name, alone in finding.course.alone.items():
+        lines.append(
+            f"{name}: {counted(alone.runs, 'run')} on machines of their own for "
+            f"{format_dollars(alone.nano)}, {format_dollars(alone.wasted_nano)} of it for what was too long"
+        )
+    if trace.hedged:
+        lines.append(f"hedged: {counted(trace.hedged, 'second attempt')} at what crawled")
     if bill.lost:
         lines.append(f"lost: {counted(bill.lost, 'attempt')} ended with their host or device, and ran again")
     return lines

@@ -14,10 +14,14 @@ from typing import Final
 
 import click
 
+from rushes.core.capacity import CapacityPolicy
+from rushes.core.classes import ClassPolicy
 from rushes.core.elastic import aimed
 from rushes.core.events import Capacity
+from rushes.core.fitting import restricted
 from rushes.core.machine_price import MachinePrice
 from rushes.core.money import parse_dollars
+from rushes.core.prices import PriceBook
 from rushes.errors import CallerError
 from rushes.journal.replay import ran_batches
 from rushes.runtime.capacity_file import CapacityFile
@@ -29,6 +33,7 @@ from rushes.simulator.bill import Machines
 from rushes.simulator.fleet import FleetPlan
 from rushes.simulator.load import Scenario
 from rushes.simulator.replay import replayed
+from rushes.simulator.routed import Routes
 from rushes.simulator.scenarios import Demand, scenario
 from rushes.simulator.study import Case, Growth, grown
 from rushes.units import parse_size
@@ -139,5 +144,22 @@ def cases_of(policies: Sequence[Path], whole: Capacity, tier: str | None) -> lis
         )
         price = plan.prices[first.name]
         charged = MachinePrice(price, first.capacity, book.energy_nano(price))
-        cases.append(Case(path.stem, first.capacity, plan=plan, price=charged, classes=classes))
+        cases.append(
+            Case(
+                path.stem,
+                first.capacity,
+                plan=plan,
+                price=charged,
+                classes=classes,
+                routes=_routes(policy, book, classes),
+                stragglers=policy.stragglers,
+            )
+        )
     return cases
+
+
+def _routes(policy: CapacityPolicy, book: PriceBook, classes: Sequence[ClassPolicy]) -> Routes:
+    """The tiers whose hosts may be ordered, and those that have none."""
+    fleets = {fleet.tier for fleet in policy.scaling.fleets}
+    tiers = {name: tier for name, tier in policy.tiers.items() if tier.per_invocation or name in fleets}
+    return Routes(tiers, book, restricted(policy.routing, classes))

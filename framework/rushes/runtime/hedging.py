@@ -46,7 +46,9 @@ class Hedging:
         state = self.pool.batches[number >> 32]
         if run.hedge or number in self.pool.hedged or not self._may_have_one(state, number, run):
             return
-        run_s = self.pool.scheduler.expected_s(state.shape.function)
+        if run.expected_s is None:
+            run.expected_s = self.pool.scheduler.expected_s(state.shape.function)
+        run_s = run.expected_s
         meter = self.pool.meter
         cost = meter.price.price_of(state.shape, run_s) if meter is not None and run_s is not None else 0
         verdict = judge(

@@ -82,6 +82,8 @@ class Run:
     """Since when its slot is lent to others; 0: it is not."""
     hedge: bool = False
     """It was begun beside another: the scheduler knows it by its number below zero."""
+    expected_s: float | None = None
+    """What was expected of it when it began, for the watch: those of its batch that crawl raise the mean."""
     hedged_for: str = ""
     """Why a second one was begun beside it; "" where none was."""
     beaten: bool = False

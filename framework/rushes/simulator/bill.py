@@ -76,6 +76,9 @@ def bill_of(course: Course, machines: Machines | None = None) -> Bill:
     used, waste, idle = (
         share_out(total, tuple(round(part * _SCALE) for part in parts)) if total else (0, 0, 0)
     )
+    wasted = sum(one.wasted_nano for one in course.alone.values())
+    alone = sum(one.nano for one in course.alone.values())
+    total, used, waste = total + alone, used + alone - wasted, waste + wasted
     media_s = sum(
         arrival.media_s * sum(at >= 0 for at in trace.ended[first : first + arrival.count])
         for arrival, first in _firsts(course)

@@ -20,7 +20,7 @@ from rushes.core.tariff import Tariff
 from rushes.simulator.fleet import DECIDE_S, FleetPlan, VirtualFleet
 from rushes.simulator.load import Arrival, Loss, Scenario
 from rushes.simulator.pool import Trace
-from rushes.simulator.ruled import RuledPool
+from rushes.simulator.routed import Alone, RoutedPool
 
 __all__ = ["ChangingPool", "Course", "Sample"]
 
@@ -58,9 +58,11 @@ class Course:
     trace: Trace
     samples: list[Sample] = field(default_factory=list)
     fleet: VirtualFleet | None = None
+    alone: Mapping[str, Alone] = field(default_factory=dict)
+    """By tier, what ran on machines of its own, beside the pool."""
 
 
-class ChangingPool(RuledPool):
+class ChangingPool(RoutedPool):
     """One run of a scenario.
 
     Args:
@@ -86,7 +88,7 @@ class ChangingPool(RuledPool):
         whole = fleet.first if fleet is not None else capacity
         limited = bool(scenario.caps or scenario.soft) and price is not None
         purse = Purse(tariff=_tariff(scenario, price)) if limited and price is not None else None
-        super().__init__(scenario.load, whole, purse=purse, **more)
+        super().__init__(scenario.load, whole, purse=purse, price=price, **more)
         self._scenario = scenario
         self._whole = whole
         self._fleet = fleet
@@ -94,7 +96,7 @@ class ChangingPool(RuledPool):
         self._lost: list[Loss] = []
         self._ids: dict[int, str] = {}
         self._paused_pool = False
-        self.course = Course(self.trace, fleet=fleet)
+        self.course = Course(self.trace, fleet=fleet, alone=self.alone)
 
     def follow(self) -> Course:
         """Let time pass until all work has ended, and see what comes of it."""
@@ -223,24 +225,39 @@ class ChangingPool(RuledPool):
         number: int = self._batch_of[slot.backlog[0]]
         return self._load[number]
 
+    def _waits(self) -> Mapping[str, float]:
+        """Of each fleet, what is in line before its hosts, or their start where there are none."""
+        fleet = self._fleet
+        if fleet is None:
+            return {}
+        work_s: dict[str, float] = {}
+        for row in self._backlog(fleet):
+            work_s[row.tier] = work_s.get(row.tier, 0.0) + row.work_s
+        hosts = fleet.up_of()
+        tiers = fleet.plan.tiers
+        return {
+            one.tier: work_s.get(one.tier, 0.0) / (hosts[one.tier] * one.at_once)
+            if hosts.get(one.tier)
+            else tiers[one.tier].start_s
+            for one in fleet.plan.scaling.fleets
+        }
+
     def _backlog(self, fleet: VirtualFleet) -> Sequence[Backlog]:
         found: dict[tuple[str, str], list[float]] = {}
         for number, left in self._under_way_of.items():
             arrival = self._load[number]
-            priority = self._queues[number].priority
-            row = found.setdefault((fleet.fleet_for(gpu=arrival.gpu > 0), priority), [0, 0, 0.0])
+            tier = self._tier_of.get(number) or fleet.fleet_for(gpu=arrival.gpu > 0)
+            if fleet.plan.tiers[tier].per_invocation:
+                continue  # it scales by itself
+            row = found.setdefault((tier, self._queues[number].priority), [0, 0, 0.0])
             waiting = self._waiting.get(number, 0)
             row[0] += waiting
             row[1] += left - waiting
-            row[2] += left * _mean_s(arrival)
+            row[2] += left * arrival.mean_s
         return [
             Backlog(tier, priority, int(waiting), int(running), work_s)
             for (tier, priority), (waiting, running, work_s) in found.items()
         ]
-
-
-def _mean_s(arrival: Arrival) -> float:
-    return sum(arrival.seconds) / arrival.count if arrival.seconds else arrival.run_time.mean_s
 
 
 def _some(numbers: list[int], share: float) -> list[int]:
@@ -249,17 +266,9 @@ def _some(numbers: list[int], share: float) -> list[int]:
 
 
 def _tariff(scenario: Scenario, price: MachinePrice) -> Tariff:
-    late = {arrival.batch: _late_s(arrival) for arrival in scenario.load}
+    late = {arrival.batch: arrival.late_s for arrival in scenario.load}
 
     def expected(shape: Shape) -> Expected:
         return Expected(late[shape.batch], sure=True)
 
     return Tariff(cost=price.price_of, expected=expected)
-
-
-def _late_s(arrival: Arrival) -> float:
-    return (
-        sorted(arrival.seconds)[int(0.99 * (arrival.count - 1))]
-        if arrival.seconds
-        else arrival.run_time.p99_s
-    )

@@ -7,6 +7,7 @@ are one pool: work is packed over their sum, not host by host. This module must 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -123,6 +124,10 @@ class VirtualFleet:
             sum(one.scratch for one in up) or float("inf"),
             sum(one.gpu for one in up),
         )
+
+    def up_of(self) -> dict[str, int]:
+        """How many hosts take work, by tier."""
+        return Counter(host.tier for host in self._hosts.values() if host.state in _UP)
 
     @property
     def first(self) -> Capacity:

@@ -98,6 +98,18 @@ class Arrival:
         """Where it waits."""
         return QueueKey(self.priority, self.show)
 
+    @property
+    def mean_s(self) -> float:
+        """What each takes on average."""
+        return sum(self.seconds) / self.count if self.seconds else self.run_time.mean_s
+
+    @property
+    def late_s(self) -> float:
+        """99 of a hundred take less."""
+        if self.seconds:
+            return sorted(self.seconds)[int(0.99 * (self.count - 1))]
+        return self.run_time.p99_s
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:

@@ -73,6 +73,15 @@ class Outside:
         self._counts[to] = self._counts.get(to, 0) + count
         return count
 
+    def drop(self, key: QueueKey, id_: int) -> None:
+        """One that was queued again by itself waits no longer, if it does."""
+        spans = self._spans.get(key, [])
+        kept = [span for span in spans if (span.first, span.end) != (id_, id_ + 1)]
+        if len(kept) < len(spans):
+            heapify(kept)
+            self._spans[key] = kept
+            self._counts[key] -= 1
+
     def ids(self, key: QueueKey, batch: str) -> set[int]:
         """What waits of a batch in a queue."""
         spans = self._spans.get(key, ())

@@ -89,8 +89,7 @@ class Trace:
     demoted: set[str] = field(default_factory=set)
     """Batches that went on in a lower class, for a soft limit or the hours of their show."""
     hedged: int = 0
-    """Second attempts that were begun; `beaten_cpu_s` went into those of a pair that was not the first."""
-    beaten_cpu_s: float = 0.0
+    """Second attempts that were begun."""
 
 
 class _Slot:

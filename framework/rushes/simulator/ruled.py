@@ -13,14 +13,14 @@ from rushes.core.commands import Demote, Promote
 from rushes.core.events import Barred, Queued, QueueKey, Restamped, Withdrawn
 from rushes.core.ordering import order_of
 from rushes.core.permission import beyond_hours
-from rushes.simulator.pool import VirtualPool
+from rushes.simulator.hedged import HedgedPool
 
 __all__ = ["RuledPool"]
 
 _DAY_S: Final = 86_400.0
 
 
-class RuledPool(VirtualPool):
+class RuledPool(HedgedPool):
     """One run of a load under the rules of its classes and the soft limits of its shows."""
 
     def __init__(self, *given: Any, **more: Any) -> None:

@@ -14,11 +14,13 @@ from typing import Final
 from rushes.core.events import Capacity, ClassPolicy
 from rushes.core.machine_price import MachinePrice
 from rushes.core.policy import DEFAULT_CLASSES
+from rushes.core.stragglers import StragglerPolicy
 from rushes.simulator.bill import Bill, Machines, bill_of
 from rushes.simulator.changing import ChangingPool, Course
 from rushes.simulator.fleet import FleetPlan
 from rushes.simulator.load import Scenario
 from rushes.simulator.outcome import Outcome, outcome_of
+from rushes.simulator.routed import Routes
 from rushes.units import format_duration
 
 __all__ = ["BOUNDS", "Bound", "Case", "Finding", "Growth", "Step", "grown", "tried"]
@@ -36,6 +38,8 @@ class Case:
         price: what an attempt is charged, for caps.
         watts: that a pool of one size draws, idle and in full use.
         classes: the priority classes.
+        routes: the tiers among which batches are sent; None: all go to the pool.
+        stragglers: when a second attempt is begun.
     """
 
     name: str
@@ -45,6 +49,8 @@ class Case:
     price: MachinePrice | None = None
     watts: tuple[float, float] = (0.0, 0.0)
     classes: Sequence[ClassPolicy] = DEFAULT_CLASSES
+    routes: Routes | None = None
+    stragglers: StragglerPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ def tried(scenario: Scenario, case: Case, seed: int = 1) -> Finding:
         price=case.price,
         watts=case.watts,
         classes=case.classes,
+        routes=case.routes,
+        stragglers=case.stragglers,
         seed=seed,
     )
     course = pool.follow()
