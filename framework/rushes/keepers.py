@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["BudgetKeeper", "CostKeeper", "JournalKeeper", "ObjectKeeper", "Quoter"]
+from rushes.notices import Redriven
+
+__all__ = ["BudgetKeeper", "CostKeeper", "JournalKeeper", "ObjectKeeper", "Quoter", "Redriver"]
 
 
 @runtime_checkable
@@ -119,5 +121,18 @@ class ObjectKeeper(Protocol):
 
         Raises:
             CallerError: there is none.
+        """
+        ...
+
+
+@runtime_checkable
+class Redriver(Protocol):
+    """An engine whose queues set messages aside that nobody could take in."""
+
+    def redrive(self) -> Redriven:
+        """Send these again, as far as there is something to do; said twice it does no harm.
+
+        Raises:
+            PlatformError: a service does not answer; said again, it goes on.
         """
         ...

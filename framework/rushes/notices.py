@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rushes.errors import CallerError
 
-__all__ = ["Message", "Notice", "notice_from", "notice_text"]
+__all__ = ["Message", "Notice", "Redriven", "notice_from", "notice_text"]
 
 SCHEMA = 1
 
@@ -42,6 +42,20 @@ class Message(NamedTuple):
     notice: Notice
     handle: str
     times: int
+
+
+class Redriven(NamedTuple):
+    """What became of dead letters.
+
+    Args:
+        sent: to their queues again.
+        over: removed, for what they tell of has ended or is told of anyway.
+        strange: left where they are: neither a notice of ours nor an event.
+    """
+
+    sent: int = 0
+    over: int = 0
+    strange: int = 0
 
 
 def notice_text(notice: Notice) -> str:

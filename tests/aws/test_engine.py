@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from click.testing import CliRunner
 from waiting import until
 
 from rushes import CallerError, catalog
 from rushes.asset import Asset
+from rushes.cli.app import app
+from rushes.cli.session import Session
 from rushes.core.states import State
 from rushes.engines.aws.deployment import Deployment, deployment_of
 from rushes.engines.aws.engine import AwsEngine
@@ -21,6 +24,7 @@ from rushes.errors import PlatformError
 from rushes.function import Function, Options
 from rushes.invocation import Invocation
 from rushes.keepers import ObjectKeeper
+from rushes.notices import Redriven
 from rushes.ports import Engine
 from rushes.runtime.claim_run import ClaimRunner
 from rushes.runtime.inputs import Found
@@ -318,3 +322,34 @@ def test_an_end_is_read_as_the_ledger_has_it(cloud: Cloud) -> None:
     assert receipt["source"]["uri"] == "s3://cards/a.mov"
     assert dict(cloud.engine.status(batch).tags) == {"reel": "A001"}
     assert cloud.engine.explain(end.invocation)["result"]["outputs"] == list(end.outputs)
+
+
+class Setting(Cloud):
+    """Its queues have set aside what they are told to."""
+
+    def client(self, service: str) -> Any:
+        return service
+
+
+def test_what_queues_have_set_aside_is_sent_again_and_the_command_says_what_became_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud, asked = Setting(tmp_path), list[Any]()
+
+    def redriven(ledger: Any, client: Any, urls: Any) -> Redriven:
+        asked.extend([ledger, client, list(urls)])
+        return Redriven(2, 1, 1)
+
+    monkeypatch.setattr("rushes.engines.aws.redrive.redrive", redriven)
+    made = CliRunner().invoke(app, ["redrive"], obj=Session(cloud.engine))
+    assert made.output == (
+        "2 messages sent again, 1 removed: nothing is left to do.\n"
+        "1 message left: no notice of Rushes, and no event.\n"
+    )
+    assert asked == [cloud.ledger, "sqs", list(CLASSES)]
+
+
+def test_a_pool_of_one_machine_sets_no_message_aside(rushes_home: Path) -> None:
+    made = CliRunner().invoke(app, ["redrive", "--engine", "local"])
+    assert made.exit_code == 2
+    assert "Say --engine aws:ENV." in made.output

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from rushes.engines.aws.redrive import Redriven, redrive
+from rushes.engines.aws.redrive import redrive
 from rushes.journal.sqs import SqsQueue
 from rushes.journal.sqs_dead import DeadLetters
 from rushes.ledger import Claim, Work
-from rushes.notices import Notice
+from rushes.notices import Notice, Redriven
 from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import DONE, NOW, SPEC
 

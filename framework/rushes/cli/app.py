@@ -53,6 +53,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "AWS": {
         "infra": ("infra:infra", "What functions need on AWS: plan, compare, deploy, remove."),
+        "redrive": ("redrive:redrive", "Send again what queues on AWS have set aside."),
     },
     "This machine": {
         "pool": ("pool:pool", "Slots, what they run, and what waits."),

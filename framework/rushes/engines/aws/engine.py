@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rushes.asset import Asset
     from rushes.function import Function, Options, Params, Result
     from rushes.ledger import Tally
+    from rushes.notices import Redriven
     from rushes.ports import Ledger
     from rushes.runtime.inputs import Found
 
@@ -332,6 +333,13 @@ class AwsEngine:
         self._ledger.restamp(inner, priority)
         sender.tell(spec, self._ledger.waiting(inner))
         self._forget(inner)
+
+    def redrive(self) -> Redriven:
+        """Send again what queues have set aside, as far as there is something to do."""
+        from rushes.engines.aws.redrive import redrive  # noqa: PLC0415 - seldom
+
+        urls = dict.fromkeys(self.deployment.queues.values())
+        return redrive(self._ledger, self.services.client("sqs"), urls)
 
     # -- the pool ------------------------------------------------------------------------------------------
 

@@ -9,32 +9,18 @@ says who has it. This module must not know where an environment is described.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rushes.core.states import State
 from rushes.engines.aws.events import of_message
 from rushes.errors import CallerError
 from rushes.journal.sqs_dead import DeadLetters, Letter, dead_of
-from rushes.notices import Notice
+from rushes.notices import Notice, Redriven
 
 if TYPE_CHECKING:
     from rushes.ledger import Entry
 
-__all__ = ["Redriven", "redrive"]
-
-
-class Redriven(NamedTuple):
-    """What became of dead letters.
-
-    Args:
-        sent: to their queues again.
-        over: removed, for what they tell of has ended or is told of anyway.
-        strange: left where they are: neither a notice of ours nor an event.
-    """
-
-    sent: int = 0
-    over: int = 0
-    strange: int = 0
+__all__ = ["redrive"]
 
 
 class Known(Protocol):
