@@ -413,6 +413,23 @@ def test_what_was_halted_is_charged_until_then_and_goes_on_where_it_is_paid_for(
     assert pool.scheduler.bounds()[slot] == pytest.approx(pool.now + LEASE_S)
 
 
+def test_one_that_is_paid_for_again_says_that_it_waits_for_cores_now(model_pool: Any) -> None:
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=price(SHORT, 2))})
+    pool.submit("standard", "dune", SHORT, 1)
+    pool.deliver_all()
+    (slot,) = pool.scheduler.bounds()
+    passes(pool, 4)
+    assert pool.scheduler.why_paused(slot) == "it has spent what it may"
+    pool.submit("standard", "arrival", Shape("other", "e", "other"), 2)
+    pool.deliver_all()
+
+    pool.do(Budgeted(DUNE, SpendLimits(cap=price(SHORT, 100))))
+
+    says = "it is paid for, and goes on when there are cores for it (1.0 needed, 0.0 free)"
+    assert pool.scheduler.why_paused(slot) == says
+    assert pool.scheduler.explain(1, pool.now) == f"paused on slot {slot}; {says}"
+
+
 def test_what_was_halted_with_all_spent_is_held_until_there_is_more(model_pool: Any) -> None:
     cap = price(LONG, 1.5)
     pool = pool_with(model_pool, {DUNE: SpendLimits(cap=cap)})

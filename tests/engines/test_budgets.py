@@ -217,6 +217,20 @@ def test_a_run_that_is_held_ends_with_three_and_says_what_lets_it_go_on(
     assert rushes("follow", batch.batch).exit_code == 0
 
 
+def test_a_cap_that_is_taken_off_holds_nothing_any_more(
+    rushes: Callable[..., Any], spends: Find, engine: LocalEngine, clip: str
+) -> None:
+    batch = sent(spends("spend"), clip, 3, 0.3, max_cost=SECOND / 2 / NANO)
+    until(lambda: batch.progress.only_held)
+
+    done = rushes("set", batch.id, "--max-cost", "none")
+
+    assert done.exit_code == 0, done.output
+    assert "has no cap of its own" in done.stderr
+    assert sum(outcome.ok for outcome in batch) == 3
+    assert engine.budgets()["rows"] == []
+
+
 def test_budgets_are_set_shown_and_taken_away(rushes: Callable[..., Any], engine: LocalEngine) -> None:
     assert rushes("budget", "set", "show:dune", "400", "--per-hour", "20").exit_code == 0
     assert rushes("budget", "set", "show:dune", "--soft", "300").exit_code == 0

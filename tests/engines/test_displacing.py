@@ -86,7 +86,7 @@ def test_urgent_work_runs_at_once_and_what_stood_aside_goes_on(
     assert urgent.batch.id in explained["reason"]
     clocks = [[s["seconds"] for s in engine.pool()["slots"] if s["paused"]] for _ in range(2)]
     assert clocks[0] == clocks[1]
-    assert low.batch.progress.running[0]["note"] == "paused"
+    assert low.batch.progress.running[0]["note"] == f"paused: batch {urgent.batch.id} goes first"
     assert urgent.outcome().ok
     until(lambda: low.batch.progress.counts.running == 1)
     outcome = low.outcome()

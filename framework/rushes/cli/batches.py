@@ -138,14 +138,26 @@ def cancel(session: Session, batch: str, *, engine_name: str | None) -> None:
     click.echo(f"{found.batch} cancelled: {counts_line(after.counts)}", err=True)
 
 
+class _Cap(Dollars):
+    """An amount, or ``none``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "none" else super().convert(value, param, ctx)
+
+
 @click.command("set")
 @batch_argument(required=True)
 @click.option("--priority", type=ClassName(), help="Its class from now on.")
-@click.option("--max-cost", type=Dollars(), metavar="USD", help="What may be spent on it, from now on.")
+@click.option(
+    "--max-cost",
+    type=_Cap(),
+    metavar="USD|none",
+    help="What may be spent on it, from now on; none: anything.",
+)
 @engine_option()
 @click.pass_obj
 def set_(
-    session: Session, batch: str, *, priority: str | None, max_cost: int | None, engine_name: str | None
+    session: Session, batch: str, *, priority: str | None, max_cost: int | str | None, engine_name: str | None
 ) -> None:
     """Give BATCH another class or cap, for what of it waits and for what runs."""
     whole(batch, "set")
@@ -155,8 +167,9 @@ def set_(
     found = found_batch(engine, batch)
     changes = []
     if max_cost is not None:
-        keeper_of(engine).set_max_cost(found.batch, max_cost)
-        changes.append(f"may cost {format_dollars(max_cost)}")
+        cap = None if isinstance(max_cost, str) else max_cost
+        keeper_of(engine).set_max_cost(found.batch, cap)
+        changes.append("has no cap of its own" if cap is None else f"may cost {format_dollars(cap)}")
     if priority is not None:
         engine.set_priority(found.batch, priority)
         changes.append(f"{found.priority} → {engine.status(found.batch).priority}")

@@ -18,7 +18,7 @@ from rushes.core.packing import DIMENSIONS, MILLI, Need
 from rushes.core.slots import Slot, SlotState
 from rushes.units import format_duration
 
-__all__ = ["ClassView", "PoolView", "QueueView", "SlotView", "explain", "snapshot"]
+__all__ = ["ClassView", "PoolView", "QueueView", "SlotView", "explain", "snapshot", "why_paused"]
 
 # Need is in thousandths of cores and devices, and in bytes; people read cores, devices and GiB.
 GIB: Final = 1 << 30
@@ -140,9 +140,32 @@ def _given(pool: Assignment, slot: Slot, place: int, now: float) -> str:
     if aside is not None:
         how = "paused" if slot.state is SlotState.paused else "about to give its place back"
         return f"{how} on slot {slot.number} for {aside[1].seconds(now):.1f} s: batch {aside[0]} goes first"
-    if slot.state is SlotState.waiting:
-        return f"running on slot {slot.number}, where it waits for parts of its own"
-    return f"running on slot {slot.number} for {max(0.0, now - slot.head_since):.1f} s"
+    number = slot.number
+    if slot.state is SlotState.paused:
+        return f"paused on slot {number}; {_paid_for(pool, slot)}"
+    for_s = f" for {max(0.0, now - slot.head_since):.1f} s"
+    where = ", where it waits for parts of its own" if slot.state is SlotState.waiting else for_s
+    return f"running on slot {number}{where}"
+
+
+def why_paused(pool: Assignment, slot: Slot) -> str:
+    """In a few words, why what a slot runs stands still; "" where it does not."""
+    if slot.state is not SlotState.paused or not slot.backlog:
+        return ""
+    id_ = slot.backlog[0][0]
+    short, aside = pool.purse.refused.get(id_), pool.standing.swarms.stands(id_)
+    if short is not None:
+        return "it has spent what it may" if short.held else short.sentence
+    return _paid_for(pool, slot) if aside is None else f"batch {aside[0]} goes first"
+
+
+def _paid_for(pool: Assignment, slot: Slot) -> str:
+    """What keeps one waiting that is paused for nobody, and not for want of money any more."""
+    if slot.unpaid or slot.lane is None:
+        return "it is asked for at the next look whether it may cost more"
+    need, free = slot.lane.need[0], max(pool.room.free[0], 0)
+    cores = f"{_amount('cpu', need)} needed, {_amount('cpu', free)} free"
+    return f"it is paid for, and goes on when there are cores for it ({cores})"
 
 
 def _place(lane: Lane, id_: int) -> str:

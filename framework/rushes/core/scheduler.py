@@ -97,7 +97,7 @@ from rushes.core.events import (
     Withdrawn,
     Woken,
 )
-from rushes.core.explanation import PoolView, explain, snapshot
+from rushes.core.explanation import PoolView, explain, snapshot, why_paused
 from rushes.core.holding import note
 from rushes.core.limits import queue_limit
 from rushes.core.ordering import Queue
@@ -171,6 +171,11 @@ class Scheduler:
     def explain(self, id: int, now: float) -> str:  # noqa: A002 - named as everywhere
         """One line on where an invocation stands and what it waits for, for `rushes why`."""
         return explain(self._assignment, self._held, id, now, paused=self._paused)
+
+    def why_paused(self, slot: int) -> str:
+        """In a few words, why what a slot runs stands still; "" where it does not."""
+        found = self._slots.by_number.get(slot)
+        return "" if found is None else why_paused(self._assignment, found)
 
     def waiters(self, id: int) -> tuple[int, ...]:  # noqa: A002 - as above
         """Those that are held until this one has ended."""

@@ -107,7 +107,8 @@ class Reports:
         """How far a run is by its own account, or, while it waits for parts of its own, by theirs."""
         fraction, note = self.families.progress(run) or (run.fraction, run.note)
         if run.paused_since:
-            note = "paused"
+            why = self.pool.scheduler.why_paused(run.slot)
+            note = f"paused: {why}" if why else "paused"
         if run.hedge and not run.hedged_for:
             note = f"second attempt{': ' + note if note else ''}"
         return {"fraction": fraction, "note": note}
