@@ -64,7 +64,7 @@ def pool_of(model_pool: Any) -> Any:
             pass
 
     def build(capacity: Capacity = FOUR, **shares: dict[str, Any]) -> Any:
-        return Pool(capacity, classes=classes(**shares), seconds={"f": 60.0})
+        return Pool(capacity, classes=classes(**shares), seconds={"f": 60.0, "quick": 0.01})
 
     return build
 
@@ -93,6 +93,20 @@ def test_what_runs_within_its_kept_share_is_not_displaced(pool_of: Any) -> None:
 
     assert running(pool, "background") == 2
     assert running(pool, "urgent") == 2
+
+
+def test_a_slot_that_died_is_asked_for_nothing_while_its_reports_arrive(pool_of: Any) -> None:
+    pool = pool_of(standard={"reserved_share": 0.25})
+    pool.submit("standard", "archive", shape("night", "quick", cpu=0.5), 5)
+    pool.submit("interactive", "dune", shape("burst", cpu=3), 2)
+    pool.deliver_all()
+    pool.finish(3)
+    assert len(pool.slots[3].backlog) == 2  # so its end is two reports
+
+    pool.kill(3)
+    pool.run()
+
+    assert len(pool.ended) == 7
 
 
 def test_no_age_opens_what_is_kept_for_others(pool_of: Any) -> None:

@@ -381,18 +381,23 @@ class Scheduler:
         else:
             for ask in taken:
                 del self._waiting.where[ask[0]]
-        if slot.backlog:
-            if slot.state is SlotState.waiting and slot.backlog[0] is not first:
-                self._assignment.end_wait(slot, now)
-            elif slot.backlog[0] is not first:
-                self._assignment.standing.end_pause(slot, now)
-                self._assignment.standing.occupied(slot)
-            return
         if slot.number in self._slots.lost:
-            del self._slots.lost[slot.number]
+            if not slot.backlog:
+                del self._slots.lost[slot.number]
+        elif slot.backlog:
+            if slot.backlog[0] is not first:
+                self._begin_next(slot, now)
         elif slot.occupied:
             self._assignment.release(slot, now)
             self._slots.rest(slot, now)
+
+    def _begin_next(self, slot: Slot, now: float) -> None:
+        """What ran first on a slot is gone, and what is behind it is begun."""
+        if slot.state is SlotState.waiting:
+            self._assignment.end_wait(slot, now)
+        else:
+            self._assignment.standing.end_pause(slot, now)
+            self._assignment.standing.occupied(slot)
 
     # -- attempts that wait ------------------------------------------------------------------------------
 
