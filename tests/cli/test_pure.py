@@ -11,9 +11,10 @@ import pytest
 from rushes import catalog
 from rushes.cli.dispatch import day_note, deadline_of
 from rushes.cli.progress import Pace, lines_of
-from rushes.cli.show import failure_line, one_line, speed, summary_line, table
+from rushes.cli.show import failure_line, fields, one_line, speed, summary_line, table
 from rushes.cli.sinks import sink_for
 from rushes.cli.tally import FAILURES_SHOWN, Tally, exit_code
+from rushes.cli.values import columns_of, csv_of, in_short, table_of
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.invocation import BatchStatus, Counts, Finished
@@ -224,3 +225,22 @@ def test_a_result_that_lists_tracks_has_a_row_for_each(capsys: pytest.CaptureFix
     assert [line.split() for line in printed.splitlines()] == [
         ["clip", "stream", "integrated_lufs"], ["a.mov", "1", "-23.0"], ["a.mov", "2"],
     ]  # fmt: skip
+
+
+def test_a_number_is_shown_without_the_noise_of_its_last_digits_and_kept_with_it_in_csv() -> None:
+    made = end(1, State.succeeded, result={"gain": 0.1 + 0.2, "rate": 29.97, "size": 1e15, "n": 3})
+
+    assert table_of([made, made._replace(seq=2)], first=True).split("\n")[1].split() == [
+        "a.mov", "0.3", "29.97", "1e+15", "3",
+    ]  # fmt: skip
+    assert fields({"gain": 0.1 + 0.2}) == "gain  0.3"
+    assert in_short(made) == "gain 0.3, rate 29.97, size 1e+15, n 3"
+    assert "0.30000000000000004" in csv_of([made], columns_of(made), head=False)
+
+
+def test_a_name_in_a_csv_moves_no_cursor_and_is_not_cut() -> None:
+    made = end(1, State.succeeded, result={"name": "a\x1b[31mred\n"})._replace(asset="/x/b\x1b[2J.mov")
+
+    assert (
+        csv_of([made], columns_of(made), head=False) == "b.1,/x/b\\x1b[2J.mov,succeeded,,a\\x1b[31mred\\n\n"
+    )

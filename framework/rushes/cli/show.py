@@ -25,6 +25,7 @@ __all__ = [
     "error_label",
     "error_lines",
     "failure_line",
+    "figure",
     "held_lines",
     "one_line",
     "short_name",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _MESSAGE_MAX: Final = 400
+_FIGURE_MAX: Final = 14
 
 
 def one_line(text: str, limit: int = _MESSAGE_MAX) -> str:
@@ -210,7 +212,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, right: frozense
         rows: one sequence of cells a row.
         right: columns that are aligned right, counted from 0.
     """
-    cells = [[printable(str("" if cell is None else cell)) for cell in row] for row in rows]
+    cells = [[printable("" if cell is None else _value(cell)) for cell in row] for row in rows]
     widths = [max(len(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
     lines = []
     for number, row in enumerate([list(head), *cells]):
@@ -235,4 +237,10 @@ def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         between = "; " if any(isinstance(one, Mapping) for one in value) else ", "
         return between.join(_value(one) for one in value)
-    return str(value)
+    return figure(value) if isinstance(value, float) else str(value)
+
+
+def figure(value: float) -> str:
+    """A number for people: without the noise behind its twelfth digit, which JSON and CSV keep."""
+    text = repr(value)
+    return text if len(text) <= _FIGURE_MAX else f"{value:.12g}"

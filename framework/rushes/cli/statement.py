@@ -14,6 +14,7 @@ from typing import Any, Final
 from rushes.cli.show import counted, table
 from rushes.core.cost import LINES, Cost, Row, Statement
 from rushes.core.money import NANO, format_dollars
+from rushes.printing import without_controls
 from rushes.runtime.cost_records import SpentRow
 from rushes.units import format_duration
 
@@ -208,4 +209,5 @@ def _usd(nano: int) -> str:
 
 def _name_cell(text: str) -> str:
     """A name as a spreadsheet takes it for a name: what begins like a formula would be run as one."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    shown = without_controls(text)
+    return f"'{shown}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else shown

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rushes.cli.show import fields, short_name, table
+from rushes.cli.show import fields, figure, short_name, table
 from rushes.core.states import State
+from rushes.printing import without_controls
 
 if TYPE_CHECKING:
     from rushes.function import Function
@@ -122,7 +123,8 @@ def _in_short(one: Finished) -> str:
     if one.outputs:
         return ", ".join(one.outputs)
     result = one.result if isinstance(one.result, Mapping) else {}
-    said = [f"{name} {value}" for name, value in result.items() if _flat(value)]
+    flat = {name: value for name, value in result.items() if _flat(value)}
+    said = [f"{name} {figure(value) if isinstance(value, float) else value}" for name, value in flat.items()]
     said += [f"{len(value)} of {name}" for name, value in result.items() if isinstance(value, list)]
     text = ", ".join(said) or "done"
     return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"
@@ -155,6 +157,8 @@ def columns_of(one: Finished) -> list[str]:
 def csv_of(rows: Sequence[Finished], columns: Sequence[str], *, head: bool) -> str:
     """All scalars of the results, those of mappings and lists under dotted names, and how each ended.
 
+    Control characters of names are written as escapes: the file is read by spreadsheets, and by terminals.
+
     Args:
         rows: ended invocations.
         columns: all that `columns_of` names of any row of the whole table.
@@ -164,7 +168,10 @@ def csv_of(rows: Sequence[Finished], columns: Sequence[str], *, head: bool) -> s
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     if head:
         writer.writeheader()
-    writer.writerows(_line(one) for one in rows)
+    writer.writerows(
+        {name: without_controls(cell) if isinstance(cell, str) else cell for name, cell in _line(one).items()}
+        for one in rows
+    )
     return text.getvalue()
 
 

@@ -27,6 +27,8 @@ class RuledPool(HedgedPool):
         super().__init__(*given, **more)
         classes = self._scheduler.classes
         self._hours = any(one.slot_hours is not None or one.slot_hours_of for one in classes)
+        if not self._hours:  # every end passes there
+            self._stop = super()._stop  # type: ignore[method-assign]
         self._used: dict[QueueKey, float] = {}
         self._day = 0
         self._barred: set[QueueKey] = set()
@@ -72,9 +74,8 @@ class RuledPool(HedgedPool):
     # -- hours of a class -----------------------------------------------------------------------------------
 
     def _stop(self, slot: Any) -> None:
-        if self._hours:
-            queue = self._queues[self._batch_of[slot.backlog[0]]]
-            self._used[queue] = self._used.get(queue, 0.0) + self._now - slot.since
+        queue = self._queues[self._batch_of[slot.backlog[0]]]
+        self._used[queue] = self._used.get(queue, 0.0) + self._now - slot.since
         super()._stop(slot)
 
     def _look_at_hours(self) -> None:
