@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from typing import Any
 
-from rushes.engines.aws import host as hosts
+from rushes.engines.aws import host as host_module
+from rushes.engines.aws import lane, sweeping
+from rushes.engines.aws.host import Host
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
 from rushes.engines.local import LocalEngine
@@ -17,12 +20,11 @@ __all__ = ["main"]
 
 def main(asked: dict[str, Any]) -> None:
     """Work until SIGTERM."""
-    hosts.POLL_S = 1.0  # type: ignore[misc]
-    hosts.SWEEP_S = 1.0  # type: ignore[misc]
-    hosts.AGAIN_S = 20.0  # type: ignore[misc]
-    hosts.REST_S = 0.1  # type: ignore[misc]
-    services = Services(aws_settings(), asked["name"])
-    host = hosts.Host(services, LocalEngine(), asked["queues"], name=asked["name"], width=asked["width"])
+    lane.REST_S = 0.1  # type: ignore[misc]
+    host_module.SWEEP_S = 1.0  # type: ignore[misc]
+    sweeping.AGAIN_S = 20.0  # type: ignore[misc]
+    services = Services(aws_settings({**os.environ, "RUSHES_POLL": "1s"}), asked["name"])
+    host = Host(services, LocalEngine(), asked["queues"], name=asked["name"], width=asked["width"])
     signal.signal(signal.SIGTERM, lambda *_: host.stop())
     host.run()
 

@@ -159,6 +159,8 @@ class Lapsed(NamedTuple):
     show: str
     title: str = ""
     """Of its batch: the function's name."""
+    group: str = ""
+    """Of its batch: which hosts it is best on."""
 
 
 @dataclass(frozen=True, slots=True)

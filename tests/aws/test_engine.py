@@ -19,7 +19,7 @@ from rushes.cli.session import Session
 from rushes.core.states import State
 from rushes.engines.aws.deployment import Deployment, deployment_of
 from rushes.engines.aws.engine import AwsEngine
-from rushes.engines.aws.host import sweep
+from rushes.engines.aws.sweeping import sweep
 from rushes.errors import PlatformError
 from rushes.function import Function, Options
 from rushes.invocation import Invocation

@@ -14,9 +14,10 @@ from aws_server import AwsServer
 from waiting import until
 
 from rushes.core.states import State
-from rushes.engines.aws.host import Host, sweep
+from rushes.engines.aws.host import Host
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
+from rushes.engines.aws.sweeping import sweep
 from rushes.engines.local import LocalEngine
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
@@ -42,7 +43,7 @@ class Studio:
             one: self.clients["sqs"].create_queue(QueueName=f"{name}-{one}")["QueueUrl"]
             for one in ("urgent", "background")
         }
-        self.settings = AwsSettings(name, scratch=scratch)
+        self.settings = AwsSettings(name, scratch=scratch, poll_s=1.0)
         self.engine = engine
         self.ledger = DynamoLedger(self.clients["dynamodb"], name)
         self._running: list[tuple[Host, threading.Thread]] = []
@@ -106,7 +107,6 @@ def studio(
     aws: AwsServer, unique: str, rushes_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Studio]:
     monkeypatch.setenv("RUSHES_CPU", "1")
-    monkeypatch.setattr("rushes.engines.aws.host.POLL_S", 1.0)
     engine, scratch = LocalEngine(), tmp_path / "scratch"
     scratch.mkdir()
     made = Studio(aws, unique, engine, scratch)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,16 +15,13 @@ import deployed
 import pytest
 from aws_server import AwsServer
 from click.testing import CliRunner, Result
+from waiting import until
 from zipped import as_zip, package
 
 from rushes.cli.app import app
-from rushes.engines.aws.engine import AwsEngine
-from rushes.engines.aws.host import Host
 from rushes.engines.aws.infra.environment import Environment, stack_name
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
-from rushes.engines.aws.services import Services
-from rushes.engines.aws.settings import AwsSettings
 from rushes.engines.local import LocalEngine
 
 
@@ -52,26 +52,44 @@ def cards(
     return f"s3://{bucket}/reel/"
 
 
+_RUSHES = "import sys; from rushes.cli import main; sys.exit(main())"
+
+
+class Worker:
+    """`rushes worker --engine aws`, as a process."""
+
+    def __init__(self, home: Path) -> None:
+        self.log = home / "host.log"
+        environ = {
+            **os.environ,
+            "RUSHES_POLL": "1s",
+            "RUSHES_CPU": "1",
+            "RUSHES_SCRATCH": str(home),
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _RUSHES, "worker", "--engine", "aws", "--width", "2"],
+                env=environ, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def stop(self) -> int:
+        """Its exit status after SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
 @pytest.fixture
-def host(  # noqa: PLR0917 - fixtures
-    aws: AwsServer,
-    environment: Environment,
-    cards: str,
-    rushes_home: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Host]:
+def worker(cards: str, rushes_home: Path, tmp_path: Path) -> Iterator[Worker]:
     """A host that works for the environment's queues."""
-    monkeypatch.setenv("RUSHES_CPU", "1")
-    monkeypatch.setattr("rushes.engines.aws.host.POLL_S", 1.0)
+    made = Worker(tmp_path)
+    until(lambda: "takes" in made.log.read_text() or made.process.poll() is not None)
+    assert made.process.poll() is None, made.log.read_text()
+    yield made
+    if made.process.poll() is None:
+        made.process.kill()
+        made.process.wait()
     pool = LocalEngine()
-    services = Services(AwsSettings(environment.table, scratch=tmp_path), "host-a", aws.client)
-    working = Host(services, pool, AwsEngine().deployment.of_hosts(), name="host-a", width=2)
-    thread = threading.Thread(target=working.run)
-    thread.start()
-    yield working
-    working.stop()
-    thread.join()
     pool.control("stop")
     pool.close()
 
@@ -81,9 +99,7 @@ def rushes(*args: str) -> Result:
 
 
 def lines(made: Result) -> list[dict[str, Any]]:
-    """What a command said; a host of this process logs to the same place."""
-    said = [json.loads(line) for line in made.stdout.splitlines()]
-    return [one for one in said if "schema" in one]
+    return [json.loads(line) for line in made.stdout.splitlines()]
 
 
 def test_a_laptop_sends_to_lambda_follows_and_reads_what_came_of_it(cards: str) -> None:
@@ -104,9 +120,8 @@ def test_a_laptop_sends_to_lambda_follows_and_reads_what_came_of_it(cards: str) 
     assert [one["cached"] for one in lines(again)] == [True, True]
 
 
-@pytest.mark.usefixtures("host")
 def test_a_laptop_sends_to_hosts_and_failures_end_as_failures_do_here(
-    cards: str, environment: Environment, clients: dict[str, Any]
+    cards: str, environment: Environment, clients: dict[str, Any], worker: Worker
 ) -> None:
     out = f"s3://{environment.buckets['proxies']}/dune"
     made = rushes("run", "deployed:small", cards, "--engine", "aws", "--out", out, "--json")
@@ -125,6 +140,9 @@ def test_a_laptop_sends_to_hosts_and_failures_end_as_failures_do_here(
     failed = rushes("run", "deployed:small", f"{cards}C001.mov", "--engine", "aws", "--out", out)
     assert failed.exit_code == 1
     assert "is not ours" in failed.output
+
+    assert worker.stop() == 0
+    assert "takes hosts/urgent, hosts/standard" in worker.log.read_text()
 
 
 @pytest.mark.usefixtures("cards")

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from rushes.cli.class_name import ClassName
 from rushes.cli.session import Session
 from rushes.cli.show import counted, short_name, table
 from rushes.units import format_duration, format_size
@@ -129,10 +130,29 @@ def _still(answer: Any) -> str:
 @click.command()
 @click.option("--stop", is_flag=True, help="Stop the worker now; what ran is done again by the next one.")
 @click.option("--service", is_flag=True, help="Print a systemd user unit that keeps a worker up.")
+@click.option(
+    "--engine", metavar="local|aws:ENV", default="local", help="Work for the queues of an environment on AWS."
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="On AWS: of each class at once; cores and 2 more.",
+)
+@click.option("--group", multiple=True, metavar="NAME", help="On AWS: of which hosts, e.g. hosts-nvenc.")
+@click.option("--class", "classes", multiple=True, type=ClassName(), help="On AWS: take these; else all.")
 @click.pass_context
-def worker(ctx: click.Context, /, *, stop: bool, service: bool) -> None:
-    """Run this machine's worker in the foreground. None is needed: `rushes run` starts one by itself."""
+def worker(ctx: click.Context, /, *, stop: bool, service: bool, engine: str, **hosting: Any) -> None:
+    """Run this machine's worker in the foreground. None is needed: `rushes run` starts one by itself.
+
+    With --engine aws:ENV it is a host of that environment: it takes work from its queues for this machine's
+    pool, until SIGTERM, Ctrl-C or the notice of a spot instance, and gives back what runs at once.
+    """
     session: Session = ctx.obj
+    kind, _, environment = engine.partition(":")
+    if kind == "aws" and not (stop or service):
+        _host(session, environment, **hosting)
+        return
     if service:
         click.echo(_unit(), nl=False)
         return
@@ -145,6 +165,23 @@ def worker(ctx: click.Context, /, *, stop: bool, service: bool) -> None:
 
     click.echo("worker in the foreground; Ctrl-C ends it", err=True)
     ctx.exit(run_worker(foreground=True))
+
+
+def _host(
+    session: Session, environment: str, *, width: int | None, group: tuple[str, ...], classes: tuple[str, ...]
+) -> None:
+    from rushes.engines.aws.worker import run_host  # noqa: PLC0415 - a host alone needs it
+
+    pool: Any = session.engine()
+    cores = float(pool.pool().get("capacity", {}).get("cpu", 1.0))
+    run_host(
+        environment,
+        pool,
+        width=width or max(int(cores), 1) + 2,
+        groups=group,
+        classes=classes,
+        say=lambda text: click.echo(text, err=True),
+    )
 
 
 def _unit() -> str:

@@ -203,7 +203,7 @@ class DynamoClaims(DynamoBatches):
             for item in found:
                 its, n = number_of(item)
                 spec = specs[its] = specs.get(its) or self._now(its)
-                told = (str(spec.get(name) or "") for name in ("priority", "show", "title"))
+                told = (str(spec.get(name) or "") for name in ("priority", "show", "title", "group"))
                 one = Lapsed(f"{its}.{n}", *told)
                 if not mine(one):
                     continue

@@ -218,7 +218,9 @@ class StubLedger(_Failing):
                 for row in found.rows.values():
                     if row.state.ended or row.told_at is None or row.told_at > now:
                         continue
-                    told = (str(found.spec.get(name) or "") for name in ("priority", "show", "title"))
+                    told = (
+                        str(found.spec.get(name) or "") for name in ("priority", "show", "title", "group")
+                    )
                     one = Lapsed(row.work.invocation, *told)
                     if mine(one):
                         row.told_at = again_at

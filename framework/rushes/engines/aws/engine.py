@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rushes.core.states import State
 from rushes.engines.aws.deployment import Deployment, deployment_of, group_of
 from rushes.engines.aws.ends import Ends
+from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.sending import Sender
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
@@ -224,7 +225,8 @@ class AwsEngine:
 
         batch = "".join(secrets.choice(_ALPHABET) for _ in range(6))
         kept = {name: getattr(spec, name) for name in _KEPT}
-        kept |= {"tags": dict(spec.tags), "group": group_of(catalog.find(spec.function))}
+        group = group_of(catalog.find(spec.function))
+        kept |= {"tags": dict(spec.tags), "group": group if self.deployment.of_hosts(group) else PLAIN}
         self._ledger.open(batch, kept, self._clock())
         return self._outer(batch)
 

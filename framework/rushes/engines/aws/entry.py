@@ -40,7 +40,7 @@ def route(event: Any, context: Any) -> Any:
 
 def sweep(event: Any, context: Any) -> dict[str, int]:  # noqa: ARG001 - as Lambda calls it
     """Tells of what lapsed and of waits that are over."""
-    from rushes.engines.aws.host import sweep as told_of  # noqa: PLC0415 - not for `work`
+    from rushes.engines.aws.sweeping import sweep as told_of  # noqa: PLC0415 - not for `work`
 
     services = _services("sweep")
     if services.ledger is None:

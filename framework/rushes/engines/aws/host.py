@@ -1,29 +1,25 @@
 """A host that takes work from shared queues: a machine of ECS, a workstation, anything with credentials.
 
 It has one poller for each class, so an urgent message is heard however much other work is here; the work
-itself goes to the machine's own pool, whose scheduler makes room for it. Of each class a little more is taken
-than the pool has cores, so that clips are fetched while others run.
-
-A notice is deleted once its invocation is claimed: a queue keeps a message back for twelve hours at most, the
-ledger for as long as the host lives. What lapses, and what waits for its next try, is told of again by
-`sweep`. On SIGTERM, or a notice that a spot host is taken back, everything is given back at once and loses no
-try. This module must not know how the pool works.
+itself goes to the machine's own pool, whose scheduler makes room for it (`rushes.engines.aws.lane`). What
+lapses, and what waits for its next try, is told of again by a sweep. On SIGTERM, or a notice that a spot host
+is taken back, everything is given back at once and loses no try. While something is here the host's guard is
+held, so that nobody who makes the fleet smaller ends it. This module must not know how the pool works, nor
+who guards.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rushes.core.retry import MOST_LAPSES
-from rushes.errors import RushesError
-from rushes.ledger import LONE
-from rushes.notices import Message, Notice
-from rushes.ports import Lapses
+from rushes.engines.aws import sweeping
+from rushes.engines.aws.lane import Lane
+from rushes.errors import CallerError, RushesError
 from rushes.runtime.claim_run import ClaimRunner
 from rushes.runtime.pool_run import PoolRun
 from rushes.storage.s3_uri import local_name, place_of
@@ -31,91 +27,36 @@ from rushes.storage.s3_uri import local_name, place_of
 if TYPE_CHECKING:
     from rushes.batch import RunnableEngine
     from rushes.engines.aws.services import Services
-    from rushes.ports import Ledger, Queue
+    from rushes.ports import Ledger
 
-__all__ = ["Host", "sweep"]
+__all__ = ["Guard", "Host", "NoGuard"]
 
-POLL_S: Final = 20.0
-"""As long as SQS lets a request wait: an empty queue costs three requests a minute."""
 SWEEP_S: Final = 60.0
 """Between two looks at what lapsed."""
-AGAIN_S: Final = 600.0
-"""After a sweep has told of something, nobody else does for so long. Its message may wait behind many others,
-and one more each minute would make them more; none is lost but where its sender dies."""
-GONE_S: Final = 600.0
-"""A submitter that has added nothing for so long, and not said that it is done, is taken to be gone."""
-REST_S: Final = 5.0
-"""Between tries of a service that does not answer."""
-T = TypeVar("T")
+LOOK_S: Final = 1.0
+"""Between two looks at whether a host is still busy."""
 
 
-class Swept(Lapses, Protocol):
-    """What a sweep asks of a ledger."""
+class Guard(Protocol):
+    """Keeps a host from being ended while it is busy. Neither verb raises."""
 
-    def spec(self, batch: str) -> Mapping[str, Any] | None:
-        """What a batch was opened with."""
+    def hold(self) -> None:
+        """Something is here; said before it is begun, and again while it lasts."""
         ...
 
-    def waiting(self, batch: str) -> Sequence[str]:
-        """The invocations of a batch that wait."""
-        ...
-
-    def seal(self, batch: str) -> None:
-        """Nothing more is added."""
+    def release(self) -> None:
+        """Nothing is here; said again while that lasts."""
         ...
 
 
-def sweep(ledger: Swept, queues: Mapping[str, Queue], now: float) -> int:
-    """Tell of what lapsed and of waits that are over; gives how much. Several may do so at the same time.
+class NoGuard:
+    """Of a host that nobody ends."""
 
-    Args:
-        ledger: knows what lapsed.
-        queues: by class, or by ``<function>/<class>`` where a function has queues of its own.
-        now: UTC epoch seconds.
-    """
-    told = sum(_completed(ledger, queues, batch) for batch in ledger.abandoned(now - GONE_S))
-    for batch in (*ledger.unfinished(), LONE):
-        # What goes to queues that are not known here is left to somebody who knows them.
-        for one in ledger.lapsed(
-            batch, now, now + AGAIN_S, lambda it: _queue_of(queues, it.title, it.priority) is not None
-        ):
-            told += _tell(queues, one.title, [Notice(one.invocation, one.priority, one.show)])
-    return told
+    def hold(self) -> None:
+        return
 
-
-def _completed(ledger: Swept, queues: Mapping[str, Queue], batch: str) -> int:
-    """Take a batch to be complete as it is: its submitter died, maybe before it told of what it had added."""
-    spec = ledger.spec(batch) or {}
-    priority, show = str(spec.get("priority")), str(spec.get("show"))
-    notices = [Notice(one, priority, show) for one in ledger.waiting(batch)]
-    told = _tell(queues, str(spec.get("title") or ""), notices)
-    ledger.seal(batch)
-    return told
-
-
-def _tell(queues: Mapping[str, Queue], title: str, notices: Sequence[Notice]) -> int:
-    """Tell those who take work of a function and class; nobody, where this host knows no such queue."""
-    if not notices:
-        return 0
-    queue = _queue_of(queues, title, notices[0].priority)
-    if queue is None:
-        return 0
-    queue.send(notices)
-    return len(notices)
-
-
-def _queue_of(queues: Mapping[str, Queue], title: str, priority: str) -> Queue | None:
-    return queues.get(f"{title}/{priority}") or queues.get(priority)
-
-
-@dataclass(frozen=True, slots=True)
-class _Class:
-    """One class on this host: its queue, and who runs what comes of it."""
-
-    name: str
-    queue: Queue
-    runner: ClaimRunner
-    workers: ThreadPoolExecutor
+    def release(self) -> None:
+        return
 
 
 class Host:
@@ -124,10 +65,13 @@ class Host:
     Args:
         services: the ledger, the store, the log.
         engine: this machine's own pool.
-        queues: URL of the queue of each class.
+        queues: URL of the queue of each class; of a group of hosts by ``<group>/<class>``.
         name: of this host.
-        width: invocations of one class that are here at a time.
+        width: invocations of one class that are worked on at a time.
         clock: UTC epoch seconds.
+        guard: keeps it from being ended while it is busy.
+        told: called once a minute with what was done of each class since the last time, and the seconds of
+            that; gives whether the host is to take no more work.
     """
 
     def __init__(
@@ -139,17 +83,20 @@ class Host:
         name: str,
         width: int,
         clock: Callable[[], float] = time.time,
+        guard: Guard | None = None,
+        told: Callable[[Mapping[str, tuple[int, float]]], bool] = lambda _: False,
     ) -> None:
         if services.ledger is None:
-            raise _no_ledger()
+            raise CallerError("a host has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
         self._services = services
         self._ledger: Ledger = services.ledger
-        self._width = width
         self._clock = clock
+        self._guard = guard or NoGuard()
+        self._told = told
         self._stopping = threading.Event()
-        self._classes = [
-            _Class(
-                priority,
+        self._lanes = [
+            Lane(
+                key,
                 services.queue(url),
                 ClaimRunner(
                     self._ledger,
@@ -160,73 +107,58 @@ class Host:
                     clock=clock,
                     lease_s=services.settings.lease_s,
                     most_lapses=MOST_LAPSES,
-                    run_here=PoolRun(engine, priority),
+                    run_here=PoolRun(engine, key.rpartition("/")[2]),
                     grant=services.grant,
                     price=services.price,
                     region=services.region,
                 ),
-                ThreadPoolExecutor(width, thread_name_prefix=priority),
+                width,
+                poll_s=services.settings.poll_s,
+                guard=self._guard,
+                say=services.say,
             )
-            for priority, url in queues.items()
+            for key, url in queues.items()
         ]
+
+    @property
+    def here(self) -> int:
+        """Invocations that are here."""
+        return sum(one.here for one in self._lanes)
 
     def run(self) -> None:
         """Work until `stop` is called; returns when everything that was here has ended or was given back."""
-        pollers = [
-            threading.Thread(target=self._poll, args=(one,), name=f"poll {one.name}") for one in self._classes
-        ]
-        for poller in pollers:
-            poller.start()
-        queues = {one.name: one.queue for one in self._classes}
-        while not self._stopping.wait(SWEEP_S):
-            self._try(lambda: sweep(self._ledger, queues, self._clock()))
-        for poller in pollers:
-            poller.join()
-        for one in self._classes:
-            one.workers.shutdown()
+        for one in self._lanes:
+            one.start()
+        queues = {one.key: one.queue for one in self._lanes}
+        swept_at = time.monotonic()
+        while not self._stopping.wait(LOOK_S):
+            (self._guard.hold if self.here else self._guard.release)()
+            if time.monotonic() - swept_at < SWEEP_S:
+                continue
+            swept_at = time.monotonic()
+            with suppress(RushesError):  # a minute later it is asked again
+                sweeping.sweep(self._ledger, queues, self._clock())
+            self._tell()
+        for one in self._lanes:
+            one.join()
+        self._tell()
+        self._guard.release()
 
     def stop(self) -> None:
         """Give everything back and return: also from a signal handler."""
         self._stopping.set()
-        for one in self._classes:
-            one.runner.yield_back()
+        for one in self._lanes:
+            one.stop()
 
-    def _poll(self, one: _Class) -> None:
-        """Take messages of a class while there is room for them."""
-        free = threading.Semaphore(self._width)
-        while not self._stopping.is_set():
-            if not free.acquire(timeout=1.0):
-                continue
-            found = self._try(lambda: one.queue.receive(1, POLL_S))
-            if not found:
-                free.release()
-                continue
-            begun: Future[None] = one.workers.submit(self._work, one, found[0])
-            begun.add_done_callback(lambda _: free.release())
+    def drain(self, *, drained: bool = True) -> None:
+        """Take no more work, or take work again; what is here goes on."""
+        for one in self._lanes:
+            one.drained = drained
 
-    def _work(self, one: _Class, message: Message) -> None:
-        def work() -> None:
-            after = one.runner.run(message.notice.invocation, claimed=lambda: one.queue.done([message]))
-            state = after.state.value if after.state else "unknown"
-            self._services.say(state, invocation=message.notice.invocation)
-            if self._stopping.is_set() and after.again_s == 0.0:
-                one.queue.send([message.notice])  # another host may have it at once
-            elif after.again_s is None or after.again_s > 0:
-                one.queue.done([message])  # the sweep tells of it in time
-
-        self._try(work)
-
-    def _try(self, act: Callable[[], T]) -> T | None:
-        """Do something that may fail for a while; what it left undone comes again."""
+    def _tell(self) -> None:
+        done = {one.key: one.take_done() for one in self._lanes}
         try:
-            return act()
-        except RushesError as error:
-            self._services.say("waits", error=error.to_dict())
-            self._stopping.wait(REST_S)
-            return None
-
-
-def _no_ledger() -> RushesError:
-    from rushes.errors import CallerError  # noqa: PLC0415 - raised once
-
-    return CallerError("a host has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
+            self.drain(drained=self._told(done))
+        except RushesError:
+            for one in self._lanes:  # it is told the next time
+                one.put_back(done[one.key])

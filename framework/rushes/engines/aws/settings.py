@@ -30,6 +30,8 @@ class AwsSettings:
         kms_key: that outputs are encrypted with (`RUSHES_KMS_KEY`), or "".
         lease_s: how long a claim holds that nobody extends (`RUSHES_LEASE`): so long a host may be dead, or
             out of reach, before another takes its work over.
+        poll_s: how long a host's request to an empty queue waits (`RUSHES_POLL`), 20 at most: so long a host
+            that is told to go may take, once it has given everything back.
         work_role: ARN of the role whose sessions attempts have (`RUSHES_WORK_ROLE`); "": they have what this
             process has.
         tier, prices: what a host is, and a file of prices (`RUSHES_TIER`, `RUSHES_PRICES`).
@@ -48,6 +50,7 @@ class AwsSettings:
     storage_class: str = ""
     kms_key: str = ""
     lease_s: float = 60.0
+    poll_s: float = 20.0
     work_role: str = ""
     tier: str = "here"
     prices: str = ""
@@ -92,6 +95,7 @@ def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
         environ.get("RUSHES_STORAGE_CLASS", ""),
         environ.get("RUSHES_KMS_KEY", ""),
         parse_duration(environ.get("RUSHES_LEASE") or "60s"),
+        parse_duration(environ.get("RUSHES_POLL") or "20s"),
         environ.get("RUSHES_WORK_ROLE", ""),
         environ.get("RUSHES_TIER") or "here",
         environ.get("RUSHES_PRICES", ""),

@@ -14,12 +14,12 @@ This module must not know how a template is deployed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.engines.aws.infra import fleets, parts, permissions, starting
 from rushes.engines.aws.infra.environment import Deployed, Environment, deployed, logical
-from rushes.engines.aws.infra.host_tiers import PLAIN, text_of
+from rushes.engines.aws.infra.host_tiers import text_of
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.sizing import hour_nano, size_of, unfit
 from rushes.engines.aws.infra.watching import watching
@@ -167,7 +167,7 @@ def _fleets(
     for tier in environment.fleets:
         variables = {
             **_common(environment),
-            "RUSHES_QUEUES": parts.joined(queues[tier.group]),
+            "RUSHES_QUEUES": parts.joined(_by_group({tier.group: queues[tier.group]})),
             "RUSHES_TIER": tier.name,
         }
         made |= fleets.fleet_of(tier, variables, environment)
@@ -345,13 +345,13 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
 def _sweeping(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
     """Once a minute somebody tells of what lapsed."""
     # What people send may be of a class that no trigger of its function gives: hosts work on that.
-    plain = _host_queues(all_, environment).get(PLAIN, {}) if environment.has_hosts else {}
-    queues = [arn(one) for one in dict.fromkeys([*(route.queue for route in routes), *plain.values()])]
+    hosts = _by_group(_host_queues(all_, environment)) if environment.has_hosts else {}
+    queues = [arn(one) for one in dict.fromkeys([*(route.queue for route in routes), *hosts.values()])]
     plan = LambdaPlan(
         "sweep",
         "sweep",
         parts.SMALL,
-        {**_common(environment), "RUSHES_ROUTES": parts.joined({**_named(routes), **plain})},
+        {**_common(environment), "RUSHES_ROUTES": parts.joined({**_named(routes), **hosts})},
         [permissions.claiming(arn(_TABLE)), permissions.sending(queues)],
         f"Tells of what lapsed in environment {environment.name}",
     )
@@ -383,6 +383,11 @@ def _telling(environment: Environment) -> dict[str, Any]:
 
 def _routes_text(routes: Sequence[_Route]) -> Any:
     return parts.joined(_named(routes))
+
+
+def _by_group(queues: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Queues of hosts by ``<group>/<class>``."""
+    return {f"{group}/{name}": id_ for group, ids in queues.items() for name, id_ in ids.items()}
 
 
 def _named(routes: Sequence[_Route]) -> dict[str, str]:

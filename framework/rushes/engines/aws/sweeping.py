@@ -1,0 +1,84 @@
+"""Telling again of what was left lying: what lapsed, waits that are over, batches whose submitter is gone.
+
+Several may do so at the same time: the ledger gives each to one of them. This module must not know who works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from rushes.engines.aws.infra.host_tiers import PLAIN
+from rushes.ledger import LONE, Lapsed
+from rushes.notices import Notice
+from rushes.ports import Lapses
+
+if TYPE_CHECKING:
+    from rushes.ports import Queue
+
+__all__ = ["AGAIN_S", "sweep"]
+
+AGAIN_S: Final = 600.0
+"""After a sweep has told of something, nobody else does for so long. Its message may wait behind many others,
+and one more each minute would make them more; none is lost but where its sender dies."""
+GONE_S: Final = 600.0
+"""A submitter that has added nothing for so long, and not said that it is done, is taken to be gone."""
+
+
+class Swept(Lapses, Protocol):
+    """What a sweep asks of a ledger."""
+
+    def spec(self, batch: str) -> Mapping[str, Any] | None:
+        """What a batch was opened with."""
+        ...
+
+    def waiting(self, batch: str) -> Sequence[str]:
+        """The invocations of a batch that wait."""
+        ...
+
+    def seal(self, batch: str) -> None:
+        """Nothing more is added."""
+        ...
+
+
+def sweep(ledger: Swept, queues: Mapping[str, Queue], now: float) -> int:
+    """Tell of what lapsed and of waits that are over; gives how much. Several may do so at the same time.
+
+    Args:
+        ledger: knows what lapsed.
+        queues: by class, by ``<function>/<class>`` where a function has queues of its own, and by
+            ``<group>/<class>`` of hosts with devices.
+        now: UTC epoch seconds.
+    """
+    told = sum(_completed(ledger, queues, batch) for batch in ledger.abandoned(now - GONE_S))
+    for batch in (*ledger.unfinished(), LONE):
+        # What goes to queues that are not known here is left to somebody who knows them.
+        for one in ledger.lapsed(batch, now, now + AGAIN_S, lambda it: _queue_of(queues, it) is not None):
+            told += _tell(queues, [one])
+    return told
+
+
+def _completed(ledger: Swept, queues: Mapping[str, Queue], batch: str) -> int:
+    """Take a batch to be complete as it is: its submitter died, maybe before it told of what it had added."""
+    spec = ledger.spec(batch) or {}
+    its = [str(spec.get(name) or "") for name in ("priority", "show", "title", "group")]
+    told = _tell(queues, [Lapsed(one, *its) for one in ledger.waiting(batch)])
+    ledger.seal(batch)
+    return told
+
+
+def _tell(queues: Mapping[str, Queue], some: Sequence[Lapsed]) -> int:
+    """Tell those who take work of a function and class; nobody, where there is no such queue here."""
+    queue = _queue_of(queues, some[0]) if some else None
+    if queue is None:
+        return 0
+    queue.send([Notice(one.invocation, one.priority, one.show) for one in some])
+    return len(some)
+
+
+def _queue_of(queues: Mapping[str, Queue], one: Lapsed) -> Queue | None:
+    group = one.group or PLAIN
+    names = [f"{one.title}/{one.priority}", f"{group}/{one.priority}"]
+    if group == PLAIN:
+        names.append(one.priority)
+    return next((queues[name] for name in names if name in queues), None)

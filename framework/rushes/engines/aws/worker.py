@@ -1,0 +1,142 @@
+"""`rushes worker --engine aws`: this machine as a host of an environment, until it is told to go.
+
+The composition root of a host: the ledger and queues of the environment, this machine's own pool, and who may
+end it. The same on a task of ECS, an instance of EC2 and a workstation: what is not there is not asked. This
+module must not know how a host works.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from rushes.batch import RunnableEngine
+from rushes.engines.aws.deployment import Deployment, deployment_of
+from rushes.engines.aws.ecs_agent import EcsGuard, ecs_task
+from rushes.engines.aws.fleet_notes import Done, FleetNotes
+from rushes.engines.aws.host import Guard, Host, NoGuard
+from rushes.engines.aws.infra.host_tiers import PLAIN
+from rushes.engines.aws.services import Services
+from rushes.engines.aws.settings import aws_settings
+from rushes.engines.aws.spot import SpotWatch
+from rushes.errors import CallerError
+
+__all__ = ["queues_of", "run_host"]
+
+
+def run_host(
+    environment: str,
+    pool: RunnableEngine,
+    *,
+    width: int,
+    groups: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Work for an environment until SIGTERM, SIGINT or a notice that a spot instance is taken back.
+
+    Args:
+        environment: its name; "" for what variables tell of.
+        pool: this machine's own.
+        width: invocations of one class that are worked on at a time.
+        groups: of hosts, those that it is one of; none: those that take whatever wants no device.
+        classes: that it takes; none: all.
+        environ: variables.
+        say: is told what it takes.
+
+    Raises:
+        CallerError: there is no such environment, or it has no queues for such hosts.
+    """
+    settings = aws_settings(environ)
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    plain = Services(settings, name)
+    deployment = deployment_of(environment, environ, plain.client)
+    queues = queues_of(deployment, environ, groups, classes)
+    services = Services(replace(settings, table=deployment.table), name)
+    agent = environ.get("ECS_AGENT_URI", "")
+    guard: Guard = EcsGuard(agent, services.say) if agent else NoGuard()
+    told = _telling(services, ecs_task(environ))
+    host = Host(services, pool, queues, name=name, width=width, guard=guard, told=told)
+    say(f"host {name} takes {', '.join(queues)}; Ctrl-C gives back what runs and ends it")
+    with _stopped_by_signals(host), _watched_for_notices(host, environ, agent=agent):
+        host.run()
+
+
+def queues_of(
+    deployment: Deployment, environ: Mapping[str, str], groups: Sequence[str], classes: Sequence[str]
+) -> dict[str, str]:
+    """The queues that a host takes from, by ``<group>/<class>``.
+
+    Raises:
+        CallerError: there is none (``no-queue``).
+    """
+    told = environ.get("RUSHES_QUEUES", "")
+    asked = (
+        groups or tuple({key.rpartition("/")[0] or PLAIN: None for key in told.split(",") if key}) or (PLAIN,)
+    )
+    found = {
+        f"{group}/{name}": url
+        for group in asked
+        for name, url in deployment.of_hosts(group).items()
+        if not classes or name in classes
+    }
+    if not found:
+        raise CallerError(
+            f"environment {deployment.name or 'of this machine'} has no queues for {', '.join(asked)}"
+            f"{' of class ' + ', '.join(classes) if classes else ''}.",
+            code="no-queue",
+            fix="Give it hosts: rushes infra deploy --hosts, or --capacity; or correct --group and --class.",
+        )
+    return found
+
+
+def _telling(services: Services, task: str) -> Callable[[Mapping[str, tuple[int, float]]], bool]:
+    """Tells the scaler what was done, and hears from it whether this task is to take no more."""
+    notes = FleetNotes(services.client("dynamodb"), services.settings.table)
+
+    def told(done: Mapping[str, tuple[int, float]]) -> bool:
+        notes.add({key: Done(*one) for key, one in done.items()})
+        return bool(task) and notes.is_drained(task)
+
+    return told
+
+
+@contextmanager
+def _stopped_by_signals(host: Host) -> Iterator[None]:
+    """The first signal gives everything back; the second one ends the process as ever."""
+    before: dict[int, Any] = {}
+
+    def stop(number: int, _frame: Any) -> None:
+        signal.signal(number, before[number])
+        host.stop()
+
+    for one in (signal.SIGTERM, signal.SIGINT):
+        before[one] = signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _watched_for_notices(host: Host, environ: Mapping[str, str], *, agent: str) -> Iterator[None]:
+    """Under ECS its agent hears of a notice and sends SIGTERM; else this process looks for itself."""
+    if agent:
+        yield
+        return
+    watch = SpotWatch(host.stop, environ)
+    thread = threading.Thread(target=watch.watch, name="spot", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        watch.stop()
+        thread.join()
