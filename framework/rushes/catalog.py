@@ -139,14 +139,13 @@ def _find_in_module(name: str, attribute: str) -> Function[Any, Any]:
         raise CallerError(
             f"{asked!r} names no function.", code="unknown-function", fix="Write package.module:name."
         )
-    if name in sys.modules:
-        return _pick(sys.modules[name], attribute, asked)
     folder = str(Path.cwd())
     # As `python -m` does, so that a project's own package is found from its folder. Last, so that nothing
     # in that folder shadows what is installed.
-    if folder not in sys.path and "" not in sys.path:
+    if name not in sys.modules and folder not in sys.path and "" not in sys.path:
         sys.path.append(folder)
     try:
+        # Also of what is in `sys.modules`: another thread may be at its body, and this waits for its end.
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):

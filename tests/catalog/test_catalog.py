@@ -152,6 +152,18 @@ def test_threads_that_ask_at_the_same_time_get_the_whole_module(write: Callable[
     assert len({id(one) for one in found}) == 1
 
 
+def test_threads_that_ask_for_a_module_get_all_of_it(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("slow_to_load.py", "import time\ntime.sleep(0.1)\n" + BODY.format(name="sized", size="1"))
+    monkeypatch.syspath_prepend(str(path.parent))
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(catalog.find, ["slow_to_load:sized"] * 4))
+
+    assert len({id(one) for one in found}) == 1
+
+
 def test_no_two_threads_parse_at_the_same_time(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
