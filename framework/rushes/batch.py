@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 from rushes.asset import Asset
@@ -133,6 +132,8 @@ def _built(name: str, _process: int, _environ: frozenset[tuple[str, str]]) -> Ru
     if kind in _OURS:
         module, attribute = _OURS[kind]
     else:
+        from importlib.metadata import entry_points  # noqa: PLC0415 - ours are known without it
+
         found = {e.name: e for e in entry_points(group="rushes.engines")}
         if kind not in found:
             known = ", ".join(sorted({*_OURS, *found}))

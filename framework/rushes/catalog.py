@@ -17,7 +17,6 @@ import sysconfig
 import traceback
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
@@ -45,6 +44,8 @@ class Listed(NamedTuple):
 
 def installed() -> Iterator[Listed]:
     """The functions that installed distributions declare, by name; none is imported."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - not for who names a module or a file
+
     yield from sorted(
         {Listed(e.name, e.value, e.dist.name if e.dist else "") for e in entry_points(group=GROUP)}
     )

@@ -158,6 +158,11 @@ class Function(Generic[P, R]):
         """True when the result names files, so that an ``out`` is needed."""
         return mentions(self._signature.result, Output)
 
+    @property
+    def describes(self) -> bool:
+        """Whether the body, with some options at least, does no more than describe its clip."""
+        return bool(self._declared.headers_only)
+
     def needs_headers_alone(self, params: P) -> bool:
         """Whether the body, with these options, does no more than describe its clip."""
         said = self._declared.headers_only

@@ -17,7 +17,8 @@ from rushes import Asset
 from rushes.media.builds import bundled_ffmpeg
 from rushes.runtime.remote_attempt import run_remote
 from rushes.runtime.task import Made, Task
-from rushes.storage.s3 import PART_BYTES, S3Options, S3Store
+from rushes.storage.s3 import S3Options, S3Store
+from rushes.storage.s3_transfers import PART_BYTES
 from rushes.storage.s3_uri import local_name, place_of, uri_of
 from rushes.testing.store_contract import HOSTILE_KEYS
 from rushes_functions.inspect import inspect

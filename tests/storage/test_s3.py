@@ -14,12 +14,13 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 from botocore.parsers import ResponseParserError
-from s3transfer.exceptions import RetriesExceededError
+from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError, S3ValidationError
 
-from rushes import CallerError, MediaError, PlatformError
+from rushes import CallerError, MediaError, PlatformError, RushesError
 from rushes.ports import Store
-from rushes.storage.s3 import PART_BYTES, S3Options, S3Store
-from rushes.storage.s3_errors import s3_errors
+from rushes.storage.s3 import S3Options, S3Store
+from rushes.storage.s3_errors import BrokenOff, s3_errors
+from rushes.storage.s3_transfers import PART_BYTES, transfers
 from rushes.storage.s3_uri import local_name, place_of, uri_of
 from rushes.testing.store_contract import HOSTILE_KEYS, StoreContract
 
@@ -294,7 +295,7 @@ def test_a_damaged_transfer_leaves_no_file(s3: Any, tmp_path: Path, monkeypatch:
         (skewed("InvalidSignatureException"), PlatformError, "clock-skewed"),
         (refusal("503", 503), PlatformError, "service-busy"),
         (refusal("KMS.DisabledException", 400), PlatformError, "service-refused"),
-        (RetriesExceededError(ValueError("x")), PlatformError, "service-unreachable"),
+        (BrokenOff(), PlatformError, "service-unreachable"),
         (ResponseParserError("x"), PlatformError, "service-unreachable"),
     ],
 )
@@ -303,3 +304,17 @@ def test_what_s3_says_is_split_by_who_acts(raised: Exception, kind: type[Excepti
         raise raised
     assert caught.value.code == code  # type: ignore[attr-defined]
     assert "Signature=" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (RetriesExceededError(ValueError("x")), "service-unreachable"),
+        (S3DownloadFailedError("x"), "source-changed"),
+        (S3ValidationError("x"), "damaged-transfer"),
+    ],
+)
+def test_a_transfer_that_comes_to_no_good_end_is_told_as_what_it_is(raised: Exception, code: str) -> None:
+    with pytest.raises(RushesError) as caught, s3_errors(f"{ROOT}x", "read"), transfers(object(), 1, 1):
+        raise raised
+    assert caught.value.code == code

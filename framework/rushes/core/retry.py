@@ -19,10 +19,12 @@ same history always gives the same delays.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rushes.core.fitting import Size
 from rushes.errors import Kind
+
+if TYPE_CHECKING:
+    from rushes.core.fitting import Size
 
 __all__ = [
     "DEVICE_CODES",

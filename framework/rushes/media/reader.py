@@ -15,15 +15,16 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from rushes.errors import Cancelled, RushesError, error_from_dict
+from rushes.errors import Cancelled, PlatformError, RushesError, error_from_dict
 from rushes.media.coming import coming
 from rushes.media.patience import FIX, Patience, UnreadableError, allowed_for_reading
 from rushes.media.reader_process import LENGTH, GoneError, ReaderProcess
 
-__all__ = ["FILES_A_READER", "LENGTH", "Question", "UnreadableError", "ask", "walls", "walls_used"]
+__all__ = ["FILES_A_READER", "LENGTH", "Question", "UnreadableError", "ask", "begin", "walls", "walls_used"]
 
 Answer = TypeVar("Answer")
 
@@ -79,6 +80,15 @@ def ask(question: Question[Answer], alike: Alike | None = None) -> Answer:
         if found is not None:
             return found[0]
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def begin() -> None:
+    """Let a reader get ready beside what this process does next: importing PyAV takes it a while.
+
+    One that cannot be started is found out by who asks.
+    """
+    with suppress(PlatformError):
+        _give_back(ReaderProcess())
 
 
 def walls() -> str:
@@ -229,9 +239,8 @@ def _take() -> ReaderProcess:
             reader = _idle.pop() if _idle else None
         if reader is None:
             reader = ReaderProcess()
-            _used["walls"] = reader.walls
-            return reader
         if reader.asker == os.getpid():
+            _used["walls"] = reader.walls
             return reader
         reader.end()  # this process was forked: its parent's readers answer its parent
 

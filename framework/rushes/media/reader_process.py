@@ -15,6 +15,7 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
+from functools import cached_property
 from typing import Final
 
 from rushes.errors import PlatformError, RushesError
@@ -41,7 +42,10 @@ class GoneError(Exception):
 
 
 class ReaderProcess:
-    """One child, between questions or within one."""
+    """One child, between questions or within one.
+
+    It gets ready while whoever made it does something else; before it is asked it has said what holds it.
+    """
 
     def __init__(self) -> None:
         self.sent = 0
@@ -70,7 +74,15 @@ class ReaderProcess:
         self._socket = ours
         self._socket.settimeout(TICK_S)
         self._rest = b""
-        self.walls = self._hello()
+
+    @cached_property
+    def walls(self) -> str:
+        """What holds it; waits until it is ready.
+
+        Raises:
+            PlatformError: it ended before that.
+        """
+        return self._hello()
 
     def send(self, message: bytes, descriptor: int) -> None:
         """Ask about a file.

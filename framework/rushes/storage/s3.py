@@ -16,15 +16,13 @@ import mimetypes
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
-from s3transfer.manager import TransferConfig, TransferManager
-from s3transfer.subscribers import BaseSubscriber
 
 from rushes.core.retry import backoff_s
 from rushes.errors import CallerError, PlatformError
@@ -38,12 +36,6 @@ from rushes.stored import Stored
 __all__ = ["S3Options", "S3Store"]
 
 MB: Final = 1024 * 1024
-# S3 takes 10,000 parts: 64 MiB ones would end at 640 GB, so large files have larger parts.
-PART_BYTES: Final = 16 * MB
-MOST_PARTS: Final = 9_000
-# Pieces of 256 KiB that wait for the disk. With s3transfer's own 1,000 a file of 256 MiB took two to three
-# times as long on two cores.
-IN_HAND: Final = 100
 CONFLICTS: Final = 5
 """Uploads that met another before it is taken for a fault."""
 TRIES: Final = 4
@@ -116,8 +108,10 @@ class S3Store:
         client = FetchingClient(self._client, found.mark, sums=found.crc32 is not None)
         try:
             with s3_errors(uri, "read"), self._transfers(found.size_bytes, client) as transfers:
-                known = [_Known(found), *_subscribers(told)]
-                transfers.download(place.bucket, place.key, str(part), extra, known).result()
+                done = transfers.download(
+                    place.bucket, place.key, str(part), extra, _subscribers(told, found)
+                )
+                done.result()
             crc = None if found.crc32 is None else client.crc32(found.size_bytes)
             self._check(found, part, crc)
             part.rename(target)
@@ -271,15 +265,10 @@ class S3Store:
 
     # -- transfers -----------------------------------------------------------------------------------------
 
-    def _transfers(self, size_bytes: int, client: Any) -> TransferManager:
-        part = max(PART_BYTES, -(-size_bytes // MOST_PARTS))
-        config = TransferConfig(
-            multipart_threshold=part,
-            multipart_chunksize=part,
-            max_request_concurrency=self._options.threads,
-            max_io_queue_size=IN_HAND,
-        )
-        return TransferManager(client, config)
+    def _transfers(self, size_bytes: int, client: Any) -> AbstractContextManager[Any]:
+        from rushes.storage.s3_transfers import transfers  # noqa: PLC0415 - headers are read without it
+
+        return transfers(client, size_bytes, self._options.threads)
 
 
 def crc32_of(path: Path) -> int:
@@ -291,27 +280,10 @@ def crc32_of(path: Path) -> int:
     return value
 
 
-class _Known(BaseSubscriber):  # type: ignore[misc]
-    """Saves a request, and pins what is fetched to what was found."""
+def _subscribers(told: Told | None, found: Stored | None = None) -> list[Any]:
+    from rushes.storage.s3_transfers import subscribers  # noqa: PLC0415 - as above
 
-    def __init__(self, found: Stored) -> None:
-        self._found = found
-
-    def on_queued(self, future: Any, **_: Any) -> None:
-        future.meta.provide_transfer_size(self._found.size_bytes)
-        future.meta.provide_object_etag(self._found.mark)
-
-
-class _Subscriber(BaseSubscriber):  # type: ignore[misc]
-    def __init__(self, told: Told) -> None:
-        self._told = told
-
-    def on_progress(self, future: Any, bytes_transferred: int, **_: Any) -> None:  # noqa: ARG002 - its signature
-        self._told(bytes_transferred)
-
-
-def _subscribers(told: Told | None) -> list[Any]:
-    return [] if told is None else [_Subscriber(told)]
+    return subscribers(told, found)
 
 
 def _named(place: Place) -> dict[str, Any]:

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from botocore.exceptions import ClientError
-from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError, S3ValidationError
 
 from rushes.aws_errors import answer_error, code_of, sent
 from rushes.errors import CallerError, MediaError, PlatformError
 
-__all__ = ["Conflict", "NotWritten", "archived", "s3_errors"]
+__all__ = ["BrokenOff", "Conflict", "NotWritten", "archived", "s3_errors"]
 
 _NOT_THERE: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
 _CHANGED: Final = frozenset({"412", "PreconditionFailed"})
@@ -28,6 +27,10 @@ class NotWritten(Exception):  # noqa: N818 - an outcome, not an error
 
 class Conflict(Exception):  # noqa: N818 - as above
     """Two conditional writes met; S3 wants this one sent again from its start."""
+
+
+class BrokenOff(Exception):  # noqa: N818 - as above
+    """A download came to no good end: it broke off ``again`` and again, is ``changed`` or ``damaged``."""
 
 
 @contextmanager
@@ -49,16 +52,19 @@ def s3_errors(uri: str, act: str) -> Iterator[None]:
             yield
     except ClientError as error:
         raise _of_answer(error, uri, act) from error
-    except RetriesExceededError as error:
-        raise PlatformError(
-            f"{uri} broke off again and again; could not {act} it.",
-            code="service-unreachable",
-            fix="It is tried again by itself.",
+    except BrokenOff as error:
+        how = str(error)
+        raise (
+            _changed(uri) if how == "changed" else _damaged(uri) if how == "damaged" else _broken(uri, act)
         ) from error
-    except S3DownloadFailedError as error:  # of its parts one was another object's
-        raise _changed(uri) from error
-    except S3ValidationError as error:
-        raise _damaged(uri) from error
+
+
+def _broken(uri: str, act: str) -> PlatformError:
+    return PlatformError(
+        f"{uri} broke off again and again; could not {act} it.",
+        code="service-unreachable",
+        fix="It is tried again by itself.",
+    )
 
 
 def _of_answer(error: ClientError, uri: str, act: str) -> Exception:  # noqa: PLR0911 - a table

@@ -37,7 +37,7 @@ class Services:
         self._name = name
         self._clients = clients
         self._counted = False
-        self._warm = False
+        self._cold = self._first_flush = True
         self._request = ""
         self._made: dict[str, Any] = {}
         self._making = threading.Lock()
@@ -160,12 +160,11 @@ class Services:
 
         return Metrics(namespace="Rushes", service=self._name)
 
-    def begin(self, request: str) -> None:
-        """A call of this process begins: what is told until the next belongs to this request."""
+    def begin(self, request: str) -> bool:
+        """A call of this process begins: what is told until the next is of this request. True: the first."""
         self._request = request
-        if not self._warm:
-            self._warm = True
-            self.count("cold_start")
+        was_cold, self._cold = self._cold, False
+        return was_cold
 
     def say(self, what: str, **more: Any) -> None:
         """A line of the log, as JSON, without signatures and credentials."""
@@ -224,6 +223,9 @@ class Services:
     def flush(self) -> None:
         """Write the metrics down, before the process is frozen."""
         if self._counted:
+            if self._first_flush:
+                self._first_flush = False
+                self.count("cold_start")
             self._metrics.flush_metrics()
             self._counted = False
 
