@@ -314,7 +314,9 @@ def test_what_s3_says_is_split_by_who_acts(raised: Exception, kind: type[Excepti
         (S3ValidationError("x"), "damaged-transfer"),
     ],
 )
-def test_a_transfer_that_comes_to_no_good_end_is_told_as_what_it_is(raised: Exception, code: str) -> None:
-    with pytest.raises(RushesError) as caught, s3_errors(f"{ROOT}x", "read"), transfers(object(), 1, 1):
+def test_a_transfer_that_comes_to_no_good_end_is_told_as_what_it_is(
+    s3: Any, raised: Exception, code: str
+) -> None:
+    with pytest.raises(RushesError) as caught, s3_errors(f"{ROOT}x", "read"), transfers(s3, 1, 1):
         raise raised
     assert caught.value.code == code
