@@ -239,7 +239,14 @@ def completed(words: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_shell_completes_commands_functions_and_their_options(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert completed("rushes re", monkeypatch) == ["results", "retry", "receipt", "reproduce", "resume"]
+    assert completed("rushes re", monkeypatch) == [
+        "results",
+        "retry",
+        "receipt",
+        "reproduce",
+        "redrive",
+        "resume",
+    ]
     assert "proxy" in completed("rushes run pro", monkeypatch) or "rushes" not in _installed()
     assert completed("rushes run fun.py:size clips --un", monkeypatch) == ["--unit"]
     assert completed("rushes run fun.py:many clips --codec h", monkeypatch) == ["h264", "hevc"]
