@@ -54,7 +54,8 @@ def ledger() -> StubLedger:
 def runner(ledger: StubLedger, store: StubStore, clock: FakeClock, tmp_path: Path) -> ClaimRunner:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return ClaimRunner(ledger, store, scratch, "host-a", lambda uri: uri.rpartition("/")[2], clock=clock.now)
+    name = lambda uri: uri.rpartition("/")[2]  # noqa: E731
+    return ClaimRunner(ledger, store, scratch, "host-a", name, clock=clock.now, sleep=clock.advance)
 
 
 @pytest.fixture
@@ -212,14 +213,13 @@ def test_work_that_fits_nowhere_has_failed_and_says_so(
     assert (error["kind"], error["code"]) == ("platform", "time-limit")
 
 
-def test_a_lost_answer_to_the_end_is_asked_for_again_by_the_next_notice(
-    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+@pytest.mark.parametrize("after", [True, False])
+def test_an_end_that_the_ledger_does_not_answer_is_said_again(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, *, after: bool
 ) -> None:
     submit("write", out=OUT)
-    lost = PlatformError("lost.", code="service-unreachable")
-    ledger.fail_next("finish", lost, after=True)
-    with pytest.raises(PlatformError):
-        runner.run(ONE)
+    for _ in range(3):
+        ledger.fail_next("finish", PlatformError("lost.", code="service-unreachable"), after=after)
     assert _outcome(runner.run(ONE)) == After(State.succeeded)
     tally = ledger.tally("k7m2qx")
     assert tally is not None
@@ -230,11 +230,11 @@ def test_what_died_after_it_published_is_finished_by_the_next_without_another_ou
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
 ) -> None:
     submit("write", out=OUT)
+    runner.sleep = lambda _: clock.advance(LEASE_S)
     ledger.fail_next("finish", PlatformError("died.", code="slot-lost"))
     with pytest.raises(PlatformError):
         runner.run(ONE)
     before = store.look(f"{OUT}/A001.txt")
-    clock.advance(LEASE_S)
     assert _outcome(runner.run(ONE)) == After(State.succeeded)
     assert store.look(f"{OUT}/A001.txt") == before
     assert entry(ledger).losses == 1

@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
 from rushes.core.fitting import reached
-from rushes.core.retry import FULL_CODES, LOSS_CODES, MOST_LOSSES, GiveUp, GoUp, decide
+from rushes.core.retry import FULL_CODES, LOSS_CODES, MOST_LOSSES, GiveUp, GoUp, backoff_s, decide
 from rushes.core.run_price import RunPrice
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
@@ -43,6 +44,8 @@ LEASE_S: Final = 60.0
 
 
 BATCHES_KNOWN: Final = 64
+LONGEST_REST_S: Final = 10.0
+"""Between two tries to say how an attempt ended."""
 
 Grant = Callable[[Reach, Meter], AbstractContextManager[Store]]
 """Gives an attempt the store by which it reaches what it has to, and no more, and whose use is metered."""
@@ -83,6 +86,7 @@ class ClaimRunner:
         grant: the store of an attempt; None: all have `store`.
         price: of an attempt here; None where nothing has one.
         region: where this is.
+        sleep: waits between tries to say how an attempt ended.
     """
 
     ledger: Claims
@@ -97,6 +101,7 @@ class ClaimRunner:
     grant: Grant | None = None
     price: RunPrice | None = None
     region: str = ""
+    sleep: Callable[[float], object] = time.sleep
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, SlotBatch] = field(default_factory=dict, repr=False)
 
@@ -271,8 +276,24 @@ class ClaimRunner:
             waste_nano = claim.spent_nano if end.state is State.succeeded else spent_nano
             said = json.dumps({"cost": {**lines, "total": spent_nano, "waste": waste_nano}})[1:]
             end = end._replace(data=f"{end.data[:-1]}{',' if len(end.data) > 2 else ''}{said}")
-        done = self.ledger.finish(claim, end._replace(cost_nano=spent_nano))
+        done = self._finished(claim, end._replace(cost_nano=spent_nano))
         return After(end.state) if done else After(State.running, self.lease_s)
+
+    def _finished(self, claim: Claim, end: End) -> bool:
+        """Say how it ended; again where the ledger does not answer: else all the work would be done again.
+
+        Raises:
+            PlatformError: it has not answered for as long as a claim holds.
+        """
+        until = self.clock() + self.lease_s
+        for failures in count(1):
+            try:
+                return self.ledger.finish(claim, end)
+            except PlatformError:
+                self.sleep(backoff_s(failures, claim.work.n, longest_s=LONGEST_REST_S))
+                if self.clock() >= until:
+                    raise
+        raise AssertionError("unreachable: a count has no end")
 
 
 def _too_long(seconds: float) -> PlatformError:

@@ -22,6 +22,7 @@ from rushes.engines.aws.lane import Lane
 from rushes.errors import CallerError, RushesError
 from rushes.runtime.claim_run import ClaimRunner
 from rushes.runtime.pool_run import PoolRun
+from rushes.runtime.remote_scratch import sweep_scratch
 from rushes.storage.s3_uri import local_name, place_of
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class Host:
             if time.monotonic() - swept_at < SWEEP_S:
                 continue
             swept_at = time.monotonic()
+            sweep_scratch(self._services.settings.scratch)
             with suppress(RushesError):  # a minute later it is asked again
                 sweeping.sweep(self._ledger, queues, self._clock())
             self._tell()
