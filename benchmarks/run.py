@@ -25,6 +25,7 @@ from pathlib import Path
 
 import bench_box
 import bench_chunks
+import bench_cold_start
 import bench_dispatch
 import bench_displacement
 import bench_fairness
@@ -52,6 +53,7 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "inspect": bench_inspect.run,
     "transcode": bench_transcode.run,
     "startup": bench_startup.run,
+    "cold_start": bench_cold_start.run,
     "ladder": bench_ladder.run,
     "chunks": bench_chunks.run,
     "ingest": bench_ingest.run,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +26,7 @@ from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
 from rushes.ledger import Work
 from rushes.notices import Notice, notice_text
+from rushes.runtime.remote_attempt import run_remote
 
 FUNCTIONS = Path(__file__).parents[1] / "runtime" / "claimed.py"
 CLIP = "s3://cards/day 1/A001+C002.mov"
@@ -258,3 +262,103 @@ def test_a_removed_object_is_no_clip() -> None:
     event = of_s3()
     event["Records"][0]["eventName"] = "ObjectRemoved:Delete"
     assert asked_of(event) == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "import rushes.engines.aws.entry",
+        "from rushes_functions.inspect import inspect; handler = inspect.lambda_handler",
+    ],
+)
+def test_nothing_of_an_sdk_is_imported_before_the_first_event(module: str) -> None:
+    late = (
+        "boto3",
+        "botocore",
+        "s3transfer",
+        "aws_lambda_powertools",
+        "aws_xray_sdk",
+        "av",
+        "imageio_ffmpeg",
+    )
+    code = f"{module}; import sys; print(sorted(set({late!r}) & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+class Clock:
+    """Time that a body takes."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def lasting(clock: Clock, seconds: float) -> SimpleNamespace:
+    """A context of a call that ends so long after now."""
+    ends = clock.now + seconds
+    left = {"get_remaining_time_in_millis": lambda: int((ends - clock.now) * 1000)}
+    return SimpleNamespace(**{**vars(CONTEXT), **left})
+
+
+@pytest.fixture
+def slow(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> tuple[LambdaHandler, Clock]:
+    """A handler whose first attempt takes ten minutes of fifteen."""
+    clock = Clock()
+    handler = cloud.handler()
+    handler._clock = clock
+    takes = iter([600.0])
+
+    def run(*given: Any, **more: Any) -> Any:
+        clock.now += next(takes, 1.0)
+        return run_remote(*given, **more)
+
+    monkeypatch.setattr("rushes.runtime.claim_run.run_remote", run)
+    return handler, clock
+
+
+def test_what_came_with_longer_work_is_begun_anew_and_not_taken_for_too_long(
+    cloud: Cloud, slow: tuple[LambdaHandler, Clock]
+) -> None:
+    handler, clock = slow
+    notices = submitted(cloud, {}, {})
+    event = messages(*map(notice_text, notices))
+    assert handler(event, lasting(clock, 900)) == {"batchItemFailures": []}
+    states = [entry.state for n in (1, 2) if (entry := cloud.ledger.entry(f"k7m2qx.{n}")) is not None]
+    assert states == [State.succeeded, State.queued]
+    assert cloud.waiting("urgent") == notices[1:]
+    assert cloud.waiting("hosts") == []
+
+
+def test_of_one_call_each_attempt_pays_for_its_own_time_and_one_for_the_request(
+    cloud: Cloud, slow: tuple[LambdaHandler, Clock]
+) -> None:
+    handler, clock = slow
+    handler._services.settings = replace(handler._services.settings, memory_mb=2048, region="us-east-1")
+    notices = submitted(cloud, {}, {})
+    handler(messages(*map(notice_text, notices)), lasting(clock, 3600))
+    costs = []
+    for n in (1, 2):
+        entry = cloud.ledger.entry(f"k7m2qx.{n}")
+        assert entry is not None
+        assert entry.end is not None
+        costs.append(json.loads(entry.end.data)["cost"])
+    second_nano = 33333.4  # of 2 GiB, the figure that ships
+    assert [round(one["compute"] / second_nano) for one in costs] == [600, 1]
+    assert costs[0]["requests"] - costs[1]["requests"] == 200
+
+
+def test_where_a_region_has_no_price_work_goes_on_and_the_log_says_so(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = cloud.handler()
+    handler._services.settings = replace(handler._services.settings, memory_mb=2048, region="mars-east-1")
+    (notice,) = submitted(cloud, {})
+    handler(messages(notice_text(notice)), CONTEXT)
+    entry = cloud.ledger.entry("k7m2qx.1")
+    assert entry is not None
+    assert entry.end is not None
+    assert (entry.state, entry.end.cost_nano) == (State.succeeded, 0)
+    said = [vars(one)["missing"] for one in caplog.records if one.message == "unpriced"]
+    assert said == ["lambda in mars-east-1"]

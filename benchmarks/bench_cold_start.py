@@ -1,0 +1,83 @@
+"""The cold start of `inspect` on Lambda: its handler's import, and its first call, beside plain imports."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bench_s3
+import imageio_ffmpeg
+import measure
+from report import AT_MOST, Goal, Options, Row, Section
+
+_EACH = 7
+"""Processes of a method in a round; the median of them is the round's figure."""
+_PYDANTIC = "`import pydantic`"
+_PLAIN = "`import boto3, aws_lambda_powertools, pydantic, av`"
+_USUAL = "the same by a handler that imports plainly and fetches the clip"
+
+
+def run(options: Options) -> Section:
+    section = Section(
+        "Cold start of `inspect` on Lambda",
+        "From the first line that a fresh interpreter runs, byte code and page cache warm, in milliseconds; "
+        f"the median of {_EACH} processes is a round's figure. The first call is one of the image's handler "
+        "for an object of some megabytes on a server on loopback, with prices and metrics, without a ledger.",
+    )
+    folder = options.folder / "cold-start"
+    (folder / "store").mkdir(parents=True, exist_ok=True)
+    _make_clip(folder / "store" / "clip.mov")
+    with bench_s3.served(folder / "store") as (client, _):
+        environment = {
+            "AWS_ENDPOINT_URL": client.meta.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nobody",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "2048",
+            "RUSHES_FUNCTION": "rushes_functions.inspect:inspect",
+        }
+        names = {
+            "the image's handler": "entry",
+            "`handler = inspect.lambda_handler`": "handler",
+            _PYDANTIC: "pydantic",
+            "the first call": "first",
+            _PLAIN: "plain",
+            _USUAL: "usual",
+        }
+        for what in names.values():
+            _milliseconds(what, folder, environment, 1)()  # byte code
+        methods = {name: _milliseconds(what, folder, environment, _EACH) for name, what in names.items()}
+        series, section.left_out = measure.interleave(methods, options.rounds)
+    for name, against, goal in (
+        ("the image's handler", _PYDANTIC, Goal(AT_MOST, 1.6)),
+        ("`handler = inspect.lambda_handler`", _PYDANTIC, None),
+        ("the first call", _PLAIN, Goal(AT_MOST, 0.8)),
+        ("the first call", _USUAL, None),
+    ):
+        if name in series and against in series:
+            ours, other = series[name], series[against]
+            what = f"{name} against {against}"
+            section.rows.append(Row(what, measure.ratios(ours, other), goal, ours, other, "ms"))
+    return section
+
+
+def _make_clip(target: Path) -> None:
+    """A clip that is larger than what is fetched whole, with frames like a camera's: each by itself."""
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    source = ["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25:duration=3"]
+    encode = ["-c:v", "mjpeg", "-q:v", "1", "-pix_fmt", "yuvj420p"]
+    subprocess.run([ffmpeg, "-v", "error", "-y", *source, *encode, str(target)], check=True)
+
+
+def _milliseconds(what: str, folder: Path, environment: dict[str, str], count: int) -> Callable[[], float]:
+    def measured() -> float:
+        with_folder: dict[str, Any] = {**environment, "TMPDIR": str(folder)}
+        found = sorted(
+            float(measure.script("cold_start.py", what, **with_folder)["seconds"]) for _ in range(count)
+        )
+        return 1000 * found[count // 2]
+
+    return measured

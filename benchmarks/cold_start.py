@@ -1,0 +1,71 @@
+"""One cold start, in a process of its own; prints the seconds that it took.
+
+    python cold_start.py entry|handler|pydantic|plain      what is imported
+    python cold_start.py first                             the first call of `inspect`, as the image's handler
+    python cold_start.py usual                             the same work by a handler as it is usually written
+
+The last two ask the server that AWS_ENDPOINT_URL names for ``s3://cards/clip.mov``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+_EVENT = {"source": "s3://cards/clip.mov"}
+_IMPORTS = {
+    "entry": "import rushes.engines.aws.entry",
+    "handler": "from rushes_functions.inspect import inspect; handler = inspect.lambda_handler",
+    "pydantic": "import pydantic",
+    "plain": "import boto3, aws_lambda_powertools, pydantic, av",
+}
+
+
+def _first() -> Any:
+    from rushes.engines.aws.entry import work  # noqa: PLC0415 - it is what is measured
+
+    return work(_EVENT, None)[0]["result"]["media"]["video"][0]["codec"]
+
+
+def _usual() -> Any:
+    """Imports everything, fetches the clip, looks into it with PyAV, and tells."""
+    import tempfile  # noqa: PLC0415 - as above
+
+    import av  # noqa: PLC0415 - as above
+    import boto3  # noqa: PLC0415
+    from aws_lambda_powertools import Logger, Metrics  # noqa: PLC0415
+    from pydantic import BaseModel  # noqa: PLC0415
+
+    class Video(BaseModel):
+        codec: str
+        width: int
+
+    logger, metrics = Logger(service="inspect"), Metrics(namespace="Usual", service="inspect")
+    place = f"{tempfile.gettempdir()}/clip.mov"
+    boto3.client("s3").download_file("cards", "clip.mov", place)
+    with av.open(place) as container:
+        stream = container.streams.video[0]
+        video = Video(codec=stream.codec_context.name, width=stream.width)
+    logger.info("succeeded")
+    metrics.add_metric(name="succeeded", unit="Count", value=1)
+    metrics.flush_metrics()
+    return video.codec
+
+
+def main() -> None:
+    what = sys.argv[1]
+    began = time.perf_counter()
+    if what in _IMPORTS:
+        exec(_IMPORTS[what], {})  # noqa: S102 - one of four lines above
+        said = ""
+    else:
+        said = str(_first() if what == "first" else _usual())
+    seconds = time.perf_counter() - began
+    if what in {"first", "usual"}:
+        assert said == "mjpeg", said
+    print(json.dumps({"seconds": seconds}))
+
+
+main()
