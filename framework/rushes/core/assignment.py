@@ -93,7 +93,7 @@ class Assignment:
                 break
             if standing.paused:
                 standing.resume(level, now, out)
-            if not paused and not self._full:
+            if not paused and not self._full and (level.displaces or not self._is_out(level)):
                 self._serve_level(level, serve, now, out, aside)
         for lane in aside:
             lane.stand()
@@ -123,10 +123,10 @@ class Assignment:
             self._serve_one(lane, serve, now, out, aside)
         while not self._full and (flow := shows.first()) is not None:
             lane = flow.lanes.first()
-            if lane is not None:
-                self._serve_one(lane, serve, now, out, aside)
-            else:
+            if lane is None:
                 flow.stand()
+            elif not self._serve_one(lane, serve, now, out, aside) and self._is_out(level):
+                break
         for flow in list(passed):  # lower classes see their claims, whatever ended the pass
             self._claim_passed(flow, out)
 
@@ -137,17 +137,26 @@ class Assignment:
         now: float,
         out: list[Command],
         aside: list[Lane],
-    ) -> None:
-        """Serve a lane; where it cannot go it leaves its line for the rest of the pass."""
+    ) -> bool:
+        """Serve a lane; where it cannot go it leaves its line for the rest of the pass. Whether it could."""
         flow = lane.flow
-        if not serve(lane, now, out):
+        went = serve(lane, now, out)
+        if not went:
             if self._full:  # nobody else is looked at, so it need not leave its line
-                return
+                return False
             flow.lanes.drop(lane)
             aside.append(lane)
             if not flow.lanes and flow in self.overtaking.passed:
                 self._claim_passed(flow, out)
         flow.stand()
+        return went
+
+    def _is_out(self, level: Level) -> bool:
+        """Whether nothing more of a level can start, where classes have shares: nobody looks, then."""
+        shares = self.waiting.shares
+        if not shares.any or self.waiting.cpuless:
+            return False
+        return shares.is_out(level.classes, self.room.free, own=self._closed)
 
     def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
         """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""

@@ -211,14 +211,27 @@ class Level:
     A show that comes back stands `credit_s` cpu-seconds before that at most: what it did not use.
     """
 
-    __slots__ = ("credit_s", "flows", "keeps", "overdue", "rank", "shows", "unserved", "vtime")
+    __slots__ = (
+        "classes",
+        "credit_s",
+        "displaces",
+        "flows",
+        "keeps",
+        "overdue",
+        "rank",
+        "shows",
+        "unserved",
+        "vtime",
+    )
 
-    def __init__(self, rank: int, credit_s: float = 0.0) -> None:
+    def __init__(self, rank: int, credit_s: float = 0.0, *, displaces: bool = True) -> None:
         self.rank = rank
+        self.displaces = displaces  # work of lower levels may have to stand aside for some of it
         self.vtime = 0.0
         self.credit_s = credit_s
         self.flows: dict[str, Flow] = {}
         self.shows: Line[Flow] = Line()
+        self.classes: dict[str, int] = {}  # how many lanes of which class there are
         # See `overtaking`: since when others go before what needs so much; who lets nobody by any more, and
         # in which dimensions, as bits.
         self.unserved: dict[Need, float] = {}

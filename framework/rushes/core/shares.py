@@ -31,8 +31,8 @@ class Shares:
     """What each class holds, what is kept for it, and how much it may have at most."""
 
     __slots__ = (
-        "_claimed", "_claims", "_general_claim", "_held", "_kept", "_lacked", "_most", "_of", "_policies",
-        "_reserved", "any",
+        "_claimed", "_claims", "_general_claim", "_held", "_kept", "_lacked", "_most", "_of", "_own",
+        "_owned", "_policies", "_reserved", "_used", "_used_of", "any",
     )  # fmt: skip
 
     def __init__(self, classes: Iterable[ClassPolicy], capacity: Need) -> None:
@@ -51,6 +51,13 @@ class Shares:
             one.name: _part(capacity, one.reserved_share) for one in self._policies if one.reserved_share > 0
         }
         self._most = {one.name: _most(capacity, one.max_share) for one in self._policies if one.max_share < 1}
+        # Of each class for which something is kept: what of that it does not use, and what it does; and the
+        # sums of both. A pass asks for them of each lane, so they are kept and not added up there.
+        self._own: dict[str, Need] = {}
+        self._used_of: dict[str, Need] = {}
+        self._owned = self._used = _NOTHING
+        for name in self._reserved:
+            self._count(name)
 
     # -- what is held ----------------------------------------------------------------------------------------
 
@@ -59,12 +66,24 @@ class Shares:
         before = self._of.pop(slot, None)
         if before is not None:
             self._held[before[0]] = _minus(self._held[before[0]], before[1])
+            if before[0] in self._reserved:
+                self._count(before[0])
         if name is not None and held != _NOTHING:
             self._of[slot] = (name, held)
             self._held[name] = _plus(self._held.get(name, _NOTHING), held)
+            if name in self._reserved:
+                self._count(name)
         if before is None or before[0] not in self._most or before == (name, held):
             return None
         return before[0]
+
+    def _count(self, name: str) -> None:
+        """What a class holds has changed, and so what it uses of what is kept for it."""
+        reserved, held = self._reserved[name], self._held.get(name, _NOTHING)
+        own, used = _minus(reserved, held), _least(reserved, held)
+        self._owned = _plus(_minus(self._owned, self._own.get(name, _NOTHING)), own)
+        self._used = _plus(_minus(self._used, self._used_of.get(name, _NOTHING)), used)
+        self._own[name], self._used_of[name] = own, used
 
     def held(self, name: str) -> Need:
         """What a class holds."""
@@ -114,7 +133,7 @@ class Shares:
 
     def may_take(self, name: str, free: Need) -> Need:
         """What a class may have of what is free: all but what is kept for others."""
-        return _least(_plus(self._own(name), self._general(free)), free)
+        return _least(_plus(self._own.get(name, _NOTHING), _minus(free, self._owned)), free)
 
     # -- one pass --------------------------------------------------------------------------------------------
 
@@ -128,52 +147,51 @@ class Shares:
 
     def enter(self, name: str, room: Room) -> None:
         """Let `room` be what a class may have of it, until `leave`."""
-        own = self._own(name)
-        left = _least(self._left(name, room.free), room.free)
-        others = _NOTHING
-        for other, reserved in self._reserved.items():
-            if other != name:
-                others = _plus(others, _least(reserved, self.held(other)))
+        free, own = room.free, self._own.get(name, _NOTHING)
         room.show(
             View(
-                left,
+                self._left(name, free),
                 _bits(self._lacked, name, own),
                 _bits(self._claimed, name, own),
                 self._kept.get(name, 0) if own[_CPU] else self._kept[""],
-                self.may_take(name, room.free),
-                others,
+                self.may_take(name, free),
+                _minus(self._used, self._used_of.get(name, _NOTHING)),
             )
         )
 
     def leave(self, name: str, room: Room) -> None:
         """What was claimed of `room` meanwhile was claimed by that class: of its own part first."""
-        before = _least(self._left(name, room.free), room.free)
+        before = self._left(name, room.free)
         seen = room.shown()
-        claim = _minus(before, seen.left)
-        if claim != _NOTHING:
-            free = _minus(self._own(name), self._claims.get(name, _NOTHING))
-            mine = _least(claim, free)
-            self._claims[name] = _plus(self._claims.get(name, _NOTHING), mine)
+        if seen.left != before and (claim := _minus(before, seen.left)) != _NOTHING:
+            claims = self._claims.get(name, _NOTHING)
+            mine = _least(claim, _minus(self._own.get(name, _NOTHING), claims))
+            self._claims[name] = _plus(claims, mine)
             self._general_claim = _plus(self._general_claim, _minus(claim, mine))
-        kept = seen.kept - (self._kept.get(name, 0) if self._own(name)[_CPU] else self._kept[""])
-        for who in {name, ""}:
+        own = self._own.get(name, _NOTHING)
+        kept = seen.kept - (self._kept.get(name, 0) if own[_CPU] else self._kept[""])
+        for who in (name, ""):
             self._lacked[who] = self._lacked.get(who, 0) | seen.lacked
             self._claimed[who] = self._claimed.get(who, 0) | seen.claimed
             self._kept[who] = self._kept.get(who, 0) + max(kept, 0)
 
-    def _own(self, name: str) -> Need:
-        reserved = self._reserved.get(name)
-        return _NOTHING if reserved is None else _minus(reserved, self.held(name))
-
-    def _general(self, free: Need) -> Need:
-        left = free
-        for name in self._reserved:
-            left = _minus(left, self._own(name))
-        return left
+    def is_out(self, names: Iterable[str], free: Need, *, own: bool = False) -> bool:
+        """Whether these classes can have no more cores in this pass, or no more of their `own`."""
+        if not own and _minus(_minus(free, self._owned), self._general_claim)[_CPU]:
+            return False
+        for name in names:
+            mine = self._own.get(name)
+            if mine is not None and mine[_CPU] > self._claims.get(name, _NOTHING)[_CPU]:
+                return False
+        return True
 
     def _left(self, name: str, free: Need) -> Need:
-        own = _minus(self._own(name), self._claims.get(name, _NOTHING))
-        return _plus(own, _minus(self._general(free), self._general_claim))
+        """What a class may take, less what is claimed."""
+        left = _minus(_minus(free, self._owned), self._general_claim)
+        own = self._own.get(name)
+        if own is not None:
+            left = _plus(_minus(own, self._claims.get(name, _NOTHING)), left)
+        return _least(left, free)
 
 
 def _bits(by_class: dict[str, int], name: str, own: Need) -> int:

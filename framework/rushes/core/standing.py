@@ -29,11 +29,26 @@ __all__ = ["Standing"]
 class _Line:
     """The paused attempts of one level, in their order, and the cores of all of them together."""
 
-    __slots__ = ("cpu", "places")
+    __slots__ = ("cpu", "cpu_of", "places")
 
     def __init__(self) -> None:
         self.places: list[tuple[int, int, int]] = []  # order, id, slot number
         self.cpu = 0
+        self.cpu_of: dict[str, int] = {}  # the same by class
+
+    def add(self, place: tuple[int, int, int], name: str, cpu: int) -> None:
+        insort(self.places, place)
+        self._count(name, cpu)
+
+    def drop(self, place: tuple[int, int, int], name: str, cpu: int) -> None:
+        del self.places[bisect_left(self.places, place)]
+        self._count(name, -cpu)
+
+    def _count(self, name: str, cpu: int) -> None:
+        self.cpu += cpu
+        self.cpu_of[name] = self.cpu_of.get(name, 0) + cpu
+        if not self.cpu_of[name]:
+            del self.cpu_of[name]
 
 
 class Standing:
@@ -67,7 +82,7 @@ class Standing:
         self._leaving: dict[int, Slot] = {}  # by slot number: told to give back, and not gone yet
         self._awaiting = Awaiting()
         self._lines: dict[Level, _Line] = {}
-        self._lined: dict[int, tuple[_Line, tuple[int, int, int], int]] = {}
+        self._lined: dict[int, tuple[_Line, tuple[int, int, int], str, int]] = {}
         self.paused: dict[int, Slot] = {}  # by slot number
         self.swarms = Swarms()
 
@@ -391,9 +406,10 @@ class Standing:
     def _resume_shares(self, level: Level, now: float, out: list[Command]) -> None:
         """The same, where a class may have to wait and another may not."""
         shares, line = self._waiting.shares, self._lines.get(level)
+        waits: set[str] = set()
         for place in list(line.places) if line is not None else ():
             slot = self.paused[place[2]]
-            if slot.lane is None or slot.policy is None:
+            if slot.lane is None or slot.policy is None or slot.policy.name in waits:
                 continue
             cpu, name = slot.lane.need[0], slot.policy.name
             if shares.times(name, (cpu, 0, 0, 0)) < 1:
@@ -402,9 +418,12 @@ class Standing:
             if self._room.resumes(cpu):
                 self.end_pause(slot, now)
                 out.append(Resume(slot.number, slot.backlog[0][0]))
-            else:
-                self._room.claim((cpu, 0, 0, 0))
+            elif line is not None:  # as have all others of its class
+                self._room.claim((line.cpu_of.get(name, cpu), 0, 0, 0))
+                waits.add(name)
             shares.leave(name, self._room)
+            if line is None or len(waits) >= len(line.cpu_of):
+                return
 
     def end_pause(self, slot: Slot, now: float) -> None:
         """It is paused no longer, whatever comes next: it has its cores again."""
@@ -437,16 +456,15 @@ class Standing:
         line = self._lines.setdefault(slot.level, _Line())
         place = (slot.backlog[0][1], slot.backlog[0][0], slot.number)
         cpu = slot.lane.need[0]
-        insort(line.places, place)
-        line.cpu += cpu
-        self._lined[slot.number] = (line, place, cpu)
+        name = slot.policy.name if slot.policy is not None else ""
+        line.add(place, name, cpu)
+        self._lined[slot.number] = (line, place, name, cpu)
 
     def _leave_line(self, slot: Slot) -> None:
         found = self._lined.pop(slot.number, None)
         if found is not None:
-            line, place, cpu = found
-            del line.places[bisect_left(line.places, place)]
-            line.cpu -= cpu
+            line, place, name, cpu = found
+            line.drop(place, name, cpu)
 
     def _note(self, slot: Slot) -> None:
         if self._waiting.shares.any:

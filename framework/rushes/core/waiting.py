@@ -191,6 +191,7 @@ class Waiting:
             flow.mixed = flow.mixed or other.need != lane.need
             flow.by_shape[queue.key, shape] = lane
             queue.lanes[lane] = None
+            level.classes[queue.policy.name] = level.classes.get(queue.policy.name, 0) + 1
             self.cpuless += not lane.need[0]
         return lane
 
@@ -265,6 +266,10 @@ class Waiting:
         lane.flow.stand()
         del lane.flow.by_shape[lane.queue.key, lane.shape]
         del lane.queue.lanes[lane]
+        classes, name = lane.flow.level.classes, lane.queue.policy.name
+        classes[name] -= 1
+        if not classes[name]:
+            del classes[name]
         lane.flow.level.unserved.pop(lane.need, None)
         lane.flow.mixed = lane.flow.mixed and len(lane.flow.by_shape) > 1
         self.cpuless -= not lane.need[0]
@@ -399,7 +404,11 @@ class Waiting:
 
 def _ranked(classes: Sequence[ClassPolicy]) -> tuple[list[Level], dict[str, tuple[ClassPolicy, int]]]:
     ranks = sorted({policy.rank for policy in classes})
-    return [Level(rank) for rank in ranks], {one.name: (one, ranks.index(one.rank)) for one in classes}
+    levels = [
+        Level(rank, displaces=any(one.may_displace for one in classes if one.rank in ranks[at : at + 2]))
+        for at, rank in enumerate(ranks)
+    ]
+    return levels, {one.name: (one, ranks.index(one.rank)) for one in classes}
 
 
 def _aged_before(queue: Queue, now: float) -> float:

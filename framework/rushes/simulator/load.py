@@ -73,6 +73,7 @@ class Arrival:
         cpu, memory, scratch, gpu: what one attempt takes while it runs, in the units of `Shape`.
         deadline: virtual seconds, or None.
         max_slots: at most this many at once, or None.
+        limits: names under which no more than so many run at once, on the whole pool: see `core/limits.py`.
         media_s: seconds of output that each of them makes; 0 for none.
         seconds: what each of them took, in their order, where that is known; then `run_time` is not drawn.
     """
@@ -92,6 +93,7 @@ class Arrival:
     max_slots: int | None = None
     media_s: float = 0.0
     seconds: Sequence[float] = ()
+    limits: tuple[tuple[str, int], ...] = ()
 
     @property
     def queue(self) -> QueueKey:

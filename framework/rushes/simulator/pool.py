@@ -377,6 +377,7 @@ def _shape(arrival: Arrival) -> Shape:
         arrival.scratch,
         arrival.gpu,
         arrival.max_slots,
+        limits=arrival.limits,
     )
 
 
