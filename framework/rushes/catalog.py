@@ -100,6 +100,18 @@ def source_digest(function: Function[Any, Any]) -> str:
     return digest_of(files, roots[0].parent)
 
 
+def body_digest(function: Function[Any, Any]) -> str:
+    """Digest of the module of a function and of those beside it that it imports, wherever they are installed.
+
+    Unlike `source_digest` it changes for nothing else of its package: it says whether a function is the one
+    that was deployed under its version.
+    """
+    file = getattr(sys.modules.get(function.ref.partition(":")[0]), "__file__", None)
+    if file is None:
+        return ""
+    return digest_of(local_files(Path(file)), Path(file).parent)
+
+
 def _is_file(name: str) -> bool:
     """Whether a name with a ``+`` is a file's, which may hold one."""
     path, _, attribute = (name, "", "") if name.endswith(".py") else name.rpartition(":")

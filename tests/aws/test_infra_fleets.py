@@ -37,7 +37,8 @@ def test_the_linter_of_cloudformation_finds_nothing_in_fleets(
     queues = {"requests": "arn:aws:sqs:us-east-1:111122223333:asked"}
     started = template_of([deployed.often], Environment("dev", tells=True))
     there_already = template_of([deployed.often], Environment("dev", queues=queues))
-    assert linted([template, other, started, there_already], tmp_path, "us-east-1") == ""
+    tried = template_of([deployed.small], Environment("dev", trials={"small": "0"}))
+    assert linted([template, other, started, there_already, tried], tmp_path, "us-east-1") == ""
 
 
 def test_no_host_and_no_machine_is_there_until_somebody_wants_one(template: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from aws_server import AwsServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stream_records import record
 from waiting import until
 from zipped import as_zip, package
 
@@ -21,7 +21,6 @@ from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.telling import Telling, change_of
 from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import end_fields, new_item, typed
 from rushes.ledger import Claim, End, Work
 
 SPEC = {
@@ -29,29 +28,6 @@ SPEC = {
     "priority": "urgent", "deadline": None, "out": None, "name": None, "receipts": "beside", "retries": 1,
     "tags": {"reel": "A001"},
 }  # fmt: skip
-
-
-def record(
-    old: str | None, new: str | None, *, number: int = 1, data: Any = None, reason: str = ""
-) -> dict[str, Any]:
-    """A record of the stream, of an invocation that went from one state to another."""
-
-    def image(state: str) -> dict[str, Any]:
-        item = {**new_item(Work("k7m2qx.1", "s3://cards/a.mov", "ab" * 32), None)}
-        item |= typed({"state": state, "attempt": 1, "losses": 0, "reason": reason})
-        if State(state).ended:
-            item |= typed(end_fields(End(State(state), json.dumps(data or {}), 2.5, 10.0, 7)))
-        return {
-            name: {"B": base64.b64encode(value["B"]).decode()} if "B" in value else value
-            for name, value in item.items()
-        }
-
-    images = {"OldImage": image(old)} if old else {}
-    images |= {"NewImage": image(new)} if new else {}
-    return {
-        "eventID": f"e{number}", "eventName": "MODIFY",
-        "dynamodb": {**images, "SequenceNumber": str(number), "ApproximateCreationDateTime": 1_700_000_000},
-    }  # fmt: skip
 
 
 class Bus:

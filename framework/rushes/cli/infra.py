@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from rushes.core.money import format_dollars
 from rushes.errors import CallerError
 from rushes.printing import printable
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.infra.changes import Change
     from rushes.engines.aws.infra.environment import Environment
     from rushes.engines.aws.infra.executor import Stack
+    from rushes.engines.aws.trial import Trials
 
 __all__ = ["infra"]
 
@@ -93,8 +95,11 @@ def _planned(command: F) -> F:
             )
         }  # fmt: skip
         wanted |= _fleets(asked.pop("capacity"), asked.pop("images"))
-        environment = Environment(name, region, **wanted)
-        template = template_of([catalog.find(one) for one in functions], environment)
+        found = [catalog.find(one) for one in functions]
+        sources = {one.name: catalog.body_digest(one) for one in found}
+        trials = _trials(_stack(name, region), found, tried) if (tried := asked.get("tried")) else {}
+        environment = Environment(name, region, **wanted, sources=sources, trials=trials)
+        template = template_of(found, environment)
         return command(environment, template, **asked)
 
     made: Any = wrapped
@@ -226,21 +231,85 @@ def package(
 
 @infra.command()
 @click.option("--image", required=True, metavar="URI", help="The container image of the functions.")
+@click.option(
+    "--trial",
+    "tried",
+    multiple=True,
+    metavar="FUNCTION",
+    help="Let its new version have a share, compared with the old one; it takes over, or goes back, by rule.",
+)
 @click.option("--template-bucket", metavar="BUCKET", help="That a template above 51,200 bytes goes through.")
 @_planned
 def deploy(
-    environment: Environment, template: dict[str, Any], /, *, image: str, template_bucket: str | None
+    environment: Environment,
+    template: dict[str, Any],
+    /,
+    *,
+    image: str,
+    template_bucket: str | None,
+    tried: tuple[str, ...],
 ) -> None:
-    """Make the environment as its functions want it, wait, and print what is there."""
-    done = _stack(environment.name, environment.region).deploy(
+    """Make the environment as its functions want it, wait, and print what is there.
+
+    A function whose source has changed and whose version has not is refused.
+    """
+    from rushes.engines.aws.infra.versions import check_versions, versions_of  # noqa: PLC0415 - not for help
+
+    stack = _stack(environment.name, environment.region)
+    check_versions(stack.template(), template)
+    before = stack.parameters()
+    parameters = {"ImageUri": image}
+    if tried:
+        parameters["StableImageUri"] = before.get("StableImageUri") or before["ImageUri"]
+    done = stack.deploy(
         template,
-        {"ImageUri": image},
+        parameters,
         {"rushes:environment": environment.name},
         place=None if template_bucket is None else lambda body: _placed(body, template_bucket, environment),
         say=lambda text: click.echo(text, err=True),
     )
+    versions = versions_of(template)
+    for function, old in environment.trials.items():
+        trial = _kept_trials(environment.table, environment.region).begin(
+            function, old, versions[function].version
+        )
+        click.echo(f"{function}: version {trial.new} has {trial.share:g} % of the work.", err=True)
     for key, value in sorted(done.outputs.items()):
         click.echo(f"{key:<28} {printable(value)}")
+
+
+@infra.command()
+@_ENV
+@_REGION
+@click.option("--promote", is_flag=True, help="Let the new version have everything, whatever the rule says.")
+@click.option("--back", is_flag=True, help="Let the new version have nothing more.")
+@click.argument("function")
+def trial(*, name: str, region: str, promote: bool, back: bool, function: str) -> None:
+    """Say how the new version of FUNCTION does beside the old one, and what the rule makes of it."""
+    from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - not for help
+
+    if promote and back:
+        raise CallerError(
+            "--promote and --back exclude one another.", code="bad-value", fix="Say one of them."
+        )
+    trials = _kept_trials(Environment(name, region).table, region)
+    if promote or back:
+        trials.decide(function, 100.0 if promote else 0.0)
+    found = trials.of(function)
+    if found is None:
+        raise CallerError(
+            f"there is no trial of {function} in {name}.",
+            code="no-trial",
+            fix="Deploy a new version with --trial.",
+        )
+    old, new = trials.compared(function, found)
+    click.echo(f"version {found.new} has {found.share:g} % of the work. {printable(found.reason)}")
+    for version, one in ((found.old, old), (found.new, new)):
+        each = max(one.ended, 1)
+        mean_s, cost = one.turnaround_s / each, format_dollars(round(one.cost_nano / each))
+        click.echo(
+            f"  {version:<8} {one.ended:>6} ended  {one.errors:>6.1%} failed  {mean_s:>8.1f} s  {cost} each"
+        )
 
 
 @infra.command()
@@ -298,6 +367,45 @@ def destroy(ctx: click.Context, /, *, name: str, region: str, yes: bool) -> None
     click.echo(f"Environment {printable(name)} is gone.")
     for bucket in kept:
         click.echo(f"Bucket {printable(bucket)} stays.")
+
+
+def _kept_trials(table: str, region: str) -> Trials:
+    from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.trial import Trials  # noqa: PLC0415 - as above
+
+    return Trials(client_of("dynamodb", region), table)
+
+
+def _trials(stack: Stack, found: Sequence[Any], tried: Sequence[str]) -> dict[str, str]:
+    """Of each function that is to be tried, the version that is deployed.
+
+    Raises:
+        CallerError: it is not deployed, or in the same version.
+    """
+    from rushes.engines.aws.infra.versions import versions_of  # noqa: PLC0415 - not for help
+
+    template = stack.template()
+    there, under_way = (
+        versions_of(template),
+        ((template or {}).get("Metadata", {}).get("Rushes", {}).get("trials", {})),
+    )
+    made = {}
+    for name in tried:
+        new = next((one.version for one in found if one.name == name), None)
+        old = under_way.get(name) or (there[name].version if name in there else None)
+        if new is None or old is None or new == old:
+            raise CallerError(
+                f"no new version of {name} can be tried: "
+                + (
+                    "it is not deployed yet."
+                    if new and old is None
+                    else f"there is only version {old or new}."
+                ),
+                code="bad-environment",
+                fix="Deploy it without --trial first; then raise its version.",
+            )
+        made[name] = old
+    return made
 
 
 def _stack(name: str, region: str) -> Stack:

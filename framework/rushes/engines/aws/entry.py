@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ def route(event: Any, context: Any) -> Any:
     return _router()(event, context)
 
 
-def sweep(event: Any, context: Any) -> dict[str, int]:  # noqa: ARG001 - as Lambda calls it
+def sweep(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lambda calls it
     """Tells of what lapsed and of waits that are over."""
     from rushes.engines.aws.sweeping import sweep as told_of  # noqa: PLC0415 - not for `work`
 
@@ -46,7 +46,30 @@ def sweep(event: Any, context: Any) -> dict[str, int]:  # noqa: ARG001 - as Lamb
     if services.ledger is None:
         raise CallerError("the sweep has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
     queues = {name: services.queue(url) for name, url in _routes().items()}
-    return {"told": told_of(services.ledger, queues, time.time())}
+    told = told_of(services.ledger, queues, time.time())
+    return {"told": told, **({"trials": _looked_at(trials, services)} if (trials := _trials()) else {})}
+
+
+def _trials() -> dict[str, str]:
+    """Functions of which a new version is tried, with their old ones."""
+    from rushes.engines.aws.settings import pairs_of  # noqa: PLC0415 - as above
+
+    return pairs_of(os.environ.get("RUSHES_TRIALS", ""))
+
+
+def _looked_at(trials: Iterable[str], services: Services) -> dict[str, str]:
+    """Decide what becomes of new versions; gives what was decided."""
+    from rushes.engines.aws.trial import Trials  # noqa: PLC0415 - where something is tried
+
+    found: dict[str, str] = {}
+    kept = Trials(services.client("dynamodb"), services.settings.table)
+    for function in trials:
+        verdict = kept.look(function)
+        if verdict is not None:
+            found[function] = verdict.act
+            if verdict.act not in {"wait", "ask"}:
+                services.say(verdict.act, function=function, share=verdict.share, reason=verdict.reason)
+    return found
 
 
 def scale(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lambda calls it
@@ -73,7 +96,16 @@ def _telling() -> Telling:
     services = _services("teller")
     if services.ledger is None:
         raise CallerError("the teller has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
-    return Telling(services.client("events"), services.ledger.spec, _said("RUSHES_ENV"))
+    from rushes.engines.aws.trial import Trials  # noqa: PLC0415 - as above
+
+    trials = _trials()
+    return Telling(
+        services.client("events") if os.environ.get("RUSHES_TELLS") else None,
+        services.ledger.spec,
+        _said("RUSHES_ENV"),
+        Trials(services.client("dynamodb"), services.settings.table) if trials else None,
+        trials,
+    )
 
 
 @cache
@@ -100,6 +132,7 @@ def _router() -> Router:
         shows=shows,
         intakes=pairs_of(os.environ.get("RUSHES_INTAKES", "")),
         events=os.environ.get("RUSHES_EVENTS_QUEUE", ""),
+        trials=_trials(),
     )
 
 

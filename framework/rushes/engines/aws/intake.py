@@ -37,6 +37,8 @@ class Order:
         out: where outputs go, or None.
         show: who pays.
         priority: the class.
+        old_version: that does it where the function here is a newer one that is only tried, or "".
+        title: by whose queue it is told of; "" for the function's own.
     """
 
     function: Function[Any, Any]
@@ -45,6 +47,8 @@ class Order:
     out: str | None
     show: str
     priority: str = "standard"
+    old_version: str = ""
+    title: str = ""
 
     @cached_property
     def params_text(self) -> str:
@@ -69,8 +73,24 @@ class Order:
     def key(self) -> str:
         """What determines the result and its place, hex."""
         one = self.function
-        what = [one.ref, one.version, self.source.uri, self.mark, self.params_text, self.out or ""]
+        what = [one.ref, self.version, self.source.uri, self.mark, self.params_text, self.out or ""]
         return hashlib.sha256("\n".join(what).encode()).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """The version that does it."""
+        return self.old_version or self.function.version
+
+    @property
+    def taker(self) -> str:
+        """By whose queue it is told of."""
+        return self.title or self.function.name
+
+    @cached_property
+    def number(self) -> int:
+        """A number that follows from the work, whatever version does it."""
+        what = [self.function.ref, self.source.uri, self.mark, self.params_text, self.out or ""]
+        return int.from_bytes(hashlib.sha256("\n".join(what).encode()).digest()[:8])
 
     @property
     def batch(self) -> str:
@@ -86,9 +106,10 @@ def take_in(order: Order, ledger: Intake, now: float) -> Notice:
     """
     batch = order.batch
     spec = {
-        "function": order.function.ref, "version": order.function.version, "source_digest": "",
+        "function": order.function.ref, "version": order.version, "source_digest": "",
         "params": "{}", "show": order.show, "priority": order.priority, "deadline": None, "out": order.out,
-        "name": None, "receipts": "beside", "retries": order.function.retries, "title": order.function.name,
+        "name": None, "receipts": "beside", "retries": order.function.retries, "title": order.taker,
+        "submitted": round(now, 3),
     }  # fmt: skip
     work = Work(f"{batch}.1", order.source.uri, order.key, params=order.params_text, fingerprint=order.mark)
     ledger.enter(spec, work, now)

@@ -18,9 +18,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from rushes.core.rollout import takes_new
 from rushes.core.states import State
 from rushes.engines.aws.events import Asked, asked_of, is_queue_event, of_message
 from rushes.engines.aws.intake import Order, take_in
@@ -32,6 +34,7 @@ from rushes.runtime.remote_publication import KEY, hops_of
 from rushes.triggers import OnS3, OnSchedule, OnSqs
 
 if TYPE_CHECKING:
+    from rushes.engines.aws.trial import Trials
     from rushes.function import Function
     from rushes.ports import Ledger
     from rushes.stored import Stored
@@ -55,6 +58,7 @@ class Router:
         buckets, shows: what triggers mean in this environment (`OnS3.placed`).
         intakes: URL or ARN of the queue of each `on_sqs`, by its name.
         events: URL of the queue that events come from: what is a lot is handed over there; "" for at once.
+        trials: functions of which a new version is tried, with the version that the rest of the work has.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Router:
         shows: Sequence[str] = (),
         intakes: Mapping[str, str] | None = None,
         events: str = "",
+        trials: Mapping[str, str] | None = None,
     ) -> None:
         self._wanted = [
             _Wanted(function, trigger, f"{function.name}/{number}")
@@ -81,6 +86,7 @@ class Router:
         self._clock = clock
         self._intakes = {_last(place): name for name, place in (intakes or {}).items()}
         self._events = events
+        self._trials = dict(trials or {})
 
     @cached_property
     def _services(self) -> Services:
@@ -133,11 +139,11 @@ class Router:
                 "the router has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table."
             )
         routed = [
-            (self._queue(wanted.function.name, notice.priority), notice)
+            (self._queue(taker, notice.priority), notice)
             for one in objects
             for wanted in self._wanted
             if wanted.hears(one, intake) and (match := wanted.trigger.match(one.bucket, one.key)) is not None
-            for notice in self._taken_in(wanted, match, one, ledger)
+            for taker, notice in self._taken_in(wanted, match, one, ledger)
         ]
         for url in dict.fromkeys(url for url, _ in routed):
             self._services.queue(url).send([notice for to, notice in routed if to == url])
@@ -172,8 +178,10 @@ class Router:
             for one in wanted
         )  # fmt: skip
 
-    def _taken_in(self, wanted: _Wanted, match: Match, asked: Asked, ledger: Ledger) -> list[Notice]:
-        """Invocations; none where the object is gone, is our own, or is not ready."""
+    def _taken_in(
+        self, wanted: _Wanted, match: Match, asked: Asked, ledger: Ledger
+    ) -> list[tuple[str, Notice]]:
+        """Invocations, with whose they are; none where the object is gone, is our own, or is not ready."""
         from rushes.engines.aws.readiness import ready  # noqa: PLC0415 - botocore comes with it
         from rushes.storage.s3_uri import place_of  # noqa: PLC0415 - as above
 
@@ -192,11 +200,32 @@ class Router:
                 )
             params = function.params(None, **asked.params)
             show, out = asked.show or own.show, out if function.makes_outputs else None
-            notice = take_in(Order(function, source, params, out, show, own.priority), ledger, self._clock())
+            order = self._of_version(Order(function, source, params, out, show, own.priority), ledger)
+            notice = take_in(order, ledger, self._clock())
             entry = ledger.entry(notice.invocation)
             if entry is None or entry.state is State.queued:
-                found.append(notice)
+                found.append((order.taker, notice))
         return found
+
+    def _of_version(self, order: Order, ledger: Ledger) -> Order:
+        """An order for the version whose share it falls into, or that has it already."""
+        function = order.function
+        version = self._trials.get(function.name)
+        if version is None:
+            return order
+        old, new = replace(order, old_version=version), replace(order, title=f"{function.name}-trial")
+        chosen, other = old, new
+        if takes_new(order.number, self._tried.share(function.name, version, function.version)):
+            chosen, other = new, old
+        # An event that comes again when the share has changed: what has begun ends on its version.
+        return other if ledger.entry(f"{other.batch}.1") is not None else chosen
+
+    @cached_property
+    def _tried(self) -> Trials:
+        from rushes.engines.aws.trial import Trials  # noqa: PLC0415 - where something is tried
+
+        services = self._services
+        return Trials(services.client("dynamodb"), services.settings.table, clock=self._clock)
 
     def _may_start(self, trigger: OnS3, source: Stored) -> bool:
         """Whether an object may start something: what we made only where that is wanted, and not for ever."""

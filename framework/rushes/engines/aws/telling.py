@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from rushes.aws_errors import answer_error, sent
+from rushes.core.rollout import Figures
 from rushes.core.sinks import BATCH_ENDED
 from rushes.errors import PlatformError
 from rushes.invocation import function_name
 from rushes.journal.dynamo_items import entry_of, number_of, plain
 from rushes.runtime.state_event import OF_RESULT, envelope
+
+if TYPE_CHECKING:
+    from rushes.engines.aws.trial import Trials
 
 __all__ = ["SOURCE", "TOLD", "Telling", "change_of"]
 
@@ -81,17 +85,26 @@ class Telling:
     """Tells changes on.
 
     Args:
-        client: a boto3 client for ``events``.
+        client: a boto3 client for ``events``; None where nobody is told.
         spec: what a batch was opened with.
         environment: its name.
+        trials: counts what versions that are compared have ended; None where none are.
+        tried: functions of which a new version is tried.
     """
 
     def __init__(
-        self, client: Any, spec: Callable[[str], Mapping[str, Any] | None], environment: str
+        self,
+        client: Any,
+        spec: Callable[[str], Mapping[str, Any] | None],
+        environment: str,
+        trials: Trials | None = None,
+        tried: Container[str] = (),
     ) -> None:
         self._client = client
         self._spec = spec
         self._environment = environment
+        self._trials = trials
+        self._tried = tried
 
     def tell(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
         """Tell of what a batch of records says; gives the numbers of those that have to come again.
@@ -104,10 +117,32 @@ class Telling:
         for start in range(0, len(changes), TEN):
             some = changes[start : start + TEN]
             try:
-                self._put([self._entry(change) for _, change in some])
+                if self._client is not None:
+                    self._put([self._entry(change) for _, change in some])
+                self._count([change for _, change in some])
             except PlatformError:
                 return [some[0][0]]
         return []
+
+    def _count(self, changes: Sequence[Change]) -> None:
+        """Count ends for trials, one write a version. What is told twice is counted twice, of either."""
+        if self._trials is None:
+            return
+        sums: dict[tuple[str, str], Figures] = {}
+        for change in changes:
+            if change.kind not in {"succeeded", "failed"}:
+                continue
+            spec = self._spec(change.batch) or {}
+            name = function_name(str(spec.get("function", "")))
+            if name not in self._tried or "submitted" not in spec:
+                continue
+            end = entry_of(change.item).end
+            took_s = max(change.at - float(spec["submitted"]), 0.0)
+            one = Figures(1, int(change.kind == "failed"), took_s, end.cost_nano if end else 0)
+            key = (name, str(spec.get("version", "")))
+            sums[key] = sums.get(key, Figures()).plus(one)
+        for (name, version), figures in sums.items():
+            self._trials.count(name, version, figures)
 
     def _entry(self, change: Change) -> dict[str, Any]:
         text = envelope(

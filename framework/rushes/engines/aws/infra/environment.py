@@ -57,6 +57,8 @@ class Environment:
         kms_key: ARN of the key that outputs are encrypted with, or "".
         fleets: hosts that it starts and ends by itself; with any, there are queues for hosts.
         capacity: how many of them and what they may cost, as `host_tiers.document_of` writes it.
+        sources: digest of the source of each function, by name, where it is known.
+        trials: functions that get a new version for a share of their work: the version that the rest has.
         tells: EventBridge is told of what becomes of work.
         subnets, security_groups: where hosts are; none for a network of its own.
     """
@@ -77,6 +79,8 @@ class Environment:
     kms_key: str = ""
     fleets: tuple[HostTier, ...] = ()
     capacity: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False)
+    trials: Mapping[str, str] = field(default_factory=dict, hash=False)
     tells: bool = False
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
@@ -132,10 +136,12 @@ class Deployed(NamedTuple):
 
     function: Function[Any, Any]
     triggers: tuple[OnS3, ...]
+    version: str = ""
+    """That is tried beside another one; "" for the only one."""
 
     @property
     def name(self) -> str:
-        return self.function.name
+        return f"{self.function.name}-trial" if self.version else self.function.name
 
     @property
     def classes(self) -> tuple[str, ...]:

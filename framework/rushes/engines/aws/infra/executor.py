@@ -79,6 +79,11 @@ class Stack:
         found = self._found()
         return None if found is None else _outputs(found)
 
+    def parameters(self) -> dict[str, str]:
+        """The values of its parameters; none where nothing is deployed."""
+        found = self._found() or {}
+        return {one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", ())}
+
     def deploy(
         self,
         template: Mapping[str, Any],

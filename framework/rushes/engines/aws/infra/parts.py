@@ -55,6 +55,8 @@ class LambdaPlan(NamedTuple):
     """At a time, of all classes together."""
     work: Sequence[Any] = ()
     """What single attempts may, each with a session that permits a part of it; nothing: they are none."""
+    image: str = "ImageUri"
+    """The parameter that has it."""
 
     @property
     def id(self) -> str:
@@ -149,7 +151,7 @@ def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
         "FunctionName": name,
         "Description": plan.description[:256],
         "PackageType": "Image",
-        "Code": {"ImageUri": ref("ImageUri")},
+        "Code": {"ImageUri": ref(plan.image)},
         "ImageConfig": {"Command": [f"rushes.engines.aws.entry.{plan.handler}"]},
         "Architectures": ["x86_64"],
         "Role": arn(role),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "claiming",
     "consuming",
+    "counting_trials",
     "encrypting",
     "joining",
     "keeping",
@@ -172,6 +173,14 @@ def streaming(stream: Any) -> Statement:
 def reading_items(table: Any) -> Statement:
     """May read the ledger, and write none of it."""
     return _of(["dynamodb:GetItem"], table)
+
+
+def counting_trials(table: Any) -> Statement:
+    """May count what versions have done, and write nothing else of the ledger."""
+    return {
+        **_of(["dynamodb:UpdateItem"], table),
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["V#*"]}},
+    }
 
 
 def telling() -> Statement:

@@ -22,6 +22,7 @@ from rushes.engines.aws.infra.environment import Deployed, Environment, deployed
 from rushes.engines.aws.infra.host_tiers import text_of
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.sizing import hour_nano, size_of, unfit
+from rushes.engines.aws.infra.versions import METADATA
 from rushes.engines.aws.infra.watching import watching
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
@@ -55,6 +56,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
     """
     all_ = deployed(functions, environment)
     on_lambda, on_hosts = _tiers(all_, environment)
+    on_lambda += _tried(on_lambda, environment)
     routes = [
         *(
             _Route(one.name, name, logical("Queue", one.name, name))
@@ -82,22 +84,56 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
         resources |= _routing(all_, routes, environment) | _sweeping(all_, routes, environment)
     if environment.fleets:
         resources |= _fleets(all_, on_lambda, environment)
-    if environment.tells:
+    if environment.tells or environment.trials:
         resources |= _telling(environment)
     resources |= watching(resources, [one.name for one in on_lambda], environment)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Rushes, environment {environment.name}",
-        "Parameters": {
-            "ImageUri": {
-                "Type": "String",
-                "Description": "Container image with Rushes and the functions",
-                "MinLength": 1,
+        "Metadata": {
+            METADATA: {
+                "functions": {
+                    one.name: {
+                        "version": one.function.version,
+                        "source": environment.sources.get(one.name, ""),
+                    }
+                    for one in all_
+                },
+                **({"trials": dict(environment.trials)} if environment.trials else {}),
             }
+        },
+        "Parameters": {
+            "ImageUri": _image("Container image with Rushes and the functions"),
+            **(
+                {"StableImageUri": _image("The image of versions that are not tried")}
+                if environment.trials
+                else {}
+            ),
         },
         "Resources": resources,
         "Outputs": _outputs(resources),
     }
+
+
+def _image(what: str) -> dict[str, Any]:
+    return {"Type": "String", "Description": what, "MinLength": 1}
+
+
+def _tried(on_lambda: Sequence[Deployed], environment: Environment) -> list[Deployed]:
+    """The new versions that get a share beside the old ones.
+
+    Raises:
+        CallerError: one of a function that is not on Lambda here, or that nothing starts.
+    """
+    there = {one.name: one for one in on_lambda}
+    for name in environment.trials:
+        if name not in there or not there[name].triggers:
+            raise CallerError(
+                f"no new version of {name} can be tried: it is started by nothing, or not on Lambda here.",
+                code="bad-environment",
+                fix="Deploy it without --trial.",
+            )
+    return [there[name]._replace(version=there[name].function.version) for name in environment.trials]
 
 
 def _tiers(all_: Sequence[Deployed], environment: Environment) -> tuple[list[Deployed], list[Deployed]]:
@@ -109,7 +145,7 @@ def _tiers(all_: Sequence[Deployed], environment: Environment) -> tuple[list[Dep
 def _table(environment: Environment) -> dict[str, Any]:
     shape = {**TABLE, "TableName": environment.table, "SSESpecification": {"SSEEnabled": True}}
     shape["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": True}
-    if environment.tells:
+    if environment.tells or environment.trials:
         shape["StreamSpecification"] = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     shape["TimeToLiveSpecification"] = {"AttributeName": "ttl", "Enabled": True}
     return {
@@ -259,6 +295,7 @@ def _worker(one: Deployed, environment: Environment) -> dict[str, Any]:
     group = one.group(environment)
     longer = {name: logical("Queue", group, name) for name in one.classes if environment.has_hosts}
     own = [arn(id_) for id_ in ids.values()]
+    version = one.version or environment.trials.get(one.name, one.function.version)
     plan = LambdaPlan(
         one.name,
         "work",
@@ -277,10 +314,11 @@ def _worker(one: Deployed, environment: Environment) -> dict[str, Any]:
             permissions.consuming(own),
             permissions.sending([*own, *(arn(id_) for id_ in longer.values())]),
         ],
-        f"{one.function.ref} version {one.function.version}"
+        f"{one.function.ref} version {version}"
         + (f", of {one.function.owner}" if one.function.owner else ""),
         one.function.max_concurrency,
         _moving([one], environment) if one.triggers else (),
+        "StableImageUri" if one.name in environment.trials else "ImageUri",
     )
     made = parts.lambda_of(plan, environment)
     if not ids:
@@ -318,6 +356,7 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
             "RUSHES_SHOWS": ",".join(environment.shows),
             "RUSHES_INTAKES": ",".join(f"{name}={of}" for name, of in intakes.items()),
             "RUSHES_EVENTS_QUEUE": ref("QueueEvents"),
+            "RUSHES_TRIALS": _trials_text(environment),
         },
         [
             permissions.reading(triggers),
@@ -351,7 +390,11 @@ def _sweeping(all_: Sequence[Deployed], routes: Sequence[_Route], environment: E
         "sweep",
         "sweep",
         parts.SMALL,
-        {**_common(environment), "RUSHES_ROUTES": parts.joined({**_named(routes), **hosts})},
+        {
+            **_common(environment),
+            "RUSHES_ROUTES": parts.joined({**_named(routes), **hosts}),
+            "RUSHES_TRIALS": _trials_text(environment),
+        },
         [permissions.claiming(arn(_TABLE)), permissions.sending(queues)],
         f"Tells of what lapsed in environment {environment.name}",
     )
@@ -365,11 +408,17 @@ def _telling(environment: Environment) -> dict[str, Any]:
         "teller",
         "tell",
         parts.SMALL,
-        {"RUSHES_TABLE": ref(_TABLE), "RUSHES_ENV": environment.name},
+        {
+            "RUSHES_TABLE": ref(_TABLE),
+            "RUSHES_ENV": environment.name,
+            "RUSHES_TRIALS": _trials_text(environment),
+            "RUSHES_TELLS": "true" if environment.tells else "",
+        },
         [
             permissions.streaming(stream),
             permissions.reading_items(arn(_TABLE)),
-            permissions.telling(),
+            permissions.counting_trials(arn(_TABLE)) if environment.trials else None,
+            permissions.telling() if environment.tells else None,
             permissions.sending([arn("DeadTeller")]),
         ],
         f"Tells of what becomes of work in environment {environment.name}",
@@ -379,6 +428,10 @@ def _telling(environment: Environment) -> dict[str, Any]:
         **parts.lambda_of(plan, environment),
         "SourceTeller": parts.stream_mapping(stream, plan.id, "DeadTeller"),
     }
+
+
+def _trials_text(environment: Environment) -> str:
+    return ",".join(f"{name}={version}" for name, version in environment.trials.items())
 
 
 def _routes_text(routes: Sequence[_Route]) -> Any:

@@ -1,0 +1,65 @@
+"""Which versions an environment has, and what a deployment would do to them: pure, from two templates.
+
+Results are known by function and version. So a function whose source changed under the version that is
+deployed is refused: what it makes would pass for what the old one made. This module must not know how a
+source is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from rushes.errors import CallerError
+
+__all__ = ["METADATA", "Version", "check_versions", "new_versions", "versions_of"]
+
+METADATA: Final = "Rushes"
+"""Under which a template says what it has."""
+
+
+class Version(NamedTuple):
+    """A function as it is in an environment: its version, and a digest of its source where that is known."""
+
+    version: str
+    source: str
+
+
+def versions_of(template: Mapping[str, Any] | None) -> dict[str, Version]:
+    """The versions of a template's functions, by name."""
+    said = (template or {}).get("Metadata", {}).get(METADATA, {}).get("functions", {})
+    return {
+        name: Version(str(one.get("version", "")), str(one.get("source", ""))) for name, one in said.items()
+    }
+
+
+def check_versions(deployed: Mapping[str, Any] | None, planned: Mapping[str, Any]) -> None:
+    """Refuse to deploy a changed source under an unchanged version.
+
+    Raises:
+        CallerError: one is (``changed-source``).
+    """
+    before = versions_of(deployed)
+    for name, now in versions_of(planned).items():
+        was = before.get(name)
+        if was is None or was.version != now.version or not was.source or not now.source:
+            continue
+        if was.source != now.source:
+            raise CallerError(
+                f"the source of {name} has changed, and its version is {now.version} as it was.",
+                code="changed-source",
+                fix=f'Raise it: @function(version="…"). What version {now.version} made is known under it.',
+                details={"function": name, "version": now.version},
+            )
+
+
+def new_versions(
+    deployed: Mapping[str, Any] | None, planned: Mapping[str, Any]
+) -> dict[str, tuple[str, str]]:
+    """Functions that have another version: the one that is deployed, and the one that is planned."""
+    before = versions_of(deployed)
+    return {
+        name: (before[name].version, now.version)
+        for name, now in versions_of(planned).items()
+        if name in before and before[name].version != now.version
+    }

@@ -1,0 +1,183 @@
+"""Trials of new versions: what share one has, what both have done since, and what becomes of it.
+
+A trial is a document in the ledger's table that the router reads, with counts beside it that whoever reads
+the table's stream adds to. What is done about them is decided by `rushes.core.rollout`; a decision is written
+by a condition, so that of two who decide at once one does. This module must not know who counts or routes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from rushes.core.rollout import Figures, RolloutPolicy, Verdict, judge
+from rushes.errors import CallerError
+from rushes.journal.dynamo_document import DynamoDocument
+from rushes.journal.dynamo_items import typed
+from rushes.journal.dynamo_table import Table
+
+__all__ = ["Trial", "Trials"]
+
+READ_EVERY_S: Final = 30.0
+"""Routers read a share so often at most: a version that goes back has no new work half a minute later."""
+
+
+class Trial(NamedTuple):
+    """A new version beside the old one.
+
+    Args:
+        old, new: versions.
+        share: per cent of the work that the new one has; 0 once it went back, 100 once it took over.
+        since: when it was given that, UTC epoch seconds.
+        before: what both had done by then, by version.
+        reason: of the last decision.
+    """
+
+    old: str
+    new: str
+    share: float
+    since: float
+    before: Mapping[str, Figures]
+    reason: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to decide."""
+        return not 0 < self.share < 100
+
+
+class Trials:
+    """The trials of an environment.
+
+    Args:
+        client: a boto3 client for ``dynamodb``.
+        table: the ledger's.
+        policy: the rule.
+        clock: UTC epoch seconds.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        table: str,
+        policy: RolloutPolicy | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._name = table
+        self._table = Table(client, table, time.sleep)
+        self._policy = policy or RolloutPolicy()
+        self._clock = clock
+        self._read: dict[str, tuple[float, Trial | None]] = {}
+
+    def begin(self, function: str, old: str, new: str) -> Trial:
+        """Give a new version its first share; a trial that goes on between these two is left as it is."""
+        document = self._document(function)
+        known = _trial(document.read())
+        if known is not None and (known.old, known.new) == (old, new):
+            return known
+        made = Trial(old, new, self._policy.shares[0], self._clock(), self.figures(function))
+        document.write(_kept(made))
+        return made
+
+    def of(self, function: str) -> Trial | None:
+        """The trial of a function, or None."""
+        return _trial(self._document(function).read())
+
+    def share(self, function: str, old: str, new: str) -> float:
+        """Per cent of a function's work that goes to the new version now; read seldom."""
+        at, known = self._read.get(function, (float("-inf"), None))
+        if self._clock() - at >= READ_EVERY_S:
+            known = self.of(function)
+            self._read[function] = self._clock(), known
+        return known.share if known is not None and (known.old, known.new) == (old, new) else 0.0
+
+    def count(self, function: str, version: str, more: Figures) -> None:
+        """Add what a version has ended."""
+        names = {"#e": "ended", "#f": "failed", "#t": "turnaround_ms", "#c": "cost_nano"}
+        values = {
+            ":e": more.ended,
+            ":f": more.failed,
+            ":t": round(more.turnaround_s * 1000),
+            ":c": more.cost_nano,
+        }
+        self._table.attempt(_key(function, version), "ADD #e :e, #f :f, #t :t, #c :c", values, "", names)
+
+    def figures(self, function: str) -> dict[str, Figures]:
+        """What every version has ended, since ever."""
+        found = self._table.query(f"read the trial of {function}", pk=f"V#{function}")
+        return {
+            item["sk"].removeprefix("v "): Figures(
+                int(item["ended"]),
+                int(item["failed"]),
+                int(item["turnaround_ms"]) / 1000,
+                int(item["cost_nano"]),
+            )
+            for item in found
+            if item["sk"].startswith("v ")
+        }
+
+    def compared(self, function: str, trial: Trial) -> tuple[Figures, Figures]:
+        """What the old and the new version have ended since the new one has had its share."""
+        now, none = self.figures(function), Figures()
+        old, new = (_since(now.get(v, none), trial.before.get(v, none)) for v in (trial.old, trial.new))
+        return old, new
+
+    def look(self, function: str) -> Verdict | None:
+        """Decide what becomes of a trial, and write it down; None where there is nothing to decide.
+
+        Raises:
+            PlatformError: somebody else did meanwhile (``overtaken``).
+        """
+        document = self._document(function)
+        trial = _trial(document.read())
+        if trial is None or trial.over:
+            return None
+        old, new = self.compared(function, trial)
+        found = judge(self._policy, trial.share, old, new, self._clock() - trial.since)
+        changed = trial._replace(reason=found.reason)
+        if found.share != trial.share:
+            changed = Trial(
+                trial.old, trial.new, found.share, self._clock(), self.figures(function), found.reason
+            )
+        document.write(_kept(changed))
+        return found
+
+    def decide(self, function: str, share: float) -> Trial:
+        """A person gives a new version everything (100) or nothing (0).
+
+        Raises:
+            CallerError: there is no trial.
+        """
+        document = self._document(function)
+        trial = _trial(document.read())
+        if trial is None:
+            raise CallerError(
+                f"there is no trial of {function}.", code="no-trial", fix="Deploy a new version with --trial."
+            )
+        made = trial._replace(share=share, since=self._clock(), reason="A person decided.")
+        document.write(_kept(made))
+        return made
+
+    def _document(self, function: str) -> DynamoDocument:
+        return DynamoDocument(self._client, self._name, f"V#{function}")
+
+
+def _since(now: Figures, before: Figures) -> Figures:
+    return Figures(*(max(a - b, 0) for a, b in zip(now, before, strict=True)))  # type: ignore[arg-type]
+
+
+def _kept(trial: Trial) -> dict[str, Any]:
+    return {**trial._asdict(), "before": {name: list(one) for name, one in trial.before.items()}}
+
+
+def _trial(data: Mapping[str, Any]) -> Trial | None:
+    if not data:
+        return None
+    before = {name: Figures(*one) for name, one in data["before"].items()}
+    return Trial(**{**data, "before": before})
+
+
+def _key(function: str, version: str) -> dict[str, Any]:
+    return typed({"pk": f"V#{function}", "sk": f"v {version}"})
