@@ -157,9 +157,12 @@ def test_shows_are_held_to_what_they_may_spend(rushes: Rushes) -> None:
 def test_the_classes_of_a_studio_are_those_of_a_simulation(
     rushes: Rushes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "classes.toml").write_text('[classes.urgent]\nslot_hours = 0.1\nbeyond = "background"\n')
+    (tmp_path / "classes.toml").write_text(
+        '[classes.urgent]\nslot_hours = 0.1\nbeyond = "background"\ntarget = "1s"\n'
+    )
     monkeypatch.setenv("RUSHES_CLASSES", str(tmp_path / "classes.toml"))
 
     said = rushes("simulate", "turnover", "--scale", "0.02", "--cores", "8")
 
     assert "one class lower: 1 batch beyond a limit" in said.stdout
+    assert "target of urgent: 0 of 1 batch done within 1.0 s" in said.stdout

@@ -374,3 +374,16 @@ def test_a_class_that_may_go_nowhere_is_held_and_says_why() -> None:
 
     assert sum(group.invocations for group in found.outcome.groups) == 5
     assert "urgent work may not use it" in found.course.trace.held["a"]
+
+
+def test_batches_are_held_against_the_targets_of_their_classes() -> None:
+    classes = classes_from({"classes": {"urgent": {"target": "5m"}, "standard": {"target": "1m"}}})
+    load = (
+        work(4, name="soon", priority="urgent"),
+        work(400, name="late", priority="urgent", at=4000.0),
+        work(9, name="untold", priority="background"),
+    )
+
+    found = tried(Scenario(load), fixed(classes=classes))
+
+    assert found.in_time == {"urgent": (1, 2)}

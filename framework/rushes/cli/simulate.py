@@ -183,6 +183,7 @@ def _say_json(title: str, cores: float, findings: Sequence[Finding], growth: Gro
     said: dict[str, Any] = {"schema": 1, "scenario": title, "cores": cores, **first.outcome.to_dict()}
     said["bill"] = first.bill.to_dict()
     trace = first.course.trace
+    said["in_time"] = {name: {"met": met, "of": of} for name, (met, of) in first.in_time.items()}
     said |= {"hedged": trace.hedged, "demoted": sorted(trace.demoted), "held": dict(trace.held)}
     said["alone"] = {
         name: {"runs": one.runs, "seconds": one.seconds, "nano": one.nano, "wasted_nano": one.wasted_nano}
@@ -246,7 +247,12 @@ def _bill_lines(finding: Finding) -> list[str]:
     if held:
         why = next(iter(finding.course.trace.held.values()), "")
         lines += wrap(f"{counted(held, 'invocation')} {why}", 98, subsequent_indent="  ")
-    trace = finding.course.trace
+    trace, targets = finding.course.trace, {one.name: one.target_s for one in finding.case.classes}
+    for name, (met, count) in finding.in_time.items():
+        within = format_duration(targets[name] or 0.0)
+        lines.append(
+            f"target of {name}: {met:,} of {counted(count, 'batch', 'batches')} done within {within}"
+        )
     if trace.demoted:
         lines.append(f"one class lower: {counted(len(trace.demoted), 'batch', 'batches')} beyond a limit")
     for name, alone in finding.course.alone.items():

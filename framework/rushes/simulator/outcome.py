@@ -6,7 +6,7 @@ how the run was made, nor how it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from rushes.core.swarm import Share
 from rushes.simulator.pool import Trace
 
-__all__ = ["Group", "Outcome", "Spread", "outcome_of"]
+__all__ = ["Group", "Outcome", "Spread", "outcome_of", "within_targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,25 @@ def outcome_of(trace: Trace) -> Outcome:
         ),
         media_s=sum(arrival.media_s * arrival.count for arrival in trace.load),
     )
+
+
+def within_targets(trace: Trace, targets: Mapping[str, float]) -> dict[str, tuple[int, int]]:
+    """By class: how many batches were done within its target, of how many that arrived.
+
+    Args:
+        trace: a run.
+        targets: seconds from the submission of a batch to the end of its last invocation, by class.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    first = 0
+    for arrival in trace.load:
+        ended, first = trace.ended[first : first + arrival.count], first + arrival.count
+        target_s = targets.get(arrival.priority)
+        if target_s is not None and ended:
+            met, count = found.get(arrival.priority, (0, 0))
+            in_time = min(ended) >= 0 and max(ended) - arrival.at <= target_s
+            found[arrival.priority] = met + in_time, count + 1
+    return found
 
 
 def _group(trace: Trace, priority: str, show: str, ranges: Sequence[tuple[int, int]]) -> Group | None:

@@ -19,7 +19,7 @@ from rushes.simulator.bill import Bill, Machines, bill_of
 from rushes.simulator.changing import ChangingPool, Course
 from rushes.simulator.fleet import FleetPlan
 from rushes.simulator.load import Scenario
-from rushes.simulator.outcome import Outcome, outcome_of
+from rushes.simulator.outcome import Outcome, outcome_of, within_targets
 from rushes.simulator.routed import Routes
 from rushes.units import format_duration
 
@@ -61,6 +61,12 @@ class Finding:
     outcome: Outcome
     bill: Bill
     course: Course
+
+    @property
+    def in_time(self) -> dict[str, tuple[int, int]]:
+        """By class with a target: batches that kept to it, and all."""
+        targets = {one.name: one.target_s for one in self.case.classes if one.target_s is not None}
+        return within_targets(self.course.trace, targets)
 
 
 def tried(scenario: Scenario, case: Case, seed: int = 1) -> Finding:
