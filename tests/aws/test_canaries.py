@@ -7,8 +7,13 @@ body holds, in options. Then it succeeds, fails in every way, and is killed, and
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +153,50 @@ def tools(function: LambdaRuntime, name: str) -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return found
+
+
+_TRACED = """
+import sys
+from rushes.engines.aws.services import Services
+from rushes.engines.aws.settings import AwsSettings
+from rushes.runtime.raised import as_error
+services = Services(AwsSettings(tracing=sys.argv[1] == "on"), "burst")
+with services.traced("attempt", "k7m2qx.1") as note:
+    note("state", "succeeded")
+try:
+    with services.traced("attempt", "k7m2qx.2"):
+        raise as_error(ValueError(sys.argv[2]), "burst") from None
+except Exception:
+    print("aws_xray_sdk" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("tracing", ["on", "off"])
+def test_what_x_ray_is_told_of_attempts_gives_nobody_access(tracing: str) -> None:
+    """The emulator has no traces, so this is a process that has what Lambda gives it for one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(("127.0.0.1", 0))
+        daemon.settimeout(0.0)
+        environ = {
+            **os.environ,
+            "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{daemon.getsockname()[1]}",
+            "LAMBDA_TASK_ROOT": "/var/task",
+            "_X_AMZN_TRACE_ID": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+        }
+        argv = [sys.executable, "-c", _TRACED, tracing, LINK]
+        said = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True)
+        told = []
+        with suppress(BlockingIOError):  # what was sent on loopback is here once its sender has ended
+            while True:
+                told.append(daemon.recv(65_536).decode())
+    assert said.stdout == f"{tracing == 'on'}\n"
+    parts = [json.loads(one.partition("\n")[2]) for one in told]
+    if tracing == "off":
+        assert parts == []
+        return
+    assert [one["annotations"] for one in parts] == [
+        {"invocation": "k7m2qx.1", "state": "succeeded"},
+        {"invocation": "k7m2qx.2"},
+    ]
+    assert "burst raised ValueError" in told[1]
+    assert leaks(str(told)) == []

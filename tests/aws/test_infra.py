@@ -55,8 +55,13 @@ def _linter() -> str | None:
 
 @pytest.mark.parametrize(
     ("functions", "environment"),
-    [(ALL, FULL), ((deployed.small,), Environment("prod")), ((deployed.asked,), Environment("x"))],
-    ids=["all of it", "one function", "no triggers"],
+    [
+        (ALL, FULL),
+        ((deployed.small,), Environment("prod")),
+        ((deployed.asked,), Environment("x")),
+        ((deployed.small,), Environment("dev", tracing=True)),
+    ],
+    ids=["all of it", "one function", "no triggers", "traced"],
 )
 def test_the_linter_of_cloudformation_finds_nothing(
     functions: Any, environment: Environment, tmp_path: Path
@@ -358,6 +363,17 @@ def test_a_role_may_do_its_own_and_nothing_of_others(
     template: dict[str, Any], who: str, action: str, resource: str, *, may: bool
 ) -> None:
     assert _may(template, who, action, resource) is may
+
+
+def test_traces_are_told_only_where_they_are_wanted(template: dict[str, Any]) -> None:
+    made = template_of([deployed.small], Environment("dev", tracing=True))
+    small = _all(made, "Lambda::Function")["FunctionSmall"]
+    assert small["TracingConfig"] == {"Mode": "Active"}
+    assert small["Environment"]["Variables"]["RUSHES_TRACING"] == "1"
+    assert _may(made, "Small", "xray:PutTraceSegments", "*")
+    assert not _may(made, "WorkSmall", "xray:PutTraceSegments", "*")
+    assert not _may(template, "Small", "xray:PutTraceSegments", "*")
+    assert "TracingConfig" not in _all(template, "Lambda::Function")["FunctionSmall"]
 
 
 def test_a_role_of_attempts_may_be_had_by_its_own_function_alone(template: dict[str, Any]) -> None:

@@ -70,6 +70,7 @@ _WANTED: Final = (
     click.option("--subnet", "subnets", multiple=True, metavar="ID", help="Of hosts; else one is made."),
     click.option("--security-group", "security_groups", multiple=True, metavar="ID", help="Of hosts there."),
     click.option("--events", "tells", is_flag=True, help="Tell EventBridge of what becomes of work."),
+    click.option("--tracing", is_flag=True, help="Tell X-Ray of every attempt."),
     click.option("--log-days", default=30, show_default=True, help="How long logs are kept."),
     click.option("--budget", "budget_usd", type=float, metavar="USD", help="A month; told of at 80 %."),
     click.option("--email", default="", metavar="ADDRESS", help="Who is told of alarms."),
@@ -92,6 +93,7 @@ def _planned(command: F) -> F:
             for key in (
                 "buckets", "owned", "shows", "queues", "concurrency", "largest_clip", "hosts", "log_days",
                 "budget_usd", "email", "kept", "kms_key", "subnets", "security_groups", "tells",
+                "tracing",
             )
         }  # fmt: skip
         wanted |= _fleets(asked.pop("capacity"), asked.pop("images"))

@@ -160,13 +160,14 @@ class LambdaHandler:
         )
         back, longer = settings.queue_of(notice.priority), settings.longer_of(notice.priority)
         try:
-            with unsigned_prints():
+            with services.traced("attempt", notice.invocation) as note, unsigned_prints():
                 after = runner.run(
                     notice.invocation,
                     ends_at=self._call.stops_at,
                     longer=bool(longer),
                     since=self._call.billed_from,
                 )
+                note("state", after.state.value if after.state else "unknown")
         finally:
             self._call.done(self._clock())
         if after.too_long:
@@ -193,7 +194,8 @@ class LambdaHandler:
         out = self._out(asked, uri)
         found = self._services.store.look(uri)
         if self._services.ledger is None:
-            return self._alone(asked, out, found)
+            with self._services.traced("attempt", found.uri):
+                return self._alone(asked, out, found)
         return self._through_ledger(asked, out, found, self._services.ledger, context)
 
     def _out(self, asked: Asked, uri: str) -> str | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +160,23 @@ class Services:
         from aws_lambda_powertools import Metrics  # noqa: PLC0415 - as above
 
         return Metrics(namespace="Rushes", service=self._name)
+
+    @contextmanager
+    def traced(self, what: str, invocation: str) -> Iterator[Callable[[str, str], None]]:
+        """A part of a trace, where there are traces: what is noted of it can be searched for."""
+        if not self.settings.tracing:
+            yield lambda _name, _value: None
+            return
+        with self._tracer.provider.in_subsegment(what) as part:
+            part.put_annotation("invocation", invocation)
+            yield part.put_annotation
+
+    @cached_property
+    def _tracer(self) -> Any:
+        from aws_lambda_powertools import Tracer  # noqa: PLC0415 - few trace
+
+        # Nothing is patched: what a request to S3 says of itself is nobody's business but S3's.
+        return Tracer(service=self._name, auto_patch=False)
 
     def begin(self, request: str) -> bool:
         """A call of this process begins: what is told until the next is of this request. True: the first."""

@@ -38,6 +38,7 @@ class AwsSettings:
         region: of AWS (`AWS_REGION`, else `AWS_DEFAULT_REGION`); "" for that of the AWS tools' own
             configuration.
         memory_mb: on Lambda, what its run has and pays for; 0 on a host.
+        tracing: attempts are told to X-Ray (`RUSHES_TRACING`).
     """
 
     table: str = ""
@@ -56,6 +57,7 @@ class AwsSettings:
     prices: str = ""
     region: str = ""
     memory_mb: int = 0
+    tracing: bool = False
 
     def queue_of(self, priority: str) -> str:
         """The queue that notices of a class go back to, or ""."""
@@ -101,4 +103,5 @@ def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
         environ.get("RUSHES_PRICES", ""),
         environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", ""),
         int(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 0),
+        bool(environ.get("RUSHES_TRACING")),
     )

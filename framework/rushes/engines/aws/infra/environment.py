@@ -60,6 +60,7 @@ class Environment:
         sources: digest of the source of each function, by name, where it is known.
         trials: functions that get a new version for a share of their work: the version that the rest has.
         tells: EventBridge is told of what becomes of work.
+        tracing: attempts are told to X-Ray, which is paid by the trace.
         subnets, security_groups: where hosts are; none for a network of its own.
     """
 
@@ -84,6 +85,7 @@ class Environment:
     tells: bool = False
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
+    tracing: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.endswith("-"):

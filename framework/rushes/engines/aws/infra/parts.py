@@ -147,6 +147,9 @@ def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
     work = logical("Work", plan.name)
     variables = {**plan.variables, **({"RUSHES_WORK_ROLE": arn(work)} if plan.work else {})}
     statements = [*plan.statements, permissions.logging(arn(log))]
+    if environment.tracing:
+        statements.append(permissions.tracing())
+        variables["RUSHES_TRACING"] = "1"
     properties: dict[str, Any] = {
         "FunctionName": name,
         "Description": plan.description[:256],
@@ -161,6 +164,8 @@ def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
         "LoggingConfig": {"LogFormat": "JSON", "LogGroup": ref(log)},
         "Environment": {"Variables": {key: value for key, value in variables.items() if value}},
     }
+    if environment.tracing:
+        properties["TracingConfig"] = {"Mode": "Active"}
     if plan.most is not None:
         properties["ReservedConcurrentExecutions"] = plan.most
     return {

@@ -41,6 +41,7 @@ __all__ = [
     "streaming",
     "telling",
     "throttling",
+    "tracing",
     "writing",
 ]
 
@@ -205,6 +206,18 @@ def keeping(table: Any) -> Statement:
 
 def _of(actions: Sequence[str], resources: Any) -> Statement:
     return {"Effect": "Allow", "Action": list(actions), "Resource": resources}
+
+
+def tracing() -> Statement:
+    """May tell X-Ray of its work, which knows no resources to name.
+
+    See https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html.
+    """
+    return {
+        "Effect": "Allow",
+        "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+        "Resource": ["*"],
+    }
 
 
 def _allow(actions: Sequence[str], resources: Sequence[Any]) -> Statement | None:
