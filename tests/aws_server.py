@@ -32,7 +32,7 @@ class AwsServer:
     endpoint: str
     pid: int = 0
 
-    def client(self, service: str, **more: Any) -> Any:
+    def client(self, service: str, *, max_attempts: int = 4, **more: Any) -> Any:
         """A client of it, with credentials of nobody."""
         return boto3.client(
             service,
@@ -40,7 +40,9 @@ class AwsServer:
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",  # noqa: S106 - nobody's
-            config=Config(retries={"mode": "standard", "max_attempts": 4}, max_pool_connections=32),
+            config=Config(
+                retries={"mode": "standard", "max_attempts": max_attempts}, max_pool_connections=32
+            ),
             **more,
         )
 

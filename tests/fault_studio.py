@@ -44,7 +44,7 @@ sys.path[:0] = {[*_PLACES, sysconfig.get_paths()["purelib"]]!r}
 from rushes import catalog
 handler = catalog.find({f"{FUNCTIONS}:stamp"!r}).lambda_handler
 """
-DELIVERIES: Final = 3
+DELIVERIES: Final = 4
 """Of a message before it is among the dead."""
 T = TypeVar("T")
 
@@ -200,6 +200,14 @@ class FaultyStudio:
         found = self.ledger.tally(batch)
         assert found is not None
         return found
+
+    def idle(self) -> bool:
+        """Nobody is told of anything, and nobody works on anything."""
+        for url in self.urls.values():
+            found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            if any(int(value) for name, value in found.items() if name.startswith("ApproximateNumberOf")):
+                return False
+        return True
 
     def ended(self, batches: Sequence[str]) -> int:
         """How many invocations have ended."""

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aws_server import AwsServer
-from fault_plan import Plan
+from botocore.exceptions import ClientError
+from fault_plan import ROUGH, Call, Fault, Plan, call_of
 from fault_proxy import FaultProxy, between
 from fault_studio import FaultyStudio
+from waiting import until
 
+from rushes.engines.aws.redrive import redrive
 from rushes.engines.local import LocalEngine
+
+BATCHES = {"aaaaaa": "urgent", "bbbbbb": "standard"}
+_GET = Call("s3", "GetObject")
 
 
 @pytest.fixture
@@ -38,30 +45,112 @@ def studio(
         engine.close()
 
 
+# -- that what goes wrong goes wrong as it does on AWS ----------------------------------------------------
+
+
+def test_the_same_seed_has_the_same_faults_and_another_has_others() -> None:
+    found = [[Plan(seed).fault(_GET, n) for n in range(2000)] for seed in (1, 1, 2)]
+    assert found[0] == found[1] != found[2]
+    counts = Counter(found[0])
+    for fault, rate in ROUGH.items():
+        assert 0.3 * rate <= counts[fault] / 2000 <= 3 * rate + 0.01
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "call"),
+    [
+        ("PUT", "/b/k", {"authorization": "x/s3/y"}, ("s3", "PutObject", False)),
+        ("HEAD", "/b/k%2Fl", {"authorization": "x/s3/y"}, ("s3", "HeadObject", True)),
+        ("PUT", "/b", {"authorization": "x/s3/y"}, ("s3", "PutBucket", False)),
+        ("GET", "/b?list-type=2&prefix=", {"authorization": "x/s3/y"}, ("s3", "List", False)),
+        ("POST", "/b/k?uploads", {"authorization": "x/s3/y"}, ("s3", "CreateMultipartUpload", False)),
+        ("PUT", "/b/k?partNumber=1&uploadId=2", {"authorization": "x/s3/y"}, ("s3", "UploadPart", False)),
+        ("POST", "/b/k?uploadId=2", {"authorization": "x/s3/y"}, ("s3", "CompleteMultipartUpload", False)),
+        ("POST", "/", {"x-amz-target": "AmazonSQS.SendMessageBatch"}, ("sqs", "SendMessageBatch", False)),
+        ("POST", "/", {"x-amz-target": "DynamoDB_20120810.Query"}, ("dynamodb", "Query", False)),
+    ],
+)
+def test_a_request_is_known_by_what_it_asks_for(
+    method: str, target: str, headers: dict[str, str], call: tuple[str, str, bool]
+) -> None:
+    assert call_of(method, target, headers) == call
+
+
+@pytest.mark.parametrize(
+    ("fault", "act", "code"),
+    [
+        ("busy", "get_object", "SlowDown"),
+        ("broken", "get_object", "InternalError"),
+        ("skewed", "get_object", "RequestTimeTooSkewed"),
+        ("skewed", "head_object", "403"),
+    ],
+)
+def test_a_refusal_is_that_of_aws(proxy: FaultProxy, unique: str, fault: Fault, act: str, code: str) -> None:
+    proxy.plan = Plan(1, {fault: 1.0})
+    client = AwsServer(proxy.endpoint).client("s3", max_attempts=1)
+    with pytest.raises(ClientError) as caught:
+        getattr(client, act)(Bucket=unique, Key="a.mov")
+    assert caught.value.response["Error"]["Code"] == code
+    assert set(proxy.met) == {fault}
+
+
+def test_what_is_sent_to_a_queue_comes_twice_and_out_of_order(
+    aws: AwsServer, proxy: FaultProxy, unique: str
+) -> None:
+    proxy.plan = Plan(1, {}, twice=1.0, late=0.0)
+    client = AwsServer(proxy.endpoint).client("sqs")
+    url = client.create_queue(QueueName=unique)["QueueUrl"]
+    entries = [{"Id": str(n), "MessageBody": str(n)} for n in range(3)]
+    client.send_message_batch(QueueUrl=url, Entries=entries)
+    came: list[str] = []
+    while len(came) < 6:
+        found = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        came += [one["Body"] for one in found.get("Messages", ())]
+    assert Counter(came) == {"0": 2, "1": 2, "2": 2}
+
+
+# -- the proof ---------------------------------------------------------------------------------------------
+
+
 def _proven(studio: FaultyStudio, count: int, kills: int, seconds: float) -> None:
     """Half of it for Lambdas and hosts, half for hosts alone; somebody is killed as the work gets on."""
     studio.listen()
     for _ in range(2):
         studio.host()
-    batches = {"aaaaaa": "urgent", "bbbbbb": "standard"}
-    for batch, priority in batches.items():
+    for batch, priority in BATCHES.items():
         studio.submit(batch, count // 2, priority)
     drawn, end = random.Random(1), time.monotonic() + seconds  # noqa: S311 - not a secret
-    for number in range(1, kills + 1):
-        enough = count * number // (kills + 1)
-        _until(lambda enough=enough: studio.ended(list(batches)) >= enough, end)  # type: ignore[misc]
-        studio.kill(drawn)
-    _until(lambda: all(studio.tally(one).complete for one in batches), end)
-    for batch in batches:
+    killed = 0
+    while not all(studio.tally(one).complete for one in BATCHES):
+        assert time.monotonic() < end, [studio.tally(one) for one in BATCHES]
+        if killed < kills and studio.ended(list(BATCHES)) >= count * (killed + 1) // (kills + 1):
+            studio.kill(drawn)
+            killed += 1
+        if studio.idle():  # what is left was set aside, with nine others that somebody was killed with
+            redrive(studio.ledger, studio.sqs, studio.urls.values())
+        time.sleep(0.1)
+    assert sum(studio.killed.values()) == kills
+    for batch in BATCHES:
         studio.assert_whole(batch, count // 2)
 
 
-def _until(condition: Callable[[], bool], end: float) -> None:
-    while not condition():
-        assert time.monotonic() < end, "it never came about"
-        time.sleep(0.1)
+def test_killed_and_throttled_everything_ends_once(studio: FaultyStudio) -> None:
+    _proven(studio, 16, 2, 280)
 
 
 @pytest.mark.soak
-def test_killed_and_throttled_everything_ends_once(studio: FaultyStudio) -> None:
-    _proven(studio, 40, 4, 240)
+def test_two_thousand_end_once_while_one_after_another_is_killed(studio: FaultyStudio) -> None:
+    _proven(studio, 2000, 150, 3500)
+
+
+def test_what_kills_who_works_on_it_is_set_aside_and_nothing_else_is(studio: FaultyStudio) -> None:
+    studio.host()
+    studio.submit("aaaaaa", 1, "standard", "deadly")
+    studio.submit("bbbbbb", 2, "standard")
+    until(lambda: all(studio.tally(one).complete for one in BATCHES), seconds=280)
+    assert {state.value: n for state, n in studio.tally("aaaaaa").ended.items()} == {"failed": 1}
+    entry = studio.ledger.entry("aaaaaa.1")
+    assert entry is not None
+    assert entry.end is not None
+    assert "set aside" in entry.end.data
+    studio.assert_whole("bbbbbb", 2)

@@ -391,3 +391,27 @@ def test_what_was_not_counted_costs_nothing(
     submit("write", out=OUT)
     assert runner.run(ONE).cost_nano == 0
     assert "cost" not in json.loads(entry(ledger).end.data)
+
+
+def test_what_is_lost_again_and_again_is_set_aside(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT, retries=1)
+    tries = 0
+    while True:
+        store.fail_next("fetch", PlatformError("it was killed.", code="killed"))
+        after = runner.run(ONE)
+        tries += 1
+        if after.state is not State.held:
+            break
+        clock.advance(after.again_s or 0.0)
+    assert (after.state, tries) == (State.failed, 4)
+    assert "set aside" in json.loads(entry(ledger).end.data)["error"]["verdict"]
+
+
+def test_what_a_pool_has_set_aside_is_not_tried_by_another(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore
+) -> None:
+    submit("write", out=OUT)
+    store.fail_next("fetch", PlatformError("it was set aside by the host's pool.", code="set-aside"))
+    assert _outcome(runner.run(ONE)) == After(State.failed)

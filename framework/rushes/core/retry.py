@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rushes.core.fitting import Size
 
 __all__ = [
+    "ASIDE_CODES",
     "DEVICE_CODES",
     "FULL_CODES",
     "HOST_CODES",
@@ -44,6 +45,8 @@ __all__ = [
 ]
 
 LOSS_CODES: Final = frozenset({"slot-lost", "slot-killed", "out-of-memory", "killed", "interrupted"})
+ASIDE_CODES: Final = frozenset({"set-aside"})
+"""Said by a pool that others hand work to: it has had its losses there."""
 WORKER_LOST_CODES: Final = frozenset({"worker-lost"})
 DEVICE_CODES: Final = frozenset({"no-free-device"})
 FULL_CODES: Final = frozenset({"disk-full"})
@@ -90,7 +93,7 @@ class GoUp:
     reason: str
 
 
-def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
+def decide(  # noqa: C901, PLR0911, PLR0917 - a table, read from above
     kind: Kind,
     code: str,
     attempt: int,
@@ -125,6 +128,8 @@ def decide(  # noqa: PLR0911, PLR0917 - a table, read from above
         return RetryAfter(backoff_s(tries, id), f"{code}; this costs no attempt", free=True)
     if kind != "platform":
         return GiveUp(f"{kind} errors are not retried: the same input would fail again")
+    if code in ASIDE_CODES:
+        return GiveUp("set aside: it took down whatever worked on it")
     if outgrew is not None:
         reason = f"it was too big for the {outgrew.value} that its tier has ({code})"
         return GoUp(reason) if up else GiveUp(f"{reason}, and no tier has more")

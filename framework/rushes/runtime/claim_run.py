@@ -227,14 +227,17 @@ class ClaimRunner:
             if self.ledger.give_back(claim, reason, cost_nano=meter.cost().total):
                 return After(State.queued, 0.0, too_long=not going)
             return After(State.running, self.lease_s)
-        losses = claim.losses + (failure.code in LOSS_CODES)
+        retries, losses = int(spec.get("retries", 2)), claim.losses
+        if failure.code in LOSS_CODES:
+            # The ledger counts claims that lapsed, and tries: what retries do not account for was lost, too.
+            losses = max(losses + 1, claim.attempt - retries)
         own_machine = watch.ends_at is not None
         verdict = decide(
             failure.kind,
             failure.code,
             claim.attempt - losses,
             losses,
-            int(spec.get("retries", 2)),
+            retries,
             claim.work.n,
             tries=claim.fence,
             progressed=True,  # what hangs is stopped by the attempt's own watchdog, under another code

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from rushes.asset import Asset
 from rushes.batch import RunnableEngine
+from rushes.core.retry import LOSS_CODES
 from rushes.core.states import State
-from rushes.errors import Cancelled, error_from_dict
+from rushes.errors import Cancelled, PlatformError, error_from_dict
 from rushes.invocation import Finished
 from rushes.runtime.fingerprint import content_of
 from rushes.runtime.ownership import receipt_paths
@@ -80,7 +81,15 @@ def _made_of(finished: Finished) -> Made:
     if finished.state is State.cancelled:
         raise Cancelled
     if finished.state is not State.succeeded:
-        raise error_from_dict(finished.error or {})
+        failure = error_from_dict(finished.error or {})
+        if failure.code in LOSS_CODES:  # again and again, or the pool would have tried it once more
+            raise PlatformError(
+                f"it was set aside by the host's pool: {failure.message}",
+                code="set-aside",
+                fix=failure.fix,
+                details=failure.details,
+            )
+        raise failure
     return Made(
         json.dumps(finished.result, separators=(",", ":")),
         finished.outputs,
