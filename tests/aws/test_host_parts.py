@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -287,6 +288,25 @@ def test_a_host_takes_from_the_queues_of_its_groups_and_classes() -> None:
     assert queues_of(there, {"RUSHES_QUEUES": "hosts-nvenc/urgent=n"}, (), ()) == {"hosts-nvenc/urgent": "n"}
     with pytest.raises(CallerError) as caught:
         queues_of(there, {}, ("hosts-netint",), ())
+    assert caught.value.code == "no-queue"
+
+
+def test_a_host_takes_nothing_of_classes_that_may_not_use_it(tmp_path: Path) -> None:
+    (tmp_path / "classes.toml").write_text('[classes.urgent]\npurchase = ["on-demand"]\n')
+    (tmp_path / "prices.toml").write_text(
+        'schema = 1\n[tiers."ours/spot"]\npurchase = "spot"\nregion = "here"\nusd_per_hour = 0.1\n'
+        'source = "a test"\nas_of = "2026-01"\n'
+    )
+    urls = {"QueueHostsUrgent": "u", "QueueHostsStandard": "s"}
+    spot = {
+        "RUSHES_CLASSES": str(tmp_path / "classes.toml"),
+        "RUSHES_PRICES": str(tmp_path / "prices.toml"),
+        "RUSHES_TIER": "ours/spot",
+    }
+
+    assert queues_of(Deployment("dev", "t", urls), spot, (), ()) == {"hosts/standard": "s"}
+    with pytest.raises(CallerError, match="urgent work may not use spot machines") as caught:
+        queues_of(Deployment("dev", "t", urls), spot, (), ("urgent",))
     assert caught.value.code == "no-queue"
 
 

@@ -48,14 +48,18 @@ class Elastic:
         pool: whose capacity.
         tier: the name of this machine's tier.
         file: of capacity; None for none.
+        purchase: how this machine is paid for, where the file does not say it.
 
     Raises:
         CallerError: the file cannot be used.
     """
 
-    def __init__(self, pool: Pool, tier: str, file: CapacityFile | None) -> None:
+    def __init__(
+        self, pool: Pool, tier: str, file: CapacityFile | None, purchase: Purchase = Purchase.owned
+    ) -> None:
         self._pool = pool
         self._name = tier
+        self._purchase = purchase
         self._file = file
         self._whole = pool.capacity
         self.policy: CapacityPolicy | None = file.read() if file is not None else None
@@ -173,7 +177,7 @@ class Elastic:
         if described is not None:
             return described
         memory = int(self._whole.memory)
-        return Tier(self._name, Machine(min(self._whole.cpu, 1.0), memory, 0), Purchase.owned, "here")
+        return Tier(self._name, Machine(min(self._whole.cpu, 1.0), memory, 0), self._purchase, "here")
 
     def _limit(self) -> int:
         return max(int(self._whole.cpu / self._slot().machine.cpu + 1e-9), 1)

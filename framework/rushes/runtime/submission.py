@@ -61,7 +61,7 @@ _PASSED: Final = [
 ]
 _PASSED_PREFIXES: Final = ("LC_", "PYTHON", "RUSHES_", "CUDA_", "NVIDIA_", "FFMPEG", "LIBVA_", "OPENBLAS_")
 _OF_THE_WORKER: Final = frozenset(
-    {"RUSHES_CAPACITY", "RUSHES_EVENTS", "RUSHES_IDLE", "RUSHES_PRICES", "RUSHES_TIER"}
+    {"RUSHES_CAPACITY", "RUSHES_CLASSES", "RUSHES_EVENTS", "RUSHES_IDLE", "RUSHES_PRICES", "RUSHES_TIER"}
 )
 """What a worker reads when it starts: it concerns no slot, and two that differ in it can share slots."""
 Look = Callable[[Asset], str]

@@ -23,6 +23,7 @@ from rushes.core.policy import SchedulerSettings
 from rushes.core.scheduler import Scheduler
 from rushes.core.sinks import Sink
 from rushes.core.tariff import LOOK_S
+from rushes.core.tiers import Purchase
 from rushes.errors import PlatformError
 from rushes.runtime.budgeting import Budgeting
 from rushes.runtime.capacity_file import CapacityFile
@@ -95,7 +96,8 @@ class Worker:
         if sinks:
             self._pool.outlet = Outlet(journal, sinks, self._watch_outlet, self._unwatch_outlet)
         self._following = Following(self._pool)
-        self._elastic = Elastic(self._pool, settings.tier, capacity_file)
+        purchase = Purchase.owned if price is None else price.tier.purchase
+        self._elastic = Elastic(self._pool, settings.tier, capacity_file, purchase)
         self._verbs = Verbs(self._dispatcher, self._following, settings, self._elastic)
         self._clients: dict[int, ClientState] = {}
         self._next_client = 0

@@ -26,6 +26,7 @@ from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
 from rushes.engines.aws.spot import SpotWatch
 from rushes.errors import CallerError
+from rushes.runtime.own_tier import barred_here
 
 __all__ = ["queues_of", "run_host"]
 
@@ -72,21 +73,28 @@ def run_host(
 def queues_of(
     deployment: Deployment, environ: Mapping[str, str], groups: Sequence[str], classes: Sequence[str]
 ) -> dict[str, str]:
-    """The queues that a host takes from, by ``<group>/<class>``.
+    """The queues that a host takes from, by ``<group>/<class>``: not those of classes that may not use it.
 
     Raises:
-        CallerError: there is none (``no-queue``).
+        CallerError: there is none (``no-queue``), or a file that says who may cannot be used.
     """
     told = environ.get("RUSHES_QUEUES", "")
     asked = (
         groups or tuple({key.rpartition("/")[0] or PLAIN: None for key in told.split(",") if key}) or (PLAIN,)
     )
+    barred = barred_here(environ)
     found = {
         f"{group}/{name}": url
         for group in asked
         for name, url in deployment.of_hosts(group).items()
-        if not classes or name in classes
+        if (not classes or name in classes) and name not in barred
     }
+    if not found and barred:
+        raise CallerError(
+            f"no class that is asked for may use this host; {'; '.join(barred.values())}.",
+            code="no-queue",
+            fix="Correct RUSHES_TIER, or the tiers and purchase of the classes (RUSHES_CLASSES).",
+        )
     if not found:
         raise CallerError(
             f"environment {deployment.name or 'of this machine'} has no queues for {', '.join(asked)}"
