@@ -100,6 +100,8 @@ def test_a_function_without_outputs_may_write_nothing() -> None:
         ("día 1/ü.mov", "día 1/ü.mov"),
         ("日本/日.mov", "*/*.mov"),
         ("a\nb", "a*b"),
+        ("sc 1/plate.[0099-0101].exr", "sc 1/plate.*.exr"),
+        ("take [1-2].mov", "take [1-2].mov"),
     ],
 )
 def test_what_means_something_in_a_policy_stands_for_itself(key: str, named: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import deployed
@@ -92,6 +94,52 @@ def test_an_object_that_comes_is_worked_on_by_what_was_deployed(
     assert stack.template() is None
     s3.head_bucket(Bucket=f"{unique}-cards")  # it stays, with what is in it
     assert not stack.destroy()
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_hours_messages_whole_reels_and_what_lies_there_start_what_was_deployed(
+    aws: AwsServer, clients: dict[str, Any], environment: Environment, stack: Stack, unique: str
+) -> None:
+    s3, cards = clients["s3"], f"{unique}-cards"
+    for bucket in (f"{unique}-code", cards):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=f"{unique}-code", Key="package.zip", Body=package())
+    there = replace(environment, owned=())
+    notification: dict[str, Any] = {"EventBridgeConfiguration": {}}
+    s3.put_bucket_notification_configuration(Bucket=cards, NotificationConfiguration=notification)
+    s3.put_object(Bucket=cards, Key="reels/0/A000.mov", Body=b"it lay there before")
+    s3.put_object(Bucket=cards, Key="reels/0/reel.csv", Body=b"source\nA000.mov\n")
+    template = template_of([deployed.often], there)
+    outputs = stack.deploy(as_zip(template, aws, f"{unique}-code"), {"ImageUri": "none"}, {}).outputs
+    ledger = DynamoLedger(clients["dynamodb"], environment.table)
+
+    def sources() -> set[str]:
+        """What has ended."""
+        ended = {one for one in ledger.batches(100) if (t := ledger.tally(one)) is not None and t.complete}
+        return {Path(entry.work.source).name for batch in ended for entry in ledger.results(batch, 0, 10)}
+
+    def ends(*names: str) -> None:
+        until(lambda: set(names) <= sources(), seconds=120)
+
+    s3.put_object(Bucket=cards, Key="night/B001.mov", Body=b"night")
+    s3.put_object(Bucket=cards, Key="day/C001.mov", Body=b"asked")
+    message = json.dumps({"source": f"s3://{cards}/day/C001.mov"})
+    clients["sqs"].send_message(QueueUrl=outputs["QueueInRequests"], MessageBody=message)
+    ends("C001.mov")
+    for key, body in (("reel.csv", b"source\nA001.mov\nA002.mov\n"), ("A001.mov", b"1"), ("A002.mov", b"2")):
+        s3.put_object(Bucket=cards, Key=f"reels/7/{key}", Body=body)
+    ends("A001.mov", "A002.mov")
+    assert not {"B001.mov", "A000.mov"} & sources()
+
+    hour = json.dumps({"hour": "often/0"})
+    said = aws.client("lambda").invoke(FunctionName=environment.called("router"), Payload=hour)
+    assert json.loads(said["Payload"].read()) == {"handed over": 1}
+    ends("B001.mov")
+    asked = ["infra", "backfill", "--env", environment.name, f"s3://{cards}/reels/"]
+    made = CliRunner().invoke(app, asked)
+    assert "5 objects below" in made.output
+    ends("A000.mov")
+    assert stack.destroy()
 
 
 def test_a_stack_that_cannot_be_made_says_which_resource_and_why(

@@ -52,6 +52,12 @@ def whole(clip: Asset, params: Params) -> Result:
     raise AssertionError
 
 
+@function(version="1", triggers=[on_s3("reels/frames/**", kinds="image", ready="manifest:reel.csv")])
+def plates(clip: Asset, params: Params) -> Result:
+    """Wants whole sequences."""
+    raise AssertionError
+
+
 @function(version="1", triggers=[on_s3("proxies/**", ours=True)])
 def stills(clip: Asset, params: Params) -> Result:
     """Takes stills of proxies."""
@@ -70,7 +76,7 @@ class Cloud:
         self.ledger = DynamoLedger(self.clients["dynamodb"], "rushes")
         services = Services(AwsSettings("rushes"), "router", self.clients.__getitem__)
         self.router = Router(
-            [nightly, asked, whole, stills], self.urls, services, lambda: 1_700_000_000.0,
+            [nightly, asked, whole, plates, stills], self.urls, services, lambda: 1_700_000_000.0,
             intakes={"requests": "rushes-dev-in-requests"}, events=self.urls["events"],
         )  # fmt: skip
 
@@ -205,6 +211,23 @@ def test_clips_start_when_all_that_their_manifest_lists_is_there_whichever_comes
         assert cloud.told("standard") == [
             "s3://reels/dune/reel 7/A001.mov", "s3://reels/dune/reel 7/sub/A002.mov",
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2)])
+def test_a_sequence_starts_as_one_clip_when_all_its_frames_are_there(
+    cloud: Cloud, order: tuple[int, ...]
+) -> None:
+    comes = [("reel.csv", b"source\nplate.[0001-0003].exr\n")]
+    comes += [(f"plate.{number:04}.exr", b"frame %d" % number) for number in (1, 2, 3)]
+    for number in order[:-1]:
+        assert cloud.put("reels", f"frames/dune/{comes[number][0]}", comes[number][1]) == []
+    (invocation,) = cloud.put("reels", f"frames/dune/{comes[order[-1]][0]}", comes[order[-1]][1])
+    entry = cloud.ledger.entry(invocation)
+    assert entry is not None
+    assert entry.work.source == "s3://reels/frames/dune/plate.[0001-0003].exr"
+    cloud.put("reels", "frames/dune/plate.0002.exr", b"another frame")
+    again = SqsQueue(cloud.clients["sqs"], cloud.urls["standard"]).receive(100, 0)
+    assert len({one.notice.invocation for one in again}) == 2  # what a frame was is part of what it is
 
 
 def test_a_clip_that_no_manifest_lists_waits(cloud: Cloud) -> None:

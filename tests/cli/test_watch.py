@@ -126,12 +126,32 @@ def test_a_watch_that_cannot_be_meant_is_refused(
     assert engine.batches() == []
 
 
-def test_a_folder_that_is_not_there_is_said_and_waited_for(
+def test_a_folder_that_is_not_there_ends_a_single_look_as_an_error(
     engine: StubEngine, tmp_path: Path, rushes_home: Path
 ) -> None:
     found = said(engine, "inspect", str(tmp_path / "not mounted"))
-    assert found.exit_code == 0
+    assert found.exit_code == 2
     assert "is not there" in found.output
+
+
+def test_a_folder_that_is_not_there_is_said_once_and_waited_for(
+    engine: StubEngine, tmp_path: Path, rushes_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, looks = tmp_path / "not mounted", iter(range(9))
+
+    def sleep(_: float) -> None:
+        number = next(looks)
+        if number == 2:
+            place.mkdir()
+            (place / "a.mov").write_bytes(b"clip")
+        if number == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("rushes.cli.watch.time.sleep", sleep)
+    found = CliRunner().invoke(app, ["watch", "inspect", str(place), "--settle", "0"], obj=Session(engine))
+    assert found.exit_code == 130
+    assert found.output.count("is not there") == 1
+    assert "a.mov" in found.stdout
 
 
 def test_outputs_below_the_folder_are_no_clips(engine: StubEngine, cards: Path) -> None:

@@ -17,6 +17,11 @@ class Wrote(Result):
     read: str
 
 
+class Counted(Result):
+    read: list[str]
+    stem: str
+
+
 class Several(Result):
     playlist: Output
 
@@ -46,3 +51,12 @@ def look(clip: Asset, params: Words) -> Result:
     """Makes no file."""
     assert clip.path.read_text()
     return Result()
+
+
+@function(version="1")
+def frames(clip: Asset, params: Words) -> Counted:
+    """Reads every frame of a sequence."""
+    sequence = clip.sequence
+    assert sequence is not None
+    numbers = range(sequence.first, sequence.last + 1)
+    return Counted(read=[sequence.path(number).read_text() for number in numbers], stem=clip.stem)

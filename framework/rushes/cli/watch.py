@@ -88,14 +88,20 @@ def watch(ctx: click.Context, /, **given: Any) -> None:
     while True:
         busy = False
         for one in watched:
-            busy |= _look(engine, one)
+            busy |= _look(engine, one, forgiving=not given["once"])
         if given["once"] and not busy:
             return
         time.sleep(every_s)
 
 
-def _look(engine: Any, one: _Watched) -> bool:
-    """One look at a folder; whether something of it has still to be sent."""
+def _look(engine: Any, one: _Watched, *, forgiving: bool) -> bool:
+    """One look at a folder; whether something of it has still to be sent.
+
+    Args:
+        engine: that it is sent to.
+        one: the folder.
+        forgiving: what cannot be had now may come back: it is told, and looked at again.
+    """
     try:
         there = one.folder.there()
         ready = one.state.look(there, time.monotonic(), lambda name: one.folder.needs(name, there))
@@ -103,6 +109,8 @@ def _look(engine: Any, one: _Watched) -> bool:
             _send(engine, one, ready[:AT_ONCE])
             ready = ready[AT_ONCE:]
     except (CallerError, PlatformError) as error:  # the folder, or the worker, may come back
+        if not forgiving:
+            raise
         if error.message != one.missing:
             click.echo(f"{printable(error.message)} It is looked at again.", err=True)
         one.missing = error.message

@@ -18,6 +18,7 @@ from rushes.declaration import Params
 from rushes.ports import Store
 from rushes.runtime.attempt import run_attempt
 from rushes.runtime.described_in_place import described_in_place, require_same
+from rushes.runtime.remote_frames import fetch_clip
 from rushes.runtime.remote_publication import Target, publish_made
 from rushes.runtime.remote_scratch import attempt_scratch
 from rushes.runtime.task import Gate, Made, Reporter, Task
@@ -108,7 +109,7 @@ def _fetched(
     """An asset whose bytes are in a folder of its own."""
     folder.mkdir()
     place = folder / local_name(asset.uri)
-    found = store.fetch(asset.uri, place)
+    found = fetch_clip(store, asset.uri, place)
     return Asset(asset.uri, asset.frames, str(place)), found
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rushes.engines.aws.events import Asked
 from rushes.errors import CallerError
 from rushes.media_kinds import suffix_of
+from rushes.runtime.remote_frames import frames_of, look_clip
 from rushes.storage.s3_uri import place_of, uri_of
 
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ def _of_manifest(store: Store, trigger: OnS3, match: Match, bucket: str) -> list
         if _look(store, uri_of(bucket, key)) is None:
             continue
         listed = _listed(store, bucket, key)
-        if not match.source or match.source in listed:
-            return _complete(store, trigger, bucket, key, listed)
+        uris = [f"s3://{bucket}/{one}" for one in listed]
+        needed = {frame for one in uris for frame in frames_of(one) or [one]}
+        if not match.source or f"s3://{bucket}/{match.source}" in needed:
+            return _wanted(store, trigger, bucket, listed) if _all_there(store, bucket, key, needed) else []
     return []
 
 
@@ -87,15 +90,16 @@ def _listed(store: Store, bucket: str, key: str) -> list[str]:
     return [f"{home}/{line.source}".lstrip("/") if line.problem is None else "" for line in lines]
 
 
-def _complete(store: Store, trigger: OnS3, bucket: str, key: str, listed: list[str]) -> list[Stored]:
-    """All clips of a manifest, if all that it lists is there."""
+def _all_there(store: Store, bucket: str, key: str, needed: set[str]) -> bool:
+    """Whether all that a manifest lists is there, with every frame."""
     home = key.rpartition("/")[0]
-    there = {
-        place_of(one.uri).key
-        for one in store.listing(uri_of(bucket, f"{home}/") if home else f"s3://{bucket}/")
-    }
-    if not listed or not there.issuperset(listed):
-        return []
+    below = store.listing(uri_of(bucket, f"{home}/") if home else f"s3://{bucket}/")
+    there = {f"s3://{bucket}/{place_of(one.uri).key}" for one in below}
+    return bool(needed) and there.issuperset(needed)
+
+
+def _wanted(store: Store, trigger: OnS3, bucket: str, listed: list[str]) -> list[Stored]:
+    """The clips of a manifest that a trigger wants."""
     wanted = [
         one for one in dict.fromkeys(listed) if (m := trigger.match(bucket, one)) is not None and m.source
     ]
@@ -105,7 +109,7 @@ def _complete(store: Store, trigger: OnS3, bucket: str, key: str, listed: list[s
 
 def _look(store: Store, uri: str) -> Stored | None:
     try:
-        return store.look(uri)
+        return look_clip(store, uri)
     except CallerError as error:
         if error.code == "not-found":  # it was removed again
             return None

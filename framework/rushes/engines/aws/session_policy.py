@@ -13,7 +13,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.storage.s3_uri import place_of
+from rushes.asset import IMAGE_SUFFIXES
+from rushes.storage.s3_uri import Place, place_of
 
 if TYPE_CHECKING:
     from rushes.runtime.remote_attempt import Reach
@@ -24,6 +25,7 @@ MOST_CHARACTERS: Final = 2048
 _SHORTEST: Final = 24
 """Of a key that is cut short, so many characters are kept at least."""
 _SPECIAL: Final = re.compile(r"[*?$]")
+_FRAMES: Final = re.compile(r"(?P<head>.*)\[[0-9]+-[0-9]+\](?P<suffix>\.[A-Za-z0-9]+)", re.DOTALL)
 _UNSAYABLE: Final = re.compile(r"[^\x20-\xff]+")
 _READ: Final = ["s3:GetObject", "s3:GetObjectVersion"]
 _WRITE: Final = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
@@ -46,7 +48,7 @@ def session_policy(reach: Reach, partition: str = "aws", kms_key: str = "") -> s
 
 def _text(reach: Reach, partition: str, kms_key: str, longest: int) -> str:
     reads = [place_of(uri) for uri in reach.reads]
-    statements = [_allow(_READ, [_arn(partition, one.bucket, one.key, longest) for one in reads])]
+    statements = [_allow(_READ, [_read(partition, one, longest) for one in reads])]
     if reach.out is not None:
         place = place_of(reach.out)
         below = f"{place.key.rstrip('/')}/" if place.key else ""
@@ -60,6 +62,14 @@ def _text(reach: Reach, partition: str, kms_key: str, longest: int) -> str:
     return json.dumps(
         {"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"), ensure_ascii=False
     )
+
+
+def _read(partition: str, place: Place, longest: int) -> str:
+    """A clip; of a sequence all frames, and whatever else is named like them."""
+    found = _FRAMES.fullmatch(place.key)
+    if found is None or found["suffix"].lower() not in IMAGE_SUFFIXES:
+        return _arn(partition, place.bucket, place.key, longest)
+    return f"{_arn(partition, place.bucket, found['head'], longest).rstrip('*')}*{found['suffix']}"
 
 
 def _bucket(partition: str, bucket: str) -> str:

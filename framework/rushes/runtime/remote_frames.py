@@ -1,0 +1,86 @@
+"""Clips in a store that may be image sequences: ``s3://cards/plate.[1001-1096].exr`` is 96 objects.
+
+All of them have to be there: which are, is settled before a clip starts, and a frame that is missing later is
+an error that names it. What a sequence was follows from what its frames were. This module must not know which
+store it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from rushes.asset import Asset
+from rushes.errors import CallerError
+from rushes.ports import Store
+from rushes.stored import Stored
+
+__all__ = ["fetch_clip", "frames_of", "look_clip"]
+
+AT_ONCE: Final = 16
+MOST: Final = 20_000
+"""Frames of one sequence: each is a request, and as many again to fetch it."""
+T = TypeVar("T")
+
+
+def frames_of(uri: str) -> list[str] | None:
+    """The URIs of all frames of a sequence; None for a clip that is one object.
+
+    Raises:
+        CallerError: they are too many.
+    """
+    sequence = Asset(uri).sequence
+    if sequence is None:
+        return None
+    if len(sequence) > MOST:
+        raise CallerError(
+            f"{uri} has {len(sequence):,} frames; a sequence in a store has {MOST:,} at most.",
+            code="bad-uri",
+            fix="Name it in parts.",
+        )
+    head = uri[: uri.rindex("/") + 1]
+    numbers = range(sequence.first, sequence.last + 1)
+    return [f"{head}{sequence.prefix}{number:0{sequence.padding}d}{sequence.suffix}" for number in numbers]
+
+
+def look_clip(store: Store, uri: str) -> Stored:
+    """What is there, of a sequence all of its frames together.
+
+    Raises:
+        CallerError: it, or a frame of it, is not there (``not-found``).
+    """
+    frames = frames_of(uri)
+    return store.look(uri) if frames is None else _together(uri, _each(store.look, frames))
+
+
+def fetch_clip(store: Store, uri: str, place: Path) -> Stored:
+    """Copy a clip to a place; the frames of a sequence lie beside one another there, under their names.
+
+    Raises:
+        CallerError: it, or a frame of it, is not there (``not-found``).
+    """
+    frames = frames_of(uri)
+    if frames is None:
+        return store.fetch(uri, place)
+    there = [place.with_name(one.rpartition("/")[2]) for one in frames]
+    return _together(uri, _each(lambda pair: store.fetch(*pair), list(zip(frames, there, strict=True))))
+
+
+def _each(act: Callable[[T], Stored], all_: Sequence[T]) -> list[Stored]:
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(act, all_))
+
+
+def _together(uri: str, frames: Sequence[Stored]) -> Stored:
+    marks = "\n".join(one.sha256 or one.version or one.mark for one in frames)
+    return Stored(
+        uri,
+        sum(one.size_bytes for one in frames),
+        hashlib.sha256(marks.encode()).hexdigest(),
+        max(one.mtime for one in frames),
+        archived=next((one.archived for one in frames if one.archived), ""),
+        about=frames[0].about,
+    )
