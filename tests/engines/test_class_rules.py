@@ -258,3 +258,23 @@ def test_batches_are_held_against_the_target_of_their_class(
     shown = CliRunner().invoke(app, ["status", late.id]).stdout
     assert "target of standard 0.00 s: missed by" in shown
     assert "1 of 1" in CliRunner().invoke(app, ["classes"]).stdout
+
+
+def test_what_waits_when_its_class_may_no_longer_use_this_machine_goes_on_in_another_class(
+    studio: Path, rules: Find, engine: LocalEngine, clip: str
+) -> None:
+    assert rules("free").remote(clip, n=0, reel="0").begun > 0
+    engine.control("pause")
+    batch = rules("free").with_options(priority="urgent").map([clip], n=1, reel="0")
+    until(lambda: batch.progress.counts.queued)
+
+    rewrite(studio, '[classes.urgent]\ntiers = ["farm"]\n')
+    until(lambda: of_class(engine, "urgent")["elsewhere"])
+    engine.control("resume")
+
+    assert (
+        "urgent work may not use it; it goes on in another class" in engine.explain(f"{batch.id}.1")["reason"]
+    )
+    assert batch.progress.counts.queued == 1
+    engine.set_priority(batch.id, "standard")
+    assert [outcome.ok for outcome in batch] == [True]

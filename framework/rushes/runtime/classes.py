@@ -193,10 +193,12 @@ class Classes:
             self._pool.feed(ev.Reclassed(classes))
 
     def _bar(self, beyond: dict[ev.QueueKey, Beyond]) -> None:
+        names = {one.name for one in self._pool.scheduler.classes if self._elsewhere(one.name)}
+        queues = {state.queue for state in self._pool.batches.values()} if names else set()
         wanted = {
-            queue: f"{reason}; it goes on in another class"
-            for queue in {state.queue for state in self._pool.batches.values()}
-            if (reason := self._elsewhere(queue.priority))
+            queue: f"{self._elsewhere(queue.priority)}; it goes on in another class"
+            for queue in queues
+            if queue.priority in names
         }
         for queue, over in beyond.items():
             if over.lower is not None:
