@@ -69,7 +69,7 @@ class Host:
         queues: URL of the queue of each class; of a group of hosts by ``<group>/<class>``.
         name: of this host.
         width: invocations of one class that are worked on at a time.
-        clock: UTC epoch seconds.
+        clock: UTC epoch seconds; None: by the ledger's service.
         guard: keeps it from being ended while it is busy.
         told: called once a minute with what was done of each class since the last time, and the seconds of
             that; gives whether the host is to take no more work.
@@ -83,7 +83,7 @@ class Host:
         *,
         name: str,
         width: int,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         guard: Guard | None = None,
         told: Callable[[Mapping[str, tuple[int, float]]], bool] = lambda _: False,
     ) -> None:
@@ -91,7 +91,7 @@ class Host:
             raise CallerError("a host has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
         self._services = services
         self._ledger: Ledger = services.ledger
-        self._clock = clock
+        self._clock = clock or services.clock
         self._guard = guard or NoGuard()
         self._told = told
         self._stopping = threading.Event()
@@ -105,7 +105,7 @@ class Host:
                     services.settings.scratch,
                     name,
                     lambda uri: local_name(place_of(uri).key),
-                    clock=clock,
+                    clock=self._clock,
                     lease_s=services.settings.lease_s,
                     most_lapses=MOST_LAPSES,
                     run_here=PoolRun(engine, key.rpartition("/")[2]),
@@ -128,6 +128,8 @@ class Host:
 
     def run(self) -> None:
         """Work until `stop` is called; returns when everything that was here has ended or was given back."""
+        with suppress(RushesError):
+            self._ledger.spec("-")  # its answer puts the clock right, before anything is timed
         for one in self._lanes:
             one.start()
         queues = {one.key: one.queue for one in self._lanes}

@@ -18,6 +18,7 @@ from rushes.media.redact import redact
 if TYPE_CHECKING:
     from rushes.core.run_price import RunPrice
     from rushes.engines.aws.granting import Granting, Session
+    from rushes.engines.aws.server_clock import ServerClock
     from rushes.engines.aws.settings import AwsSettings
     from rushes.ports import Ledger, Queue, Store
 
@@ -133,13 +134,22 @@ class Services:
         return S3Store(self.client("s3"), options)
 
     @cached_property
+    def clock(self) -> ServerClock:
+        """The time by which claims lapse: that of the ledger, as soon as it has said something."""
+        from rushes.engines.aws.server_clock import ServerClock  # noqa: PLC0415 - not at a cold start
+
+        return ServerClock()
+
+    @cached_property
     def ledger(self) -> Ledger | None:
         """The shared ledger; None where there is no table."""
         if not self.settings.table:
             return None
         from rushes.journal.dynamo import DynamoLedger  # noqa: PLC0415 - botocore
 
-        return DynamoLedger(self.client("dynamodb"), self.settings.table, kept_s=self.settings.kept_s)
+        client = self.client("dynamodb")
+        self.clock.listen(client)
+        return DynamoLedger(client, self.settings.table, kept_s=self.settings.kept_s, clock=self.clock)
 
     def queue(self, url: str) -> Queue:
         """The queue of a URL."""

@@ -1,0 +1,67 @@
+"""The time by the clock of the shared ledger's service, so that all hosts agree on when a claim lapses.
+
+A host whose clock is ahead would take over what others work on; one that is behind would lose what it works
+on itself. Each answer says when it was given, to the second, and that was between its request and its
+arrival. Where this machine's clock can be right by that, it is; else it is put right by as little as is
+needed. This module must not know what is asked.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+__all__ = ["ServerClock", "ahead_s"]
+
+WHOLE_S: Final = 1.0
+"""Dates are cut to whole seconds."""
+EASE_S: Final = 1.0
+"""Nobody minds so little, and clocks that are kept wander by less."""
+
+
+def ahead_s(said: float, sent: float, received: float, known: float = 0.0) -> float:
+    """By how much a service's clock is ahead of ours; negative: behind.
+
+    Args:
+        said: when it answered, by its clock, in whole seconds.
+        sent: when it was asked, by ours.
+        received: when its answer was here, by ours.
+        known: what it was taken to be; it stays so where it can be right.
+    """
+    return max(said - received - EASE_S, min(said + WHOLE_S - sent + EASE_S, known))
+
+
+class ServerClock:
+    """UTC epoch seconds by the clock of who answers; called like `time.time`.
+
+    Args:
+        here: this machine's clock.
+    """
+
+    def __init__(self, here: Callable[[], float] = time.time) -> None:
+        self._here = here
+        self._ahead_s = 0.0
+        self._asked = threading.local()
+
+    def __call__(self) -> float:
+        """What time it is."""
+        return self._here() + self._ahead_s
+
+    def listen(self, client: Any) -> None:
+        """Hear what a client of boto3 is told."""
+        client.meta.events.register("before-send", self._sending)
+        client.meta.events.register("after-call", self._answered)
+
+    def _sending(self, **_: Any) -> None:
+        self._asked.at = self._here()
+
+    def _answered(self, http_response: Any, **_: Any) -> None:
+        try:
+            said = parsedate_to_datetime(http_response.headers["date"]).timestamp()
+        except (LookupError, TypeError, ValueError):
+            return
+        received = self._here()
+        self._ahead_s = ahead_s(said, getattr(self._asked, "at", received), received, self._ahead_s)
