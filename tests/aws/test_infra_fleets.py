@@ -15,8 +15,9 @@ from infra_reading import all_of, linted, may
 from rushes import CallerError
 from rushes.core.capacity import capacity_from
 from rushes.engines.aws.infra.environment import Environment
-from rushes.engines.aws.infra.host_tiers import document_of, host_tiers
+from rushes.engines.aws.infra.host_tiers import counted_by, document_of, host_tiers
 from rushes.engines.aws.infra.template import template_of
+from rushes.runtime.price_files import price_book
 
 FUNCTIONS = (deployed.small, deployed.look, deployed.heavy)
 FARGATE = {
@@ -92,6 +93,20 @@ def test_work_for_a_card_has_queues_of_its_own(template: dict[str, Any]) -> None
     told = {one["Name"]: one["Value"] for one in gpu["Environment"]}
     assert {"Ref": "QueueHostsNvencBackground"} in told["RUSHES_QUEUES"]["Fn::Join"][1]
     assert {"Ref": "QueueHostsBackground"} not in told["RUSHES_QUEUES"]["Fn::Join"][1]
+
+
+def test_a_host_knows_its_price_and_gives_attempts_sessions_of_a_role_that_is_its_own(
+    template: dict[str, Any],
+) -> None:
+    prices = {}
+    for name, task in all_of(template, "ECS::TaskDefinition").items():
+        told = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
+        prices[name] = told["RUSHES_TIER"]
+        assert told["RUSHES_WORK_ROLE"] == {"Fn::GetAtt": ["WorkHosts", "Arn"]}
+    assert prices["TaskCpuSpot"] == "ours/fargate-4x8-spot"
+    assert prices["TaskGpu"].startswith("ec2/")
+    trust = all_of(template, "IAM::Role")["WorkHosts"]["AssumeRolePolicyDocument"]["Statement"]
+    assert [one["Principal"] for one in trust] == [{"AWS": {"Fn::GetAtt": ["RoleHost", "Arn"]}}]
 
 
 def test_the_scaler_is_told_what_machines_are_and_cost_whatever_prices_it_ships_with(
@@ -172,6 +187,13 @@ def test_a_cap_on_money_needs_the_price_of_every_tier() -> None:
     with pytest.raises(CallerError) as caught:
         document_of(data, policy, book(), host_tiers(policy, {"vpu": "ami-1"}))
     assert caught.value.code == "no-price"
+
+
+def test_a_host_counts_by_the_prices_that_its_image_has() -> None:
+    tiers = host_tiers(policy_of(WHOLE), {"vpu": "ami-1"})
+    counted = {one.name: one.price for one in counted_by(price_book({}).tiers, tiers)}
+    assert counted["cpu-spot"] == ""
+    assert counted["gpu"].startswith("ec2/")
 
 
 def test_a_network_that_is_there_is_used_and_none_is_made() -> None:

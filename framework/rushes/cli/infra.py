@@ -119,13 +119,13 @@ def _fleets(file: Path | None, images: dict[str, str]) -> dict[str, Any]:
                 "an image is named and no tier.", code="bad-capacity", fix="Say --capacity FILE too."
             )
         return {}
-    from rushes.engines.aws.infra.host_tiers import document_of, host_tiers  # noqa: PLC0415 - not for help
+    from rushes.engines.aws.infra.host_tiers import counted_by, document_of, host_tiers  # noqa: PLC0415 - not for help
     from rushes.runtime.capacity_file import CapacityFile  # noqa: PLC0415 - as above
     from rushes.runtime.policy_file import read_policy  # noqa: PLC0415 - as above
     from rushes.runtime.price_files import price_book  # noqa: PLC0415 - as above
 
     policy = CapacityFile(file, os.environ).read()
-    tiers = host_tiers(policy, images)
+    tiers = counted_by(price_book({}).tiers, host_tiers(policy, images))
     document = document_of(read_policy(file), policy, price_book(os.environ), tiers)
     return {"fleets": tiers, "capacity": document}
 

@@ -60,6 +60,7 @@ class After(NamedTuple):
         too_long: it did not fit into the time that was left: give it to whoever has more.
         attempt: which try there was; 0 for none.
         cost_nano: what that cost.
+        unpriced: what of that has no price, and is not in it; "" for nothing.
     """
 
     state: State | None
@@ -67,6 +68,7 @@ class After(NamedTuple):
     too_long: bool = False
     attempt: int = 0
     cost_nano: int = 0
+    unpriced: str = ""
 
 
 @dataclass
@@ -164,7 +166,8 @@ class ClaimRunner:
             if watch.cancelled and not made.published:  # what is asked to stop may return like any other
                 end = End(State.cancelled, "{}", seconds)
             after = self._end(claim, end, meter)
-        return after._replace(attempt=claim.attempt, cost_nano=meter.cost().total)
+        cost_nano = meter.cost().total
+        return after._replace(attempt=claim.attempt, cost_nano=cost_nano, unpriced=meter.unpriced)
 
     def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, meter: Meter) -> Made:
         known, work = self._of(claim.work.batch, spec), claim.work

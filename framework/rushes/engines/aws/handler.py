@@ -174,6 +174,8 @@ class LambdaHandler:
             services.queue(longer).send([notice])
         elif after.again_s is not None and after.again_s <= LONGEST_DELAY_S and back:
             services.queue(back).send([notice], delay_s=ceil(after.again_s))
+        if after.unpriced:
+            services.say("unpriced", missing=after.unpriced)
         state = after.state.value if after.state else "unknown"
         services.tell(state, notice.invocation, attempted=after.attempt > 0, cost_nano=after.cost_nano,
                       turnaround_s=None if sent_at is None else self._clock() - sent_at)  # fmt: skip

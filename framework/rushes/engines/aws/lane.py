@@ -169,7 +169,10 @@ class Lane:
 
         after = self._runner.run(message.notice.invocation, claimed=claim)
         state = after.state.value if after.state else "unknown"
-        self._say(state, invocation=message.notice.invocation)
+        if after.unpriced:
+            self._say("unpriced", missing=after.unpriced)
+        cost = {"cost_usd": after.cost_nano / 1e9} if after.cost_nano else {}
+        self._say(state, invocation=message.notice.invocation, **cost)
         if self._stopping.is_set() and after.again_s == 0.0:
             self.queue.send([message.notice])  # another host may have it at once
         elif not claimed:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from rushes.core.capacity import CapacityPolicy
@@ -19,7 +19,7 @@ from rushes.core.prices import PriceBook
 from rushes.core.tiers import Purchase, Tier
 from rushes.errors import CallerError
 
-__all__ = ["PLAIN", "HostTier", "document_of", "host_tiers", "text_of"]
+__all__ = ["PLAIN", "HostTier", "counted_by", "document_of", "host_tiers", "text_of"]
 
 MIB: Final = 1024 * 1024
 GIB: Final = 1024 * MIB
@@ -55,6 +55,7 @@ class HostTier:
         spot: bought as spot.
         maximum: hosts at most.
         image: AMI of EC2, or "" for the one that AWS recommends.
+        price: its entry in the price book.
     """
 
     name: str
@@ -67,6 +68,7 @@ class HostTier:
     spot: bool
     maximum: int
     image: str = ""
+    price: str = ""
 
     @property
     def group(self) -> str:
@@ -102,6 +104,14 @@ def host_tiers(policy: CapacityPolicy, images: Mapping[str, str] | None = None) 
                 )
             found[name] = made
     return tuple(found.values())
+
+
+def counted_by(ships: Container[str], tiers: Iterable[HostTier]) -> tuple[HostTier, ...]:
+    """Tiers with prices that a host can look up: it has those that ship with the image, and no others.
+
+    What has none there is not counted by its host, which otherwise would not start its pool.
+    """
+    return tuple(one if one.price in ships else replace(one, price="") for one in tiers)
 
 
 def document_of(
@@ -167,6 +177,7 @@ def _host_tier(tier: Tier, maximum: int, image: str) -> HostTier:
         tier.purchase is Purchase.spot,
         maximum,
         image,
+        tier.price,
     )
     if not found:
         _check_fargate(made)

@@ -29,6 +29,7 @@ __all__ = [
     "queue",
     "ref",
     "stream_mapping",
+    "work_role",
 ]
 
 SMALL: Final = Size(512, 120, LEAST_SCRATCH_MB)
@@ -182,12 +183,12 @@ def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
                 "Policies": [{"PolicyName": "own", "PolicyDocument": permissions.policy(statements)}],
             },
         },
-        **({work: _work_role(role, plan.work)} if plan.work else {}),
+        **({work: work_role(role, plan.work)} if plan.work else {}),
         plan.id: {"Type": "AWS::Lambda::Function", "Properties": properties},
     }
 
 
-def _work_role(owner: str, statements: Sequence[Any]) -> dict[str, Any]:
+def work_role(owner: str, statements: Sequence[Any]) -> dict[str, Any]:
     """A role that one other may take on, which needs no permission of its own for it within an account.
 
     See https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html.

@@ -200,11 +200,15 @@ def _fleets(
     """Hosts that come and go by themselves, and the scaler that says how many."""
     queues = _host_queues(all_, environment)
     made = fleets.cluster(environment) | fleets.network(environment)
+    moves = any(one.triggers for one in all_)
+    if moves:
+        made["WorkHosts"] = parts.work_role("RoleHost", _moving(all_, environment))
     for tier in environment.fleets:
         variables = {
             **_common(environment),
             "RUSHES_QUEUES": parts.joined(_by_group({tier.group: queues[tier.group]})),
-            "RUSHES_TIER": tier.name,
+            "RUSHES_TIER": tier.price,
+            "RUSHES_WORK_ROLE": arn("WorkHosts") if moves else "",
         }
         made |= fleets.fleet_of(tier, variables, environment)
     sources = {
