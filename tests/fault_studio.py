@@ -16,6 +16,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -144,7 +145,8 @@ class FaultyStudio:
         lambdas = [one for one in psutil.Process(self.server.pid).children() if "_worker.py" in _argv(one)]
         number = drawn.randrange(len(self._hosts) + len(lambdas))
         if number >= len(self._hosts):
-            lambdas[number - len(self._hosts)].kill()
+            with suppress(psutil.NoSuchProcess):  # it had nothing to do any more
+                lambdas[number - len(self._hosts)].kill()
             self.killed["lambda"] += 1
             return
         victim = self._hosts.pop(number)

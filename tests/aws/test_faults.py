@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections import Counter
@@ -14,12 +15,12 @@ from botocore.exceptions import ClientError
 from fault_plan import ROUGH, Call, Fault, Plan, call_of
 from fault_proxy import FaultProxy, between
 from fault_studio import FaultyStudio
-from waiting import until
 
 from rushes.engines.aws.redrive import redrive
 from rushes.engines.local import LocalEngine
 
 BATCHES = {"aaaaaa": "urgent", "bbbbbb": "standard"}
+DEADLY = "cccccc"
 _GET = Call("s3", "GetObject")
 
 
@@ -113,25 +114,33 @@ def test_what_is_sent_to_a_queue_comes_twice_and_out_of_order(
 
 
 def _proven(studio: FaultyStudio, count: int, kills: int, seconds: float) -> None:
-    """Half of it for Lambdas and hosts, half for hosts alone; somebody is killed as the work gets on."""
+    """Half of it for Lambdas and hosts, half for hosts alone; somebody is killed as the work gets on.
+
+    One more kills whatever works on it, and is set aside.
+    """
     studio.listen()
     for _ in range(2):
         studio.host()
     for batch, priority in BATCHES.items():
         studio.submit(batch, count // 2, priority)
+    studio.submit(DEADLY, 1, "standard", "deadly")
     drawn, end = random.Random(1), time.monotonic() + seconds  # noqa: S311 - not a secret
     killed = 0
-    while not all(studio.tally(one).complete for one in BATCHES):
-        assert time.monotonic() < end, [studio.tally(one) for one in BATCHES]
-        if killed < kills and studio.ended(list(BATCHES)) >= count * (killed + 1) // (kills + 1):
+    while not all(studio.tally(one).complete for one in (*BATCHES, DEADLY)):
+        assert time.monotonic() < end, [studio.tally(one) for one in (*BATCHES, DEADLY)]
+        if killed < kills and studio.ended(list(BATCHES)) >= count * killed // kills:
             studio.kill(drawn)
             killed += 1
         if studio.idle():  # what is left was set aside, with nine others that somebody was killed with
             redrive(studio.ledger, studio.sqs, studio.urls.values())
         time.sleep(0.1)
-    assert sum(studio.killed.values()) == kills
+    assert killed
     for batch in BATCHES:
         studio.assert_whole(batch, count // 2)
+    entry = studio.ledger.entry(f"{DEADLY}.1")
+    assert entry is not None
+    assert entry.end is not None
+    assert json.loads(entry.end.data)["error"]["code"] == "set-aside"
 
 
 def test_killed_and_throttled_everything_ends_once(studio: FaultyStudio) -> None:
@@ -141,16 +150,3 @@ def test_killed_and_throttled_everything_ends_once(studio: FaultyStudio) -> None
 @pytest.mark.soak
 def test_two_thousand_end_once_while_one_after_another_is_killed(studio: FaultyStudio) -> None:
     _proven(studio, 2000, 150, 3500)
-
-
-def test_what_kills_who_works_on_it_is_set_aside_and_nothing_else_is(studio: FaultyStudio) -> None:
-    studio.host()
-    studio.submit("aaaaaa", 1, "standard", "deadly")
-    studio.submit("bbbbbb", 2, "standard")
-    until(lambda: all(studio.tally(one).complete for one in BATCHES), seconds=280)
-    assert {state.value: n for state, n in studio.tally("aaaaaa").ended.items()} == {"failed": 1}
-    entry = studio.ledger.entry("aaaaaa.1")
-    assert entry is not None
-    assert entry.end is not None
-    assert "set aside" in entry.end.data
-    studio.assert_whole("bbbbbb", 2)

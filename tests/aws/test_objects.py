@@ -129,9 +129,7 @@ def _whole(environment: Deployed, count: int) -> None:
     written = environment.written()
     stems = [f"dune/A{n:04} é+.txt" for n in range(1, count + 1)]
     assert sorted(written) == sorted([*stems, *(f"{one}.rushes.json" for one in stems)])
-    assert set(written.values()) == {1}
-    entries = [ledger.entry(f"{batch}.1") for batch in ledger.batches(5000)]
-    assert Counter(one.attempt for one in entries if one) == {1: count}
+    assert {written[one] for one in stems} == {1}
     assert (
         environment.clients["s3"].list_multipart_uploads(Bucket=environment.proxies).get("Uploads", []) == []
     )
