@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -177,6 +178,19 @@ def test_a_range_that_never_comes_is_the_platforms_fault(s3: Any) -> None:
     with pytest.raises(PlatformError) as caught:
         S3Store(client, sleep=lambda _: None).reader(f"{ROOT}a.mov").read(10)
     assert caught.value.code == "service-unreachable"
+
+
+def test_what_is_larger_than_the_disk_has_room_is_refused_before_a_byte_is_carried(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_object(Bucket="rushes-test", Key="a.mov", Body=bytes(1000))
+    monkeypatch.setattr("rushes.storage.s3.shutil.disk_usage", lambda _: SimpleNamespace(free=999))
+
+    with pytest.raises(PlatformError, match=r"a\.mov has 1000 B, and 999 B are free") as refused:
+        S3Store(s3).fetch("s3://rushes-test/a.mov", tmp_path / "a.mov")
+
+    assert refused.value.code == "disk-full"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_fetched_is_what_was_found(s3: Any, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ This module must not know invocations; it is handed a client, and makes none.
 from __future__ import annotations
 
 import mimetypes
+import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,7 @@ from rushes.storage.s3_client import FetchingClient, PublishingClient
 from rushes.storage.s3_errors import Conflict, NotWritten, archived, s3_errors
 from rushes.storage.s3_uri import Place, place_of, uri_of
 from rushes.stored import Stored
+from rushes.units import format_size
 
 __all__ = ["S3Options", "S3Store"]
 
@@ -102,6 +104,7 @@ class S3Store:
 
     def fetch(self, uri: str, target: Path, told: Told | None = None) -> Stored:
         found = self.readable(uri)
+        _require_room(found, target.parent)
         place = place_of(found.uri)
         part = target.with_name(f"{target.name}.part")
         extra = {"VersionId": place.version} if place.version else {}
@@ -326,3 +329,18 @@ def _archive(found: Mapping[str, Any]) -> str:
     tier = str(found.get("ArchiveStatus") or "")  # of Intelligent-Tiering, which archives what nobody reads
     storage = str(found.get("StorageClass") or "")
     return tier or (storage if storage in _ARCHIVES else "")
+
+
+def _require_room(found: Stored, folder: Path) -> None:
+    """Refuse what cannot fit before a byte of it is carried: on a disk that is too small it never will.
+
+    Raises:
+        PlatformError: the object is larger than what is free (``disk-full``).
+    """
+    free = shutil.disk_usage(folder).free
+    if found.size_bytes > free:
+        raise PlatformError(
+            f"{found.uri} has {format_size(found.size_bytes)}, and {format_size(free)} are free in {folder}.",
+            code="disk-full",
+            fix="Free some space, or give it a host with a larger disk.",
+        )
