@@ -213,6 +213,36 @@ def test_work_that_fits_nowhere_has_failed_and_says_so(
     assert (error["kind"], error["code"]) == ("platform", "time-limit")
 
 
+@pytest.mark.parametrize(
+    ("alone", "longer", "becomes"),
+    [
+        pytest.param(True, True, After(State.queued, 0.0, too_long=True), id="to a larger machine"),
+        pytest.param(True, False, After(State.failed), id="there is none"),
+        pytest.param(False, True, After(State.held), id="a host has a disk that others use too"),
+    ],
+)
+def test_work_that_is_too_big_for_the_disk_goes_up_where_the_machine_is_its_own(
+    runner: ClaimRunner,
+    submit: Callable[..., None],
+    ledger: StubLedger,
+    store: StubStore,
+    clock: FakeClock,
+    *,
+    alone: bool,
+    longer: bool,
+    becomes: After,
+) -> None:
+    submit("write", out=OUT)
+    store.fail_next("fetch", PlatformError("no room.", code="disk-full"))
+
+    after = runner.run(ONE, ends_at=clock.now() + 800 if alone else None, longer=longer)
+
+    assert (after.state, after.too_long) == (becomes.state, becomes.too_long)
+    assert (entry(ledger).attempt == 0) is becomes.too_long
+    if after.state is State.failed:
+        assert "too big for the scratch" in json.loads(entry(ledger).end.data)["error"]["verdict"]
+
+
 @pytest.mark.parametrize("after", [True, False])
 def test_an_end_that_the_ledger_does_not_answer_is_said_again(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, *, after: bool
