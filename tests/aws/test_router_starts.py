@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
+from moto_cloud import clients_of, empty
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function, on_s3, on_schedule, on_sqs
 from rushes.engines.aws.backfill import hand_over
@@ -65,9 +64,8 @@ def stills(clip: Asset, params: Params) -> Result:
 
 
 class Cloud:
-    def __init__(self) -> None:
-        nobody = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        self.clients = {name: boto3.client(name, **nobody) for name in ("s3", "dynamodb", "sqs")}
+    def __init__(self, clients: dict[str, Any]) -> None:
+        self.clients = clients
         for bucket in ("cards", "reels", "proxies"):
             self.clients["s3"].create_bucket(Bucket=bucket)
         self.clients["dynamodb"].create_table(TableName="rushes", **TABLE)
@@ -111,10 +109,16 @@ class Cloud:
         return sorted(one.work.source for one in entries if one is not None)
 
 
+@pytest.fixture(scope="module")
+def mocked() -> Iterator[dict[str, Any]]:
+    with clients_of("s3", "dynamodb", "sqs") as found:
+        yield found
+
+
 @pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    with mock_aws():
-        yield Cloud()
+def cloud(mocked: dict[str, Any]) -> Iterator[Cloud]:
+    yield Cloud(mocked)
+    empty()
 
 
 # -- hours ------------------------------------------------------------------------------------------------

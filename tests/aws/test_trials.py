@@ -6,13 +6,12 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import deployed
 import pytest
 from aws_server import AwsServer
 from click.testing import CliRunner
 from infra_reading import all_of, may
-from moto import mock_aws
+from moto_cloud import clients_of, empty
 from stream_records import record
 
 from rushes import Asset, CallerError, Params, Result, catalog, function, on_s3
@@ -116,9 +115,8 @@ def look(clip: Asset, params: Params) -> Result:
 
 
 class Cloud:
-    def __init__(self) -> None:
-        nobody = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        self.clients = {name: boto3.client(name, **nobody) for name in ("s3", "dynamodb", "sqs")}
+    def __init__(self, clients: dict[str, Any]) -> None:
+        self.clients = clients
         self.clients["s3"].create_bucket(Bucket="cards")
         self.clients["dynamodb"].create_table(TableName="rushes", **TABLE)
         self.urls = {
@@ -152,10 +150,16 @@ class Cloud:
         return len(SqsQueue(self.clients["sqs"], self.urls[queue]).receive(100, 0))
 
 
+@pytest.fixture(scope="module")
+def mocked() -> Iterator[dict[str, Any]]:
+    with clients_of("s3", "dynamodb", "sqs") as found:
+        yield found
+
+
 @pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    with mock_aws():
-        yield Cloud()
+def cloud(mocked: dict[str, Any]) -> Iterator[Cloud]:
+    yield Cloud(mocked)
+    empty()
 
 
 def test_a_share_of_the_work_goes_to_the_new_version_and_to_its_queue(cloud: Cloud) -> None:
