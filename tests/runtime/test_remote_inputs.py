@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from rushes import CallerError
 from rushes.runtime.inputs import Found
+from rushes.runtime.remote_frames import look_clip
 from rushes.runtime.remote_inputs import expand_objects
+from rushes.runtime.remote_publication import object_mark
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore
 
@@ -88,12 +90,22 @@ def test_what_rushes_made_is_passed_over_where_outputs_are_made() -> None:
     assert caught.value.code == "no-media"
 
 
-def test_frames_are_never_clips() -> None:
+def test_the_frames_of_a_shot_are_one_clip_by_prefix_and_by_name() -> None:
+    store = store_of("s/p.1001.exr", "s/p.1002.exr", "s/still.jpg", "A.mov")
+    shot, still = found(store, "s3://cards/s/")
+    assert (shot.asset.name, shot.problem, still.asset.name) == ("p.[1001-1002].exr", None, "still.jpg")
+    (named,) = found(store, "s3://cards/s/p.[1001-1002].exr")
+    assert (named.asset, named.mark) == (shot.asset, shot.mark)
+    assert shot.mark == object_mark(look_clip(store, shot.asset.uri))
+
+
+def test_a_shot_with_gaps_is_refused_by_name() -> None:
     got = found(store_of("s/p.1001.exr", "s/p.1002.exr", "s/p.1004.exr", "s/still.jpg"), "s3://cards/s/")
     assert [(one.asset.name, (one.problem or {}).get("code")) for one in got] == [
-        ("p.[1001-1004].exr", "not-supported"),
+        ("p.[1001-1004].exr", "not-found"),
         ("still.jpg", None),
     ]
+    assert "has no p.1003.exr" in (got[0].problem or {})["message"]
 
 
 def test_a_manifest_names_objects_with_options_of_their_own(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ store it is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,7 +18,7 @@ from rushes.errors import CallerError
 from rushes.ports import Store
 from rushes.stored import Stored
 
-__all__ = ["fetch_clip", "frames_of", "look_clip"]
+__all__ = ["clip_of", "fetch_clip", "frames_of", "look_clip"]
 
 AT_ONCE: Final = 16
 MOST: Final = 20_000
@@ -74,8 +74,28 @@ def _each(act: Callable[[T], Stored], all_: Sequence[T]) -> list[Stored]:
         return list(threads.map(act, all_))
 
 
+def clip_of(uri: str, there: Mapping[str, Stored]) -> Stored:
+    """A sequence of which all frames were seen already, by their URIs.
+
+    Raises:
+        CallerError: a frame is not there (``not-found``).
+    """
+    frames = frames_of(uri) or [uri]
+    missing = [one for one in frames if one not in there]
+    if missing:
+        name = missing[0].rpartition("/")[2]
+        more = f", and {len(missing) - 1:,} more frames are missing" if len(missing) > 1 else ""
+        raise CallerError(
+            f"{uri} has no {name}{more}.",
+            code="not-found",
+            fix="Bring the frames, or name the parts that are whole.",
+        )
+    return _together(uri, [there[one] for one in frames])
+
+
 def _together(uri: str, frames: Sequence[Stored]) -> Stored:
-    marks = "\n".join(one.sha256 or one.version or one.mark for one in frames)
+    # Of marks alone: they are the same in a listing, which knows neither digests nor versions.
+    marks = "\n".join(one.mark.strip('"') for one in frames)
     return Stored(
         uri,
         sum(one.size_bytes for one in frames),

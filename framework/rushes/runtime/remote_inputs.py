@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Final
 
 from rushes.asset import IMAGE_SUFFIXES, Asset
@@ -23,6 +23,7 @@ from rushes.runtime.inputs import Found, limited
 from rushes.runtime.manifest import MANIFEST_SUFFIXES, Line, lines_of, stream_lines
 from rushes.runtime.ownership import is_receipt_name, receipt_name
 from rushes.runtime.places import Places
+from rushes.runtime.remote_frames import clip_of, frames_of, look_clip
 from rushes.runtime.remote_publication import object_mark
 from rushes.runtime.tree import has_magic
 from rushes.stored import Stored
@@ -140,6 +141,9 @@ class _Expansion:
                     raise
             else:
                 return
+        if frames_of(uri) is not None:
+            yield from self._taken(look_clip(self._store, uri), "")
+            return
         if has_magic(key):
             fixed, matches = _pattern(uri)
             yield from self._below(fixed, matches)
@@ -176,7 +180,18 @@ class _Expansion:
                 if name in names:
                     yield from self._taken(names[name], folder)
                 else:
-                    yield Found(Asset(f"{prefix}{folder}/{name}"), problem=_sequence(name).to_dict())
+                    yield from self._shot(
+                        f"{prefix}{folder}/{name}" if folder else f"{prefix}{name}", folder, names
+                    )
+
+    def _shot(self, uri: str, folder: str, names: Mapping[str, Stored]) -> Iterator[Found]:
+        """A sequence of frames that were listed; one with gaps is a problem of its own."""
+        try:
+            shot = clip_of(uri, {one.uri: one for one in names.values()})
+        except CallerError as error:
+            yield Found(Asset(uri), problem=error.to_dict())
+        else:
+            yield from self._taken(shot, folder)
 
     def _without_ours(self, listing: Iterable[Stored]) -> Iterator[Stored]:
         """Objects without receipts and what these belong to.
@@ -248,11 +263,3 @@ def _safe(folder: str) -> str:
     """The folder below a prefix as one that a file system can have: it is mirrored by outputs."""
     parts = (part for part in folder.split("/") if part) if folder else ()
     return "/".join("_" if part in {".", ".."} else _UNSAFE.sub("_", part) for part in parts)
-
-
-def _sequence(name: str) -> CallerError:
-    return CallerError(
-        f"{name} is an image sequence, and only single objects are fetched from a store.",
-        code="not-supported",
-        fix="Copy the shot to a disk and run it there, or make one file of it.",
-    )

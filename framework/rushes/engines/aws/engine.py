@@ -177,12 +177,13 @@ class AwsEngine:
             return replace(found, problem=error.to_dict())
 
     def _mark(self, asset: Asset) -> str:
+        from rushes.runtime.remote_frames import look_clip  # noqa: PLC0415 - as above
         from rushes.runtime.remote_inputs import local_input  # noqa: PLC0415 - as above
         from rushes.runtime.remote_publication import object_mark  # noqa: PLC0415 - as above
 
         if "://" not in asset.uri:
             raise local_input(asset.uri)
-        return object_mark(self.services.store.look(asset.uri))
+        return object_mark(look_clip(self.services.store, asset.uri))
 
     def read(self, uri: str) -> bytes:
         """An object that was made."""
