@@ -91,9 +91,11 @@ class Assignment:
             if woken and self._go_on(level, now, out):
                 again = True
                 break
-            if standing.paused:
+            if standing.paused and level in standing.lines:
                 standing.resume(level, now, out)
-            if not paused and not self._full and (level.displaces or not self._is_out(level)):
+            if paused or self._full or not level.shows:
+                continue
+            if level.displaces or not self._is_out(level):
                 self._serve_level(level, serve, now, out, aside)
         for lane in aside:
             lane.stand()
@@ -105,9 +107,10 @@ class Assignment:
         if self._closed and not self._own(lane):
             return False
         shares.enter(name, self.room)
-        again = self._serve(lane, now, out)
-        shares.leave(name, self.room)
-        return again
+        went = self._serve(lane, now, out)
+        if not went:  # else it has claimed nothing
+            shares.leave(name, self.room)
+        return went
 
     def _serve_level(
         self,
@@ -125,6 +128,8 @@ class Assignment:
             lane = flow.lanes.first()
             if lane is None:
                 flow.stand()
+            elif self.room.free[0] <= 0 and self._is_spent(lane):
+                self._full = True
             elif not self._serve_one(lane, serve, now, out, aside) and self._is_out(level):
                 break
         for flow in list(passed):  # lower classes see their claims, whatever ended the pass
@@ -148,8 +153,23 @@ class Assignment:
             aside.append(lane)
             if not flow.lanes and flow in self.overtaking.passed:
                 self._claim_passed(flow, out)
-        flow.stand()
+            flow.stand()
         return went
+
+    def _is_spent(self, lane: Lane) -> bool:
+        """Where no core is free: whether a lane could only claim what is not there, as all after it could.
+
+        That is the end of most passes, and cheaper to see than to find out.
+        """
+        waiting, level = self.waiting, lane.flow.level
+        return (
+            not waiting.cpuless
+            and not waiting.shares.any
+            and not self.purse.watches
+            and not (level.displaces and self.standing.may_free_cores(level.rank))
+            and self.slots.has(lane.shape.environment)
+            and self._most(lane) == 1  # else a slot of its own may be given more
+        )
 
     def _is_out(self, level: Level) -> bool:
         """Whether nothing more of a level can start, where classes have shares: nobody looks, then."""
@@ -305,8 +325,10 @@ class Assignment:
         asks = self.waiting.take(lane, count)
         expected_s = self.expected.seconds(lane.shape.function)
         each_s = settings.unknown_run_s if expected_s is None else expected_s
-        slot.each_s = (slot.each_s * len(backlog) + each_s * count) / (len(backlog) + count)
-        if not backlog:
+        if backlog:
+            slot.each_s = (slot.each_s * len(backlog) + each_s * count) / (len(backlog) + count)
+        else:
+            slot.each_s = each_s
             slot.begin_head(now)
         lane.queue.served_at = now
         if flow.level.unserved:
@@ -317,7 +339,8 @@ class Assignment:
         if self.standing.any:
             self.standing.starts((ask[0] for ask in asks), now)
         slot.low = most // 2
-        flow.level.vtime = max(flow.level.vtime, flow.vtime)
+        if flow.vtime > flow.level.vtime:  # noqa: PLR1730 - hot: `max` costs three times as much
+            flow.level.vtime = flow.vtime
         flow.charge(each_s * count * _cpu_charged(lane))
         lane.stand()
         out.append(Start(slot.number, [ask[0] for ask in asks]))

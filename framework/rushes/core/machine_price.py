@@ -6,7 +6,7 @@ dimension that its shape takes (`machine_time.share_of`). This module must not k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
 from rushes.core.events import Capacity, Shape
@@ -17,6 +17,9 @@ from rushes.core.prices import TierPrice
 __all__ = ["MachinePrice", "held_cost"]
 
 _MILLI = 1000
+
+KEPT = 4096
+"""Shapes whose share is remembered: what runs is asked for its price again and again."""
 
 
 def held_cost(tier: TierPrice, kwh_nano: int, share: int, seconds: float) -> int:
@@ -47,6 +50,7 @@ class MachinePrice:
     tier: TierPrice
     capacity: Capacity
     kwh_nano: int = 0
+    _shares: dict[Shape, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def free(self) -> bool:
@@ -71,7 +75,12 @@ class MachinePrice:
 
     def price_of(self, shape: Shape, seconds: float) -> int:
         """Nano-dollars of an attempt of this shape that takes `seconds`, pauses not counted."""
-        return held_cost(self.tier, self.kwh_nano, self.share(shape), seconds)
+        share = self._shares.get(shape)
+        if share is None:
+            if len(self._shares) >= KEPT:
+                self._shares.clear()
+            share = self._shares[shape] = self.share(shape)
+        return held_cost(self.tier, self.kwh_nano, share, seconds)
 
 
 def _units_of(capacity: Capacity) -> tuple[int, int, int, int]:

@@ -6,11 +6,14 @@ know prices, nor the order in which work is served.
 
 from __future__ import annotations
 
+from math import inf
+
 from rushes.core.commands import Command, Recall
 from rushes.core.limits import batch_limit
 from rushes.core.purse import Purse
 from rushes.core.slots import Slot, Slots, SlotState
 from rushes.core.standing import Standing
+from rushes.core.tariff import AHEAD_S
 from rushes.core.waiting import Waiting
 from rushes.core.yielding import Yielding
 
@@ -20,12 +23,13 @@ __all__ = ["Payments"]
 class Payments:
     """Who of those that have begun may go on spending."""
 
-    __slots__ = ("_purse", "_slots", "_standing", "_waiting", "_yielding")
+    __slots__ = ("_due_at", "_looked_at", "_purse", "_slots", "_standing", "_waiting", "_yielding")
 
     def __init__(
         self, purse: Purse, waiting: Waiting, slots: Slots, standing: Standing, yielding: Yielding
     ) -> None:
         self._purse = purse
+        self._due_at = self._looked_at = 0.0
         self._waiting = waiting
         self._slots = slots
         self._standing = standing
@@ -51,13 +55,37 @@ class Payments:
 
     def watch(self, now: float, out: list[Command]) -> None:
         """Those that may reach what is reserved for them are given more, or are paused."""
+        if not self._purse.booked and not self._is_due(now):
+            return
         for slot in self._slots:
             if slot.state is not SlotState.busy or not slot.backlog or slot.yields:
                 continue
             id_, worked_s = slot.backlog[0][0], slot.worked_s(now)
+            if not self._purse.booked and self._has_enough(id_, worked_s):
+                continue
             if not self._purse.spends(id_, worked_s, now, self._standing.told_left_s(slot, now)):
                 self._standing.hold(slot, now, out)
                 self._purse.rests(id_, worked_s, now)
+
+    def _has_enough(self, id_: int, worked_s: float) -> bool:
+        paid = self._purse.open.get(id_)
+        return paid is not None and worked_s + AHEAD_S <= paid.seconds
+
+    def _is_due(self, now: float) -> bool:
+        """Whether anything may have reached what it may spend, where nobody keeps books of what it has."""
+        purse = self._purse
+        if now < min(self._due_at, self._looked_at + purse.shortest_s - AHEAD_S):
+            return False
+        lefts = (
+            paid.seconds - slot.worked_s(now)
+            for slot in self._slots
+            if slot.backlog and (paid := purse.open.get(slot.backlog[0][0])) is not None
+        )
+        least_s = min(lefts, default=inf)
+        self._looked_at, purse.shortest_s = now, inf
+        # What is due now is given more, or is paused: it is looked at the next time, too.
+        self._due_at = now + max(least_s - AHEAD_S, 0.0)
+        return least_s < AHEAD_S
 
     def bounds(self) -> dict[int, float]:
         """By slot, when what it runs has spent what it may, if nobody looks before (UTC epoch seconds)."""

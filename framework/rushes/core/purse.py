@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from typing import Final
 
 from rushes.core.bookkeeping import Books, Changes, Reservation
@@ -77,19 +78,32 @@ class Purse:
         budget: the books; whoever owns the pool keeps them over a restart.
         tariff: what running costs; None where it costs nothing.
         first: the first number for a reservation: larger than any that the budget has seen.
+        booked: somebody asks for `changes` and writes them down. Else what runs is entered when it ends, or
+            may reach its reservation, and not at each look: in a simulation nobody is killed.
     """
 
     __slots__ = (
         "_awaited", "_charged", "_costs", "_freed", "_held", "_least", "_limited", "_lowered", "_next",
-        "_parted", "_tariff", "_times", "_told", "_touched", "_turned", "budget", "open", "refused", "short",
-        "stirred", "untold", "watches",
+        "_parted", "_quoted", "_tariff", "_times", "_told", "_touched", "_turned", "booked", "budget",
+        "open", "refused", "short", "shortest_s", "stirred", "untold", "watches",
     )  # fmt: skip
 
-    def __init__(self, budget: Budget | None = None, tariff: Tariff | None = None, *, first: int = 1) -> None:
+    def __init__(
+        self,
+        budget: Budget | None = None,
+        tariff: Tariff | None = None,
+        *,
+        first: int = 1,
+        booked: bool = True,
+    ) -> None:
         self.budget = budget or Budget()
         self._tariff = tariff
         self._next = first
+        self.booked = booked
+        self.shortest_s = inf
+        """The least time for which anything was paid since somebody set this back."""
         self._limited: dict[Payer, bool] = {}
+        self._quoted: dict[tuple[Shape, Payer, bool], Asked] = {}  # since time passed, or a limit was set
         self._costs: dict[int, int] = {}  # what attempts that are about to end truly cost
         self._charged: dict[int, tuple[Payer, int]] = {}  # what was charged since `changes`, by invocation
         self._times = RunTimes()
@@ -123,6 +137,7 @@ class Purse:
             self._touched.add(scope)
         self.budget.limit(scope, limits)
         self._limited.clear()
+        self._quoted.clear()
         if limits == NO_LIMITS and scope.level == "batch":
             self._part(scope)
         self.watches = self._any()
@@ -206,6 +221,7 @@ class Purse:
 
     def _note(self, id_: int, paid: Paid, demoted: str) -> None:
         self.open[id_] = paid
+        self.shortest_s = min(self.shortest_s, paid.seconds)
         self._look(id_, paid, 0.0)
         if demoted:
             self._demote(paid, demoted)
@@ -213,9 +229,14 @@ class Purse:
     def _asked(self, shape: Shape, payer: Payer, *, behind: bool = False) -> Asked:
         if self._tariff is None:
             return Asked(0, 0.0, 0)
-        known = self.budget.limits
-        limits = (known[scope] for scope in payer.scopes if scope in known)
-        return asked_of(shape, self._tariff, self._times, limits, behind=behind)
+        asked = self._quoted.get((shape, payer, behind))
+        if asked is None:
+            known = self.budget.limits
+            limits = (known[scope] for scope in payer.scopes if scope in known)
+            asked = asked_of(shape, self._tariff, self._times, limits, behind=behind)
+            if self._times.longest(shape.function) is not None:  # else the next end may tell
+                self._quoted[shape, payer, behind] = asked
+        return asked
 
     def _lasts(self, shape: Shape, amount: int) -> float:
         return self._tariff.lasts(shape, amount) if self._tariff is not None else 0.0
@@ -324,6 +345,8 @@ class Purse:
 
     def _look(self, id_: int, paid: Paid, worked_s: float) -> None:
         paid.looked_s = worked_s
+        if not self.booked:
+            return
         if self._tariff is not None:
             paid.by_next = min(paid.amount, self._tariff.cost(paid.shape, paid.until_s))
         self._changed(id_, paid)
@@ -368,7 +391,8 @@ class Purse:
         cost = known or 0
         if known is None and seconds is not None:
             cost = self._tariff.cost(paid.shape, seconds)
-            self._charged[id] = paid.payer, cost
+            if self.booked:
+                self._charged[id] = paid.payer, cost
         if seconds is not None:
             self._times.learn(paid.shape.function, seconds)
         self._relieve(id)
@@ -396,8 +420,9 @@ class Purse:
             self.stirred = True
 
     def _changed(self, id_: int, paid: Paid) -> None:
-        self._turned[paid.number] = id_
-        self._touched.update(paid.payer.scopes)
+        if self.booked:
+            self._turned[paid.number] = id_
+            self._touched.update(paid.payer.scopes)
 
     def changes(self) -> Changes | None:
         """What has to be written down, since it was asked for last; None where nothing has changed."""
@@ -447,6 +472,7 @@ class Purse:
         """Time has passed: an hour may have begun, and run times were learnt, so all are asked again."""
         self.stirred = True
         self._times.passes()
+        self._quoted.clear()
         for batch, payer in list(self._lowered.items()):
             if not self.budget.demotes(payer, now):
                 self._tell(Promote(batch))

@@ -60,8 +60,8 @@ class Standing:
     """
 
     __slots__ = (
-        "_able", "_awaiting", "_expected", "_leaving", "_lined", "_lines", "_policy", "_room", "_slots",
-        "_times", "_waiting", "paused", "swarms",
+        "_able", "_awaiting", "_expected", "_leaving", "_lined", "_policy", "_room", "_slots",
+        "_times", "_waiting", "lines", "paused", "swarms",
     )  # fmt: skip
 
     def __init__(
@@ -81,7 +81,7 @@ class Standing:
         self._able: dict[int, dict[int, Slot]] = {}  # by rank and slot number: who may be asked to
         self._leaving: dict[int, Slot] = {}  # by slot number: told to give back, and not gone yet
         self._awaiting = Awaiting()
-        self._lines: dict[Level, _Line] = {}
+        self.lines: dict[Level, _Line] = {}
         self._lined: dict[int, tuple[_Line, tuple[int, int, int], str, int]] = {}
         self.paused: dict[int, Slot] = {}  # by slot number
         self.swarms = Swarms()
@@ -183,6 +183,10 @@ class Standing:
         able = Displaceable(slot.policy.rank, running, now, self._policy_for(slot.lane.shape.batch))
         for found in able.take(_SESSION):
             self._set_aside(found, slot.lane, now, out)
+
+    def may_free_cores(self, rank: int) -> bool:
+        """Whether anybody may be asked for cores by work of this rank, or has been."""
+        return bool(self._awaiting) or self._may_ask(rank)
 
     def _may_ask(self, rank: int) -> bool:
         """Whether anything runs that work of this rank may ask."""
@@ -393,7 +397,7 @@ class Standing:
         if self._waiting.shares.any:
             self._resume_shares(level, now, out)
             return
-        line = self._lines.get(level)
+        line = self.lines.get(level)
         while line is not None and line.places:
             slot = self.paused[line.places[0][2]]
             if slot.lane is None or not self._room.resumes(slot.lane.need[0]):
@@ -405,7 +409,7 @@ class Standing:
 
     def _resume_shares(self, level: Level, now: float, out: list[Command]) -> None:
         """The same, where a class may have to wait and another may not."""
-        shares, line = self._waiting.shares, self._lines.get(level)
+        shares, line = self._waiting.shares, self.lines.get(level)
         waits: set[str] = set()
         for place in list(line.places) if line is not None else ():
             slot = self.paused[place[2]]
@@ -453,7 +457,7 @@ class Standing:
     def _stand_in_line(self, slot: Slot) -> None:
         if slot.level is None or slot.lane is None:
             return
-        line = self._lines.setdefault(slot.level, _Line())
+        line = self.lines.setdefault(slot.level, _Line())
         place = (slot.backlog[0][1], slot.backlog[0][0], slot.number)
         cpu = slot.lane.need[0]
         name = slot.policy.name if slot.policy is not None else ""

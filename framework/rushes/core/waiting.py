@@ -30,13 +30,16 @@ MOST_WINDOWS = 4
 LOOKS = 8
 MOST_BATCHES = 32
 
+# Shows that owe are looked at again so many times less often: that they do not any more changes nothing.
+ROUNDS = 16
+
 
 class Waiting:
     """Levels, queues and lanes of one pool, and who is in which."""
 
     __slots__ = (
-        "_age_at", "_burst_s", "_classes", "_parked", "_room", "_unasked", "_untidy", "_window", "bars",
-        "cpuless", "levels", "queues", "shares", "unfit", "where",
+        "_age_at", "_burst_s", "_classes", "_parked", "_room", "_rounds", "_unasked", "_untidy", "_window",
+        "bars", "cpuless", "levels", "queues", "shares", "unfit", "where",
     )  # fmt: skip
 
     def __init__(self, classes: Sequence[ClassPolicy], room: Room, window: int, burst_s: float = 0.0) -> None:
@@ -58,6 +61,7 @@ class Waiting:
         self._unasked: dict[Queue, None] = {}
         self.unfit: dict[Queue, None] = {}  # of which something in hand does not fit, and more is outside
         self._untidy = False
+        self._rounds = 0  # calls of `forget_idle` until those are looked at again that owed the last time
         self.cpuless = 0  # lanes that need no cpu: while there are any, a pass may not end when cpu is out
 
     # -- in -------------------------------------------------------------------------------------------
@@ -344,9 +348,12 @@ class Waiting:
     def forget_idle(self) -> None:
         """Forget shows and queues that have nothing here and nothing outside."""
         if not self._untidy:
-            return
-        # A show that owes stays, and is looked at again.
-        self._untidy = sum(level.forget_idle() for level in self.levels) > 0
+            self._rounds = max(self._rounds - 1, 0)
+            if self._rounds != 1:
+                return
+        # A show that owes stays, and is looked at again, but not each time.
+        self._untidy = False
+        self._rounds = ROUNDS if sum(level.forget_idle() for level in self.levels) else 0
         for key in [
             k for k, q in self.queues.items() if not (q.lanes or q.outside or q.leasing or q.in_hand)
         ]:

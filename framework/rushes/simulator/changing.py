@@ -87,7 +87,9 @@ class ChangingPool(RoutedPool):
         fleet = VirtualFleet(plan) if plan is not None else None
         whole = fleet.first if fleet is not None else capacity
         limited = bool(scenario.caps or scenario.soft) and price is not None
-        purse = Purse(tariff=_tariff(scenario, price)) if limited and price is not None else None
+        purse = (
+            Purse(tariff=_tariff(scenario, price), booked=False) if limited and price is not None else None
+        )
         super().__init__(scenario.load, whole, purse=purse, price=price, **more)
         self._scenario = scenario
         self._whole = whole
