@@ -21,7 +21,7 @@ def run(options: Options) -> Section:
         f"The simulator: {count:,} invocations on {_CORES} cores, a deep backlog",
         "50 shows, four classes, displacement, ageing, deadlines, limits of slots and of functions, needs of "
         "cores and memory, reserved and maximum shares, a cap for each show; one process, processor time. "
-        "SimPy runs as many customers through one queue, first come first served, with nothing else to decide.",
+        "SimPy runs as many customers through one queue, first come first served, and decides nothing else.",
     )
     bytes_each: list[float] = []
     facts: dict[str, str] = {}
