@@ -68,8 +68,6 @@ def call_of(method: str, target: str, headers: Mapping[str, str]) -> Call:  # no
     split = urlsplit(target)
     if "/s3/" not in headers.get("authorization", ""):
         return Call("other", f"{method} {split.path}")
-    if not split.path.strip("/").partition("/")[2] and "list-type" not in split.query:
-        return Call("s3", f"{method.title()}Bucket", method == "HEAD")
     asked = set(parse_qs(split.query, keep_blank_values=True))
     if "partNumber" in asked:
         return Call("s3", "UploadPart")
@@ -77,7 +75,10 @@ def call_of(method: str, target: str, headers: Mapping[str, str]) -> Call:  # no
         return Call("s3", "CreateMultipartUpload" if method == "POST" else "ListMultipartUploads")
     if "uploadId" in asked:
         return Call("s3", "AbortMultipartUpload" if method == "DELETE" else "CompleteMultipartUpload")
-    return Call("s3", "List" if "list-type" in asked else f"{method.title()}Object", method == "HEAD")
+    if "list-type" in asked:
+        return Call("s3", "List")
+    what = "Object" if split.path.strip("/").partition("/")[2] else "Bucket"
+    return Call("s3", f"{method.title()}{what}", method == "HEAD")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
 from rushes.ledger import Entry, Tally, Work
 from rushes.notices import Notice
+from rushes.runtime.remote_scratch import sweep_scratch
 
 __all__ = ["FaultyStudio"]
 
@@ -65,7 +66,7 @@ class FaultyStudio:
     def __init__(
         self, server: AwsServer, proxy: FaultProxy, name: str, folder: Path, home: Path, *, lease_s: int = 6
     ) -> None:
-        self.server, self.name, self.folder = server, name, folder
+        self.server, self.name, self.folder, self._home = server, name, folder, str(home)
         self._faulty = AwsServer(proxy.endpoint)
         self.s3, self.sqs, self.lambda_ = (server.client(one) for one in ("s3", "sqs", "lambda"))
         self.dynamodb = server.client("dynamodb")
@@ -83,7 +84,7 @@ class FaultyStudio:
             "RUSHES_TABLE": name,
             "RUSHES_QUEUE_URL": ",".join(f"{one}={url}" for one, url in self.urls.items()),
             "RUSHES_LEASE": f"{lease_s}s",
-            "RUSHES_SCRATCH": str(folder),
+            "RUSHES_SCRATCH": str(self._scratch("hosts")),
             "RUSHES_HOME": str(home),
             "RUSHES_CPU": "2",
             "AWS_ENDPOINT_URL": proxy.endpoint,
@@ -95,6 +96,11 @@ class FaultyStudio:
         self._hosts: list[subprocess.Popen[bytes]] = []
         self._started = 0
         self.killed: Counter[str] = Counter()
+
+    def _scratch(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir()
+        return folder
 
     def _queue(self, name: str, attributes: dict[str, str]) -> str:
         return str(self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
@@ -118,7 +124,7 @@ class FaultyStudio:
             Code={"ZipFile": file.getvalue()},
             Timeout=60,
             MemorySize=512,
-            Environment={"Variables": {**self._environ, "RUSHES_SCRATCH": "/tmp"}},
+            Environment={"Variables": {**self._environ, "RUSHES_SCRATCH": str(self._scratch("lambda"))}},
         )
         self.lambda_.create_event_source_mapping(
             EventSourceArn=self._arn(self.urls["urgent"]),
@@ -142,18 +148,43 @@ class FaultyStudio:
 
     def kill(self, drawn: random.Random) -> None:
         """Kill one of those who work, and start a host where it was one."""
-        lambdas = [one for one in psutil.Process(self.server.pid).children() if "_worker.py" in _argv(one)]
-        number = drawn.randrange(len(self._hosts) + len(lambdas))
+        others = [
+            *(
+                ("lambda", one)
+                for one in psutil.Process(self.server.pid).children()
+                if _runs(one, "_worker.py")
+            ),
+            *(("pool", one) for one in psutil.process_iter() if self._is_pool(one)),
+        ]
+        number = drawn.randrange(len(self._hosts) + len(others))
         if number >= len(self._hosts):
+            name, process = others[number - len(self._hosts)]
             with suppress(psutil.NoSuchProcess):  # it had nothing to do any more
-                lambdas[number - len(self._hosts)].kill()
-            self.killed["lambda"] += 1
+                process.kill()
+            self.killed[name] += 1
             return
         victim = self._hosts.pop(number)
         victim.kill()
         victim.wait()
         self.killed["host"] += 1
         self.host()
+
+    def _is_pool(self, process: psutil.Process) -> bool:
+        """Whether this is the worker of the pool that all hosts share."""
+        try:
+            return (
+                _runs(process, "rushes.engines.local") and process.environ().get("RUSHES_HOME") == self._home
+            )
+        except psutil.Error:
+            return False
+
+    def assert_no_scratch(self) -> None:
+        """What the killed have left is found by whoever works there next, a while later."""
+        for one in self.folder.glob("*/*"):
+            os.utime(one, (0, 0))
+        for one in self.folder.iterdir():
+            sweep_scratch(one)
+            assert list(one.iterdir()) == []
 
     def stop(self) -> None:
         """End the hosts: those that hang are killed."""
@@ -271,8 +302,8 @@ def _again(act: Callable[[], T]) -> T:
     raise AssertionError("it was never answered")
 
 
-def _argv(process: psutil.Process) -> str:
+def _runs(process: psutil.Process, what: str) -> bool:
     try:
-        return " ".join(process.cmdline())
+        return any(one.endswith(what) for one in process.cmdline())
     except psutil.Error:
-        return ""
+        return False

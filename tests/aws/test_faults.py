@@ -44,6 +44,7 @@ def studio(
         engine = LocalEngine()
         engine.control("stop")
         engine.close()
+    made.assert_no_scratch()
 
 
 # -- that what goes wrong goes wrong as it does on AWS ----------------------------------------------------
