@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from rushes.core.accounts import Scope
 from rushes.core.hosts import Host, Refusal
+from rushes.core.tranches import CapState
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 from rushes.ledger import Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
 from rushes.notices import Message, Notice
@@ -29,6 +31,7 @@ __all__ = [
     "Intake",
     "Lapses",
     "Ledger",
+    "Money",
     "Queue",
     "Store",
 ]
@@ -387,6 +390,56 @@ class Ledger(Intake, Claims, Lapses, Desk, Protocol):
 
     Every verb may raise `PlatformError` where the ledger does not answer: asking again does no harm.
     """
+
+
+@runtime_checkable
+class Money(Protocol):
+    """The caps that many hosts share: each holder spends within tranches (`rushes.core.tranches`).
+
+    Every verb may raise `PlatformError` where the ledger does not answer; whether it was done is then not
+    known, and what `take` may have taken comes back when the holder closes its tranche.
+    """
+
+    def caps(self) -> Sequence[CapState]:
+        """Who has a cap, and where it stands."""
+        ...
+
+    def set_cap(self, scope: Scope, cap: int | None, *, spent: int = 0) -> None:
+        """Give a payer a cap in nano-dollars, another one, or none; `spent` before it had any."""
+        ...
+
+    def take(
+        self, scope: Scope, holder: str, least: int, most: int, until: float, *, first: bool
+    ) -> int | None:
+        """Put money into a holder's tranche; gives how much, 0 where not even the least is left.
+
+        None: the tranche is not what the holder takes it for. It was taken back, or is there already.
+
+        Args:
+            scope: of whose cap.
+            holder: who takes it; nobody else has this name, now or later.
+            least: with less nothing is gained.
+            most: with more nothing is gained. Of what has no cap it is given without being taken.
+            until: when the holder has to have been heard of again, UTC epoch seconds.
+            first: it has none yet.
+        """
+        ...
+
+    def report(self, scope: Scope, holder: str, spent: int, exposed: int, until: float) -> bool:
+        """Say what is spent, and what may have been by `until`; False: the tranche was taken back."""
+        ...
+
+    def give(self, scope: Scope, holder: str, back: int) -> bool:
+        """Put some of a tranche back, which the holder has struck off before; False: there is no such."""
+        ...
+
+    def close(self, scope: Scope, holder: str, spent: int) -> bool:
+        """Put all that was not spent back; False: the tranche was taken back before."""
+        ...
+
+    def reclaim(self, now: float) -> int:
+        """Close the tranches of holders that fell silent: what they exposed is spent. Gives how many."""
+        ...
 
 
 @runtime_checkable

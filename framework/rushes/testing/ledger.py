@@ -21,7 +21,7 @@ from rushes.notices import Message, Notice
 if TYPE_CHECKING:
     from rushes.ports import Clock
 
-__all__ = ["StubLedger", "StubQueue"]
+__all__ = ["Failing", "StubLedger", "StubQueue"]
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class _Batch:
     touched: float = 0.0
 
 
-class _Failing:
+class Failing:
     """Calls that fail, or whose answer is lost."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class _Failing:
                 raise error
 
 
-class StubLedger(_Failing):
+class StubLedger(Failing):
     """A `rushes.ports.Ledger` in memory.
 
     Args:
@@ -342,7 +342,7 @@ class _Waiting:
     times: int = 0
 
 
-class StubQueue(_Failing):
+class StubQueue(Failing):
     """A `rushes.ports.Queue` in memory, whose time is a clock's.
 
     Args:
