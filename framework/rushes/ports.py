@@ -401,7 +401,14 @@ class Money(Protocol):
     """
 
     def caps(self) -> Sequence[CapState]:
-        """Who has a cap, and where it stands."""
+        """Which shows have a cap, or the organisation, and where it stands.
+
+        A batch is not named: whoever works on it knows from its spec that it was sent with one.
+        """
+        ...
+
+    def state(self, scope: Scope) -> CapState | None:
+        """Where a cap stands; None where there was never one."""
         ...
 
     def set_cap(self, scope: Scope, cap: int | None, *, spent: int = 0) -> None:

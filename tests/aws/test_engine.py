@@ -16,6 +16,7 @@ from rushes import CallerError, catalog
 from rushes.asset import Asset
 from rushes.cli.app import app
 from rushes.cli.session import Session
+from rushes.core.accounts import Scope
 from rushes.core.states import State
 from rushes.engines.aws.deployment import Deployment, deployment_of
 from rushes.engines.aws.engine import AwsEngine
@@ -31,6 +32,7 @@ from rushes.runtime.inputs import Found
 from rushes.testing.clock import FakeClock
 from rushes.testing.engine_contract import EngineContract
 from rushes.testing.ledger import StubLedger, StubQueue
+from rushes.testing.money import StubMoney
 from rushes.testing.store import StubStore
 
 CLASSES = ("interactive", "urgent", "standard", "background")
@@ -41,7 +43,7 @@ class Cloud:
 
     def __init__(self, scratch: Path) -> None:
         self.clock = FakeClock()
-        self.store, self.ledger = StubStore(self.clock), StubLedger()
+        self.store, self.ledger, self.money = StubStore(self.clock), StubLedger(), StubMoney()
         self.queues = {name: StubQueue(self.clock) for name in CLASSES}
         self.settings = None
         self.deployment = Deployment("dev", "t", {f"QueueHosts{name.capitalize()}": name for name in CLASSES})
@@ -230,13 +232,43 @@ def test_a_cancelled_batch_whose_host_is_dead_ends_once_its_claim_lapsed(idle: C
     assert idle.engine.status(batch).counts.cancelled == 1
 
 
+def test_a_batch_is_sent_with_its_cap_and_gets_another(idle: Cloud) -> None:
+    batch = send(idle, put(idle, "a.mov"), max_cost=3)
+    inner = batch.partition("@")[0]
+    assert (idle.ledger.spec(inner) or {})["max_cost_nano"] == 3_000_000_000
+    idle.engine.set_max_cost(batch, 5_000_000_000)
+    found = idle.money.state(Scope("batch", inner))
+    assert found is not None
+    assert found.cap == 5_000_000_000
+
+
+def test_a_show_is_given_a_cap_that_the_command_line_shows(idle: Cloud) -> None:
+    session = Session(idle.engine)
+    done = CliRunner().invoke(app, ["budget", "set", "show:dune", "12.50"], obj=session)
+    assert done.exit_code == 0, done.output
+    idle.money.take(Scope("show", "dune"), "host-a", 1, 500_000_000, 1e9, first=True)
+    done = CliRunner().invoke(app, ["budget"], obj=session)
+    assert "of $12.50 spent" in done.output
+    assert "reserved" in done.output
+    done = CliRunner().invoke(app, ["budget", "unset", "show:dune"], obj=session)
+    assert idle.engine.budgets()["rows"] == []
+
+
+def test_only_caps_in_all_are_kept_for_many_hosts(idle: Cloud) -> None:
+    with pytest.raises(CallerError, match="--per-hour") as caught:
+        idle.engine.set_budget("show", "dune", {"cap": 1, "hour_cap": 1})
+    assert caught.value.code == "not-supported"
+    batch = send(idle, put(idle, "a.mov"))
+    with pytest.raises(CallerError, match="was sent without a cap"):
+        idle.engine.set_max_cost(batch, 1)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"after": ("k7m2qx",)}, "--after"),
         ({"exclusive": "{name}"}, "--exclusive"),
         ({"slots": 2}, "--slots"),
-        ({"max_cost": 3}, "--max-cost"),
         ({"receipts": "/receipts"}, "receipts"),
     ],
 )

@@ -57,10 +57,20 @@ class _Payer(click.ParamType[tuple[str, str]]):
         return level, name
 
 
+_ENGINE: Final = click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    metavar="local|aws:ENV",
+    help="Of this machine, or of many hosts.",
+)
+
+
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON, one object a line.")
+@_ENGINE
 @click.pass_context
-def budget(ctx: click.Context, /, *, as_json: bool) -> None:
+def budget(ctx: click.Context, /, *, as_json: bool, engine: str) -> None:
     """Who may spend how much, what of that is spent and set aside, and what is held.
 
     Money is set aside before an attempt starts, so that no cap is overshot. What does not fit is held, and
@@ -68,7 +78,7 @@ def budget(ctx: click.Context, /, *, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    found = keeper_of(ctx.obj.engine()).budgets()
+    found = keeper_of(ctx.obj.engine(engine)).budgets()
     if as_json:
         for row in found["rows"]:
             click.echo(json.dumps({"schema": 1, **row}))
@@ -88,8 +98,11 @@ def budget(ctx: click.Context, /, *, as_json: bool) -> None:
 @click.option("--per-hour", type=Dollars(), metavar="USD", help="At most so much in any clock hour (UTC).")
 @click.option("--soft", type=Dollars(), metavar="USD", help="Beyond it, work goes on one class lower.")
 @click.option("--soft-per-hour", type=Dollars(), metavar="USD", help="The same, within a clock hour.")
+@_ENGINE
 @click.pass_obj
-def set_(session: Session, /, payer: tuple[str, str], usd: int | None, **given: int | None) -> None:
+def set_(
+    session: Session, /, payer: tuple[str, str], usd: int | None, engine: str, **given: int | None
+) -> None:
     """Let PAYER spend USD at most: organisation, show:NAME or batch:ID.
 
     Limits that are not named stay as they are. What is held goes on as far as the new ones let it.
@@ -97,7 +110,7 @@ def set_(session: Session, /, payer: tuple[str, str], usd: int | None, **given: 
     new = dict(zip(_LIMITS, (usd, given["per_hour"], given["soft"], given["soft_per_hour"]), strict=True))
     if all(nano is None for nano in new.values()):
         raise click.UsageError("no limit is given: name an amount, --per-hour, --soft or --soft-per-hour.")
-    keeper = keeper_of(session.engine())
+    keeper = keeper_of(session.engine(engine))
     before = _limits_of(keeper, payer)
     keeper.set_budget(
         *payer, {name: before.get(name) if nano is None else nano for name, nano in new.items()}
@@ -107,10 +120,11 @@ def set_(session: Session, /, payer: tuple[str, str], usd: int | None, **given: 
 
 @budget.command()
 @click.argument("payer", type=_Payer())
+@_ENGINE
 @click.pass_obj
-def unset(session: Session, /, payer: tuple[str, str]) -> None:
+def unset(session: Session, /, payer: tuple[str, str], engine: str) -> None:
     """Take all limits of PAYER away; what it held goes on."""
-    keeper = keeper_of(session.engine())
+    keeper = keeper_of(session.engine(engine))
     if not _limits_of(keeper, payer):
         click.echo(f"{_said(*payer)} has no budget", err=True)
         return

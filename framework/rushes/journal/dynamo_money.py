@@ -1,7 +1,8 @@
 """Caps and their tranches in the shared ledger's table.
 
-    M        <level>#<name>   a cap: how much, what is left of it, what was spent
-    T#<level>#<name>  <holder>  a tranche: what was taken, what of that is spent, and what is exposed
+    M                 <level>#<name>  a cap: how much, what is left of it, what was spent
+    M#<batch>         M               the same of a batch
+    T#<level>#<name>  <holder>        a tranche: what was taken, what of that is spent, and what is exposed
 
 A tranche stands in the index ``wake`` under ``TRANCHES`` by the time at which its holder has to have been
 heard of. To take one is a read and a transaction, for many reservations; to say what is exposed, one update
@@ -28,7 +29,10 @@ CAPS: Final = "M"
 WAKE: Final = "TRANCHES"
 MEETINGS: Final = 12
 """Others that were quicker at the same cap, before it is taken for a fault."""
+KEPT_S: Final = 30 * 24 * 3600
+"""A closed tranche."""
 _LEFT: Final = {"#left": "left"}
+_OPEN: Final = "attribute_exists(wk)"
 
 
 class DynamoMoney:
@@ -47,7 +51,11 @@ class DynamoMoney:
 
     def caps(self) -> Sequence[CapState]:
         found = self._table.query("read the caps", pk=CAPS)
-        return [_state(item) for item in found if not item.get("off")]
+        return [_state(_scope_of(str(item["sk"])), item) for item in found if not item.get("off")]
+
+    def state(self, scope: Scope) -> CapState | None:
+        item = self._table.item(_cap_key(scope))
+        return None if item is None else _state(scope, item)
 
     def set_cap(self, scope: Scope, cap: int | None, *, spent: int = 0) -> None:
         if cap is None:  # its books go on: what is in tranches comes back to them
@@ -98,7 +106,7 @@ class DynamoMoney:
                 # Each taking has a name: two of the same size are two, and one that is sent twice is one.
                 "SET wk=:wk, wa=:until, ask=:ask ADD taken :amount, spent :none, exposed :none",
                 {":wk": WAKE, ":until": ms(until), ":ask": uuid.uuid4().hex, ":amount": amount, ":none": 0},
-                "attribute_not_exists(pk)" if first else "attribute_exists(pk)",
+                "attribute_not_exists(pk)" if first else _OPEN,
             )
             refused = self._table.transact([{"Update": out}, {"Update": into}], f"take money of {scope}")
             if not refused:
@@ -112,7 +120,7 @@ class DynamoMoney:
             _tranche_key(scope, holder),
             "SET spent=:spent, exposed=:exposed, wa=:until",
             {":spent": spent, ":exposed": exposed, ":until": ms(until)},
-            "attribute_exists(pk)",
+            _OPEN,
         )
         with unless_refused() as refused:
             self._table.send(f"say what is spent of {scope}", change)
@@ -121,7 +129,7 @@ class DynamoMoney:
     def give(self, scope: Scope, holder: str, back: int) -> bool:
         values = {":back": back, ":ask": uuid.uuid4().hex, ":less": -back}
         change = self._table.update(
-            _tranche_key(scope, holder), "SET ask=:ask ADD taken :less", values, "taken>=:back"
+            _tranche_key(scope, holder), "SET ask=:ask ADD taken :less", values, f"{_OPEN} AND taken>=:back"
         )
         return self._account(scope, back, 0, {"Update": change})
 
@@ -131,16 +139,24 @@ class DynamoMoney:
 
     def _close(self, scope: Scope, item: Mapping[str, Any], spent: int) -> bool:
         """End a tranche that is still what it was when it was read."""
+        if "wa" not in item:
+            return False
         heard = {":wa": item["wa"], ":exposed": item["exposed"], ":taken": item["taken"]}
-        condition = "wa=:wa AND exposed=:exposed AND taken=:taken"
-        gone = _deleted(self._table.update(_tranche_key(scope, str(item["sk"])), "", heard, condition))
-        return self._account(scope, int(item["taken"]) - spent, spent, gone)
+        # It is kept for a while, closed: a role that may delete could delete everything.
+        change = self._table.update(
+            _tranche_key(scope, str(item["sk"])),
+            "SET closed=:spent, #ttl=:ttl REMOVE wk, wa",
+            {**heard, ":spent": spent, ":ttl": int(item["wa"]) // 1000 + KEPT_S},
+            "wa=:wa AND exposed=:exposed AND taken=:taken",
+            {"#ttl": "ttl"},
+        )
+        return self._account(scope, int(item["taken"]) - spent, spent, {"Update": change})
 
     def reclaim(self, now: float) -> int:
         found = 0
         for keys in list(self._table.query("look for silent holders", wk=WAKE, upto=ms(now))):
             item = self._table.item(typed({"pk": keys["pk"], "sk": keys["sk"]}))
-            if item is None or int(item["wa"]) > ms(now):
+            if item is None or int(item.get("wa", ms(now) + 1)) > ms(now):
                 continue
             scope = _scope_of(str(item["pk"]).removeprefix("T#"))
             found += self._close(scope, item, max(int(item["spent"]), int(item["exposed"])))
@@ -155,13 +171,9 @@ class DynamoMoney:
         return not self._table.transact([part, {"Update": into}], f"give back money of {scope}")
 
 
-def _deleted(update: Mapping[str, Any]) -> dict[str, Any]:
-    """The deletion of an item under the condition of an update."""
-    kept = {"TableName", "Key", "ConditionExpression", "ExpressionAttributeValues"}
-    return {"Delete": {name: value for name, value in update.items() if name in kept}}
-
-
 def _cap_key(scope: Scope) -> dict[str, Any]:
+    if scope.level == "batch":  # there are many, and whoever works on one knows it
+        return typed({"pk": f"{CAPS}#{scope.name}", "sk": CAPS})
     return typed({"pk": CAPS, "sk": f"{scope.level}#{scope.name}"})
 
 
@@ -174,8 +186,8 @@ def _scope_of(text: str) -> Scope:
     return Scope(level, name)  # type: ignore[arg-type]  # as it was written
 
 
-def _state(item: Mapping[str, Any]) -> CapState:
-    return CapState(_scope_of(str(item["sk"])), int(item["cap"]), int(item["left"]), int(item["spent"]))
+def _state(scope: Scope, item: Mapping[str, Any]) -> CapState:
+    return CapState(scope, int(item["cap"]), int(item["left"]), int(item["spent"]))
 
 
 def _busy(scope: Scope) -> PlatformError:

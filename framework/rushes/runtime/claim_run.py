@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
+from rushes.core.budget import Payer
 from rushes.core.fitting import reached
 from rushes.core.retry import FULL_CODES, LOSS_CODES, MOST_LOSSES, GiveUp, GoUp, backoff_s, decide
 from rushes.core.run_price import RunPrice
@@ -30,10 +31,12 @@ from rushes.invocation import Spent, function_name
 from rushes.ledger import Claim, End, NotClaimed
 from rushes.ports import Claims, Store
 from rushes.runtime.attempt import run_attempt
+from rushes.runtime.attempt_money import HELD_S, AttemptMoney, fund
 from rushes.runtime.meter import Meter
 from rushes.runtime.raised import as_error
 from rushes.runtime.remote_attempt import Reach, Run, reach_of, run_remote
 from rushes.runtime.remote_scratch import sweep_scratch
+from rushes.runtime.shared_money import SharedMoney, Short
 from rushes.runtime.slot_batch import SlotBatch, learn
 from rushes.runtime.task import Made, Task
 
@@ -44,6 +47,8 @@ LEASE_S: Final = 60.0
 
 
 BATCHES_KNOWN: Final = 64
+LOOKS: Final = 3
+"""At an attempt, while its claim holds that nobody extends."""
 LONGEST_REST_S: Final = 10.0
 """Between two tries to say how an attempt ended."""
 
@@ -88,6 +93,7 @@ class ClaimRunner:
         grant: the store of an attempt; None: all have `store`.
         price: of an attempt here; None where nothing has one.
         region: where this is.
+        money: what may be spent of caps; None: nobody asks.
         sleep: waits between tries to say how an attempt ended.
     """
 
@@ -103,6 +109,7 @@ class ClaimRunner:
     grant: Grant | None = None
     price: RunPrice | None = None
     region: str = ""
+    money: SharedMoney | None = None
     sleep: Callable[[float], object] = time.sleep
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, SlotBatch] = field(default_factory=dict, repr=False)
@@ -147,20 +154,24 @@ class ClaimRunner:
         meter = Meter(self.price, self.clock, now if since is None else since, region=self.region)
         if claim.losses >= self.most_lapses:
             return self._set_aside(claim, meter)
+        money = self._fund(claim, spec, meter)
+        if isinstance(money, Short):
+            return self._hold(claim, money, meter)
         watch = _Watch(
-            self.ledger, claim, self.clock, self.lease_s, meter, stopping=self._stopping, ends_at=ends_at
-        )
+            self.ledger, claim, self.clock, self.lease_s, meter,
+            money=money, stopping=self._stopping, ends_at=ends_at,
+        )  # fmt: skip
         try:
             with watch.extending():
                 made = self._attempt(claim, spec, watch, meter)
         except Exception as error:  # noqa: BLE001 - everything that a body can raise becomes an end
-            meter.stop()
+            watch.settle()
             failure = as_error(error, function_name(str(spec["function"])))
             if watch.yields and not longer and isinstance(failure, Cancelled) and not self._stopping.is_set():
                 failure = _too_long(self.clock() - now)
             after = self._failed(claim, spec, watch, failure, seconds=self.clock() - now, longer=longer)
         else:
-            meter.stop()
+            watch.settle()
             body, seconds = made.data().decode(), self.clock() - now
             end = End(State.succeeded, body, seconds, made.media_s, cached=made.cached)
             if watch.cancelled and not made.published:  # what is asked to stop may return like any other
@@ -168,6 +179,21 @@ class ClaimRunner:
             after = self._end(claim, end, meter)
         cost_nano = meter.cost().total
         return after._replace(attempt=claim.attempt, cost_nano=cost_nano, unpriced=meter.unpriced)
+
+    def _fund(self, claim: Claim, spec: Mapping[str, Any], meter: Meter) -> AttemptMoney | Short | None:
+        """What this attempt may spend, where somebody who pays has a cap."""
+        if self.money is None or self.price is None:
+            return None
+        payer = Payer(str(spec.get("show", "")), claim.work.batch)
+        capped = spec.get("max_cost_nano") is not None
+        look_s = self.lease_s / LOOKS
+        return fund(self.money, payer, meter, look_s, capped=capped, least=claim.spent_nano)
+
+    def _hold(self, claim: Claim, short: Short, meter: Meter) -> After:
+        """Let it wait for money: no try of it is used up."""
+        until, cost_nano = self.clock() + HELD_S, meter.cost().total
+        held = self.ledger.hold(claim, until, short.sentence, free=True, cost_nano=cost_nano)
+        return After(State.held, HELD_S) if held else After(State.running, self.lease_s)
 
     def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, meter: Meter) -> Made:
         known, work = self._of(claim.work.batch, spec), claim.work
@@ -224,6 +250,8 @@ class ClaimRunner:
             return After(State.running, self.lease_s)
         if watch.cancelled:
             return self._end(claim, End(State.cancelled, "{}", seconds), meter)
+        if watch.short is not None and isinstance(failure, Cancelled):
+            return self._hold(claim, watch.short, meter)
         if watch.yields and isinstance(failure, Cancelled):
             going = self._stopping.is_set()
             reason = "its host had to go" if going else "it did not fit into the time that was left"
@@ -321,11 +349,13 @@ class _Watch:
         lease_s: float,
         meter: Meter,
         *,
+        money: AttemptMoney | None,
         stopping: threading.Event,
         ends_at: float | None,
     ) -> None:
         self._ledger, self._claim, self._clock, self._lease_s = ledger, claim, clock, lease_s
         self.meter = meter
+        self._money = money
         self._stopping = stopping
         self.ends_at = ends_at
         self._until = claim.until
@@ -340,7 +370,18 @@ class _Watch:
 
     def stopped(self) -> bool:
         """Whether the attempt has to stop."""
-        return self.lost or self.cancelled or self.yields
+        return self.lost or self.cancelled or self.yields or self.short is not None
+
+    @property
+    def short(self) -> Short | None:
+        """Why there is no money for it to go on."""
+        return None if self._money is None else self._money.short
+
+    def settle(self) -> None:
+        """The attempt has ended: what is counted from now on is not its own."""
+        self.meter.stop()
+        if self._money is not None:
+            self._money.settle()
 
     def require(self) -> None:
         """Go on only where the claim holds at this moment.
@@ -358,6 +399,10 @@ class _Watch:
                 code="superseded",
                 fix="Its successor goes on.",
             )
+        if self._money is not None:
+            self._money.look()
+            if self._money.short is not None:
+                raise Cancelled(self._money.short.sentence, code="cancelled")
 
     @contextmanager
     def extending(self) -> Iterator[None]:
@@ -371,13 +416,15 @@ class _Watch:
             thread.join()
 
     def _keep(self) -> None:
-        while not self._done.wait(self._lease_s / 3):
+        while not self._done.wait(self._lease_s / LOOKS):
+            if self._money is not None:
+                self._money.look()
             try:
                 self._extend()
             except RushesError:
                 # The ledger did not answer: it is asked again, until the claim has lapsed.
                 self.lost = self.lost or self._clock() >= self._until
-            if self.lost or self.cancelled:
+            if self.lost or self.cancelled or self.short is not None:
                 return
 
     def _extend(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from rushes.core.cost import Cost, Usage
 from rushes.core.money import micros
@@ -78,6 +79,15 @@ class Meter:
         with self._lock:
             moved = tuple((*pair, size) for pair, size in self._moved.items())
             return Usage(self._requests["put"], self._requests["get"], self._storage, moved)
+
+    def ahead(self, seconds: float) -> int:
+        """What it will have cost in so many seconds, at most: of a machine that others use too, all of it."""
+        if self._price is None:
+            return 0
+        elapsed_us = micros(max(self._clock() + seconds - self._since, 0.0))
+        now = self.cost()
+        whole = replace(self._price, timed=True).cost(elapsed_us, 0, Usage())
+        return max(whole.total, now.compute) + now.requests + now.transfer
 
     def cost(self) -> Cost:
         """What it has cost until now."""

@@ -94,7 +94,7 @@ class SharedMoney:
     _budget: Budget = field(default_factory=Budget, repr=False)
     _tranches: dict[Scope, _Tranche] = field(default_factory=dict, repr=False)
     _open: dict[int, Funds] = field(default_factory=dict, repr=False)
-    _capped: frozenset[Scope] = frozenset()
+    _capped: set[Scope] = field(default_factory=set, repr=False)
     _looked_at: float | None = None
     _next: int = 1
 
@@ -105,14 +105,15 @@ class SharedMoney:
 
         Args:
             payer: who pays.
-            capped: the batch was sent with one, which may be newer than what is known here.
+            capped: the batch was sent with one.
         """
         with self._turn:
             now = self.clock()
-            unknown = capped and Scope("batch", payer.batch or "") not in self._capped
-            if self._looked_at is None or now - self._looked_at >= LOOK_S or unknown:
-                self._capped = frozenset(one.scope for one in self.money.caps())
+            if self._looked_at is None or now - self._looked_at >= LOOK_S:
+                self._capped = {one.scope for one in self.money.caps()}
                 self._looked_at = now
+            if capped and payer.batch is not None:
+                self._capped.add(Scope("batch", payer.batch))
             return any(scope in self._capped for scope in payer.scopes)
 
     def reserve(self, payer: Payer, amount: int) -> Funds | Short:
@@ -127,7 +128,7 @@ class SharedMoney:
                     self._renew(scope)
             for _ in range(TRIES):
                 found = self._reserve(payer, amount)
-                if isinstance(found, Short) or self._holds(found):
+                if isinstance(found, Short) or not found.ends_here:
                     return found
                 self.settle(found, 0)  # it has not begun: another tranche is taken for it
             return _TAKEN_BACK
@@ -226,20 +227,22 @@ class SharedMoney:
                 return None
             if funds.ends_here:
                 return _TAKEN_BACK
-            amount, ask = ahead + max(ahead // 4, ahead - spent), self._budget.extend
-            lacks = amount - funds.amount
-            short = self._within(lambda now: ask(funds.number, amount, spent, now), lacks)
-            if short is not None:
-                return short
-            self._expose(funds.payer, lacks)
-            if not self._holds(funds):
-                return _TAKEN_BACK
-            funds.amount = amount  # not before the ledger knows of it
-            return None
+            # A good deal more, so that it need not be asked for at once again; else the last crumbs too.
+            short = self._extend(funds, spent, ahead + max(ahead // 4, ahead - spent))
+            if short is not None and not funds.ends_here:
+                short = self._extend(funds, spent, ahead)
+            return short
 
-    @staticmethod
-    def _holds(funds: Funds) -> bool:
-        return not funds.ends_here
+    def _extend(self, funds: Funds, spent: int, amount: int) -> Short | None:
+        lacks, ask = amount - funds.amount, self._budget.extend
+        short = self._within(lambda now: ask(funds.number, amount, spent, now), lacks)
+        if short is not None:
+            return short
+        self._expose(funds.payer, lacks)
+        if funds.ends_here:
+            return _TAKEN_BACK
+        funds.amount = amount  # not before the ledger knows of it
+        return None
 
     def settle(self, funds: Funds, cost: int) -> None:
         """An attempt has ended and cost so much in all."""
@@ -267,6 +270,9 @@ class SharedMoney:
         with self._turn:
             for scope, tranche in list(self._tranches.items()):
                 idle = not self._running(scope)
+                if idle and not keep and scope.level == "batch":
+                    self._leave(scope, tranche)  # batches end, and there are many
+                    continue
                 if tranche.taken <= self._may_spend(scope, tranche) and idle:
                     continue  # nothing of it is left: it is heard of when it is needed again
                 if self._report(scope, tranche) and not keep:
@@ -280,6 +286,13 @@ class SharedMoney:
         if back > 0:
             self._has(scope, tranche, tranche.taken - back)  # first: what is said may be lost on the way
             self.money.give(scope, tranche.holder, back)
+
+    def _leave(self, scope: Scope, tranche: _Tranche) -> None:
+        spent = self._may_spend(scope, tranche)
+        del self._tranches[scope]
+        self._budget.forget(scope.name)
+        if tranche.begun:
+            self.money.close(scope, tranche.holder, spent)
 
     def close(self) -> None:
         """This process ends: all that was not spent goes back.

@@ -35,11 +35,11 @@ class StubMoney(Failing):
 
     def caps(self) -> Sequence[CapState]:
         with self._called("caps"):
-            return [self.state(scope) for scope in self._caps if scope not in self._off]
+            shown = [one for one in self._caps if one not in self._off and one.level != "batch"]
+            return [CapState(scope, *self._caps[scope]) for scope in shown]
 
-    def state(self, scope: Scope) -> CapState:
-        """Where a cap stands, also one that was taken away."""
-        return CapState(scope, *self._caps[scope])
+    def state(self, scope: Scope) -> CapState | None:
+        return CapState(scope, *self._caps[scope]) if scope in self._caps else None
 
     def set_cap(self, scope: Scope, cap: int | None, *, spent: int = 0) -> None:
         with self._called("set_cap"):
@@ -59,7 +59,8 @@ class StubMoney(Failing):
         with self._called("take"):
             if first == ((scope, holder) in self.tranches):
                 return None
-            amount = most if scope in self._off else granted(self._caps[scope][1], least, most)
+            left = self._caps[scope][1] if scope in self._caps else 0
+            amount = most if scope in self._off else granted(left, least, most)
             if amount:
                 self._caps[scope][1] -= amount
                 tranche = self.tranches.setdefault((scope, holder), _Tranche(0, until))

@@ -104,6 +104,15 @@ class MoneyContract:
         money.set_cap(DUNE, 2000)
         assert self.states(money)[DUNE] == CapState(DUNE, 2000, 1400, 0)
 
+    def test_the_cap_of_a_batch_is_kept_apart(self, money: Money) -> None:
+        batch = Scope("batch", "k7m2qx")
+        assert money.state(batch) is None
+        money.set_cap(batch, 100)
+        assert list(money.caps()) == []
+        assert money.take(batch, "one", 60, 60, UNTIL, first=True) == 60
+        assert money.reclaim(UNTIL) == 1
+        assert money.state(batch) == CapState(batch, 100, 100, 0)
+
     def test_a_cap_that_was_taken_away_stops_nobody_and_its_books_go_on(self, money: Money) -> None:
         money.set_cap(DUNE, 100)
         money.take(DUNE, "one", 100, 100, UNTIL, first=True)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rushes.function import Function, Options, Params, Result
     from rushes.ledger import Tally
     from rushes.notices import Redriven
-    from rushes.ports import Ledger
+    from rushes.ports import Ledger, Money
     from rushes.runtime.inputs import Found
 
 __all__ = ["AwsEngine"]
@@ -53,7 +53,7 @@ STOPPED_S: Final = 150.0
 _ALPHABET: Final = "23456789bcdfghjkmnpqrstvwxz"
 _KEPT: Final = (
     "function", "version", "params", "source_digest", "out", "priority", "show", "deadline", "tags", "name",
-    "receipts", "force", "retries", "title", "settle_s", "quote",
+    "receipts", "force", "retries", "title", "settle_s", "quote", "max_cost_nano",
 )  # fmt: skip
 """Of what batches share, what whoever works on them has to know."""
 
@@ -228,6 +228,10 @@ class AwsEngine:
         kept = {name: getattr(spec, name) for name in _KEPT}
         group = group_of(catalog.find(spec.function))
         kept |= {"tags": dict(spec.tags), "group": group if self.deployment.of_hosts(group) else PLAIN}
+        if spec.max_cost_nano is not None:  # before anybody can work on it
+            from rushes.core.accounts import Scope  # noqa: PLC0415 - few have one
+
+            self._money.set_cap(Scope("batch", batch), spec.max_cost_nano)
         self._ledger.open(batch, kept, self._clock())
         return self._outer(batch)
 
@@ -243,6 +247,33 @@ class AwsEngine:
         inner = self._inner(batch)
         self._ledger.seal(inner)
         self._forget(inner)
+
+    # -- money ---------------------------------------------------------------------------------------------
+
+    @property
+    def _money(self) -> Money:
+        self._ledger  # noqa: B018 - says what is missing where there is no table
+        money = self.services.money
+        assert money is not None  # noqa: S101 - where there is a ledger
+        return money
+
+    def budgets(self) -> Mapping[str, Any]:
+        """Who has a cap; that of a batch is shown with its status."""
+        from rushes.engines.aws.caps import rows_of  # noqa: PLC0415 - few ask
+
+        return {"rows": rows_of(self._money), "free": False, "tier": self._where}
+
+    def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
+        """Give a payer another cap, or none."""
+        from rushes.core.accounts import Scope  # noqa: PLC0415 - few ask
+        from rushes.engines.aws.caps import set_limits  # noqa: PLC0415 - few ask
+
+        whose = self._inner(name) if level == "batch" else name
+        set_limits(self._money, Scope(level, whose), limits)  # type: ignore[arg-type]  # as the CLI checks
+
+    def set_max_cost(self, batch: str, cap_nano: int | None) -> None:
+        """Give a batch that was sent with a cap another one, or none."""
+        self.set_budget("batch", batch, {"cap": cap_nano})
 
     # -- following -----------------------------------------------------------------------------------------
 

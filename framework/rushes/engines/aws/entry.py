@@ -47,7 +47,9 @@ def sweep(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lamb
         raise CallerError("the sweep has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
     queues = {name: services.queue(url) for name, url in _routes().items()}
     told = told_of(services.ledger, queues, time.time())
-    return {"told": told, **({"trials": _looked_at(trials, services)} if (trials := _trials()) else {})}
+    back = services.money.reclaim(time.time()) if services.money is not None else 0
+    said = {"told": told, "money": back}
+    return {**said, **({"trials": _looked_at(trials, services)} if (trials := _trials()) else {})}
 
 
 def _trials() -> dict[str, str]:

@@ -19,6 +19,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from rushes.function import Function
     from rushes.ports import Ledger
     from rushes.runtime.claim_run import After
+    from rushes.runtime.shared_money import SharedMoney
     from rushes.runtime.task import Task
     from rushes.stored import Stored
 
@@ -72,6 +74,11 @@ class LambdaHandler:
     @cached_property
     def _services(self) -> Services:
         return self._given or Services(aws_settings(), self._function.name)
+
+    @cached_property
+    def _money(self) -> SharedMoney | None:
+        """What this process may spend of caps, from one call to the next."""
+        return self._services.share(f"lambda:{self._function.name}", self._clock)
 
     def __call__(self, event: Any, context: Any) -> Any:
         """Do what an event asks for.
@@ -157,6 +164,7 @@ class LambdaHandler:
             grant=services.grant,
             price=self._price(),
             region=services.region,
+            money=self._money,
         )
         back, longer = settings.queue_of(notice.priority), settings.longer_of(notice.priority)
         try:
@@ -170,6 +178,9 @@ class LambdaHandler:
                 note("state", after.state.value if after.state else "unknown")
         finally:
             self._call.done(self._clock())
+            if self._money is not None:
+                with suppress(PlatformError):  # it comes back when this process was not heard of
+                    self._money.tend(keep=True)
         if after.too_long:
             services.queue(longer).send([notice])
         elif after.again_s is not None and after.again_s <= LONGEST_DELAY_S and back:

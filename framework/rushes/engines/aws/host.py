@@ -95,6 +95,7 @@ class Host:
         self._guard = guard or NoGuard()
         self._told = told
         self._stopping = threading.Event()
+        self._money = services.share(name, clock)
         self._lanes = [
             Lane(
                 key,
@@ -112,6 +113,7 @@ class Host:
                     grant=services.grant,
                     price=services.price,
                     region=services.region,
+                    money=self._money,
                 ),
                 width,
                 poll_s=services.settings.poll_s,
@@ -142,9 +144,11 @@ class Host:
             sweep_scratch(self._services.settings.scratch)
             with suppress(RushesError):  # a minute later it is asked again
                 sweeping.sweep(self._ledger, queues, self._clock())
+            self._tend()
             self._tell()
         for one in self._lanes:
             one.join()
+        self._tend(ends=True)
         self._tell()
         self._guard.release()
 
@@ -158,6 +162,17 @@ class Host:
         """Take no more work, or take work again; what is here goes on."""
         for one in self._lanes:
             one.drained = drained
+
+    def _tend(self, *, ends: bool = False) -> None:
+        """Look after the money that is here; what cannot be said now is said later, or found out."""
+        with suppress(RushesError):
+            if self._money is not None:
+                if ends:
+                    self._money.close()
+                else:
+                    self._money.tend()
+            if self._services.money is not None:
+                self._services.money.reclaim(self._clock())
 
     def _tell(self) -> None:
         done = {one.key: one.take_done() for one in self._lanes}

@@ -29,7 +29,6 @@ def check_sendable(function: Function[Any, Any], options: Options) -> None:
         "--after": options.after,
         "--exclusive": options.exclusive or function.exclusive,
         "--slots": options.slots,
-        "--max-cost": options.max_cost,
     }
     for name, value in only_here.items():
         if value:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rushes.engines.aws.granting import Granting, Session
     from rushes.engines.aws.server_clock import ServerClock
     from rushes.engines.aws.settings import AwsSettings
-    from rushes.ports import Ledger, Queue, Store
+    from rushes.ports import Ledger, Money, Queue, Store
+    from rushes.runtime.shared_money import SharedMoney
 
 __all__ = ["Services"]
 
@@ -150,6 +151,23 @@ class Services:
         client = self.client("dynamodb")
         self.clock.listen(client)
         return DynamoLedger(client, self.settings.table, kept_s=self.settings.kept_s, clock=self.clock)
+
+    @cached_property
+    def money(self) -> Money | None:
+        """The caps that all share; None where there is no table."""
+        if not self.settings.table:
+            return None
+        from rushes.journal.dynamo_money import DynamoMoney  # noqa: PLC0415 - botocore
+
+        return DynamoMoney(self.client("dynamodb"), self.settings.table)
+
+    def share(self, holder: str, clock: Callable[[], float]) -> SharedMoney | None:
+        """What a process of this name may spend of them; None where attempts have no price."""
+        if self.money is None or self.price is None:
+            return None
+        from rushes.runtime.shared_money import SharedMoney  # noqa: PLC0415 - not at a cold start
+
+        return SharedMoney(self.money, holder, clock)
 
     def queue(self, url: str) -> Queue:
         """The queue of a URL."""
