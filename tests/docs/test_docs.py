@@ -194,7 +194,7 @@ def _parse(words: list[str]) -> None:
     assert command is not None, f"rushes {shlex.join(words)}: there is no such command"
     rest = words[1:]
     ctx: click.Context | None = top
-    while isinstance(command, click.Group) and rest:
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         sub = command.get_command(top, rest[0])
         assert sub is not None, f"rushes {shlex.join(words)}: there is no such command"
         command, rest = sub, rest[1:]
