@@ -48,7 +48,7 @@ def sweep(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lamb
     queues = {name: services.queue(url) for name, url in _routes().items()}
     told = told_of(services.ledger, queues, time.time())
     back = services.money.reclaim(time.time()) if services.money is not None else 0
-    said = {"told": told, "money": back}
+    said = {"told": told, **({"reclaimed": back} if back else {})}
     return {**said, **({"trials": _looked_at(trials, services)} if (trials := _trials()) else {})}
 
 
