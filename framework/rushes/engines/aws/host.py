@@ -95,7 +95,7 @@ class Host:
         self._guard = guard or NoGuard()
         self._told = told
         self._stopping = threading.Event()
-        self._money = services.share(name, clock)
+        self._money = services.share(name, self._clock)
         self._lanes = [
             Lane(
                 key,
