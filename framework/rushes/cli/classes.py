@@ -57,9 +57,11 @@ def _as_written() -> dict[str, Any]:
     """The classes as the next worker will have them; nothing is in use."""
     from rushes.runtime.class_file import class_file, classes_of  # noqa: PLC0415 - only without a worker
     from rushes.runtime.classes import class_json  # noqa: PLC0415 - as above
+    from rushes.runtime.own_tier import barred_here  # noqa: PLC0415 - as above
 
     file = class_file(os.environ)
-    rows = [class_json(one) for one in classes_of(os.environ)]
+    barred = barred_here(os.environ)
+    rows = [{**class_json(one), "elsewhere": barred.get(one.name, "")} for one in classes_of(os.environ)]
     return {"file": str(file.path) if file else "", "problem": "", "classes": rows}
 
 
