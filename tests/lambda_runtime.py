@@ -18,10 +18,10 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -34,6 +34,15 @@ import json, sys
 from samcli.lib.generated_sample_events.events import Events
 print(Events().generate_event(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])))
 """
+
+
+class Process(NamedTuple):
+    """A process as the list of processes has it."""
+
+    name: str
+    command: str
+    environ: dict[str, str]
+    itself: psutil.Process
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,15 @@ class LambdaRuntime:
             return json.loads(body)
         except ValueError:
             return body
+
+    def processes(self, name: str = "") -> list[Process]:
+        """Those below the emulator, or those of a name; what ends while it is looked at is left out."""
+        found = []
+        for one in self.process.children(recursive=True):
+            with suppress(psutil.Error):
+                seen = Process(one.name(), " ".join(one.cmdline()), dict(one.environ()), one)
+                found.append(seen)
+        return [one for one in found if not name or one.name == name]
 
     @property
     def log(self) -> str:

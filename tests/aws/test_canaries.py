@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from lambda_account import Account, messages
 from lambda_runtime import LambdaRuntime
@@ -116,15 +115,13 @@ def test_processes_of_an_attempt_and_what_a_crash_leaves_hold_no_credential(
     call = threading.Thread(target=lambda: answers.append(function.invoke(messages(notice_text(notice)))))
     call.start()
     try:
-        until(lambda: tools(function, "sleep"))
-        handler = next(
-            one for one in function.process.children() if "awslambdaric" in " ".join(one.cmdline())
-        )
-        started = handler.children(recursive=True)
-        lists = [" ".join(one.cmdline()) for one in [function.process, handler, *started]]
-        assert [leaks(text) for text in lists if leaks(text)] == []
+        until(lambda: function.processes("sleep"))
+        there = function.processes()
+        assert [one.name for one in there if leaks(one.command)] == []
         # What the runtime was started with is in its own environment, as AWS has it; in no other's.
-        assert [leaks(json.dumps(one.environ())) for one in started if leaks(json.dumps(one.environ()))] == []
+        started = [one for one in there if "awslambdaric" not in one.command]
+        assert [one.name for one in started if leaks(json.dumps(one.environ))] == []
+        (handler,) = function.process.children()
         handler.kill()
     finally:
         call.join()
@@ -136,23 +133,10 @@ def test_the_process_that_reads_clips_has_no_credential(account: Account, media:
     account.s3.upload_file(str(media.get("h264.mp4")), account.cards, "A001.mov")
     function = account.of("inspect:", {"RUSHES_FUNCTION": "inspect", **OWN})
     answer = function.invoke({"source": f"s3://{account.cards}/A001.mov"})
-    (handler,) = function.process.children()
-    readers = handler.children(recursive=True)
+    readers = [one for one in function.processes() if "awslambdaric" not in one.command]
     assert readers
-    assert [leaks(json.dumps(one.environ()) + str(one.cmdline())) for one in readers] == [[] for _ in readers]
+    assert [one.name for one in readers if leaks(json.dumps(one.environ) + one.command)] == []
     nothing_leaks(account, function, answer)
-
-
-def tools(function: LambdaRuntime, name: str) -> list[psutil.Process]:
-    """The processes of a name that an attempt has started."""
-    found = []
-    for one in function.process.children(recursive=True):
-        try:
-            if one.name() == name:
-                found.append(one)
-        except psutil.NoSuchProcess:
-            continue
-    return found
 
 
 _TRACED = """
