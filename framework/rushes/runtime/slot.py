@@ -29,6 +29,8 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -140,7 +142,6 @@ class Slot:
                 tag=tag or "",
                 logs=known.log,
                 pool=self._pool_of(known, number, fence),
-                rank=lambda: rank_told(self._now, batch, known.rank),
                 spent=(lambda: self._talk.ask_spent(number, fence)) if known.counted else None,
                 **known.shared,
                 **(more or {}),
@@ -186,7 +187,9 @@ class Slot:
         # No invocation is number 0: should loading end this process, the worker knows that it did.
         WORD.pack_into(self._now, CURRENT, number << 32)
         try:
-            self._batches[number] = learn(spec, self._home)
+            known = learn(spec, self._home)
+            rank = partial(rank_told, self._now, number, known.rank)
+            self._batches[number] = replace(known, shared={**known.shared, "rank": rank})
         except BaseException as error:  # noqa: BLE001 - as in `_attempt`
             self._batches[number] = as_error(error, "the function")
         WORD.pack_into(self._now, CURRENT, 0)
