@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from rushes.core.money import format_dollars
+from rushes.cli.infra_options import env_option, region_option
+from rushes.cli.infra_package import package
+from rushes.cli.infra_trial import kept_trials, trial, trials_of
 from rushes.errors import CallerError
 from rushes.printing import printable
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from rushes.engines.aws.infra.changes import Change
     from rushes.engines.aws.infra.environment import Environment
     from rushes.engines.aws.infra.executor import Stack
-    from rushes.engines.aws.trial import Trials
 
 __all__ = ["infra"]
 
@@ -40,11 +41,6 @@ def _pair(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     return found
 
 
-_ENV: Final = click.option("--env", "name", required=True, metavar="NAME", help="The environment: dev, prod.")
-_REGION: Final = click.option(
-    "--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], default="us-east-1", show_default=True,
-    help="Where.",
-)  # fmt: skip
 _WANTED: Final = (
     click.option(
         "--bucket", "buckets", multiple=True, callback=_pair, metavar="NAME=BUCKET",
@@ -99,13 +95,13 @@ def _planned(command: F) -> F:
         wanted |= _fleets(asked.pop("capacity"), asked.pop("images"))
         found = [catalog.find(one) for one in functions]
         sources = {one.name: catalog.body_digest(one) for one in found}
-        trials = _trials(_stack(name, region), found, tried) if (tried := asked.get("tried")) else {}
+        trials = trials_of(_stack(name, region), found, tried) if (tried := asked.get("tried")) else {}
         environment = Environment(name, region, **wanted, sources=sources, trials=trials)
         template = template_of(found, environment)
         return command(environment, template, **asked)
 
     made: Any = wrapped
-    for option in (*reversed(_WANTED), _REGION, _ENV):
+    for option in (*reversed(_WANTED), region_option, env_option):
         made = option(made)
     takes: Callable[[Any], F] = click.argument("functions", nargs=-1, required=True, metavar="FUNCTION…")
     return takes(made)
@@ -168,70 +164,6 @@ def diff(environment: Environment, template: dict[str, Any], /) -> None:
 
 
 @infra.command()
-@_ENV
-@_REGION
-@click.option("--repository", metavar="URI", help="Of images, without a tag.  [default: rushes-NAME in ECR]")
-@click.option(
-    "--tool",
-    type=click.Choice(["docker", "podman"]),
-    default="docker",
-    show_default=True,
-    help="That builds.",
-)
-@click.option("--push", is_flag=True, help="Push it, and make its repository in ECR where there is none.")
-@click.option(
-    "--context", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep the folder."
-)
-@click.option("--dry-run", is_flag=True, help="Make the folder, and print the commands.")
-@click.argument("packages", nargs=-1, required=True, metavar="PACKAGE…")
-def package(
-    *,
-    name: str,
-    region: str,
-    repository: str | None,
-    tool: Any,
-    push: bool,
-    context: Path | None,
-    dry_run: bool,
-    packages: tuple[str, ...],
-) -> None:
-    """Build the image of an environment: Rushes as it runs here, and PACKAGEs that have the functions.
-
-    A PACKAGE is a distribution (studio-dailies==1.4), a wheel, or the folder of a project. The last line says
-    what the image is called: --image of deploy.
-    """
-    import tempfile  # noqa: PLC0415 - not for help
-
-    from rushes.engines.aws.infra import image_build  # noqa: PLC0415 - botocore
-    from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - as above
-    from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
-    from rushes.engines.aws.infra.image import image_name, steps  # noqa: PLC0415 - as above
-
-    def say(text: str) -> None:
-        click.echo(printable(text), err=True)
-
-    environment = Environment(name, region)
-    if repository is None:
-        account = "ACCOUNT" if dry_run else client_of("sts", region).get_caller_identity()["Account"]
-        repository = f"{account}.dkr.ecr.{region}.amazonaws.com/{environment.called()}"
-    with tempfile.TemporaryDirectory(prefix="rushes-image-") as made:
-        folder = context or Path(made)
-        image_build.make_folder(folder, packages)
-        image = image_name(repository, environment, image_build.files_of(folder))
-        all_ = steps(image, str(folder), tool, push=push)
-        if dry_run:
-            for step in all_:
-                say(f"$ {step.text}")
-        else:
-            if push and image.region:
-                image_build.make_repository(client_of("ecr", image.region), image, say)
-            image_build.run_steps(
-                all_, secret=lambda _: image_build.password_of(client_of("ecr", image.region)), say=say
-            )
-    click.echo(image.uri)
-
-
-@infra.command()
 @click.option("--image", required=True, metavar="URI", help="The container image of the functions.")
 @click.option(
     "--trial",
@@ -272,7 +204,7 @@ def deploy(
     )
     versions = versions_of(template)
     for function, old in environment.trials.items():
-        trial = _kept_trials(environment.table, environment.region).begin(
+        trial = kept_trials(environment.table, environment.region).begin(
             function, old, versions[function].version
         )
         click.echo(f"{function}: version {trial.new} has {trial.share:g} % of the work.", err=True)
@@ -281,42 +213,8 @@ def deploy(
 
 
 @infra.command()
-@_ENV
-@_REGION
-@click.option("--promote", is_flag=True, help="Let the new version have everything, whatever the rule says.")
-@click.option("--back", is_flag=True, help="Let the new version have nothing more.")
-@click.argument("function")
-def trial(*, name: str, region: str, promote: bool, back: bool, function: str) -> None:
-    """Say how the new version of FUNCTION does beside the old one, and what the rule makes of it."""
-    from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - not for help
-
-    if promote and back:
-        raise CallerError(
-            "--promote and --back exclude one another.", code="bad-value", fix="Say one of them."
-        )
-    trials = _kept_trials(Environment(name, region).table, region)
-    if promote or back:
-        trials.decide(function, 100.0 if promote else 0.0)
-    found = trials.of(function)
-    if found is None:
-        raise CallerError(
-            f"there is no trial of {function} in {name}.",
-            code="no-trial",
-            fix="Deploy a new version with --trial.",
-        )
-    old, new = trials.compared(function, found)
-    click.echo(f"version {found.new} has {found.share:g} % of the work. {printable(found.reason)}")
-    for version, one in ((found.old, old), (found.new, new)):
-        each = max(one.ended, 1)
-        mean_s, cost = one.turnaround_s / each, format_dollars(round(one.cost_nano / each))
-        click.echo(
-            f"  {version:<8} {one.ended:>6} ended  {one.errors:>6.1%} failed  {mean_s:>8.1f} s  {cost} each"
-        )
-
-
-@infra.command()
-@_ENV
-@_REGION
+@env_option
+@region_option
 @click.argument("prefixes", nargs=-1, required=True, metavar="PREFIX…")
 def backfill(*, name: str, region: str, prefixes: tuple[str, ...]) -> None:
     """Hand over what lies below s3:// prefixes already, as if it came now.
@@ -341,8 +239,8 @@ def backfill(*, name: str, region: str, prefixes: tuple[str, ...]) -> None:
 
 
 @infra.command()
-@_ENV
-@_REGION
+@env_option
+@region_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def destroy(ctx: click.Context, /, *, name: str, region: str, yes: bool) -> None:
@@ -371,45 +269,6 @@ def destroy(ctx: click.Context, /, *, name: str, region: str, yes: bool) -> None
         click.echo(f"Bucket {printable(bucket)} stays.")
 
 
-def _kept_trials(table: str, region: str) -> Trials:
-    from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - botocore
-    from rushes.engines.aws.trial import Trials  # noqa: PLC0415 - as above
-
-    return Trials(client_of("dynamodb", region), table)
-
-
-def _trials(stack: Stack, found: Sequence[Any], tried: Sequence[str]) -> dict[str, str]:
-    """Of each function that is to be tried, the version that is deployed.
-
-    Raises:
-        CallerError: it is not deployed, or in the same version.
-    """
-    from rushes.engines.aws.infra.versions import versions_of  # noqa: PLC0415 - not for help
-
-    template = stack.template()
-    there, under_way = (
-        versions_of(template),
-        ((template or {}).get("Metadata", {}).get("Rushes", {}).get("trials", {})),
-    )
-    made = {}
-    for name in tried:
-        new = next((one.version for one in found if one.name == name), None)
-        old = under_way.get(name) or (there[name].version if name in there else None)
-        if new is None or old is None or new == old:
-            raise CallerError(
-                f"no new version of {name} can be tried: "
-                + (
-                    "it is not deployed yet."
-                    if new and old is None
-                    else f"there is only version {old or new}."
-                ),
-                code="bad-environment",
-                fix="Deploy it without --trial first; then raise its version.",
-            )
-        made[name] = old
-    return made
-
-
 def _stack(name: str, region: str) -> Stack:
     from rushes.engines.aws.infra.environment import stack_name  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.executor import Stack, client_of  # noqa: PLC0415 - botocore
@@ -436,3 +295,7 @@ def _line(change: Change) -> str:
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+infra.add_command(package)
+infra.add_command(trial)

@@ -61,7 +61,7 @@ def hours(wanted: Sequence[Deployed], environment: Environment, router: str) -> 
             made[id_] = {
                 "Type": "AWS::Events::Rule",
                 "Properties": {
-                    "Name": environment.called("hour", one.name, str(number))[-64:],
+                    "Name": f"{environment.called('hour', one.name)[:60]}-{number}",
                     "Description": f"When {one.name} looks at {trigger.pattern}"[:512],
                     "ScheduleExpression": trigger.when,
                     "State": "ENABLED",

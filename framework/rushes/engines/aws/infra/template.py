@@ -14,18 +14,17 @@ This module must not know how a template is deployed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rushes.engines.aws.infra import fleets, parts, permissions, starting
+from rushes.engines.aws.infra import parts, permissions, starting
 from rushes.engines.aws.infra.environment import Deployed, Environment, deployed, logical
-from rushes.engines.aws.infra.host_tiers import text_of
+from rushes.engines.aws.infra.hosting import by_group, host_queues, hosts, hosts_that_come
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
-from rushes.engines.aws.infra.sizing import hour_nano, size_of, unfit
 from rushes.engines.aws.infra.versions import METADATA
 from rushes.engines.aws.infra.watching import watching
+from rushes.engines.aws.infra.workers import TABLE_ID, common, tiers_of, tried, worker
 from rushes.errors import CallerError
-from rushes.invocation import PRIORITIES
 from rushes.journal.dynamo_shape import TABLE
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ __all__ = ["template_of"]
 
 MOST_ROUTES: Final = 30
 """URLs of queues in the router's variables, which hold 4 KB in all."""
-_TABLE: Final = "Ledger"
 _ROUTER: Final = logical("Function", "router")
 
 
@@ -55,8 +53,8 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
         CallerError: one cannot run on Lambda and there are no hosts, or two would share a name.
     """
     all_ = deployed(functions, environment)
-    on_lambda, on_hosts = _tiers(all_, environment)
-    on_lambda += _tried(on_lambda, environment)
+    on_lambda, on_hosts = tiers_of(all_, environment)
+    on_lambda += tried(on_lambda, environment)
     routes = [
         *(
             _Route(one.name, name, logical("Queue", one.name, name))
@@ -75,15 +73,15 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
             code="bad-environment",
             fix="Deploy some functions as an environment of their own.",
         )
-    resources = {_TABLE: _table(environment), **_buckets(environment)}
+    resources = {TABLE_ID: _table(environment), **_buckets(environment)}
     if environment.has_hosts:
-        resources |= _hosts(all_, environment)
+        resources |= hosts(all_, environment)
     for one in on_lambda:
-        resources |= _worker(one, environment)
+        resources |= worker(one, environment)
     if routes:
         resources |= _routing(all_, routes, environment) | _sweeping(all_, routes, environment)
     if environment.fleets:
-        resources |= _fleets(all_, on_lambda, environment)
+        resources |= hosts_that_come(all_, on_lambda, environment)
     if environment.tells or environment.trials:
         resources |= _telling(environment)
     resources |= watching(resources, [one.name for one in on_lambda], environment)
@@ -119,29 +117,6 @@ def _image(what: str) -> dict[str, Any]:
     return {"Type": "String", "Description": what, "MinLength": 1}
 
 
-def _tried(on_lambda: Sequence[Deployed], environment: Environment) -> list[Deployed]:
-    """The new versions that get a share beside the old ones.
-
-    Raises:
-        CallerError: one of a function that is not on Lambda here, or that nothing starts.
-    """
-    there = {one.name: one for one in on_lambda}
-    for name in environment.trials:
-        if name not in there or not there[name].triggers:
-            raise CallerError(
-                f"no new version of {name} can be tried: it is started by nothing, or not on Lambda here.",
-                code="bad-environment",
-                fix="Deploy it without --trial.",
-            )
-    return [there[name]._replace(version=there[name].function.version) for name in environment.trials]
-
-
-def _tiers(all_: Sequence[Deployed], environment: Environment) -> tuple[list[Deployed], list[Deployed]]:
-    """Those that run on Lambda, and those that go to hosts."""
-    hosted = [one for one in all_ if environment.has_hosts and unfit(one.function, environment.largest_clip)]
-    return [one for one in all_ if one not in hosted], hosted
-
-
 def _table(environment: Environment) -> dict[str, Any]:
     shape = {**TABLE, "TableName": environment.table, "SSESpecification": {"SSEEnabled": True}}
     shape["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": True}
@@ -161,187 +136,6 @@ def _buckets(environment: Environment) -> dict[str, Any]:
     return {logical("Bucket", name): parts.bucket(name) for name in environment.owned}
 
 
-def _host_queues(all_: Sequence[Deployed], environment: Environment) -> dict[str, dict[str, str]]:
-    """Of each group of hosts its queues: by class, the logical id."""
-    groups = dict.fromkeys(
-        [*(one.group for one in environment.fleets), *(d.group(environment) for d in all_)]
-    )
-    classes = [name for name in PRIORITIES if any(name in one.classes for one in all_)]
-    return {group: {name: logical("Queue", group, name) for name in classes} for group in groups}
-
-
-def _hosts(all_: Sequence[Deployed], environment: Environment) -> dict[str, Any]:
-    """Queues for hosts, one a group and class, and what a host may do."""
-    dead = "DeadHosts"
-    made = {dead: queue(environment.called("hosts", "dead"))}
-    queues = _host_queues(all_, environment)
-    for group, ids in queues.items():
-        for name, id_ in ids.items():
-            made[id_] = queue(environment.called(group, name), dead=dead, hidden_s=120)
-    arns = [arn(id_) for ids in queues.values() for id_ in ids.values()]
-    statements = [
-        *_working(all_, environment),
-        permissions.consuming(arns),
-        permissions.sending(arns),
-    ]
-    made["HostPolicy"] = {
-        "Type": "AWS::IAM::ManagedPolicy",
-        "Properties": {
-            "Description": f"What a host of Rushes may do in {environment.name}",
-            "PolicyDocument": permissions.policy(statements),
-        },
-    }
-    return made
-
-
-def _fleets(
-    all_: Sequence[Deployed], on_lambda: Sequence[Deployed], environment: Environment
-) -> dict[str, Any]:
-    """Hosts that come and go by themselves, and the scaler that says how many."""
-    queues = _host_queues(all_, environment)
-    made = fleets.cluster(environment) | fleets.network(environment)
-    moves = any(one.triggers for one in all_)
-    if moves:
-        made["WorkHosts"] = parts.work_role("RoleHost", _moving(all_, environment))
-    for tier in environment.fleets:
-        variables = {
-            **_common(environment),
-            "RUSHES_QUEUES": parts.joined(_by_group({tier.group: queues[tier.group]})),
-            "RUSHES_TIER": tier.price,
-            "RUSHES_WORK_ROLE": arn("WorkHosts") if moves else "",
-        }
-        made |= fleets.fleet_of(tier, variables, environment)
-    sources = {
-        f"{one.name}/{name}": logical("Source", one.name, name) for one in on_lambda for name in one.classes
-    }
-    return made | _scaler(queues, sources, on_lambda, environment)
-
-
-def _scaler(
-    queues: dict[str, dict[str, str]],
-    sources: dict[str, str],
-    on_lambda: Sequence[Deployed],
-    environment: Environment,
-) -> dict[str, Any]:
-    document = {
-        **environment.capacity,
-        "hosts": {tier.name: tier.group for tier in environment.fleets},
-        "machines": sorted(tier.name for tier in environment.fleets if tier.type),
-        "classes": sorted({name for ids in queues.values() for name in ids}),
-        "sources": {
-            f"{one.name}/{name}": [
-                hour_nano(size_of(one.function, environment.largest_clip)),
-                _most(one, environment),
-            ]
-            for one in on_lambda
-            for name in one.classes
-        },
-    }
-    watched = [id_ for ids in queues.values() for id_ in ids.values()]
-    watched += [logical("Queue", one.name, name) for one in on_lambda for name in one.classes]
-    plan = LambdaPlan(
-        "scaler",
-        "scale",
-        parts.SMALL,
-        {
-            "RUSHES_TABLE": ref(_TABLE),
-            "RUSHES_ENV": environment.name,
-            "RUSHES_FLEETS": ref("Fleets"),
-            "RUSHES_SOURCES": parts.joined(sources),
-        },
-        [
-            permissions.keeping(arn(_TABLE)),
-            *permissions.scaling(
-                arn(fleets.CLUSTER),
-                [ref(logical("Service", tier.name)) for tier in environment.fleets],
-                fleets.tasks_of(environment),
-            ),
-            permissions.throttling([parts.mapping_arn(id_) for id_ in sources.values()]),
-            permissions.looking_at_queues([arn(id_) for id_ in watched]),
-            permissions.reading_parameter(environment.called("fleets")),
-        ],
-        f"Says how many hosts there are in environment {environment.name}",
-    )
-    return {
-        "Fleets": {
-            "Type": "AWS::SSM::Parameter",
-            "Properties": {
-                "Name": environment.called("fleets"), "Type": "String", "Value": text_of(document),
-                "Description": f"Which hosts the scaler of {environment.name} may start, and what they cost",
-            },
-        },
-        **parts.lambda_of(plan, environment),
-        **parts.every_minute(plan.id, environment, "scaler"),
-    }  # fmt: skip
-
-
-def _working(some: Sequence[Deployed], environment: Environment) -> list[Any]:
-    """What working on these functions takes: clips, outputs, the ledger."""
-    return [*_moving(some, environment), permissions.claiming(arn(_TABLE))]
-
-
-def _moving(some: Sequence[Deployed], environment: Environment) -> list[Any]:
-    """What attempts of these functions take: clips and outputs."""
-    triggers = [trigger for one in some for trigger in one.triggers]
-    makers = [trigger for one in some if one.function.makes_outputs for trigger in one.triggers]
-    return [
-        permissions.reading(triggers),
-        permissions.writing(makers),
-        permissions.listing(permissions.out_buckets(makers)),
-        permissions.encrypting(environment.kms_key),
-    ]
-
-
-def _worker(one: Deployed, environment: Environment) -> dict[str, Any]:
-    """A function: its Lambda, and a queue with a mapping for each class."""
-    size = size_of(one.function, environment.largest_clip)
-    ids = {name: logical("Queue", one.name, name) for name in one.classes}
-    group = one.group(environment)
-    longer = {name: logical("Queue", group, name) for name in one.classes if environment.has_hosts}
-    own = [arn(id_) for id_ in ids.values()]
-    version = one.version or environment.trials.get(one.name, one.function.version)
-    plan = LambdaPlan(
-        one.name,
-        "work",
-        size,
-        {
-            **_common(environment),
-            "RUSHES_FUNCTION": one.function.ref,
-            "RUSHES_QUEUE_URL": parts.joined(ids),
-            "RUSHES_LONGER_QUEUE_URL": parts.joined(longer),
-        },
-        [
-            # It looks at the objects that it is told of; what is done with them, attempts may, one by one.
-            permissions.reading(one.triggers),
-            permissions.encrypting(environment.kms_key),
-            permissions.claiming(arn(_TABLE)),
-            permissions.consuming(own),
-            permissions.sending([*own, *(arn(id_) for id_ in longer.values())]),
-        ],
-        f"{one.function.ref} version {version}"
-        + (f", of {one.function.owner}" if one.function.owner else ""),
-        one.function.max_concurrency,
-        _moving([one], environment) if one.triggers else (),
-        "StableImageUri" if one.name in environment.trials else "ImageUri",
-    )
-    made = parts.lambda_of(plan, environment)
-    if not ids:
-        return made
-    dead = logical("Dead", one.name)
-    made[dead] = queue(environment.called(one.name, "dead"))
-    most = _most(one, environment)
-    for name, id_ in ids.items():
-        # Six times the limit of an attempt, as AWS asks for; what dies earlier, the sweep tells of again.
-        made[id_] = queue(environment.called(one.name, name), dead=dead, hidden_s=6 * size.timeout_s)
-        made[logical("Source", one.name, name)] = parts.mapping(id_, plan.id, batch=1, most=most)
-    return made
-
-
-def _most(one: Deployed, environment: Environment) -> int:
-    """Attempts of one function and class at a time, as a mapping takes it."""
-    return min(environment.concurrency, max(one.function.max_concurrency or environment.concurrency, 2))
-
-
 def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
     """What comes, by rule, hour and message, the queue of events behind it, and the router."""
     wanted = [one for one in all_ if one.triggers]
@@ -353,7 +147,7 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
         "route",
         parts.SMALL,
         {
-            **_common(environment),
+            **common(environment),
             "RUSHES_FUNCTIONS": ",".join(one.function.ref for one in wanted),
             "RUSHES_ROUTES": _routes_text(routes),
             "RUSHES_BUCKETS": ",".join(f"{a}={b}" for a, b in sorted(environment.buckets.items())),
@@ -366,7 +160,7 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
             permissions.reading(triggers),
             permissions.listing(trigger.bucket for trigger in triggers),
             permissions.encrypting(environment.kms_key),
-            permissions.claiming(arn(_TABLE)),
+            permissions.claiming(arn(TABLE_ID)),
             permissions.consuming([arn("QueueEvents"), *of_intakes.arns]),
             permissions.sending([*queues, arn("QueueEvents")]),
         ],
@@ -388,18 +182,18 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
 def _sweeping(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
     """Once a minute somebody tells of what lapsed."""
     # What people send may be of a class that no trigger of its function gives: hosts work on that.
-    hosts = _by_group(_host_queues(all_, environment)) if environment.has_hosts else {}
+    hosts = by_group(host_queues(all_, environment)) if environment.has_hosts else {}
     queues = [arn(one) for one in dict.fromkeys([*(route.queue for route in routes), *hosts.values()])]
     plan = LambdaPlan(
         "sweep",
         "sweep",
         parts.SMALL,
         {
-            **_common(environment),
+            **common(environment),
             "RUSHES_ROUTES": parts.joined({**_named(routes), **hosts}),
             "RUSHES_TRIALS": _trials_text(environment),
         },
-        [permissions.claiming(arn(_TABLE)), permissions.sending(queues)],
+        [permissions.claiming(arn(TABLE_ID)), permissions.sending(queues)],
         f"Tells of what lapsed in environment {environment.name}",
     )
     return {**parts.lambda_of(plan, environment), **parts.every_minute(plan.id, environment)}
@@ -407,21 +201,21 @@ def _sweeping(all_: Sequence[Deployed], routes: Sequence[_Route], environment: E
 
 def _telling(environment: Environment) -> dict[str, Any]:
     """Whoever listens to EventBridge hears what becomes of work: the stream of the table is the outbox."""
-    stream = {"Fn::GetAtt": [_TABLE, "StreamArn"]}
+    stream = {"Fn::GetAtt": [TABLE_ID, "StreamArn"]}
     plan = LambdaPlan(
         "teller",
         "tell",
         parts.SMALL,
         {
-            "RUSHES_TABLE": ref(_TABLE),
+            "RUSHES_TABLE": ref(TABLE_ID),
             "RUSHES_ENV": environment.name,
             "RUSHES_TRIALS": _trials_text(environment),
             "RUSHES_TELLS": "true" if environment.tells else "",
         },
         [
             permissions.streaming(stream),
-            permissions.reading_items(arn(_TABLE)),
-            permissions.counting_trials(arn(_TABLE)) if environment.trials else None,
+            permissions.reading_items(arn(TABLE_ID)),
+            permissions.counting_trials(arn(TABLE_ID)) if environment.trials else None,
             permissions.telling() if environment.tells else None,
             permissions.sending([arn("DeadTeller")]),
         ],
@@ -442,21 +236,8 @@ def _routes_text(routes: Sequence[_Route]) -> Any:
     return parts.joined(_named(routes))
 
 
-def _by_group(queues: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Queues of hosts by ``<group>/<class>``."""
-    return {f"{group}/{name}": id_ for group, ids in queues.items() for name, id_ in ids.items()}
-
-
 def _named(routes: Sequence[_Route]) -> dict[str, str]:
     return {f"{route.function}/{route.priority}": route.queue for route in routes}
-
-
-def _common(environment: Environment) -> dict[str, Any]:
-    return {
-        "RUSHES_TABLE": ref(_TABLE),
-        "RUSHES_KEEP": environment.kept,
-        "RUSHES_KMS_KEY": environment.kms_key,
-    }
 
 
 def _outputs(resources: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""`infra trial`: how a new version does beside the old one, and what a person makes of it.
+
+This module must not know how versions are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rushes.cli.infra_options import env_option, region_option
+from rushes.core.money import format_dollars
+from rushes.errors import CallerError
+from rushes.printing import printable
+
+if TYPE_CHECKING:
+    from rushes.engines.aws.infra.executor import Stack
+    from rushes.engines.aws.trial import Trials
+
+__all__ = ["kept_trials", "trial", "trials_of"]
+
+
+@click.command()
+@env_option
+@region_option
+@click.option("--promote", is_flag=True, help="Let the new version have everything, whatever the rule says.")
+@click.option("--back", is_flag=True, help="Let the new version have nothing more.")
+@click.argument("function")
+def trial(*, name: str, region: str, promote: bool, back: bool, function: str) -> None:
+    """Say how the new version of FUNCTION does beside the old one, and what the rule makes of it."""
+    from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - not for help
+
+    if promote and back:
+        raise CallerError(
+            "--promote and --back exclude one another.", code="bad-value", fix="Say one of them."
+        )
+    trials = kept_trials(Environment(name, region).table, region)
+    if promote or back:
+        trials.decide(function, 100.0 if promote else 0.0)
+    found = trials.of(function)
+    if found is None:
+        raise CallerError(
+            f"there is no trial of {function} in {name}.",
+            code="no-trial",
+            fix="Deploy a new version with --trial.",
+        )
+    old, new = trials.compared(function, found)
+    click.echo(f"version {found.new} has {found.share:g} % of the work. {printable(found.reason)}")
+    for version, one in ((found.old, old), (found.new, new)):
+        each = max(one.ended, 1)
+        mean_s, cost = one.turnaround_s / each, format_dollars(round(one.cost_nano / each))
+        click.echo(
+            f"  {version:<8} {one.ended:>6} ended  {one.errors:>6.1%} failed  {mean_s:>8.1f} s  {cost} each"
+        )
+
+
+def kept_trials(table: str, region: str) -> Trials:
+    from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.trial import Trials  # noqa: PLC0415 - as above
+
+    return Trials(client_of("dynamodb", region), table)
+
+
+def trials_of(stack: Stack, found: Sequence[Any], tried: Sequence[str]) -> dict[str, str]:
+    """Of each function that is to be tried, the version that is deployed.
+
+    Raises:
+        CallerError: it is not deployed, or in the same version.
+    """
+    from rushes.engines.aws.infra.versions import versions_of  # noqa: PLC0415 - not for help
+
+    template = stack.template()
+    there, under_way = (
+        versions_of(template),
+        ((template or {}).get("Metadata", {}).get("Rushes", {}).get("trials", {})),
+    )
+    made = {}
+    for name in tried:
+        new = next((one.version for one in found if one.name == name), None)
+        old = under_way.get(name) or (there[name].version if name in there else None)
+        if new is None or old is None or new == old:
+            raise CallerError(
+                f"no new version of {name} can be tried: "
+                + (
+                    "it is not deployed yet."
+                    if new and old is None
+                    else f"there is only version {old or new}."
+                ),
+                code="bad-environment",
+                fix="Deploy it without --trial first; then raise its version.",
+            )
+        made[name] = old
+    return made

@@ -1,0 +1,117 @@
+"""Functions on Lambda: which they are, what each is made of, and what working on them takes. Pure.
+
+This module must not know what starts work, nor hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rushes.engines.aws.infra import parts, permissions
+from rushes.engines.aws.infra.environment import Deployed, Environment, logical
+from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
+from rushes.engines.aws.infra.sizing import size_of, unfit
+from rushes.errors import CallerError
+
+__all__ = ["TABLE_ID", "common", "most_of", "moving", "tiers_of", "tried", "worker", "working"]
+
+TABLE_ID: Final = "Ledger"
+
+
+def tried(on_lambda: Sequence[Deployed], environment: Environment) -> list[Deployed]:
+    """The new versions that get a share beside the old ones.
+
+    Raises:
+        CallerError: one of a function that is not on Lambda here, or that nothing starts.
+    """
+    there = {one.name: one for one in on_lambda}
+    for name in environment.trials:
+        if name not in there or not there[name].triggers:
+            raise CallerError(
+                f"no new version of {name} can be tried: it is started by nothing, or not on Lambda here.",
+                code="bad-environment",
+                fix="Deploy it without --trial.",
+            )
+    return [there[name]._replace(version=there[name].function.version) for name in environment.trials]
+
+
+def tiers_of(all_: Sequence[Deployed], environment: Environment) -> tuple[list[Deployed], list[Deployed]]:
+    """Those that run on Lambda, and those that go to hosts."""
+    hosted = [one for one in all_ if environment.has_hosts and unfit(one.function, environment.largest_clip)]
+    return [one for one in all_ if one not in hosted], hosted
+
+
+def worker(one: Deployed, environment: Environment) -> dict[str, Any]:
+    """A function: its Lambda, and a queue with a mapping for each class."""
+    size = size_of(one.function, environment.largest_clip)
+    ids = {name: logical("Queue", one.name, name) for name in one.classes}
+    group = one.group(environment)
+    longer = {name: logical("Queue", group, name) for name in one.classes if environment.has_hosts}
+    own = [arn(id_) for id_ in ids.values()]
+    version = one.version or environment.trials.get(one.name, one.function.version)
+    plan = LambdaPlan(
+        one.name,
+        "work",
+        size,
+        {
+            **common(environment),
+            "RUSHES_FUNCTION": one.function.ref,
+            "RUSHES_QUEUE_URL": parts.joined(ids),
+            "RUSHES_LONGER_QUEUE_URL": parts.joined(longer),
+        },
+        [
+            # It looks at the objects that it is told of; what is done with them, attempts may, one by one.
+            permissions.reading(one.triggers),
+            permissions.encrypting(environment.kms_key),
+            permissions.claiming(arn(TABLE_ID)),
+            permissions.consuming(own),
+            permissions.sending([*own, *(arn(id_) for id_ in longer.values())]),
+        ],
+        f"{one.function.ref} version {version}"
+        + (f", of {one.function.owner}" if one.function.owner else ""),
+        one.function.max_concurrency,
+        moving([one], environment) if one.triggers else (),
+        "StableImageUri" if one.name in environment.trials else "ImageUri",
+    )
+    made = parts.lambda_of(plan, environment)
+    if not ids:
+        return made
+    dead = logical("Dead", one.name)
+    made[dead] = queue(environment.called(one.name, "dead"))
+    most = most_of(one, environment)
+    for name, id_ in ids.items():
+        # Six times the limit of an attempt, as AWS asks for; what dies earlier, the sweep tells of again.
+        made[id_] = queue(environment.called(one.name, name), dead=dead, hidden_s=6 * size.timeout_s)
+        made[logical("Source", one.name, name)] = parts.mapping(id_, plan.id, batch=1, most=most)
+    return made
+
+
+def most_of(one: Deployed, environment: Environment) -> int:
+    """Attempts of one function and class at a time, as a mapping takes it."""
+    return min(environment.concurrency, max(one.function.max_concurrency or environment.concurrency, 2))
+
+
+def working(some: Sequence[Deployed], environment: Environment) -> list[Any]:
+    """What working on these functions takes: clips, outputs, the ledger."""
+    return [*moving(some, environment), permissions.claiming(arn(TABLE_ID))]
+
+
+def moving(some: Sequence[Deployed], environment: Environment) -> list[Any]:
+    """What attempts of these functions take: clips and outputs."""
+    triggers = [trigger for one in some for trigger in one.triggers]
+    makers = [trigger for one in some if one.function.makes_outputs for trigger in one.triggers]
+    return [
+        permissions.reading(triggers),
+        permissions.writing(makers),
+        permissions.listing(permissions.out_buckets(makers)),
+        permissions.encrypting(environment.kms_key),
+    ]
+
+
+def common(environment: Environment) -> dict[str, Any]:
+    return {
+        "RUSHES_TABLE": ref(TABLE_ID),
+        "RUSHES_KEEP": environment.kept,
+        "RUSHES_KMS_KEY": environment.kms_key,
+    }
