@@ -16,6 +16,7 @@ _EACH = 7
 """Processes of a method in a round; the median of them is the round's figure."""
 _PYDANTIC = "`import pydantic`"
 _PLAIN = "`import boto3, aws_lambda_powertools, pydantic, av`"
+_CLIENT = "the SDK's client of S3 alone, made and not asked,"
 _USUAL = "the same by a handler that imports plainly and fetches the clip"
 
 
@@ -45,6 +46,7 @@ def run(options: Options) -> Section:
             _PYDANTIC: "pydantic",
             "the first call": "first",
             _PLAIN: "plain",
+            _CLIENT: "client",
             _USUAL: "usual",
         }
         for what in names.values():
@@ -56,6 +58,7 @@ def run(options: Options) -> Section:
         ("`handler = inspect.lambda_handler`", _PYDANTIC, None),
         ("the first call", _PLAIN, Goal(AT_MOST, 0.8)),
         ("the first call", _USUAL, None),
+        (_CLIENT, _PLAIN, None),
     ):
         if name in series and against in series:
             ours, other = series[name], series[against]

@@ -1,6 +1,7 @@
 """One cold start, in a process of its own; prints the seconds that it took.
 
     python cold_start.py entry|handler|pydantic|plain      what is imported
+    python cold_start.py client                            the SDK's client of S3, made and never asked
     python cold_start.py first                             the first call of `inspect`, as the image's handler
     python cold_start.py usual                             the same work by a handler as it is usually written
 
@@ -19,6 +20,7 @@ _IMPORTS = {
     "entry": "import rushes.engines.aws.entry",
     "handler": "from rushes_functions.inspect import inspect; handler = inspect.lambda_handler",
     "pydantic": "import pydantic",
+    "client": "import botocore.session; botocore.session.Session().create_client('s3')",
     "plain": "import boto3, aws_lambda_powertools, pydantic, av",
 }
 
@@ -58,7 +60,7 @@ def main() -> None:
     what = sys.argv[1]
     began = time.perf_counter()
     if what in _IMPORTS:
-        exec(_IMPORTS[what], {})  # noqa: S102 - one of four lines above
+        exec(_IMPORTS[what], {})  # noqa: S102 - one of the lines above
         said = ""
     else:
         said = str(_first() if what == "first" else _usual())
