@@ -19,6 +19,7 @@ from rushes.core.quote import Quote
 from rushes.engines.local import LocalEngine
 from rushes.errors import CallerError
 from rushes.media import reader
+from rushes.runtime.quoting import BatchQuote
 
 PRICES = """
 schema = 1
@@ -174,6 +175,27 @@ def test_machines_that_are_asked_about_are_in_the_answer_or_it_says_why_not(
     assert "of ec2/c7i.2xlarge" in beside.stdout
     assert set(data["beside"]["slots"]) == {"here", "ec2/c7i.2xlarge"}
     assert "ec2/c7i.2xlarge is not needed" in solved.stdout
+
+
+def test_machines_that_its_class_may_not_use_are_left_out(
+    clips: Path, tmp_path: Path, rushes_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "classes.toml").write_text('[classes.urgent]\npurchase = ["owned", "spot"]\n')
+    monkeypatch.setenv("RUSHES_CLASSES", str(tmp_path / "classes.toml"))
+    engine, proxy = LocalEngine(), catalog.find("proxy")
+    sources = [(proxy.bind(one).source, None) for one in sorted(clips.iterdir())]
+
+    def quoted(priority: str) -> BatchQuote:
+        options = proxy.with_options(priority=priority).options
+        return engine.quote(
+            proxy, options, sources, proxy.params(None, height=64), tiers={"ec2/c7i.2xlarge": 2}
+        )
+
+    urgent, standard = quoted("urgent"), quoted("standard")
+
+    why = "ec2/c7i.2xlarge is left out: urgent work may not use on-demand machines"
+    assert (urgent.beside, urgent.left_out) == (None, (why,))
+    assert (standard.beside is None, standard.left_out) == (False, ())
 
 
 @pytest.mark.parametrize("tier", ["ec2/g6.xlarge", "=3", "ec2/g6.xlarge=none", "ec2/g6.xlarge=0"])

@@ -12,6 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rushes.core.events import Capacity
+from rushes.core.fitting import RoutingPolicy, barred, restricted
 from rushes.core.machine_price import MachinePrice
 from rushes.core.quote import Offer
 from rushes.errors import CallerError
@@ -21,6 +22,7 @@ from rushes.journal.reading import LedgerReader
 from rushes.media.known_host import known_host
 from rushes.media.priors import prior_of_all
 from rushes.runtime.batches import shape_of
+from rushes.runtime.capacity_file import capacity_file
 from rushes.runtime.class_file import classes_of
 from rushes.runtime.costing import machine_price
 from rushes.runtime.estimating import Estimator
@@ -82,13 +84,16 @@ def quote_here(
     ledger = LedgerReader(settings.journal)
     classes = classes_of(environ)
     room = _open_to(options.priority, classes, capacity)
+    closed = _barred(environ, options.priority, classes, tiers or {})
+    open_tiers = {name: count for name, count in (tiers or {}).items() if name not in closed}
     return quote_batch(
         function,
         params,
         invocations(function, options, params, found),
         wishes=Wishes(
             _here(machine_price(settings, environ, capacity), shape, room),
-            tuple(_elsewhere(environ, shape, tiers or {})),
+            tuple(_elsewhere(environ, shape, open_tiers)),
+            barred=tuple(f"{name} is left out: {why}" for name, why in closed.items()),
             within_s=within_s,
             max_cost=max_cost,
             slots=min((one for one in (options.slots, function.max_concurrency) if one), default=None),
@@ -108,6 +113,25 @@ def _open_to(priority: str, classes: Iterable[ClassPolicy], capacity: Capacity) 
     kept = sum(one.reserved_share for one in classes if one.name != priority)
     most = next((one.max_share for one in classes if one.name == priority), 1.0)
     return Capacity(capacity.cpu * min(most, 1.0 - kept), capacity.memory * (1.0 - kept))
+
+
+def _barred(
+    environ: Mapping[str, str], priority: str, classes: Iterable[ClassPolicy], tiers: Iterable[str]
+) -> dict[str, str]:
+    """Which tiers of the price book a class may not use, and why; files of capacity have their own names."""
+    file = capacity_file(environ)
+    policy = None if file is None else file.read()
+    routing = restricted(RoutingPolicy() if policy is None else policy.routing, classes)
+    if priority not in routing.allowed:
+        return {}
+    machines, found = price_book(environ).machines, {}
+    described = [] if policy is None else list(policy.tiers.values())
+    for name in tiers:
+        named = [one for one in described if name in {one.name, one.price}]
+        reasons = [barred(priority, one, routing) for one in named or [machines[name]] if name in machines]
+        if reasons and all(reasons):
+            found[name] = reasons[0]
+    return found
 
 
 def _here(price: MachinePrice, shape: Shape, room: Capacity) -> Offer:

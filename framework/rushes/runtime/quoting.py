@@ -56,6 +56,7 @@ class Wishes:
         within_s: seconds from now in which all has to be done; None: whenever.
         max_cost: nano-dollars; None: whatever.
         slots: at once at most; None: as many as there are.
+        barred: which machines that were asked about the class may not use, a sentence each.
     """
 
     here: Offer
@@ -63,6 +64,7 @@ class Wishes:
     within_s: float | None = None
     max_cost: int | None = None
     slots: int | None = None
+    barred: tuple[str, ...] = ()
 
     @property
     def solves(self) -> bool:
@@ -191,7 +193,7 @@ def quote_batch(
         runs=estimates.runs_of(function.ref, HERE),
         answer=answer,
         beside=beside,
-        left_out=left_out,
+        left_out=(*wishes.barred, *left_out),
     )
 
 
