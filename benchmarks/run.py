@@ -39,6 +39,7 @@ import bench_quality
 import bench_quote
 import bench_s3
 import bench_scale
+import bench_shared
 import bench_simulator
 import bench_startup
 import bench_transcode
@@ -63,6 +64,7 @@ ROWS: dict[str, Callable[[Options], Section]] = {
     "fairness": bench_fairness.run,
     "quote": bench_quote.run,
     "displacement": bench_displacement.run,
+    "shared": bench_shared.run,
     "simulator": bench_simulator.run,
     "makespan": bench_makespan.run,
     "twin": bench_twin.run,

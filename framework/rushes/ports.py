@@ -339,8 +339,8 @@ class Lapses(Protocol):
 class Desk(Protocol):
     """What who follows a batch, or steers it, asks."""
 
-    def tally(self, batch: str) -> Tally | None:
-        """How far a batch is; None where there is none."""
+    def tally(self, batch: str, *, active: bool = True) -> Tally | None:
+        """How far a batch is; None where there is none. With `active`, what is claimed or waits is named."""
         ...
 
     def batches(self, limit: int) -> Sequence[str]:

@@ -285,7 +285,14 @@ def test_a_host_takes_from_the_queues_of_its_groups_and_classes() -> None:
         "hosts-nvenc/urgent": "n",
         "hosts/urgent": "u",
     }
-    assert queues_of(there, {"RUSHES_QUEUES": "hosts-nvenc/urgent=n"}, (), ()) == {"hosts-nvenc/urgent": "n"}
+    told = {
+        "RUSHES_QUEUES": "hosts-nvenc/urgent=https://sqs.eu-west-1.amazonaws.com/1/n,urgent=https://sqs/1/u"
+    }
+    assert queues_of(there, told, (), ()) == {
+        "hosts-nvenc/urgent": "n",
+        "hosts/urgent": "u",
+        "hosts/standard": "s",
+    }
     with pytest.raises(CallerError) as caught:
         queues_of(there, {}, ("hosts-netint",), ())
     assert caught.value.code == "no-queue"

@@ -19,7 +19,7 @@ from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError, S
 
 from rushes import CallerError, MediaError, PlatformError, RushesError
 from rushes.ports import Store
-from rushes.storage.s3 import S3Options, S3Store
+from rushes.storage.s3 import SMALL_BYTES, S3Options, S3Store
 from rushes.storage.s3_errors import BrokenOff, s3_errors
 from rushes.storage.s3_transfers import PART_BYTES, transfers
 from rushes.storage.s3_uri import local_name, place_of, uri_of
@@ -273,11 +273,21 @@ def test_what_is_written_has_the_class_and_the_key_that_were_asked_for(s3: Any, 
     assert found["Metadata"] == {"show": "dune", "rushes-sha256": sha(b"x")}
 
 
-def test_a_damaged_transfer_leaves_no_file(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("data", "sum_of"),
+    [
+        (b"sound", "rushes.storage.s3.crc32_of"),
+        (b"sound" * SMALL_BYTES, "rushes.storage.s3_client.FetchingClient.crc32"),
+    ],
+    ids=["in one request", "in parts"],
+)
+def test_a_damaged_transfer_leaves_no_file(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, sum_of: str
+) -> None:
     store = S3Store(s3)
-    store.publish(made(tmp_path, b"sound"), f"{ROOT}x", sha(b"sound"))
+    store.publish(made(tmp_path, data), f"{ROOT}x", sha(data))
     (tmp_path / "made").unlink()
-    monkeypatch.setattr("rushes.storage.s3_client.FetchingClient.crc32", lambda *_: 1)
+    monkeypatch.setattr(sum_of, lambda *_: 1)
     with pytest.raises(PlatformError) as caught:
         store.fetch(f"{ROOT}x", tmp_path / "x")
     assert caught.value.code == "damaged-transfer"

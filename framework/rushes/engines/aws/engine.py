@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +25,7 @@ from rushes.engines.aws.sending import Sender
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
 from rushes.engines.aws.told import explained, finished, status_of
-from rushes.errors import CallerError, PlatformError
+from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES, BatchSpec, BatchStatus, Finished, Invocation
 from rushes.runtime.refusals import has_ended, known_class, unknown_batch, unknown_invocation
 
@@ -47,6 +47,8 @@ SHOWN: Final = 8
 """Of these, how many a display is told of."""
 LOOKERS: Final = 16
 """Clips that a program names, whose marks are asked for at once."""
+MARKS_KEPT: Final = 1024
+"""Of clips that are named again and again, with other options."""
 STOPPED_S: Final = 150.0
 """What a cancelled batch may go on for: a claim is heard of within a minute, or lapses after one."""
 # As those of the embedded engine: no vowels, and nothing that is misread aloud.
@@ -88,7 +90,7 @@ class AwsEngine:
         self._given = services, deployment
         self._poll_s = poll_s
         self._clock = clock
-        self._tallies: dict[str, tuple[float, Tally]] = {}
+        self._tallies: dict[str, tuple[float, Tally, bool]] = {}
         self._ends: dict[str, Ends] = {}
         self._sent: dict[str, int] = {}
 
@@ -157,24 +159,8 @@ class AwsEngine:
         """One a clip, with what that was."""
         from rushes.runtime.submission import invocations  # noqa: PLC0415 - as above
 
-        return invocations(function, options, params, self._marked(found), self._mark)
-
-    def _marked(self, found: Iterable[Found]) -> Iterator[Found]:
-        """Clips with their marks: those of which no listing told are looked at, several at once."""
-        source = iter(found)
-        with ThreadPoolExecutor(LOOKERS) as threads:
-            while some := list(islice(source, LOOKERS * 4)):
-                yield from threads.map(self._with_mark, some)
-
-    def _with_mark(self, found: Found) -> Found:
-        if found.mark or found.problem is not None:
-            return found
-        try:
-            return replace(found, mark=self._mark(found.asset))
-        except (CallerError, PlatformError) as error:
-            if error.kind == "platform":
-                raise
-            return replace(found, problem=error.to_dict())
+        look = lru_cache(maxsize=MARKS_KEPT)(self._mark)
+        return invocations(function, options, params, _marked(found, look), look)
 
     def _mark(self, asset: Asset) -> str:
         from rushes.runtime.remote_frames import look_clip  # noqa: PLC0415 - as above
@@ -284,7 +270,7 @@ class AwsEngine:
         ends = self._ends.setdefault(inner, Ends(self._ledger, inner))
         until = time.monotonic() + wait_s
         while True:
-            tally = self._tally(inner)
+            tally = self._tally(inner, active=False)
             ends.look(tally, time.monotonic())
             page = self._page(inner, tally.spec, ends.after(after, limit))
             left = until - time.monotonic()
@@ -310,7 +296,7 @@ class AwsEngine:
         return replace(found, running=found.running[:SHOWN])
 
     def batches(self, *, limit: int = 50) -> Sequence[BatchStatus]:
-        tallies = ((batch, self._ledger.tally(batch)) for batch in self._ledger.batches(limit))
+        tallies = ((batch, self._ledger.tally(batch, active=False)) for batch in self._ledger.batches(limit))
         now = self._clock()
         return [status_of(self._outer(batch), tally, (), now) for batch, tally in tallies if tally]
 
@@ -434,26 +420,43 @@ class AwsEngine:
         return self.deployment.name or "aws"
 
     def _spec(self, inner: str) -> Mapping[str, Any]:
-        return self._tally(inner, fresh=True).spec
+        return self._tally(inner, fresh=True, active=False).spec
 
-    def _tally(self, inner: str, *, fresh: bool = False) -> Tally:
+    def _tally(self, inner: str, *, fresh: bool = False, active: bool = True) -> Tally:
         """How far a batch is, asked for once in a while.
 
         Raises:
             CallerError: there is no such batch.
         """
         now = time.monotonic()
-        at, kept = self._tallies.get(inner, (float("-inf"), None))
-        if kept is not None and not fresh and now - at < self._poll_s:
+        at, kept, named = self._tallies.get(inner, (float("-inf"), None, False))
+        if kept is not None and not fresh and now - at < self._poll_s and (named or not active):
             return kept
-        found = self._ledger.tally(inner)
+        found = self._ledger.tally(inner, active=active)
         if found is None:
             raise unknown_batch(inner)
-        self._tallies[inner] = now, found
+        self._tallies[inner] = now, found, active
         return found
 
     def _forget(self, inner: str) -> None:
         self._tallies.pop(inner, None)
+
+
+def _marked(found: Iterable[Found], look: Callable[[Asset], str]) -> Iterator[Found]:
+    """Clips with their marks: those of which no listing told are looked at, several at once."""
+
+    def marked(one: Found) -> Found:
+        if one.mark or one.problem is not None:
+            return one
+        try:
+            return replace(one, mark=look(one.asset))
+        except CallerError as error:
+            return replace(one, problem=error.to_dict())
+
+    source = iter(found)
+    with ThreadPoolExecutor(LOOKERS) as threads:
+        while some := list(islice(source, LOOKERS * 4)):
+            yield from threads.map(marked, some)
 
 
 def _sendable(invocations: Iterable[Invocation]) -> Iterator[Invocation]:

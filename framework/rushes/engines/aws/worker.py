@@ -23,7 +23,7 @@ from rushes.engines.aws.fleet_notes import Done, FleetNotes
 from rushes.engines.aws.host import Guard, Host, NoGuard
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.services import Services
-from rushes.engines.aws.settings import aws_settings
+from rushes.engines.aws.settings import aws_settings, pairs_of
 from rushes.engines.aws.spot import SpotWatch
 from rushes.errors import CallerError
 from rushes.runtime.own_tier import barred_here
@@ -78,10 +78,8 @@ def queues_of(
     Raises:
         CallerError: there is none (``no-queue``), or a file that says who may cannot be used.
     """
-    told = environ.get("RUSHES_QUEUES", "")
-    asked = (
-        groups or tuple({key.rpartition("/")[0] or PLAIN: None for key in told.split(",") if key}) or (PLAIN,)
-    )
+    told = (key.rpartition("/")[0] or PLAIN for key in pairs_of(environ.get("RUSHES_QUEUES", "")))
+    asked = groups or tuple(dict.fromkeys(told)) or (PLAIN,)
     barred = barred_here(environ)
     found = {
         f"{group}/{name}": url

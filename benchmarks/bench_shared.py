@@ -1,0 +1,89 @@
+"""Shared queues: small invocations over two hosts beside the server's ceiling; how soon a busy host hears."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import measure
+from measure import Series
+from report import AT_LEAST, AT_MOST, Goal, Options, Row, Section
+
+_WIDTH = 4
+_REACTIONS = 3
+_OURS = "Rushes"
+_BARE = "the same requests by two processes of the bare SDK"
+_POLL = "one long poll of the bare SDK + a displacement of the embedded engine"
+
+
+def run(options: Options) -> Section:
+    section = Section(
+        f"Shared queues: {options.count:,} small invocations over two hosts",
+        "A local server of AWS's interfaces (ministack) with ledger, queues and the clip; from the first "
+        "request of the submission to the last result read, each result's value checked. The other side "
+        "sends as many of the same requests from two processes with as many threads, and does nothing else.",
+    )
+    requests: list[dict[str, float]] = []
+    cpu: dict[str, list[float]] = {_OURS: [], _BARE: []}
+
+    def ours() -> float:
+        said = measure.script("shared_ours.py", "many", options.count, _WIDTH)
+        requests.append(said["requests"])
+        cpu[_OURS].append(said["cpu_ms"])
+        return float(said["rate"])
+
+    def bare() -> float:
+        # As often as ours has asked how far it is, in the round before or, first of all, once a second.
+        asked = requests[-1].get("dynamodb:Query", 0.0) if requests else 0.1
+        said = measure.script("shared_bare.py", options.count, _WIDTH, round(asked * options.count))
+        cpu[_BARE].append(said["cpu_ms"])
+        return float(said["rate"])
+
+    series, section.left_out = measure.interleave({_OURS: ours, _BARE: bare}, options.rounds)
+    if len(series) == 2:
+        mine, other = series[_OURS], series[_BARE]
+        goal = Goal(AT_LEAST, 0.7)
+        section.rows.append(Row(_BARE, measure.ratios(mine, other), goal, mine, other, "inv/s"))
+        mine, other = (Series(tuple(cpu[name])) for name in (_OURS, _BARE))
+        what = "the same: processor time of all processes, the server's among it"
+        section.rows.append(Row(what, measure.ratios(mine, other), None, mine, other, "ms/inv"))
+    if requests:
+        _requests(section, requests)
+    _reaction(section, options)
+    return section
+
+
+def _requests(section: Section, requests: list[dict[str, float]]) -> None:
+    for service, most in (("sqs", 0.5), ("dynamodb", 3.0)):
+        each = Series(
+            tuple(sum(n for name, n in one.items() if name.startswith(service)) for one in requests)
+        )
+        allowed = Series((most,) * len(requests))
+        ratio = measure.ratios(each, allowed)
+        what = f"requests of {service.upper()} an invocation, beside {most:g}"
+        section.rows.append(Row(what, ratio, Goal(AT_MOST, 1.0), each, allowed, "requests"))
+
+
+def _reaction(section: Section, options: Options) -> None:
+    """How soon an urgent message begins on a host that is busy, beside what it cannot do without."""
+
+    def median(what: str) -> float:
+        said: dict[str, Any] = measure.script("shared_ours.py", what, _REACTIONS)
+        return 1000.0 * float(statistics.median(said["seconds"]))
+
+    def without() -> float:
+        return median("poll") + median("displaced")
+
+    series, left_out = measure.interleave({_OURS: lambda: median("urgent"), _POLL: without}, options.rounds)
+    section.left_out.update({f"reaction: {name}": why for name, why in left_out.items()})
+    if len(series) == 2:
+        mine, other = series[_OURS], series[_POLL]
+        row = Row(
+            f"a busy host's reaction: {_POLL}",
+            measure.ratios(mine, other),
+            Goal(AT_MOST, 1.0),
+            mine,
+            other,
+            "ms",
+        )
+        section.rows.append(row)
