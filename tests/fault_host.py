@@ -14,6 +14,7 @@ from rushes.engines.aws.host import Host
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
 from rushes.engines.local import LocalEngine
+from rushes.storage import s3_transfers
 
 __all__ = ["main"]
 
@@ -23,6 +24,7 @@ def main(asked: dict[str, Any]) -> None:
     lane.REST_S = 0.1  # type: ignore[misc]
     host_module.SWEEP_S = 1.0  # type: ignore[misc]
     sweeping.AGAIN_S = 20.0  # type: ignore[misc]
+    s3_transfers.PART_BYTES = 5 * 2**20  # type: ignore[misc]
     services = Services(aws_settings({**os.environ, "RUSHES_POLL": "1s"}), asked["name"])
     host = Host(services, LocalEngine(), asked["queues"], name=asked["name"], width=asked["width"])
     signal.signal(signal.SIGTERM, lambda *_: host.stop())

@@ -44,6 +44,8 @@ _INDEX: Final = f"""
 import sys
 sys.path[:0] = {[*_PLACES, sysconfig.get_paths()["purelib"]]!r}
 from rushes import catalog
+from rushes.storage import s3_transfers
+s3_transfers.PART_BYTES = 5 * 2**20
 handler = catalog.find({f"{FUNCTIONS}:stamp"!r}).lambda_handler
 """
 DELIVERIES: Final = 4

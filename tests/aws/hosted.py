@@ -46,9 +46,13 @@ def cut_short(clip: Asset, params: Params, ctx: Context) -> Wrote:
 
 @function(version="1")
 def stamp(clip: Asset, params: Params, ctx: Context) -> Wrote:
-    """Copies its clip, and never makes the same twice: what was published twice can be told."""
+    """Copies its clip, and never makes the same twice: what was published twice can be told.
+
+    Of some clips it makes what has to go in parts.
+    """
     out = ctx.output(f"{clip.stem}.txt")
-    out.path.write_bytes(clip.path.read_bytes() + uuid.uuid4().bytes)
+    many = clip.stem.lstrip("A").isdecimal() and int(clip.stem.lstrip("A")) % 64 == 5
+    out.path.write_bytes(clip.path.read_bytes() + uuid.uuid4().bytes + bytes(6 * 2**20 if many else 0))
     return Wrote(file=out)
 
 

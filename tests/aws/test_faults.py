@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_server import AwsServer
@@ -18,6 +20,7 @@ from fault_studio import FaultyStudio
 
 from rushes.engines.aws.redrive import redrive
 from rushes.engines.local import LocalEngine
+from rushes.storage.s3 import S3Store
 
 BATCHES = {"aaaaaa": "urgent", "bbbbbb": "standard"}
 DEADLY = "cccccc"
@@ -28,6 +31,12 @@ _GET = Call("s3", "GetObject")
 def proxy(aws: AwsServer) -> Iterator[FaultProxy]:
     with between(aws.endpoint, Plan(seed=1)) as made:
         yield made
+
+
+@pytest.fixture
+def bucket(clients: dict[str, Any], unique: str) -> str:
+    clients["s3"].create_bucket(Bucket=unique)
+    return unique
 
 
 @pytest.fixture
@@ -109,6 +118,28 @@ def test_what_is_sent_to_a_queue_comes_twice_and_out_of_order(
         found = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
         came += [one["Body"] for one in found.get("Messages", ())]
     assert Counter(came) == {"0": 2, "1": 2, "2": 2}
+
+
+class Once(Plan):
+    """The first request of an action, and no other, is answered to nobody."""
+
+    def fault(self, call: Call, number: int) -> Fault | None:
+        return "lost" if number == 1 and f"{call.service}.{call.act}" in self.only else None
+
+
+@pytest.mark.parametrize("act", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
+def test_an_upload_of_which_an_answer_was_lost_leaves_one_object_and_nothing_open(
+    proxy: FaultProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    monkeypatch.setattr("rushes.storage.s3_transfers.PART_BYTES", 5 * 2**20)
+    proxy.plan = Once(1, only=frozenset({f"s3.{act}"}))
+    made, data = tmp_path / "made", bytes(6 * 2**20)
+    made.write_bytes(data)
+    sha256, client = hashlib.sha256(data).hexdigest(), AwsServer(proxy.endpoint).client("s3")
+    stored = S3Store(client).publish(made, f"s3://{bucket}/out.mov", sha256)
+    assert (stored.sha256, stored.size_bytes) == (sha256, len(data))
+    assert client.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+    assert proxy.met == {"lost": 1}
 
 
 # -- the proof ---------------------------------------------------------------------------------------------

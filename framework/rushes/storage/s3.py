@@ -211,16 +211,27 @@ class S3Store:
             try:
                 with s3_errors(uri, "write"):
                     self._upload(source, place, condition, metadata=metadata, told=told)
+                self._end_unheard(uri, source)
                 return self.look(uri)
             except Conflict:
                 continue
             except NotWritten:
-                return self._anothers(uri, sha256, source.stat().st_size)
+                found = self._anothers(uri, sha256, source.stat().st_size)
+                self._end_unheard(uri, source)
+                return found
         raise PlatformError(
             f"{uri} is being written by others again and again.",
             code="service-busy",
             fix="It is tried again by itself.",
         )
+
+    def _end_unheard(self, uri: str, source: Path) -> None:
+        """End uploads to what is there by now: of a beginning that nobody heard of, or of who was slower."""
+        from rushes.storage.s3_transfers import in_parts  # noqa: PLC0415 - as `_transfers`
+
+        if in_parts(source.stat().st_size):
+            with suppress(CallerError, PlatformError):  # then the next attempt does, or the bucket's own rule
+                self.abandon(uri)
 
     def _upload(
         self,

@@ -17,7 +17,7 @@ from s3transfer.subscribers import BaseSubscriber
 from rushes.storage.s3_errors import BrokenOff
 from rushes.stored import Stored
 
-__all__ = ["PART_BYTES", "subscribers", "transfers"]
+__all__ = ["PART_BYTES", "in_parts", "subscribers", "transfers"]
 
 MB: Final = 1024 * 1024
 # S3 takes 10,000 parts: 64 MiB ones would end at 640 GB, so large files have larger parts.
@@ -51,6 +51,11 @@ def transfers(client: Any, size_bytes: int, threads: int) -> Iterator[Any]:
         raise BrokenOff("changed") from error
     except S3ValidationError as error:
         raise BrokenOff("damaged") from error
+
+
+def in_parts(size_bytes: int) -> bool:
+    """Whether a file of a size goes in several requests."""
+    return size_bytes >= PART_BYTES
 
 
 def subscribers(told: Callable[[int], None] | None, found: Stored | None = None) -> list[Any]:
