@@ -126,6 +126,10 @@ class Shares:
         """What may be taken from a class: what it holds beyond what is kept for it, in each dimension."""
         return _minus(self.held(name), self.reserved(name))
 
+    def spares(self) -> dict[str, Need]:
+        """The same of each class for which something is kept; from others all may be taken that they hold."""
+        return {name: self.spare(name) for name in self._reserved}
+
     def within(self, name: str, need: Need) -> bool:
         """Whether `need` fits into what is kept for a class and not in use by it."""
         own = _minus(self.reserved(name), self.held(name))

@@ -220,6 +220,8 @@ class Standing:
         return _without(lack, self._will_be_free()) if self._leaving or self._awaiting else lack
 
     def _running(self, rank: int, now: float) -> list[Running]:
+        # What could never be spared is left out here, before anything is made of it: see `_spared`.
+        spares = self._waiting.shares.spares() if self._waiting.shares.any else None
         return [
             self._view(slot, slot.policy, slot.lane, slot.lane.need, now, pausable=True)
             for at, able in self._able.items()
@@ -230,6 +232,7 @@ class Standing:
             and not slot.yields
             and slot.lane is not None
             and slot.policy is not None
+            and (spares is None or _within(slot.lane.need, spares.get(slot.policy.name, slot.lane.need)))
         ]
 
     def _spared(self, running: list[Running], beside: Iterable[Running]) -> list[Running]:
@@ -249,7 +252,7 @@ class Standing:
             name = self._class_of(one)
             if name not in spare:
                 spare[name] = _without(shares.spare(name), taken.get(name, ()))
-            if all(has <= may for has, may in zip(one.need, spare[name], strict=True)):
+            if _within(one.need, spare[name]):
                 found.append(one)
                 spare[name] = _without(spare[name], (one.need,))
         return found
@@ -501,6 +504,10 @@ def _stamped(slot: Slot, policy: ClassPolicy) -> int:
     """
     level = slot.level
     return policy.rank if level is None or level.rank >= policy.rank else level.rank
+
+
+def _within(need: Need, may: Need) -> bool:
+    return need[0] <= may[0] and need[1] <= may[1] and need[2] <= may[2] and need[3] <= may[3]
 
 
 _SESSION: Need = (0, 0, 0, 1)
