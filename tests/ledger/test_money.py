@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from moto import mock_aws
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from rushes.core.accounts import ORGANISATION, Scope
 from rushes.core.budget import Payer
 from rushes.core.tranches import CapState
 from rushes.errors import PlatformError
-from rushes.journal.dynamo_items import TABLE
 from rushes.journal.dynamo_money import DynamoMoney
 from rushes.ports import Money
 from rushes.runtime.shared_money import Funds, SharedMoney, Short
@@ -34,16 +38,8 @@ class TestStubMoney(MoneyContract):
 
 class TestDynamoMoney(MoneyContract):
     @pytest.fixture
-    def money(self) -> Any:
-        with mock_aws():
-            client = boto3.client(
-                "dynamodb",
-                region_name="eu-west-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",  # noqa: S106 - nobody's
-            )
-            client.create_table(TableName="ledger", **TABLE)
-            yield DynamoMoney(client, "ledger", sleep=lambda _: None)
+    def money(self, aws: dict[str, Any]) -> Money:
+        return DynamoMoney(aws["dynamodb"], "rushes-test", sleep=lambda _: None)
 
 
 # -- one host -----------------------------------------------------------------------------------------------
@@ -308,5 +304,16 @@ class Hosts(RuleBasedStateMachine):
             assert (state.held, state.spent >= self.spent[scope]) == (0, True)
 
 
-TestHosts = Hosts.TestCase
-TestHosts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def run_hosts(examples: int) -> None:
+    long = settings(max_examples=examples, stateful_step_count=40, deadline=None)
+    run_state_machine_as_test(Hosts, settings=long)
+
+
+def test_no_cap_is_overshot_whatever_becomes_of_hosts() -> None:
+    run_hosts(40)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_no_cap_is_overshot_whatever_becomes_of_hosts_at_length() -> None:
+    run_hosts(5000)

@@ -18,11 +18,10 @@ from rushes.stored import Stored
 
 NAMES = (
     "index-at-end.mp4", "faststart.mp4", "fragmented.mp4", "prores.mov", "long-gop.mkv", "recorded-live.mkv",
-    "broadcast.ts", "camera.m2ts", "long-gop.mxf", "intra.mxf", "old.avi", "windows.asf",
-    "variable.mkv", "edit-list.mov", "delayed.mp4", "tape.dv", "sound.wav", "sound.flac", "sound.mp3",
+    "broadcast.ts", "long-gop.mxf", "intra.mxf", "old.avi", "delayed.mp4", "tape.dv", "sound.wav",
 )  # fmt: skip
 # How long these are meant to be nothing says, but for a packet that is cut in two.
-ENDLESS = {"recorded-live.mkv", "broadcast.ts", "camera.m2ts", "tape.dv", "sound.flac", "sound.mp3"}
+ENDLESS = {"recorded-live.mkv", "broadcast.ts", "tape.dv"}
 LONG = ("index-at-end.mp4", "prores.mov", "long-gop.mxf", "intra.mxf", "long-gop.mkv")
 
 
