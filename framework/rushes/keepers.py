@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from rushes.notices import Redriven
+from rushes.stored import Restored
 
-__all__ = ["BudgetKeeper", "CostKeeper", "JournalKeeper", "ObjectKeeper", "Quoter", "Redriver"]
+__all__ = ["BudgetKeeper", "CostKeeper", "JournalKeeper", "ObjectKeeper", "Quoter", "Redriver", "Restorer"]
 
 
 @runtime_checkable
@@ -121,6 +122,25 @@ class ObjectKeeper(Protocol):
 
         Raises:
             CallerError: there is none.
+        """
+        ...
+
+
+@runtime_checkable
+class Restorer(Protocol):
+    """An engine whose clips may be in an archive."""
+
+    def restore(self, uris: Sequence[str], *, days: int, speed: str) -> Restored:
+        """Ask for what is archived; said twice it asks for nothing twice.
+
+        Args:
+            uris: objects, or prefixes that end with ``/``.
+            days: that they stay readable.
+            speed: ``Bulk``, ``Standard`` or ``Expedited``.
+
+        Raises:
+            CallerError: there is no such object, or it is not permitted.
+            PlatformError: the store does not answer.
         """
         ...
 

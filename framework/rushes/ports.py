@@ -240,6 +240,16 @@ class Store(Protocol):
         """
         ...
 
+    def restore(self, uri: str, *, days: int, speed: str = "Standard") -> bool:
+        """Ask for an archived object for so many days; True once it can be read. Asked twice it comes once.
+
+        Args:
+            uri: the object.
+            days: that it stays readable.
+            speed: ``Bulk``, ``Standard`` or ``Expedited``: slower is cheaper.
+        """
+        ...
+
     def abandon(self, uri: str) -> int:
         """End whatever is on its way to `uri` and not yet visible; gives how much there was.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-__all__ = ["Stored"]
+__all__ = ["Restored", "Stored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,15 @@ class Stored:
     crc32: int | None = None
     archived: str = ""
     about: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+class Restored(NamedTuple):
+    """What became of objects that were asked for.
+
+    Args:
+        coming: from an archive; it takes a while.
+        readable: now.
+    """
+
+    coming: int
+    readable: int

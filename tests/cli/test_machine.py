@@ -245,6 +245,7 @@ def test_a_shell_completes_commands_functions_and_their_options(
         "receipt",
         "reproduce",
         "redrive",
+        "restore",
         "resume",
     ]
     assert "proxy" in completed("rushes run pro", monkeypatch) or "rushes" not in _installed()

@@ -54,6 +54,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "AWS": {
         "infra": ("infra:infra", "What functions need on AWS: plan, compare, deploy, remove."),
         "redrive": ("redrive:redrive", "Send again what queues on AWS have set aside."),
+        "restore": ("restore:restore", "Bring clips back from an archive of S3."),
     },
     "This machine": {
         "pool": ("pool:pool", "Slots, what they run, and what waits."),

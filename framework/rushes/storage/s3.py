@@ -160,16 +160,16 @@ class S3Store:
         return found
 
     def restore(self, uri: str, *, days: int, speed: str = "Standard") -> bool:
-        """Ask for an archived object for so many days; True once it can be read."""
         place = place_of(uri)
-        if not self.look(uri).archived:
+        found = self.look(uri)
+        if not found.archived:
             return True
+        wanted: dict[str, Any] = {"GlacierJobParameters": {"Tier": speed}}
+        if found.archived in _ARCHIVES:  # what Intelligent-Tiering brings back stays until nobody reads it
+            wanted["Days"] = days
         with s3_errors(uri, "read"):
             try:
-                self._client.restore_object(
-                    **_named(place),
-                    RestoreRequest={"Days": days, "GlacierJobParameters": {"Tier": speed}},
-                )
+                self._client.restore_object(**_named(place), RestoreRequest=wanted)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "RestoreAlreadyInProgress":
                     raise

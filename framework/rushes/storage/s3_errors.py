@@ -91,7 +91,7 @@ def archived(uri: str, where: str) -> CallerError:
     return CallerError(
         f"{uri} is in {where} and cannot be read at once.",
         code="archived",
-        fix="Restore it first (aws s3api restore-object), or ask for that with restore.",
+        fix=f"Ask for it: rushes restore {uri}; it takes minutes to two days.",
     )
 
 

@@ -35,6 +35,7 @@ class StubStore:
         self._objects: dict[str, tuple[Stored, bytes]] = {}
         self._next = 0
         self._failing: dict[str, list[RushesError]] = {}
+        self._coming: set[str] = set()
         self.calls: list[tuple[str, str]] = []
 
     def put(self, uri: str, data: bytes, *, archived: str = "") -> Stored:
@@ -109,6 +110,18 @@ class StubStore:
         if known is not None and known[0].sha256 == sha256:
             return known[0]
         raise CallerError(f"{uri} exists and is not the same.", code="target-exists", fix="Choose another.")
+
+    def restore(self, uri: str, *, days: int, speed: str = "Standard") -> bool:  # noqa: ARG002 - as others
+        """Archived objects can be read when they are asked for a second time."""
+        self._called("restore", uri)
+        stored, data = self._found(uri)
+        if not stored.archived:
+            return True
+        if uri in self._coming:
+            self._objects[uri] = (replace(stored, archived=""), data)
+            return True
+        self._coming.add(uri)
+        return False
 
     def abandon(self, uri: str) -> int:
         self._called("abandon", uri)

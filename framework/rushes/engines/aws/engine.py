@@ -28,6 +28,7 @@ from rushes.engines.aws.told import explained, finished, status_of
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES, BatchSpec, BatchStatus, Finished, Invocation
 from rushes.runtime.refusals import has_ended, known_class, unknown_batch, unknown_invocation
+from rushes.stored import Restored
 
 if TYPE_CHECKING:
     from rushes.asset import Asset
@@ -360,6 +361,18 @@ class AwsEngine:
 
         urls = dict.fromkeys(self.deployment.queues.values())
         return redrive(self._ledger, self.services.client("sqs"), urls)
+
+    def restore(self, uris: Sequence[str], *, days: int, speed: str) -> Restored:
+        """Ask for what is archived, several objects at once."""
+        store = self._plain.store  # of clips: no environment has to be there
+
+        def objects() -> Iterator[str]:
+            for uri in uris:
+                yield from (one.uri for one in store.listing(uri)) if uri.endswith("/") else (uri,)
+
+        with ThreadPoolExecutor(LOOKERS) as threads:
+            found = list(threads.map(lambda one: store.restore(one, days=days, speed=speed), objects()))
+        return Restored(found.count(False), found.count(True))
 
     # -- the pool ------------------------------------------------------------------------------------------
 
