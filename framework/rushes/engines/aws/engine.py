@@ -11,29 +11,25 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.states import State
 from rushes.engines.aws.deployment import Deployment, deployment_of, group_of
-from rushes.engines.aws.ends import Ends
+from rushes.engines.aws.followed import LOOKED_AT, Followed
 from rushes.engines.aws.infra.host_tiers import PLAIN
-from rushes.engines.aws.sending import Sender
+from rushes.engines.aws.sending import Sender, marked, sendable
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
-from rushes.engines.aws.told import explained, finished, status_of
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES, BatchSpec, BatchStatus, Finished, Invocation
-from rushes.runtime.refusals import has_ended, known_class, unknown_batch, unknown_invocation
+from rushes.runtime.refusals import has_ended, known_class
 from rushes.stored import Restored
 
 if TYPE_CHECKING:
     from rushes.asset import Asset
     from rushes.function import Function, Options, Params, Result
-    from rushes.ledger import Tally
     from rushes.notices import Redriven
     from rushes.ports import Ledger, Money
     from rushes.runtime.inputs import Found
@@ -42,12 +38,6 @@ __all__ = ["AwsEngine"]
 
 POLL_S: Final = 1.0
 """How often a follower asks how far a batch is: some ten small requests."""
-LOOKED_AT: Final = 100
-"""Of what runs, how many are looked at for what they are; one request."""
-SHOWN: Final = 8
-"""Of these, how many a display is told of."""
-LOOKERS: Final = 16
-"""Clips that a program names, whose marks are asked for at once."""
 MARKS_KEPT: Final = 1024
 """Of clips that are named again and again, with other options."""
 STOPPED_S: Final = 150.0
@@ -91,8 +81,6 @@ class AwsEngine:
         self._given = services, deployment
         self._poll_s = poll_s
         self._clock = clock
-        self._tallies: dict[str, tuple[float, Tally, bool]] = {}
-        self._ends: dict[str, Ends] = {}
         self._sent: dict[str, int] = {}
 
     # -- what it is made of --------------------------------------------------------------------------------
@@ -161,7 +149,7 @@ class AwsEngine:
         from rushes.runtime.submission import invocations  # noqa: PLC0415 - as above
 
         look = lru_cache(maxsize=MARKS_KEPT)(self._mark)
-        return invocations(function, options, params, _marked(found, look), look)
+        return invocations(function, options, params, marked(found, look), look)
 
     def _mark(self, asset: Asset) -> str:
         from rushes.runtime.remote_frames import look_clip  # noqa: PLC0415 - as above
@@ -224,9 +212,9 @@ class AwsEngine:
 
     def submit(self, batch: str, invocations: Iterable[Invocation]) -> int:
         inner = self._inner(batch)
-        spec = self._spec(inner)
-        sent = self._sent.get(inner, 0)
-        count = self._sender(spec).send(inner, spec, _sendable(invocations), sent + 1)
+        tally = self._followed.tally(inner, fresh=True, active=False)
+        spec, sent = tally.spec, self._sent.get(inner, tally.total)
+        count = self._sender(spec).send(inner, spec, sendable(invocations), sent + 1)
         self._sent[inner] = sent + count
         return count
 
@@ -264,53 +252,23 @@ class AwsEngine:
 
     # -- following -----------------------------------------------------------------------------------------
 
+    @cached_property
+    def _followed(self) -> Followed:
+        return Followed(self._ledger, self._where, self._poll_s, self._clock)
+
     def results(
         self, batch: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0.0
     ) -> Sequence[Finished]:
-        inner = self._inner(batch)
-        ends = self._ends.setdefault(inner, Ends(self._ledger, inner))
-        until = time.monotonic() + wait_s
-        while True:
-            tally = self._tally(inner, active=False)
-            ends.look(tally, time.monotonic())
-            page = self._page(inner, tally.spec, ends.after(after, limit))
-            left = until - time.monotonic()
-            if page or left <= 0:
-                return page
-            time.sleep(min(left, max(self._poll_s, 0.01)))
-
-    def _page(self, inner: str, spec: Mapping[str, Any], places: list[tuple[int, int]]) -> list[Finished]:
-        seqs = {n: seq for seq, n in places}
-        if not seqs:
-            return []
-        entries = self._ledger.entries(inner, list(seqs))
-        # One that is tried again has no end at the moment.
-        return [
-            finished(seqs[one.work.n], self._outer(inner), spec, one) for one in entries if one.state.ended
-        ]
+        return self._followed.results(batch, after=after, limit=limit, wait_s=wait_s)
 
     def status(self, batch: str) -> BatchStatus:
-        inner = self._inner(batch)
-        tally = self._tally(inner)
-        active = self._ledger.entries(inner, tally.active[:LOOKED_AT]) if tally.active else ()
-        found = status_of(self._outer(inner), tally, active, self._clock())
-        return replace(found, running=found.running[:SHOWN])
+        return self._followed.status(batch)
 
     def batches(self, *, limit: int = 50) -> Sequence[BatchStatus]:
-        tallies = ((batch, self._ledger.tally(batch, active=False)) for batch in self._ledger.batches(limit))
-        now = self._clock()
-        return [status_of(self._outer(batch), tally, (), now) for batch, tally in tallies if tally]
+        return self._followed.batches(limit=limit)
 
     def explain(self, invocation: str) -> Mapping[str, Any]:
-        batch, _, number = invocation.rpartition(".")
-        if not batch or not number.isdigit():
-            raise unknown_invocation(invocation)
-        inner = self._inner(batch)
-        tally = self._tally(inner)
-        entry = self._ledger.entry(f"{inner}.{number}")
-        if entry is None:
-            raise unknown_invocation(invocation)
-        return explained(self._outer(inner), tally.spec, entry)
+        return self._followed.explain(invocation)
 
     # -- steering ------------------------------------------------------------------------------------------
 
@@ -321,7 +279,7 @@ class AwsEngine:
         until = time.monotonic() + STOPPED_S
         while True:
             self._forget(inner)
-            active = self._tally(inner).active
+            active = self._followed.tally(inner).active
             if not active or time.monotonic() > until:
                 return
             self._end_lapsed(inner, active)
@@ -346,7 +304,7 @@ class AwsEngine:
     def set_priority(self, batch: str, priority: str) -> None:
         inner = self._inner(batch)
         known_class(priority)
-        tally = self._tally(inner, fresh=True)
+        tally = self._followed.tally(inner, fresh=True)
         if tally.complete:
             raise has_ended(self._outer(inner))
         spec = {**tally.spec, "priority": priority}
@@ -415,75 +373,17 @@ class AwsEngine:
     # -- inside --------------------------------------------------------------------------------------------
 
     def _inner(self, batch: str) -> str:
-        """The id of a batch in the ledger."""
-        inner, at, where = batch.partition("@")
-        if at and where != self._where:
-            raise CallerError(
-                f"{batch} is not of environment {self._where}.",
-                code="not-found",
-                fix=f"Say --engine aws:{where}, or leave that out.",
-            )
-        return inner
+        return self._followed.inner(batch)
 
     def _outer(self, inner: str) -> str:
-        return f"{inner}@{self._where}"
+        return self._followed.outer(inner)
 
     @property
     def _where(self) -> str:
         return self.deployment.name or "aws"
 
     def _spec(self, inner: str) -> Mapping[str, Any]:
-        return self._tally(inner, fresh=True, active=False).spec
-
-    def _tally(self, inner: str, *, fresh: bool = False, active: bool = True) -> Tally:
-        """How far a batch is, asked for once in a while.
-
-        Raises:
-            CallerError: there is no such batch.
-        """
-        now = time.monotonic()
-        at, kept, named = self._tallies.get(inner, (float("-inf"), None, False))
-        if kept is not None and not fresh and now - at < self._poll_s and (named or not active):
-            return kept
-        found = self._ledger.tally(inner, active=active)
-        if found is None:
-            raise unknown_batch(inner)
-        self._tallies[inner] = now, found, active
-        return found
+        return self._followed.spec(inner)
 
     def _forget(self, inner: str) -> None:
-        self._tallies.pop(inner, None)
-
-
-def _marked(found: Iterable[Found], look: Callable[[Asset], str]) -> Iterator[Found]:
-    """Clips with their marks: those of which no listing told are looked at, several at once."""
-
-    def marked(one: Found) -> Found:
-        if one.mark or one.problem is not None:
-            return one
-        try:
-            return replace(one, mark=look(one.asset))
-        except CallerError as error:
-            return replace(one, problem=error.to_dict())
-
-    source = iter(found)
-    with ThreadPoolExecutor(LOOKERS) as threads:
-        while some := list(islice(source, LOOKERS * 4)):
-            yield from threads.map(marked, some)
-
-
-def _sendable(invocations: Iterable[Invocation]) -> Iterator[Invocation]:
-    """Invocations, of which none waits for others.
-
-    Raises:
-        CallerError: one does.
-    """
-    for one in invocations:
-        if one.after or one.exclusive:
-            what = "waits for others" if one.after else "has an exclusive key"
-            raise CallerError(
-                f"{one.source} {what}, which only a pool of one machine can see to.",
-                code="not-supported",
-                fix="Send it once the others have ended, or run it here: --engine local.",
-            )
-        yield one
+        self._followed.forget(inner)

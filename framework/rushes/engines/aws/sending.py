@@ -8,9 +8,9 @@ told of to nobody. This module must not know command lines.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,10 +20,12 @@ from rushes.ledger import End, Entry, Work
 from rushes.notices import Notice
 
 if TYPE_CHECKING:
+    from rushes.asset import Asset
     from rushes.invocation import Invocation
     from rushes.ports import Ledger, Queue, Store
+    from rushes.runtime.inputs import Found
 
-__all__ = ["Sender"]
+__all__ = ["Sender", "marked", "sendable"]
 
 CHUNK: Final = 990
 """Invocations between two rounds of messages: ten requests of the ledger, with what they are about."""
@@ -122,6 +124,40 @@ class Sender:
         except CallerError:
             return False
         return bool(found.mark == fact["mark"])
+
+
+def marked(found: Iterable[Found], look: Callable[[Asset], str]) -> Iterator[Found]:
+    """Clips with their marks: those of which no listing told are looked at, several at once."""
+
+    def with_mark(one: Found) -> Found:
+        if one.mark or one.problem is not None:
+            return one
+        try:
+            return replace(one, mark=look(one.asset))
+        except CallerError as error:
+            return replace(one, problem=error.to_dict())
+
+    source = iter(found)
+    with ThreadPoolExecutor(LOOKERS) as threads:
+        while some := list(islice(source, LOOKERS * 4)):
+            yield from threads.map(with_mark, some)
+
+
+def sendable(invocations: Iterable[Invocation]) -> Iterator[Invocation]:
+    """Invocations, of which none waits for others.
+
+    Raises:
+        CallerError: one does.
+    """
+    for one in invocations:
+        if one.after or one.exclusive:
+            what = "waits for others" if one.after else "has an exclusive key"
+            raise CallerError(
+                f"{one.source} {what}, which only a pool of one machine can see to.",
+                code="not-supported",
+                fix="Send it once the others have ended, or run it here: --engine local.",
+            )
+        yield one
 
 
 def _work(invocation: str, one: Invocation) -> Work:
