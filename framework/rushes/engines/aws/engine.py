@@ -11,6 +11,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,7 @@ from rushes.core.states import State
 from rushes.engines.aws.deployment import Deployment, deployment_of, group_of
 from rushes.engines.aws.followed import LOOKED_AT, Followed
 from rushes.engines.aws.infra.host_tiers import PLAIN
-from rushes.engines.aws.sending import Sender, marked, sendable
+from rushes.engines.aws.sending import LOOKERS, Sender, marked, sendable
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
 from rushes.errors import CallerError

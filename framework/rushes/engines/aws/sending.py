@@ -30,7 +30,7 @@ __all__ = ["Sender", "marked", "sendable"]
 CHUNK: Final = 990
 """Invocations between two rounds of messages: ten requests of the ledger, with what they are about."""
 LOOKERS: Final = 16
-"""Outputs that are looked at at once, whether they still are what they were."""
+"""Objects that are looked at at once: clips, and outputs whether they still are what they were."""
 
 
 @dataclass(frozen=True, slots=True)
