@@ -1,5 +1,8 @@
 """No cap is overshot, whatever happens to a pool that spends: late looks and events, kills, restarts.
 
+Some invocations have a second attempt beside the first (its id is below zero): that reserves and spends as
+any other, whichever of the two is the one that counts.
+
 The model knows how long every attempt has truly been at work, and so what was truly spent. The scheduler and
 its purse know what they are told; what they wrote down is all that outlives a crash.
 """
@@ -25,7 +28,19 @@ from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
 from rushes.core.bookkeeping import Books, Reservation, recovered
 from rushes.core.budget import Budget, Payer
 from rushes.core.commands import Start
-from rushes.core.events import Budgeted, Capacity, Finished, Halted, Queued, Shape, Tick
+from rushes.core.events import (
+    Ask,
+    Budgeted,
+    Capacity,
+    Finished,
+    Halted,
+    Leased,
+    Queued,
+    Returned,
+    Shape,
+    SlotLost,
+    Tick,
+)
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.purse import Purse
 from rushes.core.run_times import Expected
@@ -88,7 +103,7 @@ class SpendingMachine(RuleBasedStateMachine):
         self.first += 1_000_000
         old = self.pool
         self.pool = self.pool_type(
-            Capacity(cpu=3, memory=100, scratch=10, gpu=1),
+            Capacity(cpu=5, memory=100, scratch=10, gpu=1),
             seconds={"quick": 0.2},
             settings=SchedulerSettings(lease_window=8, waiting_limit=2),
             purse=purse,
@@ -168,10 +183,14 @@ class SpendingMachine(RuleBasedStateMachine):
         show=st.sampled_from(["dune", "arrival"]),
         shape=st.sampled_from(SHAPES),
         count=st.integers(1, 12),
+        at_once=st.sampled_from([True, True, False]),
     )
-    def submit(self, priority: str, show: str, shape: Shape, count: int) -> None:
+    def submit(self, priority: str, show: str, shape: Shape, count: int, *, at_once: bool) -> None:
         self._turn()
         self.pool.submit(priority, show, shape, count)
+        if at_once:
+            while self.pool.pending:
+                self._deliver(0)
 
     @precondition(lambda self: self.pool.pending)
     @rule(data=st.data())
@@ -194,7 +213,10 @@ class SpendingMachine(RuleBasedStateMachine):
             if slot is not None and slot.backlog and slot.backlog[0].id == event.id:
                 self.pool.pending.pop(index)
                 self.pool.given_back[event.id] += 1
-                self.pool.finish(event.slot, State.queued, self.worked[event.id])
+                if event.id > 0:
+                    self._beat(-event.id)
+                state = State.queued if event.id > 0 else State.cancelled
+                self.pool.finish(event.slot, state, self.worked[event.id])
                 self._left(event.id)
                 return
         self.pool.deliver(index)
@@ -240,11 +262,61 @@ class SpendingMachine(RuleBasedStateMachine):
         ask = self.pool.slots[number].backlog[0]
         self._enter(ask.id, ask.shape)
         seconds = self.worked[ask.id]
+        if state is State.queued and (ask.id < 0 or self._on_slot(-ask.id) is not None):
+            state = State.cancelled  # the other one goes on alone
+        elif state is State.queued:
+            self._beat(-ask.id)
         again = Finished(number, ask.id, state, seconds)
         self.pool.finish(number, state, seconds)
         self._left(ask.id)
         if state.ended:
             self.pool.do(again)  # said twice
+        if state in {State.succeeded, State.failed}:
+            self._beat(-ask.id)
+
+    @precondition(lambda self: any(s.computes for s in self.pool.slots.values()))
+    @rule(data=st.data())
+    def a_second_attempt_is_begun_beside_one_that_crawls(self, data: Any) -> None:
+        self._turn()
+        pool = self.pool
+        able = {
+            slot.backlog[0].id: slot.backlog[0]
+            for slot in pool.slots.values()
+            if slot.computes
+            and slot.backlog[0].id > 0
+            and -slot.backlog[0].id not in pool.queue_of
+            and slot.backlog[0].shape.batch not in {"slow", "part"}  # those may have parts, or be some
+            and pool.queue_of[slot.backlog[0].id] not in pool.unanswered
+        }
+        if not able:
+            return
+        first = able[data.draw(st.sampled_from(sorted(able)))]
+        queue = pool.queue_of[-first.id] = pool.queue_of[first.id]
+        second = pool.leased[-first.id] = Ask(-first.id, first.order, first.queued_at, first.shape)
+        pool.do(Leased(queue, (second,), len(pool.outside[queue])))
+
+    def _on_slot(self, id_: int) -> int | None:
+        """The slot that was given an attempt."""
+        slots = self.pool.slots.items()
+        return next((n for n, slot in slots if any(ask.id == id_ for ask in slot.backlog)), None)
+
+    def _beat(self, id_: int) -> None:
+        """The other one of a pair is not needed any more: it ends, or is not begun."""
+        pool, number = self.pool, self._on_slot(id_)
+        if number is not None and pool.slots[number].backlog[0].id == id_:
+            ask = pool.slots[number].backlog[0]
+            self._enter(id_, ask.shape)
+            pool.finish(number, State.cancelled, self.worked[id_])
+            self._left(id_)
+            return
+        if number is not None:
+            slot = pool.slots[number]
+            (ask,) = [ask for ask in slot.backlog if ask.id == id_]
+            slot.backlog.remove(ask)
+            pool._take_back([ask])
+            pool.do(Returned(number, (id_,)))
+        if id_ in pool.leased:
+            pool.withdraw([id_])
 
     @precondition(lambda self: any(s.computes for s in self.pool.slots.values()))
     @rule(data=st.data(), count=st.integers(1, 3))
@@ -270,6 +342,10 @@ class SpendingMachine(RuleBasedStateMachine):
             ask = slot.backlog[0]
             self._enter(ask.id, ask.shape)
             took = self.worked[ask.id]
+            if ask.id < 0 or self._on_slot(-ask.id) is not None:
+                self._one_of_a_pair_dies(number, took)
+                return
+            self._beat(-ask.id)
         had = list(slot.backlog)
         pool = self.pool
         # As `ModelPool.kill`, but for the seconds, which are what it truly was at work.
@@ -288,6 +364,19 @@ class SpendingMachine(RuleBasedStateMachine):
         for ask in had[:1]:
             if ask.id not in self._on_slots():
                 self._left(ask.id)
+
+    def _one_of_a_pair_dies(self, number: int, took: float) -> None:
+        """The other one goes on alone."""
+        pool = self.pool
+        slot = pool.slots.pop(number)
+        (ask, *behind), slot.dying = slot.backlog, True
+        pool._close_books(ask, State.cancelled)
+        pool.do(SlotLost(number))
+        pool.do(Finished(number, ask.id, State.cancelled, took))
+        self._left(ask.id)
+        if behind:
+            pool._take_back(behind)
+            pool.do(Returned(number, tuple(one.id for one in behind)))
 
     def _on_slots(self) -> set[int]:
         return {ask.id for slot in self.pool.slots.values() for ask in slot.backlog}
@@ -332,6 +421,10 @@ class SpendingMachine(RuleBasedStateMachine):
             for ask in getattr(event, "asks", ()):
                 pool.outside[pool.queue_of[ask.id]].append(ask)
         for asks in pool.outside.values():
+            for ask in asks:
+                if ask.id < 0:
+                    pool.ended[ask.id] = State.cancelled
+            asks[:] = [ask for ask in asks if ask.id > 0]
             asks[:] = sorted({ask.id: ask for ask in asks}.values(), key=lambda ask: (ask.order, ask.id))
         self.worked.clear()
         self.seen.clear()
@@ -358,6 +451,11 @@ class SpendingMachine(RuleBasedStateMachine):
         for scope in CAPS:
             account = purse.budget.account(scope)
             assert self.true[scope] <= account.spent + account.outstanding
+        for slot in self.pool.slots.values():
+            if slot.computes:
+                ask = slot.backlog[0]
+                reserved = sum(purse.open[one.id].amount for one in slot.backlog)
+                assert self._cost(ask.shape, self.worked[ask.id]) <= reserved, "each is within its own"
         assert set(purse.open) <= self._on_slots() | set(self.pool.leased)
         assert sorted(paid.number for paid in purse.open.values()) == sorted(purse.budget.open_ids())
         assert {row.number for row in self.reservations.values()} == set(purse.budget.open_ids())
@@ -384,7 +482,7 @@ class SpendingMachine(RuleBasedStateMachine):
                 self._deliver(0)
             able = [n for n, s in pool.slots.items() if s.computes]
             if not able:
-                if not pool.leased and not any(pool.outside.values()):
+                if not (pool.leased or any(pool.outside.values()) or self._on_slots()):
                     break
                 pool.do(Tick())
                 pool.now += 1
