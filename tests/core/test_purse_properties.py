@@ -449,8 +449,9 @@ class SpendingMachine(RuleBasedStateMachine):
         """What is booked and reserved covers what was spent; and each reservation is of an attempt."""
         purse = self.pool.scheduler.purse
         for scope in CAPS:
-            account = purse.budget.account(scope)
+            account, cap = purse.budget.account(scope), self.limits[scope].cap
             assert self.true[scope] <= account.spent + account.outstanding
+            assert cap is None or account.spent + account.outstanding <= cap
         for slot in self.pool.slots.values():
             if slot.computes:
                 ask = slot.backlog[0]

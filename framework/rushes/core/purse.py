@@ -20,7 +20,7 @@ and then all the same, and drops it. This module must not know clocks, prices, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
@@ -279,6 +279,24 @@ class Purse:
         self.refused[id] = refused
         self.untold = True
         return False
+
+    def draws(self, id: int, worked_s: float, behind: Iterable[int], now: float) -> None:  # noqa: A002
+        """An attempt may have worked for longer than it had, for what those behind it on its slot have.
+
+        They were bound together; what it has had of theirs is its own from now on.
+        """
+        paid = self.open.get(id)
+        for other_id in behind:
+            other = self.open.get(other_id)
+            if paid is None or other is None or self._tariff is None or worked_s <= paid.seconds:
+                return
+            self.budget.shrink(other.number, 0, now)
+            answer = self.budget.extend(paid.number, paid.amount + other.amount, 0, now)
+            if isinstance(answer, Granted):
+                paid.amount, paid.seconds = answer.amount, paid.seconds + other.seconds
+            other.amount = other.by_next = 0
+            other.seconds = 0.0
+            self._changed(other_id, other)
 
     def goes_on(self, id: int, worked_s: float, now: float) -> bool:  # noqa: A002 - as everywhere
         """Whether an attempt that stood still, its money free meanwhile, is given money to go on."""
