@@ -253,7 +253,7 @@ class ModelPool:
             self.pending = [e for e in self.pending if e != SlotReady(number)]
         slot.dying = True
         slot.paused = False
-        slot.waiting = slot.has_waited = False
+        slot.waiting = False  # it counts towards no limit until all that it had is reported
         had, slot.backlog = slot.backlog, []
         if lost_first:
             del self.slots[number]

@@ -408,7 +408,7 @@ def test_what_was_halted_is_charged_until_then_and_goes_on_where_it_is_paid_for(
     at = pool.now + LEASE_S
 
     pool.now += 600.0
-    told = pool.do(Halted(slot, at))
+    told = pool.do(Halted([(slot, at)]))
     pool.tick(0.0)
 
     assert of(Pause, told) == [Pause(slot, 1, "", at)]
@@ -431,7 +431,7 @@ def test_one_that_ran_on_unseen_has_used_what_those_behind_it_on_its_slot_had(mo
     pool.do(Budgeted(DUNE, SpendLimits(cap=cap)))
 
     pool.now += 600.0
-    pool.do(Halted(slot, at))
+    pool.do(Halted([(slot, at)]))
 
     assert books.spent >= price(tiny, AHEAD_S)
     assert books.spent + books.outstanding <= cap
@@ -463,7 +463,7 @@ def test_what_was_halted_with_all_spent_is_held_until_there_is_more(model_pool: 
     ((slot, at),) = pool.scheduler.bounds().items()
 
     pool.now += 600.0
-    told = [*pool.do(Halted(slot, at)), *passes(pool, 60)]
+    told = [*pool.do(Halted([(slot, at)])), *passes(pool, 60)]
 
     assert of(Pause, told)[0] == Pause(slot, 1, "", at)
     assert [one.batch for one in of(Hold, told)] == ["new"]

@@ -167,13 +167,15 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """What a slot runs was stopped where it stands, at `at` (UTC epoch seconds), and not by a `Pause`.
+    """What some slots run was stopped where it stands, and not by a `Pause`: all of which that is known.
 
     It had come to the time that `Scheduler.bounds` gave for it, and nobody had looked by then.
+
+    Args:
+        slots: the number of each, and since when it stands still (UTC epoch seconds), in that order.
     """
 
-    slot: int
-    at: float
+    slots: Sequence[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Payments:
             id_, worked_s = slot.backlog[0][0], slot.worked_s(now)
             if not self._purse.booked and self._has_enough(id_, worked_s):
                 continue
-            self._draw(slot, worked_s, now)
+            self.draw(slot, now)
             if not self._purse.spends(id_, worked_s, now, self._standing.told_left_s(slot, now)):
                 self._standing.hold(slot, now, out)
                 self._purse.rests(id_, worked_s, now)
@@ -103,16 +103,17 @@ class Payments:
         """What runs on a slot stands still since `at`; where it is paid for it goes on."""
         id_ = slot.backlog[0][0]
         self._standing.hold(slot, min(max(at, slot.head_since), now), out, stands=True)
-        self._draw(slot, slot.ran_before_s, now)
+        self.draw(slot, now)
         if self._purse.spends(id_, slot.ran_before_s, now):
             self._standing.has_paid(slot)
         else:
             self._purse.rests(id_, slot.ran_before_s, now)
 
-    def _draw(self, slot: Slot, worked_s: float, now: float) -> None:
+    def draw(self, slot: Slot, now: float) -> None:
         """What runs may have worked, unseen, for what is set aside for those behind it on its slot."""
-        if len(slot.backlog) > 1:
-            self._purse.draws(slot.backlog[0][0], worked_s, [ask[0] for ask in slot.backlog][1:], now)
+        if self._purse.open and len(slot.backlog) > 1:
+            behind = [ask[0] for ask in slot.backlog][1:]
+            self._purse.draws(slot.backlog[0][0], slot.worked_s(now), behind, now)
 
     def adopt(self, now: float, out: list[Command]) -> None:
         """Payers have limits that had none: what runs for them is in their books from now on."""

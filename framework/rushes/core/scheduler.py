@@ -252,9 +252,9 @@ class Scheduler:
             self._assignment.standing.left(id_, now, ended=True)
         given = frozenset(self._waiting.withdraw(event.ids))
         if given:
-            self._settle_unstarted(given, now)
             for slot in (*self._slots, *self._slots.lost.values()):
                 self._take_from(slot, given, now, back=False)
+            self._settle_unstarted(given, now)
         self._assign(now, out)
         self._lease_all(out)
 
@@ -370,6 +370,7 @@ class Scheduler:
         """Take what a slot was given from it, back into line or out of hand."""
         lane = slot.lane
         first = slot.backlog[0] if slot.backlog else None
+        self._assignment.payments.draw(slot, now)
         taken = slot.remove(ids, now)
         if lane is None or not taken:
             return
@@ -449,10 +450,10 @@ class Scheduler:
         self._lease_all(out)
 
     def _halted(self, event: Halted, now: float, out: list[Command]) -> None:
-        slot = self._slots.by_number.get(event.slot)
-        if slot is None or slot.state is not SlotState.busy or not slot.backlog or slot.yields:
-            return
-        self._assignment.payments.halted(slot, event.at, now, out)
+        for number, at in event.slots:
+            slot = self._slots.by_number.get(number)
+            if slot is not None and slot.state is SlotState.busy and slot.backlog and not slot.yields:
+                self._assignment.payments.halted(slot, at, now, out)
         self._purse.stirred = True
         self._assign(now, out)
 

@@ -49,13 +49,16 @@ class Guarding:
         if not (self._watched or self.pool.scheduler.purse.watches):
             return
         self._keep_up()
+        halted = []
         for at_ns, number, idle in sorted(self._stopped()):
             slot = self._watched[number]
             at = self.pool.now - (self.pool.monotonic_ns - at_ns) / _S
             if self.pool.meter is not None:
                 self.pool.meter.rest(slot, at)
-            if not idle:
-                self._halted(slot, at)
+            if not idle and self._is_news(slot):
+                halted.append((number, at))
+        if halted:  # all at once: what stands still is not asked to stand aside
+            self.pool.feed(ev.Halted(halted))
 
     def _stopped(self) -> list[tuple[int, int, bool]]:
         """Since when slots do not work, which, and whether that is for having done all they were given."""
@@ -75,12 +78,12 @@ class Guarding:
                 found.append((at, number, bool(idle)))
         return found
 
-    def _halted(self, slot: SlotProcess, at: float) -> None:
+    def _is_news(self, slot: SlotProcess) -> bool:
+        """Whether the scheduler takes what stands still for running; a slot without work is let go."""
         run = self.pool.run_on(slot.number, slot.given[0]) if slot.given else None
         if run is None:
             self.let_go(slot)
-        elif not run.paused_since:
-            self.pool.feed(ev.Halted(slot.number, at))
+        return run is not None and not run.paused_since
 
     @staticmethod
     def let_go(slot: SlotProcess) -> None:
