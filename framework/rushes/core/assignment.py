@@ -91,7 +91,7 @@ class Assignment:
             if woken and self._go_on(level, now, out):
                 again = True
                 break
-            if standing.paused and level in standing.lines:
+            if standing.paused and level in standing.lines.of:
                 standing.resume(level, now, out)
             if paused or self._full or not level.shows:
                 continue

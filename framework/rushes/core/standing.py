@@ -7,7 +7,6 @@ must not know queues or the order in which work is served.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -19,36 +18,12 @@ from rushes.core.expected import ExpectedRuns
 from rushes.core.holding import note
 from rushes.core.ordering import Lane, Level
 from rushes.core.packing import Need, Room
+from rushes.core.paused_lines import PausedLines
 from rushes.core.slots import Slot, Slots, SlotState
 from rushes.core.swarm import Aside, Swarms
 from rushes.core.waiting import Waiting
 
 __all__ = ["Standing"]
-
-
-class _Line:
-    """The paused attempts of one level, in their order, and the cores of all of them together."""
-
-    __slots__ = ("cpu", "cpu_of", "places")
-
-    def __init__(self) -> None:
-        self.places: list[tuple[int, int, int]] = []  # order, id, slot number
-        self.cpu = 0
-        self.cpu_of: dict[str, int] = {}  # the same by class
-
-    def add(self, place: tuple[int, int, int], name: str, cpu: int) -> None:
-        insort(self.places, place)
-        self._count(name, cpu)
-
-    def drop(self, place: tuple[int, int, int], name: str, cpu: int) -> None:
-        del self.places[bisect_left(self.places, place)]
-        self._count(name, -cpu)
-
-    def _count(self, name: str, cpu: int) -> None:
-        self.cpu += cpu
-        self.cpu_of[name] = self.cpu_of.get(name, 0) + cpu
-        if not self.cpu_of[name]:
-            del self.cpu_of[name]
 
 
 class Standing:
@@ -60,7 +35,7 @@ class Standing:
     """
 
     __slots__ = (
-        "_able", "_awaiting", "_expected", "_leaving", "_lined", "_policy", "_room", "_slots",
+        "_able", "_awaiting", "_expected", "_leaving", "_policy", "_room", "_slots",
         "_times", "_waiting", "lines", "paused", "swarms",
     )  # fmt: skip
 
@@ -81,8 +56,7 @@ class Standing:
         self._able: dict[int, dict[int, Slot]] = {}  # by rank and slot number: who may be asked to
         self._leaving: dict[int, Slot] = {}  # by slot number: told to give back, and not gone yet
         self._awaiting = Awaiting()
-        self.lines: dict[Level, _Line] = {}
-        self._lined: dict[int, tuple[_Line, tuple[int, int, int], str, int]] = {}
+        self.lines = PausedLines()
         self.paused: dict[int, Slot] = {}  # by slot number
         self.swarms = Swarms()
 
@@ -115,14 +89,14 @@ class Standing:
     def restamp(self, slot: Slot, queue: QueueKey, policy: ClassPolicy, level: Level) -> None:
         """A person gave what runs on a slot another class: what it bore for the old one is forgotten."""
         self.freed(slot)
-        lined = slot.number in self._lined
-        self._leave_line(slot)
+        lined = slot in self.lines
+        self.lines.leave(slot)
         slot.queue, slot.policy, slot.level = queue, policy, level
         if slot.backlog and slot.backlog[0][0] in self._times:
             self._times[slot.backlog[0][0]] = 0
             self._awaiting.release(slot.backlog[0][0])
         if lined:
-            self._stand_in_line(slot)
+            self.lines.stand(slot)
         if slot.state is not SlotState.paused:
             self.occupied(slot)
 
@@ -325,11 +299,11 @@ class Standing:
             self._await(slot, by, now)
         elif one.how == "pause":
             self._stop_in_place(slot, by, now, out)
-            self._stand_in_line(slot)
+            self.lines.stand(slot)
         else:
             if slot.state is SlotState.paused:
                 self.swarms.back(one.id, now)
-                self._leave_line(slot)
+                self.lines.leave(slot)
             self._awaiting.drop(one.id)
             slot.yields = True
             self._leaving[slot.number] = slot
@@ -361,12 +335,12 @@ class Standing:
     def is_to_pay(self, slot: Slot) -> None:
         """What is paused on a slot does not go on, even where its cores are free, until `has_paid`."""
         slot.unpaid = True
-        self._leave_line(slot)
+        self.lines.leave(slot)
 
     def has_paid(self, slot: Slot) -> None:
         """What is paused on a slot goes on as soon as its cores are free."""
         slot.unpaid = False
-        self._stand_in_line(slot)
+        self.lines.stand(slot)
 
     def unpaid(self) -> list[Slot]:
         """Those that are paused for want of money, the best class first."""
@@ -400,7 +374,7 @@ class Standing:
         if self._waiting.shares.any:
             self._resume_shares(level, now, out)
             return
-        line = self.lines.get(level)
+        line = self.lines.of.get(level)
         while line is not None and line.places:
             slot = self.paused[line.places[0][2]]
             if slot.lane is None or not self._room.resumes(slot.lane.need[0]):
@@ -412,7 +386,7 @@ class Standing:
 
     def _resume_shares(self, level: Level, now: float, out: list[Command]) -> None:
         """The same, where a class may have to wait and another may not."""
-        shares, line = self._waiting.shares, self.lines.get(level)
+        shares, line = self._waiting.shares, self.lines.of.get(level)
         waits: set[str] = set()
         for place in list(line.places) if line is not None else ():
             slot = self.paused[place[2]]
@@ -429,7 +403,7 @@ class Standing:
                 self._room.claim((line.cpu_of.get(name, cpu), 0, 0, 0))
                 waits.add(name)
             shares.leave(name, self._room)
-            if line is None or len(waits) >= len(line.cpu_of):
+            if line is None or len(waits) >= max(len(line.cpu_of), 1):
                 return
 
     def end_pause(self, slot: Slot, now: float) -> None:
@@ -441,7 +415,7 @@ class Standing:
         slot.head_since = now
         slot.unpaid = False
         del self.paused[slot.number]
-        self._leave_line(slot)
+        self.lines.leave(slot)
         self._room.take((lane.need[0], 0, 0, 0))
         self._note(slot)
         if not slot.backlog or slot.yields:
@@ -452,26 +426,7 @@ class Standing:
 
     def count_anew(self) -> None:
         """What lanes need has changed, and so what is kept for those who are paused."""
-        for number in list(self._lined):
-            slot = self.paused[number]
-            self._leave_line(slot)
-            self._stand_in_line(slot)
-
-    def _stand_in_line(self, slot: Slot) -> None:
-        if slot.level is None or slot.lane is None:
-            return
-        line = self.lines.setdefault(slot.level, _Line())
-        place = (slot.backlog[0][1], slot.backlog[0][0], slot.number)
-        cpu = slot.lane.need[0]
-        name = slot.policy.name if slot.policy is not None else ""
-        line.add(place, name, cpu)
-        self._lined[slot.number] = (line, place, name, cpu)
-
-    def _leave_line(self, slot: Slot) -> None:
-        found = self._lined.pop(slot.number, None)
-        if found is not None:
-            line, place, name, cpu = found
-            line.drop(place, name, cpu)
+        self.lines.count_anew(self.paused)
 
     def _note(self, slot: Slot) -> None:
         if self._waiting.shares.any:
