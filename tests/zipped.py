@@ -7,6 +7,7 @@ import io
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,24 @@ from rushes.engines.aws.entry import route, scale, sweep, tell, work
 """
 
 
-def package() -> bytes:
-    """The zip: it says where everything is, for the server runs it with an interpreter of its own."""
+def package(versions: Mapping[str, str] | None = None) -> bytes:
+    """The zip: it says where everything is, for the server runs it with an interpreter of its own.
+
+    Args:
+        versions: of functions of `deployed`, in place of those that they declare.
+    """
+    changed = "".join(
+        f"import deployed\nfrom dataclasses import replace\n"
+        f"deployed.{name}._declared = replace(deployed.{name}._declared, version={version!r})\n"
+        for name, version in (versions or {}).items()
+    )
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("index.py", _INDEX)
+        archive.writestr("index.py", _INDEX + changed)
     return file.getvalue()
+
+
+_KEYS = {"ImageUri": "package.zip", "StableImageUri": "stable.zip"}
 
 
 def as_zip(template: dict[str, Any], server: AwsServer, bucket: str) -> dict[str, Any]:
@@ -39,7 +52,7 @@ def as_zip(template: dict[str, Any], server: AwsServer, bucket: str) -> dict[str
         (command,) = its.pop("ImageConfig")["Command"]
         its |= {
             "PackageType": "Zip",
-            "Code": {"S3Bucket": bucket, "S3Key": "package.zip"},
+            "Code": {"S3Bucket": bucket, "S3Key": _KEYS[its["Code"]["ImageUri"]["Ref"]]},
             "Runtime": f"python3.{sys.version_info.minor}",
             "Handler": f"index.{command.rpartition('.')[2]}",
         }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import deployed
@@ -13,12 +16,15 @@ from click.testing import CliRunner
 from infra_reading import all_of, may
 from moto_cloud import clients_of, empty
 from stream_records import record
+from waiting import until
+from zipped import as_zip, package
 
 from rushes import Asset, CallerError, Params, Result, catalog, function, on_s3
 from rushes.cli.app import app
 from rushes.core.rollout import Figures, RolloutPolicy
 from rushes.core.states import State
 from rushes.engines.aws.infra.environment import Environment
+from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.infra.versions import Version, check_versions, new_versions, versions_of
 from rushes.engines.aws.router import Router
@@ -38,13 +44,9 @@ BUCKETS = {"cards": "acme-cards", "proxies": "acme-proxies"}
 def planned(version: str = "1", source: str = "a", **more: Any) -> dict[str, Any]:
     """The template of `small` as it would be in a version."""
     one = copy.copy(deployed.small)
-    one._declared = type(one._declared)(**{**_fields(one._declared), "version": version})
+    one._declared = replace(one._declared, version=version)
     environment = Environment("dev", buckets=BUCKETS, sources={"small": source}, **more)
     return template_of([one], environment)
-
-
-def _fields(declared: Any) -> dict[str, Any]:
-    return {name: getattr(declared, name) for name in declared.__slots__}
 
 
 # -- versions ---------------------------------------------------------------------------------------------
@@ -213,7 +215,7 @@ def test_a_version_that_fails_goes_back_and_gets_no_more_work(cloud: Cloud) -> N
     assert (verdict.act, verdict.share) == ("roll back", 0.0)
     assert "failed 100.0% of 20" in verdict.reason
     cloud.clock.advance(60)
-    assert {cloud.comes(router, number) for number in range(8)} == {"1"}
+    assert {cloud.comes(router, number) for number in range(12)} == {"1"}
     assert cloud.fresh().look("look") is None
 
 
@@ -246,6 +248,51 @@ def test_an_invocation_of_the_old_version_says_so_wherever_it_is_worked_on(cloud
     assert spec["version"] == "1"
 
 
+@pytest.mark.soak
+def test_each_clip_is_worked_on_by_the_version_that_it_was_given(
+    aws: AwsServer, clients: dict[str, Any], unique: str
+) -> None:
+    """Both versions run for real; a receipt says which made what, and the stream is counted."""
+    s3, name = clients["s3"], f"w{unique[-8:]}"
+    buckets = {one: f"{unique}-{one}" for one in ("cards", "proxies", "code")}
+    for bucket in ("proxies", "code"):
+        s3.create_bucket(Bucket=buckets[bucket])
+    for key, version in (("package.zip", "2"), ("stable.zip", "1")):
+        s3.put_object(Bucket=buckets["code"], Key=key, Body=package({"small": version}))
+    new = copy.copy(deployed.small)
+    new._declared = replace(deployed.small._declared, version="2")
+    environment = Environment(name, buckets=buckets, owned=(buckets["cards"],), trials={"small": "1"})
+    stack = Stack(aws.client("cloudformation"), f"rushes-{name}", sleep=lambda _: time.sleep(0.05))
+    template = as_zip(template_of([new], environment), aws, buckets["code"])
+    stack.deploy(template, {"ImageUri": "new", "StableImageUri": "old"}, {})
+    trials = Trials(clients["dynamodb"], environment.table, RolloutPolicy((50.0,), least=1000))
+    trials.begin("small", "1", "2")
+
+    for number in range(12):
+        s3.put_object(Bucket=buckets["cards"], Key=f"dune/day1/A{number:03}.mov", Body=b"clip %d" % number)
+
+    def receipts() -> list[str]:
+        found = s3.list_objects_v2(Bucket=buckets["proxies"]).get("Contents", [])
+        return [one["Key"] for one in found if one["Key"].endswith(".rushes.json")]
+
+    until(lambda: len(receipts()) == 12, seconds=300)
+    made = [
+        json.loads(s3.get_object(Bucket=buckets["proxies"], Key=key)["Body"].read()) for key in receipts()
+    ]
+    ledger = DynamoLedger(clients["dynamodb"], environment.table)
+    specs = [ledger.spec(one["invocation"].rpartition(".")[0]) or {} for one in made]
+    assert [one["version"] for one in made] == [one["version"] for one in specs]
+
+    def counted() -> dict[str, int]:
+        return {version: one.ended for version, one in trials.figures("small").items()}
+
+    versions = [one["version"] for one in made]
+    until(lambda: counted() == {one: versions.count(one) for one in set(versions)}, seconds=120)
+    answer = aws.client("lambda").invoke(FunctionName=environment.called("sweep"))
+    assert json.loads(answer["Payload"].read())["trials"] == {"small": "wait"}
+    assert stack.destroy()
+
+
 # -- the commands -----------------------------------------------------------------------------------------
 
 
@@ -274,7 +321,7 @@ def test_the_commands_refuse_try_show_and_decide(
     assert "Raise it: @function(version=" in deploy("2", status=2)
 
     one = catalog.find("deployed:small")
-    changed = type(one._declared)(**{**_fields(one._declared), "version": "2"})
+    changed = replace(one._declared, version="2")
     monkeypatch.setattr(one, "_declared", changed)
     monkeypatch.setattr("rushes.catalog.find", lambda _: one)
     assert "small: version 2 has 5 % of the work." in deploy("2", "--trial", "small")
