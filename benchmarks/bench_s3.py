@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -128,6 +129,7 @@ def _transfers(folder: Path, size: int, rounds: int) -> Section:
     from rushes.storage.crc32 import crc32_text  # noqa: PLC0415 - not for the other rows
     from rushes.storage.s3 import S3Store, crc32_of  # noqa: PLC0415 - as above
 
+    spent: dict[str, list[float]] = {}
     source, target = folder / "source.mov", folder / "target.mov"
     with source.open("wb") as file:
         for number in range(size >> 20):
@@ -143,23 +145,23 @@ def _transfers(folder: Path, size: int, rounds: int) -> Section:
     with served(folder) as (client, _):
         store, serial = S3Store(client), itertools.count()
 
-        def rate(act: Callable[[], object]) -> float:
+        def rate(name: str, act: Callable[[], object]) -> float:
             target.unlink(missing_ok=True)
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), time.process_time()
             act()
+            spent.setdefault(name, []).append(time.process_time() - cpu)
             return (size >> 20) / (time.perf_counter() - began)
 
         def up() -> object:
             return store.publish(source, f"s3://{_BUCKET}/ours-{next(serial)}.mov", "0" * 64)
 
-        methods = {
-            "up, ours": lambda: rate(up),
-            "up, boto3": lambda: rate(
-                lambda: client.upload_file(str(source), _BUCKET, f"theirs-{next(serial)}.mov")
-            ),
-            "down, ours": lambda: rate(lambda: store.fetch(f"s3://{_BUCKET}/source.mov", target)),
-            "down, boto3": lambda: rate(lambda: client.download_file(_BUCKET, "source.mov", str(target))),
+        acts: dict[str, Callable[[], object]] = {
+            "up, ours": up,
+            "up, boto3": lambda: client.upload_file(str(source), _BUCKET, f"theirs-{next(serial)}.mov"),
+            "down, ours": lambda: store.fetch(f"s3://{_BUCKET}/source.mov", target),
+            "down, boto3": lambda: client.download_file(_BUCKET, "source.mov", str(target)),
         }
+        methods = {name: partial(rate, name, act) for name, act in acts.items()}
         found, section.left_out = measure.interleave(methods, rounds)
     for way in ("up", "down"):
         ours, theirs = found.get(f"{way}, ours"), found.get(f"{way}, boto3")
@@ -168,4 +170,6 @@ def _transfers(folder: Path, size: int, rounds: int) -> Section:
             section.rows.append(
                 Row(f"boto3's transfer manager, {way}", ratio, Goal(AT_LEAST, 0.9), ours, theirs, "MiB/s")
             )
+            mine, other = (Series(tuple(spent[f"{way}, {who}"])) for who in ("ours", "boto3"))
+            section.facts.append(f"CPU of the client, {way}: {mine} s, boto3 {other} s.")
     return section

@@ -78,7 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._body(json.dumps(self.counts))
             return
         self._count("GET")
-        size = self._size() or 0
+        size = self._size()
+        if size is None:
+            self._headers(404, 0)
+            return
         found = _RANGE.fullmatch(self.headers.get("Range", ""))
         start, last = (int(found[1]), int(found[2] or size - 1)) if found else (0, size - 1)
         stop = min(last + 1, size)
