@@ -23,14 +23,16 @@ class Ecs(EcsFleet):
 
     double: EcsDouble
     clock: FakeClock
-    told: list[str]
+    told: list[tuple[str, bool]]
 
 
 def fleet_on(double: EcsDouble, clock: FakeClock, kept: Kept) -> Ecs:
-    told: list[str] = []
+    told: list[tuple[str, bool]] = []
     made = Ecs(
         double.client("ecs"), double.client("autoscaling"), "rushes-dev", services=TIERS,
-        machines={"gpu": TIERS["gpu"]}, kept=kept, drained=told.extend, clock=clock.now,
+        machines={"gpu": TIERS["gpu"]}, kept=kept,
+        drained=lambda tasks: told.extend((one, True) for one in tasks),
+        resumed=lambda tasks: told.extend((one, False) for one in tasks), clock=clock.now,
     )  # fmt: skip
     made.double, made.clock, made.told = double, clock, told
     return made
@@ -167,8 +169,26 @@ def test_hosts_that_are_drained_are_told_of_it(ecs: Ecs, double: EcsDouble) -> N
 
     ecs.drain([id_])
 
-    assert ecs.told == [task.arn]
+    assert ecs.told == [(task.arn, True)]
     assert double.services[TIERS["cpu"]].desired == 0
+
+
+def test_an_order_beside_a_host_that_is_to_leave_and_works_on_is_that_host_again(
+    ecs: Ecs, double: EcsDouble
+) -> None:
+    (id_,) = ecs.order("cpu", 1, "t1")
+    double.settle()
+    ecs.hosts()
+    (task,) = double.tasks.values()
+    task.protected = True
+    ecs.drain([id_])
+
+    (other,) = ecs.order("cpu", 1, "t2")
+
+    assert [(host.id, host.state) for host in ecs.hosts()] == [(other, HostState.busy)]
+    assert ecs.told == [(task.arn, True), (task.arn, False)]
+    double.settle()
+    assert len(double.tasks) == 1
 
 
 def test_what_a_service_could_not_place_is_a_refusal_for_a_while(

@@ -71,6 +71,7 @@ def test_names_are_never_given_twice_and_in_the_end_there_is_what_was_ordered(
             book.look("cpu", service.seen(), now)
         elif act == "keep":
             book = FleetBook.of(json.loads(json.dumps(book.kept())))
+        book.keep()
         assert len(names) == len(set(names))
         bound = [one.task for one in book.hosts.values() if one.task]
         assert len(bound) == len(set(bound))
@@ -78,6 +79,7 @@ def test_names_are_never_given_twice_and_in_the_end_there_is_what_was_ordered(
     service.tasks = dict.fromkeys(service.tasks, False)
     for newest in (False, True):  # everything ends: after two looks book and service say the same
         book.look("cpu", service.seen(), now)
+        book.keep()
         service.settle(book.wanted("cpu"), newest=newest)
     book.look("cpu", service.seen(), now)
     assert len(book.seen()) == len(service.tasks) == book.wanted("cpu")

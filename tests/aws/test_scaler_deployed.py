@@ -68,5 +68,7 @@ def test_work_for_hosts_brings_hosts_and_the_rest_of_the_cap_is_for_lambdas(
     notes.drain(["arn:aws:ecs:r:1:task/c/abc"])
     assert notes.is_drained("arn:aws:ecs:r:1:task/c/abc")
     assert not notes.is_drained("arn:aws:ecs:r:1:task/c/abd")
+    notes.resume(["arn:aws:ecs:r:1:task/c/abc"])
+    assert not notes.is_drained("arn:aws:ecs:r:1:task/c/abc")
     assert turn()["hosts"] == {"cpu": 2}
     assert stack.destroy()

@@ -65,6 +65,7 @@ class EcsFleet:
         machines: of the tiers on EC2, the group of machines.
         kept: where the book is.
         drained: is told of tasks that are to take no more work.
+        resumed: is told of those that are to take work again.
         clock: UTC epoch seconds.
     """
 
@@ -78,6 +79,7 @@ class EcsFleet:
         machines: Mapping[str, str],
         kept: Kept,
         drained: Callable[[Sequence[str]], None],
+        resumed: Callable[[Sequence[str]], None],
         clock: Callable[[], float],
     ) -> None:
         self._ecs = ecs
@@ -87,6 +89,7 @@ class EcsFleet:
         self._machines = dict(machines)
         self._kept = kept
         self._drained = drained
+        self._resumed = resumed
         self._clock = clock
         self._book = FleetBook.of(kept.read())
         self._refused: dict[str, Refusal] = {}
@@ -198,7 +201,10 @@ class EcsFleet:
 
     def _obey(self) -> None:
         """Write the book down, then tell every service what it says."""
+        staying = self._book.keep()
         self._kept.write(self._book.kept())
+        if staying:
+            self._resumed(staying)
         for tier, service in self._services.items():
             wanted = self._book.wanted(tier)
             if self._told.get(tier) == wanted:

@@ -7,6 +7,8 @@ of names that are to stay. Tasks are bound to names as they come. When a task is
   nothing, so two names change places;
 - where none was to leave, it died: the service brings another, which is a new name, ordered now.
 
+While a name waits for a task and another is to leave, the one takes the task of the other.
+
 A task that nobody ordered is given a name, for it costs. This module must not know requests.
 """
 
@@ -106,6 +108,22 @@ class FleetBook:
                 self.hosts[one.id] = replace(one, leaves=True)
             else:
                 del self.hosts[one.id]
+        return found
+
+    def keep(self) -> list[str]:
+        """Tasks that were to leave and stay after all; the names that waited for tasks have them now.
+
+        A service that is told as many as it has starts none: so an order beside a host that is to leave, but
+        works on, is that host again.
+        """
+        found = []
+        for one in [one for one in self.hosts.values() if not one.task and not one.leaves]:
+            leaving = [o for o in self.hosts.values() if o.tier == one.tier and o.leaves and o.task]
+            if leaving:
+                other = min(leaving, key=lambda o: o.state is HostState.busy)
+                self.hosts[one.id] = replace(one, task=other.task, state=other.state, since=other.since)
+                del self.hosts[other.id]
+                found.append(other.task)
         return found
 
     def _gone(self, one: _Named, there: Mapping[str, SeenTask], now: float) -> None:

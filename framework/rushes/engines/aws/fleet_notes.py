@@ -50,17 +50,18 @@ class FleetNotes:
     def drain(self, tasks: Sequence[str]) -> None:
         """Ask tasks to take no more work."""
         for task in tasks:
-            self._table.attempt(
-                _key(f"drain {_short(task)}"),
-                "SET #ttl=:ttl",
-                {":ttl": round(self._clock() + KEPT_S)},
-                "",
-                {"#ttl": "ttl"},
-            )
+            until = round(self._clock() + KEPT_S)
+            self._table.attempt(_drained(task), "SET #ttl=:ttl", {":ttl": until}, "", {"#ttl": "ttl"})
+
+    def resume(self, tasks: Sequence[str]) -> None:
+        """Ask tasks to take work again."""
+        for task in tasks:
+            self._table.attempt(_drained(task), "REMOVE #ttl", {}, "", {"#ttl": "ttl"})
 
     def is_drained(self, task: str) -> bool:
         """Whether a task is to take no more work."""
-        return self._table.item(_key(f"drain {_short(task)}")) is not None
+        item = self._table.item(_drained(task))
+        return item is not None and "ttl" in item
 
     def add(self, done: Mapping[str, Done]) -> None:
         """Count what has been done, by ``<group>/<class>``."""
@@ -88,5 +89,5 @@ def _key(name: str) -> dict[str, Any]:
     return typed({"pk": "F#notes", "sk": name})
 
 
-def _short(task: str) -> str:
-    return task.rpartition("/")[2]
+def _drained(task: str) -> dict[str, Any]:
+    return _key(f"drain {task.rpartition('/')[2]}")

@@ -148,6 +148,7 @@ def _measure(turned: Turned, services: Services) -> None:
 
 def _fleet(services: Services, environment: str, plan: FleetsPlan, clock: Callable[[], float]) -> EcsFleet:
     dynamo, table = services.client("dynamodb"), services.settings.table
+    notes = FleetNotes(dynamo, table)
     names = {tier: f"rushes-{environment}-hosts-{tier}" for tier in plan.groups}
     return EcsFleet(
         services.client("ecs"),
@@ -156,7 +157,8 @@ def _fleet(services: Services, environment: str, plan: FleetsPlan, clock: Callab
         services=names,
         machines={tier: names[tier] for tier in plan.machines},
         kept=DynamoDocument(dynamo, table, "F#fleet"),
-        drained=FleetNotes(dynamo, table).drain,
+        drained=notes.drain,
+        resumed=notes.resume,
         clock=clock,
     )
 
