@@ -10,7 +10,7 @@ its purse know what they are told; what they wrote down is all that outlives a c
 from __future__ import annotations
 
 from collections import defaultdict
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 import pytest
@@ -55,7 +55,7 @@ EXPECTED = {
     "part": Expected(1.0, sure=True),
 }
 TARIFF = Tariff(
-    lambda shape, seconds: int(RATE[shape.function] * seconds) + 1,
+    lambda shape, seconds: ceil(round(RATE[shape.function] * seconds, 6)) + 1,
     lambda shape: EXPECTED.get(shape.function),
 )
 CAPS = {

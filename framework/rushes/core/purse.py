@@ -286,17 +286,23 @@ class Purse:
         They were bound together; what it has had of theirs is its own from now on.
         """
         paid = self.open.get(id)
+        if paid is None or worked_s <= paid.seconds:
+            return
         for other_id in behind:
             other = self.open.get(other_id)
-            if paid is None or other is None or self._tariff is None or worked_s <= paid.seconds:
-                return
-            self.budget.shrink(other.number, 0, now)
-            answer = self.budget.extend(paid.number, paid.amount + other.amount, 0, now)
+            if other is None or self._tariff is None or worked_s <= paid.seconds:
+                break
+            least = self._tariff.cost(other.shape, 0.0)  # to begin costs something, too
+            if other.amount <= least:
+                continue
+            self.budget.shrink(other.number, least, now)
+            answer = self.budget.extend(paid.number, paid.amount + other.amount - least, 0, now)
             if isinstance(answer, Granted):
                 paid.amount, paid.seconds = answer.amount, paid.seconds + other.seconds
-            other.amount = other.by_next = 0
+            other.amount = other.by_next = least
             other.seconds = 0.0
             self._changed(other_id, other)
+        self._look(id, paid, worked_s)
 
     def goes_on(self, id: int, worked_s: float, now: float) -> bool:  # noqa: A002 - as everywhere
         """Whether an attempt that stood still, its money free meanwhile, is given money to go on."""
