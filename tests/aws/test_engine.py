@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -301,6 +302,14 @@ def test_a_function_that_no_queue_is_for_is_refused_with_the_classes_that_there_
     with pytest.raises(CallerError, match="no class of it"):
         send(idle, put(idle, "a.mov"), function="small", out="s3://proxies/a", priority="urgent")
     assert send(idle, put(idle, "a.mov"), priority="urgent")
+
+
+def test_work_for_a_version_that_the_environment_does_not_have_is_refused(idle: Cloud) -> None:
+    idle.engine.deployment = replace(idle.engine.deployment, versions={"look": "7", "small": "1"})
+    with pytest.raises(CallerError, match="has look@7, and here it is look@3") as caught:
+        send(idle, put(idle, "a.mov"))
+    assert caught.value.code == "other-version"
+    assert send(idle, put(idle, "a.mov"), function="small", out="s3://proxies/a")
 
 
 def test_a_function_in_a_file_is_refused(idle: Cloud) -> None:

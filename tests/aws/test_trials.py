@@ -78,6 +78,12 @@ def test_a_template_says_which_versions_it_has() -> None:
     assert new_versions(planned("1", "a"), planned("2", "b")) == {"small": ("1", "2")}
 
 
+def test_a_stack_tells_by_which_version_what_a_machine_sends_is_done() -> None:
+    assert json.loads(planned("2", "b")["Outputs"]["Versions"]["Value"]) == {"small": "2"}
+    tried = planned("2", "b", trials={"small": "1"})
+    assert json.loads(tried["Outputs"]["Versions"]["Value"]) == {"small": "1"}
+
+
 def test_the_source_of_a_function_is_its_module_with_those_beside_it_that_it_imports() -> None:
     found = catalog.body_digest(catalog.find("inspect"))
     assert len(found) == 64

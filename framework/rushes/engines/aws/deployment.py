@@ -7,12 +7,14 @@ know what is sent.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rushes.engines.aws.infra.environment import family_of, logical, stack_name
 from rushes.engines.aws.infra.host_tiers import PLAIN
+from rushes.engines.aws.infra.versions import VERSIONS
 from rushes.engines.aws.settings import pairs_of
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
@@ -31,11 +33,28 @@ class Deployment:
         name: of the environment; "" where variables say what is where.
         table: of the ledger.
         queues: URLs by the names that a template gives them: of a function and a class, or of hosts and one.
+        versions: of its functions, by name; of those that it does not tell of there is nothing.
     """
 
     name: str
     table: str
     queues: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def check_version(self, function: str, version: str) -> None:
+        """Refuse work for another version than the one that would do it: its results would bear a wrong one.
+
+        Raises:
+            CallerError: it is another (``other-version``).
+        """
+        there = self.versions.get(function, version)
+        if there != version:
+            raise CallerError(
+                f"environment {self.name} has {function}@{there}, and here it is {function}@{version}.",
+                code="other-version",
+                fix=f"Install what has {there}, or deploy {version}: rushes infra deploy.",
+                details={"function": function, "here": version, "there": there},
+            )
 
     def queue_of(self, function: str, group: str, priority: str) -> str:
         """The queue that work of a function and class goes to: its Lambda's, else that of hosts.
@@ -109,7 +128,8 @@ def _deployed(name: str, client: Any) -> Deployment:
             code="not-found",
             fix="Check the name and AWS_REGION, or make it: rushes infra deploy.",
         )
-    return Deployment(name, outputs["Ledger"], {k: v for k, v in outputs.items() if k.startswith("Queue")})
+    queues = {k: v for k, v in outputs.items() if k.startswith("Queue")}
+    return Deployment(name, outputs["Ledger"], queues, json.loads(outputs.get(VERSIONS, "{}")))
 
 
 def _named(route: str) -> str:

@@ -136,11 +136,12 @@ class AwsEngine:
         from rushes.runtime.submission import batch_spec  # noqa: PLC0415 - as above
 
         check_sendable(function, options)
+        self.deployment.check_version(function.name, function.version)
         self.deployment.queue_of(function.name, group_of(function), options.priority)
         spec = batch_spec(
             function, options, params, title=title, environ=self._environ, place=place_of_outputs
         )
-        # An image has the function installed: what it is there is said by its version.
+        # An image has the function installed, from wherever: what it is there is said by its version.
         return replace(spec, source_digest="", environment={}, title=function.name)
 
     def invocations(

@@ -14,6 +14,7 @@ This module must not know how a template is deployed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -21,7 +22,7 @@ from rushes.engines.aws.infra import parts, permissions, starting
 from rushes.engines.aws.infra.environment import Deployed, Environment, deployed, logical
 from rushes.engines.aws.infra.hosting import by_group, host_queues, hosts, hosts_that_come
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
-from rushes.engines.aws.infra.versions import METADATA
+from rushes.engines.aws.infra.versions import LONGEST_OUTPUT, METADATA, VERSIONS
 from rushes.engines.aws.infra.watching import watching
 from rushes.engines.aws.infra.workers import TABLE_ID, common, tiers_of, tried, worker
 from rushes.errors import CallerError
@@ -109,7 +110,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
             ),
         },
         "Resources": resources,
-        "Outputs": _outputs(resources),
+        "Outputs": _outputs(resources) | _versions(all_, environment),
     }
 
 
@@ -238,6 +239,13 @@ def _routes_text(routes: Sequence[_Route]) -> Any:
 
 def _named(routes: Sequence[_Route]) -> dict[str, str]:
     return {f"{route.function}/{route.priority}": route.queue for route in routes}
+
+
+def _versions(all_: Iterable[Deployed], environment: Environment) -> dict[str, Any]:
+    """What version work that a machine sends is done by: of what is tried, the one that the rest has."""
+    has = {one.name: environment.trials.get(one.function.name, one.function.version) for one in all_}
+    said = json.dumps(has, separators=(",", ":"))
+    return {VERSIONS: {"Value": said}} if has and len(said) <= LONGEST_OUTPUT else {}
 
 
 def _outputs(resources: dict[str, Any]) -> dict[str, Any]:

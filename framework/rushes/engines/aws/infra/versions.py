@@ -12,10 +12,22 @@ from typing import Any, Final, NamedTuple
 
 from rushes.errors import CallerError
 
-__all__ = ["METADATA", "Version", "check_versions", "new_versions", "versions_of"]
+__all__ = [
+    "LONGEST_OUTPUT",
+    "METADATA",
+    "VERSIONS",
+    "Version",
+    "check_versions",
+    "new_versions",
+    "versions_of",
+]
 
 METADATA: Final = "Rushes"
 """Under which a template says what it has."""
+VERSIONS: Final = "Versions"
+"""The output of a stack that says by which version of each function what is sent is done, as JSON."""
+LONGEST_OUTPUT: Final = 1024
+"""Characters of an output; where the versions are longer, nobody is told, and nothing is refused."""
 
 
 class Version(NamedTuple):
