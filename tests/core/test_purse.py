@@ -561,7 +561,8 @@ def _spend(purse: Purse, seconds: deque[float], slots: int, cap: int) -> tuple[i
     from rushes.core.events import Ask, Finished, Leased, Queued, QueueKey, SlotReady  # noqa: PLC0415
     from rushes.core.scheduler import Scheduler  # noqa: PLC0415
 
-    scheduler = Scheduler(Capacity(cpu=slots, memory=1.0), purse=purse)
+    one_each = SchedulerSettings(micro_batch_max=1)  # the pool that is played here knows no backlogs
+    scheduler = Scheduler(Capacity(cpu=slots, memory=1.0), settings=one_each, purse=purse)
     queue, now = QueueKey("standard", "dune"), 0.0
     asks = tuple(Ask(n + 1, n, 0.0, SHORT) for n in range(len(seconds)))
     todo: deque[Any] = deque([Queued(queue, 0), Leased(queue, asks, 0)])
@@ -575,7 +576,7 @@ def _spend(purse: Purse, seconds: deque[float], slots: int, cap: int) -> tuple[i
                 elif isinstance(command, Start):
                     left[command.slot] = command.ids[0], seconds[command.ids[0] - 1]
                 elif isinstance(command, Pause):
-                    left.pop(command.slot)
+                    left.pop(command.slot, None)  # it may have ended meanwhile
         true = sum(price(SHORT, done) for done in ran.values())
         assert true <= cap
         if purse.held:
