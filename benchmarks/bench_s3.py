@@ -92,8 +92,8 @@ def _inspected(
     client: Any, counts: Callable[[], dict[str, int]], key: str, scratch: Path
 ) -> tuple[dict[str, Any], int, float]:
     from rushes import Asset  # noqa: PLC0415 - as above
-    from rushes.runtime.remote_attempt import run_remote  # noqa: PLC0415 - as above
-    from rushes.runtime.task import Task  # noqa: PLC0415 - as above
+    from rushes.runtime.attempts.task import Task  # noqa: PLC0415 - as above
+    from rushes.runtime.shared.remote_attempt import run_remote  # noqa: PLC0415 - as above
     from rushes.storage.s3 import S3Store  # noqa: PLC0415 - as above
     from rushes_functions.inspect import inspect as function  # noqa: PLC0415 - not for the other rows
 

@@ -21,7 +21,7 @@ import psutil
 
 import rushes.media.encode
 import rushes.media.shared_pass
-import rushes.runtime.joint_attempt  # noqa: F401 - what is imported when used would be read meanwhile
+import rushes.runtime.attempts.joint_attempt  # noqa: F401 - what is imported when used would be read meanwhile
 from rushes import Function, together
 from rushes_functions.checksum import checksum
 from rushes_functions.inspect import inspect

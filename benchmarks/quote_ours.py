@@ -26,7 +26,7 @@ from rushes.core.work import Work
 from rushes.engines.local import LocalEngine
 from rushes.engines.local_quotes import estimator_of
 from rushes.media.inspection import describe
-from rushes.runtime.workload import work_of
+from rushes.runtime.sending.workload import work_of
 
 WAYS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("proxy", {}),

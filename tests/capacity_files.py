@@ -9,7 +9,7 @@ from rushes.core.price_entries import book_from, parse_entries
 from rushes.core.prices import PriceBook
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.host_tiers import document_of, host_tiers
-from rushes.runtime.price_files import price_book
+from rushes.runtime.configuration.price_files import price_book
 
 _SPOT = """{"schema": 1, "tiers": {"ours/fargate-4x8-spot": {"purchase": "spot", "region": "us-east-1",
  "usd_per_hour": "0.06", "source": "a test", "as_of": "2026-11"},

@@ -34,7 +34,7 @@ from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
 from rushes.ledger import Entry, Tally, Work
 from rushes.notices import Notice
-from rushes.runtime.remote_scratch import sweep_scratch
+from rushes.runtime.shared.remote_scratch import sweep_scratch
 
 __all__ = ["FaultyStudio"]
 

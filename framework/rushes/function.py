@@ -287,7 +287,7 @@ class Function(Generic[P, R]):
         return Bound(self, Asset.of(source), self.params(params, **overrides))
 
     def quote(self, sources: Iterable[AssetLike], params: P | None = None, **overrides: Any) -> Any:
-        """What `map` of the same would take, before anything is sent: a `rushes.runtime.quoting.BatchQuote`.
+        """What `map` of the same would take: a `rushes.runtime.sending.quoting.BatchQuote`. Nothing is sent.
 
         With a ``deadline`` among its dispatch options it finds the fewest and cheapest slots that keep to it,
         or says why there are none.

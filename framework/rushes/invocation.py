@@ -232,7 +232,7 @@ class BatchStatus:
     """The invocation that it is made of parts of, or ""."""
     spent: Spent = field(default_factory=Spent)
     quote: Mapping[str, Any] | None = None
-    """What was quoted before it was sent: see `rushes.runtime.quoting.kept_quote`."""
+    """What was quoted before it was sent: see `rushes.runtime.sending.quoting.kept_quote`."""
     held: str = ""
     """Why a part of it is held: whose money is spent, and what ends that; "" while nothing is."""
     held_by: tuple[str, str] = ("", "")

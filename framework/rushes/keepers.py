@@ -29,7 +29,7 @@ class CostKeeper(Protocol):
     """An engine whose ledger knows what was spent."""
 
     def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
-        """What attempts that ended since then cost: see `rushes.runtime.statement.statement`."""
+        """What attempts that ended since then cost: see `rushes.runtime.records.statement.statement`."""
         ...
 
 
@@ -98,7 +98,7 @@ class ObjectKeeper(Protocol):
     """An engine whose clips and outputs are not files of this machine."""
 
     def find(self, inputs: Sequence[str], *, out: str | None = None) -> Iterator[Any]:
-        """The clips that INPUT arguments name there, as `rushes.runtime.inputs.Found`.
+        """The clips that INPUT arguments name there, as `rushes.runtime.sources.inputs.Found`.
 
         Raises:
             CallerError: an input is a file of this machine, or there is no such clip.

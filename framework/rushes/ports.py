@@ -4,7 +4,7 @@
 machines; `Store` is where bytes live that are not on this machine; `Ledger` and `Queue` are what many hosts
 share. All have a stub in `rushes.testing`, which passes the same contract suite as the real one. What an
 engine may be able to do beside is in `rushes.keepers`; the ports of one layer alone stand in it:
-`rushes.batch.RunnableEngine`, `rushes.runtime.records.Journal`.
+`rushes.batch.RunnableEngine`, `rushes.runtime.records.ports.Journal`.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ _TRACED = """
 import sys
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
-from rushes.runtime.raised import as_error
+from rushes.runtime.attempts.raised import as_error
 services = Services(AwsSettings(tracing=sys.argv[1] == "on"), "burst")
 with services.traced("attempt", "k7m2qx.1") as note:
     note("state", "succeeded")

@@ -28,8 +28,8 @@ from rushes.invocation import Invocation
 from rushes.keepers import ObjectKeeper
 from rushes.notices import Redriven
 from rushes.ports import Engine
-from rushes.runtime.claim_run import ClaimRunner
-from rushes.runtime.inputs import Found
+from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.runtime.sources.inputs import Found
 from rushes.testing.clock import FakeClock
 from rushes.testing.engine_contract import EngineContract
 from rushes.testing.ledger import StubLedger, StubQueue

@@ -25,8 +25,8 @@ from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.session_policy import MOST_CHARACTERS, session_policy
 from rushes.engines.aws.settings import AwsSettings, aws_settings
-from rushes.runtime.meter import Meter
-from rushes.runtime.remote_attempt import Reach
+from rushes.runtime.shared.meter import Meter
+from rushes.runtime.shared.remote_attempt import Reach
 from rushes.testing.clock import FakeClock
 
 ROLE = "arn:aws:iam::123456789012:role/rushes-dev-WorkSmall-1"

@@ -26,7 +26,7 @@ from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
 from rushes.ledger import Work
 from rushes.notices import Notice, notice_text
-from rushes.runtime.remote_attempt import run_remote
+from rushes.runtime.shared.remote_attempt import run_remote
 
 FUNCTIONS = Path(__file__).parents[1] / "runtime" / "claimed.py"
 CLIP = "s3://cards/day 1/A001+C002.mov"
@@ -314,7 +314,7 @@ def slow(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> tuple[LambdaHandler, 
         clock.now += next(takes, 1.0)
         return run_remote(*given, **more)
 
-    monkeypatch.setattr("rushes.runtime.claim_run.run_remote", run)
+    monkeypatch.setattr("rushes.runtime.shared.claim_run.run_remote", run)
     return handler, clock
 
 

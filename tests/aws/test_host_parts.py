@@ -22,7 +22,7 @@ from rushes.engines.aws.sweeping import sweep
 from rushes.engines.aws.worker import queues_of
 from rushes.ledger import Work
 from rushes.notices import Message, Notice
-from rushes.runtime.claim_run import After
+from rushes.runtime.shared.claim_run import After
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger, StubQueue
 from rushes.testing.ledger_contract import NOW, SPEC

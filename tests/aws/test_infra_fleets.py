@@ -17,7 +17,7 @@ from rushes.core.capacity import capacity_from
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.host_tiers import counted_by, document_of, host_tiers
 from rushes.engines.aws.infra.template import template_of
-from rushes.runtime.price_files import price_book
+from rushes.runtime.configuration.price_files import price_book
 
 FUNCTIONS = (deployed.small, deployed.look, deployed.heavy)
 FARGATE = {

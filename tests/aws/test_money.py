@@ -15,7 +15,7 @@ from rushes.core.budget import Payer
 from rushes.journal.dynamo_items import TABLE
 from rushes.journal.dynamo_money import DynamoMoney
 from rushes.ports import Money
-from rushes.runtime.shared_money import Funds, SharedMoney
+from rushes.runtime.shared.shared_money import Funds, SharedMoney
 from rushes.testing.money_contract import MoneyContract
 
 DUNE, PAYER = Scope("show", "dune"), Payer("dune", "k7m2qx")

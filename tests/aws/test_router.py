@@ -17,7 +17,7 @@ from rushes.engines.aws.settings import AwsSettings
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
-from rushes.runtime.remote_publication import KEY
+from rushes.runtime.shared.remote_publication import KEY
 
 
 class Wrote(Result):

@@ -15,8 +15,8 @@ from aws_server import AwsServer
 
 from rushes import Asset
 from rushes.media.builds import bundled_ffmpeg
-from rushes.runtime.remote_attempt import run_remote
-from rushes.runtime.task import Made, Task
+from rushes.runtime.attempts.task import Made, Task
+from rushes.runtime.shared.remote_attempt import run_remote
 from rushes.storage.s3 import S3Options, S3Store
 from rushes.storage.s3_transfers import PART_BYTES
 from rushes.storage.s3_uri import local_name, place_of, uri_of

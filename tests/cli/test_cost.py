@@ -17,7 +17,7 @@ from rushes.cli.app import app
 from rushes.cli.cost import since_of
 from rushes.cli.statement import Sheet
 from rushes.errors import CallerError
-from rushes.runtime.cost_records import SpentRow
+from rushes.runtime.records.cost_records import SpentRow
 
 LEDGER = {"machines": 1, "seconds": 60.0, "owed": 1_000_000_000, "lines": 1_000_000_000, "off": []}
 MINUTE = 60_000_000

@@ -317,8 +317,8 @@ def test_when_nobody_reads_the_results_any_more_the_batch_is_sent_whole_and_name
     from rushes.cli.follow import Sending, follow_batch  # noqa: PLC0415
     from rushes.cli.session import Session  # noqa: PLC0415
     from rushes.cli.sinks import NothingSink  # noqa: PLC0415
-    from rushes.runtime.inputs import distinct  # noqa: PLC0415
-    from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415
+    from rushes.runtime.sending.submission import batch_spec, invocations  # noqa: PLC0415
+    from rushes.runtime.sources.inputs import distinct  # noqa: PLC0415
 
     class Unread(NothingSink):
         def add(self, page: object) -> None:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from rushes.cli.app import app
 from rushes.cli.session import Session
 from rushes.core.folder_watch import FolderWatch, Look
-from rushes.runtime.folder import Folder, Sent
+from rushes.runtime.sources.folder import Folder, Sent
 from rushes.testing import StubEngine
 from rushes.triggers import on_folder
 

@@ -19,7 +19,7 @@ from rushes.core.steps import DEFAULT_STEPS, Incremental, Step
 from rushes.core.stragglers import StragglerPolicy
 from rushes.core.tiers import Purchase
 from rushes.errors import CallerError
-from rushes.runtime.price_files import price_book
+from rushes.runtime.configuration.price_files import price_book
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "capacity.md"
 

@@ -17,7 +17,7 @@ from rushes.core.price_entries import book_from, merged, parse_entries
 from rushes.core.prices import INTERNET, PriceBook, Source, TierPrice
 from rushes.core.tiers import Machine, Purchase, TierLimits
 from rushes.errors import CallerError
-from rushes.runtime.price_files import price_book
+from rushes.runtime.configuration.price_files import price_book
 
 SAID = {"source": "a list", "as_of": "2026-01-19"}
 TIER = {"purchase": "on-demand", "region": "r", "usd_per_hour": "0.526", **SAID}

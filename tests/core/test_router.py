@@ -33,7 +33,7 @@ from rushes.core.routing import NoRoute, Route
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
-from rushes.runtime.scaler import Scaler
+from rushes.runtime.scaling.scaler import Scaler
 from rushes.testing import FakeClock, StubFleet
 
 GIB = 1 << 30

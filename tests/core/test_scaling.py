@@ -27,7 +27,7 @@ from rushes.core.scaling import decide
 from rushes.core.steps import DEFAULT_STEPS, Incremental, Step
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.errors import CallerError
-from rushes.runtime.scaler import Scaler
+from rushes.runtime.scaling.scaler import Scaler
 from rushes.testing import FakeClock, StubFleet
 
 NOW = 1_700_000_000.0

@@ -11,7 +11,7 @@ from rushes import Asset, Context, Output, Params, Result, function
 from rushes.media.cutting import Clip
 from rushes.media.one_chunk import PartMade
 from rushes.media.profile import Profile
-from rushes.runtime.encode_part import OnThePool
+from rushes.runtime.attempts.encode_part import OnThePool
 
 _PROFILE = Profile.model_validate({"video": {"codec": "h264", "speed": "ultrafast"}})
 

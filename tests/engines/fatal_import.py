@@ -5,7 +5,7 @@ import sys
 
 from rushes import Asset, Params, Result, function
 
-if "rushes.runtime.slot" in sys.orig_argv:
+if "rushes.runtime.slots.slot" in sys.orig_argv:
     os._exit(7)
 
 

@@ -20,7 +20,7 @@ from rushes.cli.app import app
 from rushes.cli.show import displacement_lines
 from rushes.cli.statement import Sheet
 from rushes.engines.local import LocalEngine
-from rushes.runtime.receipt import Receipt
+from rushes.runtime.outputs.receipt import Receipt
 from rushes_functions.transcode import transcode
 
 Find = Callable[[str], Any]

@@ -19,7 +19,7 @@ from rushes.core.turns import Option
 from rushes.engines.local import LocalEngine
 from rushes.media.builds import VARIABLE
 from rushes.media.ledger import open_ledger
-from rushes.runtime.receipt import Receipt
+from rushes.runtime.outputs.receipt import Receipt
 
 __all__ = ["standin"]
 

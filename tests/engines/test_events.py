@@ -15,7 +15,7 @@ from waiting import until
 from rushes import catalog
 from rushes.core.sinks import KINDS
 from rushes.engines.local import LocalEngine
-from rushes.runtime.event_file import event_sinks
+from rushes.runtime.configuration.event_file import event_sinks
 
 ASIDE = Path(__file__).with_name("aside.py")
 Heard = Callable[[], list[dict[str, Any]]]

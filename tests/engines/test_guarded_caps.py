@@ -56,7 +56,7 @@ def busy_slot(engine: LocalEngine) -> psutil.Process:
 
 
 def guard_of(worker: psutil.Process) -> psutil.Process | None:
-    return next((one for one in worker.children() if says(one, "rushes.runtime.guard")), None)
+    return next((one for one in worker.children() if says(one, "rushes.runtime.slots.guard")), None)
 
 
 def says(process: psutil.Process, word: str) -> bool:

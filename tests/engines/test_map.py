@@ -15,7 +15,7 @@ from waiting import until
 from rushes import CallerError, MediaError, PolicyError, RushesError, catalog
 from rushes.core.states import State
 from rushes.engines.local import LocalEngine
-from rushes.runtime.families import PARTS_SHARE
+from rushes.runtime.dispatch.families import PARTS_SHARE
 
 FANS = Path(__file__).with_name("fans.py")
 Find = Callable[[str], Any]

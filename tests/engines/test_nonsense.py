@@ -11,7 +11,7 @@ from waiting import until
 
 from rushes import CallerError, RushesError
 from rushes.engines.local import LocalEngine
-from rushes.runtime.requests import check_rows
+from rushes.runtime.worker.requests import check_rows
 
 Find = Callable[[str], Any]
 

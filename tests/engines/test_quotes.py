@@ -19,7 +19,7 @@ from rushes.core.quote import Quote
 from rushes.engines.local import LocalEngine
 from rushes.errors import CallerError
 from rushes.media import reader
-from rushes.runtime.quoting import BatchQuote
+from rushes.runtime.sending.quoting import BatchQuote
 
 PRICES = """
 schema = 1

@@ -14,7 +14,7 @@ from rushes.cli.app import app
 from rushes.core.events import Capacity
 from rushes.engines.local import LocalEngine
 from rushes.journal.replay import ran_batches
-from rushes.runtime.settings import settings_from
+from rushes.runtime.configuration.settings import settings_from
 from rushes.simulator.pool import simulate
 from rushes.simulator.replay import replayed
 

@@ -87,6 +87,6 @@ def orphans() -> list[int]:
     found = []
     for process in psutil.process_iter(["cmdline", "ppid", "pid"]):
         words = process.info["cmdline"] or []
-        if "rushes.runtime.slot" in words and home in words and process.info["ppid"] == 1:
+        if "rushes.runtime.slots.slot" in words and home in words and process.info["ppid"] == 1:
             found.append(process.info["pid"])
     return found

@@ -10,8 +10,8 @@ import pytest
 import make_media
 from rushes import Asset, MediaError
 from rushes.batch import Options
-from rushes.runtime.direct import make_here
-from rushes.runtime.task import Made
+from rushes.runtime.attempts.direct import make_here
+from rushes.runtime.attempts.task import Made
 from rushes_functions.inspect import inspect
 from rushes_functions.loudness import loudness
 from rushes_functions.proxy import proxy

@@ -22,7 +22,7 @@ from rushes.core.tranches import CapState
 from rushes.errors import PlatformError
 from rushes.journal.dynamo_money import DynamoMoney
 from rushes.ports import Money
-from rushes.runtime.shared_money import Funds, SharedMoney, Short
+from rushes.runtime.shared.shared_money import Funds, SharedMoney, Short
 from rushes.testing.clock import FakeClock
 from rushes.testing.money import StubMoney
 from rushes.testing.money_contract import DUNE, MoneyContract

@@ -213,7 +213,7 @@ def test_what_finds_the_box_leaves_no_process_to_one_that_takes_orphans_in() -> 
 import os
 from pathlib import Path
 from rushes.media.box import find_box
-from rushes.runtime.orphans import adopt_orphans
+from rushes.runtime.slots.orphans import adopt_orphans
 adopt_orphans()
 find_box()
 print(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())

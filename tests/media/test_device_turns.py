@@ -318,7 +318,7 @@ def test_software_that_was_chosen_never_touches_the_ledger(
 
 
 def test_an_encode_in_software_does_not_so_much_as_load_the_ledger() -> None:
-    program = "import sys, rushes.media.encode, rushes.media.renditions, rushes.runtime.local_context"
+    program = "import sys, rushes.media.renditions, rushes.runtime.attempts.local_context"
     said = f"{program}; print([name for name in sys.modules if 'ledger' in name or 'monitor' in name])"
 
     done = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True)

@@ -10,7 +10,7 @@ import make_media
 from rushes.asset import Asset, FrameRange
 from rushes.errors import CallerError
 from rushes.media.spans import Span
-from rushes.runtime.inputs import expand
+from rushes.runtime.sources.inputs import expand
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rushes import Asset, CallerError, Context, Output, Result, function
-from rushes.runtime.attempt import Made, Task, run_attempt
+from rushes.runtime.attempts.attempt import Made, Task, run_attempt
 
 
 class Copied(Result):

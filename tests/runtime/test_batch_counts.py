@@ -6,7 +6,7 @@ import pytest
 
 from rushes.core.events import QueueKey
 from rushes.core.states import IllegalTransition, State
-from rushes.runtime.batches import BatchState, shape_of, state_number
+from rushes.runtime.records.batches import BatchState, shape_of, state_number
 
 SPEC = {"function": "m:f", "version": "1", "priority": "standard", "show": "dune"}
 

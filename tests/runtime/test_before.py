@@ -11,8 +11,8 @@ import pytest
 from rushes.core.events import Shape
 from rushes.core.run_times import Expected
 from rushes.journal.sqlite import SqliteJournal
-from rushes.runtime.budgeting import Budgeting
-from rushes.runtime.estimating import Before
+from rushes.runtime.dispatch.budgeting import Budgeting
+from rushes.runtime.sending.estimating import Before
 
 
 @pytest.fixture

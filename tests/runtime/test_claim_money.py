@@ -16,13 +16,13 @@ from rushes.core.states import State
 from rushes.core.tiers import Purchase
 from rushes.errors import PlatformError
 from rushes.ledger import Work
-from rushes.runtime.attempt import run_attempt
-from rushes.runtime.attempt_money import HELD_S, AttemptMoney, fund
-from rushes.runtime.claim_run import LEASE_S, LOOKS, ClaimRunner
-from rushes.runtime.meter import Meter
-from rushes.runtime.remote_publication import mark_of
-from rushes.runtime.shared_money import SharedMoney, Short
-from rushes.runtime.task import Task
+from rushes.runtime.attempts.attempt import run_attempt
+from rushes.runtime.attempts.task import Task
+from rushes.runtime.shared.attempt_money import HELD_S, AttemptMoney, fund
+from rushes.runtime.shared.claim_run import LEASE_S, LOOKS, ClaimRunner
+from rushes.runtime.shared.meter import Meter
+from rushes.runtime.shared.remote_publication import mark_of
+from rushes.runtime.shared.shared_money import SharedMoney, Short
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.money import StubMoney

@@ -18,12 +18,12 @@ from rushes.core.run_price import RunPrice
 from rushes.core.states import State
 from rushes.core.tiers import Purchase
 from rushes.ledger import Claim, Work
-from rushes.runtime.attempt import run_attempt
-from rushes.runtime.claim_run import LEASE_S, After, ClaimRunner
-from rushes.runtime.meter import Meter
-from rushes.runtime.remote_attempt import Reach
-from rushes.runtime.remote_publication import mark_of
-from rushes.runtime.task import Task
+from rushes.runtime.attempts.attempt import run_attempt
+from rushes.runtime.attempts.task import Task
+from rushes.runtime.shared.claim_run import LEASE_S, After, ClaimRunner
+from rushes.runtime.shared.meter import Meter
+from rushes.runtime.shared.remote_attempt import Reach
+from rushes.runtime.shared.remote_publication import mark_of
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.store import StubStore

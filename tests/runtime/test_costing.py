@@ -9,8 +9,8 @@ import pytest
 from rushes.core.events import Capacity, Shape
 from rushes.core.machine_price import MachinePrice
 from rushes.errors import CallerError
-from rushes.runtime.costing import machine_price
-from rushes.runtime.settings import settings_from
+from rushes.runtime.configuration.costing import machine_price
+from rushes.runtime.configuration.settings import settings_from
 
 POOL = Capacity(4, float(8 << 30), gpu=1)
 

@@ -13,10 +13,10 @@ import pytest
 from rushes import Asset, CallerError, Context, MediaError, Output, Params, PlatformError, Result, function
 from rushes.media import ranged
 from rushes.media.builds import bundled_ffmpeg
-from rushes.runtime import described_in_place
-from rushes.runtime.remote_attempt import run_remote
-from rushes.runtime.remote_publication import mark_of
-from rushes.runtime.task import Made, Task
+from rushes.runtime.attempts.task import Made, Task
+from rushes.runtime.shared import described_in_place
+from rushes.runtime.shared.remote_attempt import run_remote
+from rushes.runtime.shared.remote_publication import mark_of
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore
 from rushes_functions.inspect import inspect

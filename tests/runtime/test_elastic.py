@@ -16,9 +16,9 @@ from rushes.core.events import Capacity, QueueKey, Shape
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.runtime.capacity_file import CapacityFile
-from rushes.runtime.elastic import EVERY_S, Elastic
-from rushes.runtime.pool import QUEUED, RUNNING
+from rushes.runtime.configuration.capacity_file import CapacityFile
+from rushes.runtime.dispatch.pool import QUEUED, RUNNING
+from rushes.runtime.scaling.elastic import EVERY_S, Elastic
 
 GIB = float(1 << 30)
 MIDNIGHT = 1_700_006_400.0

@@ -8,7 +8,7 @@ import pytest
 
 from rushes import CallerError
 from rushes.core.sinks import DEFAULT_KINDS
-from rushes.runtime.event_file import event_sinks, problem_of
+from rushes.runtime.configuration.event_file import event_sinks, problem_of
 
 
 def read(tmp_path: Path, text: str) -> list[object]:

@@ -13,7 +13,7 @@ from rushes.asset import Asset
 from rushes.errors import CallerError, PlatformError
 from rushes.runtime import files
 from rushes.runtime.files import Promise, exchange, foreign, make_folder, rename_noreplace, shown
-from rushes.runtime.fingerprint import content_of, fingerprint, sha256_file
+from rushes.runtime.sources.fingerprint import content_of, fingerprint, sha256_file
 
 
 @pytest.fixture(params=["flags", "no flags", "no links"])

@@ -11,7 +11,7 @@ import pytest
 
 from rushes import Cancelled
 from rushes.media.company import COMPANY, aside, here, keep_pace
-from rushes.runtime.gathering import Body, Gathering
+from rushes.runtime.attempts.gathering import Body, Gathering
 
 
 class Pass:

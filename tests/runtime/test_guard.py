@@ -17,9 +17,9 @@ import psutil
 import pytest
 from waiting import until
 
-from rushes.runtime.guard import EARLY_NS, Guard
-from rushes.runtime.slot_page import SlotPage
-from rushes.runtime.slots import PACKETS
+from rushes.runtime.slots.guard import EARLY_NS, Guard
+from rushes.runtime.slots.page import SlotPage
+from rushes.runtime.slots.processes import PACKETS
 
 # A slot with something below it, in a session of its own as in a box.
 _FAMILY = """
@@ -134,7 +134,7 @@ def test_a_guard_that_is_started_says_so_and_ends_with_its_link() -> None:
     link, far = socket.socketpair(socket.AF_UNIX, PACKETS)
     with far:
         process = subprocess.Popen(
-            [sys.executable, "-m", "rushes.runtime.guard", str(far.fileno())], pass_fds=[far.fileno()]
+            [sys.executable, "-m", "rushes.runtime.slots.guard", str(far.fileno())], pass_fds=[far.fileno()]
         )
     assert link.recv(64) == b"ready"
     link.close()

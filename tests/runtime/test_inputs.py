@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from rushes.asset import Asset
 from rushes.errors import CallerError
-from rushes.runtime import places as places_module
-from rushes.runtime.clips import clip_names
-from rushes.runtime.inputs import Found, distinct, expand
-from rushes.runtime.places import Places
+from rushes.runtime.sources import places as places_module
+from rushes.runtime.sources.clips import clip_names
+from rushes.runtime.sources.inputs import Found, distinct, expand
+from rushes.runtime.sources.places import Places
 
 
 def touch(root: Path, *names: str) -> None:

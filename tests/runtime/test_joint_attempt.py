@@ -22,9 +22,9 @@ from rushes import (
     function,
     together,
 )
-from rushes.runtime.attempt import Made, Task, run_attempt
-from rushes.runtime.receipt import Receipt
-from rushes.runtime.submission import key_of
+from rushes.runtime.attempts.attempt import Made, Task, run_attempt
+from rushes.runtime.outputs.receipt import Receipt
+from rushes.runtime.sending.submission import key_of
 
 
 class Wish(Params):
@@ -290,7 +290,8 @@ def test_one_may_not_replace_what_another_has_just_made(tmp_path: Path) -> None:
 def test_a_source_settles_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     monkeypatch.setattr(
-        "rushes.runtime.source.wait_settled", lambda _, settle_s, *, cancelled: waited.append(settle_s)
+        "rushes.runtime.sources.source.wait_settled",
+        lambda _, settle_s, *, cancelled: waited.append(settle_s),
     )
 
     attempt(replace(task_of(tmp_path), settle_s=9.0))

@@ -28,11 +28,11 @@ from rushes.core.tiers import Purchase
 from rushes.journal.schema import MIGRATIONS
 from rushes.journal.sqlite import SqliteJournal
 from rushes.journal.turns import SqliteTurns
-from rushes.runtime.batches import BatchState, shape_of
-from rushes.runtime.metering import KEEP_EVERY_S, End, Metering
-from rushes.runtime.pool import Run
-from rushes.runtime.records import LeasedRow
-from rushes.runtime.statement import audit, statement
+from rushes.runtime.dispatch.metering import KEEP_EVERY_S, End, Metering
+from rushes.runtime.dispatch.pool import Run
+from rushes.runtime.records.batches import BatchState, shape_of
+from rushes.runtime.records.ports import LeasedRow
+from rushes.runtime.records.statement import audit, statement
 
 TIERS = st.builds(
     TierPrice,

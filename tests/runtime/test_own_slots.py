@@ -6,7 +6,7 @@ import pytest
 
 from rushes.core.hosts import HostState
 from rushes.ports import Fleet
-from rushes.runtime.own_slots import OwnSlots
+from rushes.runtime.scaling.own_slots import OwnSlots
 from rushes.testing import FakeClock
 from rushes.testing.fleet_contract import FleetContract
 

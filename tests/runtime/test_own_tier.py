@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rushes.runtime.own_tier import barred_here
+from rushes.runtime.configuration.own_tier import barred_here
 
 CAPACITY = """
 tiers:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import CallerError
-from rushes.runtime.class_file import ClassFile
-from rushes.runtime.policy_file import read_policy
+from rushes.runtime.configuration.class_file import ClassFile
+from rushes.runtime.configuration.policy_file import read_policy
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,14 @@ import pytest
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError, PlatformError, RushesError
-from rushes.runtime import files, publication, steps
-from rushes.runtime.destination import Destination, check_template
-from rushes.runtime.fingerprint import content_of
-from rushes.runtime.intent import Intent
+from rushes.runtime import files
+from rushes.runtime.outputs import publication, steps
+from rushes.runtime.outputs.destination import Destination, check_template
+from rushes.runtime.outputs.intent import Intent
+from rushes.runtime.outputs.receipt import Receipt, ReceiptSource
+from rushes.runtime.outputs.scratch import clear_batch
 from rushes.runtime.ownership import owned_hashes, read_receipt, receipt_name
-from rushes.runtime.receipt import Receipt, ReceiptSource
-from rushes.runtime.scratch import clear_batch
+from rushes.runtime.sources.fingerprint import content_of
 
 INVOCATION = "b1.7"
 

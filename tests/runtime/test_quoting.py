@@ -19,10 +19,10 @@ from rushes.core.work import HERE, Work, work_from_json, work_to_json
 from rushes.errors import CallerError
 from rushes.invocation import Invocation
 from rushes.media.schema import Container, MediaInfo, VideoStream
-from rushes.runtime.estimating import Estimator, LearntRun
-from rushes.runtime.headers import AskedHeader, Header
-from rushes.runtime.quoting import BatchQuote, Elsewhere, Wishes, kept_quote, quote_batch
-from rushes.runtime.workload import work_of
+from rushes.runtime.sending.estimating import Estimator, LearntRun
+from rushes.runtime.sending.quoting import BatchQuote, Elsewhere, Wishes, kept_quote, quote_batch
+from rushes.runtime.sending.workload import work_of
+from rushes.runtime.sources.headers import AskedHeader, Header
 
 SAID = Source("a list", "2026-01")
 

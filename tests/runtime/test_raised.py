@@ -9,7 +9,7 @@ import os
 import pytest
 
 from rushes.errors import CallerError, MediaError, PlatformError, RushesError
-from rushes.runtime.raised import MAX_KEPT_BYTES, as_error, bounded
+from rushes.runtime.attempts.raised import MAX_KEPT_BYTES, as_error, bounded
 
 
 class UnspeakableError(Exception):

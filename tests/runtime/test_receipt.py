@@ -10,9 +10,9 @@ import pytest
 
 from rushes import catalog
 from rushes.errors import CallerError, MediaError
+from rushes.runtime.outputs.receipt import BOX_LEVELS, Receipt, ReceiptOutput, ReceiptSource
+from rushes.runtime.outputs.reproduce import reproduce
 from rushes.runtime.ownership import described, owned_hashes, read_receipt, receipt_name
-from rushes.runtime.receipt import BOX_LEVELS, Receipt, ReceiptOutput, ReceiptSource
-from rushes.runtime.reproduce import reproduce
 
 FUNCTION = """
 from rushes import Asset, Context, Output, Params, Result, function

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from rushes import Asset, CallerError, MediaError, PlatformError
-from rushes.runtime.remote_attempt import run_remote
-from rushes.runtime.remote_publication import KEY, mark_of
-from rushes.runtime.task import Made, Task
+from rushes.runtime.attempts.task import Made, Task
+from rushes.runtime.shared.remote_attempt import run_remote
+from rushes.runtime.shared.remote_publication import KEY, mark_of
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore
 

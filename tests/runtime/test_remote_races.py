@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.errors import RushesError
+from rushes.runtime.attempts.task import Made
 from rushes.runtime.ownership import RECEIPT_KIND
-from rushes.runtime.remote_publication import Target, publish_made
-from rushes.runtime.task import Made
+from rushes.runtime.shared.remote_publication import Target, publish_made
 from rushes.stored import Stored
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore

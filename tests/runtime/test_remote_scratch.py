@@ -10,12 +10,12 @@ from pathlib import Path
 
 from waiting import until
 
-from rushes.runtime.remote_scratch import YOUNG_S, attempt_scratch, sweep_scratch
+from rushes.runtime.shared.remote_scratch import YOUNG_S, attempt_scratch, sweep_scratch
 
 _HOLDS = """
 import sys, time
 from pathlib import Path
-from rushes.runtime.remote_scratch import attempt_scratch
+from rushes.runtime.shared.remote_scratch import attempt_scratch
 with attempt_scratch(Path(sys.argv[1]), "k7m2qx.1") as folder:
     (folder / "clip").write_bytes(b"clip")
     time.sleep(600)

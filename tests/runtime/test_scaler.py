@@ -11,7 +11,7 @@ from rushes.core.hosts import Host
 from rushes.core.steps import DEFAULT_STEPS
 from rushes.core.tiers import Machine, Purchase, Tier
 from rushes.errors import CallerError, PlatformError
-from rushes.runtime.scaler import Scaler
+from rushes.runtime.scaling.scaler import Scaler
 from rushes.testing import FakeClock, StubFleet
 
 TIERS = {"hosts": Tier("hosts", Machine(8, 1 << 34, 0), Purchase.on_demand, "here", start_s=90.0)}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rushes import CallerError, PlatformError
-from rushes.runtime.settings import Settings, settings_from
+from rushes.runtime.configuration.settings import Settings, settings_from
 
 Read = Callable[..., Settings]
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function
 from rushes.function import Options
-from rushes.runtime.submission import batch_spec, environment, key_of
+from rushes.runtime.sending.submission import batch_spec, environment, key_of
 
 
 class Tree(Params):
@@ -67,7 +67,7 @@ def test_options_that_are_sets_make_one_key_in_every_process(clip: Asset, tmp_pa
         import sys
 
         from rushes import Asset, Params, Result, function
-        from rushes.runtime.submission import key_of
+        from rushes.runtime.sending.submission import key_of
 
 
         class Words(Params):

@@ -16,8 +16,8 @@ import pytest
 from waiting import until
 
 from rushes import CallerError
-from rushes.runtime.signing import key_from, signature_headers
-from rushes.runtime.teller import Told, deliver
+from rushes.runtime.telling.signing import key_from, signature_headers
+from rushes.runtime.telling.teller import Told, deliver
 
 EVENTS = ['{"id":"1"}', '{"id":"2"}']
 KEY = base64.b64encode(bytes(range(32))).decode()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rushes import Asset, Cancelled, Context, Function, MediaError, PlatformError, Result, function
-from rushes.runtime.attempt import Made, Task, run_attempt
+from rushes.runtime.attempts.attempt import Made, Task, run_attempt
 
 
 class Nothing(Result):

@@ -9,8 +9,8 @@ import pytest
 
 from rushes import Asset, Cancelled, MediaError, PlatformError, RushesError
 from rushes.errors import CallerError
-from rushes.runtime.source import fingerprint_of
-from rushes.runtime.undermined import undermined
+from rushes.runtime.attempts.undermined import undermined
+from rushes.runtime.sources.source import fingerprint_of
 
 FAILURES = [
     OSError(2, "No such file or directory", "/x/out.mov"),

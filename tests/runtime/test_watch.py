@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from rushes.runtime.slots import SlotProcess
-from rushes.runtime.watch import START_S, WATCH_EVERY_S, Watch
+from rushes.runtime.dispatch.watch import START_S, WATCH_EVERY_S, Watch
+from rushes.runtime.slots.processes import SlotProcess
 
 STALL_S = 30.0
 

@@ -34,6 +34,6 @@ class ClassName(click.Choice[str]):
 def _names() -> tuple[str, ...]:
     if not os.environ.get("RUSHES_CLASSES"):
         return PRIORITIES
-    from rushes.runtime.class_file import classes_of  # noqa: PLC0415 - only where there is such a file
+    from rushes.runtime.configuration.class_file import classes_of  # noqa: PLC0415 - only where there is such a file
 
     return tuple(one.name for one in classes_of(os.environ))

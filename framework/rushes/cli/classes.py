@@ -55,9 +55,9 @@ def classes(session: Session, *, as_json: bool) -> None:
 
 def _as_written() -> dict[str, Any]:
     """The classes as the next worker will have them; nothing is in use."""
-    from rushes.runtime.class_file import class_file, classes_of  # noqa: PLC0415 - only without a worker
-    from rushes.runtime.classes import class_json  # noqa: PLC0415 - as above
-    from rushes.runtime.own_tier import barred_here  # noqa: PLC0415 - as above
+    from rushes.runtime.configuration.class_file import class_file, classes_of  # noqa: PLC0415 - only without a worker
+    from rushes.runtime.configuration.own_tier import barred_here  # noqa: PLC0415 - as above
+    from rushes.runtime.dispatch.classes import class_json  # noqa: PLC0415 - as above
 
     file = class_file(os.environ)
     barred = barred_here(os.environ)

@@ -26,7 +26,7 @@ from rushes.errors import RushesError
 from rushes.units import format_size
 
 if TYPE_CHECKING:
-    from rushes.runtime.settings import Settings
+    from rushes.runtime.configuration.settings import Settings
 
 __all__ = ["Check", "checks", "doctor"]
 
@@ -169,7 +169,7 @@ def _pyav() -> list[Check]:
 
 
 def _home(environ: Mapping[str, str]) -> list[Check]:
-    from rushes.runtime.settings import settings_from  # noqa: PLC0415 - makes the folders
+    from rushes.runtime.configuration.settings import settings_from  # noqa: PLC0415 - makes the folders
 
     settings = settings_from(environ)
     found = []
@@ -238,9 +238,9 @@ def _reader() -> list[Check]:
 
 def _prices(environ: Mapping[str, str]) -> list[Check]:
     from rushes.core.money import NANO, format_dollars  # noqa: PLC0415 - only here
-    from rushes.runtime.costing import machine_price  # noqa: PLC0415
-    from rushes.runtime.machine import capacity_of  # noqa: PLC0415
-    from rushes.runtime.settings import settings_from  # noqa: PLC0415
+    from rushes.runtime.configuration.costing import machine_price  # noqa: PLC0415
+    from rushes.runtime.configuration.machine import capacity_of  # noqa: PLC0415
+    from rushes.runtime.configuration.settings import settings_from  # noqa: PLC0415
 
     settings = settings_from(environ)
     price = machine_price(settings, environ, capacity_of(settings))
@@ -254,8 +254,8 @@ def _prices(environ: Mapping[str, str]) -> list[Check]:
 
 
 def _capacity(environ: Mapping[str, str]) -> list[Check]:
-    from rushes.runtime.capacity_file import capacity_file  # noqa: PLC0415 - only here
-    from rushes.runtime.settings import settings_from  # noqa: PLC0415
+    from rushes.runtime.configuration.capacity_file import capacity_file  # noqa: PLC0415 - only here
+    from rushes.runtime.configuration.settings import settings_from  # noqa: PLC0415
 
     file = capacity_file(environ)
     if file is None:

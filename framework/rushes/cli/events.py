@@ -55,14 +55,14 @@ def events(ctx: click.Context, /, *, as_json: bool) -> None:
 
 
 def _sinks() -> list[Sink]:
-    from rushes.runtime.event_file import event_sinks  # noqa: PLC0415 - pydantic, and only here
+    from rushes.runtime.configuration.event_file import event_sinks  # noqa: PLC0415 - pydantic, and only here
 
     return event_sinks(os.environ)
 
 
 def _problems(sinks: list[Sink]) -> dict[str, str]:
     """What is wrong with the way to each sink, as far as this machine can see."""
-    from rushes.runtime.event_file import problem_of  # noqa: PLC0415 - as above
+    from rushes.runtime.configuration.event_file import problem_of  # noqa: PLC0415 - as above
 
     return {sink.name: problem for sink in sinks if (problem := problem_of(sink))}
 
@@ -91,8 +91,8 @@ def _row(one: dict[str, Any]) -> list[str]:
 @click.argument("names", nargs=-1, metavar="[SINK]...")
 def test_(names: tuple[str, ...]) -> None:
     """Send one event of type rushes.test to all sinks, or to those named, and say what came of it."""
-    from rushes.runtime.state_event import TEST, envelope  # noqa: PLC0415 - only here
-    from rushes.runtime.teller import deliver  # noqa: PLC0415
+    from rushes.runtime.telling.state_event import TEST, envelope  # noqa: PLC0415 - only here
+    from rushes.runtime.telling.teller import deliver  # noqa: PLC0415
 
     sinks = _sinks()
     if not sinks:

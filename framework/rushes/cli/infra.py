@@ -116,9 +116,9 @@ def _fleets(file: Path | None, images: dict[str, str]) -> dict[str, Any]:
             )
         return {}
     from rushes.engines.aws.infra.host_tiers import counted_by, document_of, host_tiers  # noqa: PLC0415 - not for help
-    from rushes.runtime.capacity_file import CapacityFile  # noqa: PLC0415 - as above
-    from rushes.runtime.policy_file import read_policy  # noqa: PLC0415 - as above
-    from rushes.runtime.price_files import price_book  # noqa: PLC0415 - as above
+    from rushes.runtime.configuration.capacity_file import CapacityFile  # noqa: PLC0415 - as above
+    from rushes.runtime.configuration.policy_file import read_policy  # noqa: PLC0415 - as above
+    from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
 
     policy = CapacityFile(file, os.environ).read()
     tiers = counted_by(price_book({}).tiers, host_tiers(policy, images))

@@ -28,7 +28,7 @@ from rushes.units import format_duration
 if TYPE_CHECKING:
     from rushes.core.durations import Interval
     from rushes.core.quote import Declined, Quote
-    from rushes.runtime.quoting import BatchQuote
+    from rushes.runtime.sending.quoting import BatchQuote
 
 __all__ = ["quote", "quote_lines", "quoted"]
 

@@ -30,7 +30,7 @@ def reproduce(ctx: click.Context, /, receipt: str, into: Path | None, *, as_json
     Software encodes on the same ffmpeg build are byte-identical. The exit code is 0 when the results are, 1
     when they differ.
     """
-    from rushes.runtime.reproduce import reproduce as repeat  # noqa: PLC0415 - the media stack
+    from rushes.runtime.outputs.reproduce import reproduce as repeat  # noqa: PLC0415 - the media stack
 
     found = repeat(_receipt_path(ctx.obj, receipt), into=into)
     if as_json:

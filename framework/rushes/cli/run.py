@@ -104,7 +104,7 @@ def _quoted(engine: Engine, work: Work, given: Mapping[str, Any]) -> Work:
     if not given["quote"]:
         return work
     from rushes.cli.quote import quote_lines, quoted  # noqa: PLC0415 - the media stack
-    from rushes.runtime.quoting import kept_quote  # noqa: PLC0415
+    from rushes.runtime.sending.quoting import kept_quote  # noqa: PLC0415
 
     found = list(work.found)
     made = quoted(engine, replace(work, found=iter(found)))
@@ -117,7 +117,7 @@ def _quoted(engine: Engine, work: Work, given: Mapping[str, Any]) -> Work:
 def opened(engine: Engine, work: Work) -> tuple[str, Iterator[Any]]:
     """A batch for some work, and its invocations, unsent."""
     from rushes.keepers import ObjectKeeper  # noqa: PLC0415 - only when it is sent
-    from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415 - likewise
+    from rushes.runtime.sending.submission import batch_spec, invocations  # noqa: PLC0415 - likewise
 
     asked = (work.function, work.options, work.params)
     objects = engine if isinstance(engine, ObjectKeeper) else None

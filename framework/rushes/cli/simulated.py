@@ -24,11 +24,11 @@ from rushes.core.money import parse_dollars
 from rushes.core.prices import PriceBook
 from rushes.errors import CallerError
 from rushes.journal.replay import ran_batches
-from rushes.runtime.capacity_file import CapacityFile
-from rushes.runtime.class_file import classes_of
-from rushes.runtime.machine import capacity_of
-from rushes.runtime.price_files import price_book
-from rushes.runtime.settings import settings_from
+from rushes.runtime.configuration.capacity_file import CapacityFile
+from rushes.runtime.configuration.class_file import classes_of
+from rushes.runtime.configuration.machine import capacity_of
+from rushes.runtime.configuration.price_files import price_book
+from rushes.runtime.configuration.settings import settings_from
 from rushes.simulator.bill import Machines
 from rushes.simulator.fleet import FleetPlan
 from rushes.simulator.load import Scenario

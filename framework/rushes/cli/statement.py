@@ -15,7 +15,7 @@ from rushes.cli.show import counted, table
 from rushes.core.cost import LINES, Cost, Row, Statement
 from rushes.core.money import NANO, format_dollars
 from rushes.printing import without_controls
-from rushes.runtime.cost_records import SpentRow
+from rushes.runtime.records.cost_records import SpentRow
 from rushes.units import format_duration
 
 __all__ = ["KEYS", "Sheet"]
@@ -41,7 +41,7 @@ class Sheet:
     Args:
         names: the columns of a row's key.
         made: what was spent; without idleness where only a part is asked for: that is nobody's.
-        ledger: whether all of it adds up (`rushes.runtime.statement.audit`).
+        ledger: whether all of it adds up (`rushes.runtime.records.statement.audit`).
         since: UTC epoch seconds; 0: all.
         whole: nothing was left out but by time.
     """

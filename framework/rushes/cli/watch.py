@@ -25,7 +25,7 @@ from rushes.units import parse_duration
 if TYPE_CHECKING:
     from rushes.cli.work import Work
     from rushes.core.folder_watch import FolderWatch
-    from rushes.runtime.folder import Folder, Sent
+    from rushes.runtime.sources.folder import Folder, Sent
     from rushes.triggers import OnFolder
 
 __all__ = ["watch"]
@@ -165,8 +165,8 @@ def _watched(ctx: click.Context, given: Mapping[str, Any], trigger: OnFolder, *,
     from rushes.cli.options import values_of  # noqa: PLC0415 - as above
     from rushes.cli.work import Work  # noqa: PLC0415 - as above
     from rushes.core.folder_watch import FolderWatch  # noqa: PLC0415 - as above
-    from rushes.runtime.folder import Folder, Sent  # noqa: PLC0415 - as above
-    from rushes.runtime.settings import settings_from  # noqa: PLC0415 - as above
+    from rushes.runtime.configuration.settings import settings_from  # noqa: PLC0415 - as above
+    from rushes.runtime.sources.folder import Folder, Sent  # noqa: PLC0415 - as above
 
     found = asked(ctx)
     function = found.function

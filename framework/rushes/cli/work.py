@@ -19,7 +19,7 @@ from rushes.errors import CallerError
 if TYPE_CHECKING:
     from rushes.function import Function, Options, Params
     from rushes.keepers import ObjectKeeper
-    from rushes.runtime.inputs import Found
+    from rushes.runtime.sources.inputs import Found
 
 __all__ = ["Work", "work_asked"]
 
@@ -57,7 +57,7 @@ def work_asked(ctx: click.Context, given: dict[str, Any], *, sent: bool = True) 
     from rushes.cli.function_options import layered  # noqa: PLC0415
     from rushes.cli.job import load_preset  # noqa: PLC0415 - what follows is paid for by every `run`
     from rushes.cli.options import values_of  # noqa: PLC0415
-    from rushes.runtime.inputs import expand, limited  # noqa: PLC0415
+    from rushes.runtime.sources.inputs import expand, limited  # noqa: PLC0415
 
     found = asked(ctx)
     function, job = found.function, found.job

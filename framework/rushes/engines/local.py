@@ -28,15 +28,15 @@ from rushes.invocation import (
     function_name,
     made_beside,
 )
-from rushes.runtime.client import Client
-from rushes.runtime.settings import Settings, settings_from
+from rushes.runtime.configuration.settings import Settings, settings_from
+from rushes.runtime.worker.client import Client
 
 if TYPE_CHECKING:
     from rushes.core.sinks import Sink
     from rushes.function import Function, Options, Params, Result
-    from rushes.runtime.estimating import Estimator
-    from rushes.runtime.inputs import Found
-    from rushes.runtime.quoting import BatchQuote
+    from rushes.runtime.sending.estimating import Estimator
+    from rushes.runtime.sending.quoting import BatchQuote
+    from rushes.runtime.sources.inputs import Found
 
 __all__ = ["LocalEngine", "run_worker"]
 
@@ -69,7 +69,7 @@ class LocalEngine:
 
     def call(self, function: Function[Any, Any], source: Asset, params: Params, options: Options) -> Result:
         """Run in this process: an ordinary function call, published like any other."""
-        from rushes.runtime.direct import call  # noqa: PLC0415 - a client does not need it
+        from rushes.runtime.attempts.direct import call  # noqa: PLC0415 - a client does not need it
 
         return call(function, source, params, options)
 
@@ -83,8 +83,8 @@ class LocalEngine:
         params: Params,
     ) -> tuple[str, int]:
         """Open, submit and seal a batch; returns its id and how many invocations it has."""
-        from rushes.runtime.inputs import Found, distinct  # noqa: PLC0415 - a follower does not need it
-        from rushes.runtime.submission import batch_spec, invocations  # noqa: PLC0415
+        from rushes.runtime.sending.submission import batch_spec, invocations  # noqa: PLC0415
+        from rushes.runtime.sources.inputs import Found, distinct  # noqa: PLC0415 - a follower does not need it
 
         spec = batch_spec(function, options, params, environ=self._environ)
         # Without files there are no names that could clash.
@@ -233,7 +233,7 @@ class LocalEngine:
         **wishes: Any,
     ) -> BatchQuote:
         """What a batch would take; `wishes` are those of `rushes.engines.local_quotes.quote_here`."""
-        from rushes.runtime.inputs import Found  # noqa: PLC0415 - only who plans needs it
+        from rushes.runtime.sources.inputs import Found  # noqa: PLC0415 - only who plans needs it
 
         found = (Found(asset, params=cast("Any", own)) for asset, own in items)
         return self.quote_found(function, options, params, found, **wishes)
@@ -252,9 +252,9 @@ class LocalEngine:
         return quote_here(self.settings, self._environ, function, options, params, found=found, **wishes)
 
     def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
-        """What was spent since a time: see `rushes.runtime.statement`."""
+        """What was spent since a time: see `rushes.runtime.records.statement`."""
         from rushes.journal.cost_sums import CostReader  # noqa: PLC0415 - only who asks needs it
-        from rushes.runtime.statement import statement  # noqa: PLC0415
+        from rushes.runtime.records.statement import statement  # noqa: PLC0415
 
         self._client.request({"verb": "costs"})
         with CostReader(self.settings.journal) as sums:
@@ -383,11 +383,11 @@ def run_worker(*, foreground: bool = False, environ: Mapping[str, str] | None = 
     """
     from rushes.journal.estimates import SqliteLearntRuns  # noqa: PLC0415 - only a worker needs these
     from rushes.journal.sqlite import SqliteJournal  # noqa: PLC0415
-    from rushes.runtime.capacity_file import capacity_file  # noqa: PLC0415
-    from rushes.runtime.class_file import class_file  # noqa: PLC0415
-    from rushes.runtime.costing import machine_price  # noqa: PLC0415
-    from rushes.runtime.machine import capacity_of  # noqa: PLC0415
-    from rushes.runtime.worker import Worker  # noqa: PLC0415
+    from rushes.runtime.configuration.capacity_file import capacity_file  # noqa: PLC0415
+    from rushes.runtime.configuration.class_file import class_file  # noqa: PLC0415
+    from rushes.runtime.configuration.costing import machine_price  # noqa: PLC0415
+    from rushes.runtime.configuration.machine import capacity_of  # noqa: PLC0415
+    from rushes.runtime.worker.worker import Worker  # noqa: PLC0415
 
     environ = os.environ if environ is None else environ
     settings = settings_from(environ)
@@ -423,7 +423,7 @@ def _sinks(environ: Mapping[str, str]) -> list[Sink]:
     """Who is told of state changes."""
     if not environ.get("RUSHES_EVENTS"):  # the worker of most people need not import what reads the file
         return []
-    from rushes.runtime.event_file import event_sinks  # noqa: PLC0415 - as above
+    from rushes.runtime.configuration.event_file import event_sinks  # noqa: PLC0415 - as above
 
     return event_sinks(environ)
 

@@ -21,23 +21,23 @@ from rushes.journal.headers import SqliteHeaders
 from rushes.journal.reading import LedgerReader
 from rushes.media.known_host import known_host
 from rushes.media.priors import prior_of_all
-from rushes.runtime.batches import shape_of
-from rushes.runtime.capacity_file import capacity_file
-from rushes.runtime.class_file import classes_of
-from rushes.runtime.costing import machine_price
-from rushes.runtime.estimating import Estimator
-from rushes.runtime.headers import read_headers
-from rushes.runtime.price_files import price_book
-from rushes.runtime.quoting import BatchQuote, Elsewhere, Wishes, quote_batch
-from rushes.runtime.submission import invocations
+from rushes.runtime.configuration.capacity_file import capacity_file
+from rushes.runtime.configuration.class_file import classes_of
+from rushes.runtime.configuration.costing import machine_price
+from rushes.runtime.configuration.price_files import price_book
+from rushes.runtime.records.batches import shape_of
+from rushes.runtime.sending.estimating import Estimator
+from rushes.runtime.sending.quoting import BatchQuote, Elsewhere, Wishes, quote_batch
+from rushes.runtime.sending.submission import invocations
+from rushes.runtime.sources.headers import read_headers
 
 if TYPE_CHECKING:
     from rushes.core.classes import ClassPolicy
     from rushes.core.events import Shape
     from rushes.declaration import Params
     from rushes.function import Function, Options
-    from rushes.runtime.inputs import Found
-    from rushes.runtime.settings import Settings
+    from rushes.runtime.configuration.settings import Settings
+    from rushes.runtime.sources.inputs import Found
 
 __all__ = ["estimator_of", "quote_here"]
 

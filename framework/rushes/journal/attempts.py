@@ -10,7 +10,7 @@ from typing import Final
 
 from rushes.journal.names import named
 from rushes.journal.turns import SqliteTurns
-from rushes.runtime.records import ResultRow
+from rushes.runtime.records.ports import ResultRow
 
 __all__ = ["SqliteAttempts"]
 
@@ -19,7 +19,7 @@ PAGE_BYTES: Final = 8 * 1024 * 1024
 
 
 class SqliteAttempts(SqliteTurns):
-    """`rushes.runtime.records.AttemptRecords`."""
+    """`rushes.runtime.records.ports.AttemptRecords`."""
 
     _joined = False
     """Anybody has ever run joint invocations: asked until it is so."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from rushes.journal.turns import SqliteTurns
-from rushes.runtime.records import BatchRow
+from rushes.runtime.records.ports import BatchRow
 
 __all__ = ["SqliteBatches"]
 
@@ -16,7 +16,7 @@ _BATCH: Final = "SELECT number,id,spec,submitted,ended,sealed,seq,seconds,media_
 
 
 class SqliteBatches(SqliteTurns):
-    """`rushes.runtime.records.BatchRecords`."""
+    """`rushes.runtime.records.ports.BatchRecords`."""
 
     def open_batch(self, batch: str, spec: str, now: float) -> int:
         """Add a batch and return its number, which no batch has had before."""

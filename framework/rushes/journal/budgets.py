@@ -17,7 +17,7 @@ _NOT_ENDED = "(level!='batch' OR name IN (SELECT id FROM batches WHERE ended IS 
 
 
 class SqliteBudgets(SqliteTurns):
-    """`rushes.runtime.budget_records.BudgetRecords`."""
+    """`rushes.runtime.records.budget_records.BudgetRecords`."""
 
     def keep_limits(self, scope: Scope, limits: SpendLimits) -> None:
         """These from now on."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from rushes.journal.reading import open_for_reading
-from rushes.runtime.cost_records import MachineHour, MachineRow, SpentRow
+from rushes.runtime.records.cost_records import MachineHour, MachineRow, SpentRow
 
 __all__ = ["HOUR", "LINES", "SUMS", "CostReader", "CostSums"]
 
@@ -20,7 +20,7 @@ HOUR: Final = MachineHour._fields[2:]
 
 
 class CostSums:
-    """`rushes.runtime.cost_records.CostSumRecords`, on a connection that somebody else has made."""
+    """`rushes.runtime.records.cost_records.CostSumRecords`, on a connection that somebody else has made."""
 
     db: sqlite3.Connection
 

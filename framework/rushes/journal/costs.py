@@ -11,7 +11,7 @@ from typing import Final
 from rushes.invocation import Spent
 from rushes.journal.cost_sums import HOUR, LINES, SUMS, CostSums
 from rushes.journal.turns import SqliteTurns
-from rushes.runtime.cost_records import CostRow, MachineHour, MachineRow
+from rushes.runtime.records.cost_records import CostRow, MachineHour, MachineRow
 
 __all__ = ["SqliteCosts"]
 
@@ -22,7 +22,7 @@ _COSTS: Final = ",".join(CostRow._fields)
 
 
 class SqliteCosts(SqliteTurns, CostSums):
-    """`rushes.runtime.cost_records.CostRecords`."""
+    """`rushes.runtime.records.cost_records.CostRecords`."""
 
     _charged = False
     """Anything has ever cost anything: asked until it is so."""

@@ -32,7 +32,7 @@ from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.journal.dynamo_shape import TABLE
 from rushes.ledger import LONE, Claim, End, Entry, Work
-from rushes.runtime.shareable import as_told, require_shareable
+from rushes.runtime.shared.shareable import as_told, require_shareable
 
 __all__ = [
     "COUNTERS",

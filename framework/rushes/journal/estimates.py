@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from rushes.core.work import HERE, LEARNT_FROM_S, Work, work_from_json, work_to_json
 from rushes.errors import PlatformError
 from rushes.journal.reading import open_for_reading
-from rushes.runtime.estimating import Before, LearntRun
+from rushes.runtime.sending.estimating import Before, LearntRun
 
 __all__ = ["SqliteLearntRuns"]
 
@@ -37,7 +37,7 @@ SUCCEEDED: Final = 4  # by `rushes.journal.schema`
 
 
 class SqliteLearntRuns:
-    """`rushes.runtime.estimating.LearntRuns`.
+    """`rushes.runtime.sending.estimating.LearntRuns`.
 
     Args:
         path: of the database; it is made when there is none.

@@ -23,7 +23,7 @@ _FASTEST: Final = 1
 
 
 class SqliteHeaders:
-    """`rushes.runtime.headers.KeptHeaders`. What cannot be kept is read again: no error comes from here."""
+    """`rushes.runtime.sources.headers.KeptHeaders`. What cannot be kept is read again, without an error."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

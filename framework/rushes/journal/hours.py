@@ -8,7 +8,7 @@ __all__ = ["SqliteHours"]
 
 
 class SqliteHours(SqliteTurns):
-    """`rushes.runtime.records.HourRecords`."""
+    """`rushes.runtime.records.ports.HourRecords`."""
 
     def use(self, rows: list[tuple[str, str, str, float]]) -> None:
         self.write(

@@ -16,7 +16,7 @@ __all__ = ["SqliteHousekeeping"]
 
 
 class SqliteHousekeeping(SqliteCosts):
-    """`rushes.runtime.records.Housekeeping`."""
+    """`rushes.runtime.records.ports.Housekeeping`."""
 
     def prune(self, before: float, *, keep: int = 0) -> int:
         """Forget ended batches submitted before a time, but the newest `keep`; returns how many.

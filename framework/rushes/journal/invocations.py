@@ -11,7 +11,7 @@ from typing import Final
 from rushes.journal.batches import SqliteBatches
 from rushes.journal.names import named, plain, with_names
 from rushes.journal.turns import Row
-from rushes.runtime.records import EndRow, InvocationRow, KnownRow, LeasedRow, NewRow
+from rushes.runtime.records.ports import EndRow, InvocationRow, KnownRow, LeasedRow, NewRow
 
 __all__ = ["SqliteInvocations"]
 
@@ -20,7 +20,7 @@ ROW: Final = ",".join(LeasedRow._fields)
 
 
 class SqliteInvocations(SqliteBatches):
-    """`rushes.runtime.records.InvocationRecords`; an id is ``batch number << 32 | n``."""
+    """`rushes.runtime.records.ports.InvocationRecords`; an id is ``batch number << 32 | n``."""
 
     def add(self, rows: list[NewRow]) -> None:
         """Insert invocations; one that is there already stays as it is: a client may send a chunk twice.

@@ -19,7 +19,7 @@ _MOST_NAMED: Final = 500
 
 
 class SqliteOutbox(SqliteTurns):
-    """`rushes.runtime.records.OutboxRecords`."""
+    """`rushes.runtime.records.ports.OutboxRecords`."""
 
     def post(self, rows: list[tuple[str, str, str, str]]) -> None:
         self.write("INSERT INTO events(kind,show,function,body) VALUES(?,?,?,?)", rows)

@@ -28,7 +28,7 @@ __all__ = ["SqliteJournal"]
 class SqliteJournal(
     SqliteInvocations, SqliteAttempts, SqliteOutbox, SqliteBudgets, SqliteHours, SqliteHousekeeping
 ):
-    """`rushes.runtime.records.Journal`: the durable record of batches, invocations, attempts and results.
+    """`rushes.runtime.records.ports.Journal`: what lasts of batches, invocations, attempts and results.
 
     An invocation's id is ``batch number << 32 | n``: rows are appended in order, and a batch is a range.
     All writes happen between `begin` and `commit`.

@@ -19,7 +19,7 @@ from rushes.function import Options
 from rushes.invocation import Invocation
 from rushes.keepers import ObjectKeeper
 from rushes.ports import Engine
-from rushes.runtime.submission import batch_spec
+from rushes.runtime.sending.submission import batch_spec
 from rushes.testing.engine_suite import PATIENCE_S, EngineSuite
 
 __all__ = ["ResultsContract"]

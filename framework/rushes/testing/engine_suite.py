@@ -20,8 +20,8 @@ from rushes.function import Function, Options
 from rushes.invocation import BatchStatus, Finished
 from rushes.keepers import ObjectKeeper
 from rushes.ports import Engine
-from rushes.runtime.inputs import Found
-from rushes.runtime.submission import batch_spec, invocations
+from rushes.runtime.sending.submission import batch_spec, invocations
+from rushes.runtime.sources.inputs import Found
 from rushes.testing.engine_bodies import BODIES
 
 __all__ = ["PATIENCE_S", "EngineSuite"]

@@ -33,7 +33,7 @@ from rushes.testing.stub_rows import StubBatch, StubRow, end_of, explanation_of,
 if TYPE_CHECKING:
     from rushes.function import Function, Options, Params, Result
     from rushes.ports import Clock
-    from rushes.runtime.attempt import Made
+    from rushes.runtime.attempts.attempt import Made
 
 __all__ = ["StubEngine"]
 
@@ -198,7 +198,7 @@ class StubEngine:
 
     def call(self, function: Function[Any, Any], source: Asset, params: Params, options: Options) -> Result:
         """Run here and now."""
-        from rushes.runtime.direct import call  # noqa: PLC0415 - only when something runs
+        from rushes.runtime.attempts.direct import call  # noqa: PLC0415 - only when something runs
 
         return call(function, source, params, options)
 
@@ -210,8 +210,8 @@ class StubEngine:
         params: Params,
     ) -> tuple[str, int]:
         """Submit one invocation an item; gives the batch and how many."""
-        from rushes.runtime import submission  # noqa: PLC0415 - as above
-        from rushes.runtime.inputs import Found  # noqa: PLC0415
+        from rushes.runtime.sending import submission  # noqa: PLC0415 - as above
+        from rushes.runtime.sources.inputs import Found  # noqa: PLC0415
 
         batch = self.open(submission.batch_spec(function, options, params, title=function.name))
         found = (Found(asset, params=_plain(own)) for asset, own in items)

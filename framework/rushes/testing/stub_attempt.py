@@ -14,8 +14,8 @@ from rushes.asset import Asset, FrameRange
 from rushes.core.states import State
 from rushes.errors import RushesError
 from rushes.invocation import BatchSpec, Finished
-from rushes.runtime.attempt import Made, Task, run_attempt
-from rushes.runtime.raised import as_error
+from rushes.runtime.attempts.attempt import Made, Task, run_attempt
+from rushes.runtime.attempts.raised import as_error
 from rushes.testing.stub_rows import StubRow
 
 __all__ = ["attempt"]

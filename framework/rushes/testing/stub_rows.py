@@ -14,7 +14,7 @@ from rushes.core.states import State
 from rushes.invocation import BatchSpec, BatchStatus, Counts, Finished, Invocation, function_name, made_beside
 
 if TYPE_CHECKING:
-    from rushes.runtime.attempt import Made
+    from rushes.runtime.attempts.attempt import Made
 
 __all__ = ["StubBatch", "StubRow", "end_of", "explanation_of", "first_state", "status_of"]
 

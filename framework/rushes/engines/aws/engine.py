@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rushes.function import Function, Options, Params, Result
     from rushes.notices import Redriven
     from rushes.ports import Ledger, Money
-    from rushes.runtime.inputs import Found
+    from rushes.runtime.sources.inputs import Found
 
 __all__ = ["AwsEngine"]
 
@@ -120,7 +120,7 @@ class AwsEngine:
 
     def find(self, inputs: Sequence[str], *, out: str | None = None) -> Iterator[Found]:
         """The clips that INPUT arguments name in buckets."""
-        from rushes.runtime.remote_inputs import expand_objects  # noqa: PLC0415 - a follower sends nothing
+        from rushes.runtime.shared.remote_inputs import expand_objects  # noqa: PLC0415 - a follower sends nothing
 
         return expand_objects(inputs, self.services.store, out=out)
 
@@ -133,7 +133,7 @@ class AwsEngine:
             CallerError: an option means nothing here, or the environment takes no such work.
         """
         from rushes.engines.aws.refusals import check_sendable, place_of_outputs  # noqa: PLC0415 - as above
-        from rushes.runtime.submission import batch_spec  # noqa: PLC0415 - as above
+        from rushes.runtime.sending.submission import batch_spec  # noqa: PLC0415 - as above
 
         check_sendable(function, options)
         self.deployment.check_version(function.name, function.version)
@@ -148,15 +148,15 @@ class AwsEngine:
         self, function: Function[Any, Any], options: Options, params: Params, found: Iterable[Found]
     ) -> Iterator[Invocation]:
         """One a clip, with what that was."""
-        from rushes.runtime.submission import invocations  # noqa: PLC0415 - as above
+        from rushes.runtime.sending.submission import invocations  # noqa: PLC0415 - as above
 
         look = lru_cache(maxsize=MARKS_KEPT)(self._mark)
         return invocations(function, options, params, marked(found, look), look)
 
     def _mark(self, asset: Asset) -> str:
-        from rushes.runtime.remote_frames import look_clip  # noqa: PLC0415 - as above
-        from rushes.runtime.remote_inputs import local_input  # noqa: PLC0415 - as above
-        from rushes.runtime.remote_publication import object_mark  # noqa: PLC0415 - as above
+        from rushes.runtime.shared.remote_frames import look_clip  # noqa: PLC0415 - as above
+        from rushes.runtime.shared.remote_inputs import local_input  # noqa: PLC0415 - as above
+        from rushes.runtime.shared.remote_publication import object_mark  # noqa: PLC0415 - as above
 
         if "://" not in asset.uri:
             raise local_input(asset.uri)
@@ -185,7 +185,7 @@ class AwsEngine:
         params: Params,
     ) -> tuple[str, int]:
         """Open, submit and seal a batch; returns its id and how many invocations it has."""
-        from rushes.runtime.inputs import distinct  # noqa: PLC0415 - a follower sends nothing
+        from rushes.runtime.sources.inputs import distinct  # noqa: PLC0415 - a follower sends nothing
 
         spec = self.spec_of(function, options, params)
         found = distinct(items)

@@ -21,8 +21,8 @@ from rushes.errors import CallerError
 if TYPE_CHECKING:
     from rushes.engines.aws.settings import AwsSettings
     from rushes.ports import Store
-    from rushes.runtime.meter import Meter
-    from rushes.runtime.remote_attempt import Reach
+    from rushes.runtime.shared.meter import Meter
+    from rushes.runtime.shared.remote_attempt import Reach
 
 __all__ = ["Granting", "Session"]
 
@@ -51,7 +51,7 @@ class Session(NamedTuple):
 
 
 class Granting:
-    """Gives attempts their stores; a `rushes.runtime.claim_run.Grant`.
+    """Gives attempts their stores; a `rushes.runtime.shared.claim_run.Grant`.
 
     Args:
         settings: the role, and what is said with every write.

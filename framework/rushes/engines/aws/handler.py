@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from rushes.core.run_price import RunPrice
     from rushes.function import Function
     from rushes.ports import Ledger
-    from rushes.runtime.claim_run import After
-    from rushes.runtime.shared_money import SharedMoney
-    from rushes.runtime.task import Task
+    from rushes.runtime.attempts.task import Task
+    from rushes.runtime.shared.claim_run import After
+    from rushes.runtime.shared.shared_money import SharedMoney
     from rushes.stored import Stored
 
 __all__ = ["LambdaHandler"]
@@ -101,7 +101,7 @@ class LambdaHandler:
                 return self._messages(event, context)
             return [self._asked(one, context) for one in asked_of(event)]
         except RushesError as error:  # Lambda writes what is raised into its log, and answers with it
-            from rushes.runtime.raised import as_error  # noqa: PLC0415 - as in `_run`
+            from rushes.runtime.attempts.raised import as_error  # noqa: PLC0415 - as in `_run`
 
             raise as_error(error, self._function.name) from None
         finally:
@@ -143,7 +143,7 @@ class LambdaHandler:
         self._run(notice, services.ledger, context, sent_at)
 
     def _run(self, notice: Notice, ledger: Ledger, context: Any, sent_at: float | None = None) -> After:
-        from rushes.runtime.claim_run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start
+        from rushes.runtime.shared.claim_run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - with it
 
         if not self._call.has_time(self._clock()):
@@ -261,11 +261,11 @@ class LambdaHandler:
         """Without a ledger: the publication settles who was first."""
         from rushes.asset import Asset  # noqa: PLC0415 - as in `_run`
         from rushes.invocation import Spent  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.meter import Meter  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.raised import as_error  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.remote_attempt import reach_of, run_remote  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.shareable import as_told  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.task import Task  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.attempts.raised import as_error  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.attempts.task import Task  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.shared.meter import Meter  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.shared.remote_attempt import reach_of, run_remote  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.shared.shareable import as_told  # noqa: PLC0415 - as in `_run`
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - as in `_run`
 
         services = self._services

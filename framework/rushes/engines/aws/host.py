@@ -20,9 +20,9 @@ from rushes.core.retry import MOST_LAPSES
 from rushes.engines.aws import sweeping
 from rushes.engines.aws.lane import Lane
 from rushes.errors import CallerError, RushesError
-from rushes.runtime.claim_run import ClaimRunner
-from rushes.runtime.pool_run import PoolRun
-from rushes.runtime.remote_scratch import sweep_scratch
+from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.runtime.shared.pool_run import PoolRun
+from rushes.runtime.shared.remote_scratch import sweep_scratch
 from rushes.storage.s3_uri import local_name, place_of
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ class Order:
         Raises:
             CallerError: one of them gives access to what it names (``signed-link``).
         """
-        from rushes.runtime.shareable import require_shareable  # noqa: PLC0415 - as `mark`
+        from rushes.runtime.shared.shareable import require_shareable  # noqa: PLC0415 - as `mark`
 
         text = json.dumps(self.params.model_dump(mode="json", exclude_unset=True), sort_keys=True)
         return require_shareable(text)
@@ -65,7 +65,7 @@ class Order:
     @cached_property
     def mark(self) -> str:
         """What the object was."""
-        from rushes.runtime.remote_publication import mark_of  # noqa: PLC0415 - not at a cold start
+        from rushes.runtime.shared.remote_publication import mark_of  # noqa: PLC0415 - not at a cold start
 
         return mark_of(self.source)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.host import Guard
     from rushes.notices import Message
     from rushes.ports import Queue
-    from rushes.runtime.claim_run import ClaimRunner
+    from rushes.runtime.shared.claim_run import ClaimRunner
 
 __all__ = ["Lane"]
 

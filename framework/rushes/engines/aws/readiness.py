@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rushes.engines.aws.events import Asked
 from rushes.errors import CallerError
 from rushes.media_kinds import suffix_of
-from rushes.runtime.remote_frames import frames_of, look_clip
+from rushes.runtime.shared.remote_frames import frames_of, look_clip
 from rushes.storage.s3_uri import place_of, uri_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _above(source: str, name: str, prefix: str) -> Iterator[str]:
 
 def _listed(store: Store, bucket: str, key: str) -> list[str]:
     """The keys that a manifest lists; a line that names nothing makes it wait, as something is missing."""
-    from rushes.runtime.manifest import lines_of  # noqa: PLC0415 - csv and json, for manifests alone
+    from rushes.runtime.sources.manifest import lines_of  # noqa: PLC0415 - csv and json, for manifests alone
 
     home = key.rpartition("/")[0]
     with tempfile.TemporaryDirectory(prefix="rushes-manifest-") as folder:

@@ -30,7 +30,7 @@ from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
 from rushes.errors import CallerError
 from rushes.notices import Notice
-from rushes.runtime.remote_publication import KEY, hops_of
+from rushes.runtime.shared.remote_publication import KEY, hops_of
 from rushes.triggers import OnS3, OnSchedule, OnSqs
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from rushes.engines.aws.fleet_notes import Done
 from rushes.errors import PlatformError
 from rushes.invocation import PRIORITIES
 from rushes.ports import Fleet
-from rushes.runtime.scaler import Scaled, Scaler
+from rushes.runtime.scaling.scaler import Scaled, Scaler
 
 __all__ = ["Depth", "FleetsPlan", "Scaling", "Turned", "backlog_rows", "learnt", "plan_from"]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rushes.asset import Asset
     from rushes.invocation import Invocation
     from rushes.ports import Ledger, Queue, Store
-    from rushes.runtime.inputs import Found
+    from rushes.runtime.sources.inputs import Found
 
 __all__ = ["Sender", "marked", "sendable"]
 

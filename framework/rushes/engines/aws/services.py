@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.server_clock import ServerClock
     from rushes.engines.aws.settings import AwsSettings
     from rushes.ports import Ledger, Money, Queue, Store
-    from rushes.runtime.shared_money import SharedMoney
+    from rushes.runtime.shared.shared_money import SharedMoney
 
 __all__ = ["Services"]
 
@@ -109,7 +109,7 @@ class Services:
             CallerError: the price file is wrong (``bad-prices``), or has no such tier (``no-price``).
         """
         from rushes.core.run_price import RunPrice, tier_of_memory  # noqa: PLC0415 - as above
-        from rushes.runtime.price_files import price_book  # noqa: PLC0415 - as above
+        from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
 
         settings = self.settings
         book = price_book({"RUSHES_PRICES": settings.prices})
@@ -165,7 +165,7 @@ class Services:
         """What a process of this name may spend of them; None where attempts have no price."""
         if self.money is None or self.price is None:
             return None
-        from rushes.runtime.shared_money import SharedMoney  # noqa: PLC0415 - not at a cold start
+        from rushes.runtime.shared.shared_money import SharedMoney  # noqa: PLC0415 - not at a cold start
 
         return SharedMoney(self.money, holder, clock)
 

@@ -17,7 +17,7 @@ from rushes.asset import IMAGE_SUFFIXES
 from rushes.storage.s3_uri import Place, place_of
 
 if TYPE_CHECKING:
-    from rushes.runtime.remote_attempt import Reach
+    from rushes.runtime.shared.remote_attempt import Reach
 
 __all__ = ["MOST_CHARACTERS", "session_policy"]
 

@@ -3,7 +3,7 @@
 The stream of the table is the outbox: a change is in it once it is in the ledger, whoever made it and
 whatever became of them, in the order of an invocation's life. An event is told at least once, under an id
 that follows from the record, so that who hears it twice can know. What it says is what webhooks of the
-embedded worker hear (`rushes.runtime.state_event`). This module must not know who listens.
+embedded worker hear (`rushes.runtime.telling.state_event`). This module must not know who listens.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rushes.core.sinks import BATCH_ENDED
 from rushes.errors import PlatformError
 from rushes.invocation import function_name
 from rushes.journal.dynamo_items import entry_of, number_of, plain
-from rushes.runtime.state_event import OF_RESULT, envelope
+from rushes.runtime.telling.state_event import OF_RESULT, envelope
 
 if TYPE_CHECKING:
     from rushes.engines.aws.trial import Trials

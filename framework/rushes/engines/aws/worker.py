@@ -26,7 +26,7 @@ from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings, pairs_of
 from rushes.engines.aws.spot import SpotWatch
 from rushes.errors import CallerError
-from rushes.runtime.own_tier import barred_here
+from rushes.runtime.configuration.own_tier import barred_here
 
 __all__ = ["queues_of", "run_host"]
 

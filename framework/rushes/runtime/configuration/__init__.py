@@ -1,0 +1,1 @@
+"""What people wrote down for a machine: its settings; files of classes, capacity, prices and events."""

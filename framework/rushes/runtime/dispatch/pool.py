@@ -1,0 +1,373 @@
+"""What the parts of the dispatcher share: the journal, the scheduler, and what is where at this moment.
+
+Only the worker's one thread touches it. This module must not know why anything happens; it keeps the books
+straight: counts, queues, and what a turn has to write.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rushes.core import events as ev
+from rushes.core.commands import Command
+from rushes.core.fitting import RoutingPolicy
+from rushes.core.scheduler import Scheduler
+from rushes.core.states import State
+from rushes.core.stragglers import Progress, StragglerPolicy
+from rushes.core.tiers import Tier
+from rushes.errors import RushesError
+from rushes.runtime.outputs.scratch import close_scratch
+from rushes.runtime.records.batches import STATES, BatchState, n_of, shape_of, state_number
+from rushes.runtime.records.ports import BatchRow, EndRow, Journal, LeasedRow
+from rushes.runtime.refusals import unknown_batch
+from rushes.runtime.sending.estimating import Before
+from rushes.runtime.slots.processes import SlotProcess
+from rushes.runtime.telling.outlet import Outlet
+
+if TYPE_CHECKING:
+    from rushes.runtime.dispatch.metering import Metering
+
+__all__ = [
+    "CANCELLED",
+    "FAILED",
+    "HELD",
+    "NOTHING",
+    "PAUSED",
+    "QUEUED",
+    "RUNNING",
+    "SUCCEEDED",
+    "Pool",
+    "Run",
+    "error_body",
+    "progress_of",
+]
+
+QUEUED, HELD, RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED = (state_number(s) for s in STATES)
+NOTHING: Final = b"{}"
+ASLEEP_S: Final = 1.0
+"""Two clocks of a machine that is awake do not part by as much between two turns."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One attempt that a slot has been given."""
+
+    slot: int
+    fence: int
+    attempt: int
+    losses: int
+    row: LeasedRow
+    fraction: float = -1.0
+    note: str = ""
+    rose_s: float = 0.0
+    """How long it had run when its fraction last rose."""
+    reached: float = -1.0
+    """How far it was when parts of its own had ended: it is not shown to be less far again."""
+    paused_since: float = 0.0
+    """When it was stopped in place for more urgent work; 0 while it is not."""
+    paused_s: float = 0.0
+    given_back: bool = False
+    """It is to end, and to be queued again, for more urgent work."""
+    given_back_for: tuple[str, str] = ("", "")
+    """The batch and the show of that work: it pays for what is done again."""
+    parts: set[int] | None = None
+    """The batches that it waits for and that have not ended; None for one that never waited."""
+    waits_since: float = 0.0
+    """Since when its slot is lent to others; 0: it is not."""
+    hedge: bool = False
+    """It was begun beside another: the scheduler knows it by its number below zero."""
+    expected_s: float | None = None
+    """What was expected of it when it began, for the watch: those of its batch that crawl raise the mean."""
+    hedged_for: str = ""
+    """Why a second one was begun beside it; "" where none was."""
+    beaten: bool = False
+    """The other one of its pair counts."""
+
+    def ask(self, number: int) -> int:
+        """By what the scheduler knows an attempt at an invocation."""
+        return -number if self.hedge else number
+
+    @property
+    def asset(self) -> str:
+        return self.row.source
+
+
+class Pool:
+    """The state of one pool. `carry_out` is set by the dispatcher: how each kind of command is obeyed."""
+
+    def __init__(  # noqa: PLR0915 - one statement for each thing that is kept
+        self,
+        scheduler: Scheduler,
+        journal: Journal,
+        home: Path,
+        capacity: ev.Capacity,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.scheduler = scheduler
+        self.journal = journal
+        self.home = home
+        self.capacity = capacity
+        """The most that it may ever have: what needs more is refused."""
+        self.size = capacity
+        """What it has now."""
+        self.clock = clock
+        self.now = clock()
+        self.monotonic_ns = time.monotonic_ns()
+        """The same moment, on the clock that stands while the machine sleeps."""
+        self.slept_s = 0.0
+        """How long the machine slept before this turn, or by how much its clock was set."""
+        self.batches: dict[int, BatchState] = {}
+        self.by_id: dict[str, BatchState] = {}
+        self.environments: dict[str, dict[str, Any]] = {}
+        self.slots: dict[int, SlotProcess] = {}
+        self.dying: list[SlotProcess] = []
+        self.running: dict[int, Run] = {}
+        self.second: dict[int, Run] = {}
+        """Of an invocation with two attempts, the one that does not hold its lease."""
+        self.hedged: set[int] = set()
+        """Invocations with a second attempt, also one that stands in line still."""
+        self.stragglers: StragglerPolicy | None = None
+        self.tier: Tier | None = None
+        """What this machine is."""
+        self.routing = RoutingPolicy()
+        """Who may go where."""
+        """When there are second attempts; None for never."""
+        self.hand: dict[int, LeasedRow] = {}
+        """Rows that were leased and have not been given to a slot."""
+        self.leased: dict[ev.QueueKey, int] = {}
+        """Of each queue, the rows that are in hand or with a slot: the journal has them as queued."""
+        self.waiting: dict[ev.QueueKey, int] = {}
+        """Of each queue, the rows that nobody has leased."""
+        self.queue_numbers: dict[ev.QueueKey, int] = {}
+        self.queue_keys: dict[int, ev.QueueKey] = {}
+        self.awaited: set[int] = set()
+        """Invocations, and batches as n = 0, that others wait for."""
+        self.parts: dict[int, set[int]] = {}
+        """Of an invocation, the batches that it mapped and that have not ended."""
+        self.keeps: dict[int, Path] = {}
+        """Of an invocation, the folder that its attempts share."""
+        self.intents: set[int] = set()
+        """Invocations whose intent to publish is in the journal."""
+        self.after_commit: list[Callable[[], None]] = []
+        self.to_push: set[int] = set()
+        self.next_due: float | None = None
+        self.learnt: Mapping[str, Before] = {}
+        """What runs of a function took before this worker began, by its reference."""
+        self.paused = False
+        self.draining = False
+        """What runs ends, nothing starts, and then the worker ends."""
+        self.wedged = False
+        self.outlet: Outlet | None = None
+        """Where state changes go out; None while nobody wants to hear."""
+        self.carry_out: dict[type[Command], Callable[[Any, deque[ev.Event]], None]] = {}
+        self.meter: Metering | None = None
+        """Counts what attempts cost; None where nothing here has a price."""
+        self._ends: list[tuple[int, int, int, int]] = []
+        self._results: list[EndRow] = []
+        self._forget: list[tuple[int]] = []
+
+    def unlend(self, row: LeasedRow) -> None:
+        """A row is no longer in hand or with a slot: its queue may lease another for it.
+
+        That queue need not be its batch's: the same work, asked for in a better class, is raised alone.
+        """
+        self.leased[self.queue_keys[row.queue]] -= 1
+
+    def run_on(self, slot: int, number: int) -> Run | None:
+        """The attempt at an invocation that a slot has."""
+        run = self.running.get(number)
+        if (run is None or run.slot != slot) and number in self.hedged:
+            run = self.second.get(number)
+        return run if run is not None and run.slot == slot else None
+
+    def await_more(self, queue: ev.QueueKey, count: int) -> None:
+        """So many more rows of a queue wait and nobody has leased them; fewer, where it is negative."""
+        self.waiting[queue] = max(self.waiting.get(queue, 0) + count, 0)
+
+    def feed(self, event: ev.Event) -> None:
+        """Tell the scheduler, and carry out what it decides, until it decides nothing more."""
+        todo: deque[ev.Event] = deque([event])
+        while todo:
+            for command in self.scheduler.handle(todo.popleft(), self.now):
+                self.carry_out[type(command)](command, todo)
+
+    def tell_time(self, now: float, monotonic_ns: int) -> None:
+        """A turn begins."""
+        slept_s = now - self.now - (monotonic_ns - self.monotonic_ns) / 1e9
+        self.slept_s = slept_s if abs(slept_s) > ASLEEP_S else 0.0
+        self.now, self.monotonic_ns = now, monotonic_ns
+
+    def flush(self) -> None:
+        """Write what the turn has gathered."""
+        if self._ends:
+            self.journal.ended(self._ends, self._results)
+            self._ends, self._results = [], []
+        if self._forget:
+            self.journal.forget_intents(self._forget)
+            self._forget = []
+
+    def queue_number(self, key: ev.QueueKey) -> int:
+        if key not in self.queue_numbers:
+            self.name_queue(key, self.journal.queue(*key))
+        return self.queue_numbers[key]
+
+    def name_queue(self, key: ev.QueueKey, number: int) -> None:
+        self.queue_numbers[key] = number
+        self.queue_keys[number] = key
+
+    def name_of(self, number: int) -> str:
+        state = self.batches.get(number >> 32)
+        return state.public_id(number) if state else f"batch {number >> 32}, {number & 0xFFFFFFFF}"
+
+    def end(
+        self,
+        state: BatchState,
+        number: int,
+        before: int,
+        after: int,
+        *,
+        body: bytes = NOTHING,
+        seconds: float = 0.0,
+        attempt: int = 0,
+    ) -> list[ev.Event]:
+        """An invocation ends other than by success; gives what those that wait for it have to be told."""
+        state.move(before, after)
+        self.end_row(state, number, after, body=body, seconds=seconds, attempt=attempt)
+        self.forget_intent(number)
+        self.disown(number)
+        return self.after_end(number, STATES[after])
+
+    def end_row(
+        self,
+        state: BatchState,
+        number: int,
+        after: int,
+        *,
+        body: bytes = NOTHING,
+        seconds: float = 0.0,
+        attempt: int = 0,
+    ) -> None:
+        """Write an end; the caller moves the count."""
+        state.seq += 1
+        self._ends.append((after, state.seq, attempt, number))
+        self._results.append((state.number, state.seq, number, after, seconds, 0, body.decode()))
+        if self.outlet is not None:
+            kind = STATES[after].value
+            self.outlet.note(kind, state, number, attempt=attempt, seconds=seconds, result=body.decode())
+
+    def after_end(self, number: int, state: State) -> list[ev.Event]:
+        """What the scheduler has to be told, if anybody waits for this one."""
+        if number not in self.awaited:
+            return []
+        self.awaited.discard(number)
+        return [ev.Ended(number, state)]
+
+    def require(self, batch: str) -> BatchRow:
+        """A batch's row.
+
+        Raises:
+            CallerError: there is no such batch.
+        """
+        row = self.journal.batch(batch)
+        if row is None:
+            raise unknown_batch(batch)
+        return row
+
+    @property
+    def most_run_s(self) -> float | None:
+        """So long an attempt may run on this machine's tier, whatever its function allows."""
+        return None if self.tier is None else self.tier.limits.run_s
+
+    def rank_of(self, priority: str) -> int:
+        """The rank of a class; that of the last for one that is none."""
+        ranks = {one.name: one.rank for one in self.scheduler.classes}
+        return ranks.get(priority, max(ranks.values(), default=0))
+
+    def number_of(self, invocation: str) -> int:
+        """The number of ``<batch>.<n>``; 0 when there is no such batch, or no such n can be."""
+        batch, _, n = invocation.partition(".")
+        live = self.by_id.get(batch)
+        row = self.journal.batch(batch) if live is None else None
+        number = live.number if live is not None else row.number if row is not None else 0
+        return number << 32 | n_of(n) if number and n_of(n) else 0
+
+    @staticmethod
+    def out_of(row: BatchRow) -> str | None:
+        """Where a batch's outputs go; None for one that makes none."""
+        out: str | None = json.loads(row.spec).get("out")
+        return out
+
+    def take_up(self, row: BatchRow) -> BatchState:
+        number, batch, spec_text, submitted, _ended, sealed, seq, seconds, media_s = row
+        spec = json.loads(spec_text)
+        key = ev.QueueKey(spec["priority"], spec["show"])
+        state = BatchState(
+            number,
+            batch,
+            spec,
+            submitted,
+            key,
+            self.queue_number(key),
+            shape_of(batch, spec),
+            sealed=bool(sealed),
+            seq=seq,
+            seconds=seconds,
+            media_s=media_s,
+            counted_s=seconds,
+        )
+        if spec.get("parent"):
+            state.parent = self.number_of(spec["parent"])
+        before = self.learnt.get(spec["function"])
+        if before is not None:
+            self.scheduler.believe(state.shape.function, before.mean_s)
+        self.batches[number] = self.by_id[batch] = state
+        self.environments[state.shape.environment] = spec.get("environment") or {}
+        return state
+
+    def succeed(
+        self, state: BatchState, number: int, *, seconds: float, cached: int, attempt: int, data: str
+    ) -> None:
+        """Write a success; the caller moves the count."""
+        state.seq += 1
+        state.cached += cached
+        self._ends.append((SUCCEEDED, state.seq, attempt, number))
+        self._results.append((state.number, state.seq, number, SUCCEEDED, seconds, cached, data))
+        if self.outlet is not None:
+            self.outlet.note(
+                "succeeded", state, number, attempt=attempt, seconds=seconds, cached=bool(cached), result=data
+            )
+        self.forget_intent(number)
+        self.disown(number)
+
+    def disown(self, number: int) -> None:
+        """An invocation has ended: what it left to its next attempt is removed, its parts are for nobody."""
+        for part in self.parts.get(number, ()):
+            state = self.batches[part]
+            if state.stopping is None:
+                state.stopping = (State.cancelled, None)
+            state.sealed = state.dirty = True
+        if number in self.keeps and number not in self.parts:
+            folder = self.keeps.pop(number)
+            self.after_commit.append(lambda: close_scratch(folder))
+
+    def forget_intent(self, number: int) -> None:
+        if number in self.intents:
+            self.intents.discard(number)
+            self._forget.append((number,))
+
+
+def progress_of(run: Run, ran_s: float) -> Progress:
+    """How far a run has come that has run for so long."""
+    return Progress(ran_s, min(max(run.fraction, 0.0), 1.0), run.rose_s)
+
+
+def error_body(error: RushesError | dict[str, Any]) -> bytes:
+    """An error as the body of an end in the journal."""
+    data = error.to_dict() if isinstance(error, RushesError) else error
+    return b'{"error":' + json.dumps(data).encode() + b"}"

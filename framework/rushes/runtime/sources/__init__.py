@@ -1,0 +1,1 @@
+"""INPUT becomes clips: folders walked, manifests read, sources known again. Nothing is written."""
