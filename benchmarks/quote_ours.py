@@ -21,8 +21,8 @@ from quote_clips import varied_clips
 
 from rushes import catalog
 from rushes.batch import Batch
-from rushes.core.estimates import Estimates
-from rushes.core.work import Work
+from rushes.core.learning.estimates import Estimates
+from rushes.core.learning.work import Work
 from rushes.engines.local import LocalEngine
 from rushes.engines.local_quotes import estimator_of
 from rushes.media.inspection import describe

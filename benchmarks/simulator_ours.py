@@ -20,9 +20,9 @@ from dataclasses import replace
 from rushes.core.classes import DEFAULT_CLASSES
 from rushes.core.events import Capacity
 from rushes.core.limits import function_limit
-from rushes.core.machine_price import MachinePrice
 from rushes.core.money import parse_dollars
-from rushes.core.prices import Source, TierPrice
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.prices import Source, TierPrice
 from rushes.core.tiers import Purchase
 from rushes.simulator.changing import ChangingPool
 from rushes.simulator.load import Arrival, RunTime, Scenario

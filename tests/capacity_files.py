@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rushes.core.capacity import CapacityPolicy, capacity_from
-from rushes.core.price_entries import book_from, parse_entries
-from rushes.core.prices import PriceBook
+from rushes.core.capacity.capacity_file import CapacityPolicy, capacity_from
+from rushes.core.spending.price_entries import book_from, parse_entries
+from rushes.core.spending.prices import PriceBook
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.host_tiers import document_of, host_tiers
 from rushes.runtime.configuration.price_files import price_book

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from rushes.core.accounts import Scope
 from rushes.core.hosts import Host, Refusal
-from rushes.core.tranches import CapState
+from rushes.core.spending.tranches import CapState
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 from rushes.ledger import Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
 from rushes.notices import Message, Notice
@@ -129,7 +129,7 @@ class Engine(Protocol):
 class Fleet(Protocol):
     """Who gives hosts and takes them back: a cloud, a rental of GPUs, this machine with its own slots.
 
-    It obeys `rushes.core.scaling` and has no opinion on how many hosts there should be.
+    It obeys `rushes.core.capacity.scaling` and has no opinion on how many hosts there should be.
     """
 
     def hosts(self) -> Sequence[Host]:
@@ -404,7 +404,7 @@ class Ledger(Intake, Claims, Lapses, Desk, Protocol):
 
 @runtime_checkable
 class Money(Protocol):
-    """The caps that many hosts share: each holder spends within tranches (`rushes.core.tranches`).
+    """The caps that many hosts share: each holder spends within tranches (`rushes.core.spending.tranches`).
 
     Every verb may raise `PlatformError` where the ledger does not answer; whether it was done is then not
     known, and what `take` may have taken comes back when the holder closes its tranche.

@@ -13,7 +13,7 @@ from capacity_files import WHOLE, book, policy_of, with_fleets
 from infra_reading import all_of, linted, may
 
 from rushes import CallerError
-from rushes.core.capacity import capacity_from
+from rushes.core.capacity.capacity_file import capacity_from
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.host_tiers import counted_by, document_of, host_tiers
 from rushes.engines.aws.infra.template import template_of

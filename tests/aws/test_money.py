@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rushes.core.accounts import Scope
-from rushes.core.budget import Payer
+from rushes.core.spending.budget import Payer
 from rushes.journal.dynamo_items import TABLE
 from rushes.journal.dynamo_money import DynamoMoney
 from rushes.ports import Money

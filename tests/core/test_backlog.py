@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.core.backlog import Unfinished, backlog_of, hosts_taken, share_of_host
-from rushes.core.elastic import Backlog
+from rushes.core.capacity.backlog import Unfinished, backlog_of, hosts_taken, share_of_host
+from rushes.core.capacity.elastic import Backlog
 from rushes.core.events import Capacity, Shape
 
 GIB = float(1 << 30)

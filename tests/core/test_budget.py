@@ -15,8 +15,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rushes.core.accounts import HOUR_S, ORGANISATION
-from rushes.core.budget import REMEMBERED, Budget, Granted, Payer, Refused, Scope, Settled, SpendLimits
 from rushes.core.money import NANO
+from rushes.core.spending.budget import (
+    REMEMBERED,
+    Budget,
+    Granted,
+    Payer,
+    Refused,
+    Scope,
+    Settled,
+    SpendLimits,
+)
 
 DUNE = Scope("show", "dune")
 FIVE_PM = 17 * 3600.0

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from rushes.core.capacity import capacity_from
-from rushes.core.elastic import FleetPolicy
-from rushes.core.fitting import Allowed, RoutingPolicy
-from rushes.core.hours import Hours
-from rushes.core.steps import DEFAULT_STEPS, Incremental, Step
+from rushes.core.capacity.capacity_file import capacity_from
+from rushes.core.capacity.elastic import FleetPolicy
+from rushes.core.capacity.fitting import Allowed, RoutingPolicy
+from rushes.core.capacity.hours import Hours
+from rushes.core.capacity.steps import DEFAULT_STEPS, Incremental, Step
 from rushes.core.stragglers import StragglerPolicy
 from rushes.core.tiers import Purchase
 from rushes.errors import CallerError

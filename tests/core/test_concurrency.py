@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.core.concurrency import Source, allowances, reserved_nano
+from rushes.core.capacity.concurrency import Source, allowances, reserved_nano
 
 SOURCES = st.lists(
     st.builds(

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.core.cost import LINES, AttemptCost, Cost, Statement, Usage, attempt_cost, divided
-from rushes.core.machine_time import WHOLE, MachineShare, MachineTime, share_of
 from rushes.core.money import HOUR_US, KWH_NJ, NANO, owed
-from rushes.core.prices import PriceBook, Source, Storage, TierPrice, Transfer
+from rushes.core.spending.cost import LINES, AttemptCost, Cost, Statement, Usage, attempt_cost, divided
+from rushes.core.spending.machine_time import WHOLE, MachineShare, MachineTime, share_of
+from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice, Transfer
 from rushes.core.tiers import Purchase
 
 SAID = Source("a list", "2026-01")

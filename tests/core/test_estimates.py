@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.core.curves import Seen, at, fitted
-from rushes.core.durations import UNKNOWN, Prior
-from rushes.core.estimates import MOST_LEVELS, MOST_RUNS, Estimates
-from rushes.core.histogram import GROWTH, MOST, LogHistogram
-from rushes.core.places import MOST_PLACES, told_apart
-from rushes.core.work import Encode, Work
+from rushes.core.learning.curves import Seen, at, fitted
+from rushes.core.learning.durations import UNKNOWN, Prior
+from rushes.core.learning.estimates import MOST_LEVELS, MOST_RUNS, Estimates
+from rushes.core.learning.histogram import GROWTH, MOST, LogHistogram
+from rushes.core.learning.places import MOST_PLACES, told_apart
+from rushes.core.learning.work import Encode, Work
 
 HD = Work(
     "proxy", "here", "0a1b", "prores", 1920, 1080, 240, 10.0, 1, 0, "", (Encode("h264", 960, 540, 240),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.core.expected import ExpectedRuns
+from rushes.core.learning.expected import ExpectedRuns
 
 
 def test_nothing_is_expected_of_what_never_ran() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.core.intake import MOST, mean_after, wanted
+from rushes.core.capacity.intake import MOST, mean_after, wanted
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.core.events import Capacity, Shape
-from rushes.core.machine_price import MachinePrice
-from rushes.core.machine_time import WHOLE, MachineTime
 from rushes.core.money import NANO
-from rushes.core.prices import Source, TierPrice
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.machine_time import WHOLE, MachineTime
+from rushes.core.spending.prices import Source, TierPrice
 from rushes.core.tiers import Purchase
 
 SAID = Source("a list", "2026-01")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rushes.core.capacity.fitting import Size, reached
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import Capacity, Shape
-from rushes.core.expected import ExpectedRuns
-from rushes.core.fitting import Size, reached
+from rushes.core.learning.expected import ExpectedRuns
 from rushes.core.ordering import Line, order_of
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.core.money import NANO, format_dollars, owed, parse_dollars, share_out
-from rushes.core.price_entries import book_from, merged, parse_entries
-from rushes.core.prices import INTERNET, PriceBook, Source, TierPrice
+from rushes.core.spending.price_entries import book_from, merged, parse_entries
+from rushes.core.spending.prices import INTERNET, PriceBook, Source, TierPrice
 from rushes.core.tiers import Machine, Purchase, TierLimits
 from rushes.errors import CallerError
 from rushes.runtime.configuration.price_files import price_book

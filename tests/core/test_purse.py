@@ -12,15 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
-from rushes.core.bookkeeping import Books, Reservation, recovered
-from rushes.core.budget import Budget
 from rushes.core.commands import Command, Demote, Freed, Hold, Pause, Promote, Resume
 from rushes.core.events import Budgeted, Capacity, Costed, Halted, Outlay, Reached, Shape, Tick
+from rushes.core.learning.run_times import ENOUGH, GUESS, Expected, RunTimes
 from rushes.core.policy import SchedulerSettings
 from rushes.core.purse import Purse
-from rushes.core.run_times import ENOUGH, GUESS, Expected, RunTimes
+from rushes.core.spending.bookkeeping import Books, Reservation, recovered
+from rushes.core.spending.budget import Budget
+from rushes.core.spending.tariff import AHEAD_S, LEASE_S, LOOK_S, TRIAL, Tariff
 from rushes.core.states import State
-from rushes.core.tariff import AHEAD_S, LEASE_S, LOOK_S, TRIAL, Tariff
 
 DUNE = Scope("show", "dune")
 RATE = 1000

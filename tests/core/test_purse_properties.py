@@ -25,8 +25,6 @@ from hypothesis.stateful import (
 )
 
 from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
-from rushes.core.bookkeeping import Books, Reservation, recovered
-from rushes.core.budget import Budget, Payer
 from rushes.core.commands import Start
 from rushes.core.events import (
     Ask,
@@ -41,11 +39,13 @@ from rushes.core.events import (
     SlotLost,
     Tick,
 )
+from rushes.core.learning.run_times import Expected
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.purse import Purse
-from rushes.core.run_times import Expected
+from rushes.core.spending.bookkeeping import Books, Reservation, recovered
+from rushes.core.spending.budget import Budget, Payer
+from rushes.core.spending.tariff import Tariff
 from rushes.core.states import State
-from rushes.core.tariff import Tariff
 
 RATE = {"quick": 1000, "slow": 700, "unknown": 300, "part": 200}
 """Nano-dollars a second."""

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.core.durations import Estimate, Prior
-from rushes.core.estimates import Estimates
-from rushes.core.machine_time import WHOLE
+from rushes.core.learning.durations import Estimate, Prior
+from rushes.core.learning.estimates import Estimates
+from rushes.core.learning.work import Work
 from rushes.core.money import NANO
-from rushes.core.prices import Source, TierPrice
-from rushes.core.quote import Declined, Lot, Offer, Quote, Taken, joules_of, price_of, quote, solve
+from rushes.core.spending.machine_time import WHOLE
+from rushes.core.spending.prices import Source, TierPrice
+from rushes.core.spending.quote import Declined, Lot, Offer, Quote, Taken, joules_of, price_of, quote, solve
 from rushes.core.tiers import Purchase
-from rushes.core.work import Work
 from rushes.errors import CallerError
 
 SAID = Source("a list", "2026-01")

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.core.backlog import hosts_taken
+from rushes.core.capacity.backlog import hosts_taken
+from rushes.core.capacity.elastic import Backlog, FleetPolicy, ScalingPolicy
+from rushes.core.capacity.fitting import Routable, RoutingPolicy
+from rushes.core.capacity.router import Router
+from rushes.core.capacity.routing import NoRoute, Route
 from rushes.core.commands import CloseSlot, OpenSlot, Start
-from rushes.core.elastic import Backlog, FleetPolicy, ScalingPolicy
 from rushes.core.events import (
     Ask,
     Capacity,
@@ -25,12 +28,9 @@ from rushes.core.events import (
     Tick,
     Withdrawn,
 )
-from rushes.core.fitting import Routable, RoutingPolicy
 from rushes.core.hosts import Host, HostState
-from rushes.core.prices import PriceBook, Source, TierPrice
-from rushes.core.router import Router
-from rushes.core.routing import NoRoute, Route
 from rushes.core.scheduler import Scheduler
+from rushes.core.spending.prices import PriceBook, Source, TierPrice
 from rushes.core.states import State
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.runtime.scaling.scaler import Scaler

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.core import prices
-from rushes.core.classes import ClassPolicy
-from rushes.core.fitting import (
+from rushes.core.capacity.fitting import (
     Allowed,
     Outgrown,
     Routable,
@@ -22,8 +20,10 @@ from rushes.core.fitting import (
     outgrown,
     restricted,
 )
-from rushes.core.prices import PriceBook, Source, Transfer
-from rushes.core.routing import Market, NoRoute, Route, Stay, hop, route
+from rushes.core.capacity.routing import Market, NoRoute, Route, Stay, hop, route
+from rushes.core.classes import ClassPolicy
+from rushes.core.spending import prices
+from rushes.core.spending.prices import PriceBook, Source, Transfer
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 
 GIB = 1 << 30

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.core.classes import ClassPolicy
-from rushes.core.elastic import (
+from rushes.core.capacity.elastic import (
     Backlog,
     Desired,
     FleetMemory,
@@ -21,10 +20,11 @@ from rushes.core.elastic import (
     Snapshot,
     aimed,
 )
+from rushes.core.capacity.hours import Hours
+from rushes.core.capacity.scaling import decide
+from rushes.core.capacity.steps import DEFAULT_STEPS, Incremental, Step
+from rushes.core.classes import ClassPolicy
 from rushes.core.hosts import Host, HostState, Refusal
-from rushes.core.hours import Hours
-from rushes.core.scaling import decide
-from rushes.core.steps import DEFAULT_STEPS, Incremental, Step
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.errors import CallerError
 from rushes.runtime.scaling.scaler import Scaler

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from rushes.core.elastic import Backlog, FleetPolicy, Memory, ScalingPolicy, Snapshot
+from rushes.core.capacity.elastic import Backlog, FleetPolicy, Memory, ScalingPolicy, Snapshot
+from rushes.core.capacity.hours import Hours
+from rushes.core.capacity.scaling import decide
+from rushes.core.capacity.steps import DEFAULT_STEPS, Incremental, Step
 from rushes.core.hosts import HostState
-from rushes.core.hours import Hours
-from rushes.core.scaling import decide
-from rushes.core.steps import DEFAULT_STEPS, Incremental, Step
 from rushes.core.tiers import Machine, Purchase, Tier
 from rushes.errors import PlatformError
 from rushes.testing import FakeClock, StubFleet

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.core.hours import Hours, applying
-from rushes.core.steps import DEFAULT_STEPS, Absolute, Band, Incremental, Step
+from rushes.core.capacity.hours import Hours, applying
+from rushes.core.capacity.steps import DEFAULT_STEPS, Absolute, Band, Incremental, Step
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits, tiers_from
 from rushes.errors import CallerError
 

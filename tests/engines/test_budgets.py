@@ -17,7 +17,7 @@ from waiting import until
 from rushes import PlatformError, PolicyError, catalog
 from rushes.cli.app import app
 from rushes.core.money import NANO
-from rushes.core.tariff import LEASE_S
+from rushes.core.spending.tariff import LEASE_S
 from rushes.engines.local import LocalEngine
 
 Find = Callable[[str], Any]

@@ -10,7 +10,7 @@ from waiting import until
 
 import make_media
 from rushes import catalog
-from rushes.core.work import HERE, Work
+from rushes.core.learning.work import HERE, Work
 from rushes.engines.local import LocalEngine
 from rushes.errors import PlatformError
 from rushes.journal.estimates import MOST_OF_A_KIND, SqliteLearntRuns

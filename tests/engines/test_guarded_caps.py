@@ -18,7 +18,7 @@ from waiting import until
 
 from rushes import catalog
 from rushes.core.money import NANO
-from rushes.core.tariff import LEASE_S
+from rushes.core.spending.tariff import LEASE_S
 from rushes.engines.local import LocalEngine
 from rushes.media.builds import find_build
 

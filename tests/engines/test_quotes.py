@@ -15,7 +15,7 @@ import make_media
 from rushes import catalog
 from rushes.cli.app import app
 from rushes.cli.session import Session
-from rushes.core.quote import Quote
+from rushes.core.spending.quote import Quote
 from rushes.engines.local import LocalEngine
 from rushes.errors import CallerError
 from rushes.media import reader

@@ -17,8 +17,8 @@ from hypothesis.stateful import (
 )
 
 from rushes.core.accounts import ORGANISATION, Scope
-from rushes.core.budget import Payer
-from rushes.core.tranches import CapState
+from rushes.core.spending.budget import Payer
+from rushes.core.spending.tranches import CapState
 from rushes.errors import PlatformError
 from rushes.journal.dynamo_money import DynamoMoney
 from rushes.ports import Money

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.core.work import Encode
+from rushes.core.learning.work import Encode
 from rushes.media.capability import Curve
 from rushes.media.priors import prior_of, prior_of_all
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from rushes.core.events import Shape
-from rushes.core.run_times import Expected
+from rushes.core.learning.run_times import Expected
 from rushes.journal.sqlite import SqliteJournal
 from rushes.runtime.dispatch.budgeting import Budgeting
 from rushes.runtime.sending.estimating import Before

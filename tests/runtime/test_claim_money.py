@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rushes.core.accounts import Scope
-from rushes.core.budget import Payer
-from rushes.core.prices import PriceBook, Source, Storage, TierPrice
-from rushes.core.run_price import RunPrice
+from rushes.core.spending.budget import Payer
+from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice
+from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.core.tiers import Purchase
 from rushes.errors import PlatformError

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from rushes import CallerError, PlatformError
-from rushes.core.prices import PriceBook, Source, Storage, TierPrice
 from rushes.core.retry import SERVICE_TRIES
-from rushes.core.run_price import RunPrice
+from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice
+from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.core.tiers import Purchase
 from rushes.ledger import Claim, Work

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rushes.core.events import Capacity, Shape
-from rushes.core.machine_price import MachinePrice
+from rushes.core.spending.machine_price import MachinePrice
 from rushes.errors import CallerError
 from rushes.runtime.configuration.costing import machine_price
 from rushes.runtime.configuration.settings import settings_from

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 )
 
 from rushes.core import events as ev
-from rushes.core.machine_price import MachinePrice
-from rushes.core.prices import Source, TierPrice
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.prices import Source, TierPrice
 from rushes.core.tiers import Purchase
 from rushes.journal.schema import MIGRATIONS
 from rushes.journal.sqlite import SqliteJournal

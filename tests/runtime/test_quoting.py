@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from rushes import Asset, MediaError, Params, Result, function
 from rushes.asset import FrameRange
+from rushes.core.learning.work import HERE, Work, work_from_json, work_to_json
 from rushes.core.money import NANO
-from rushes.core.prices import Source, TierPrice
-from rushes.core.quote import Offer, Quote
+from rushes.core.spending.prices import Source, TierPrice
+from rushes.core.spending.quote import Offer, Quote
 from rushes.core.tiers import Purchase
-from rushes.core.work import HERE, Work, work_from_json, work_to_json
 from rushes.errors import CallerError
 from rushes.invocation import Invocation
 from rushes.media.schema import Container, MediaInfo, VideoStream

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from rushes.core.elastic import Backlog, FleetPolicy, Memory, ScalingPolicy
+from rushes.core.capacity.elastic import Backlog, FleetPolicy, Memory, ScalingPolicy
+from rushes.core.capacity.steps import DEFAULT_STEPS
 from rushes.core.hosts import Host
-from rushes.core.steps import DEFAULT_STEPS
 from rushes.core.tiers import Machine, Purchase, Tier
 from rushes.errors import CallerError, PlatformError
 from rushes.runtime.scaling.scaler import Scaler

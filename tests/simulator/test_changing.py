@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rushes.core.capacity.elastic import FleetPolicy, ScalingPolicy
+from rushes.core.capacity.fitting import RoutingPolicy, restricted
+from rushes.core.capacity.hours import Hours
 from rushes.core.class_file import classes_from
 from rushes.core.classes import ClassPolicy
-from rushes.core.elastic import FleetPolicy, ScalingPolicy
 from rushes.core.events import Capacity
-from rushes.core.fitting import RoutingPolicy, restricted
-from rushes.core.hours import Hours
-from rushes.core.machine_price import MachinePrice
-from rushes.core.prices import PriceBook, Source, TierPrice
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.prices import PriceBook, Source, TierPrice
 from rushes.core.stragglers import StragglerPolicy
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.simulator.bill import Machines

@@ -26,8 +26,8 @@ from rushes.printing import printable
 from rushes.units import format_duration
 
 if TYPE_CHECKING:
-    from rushes.core.durations import Interval
-    from rushes.core.quote import Declined, Quote
+    from rushes.core.learning.durations import Interval
+    from rushes.core.spending.quote import Declined, Quote
     from rushes.runtime.sending.quoting import BatchQuote
 
 __all__ = ["quote", "quote_lines", "quoted"]

@@ -14,14 +14,14 @@ from typing import Final
 
 import click
 
-from rushes.core.capacity import CapacityPolicy
+from rushes.core.capacity.capacity_file import CapacityPolicy
+from rushes.core.capacity.elastic import aimed
+from rushes.core.capacity.fitting import restricted
 from rushes.core.classes import ClassPolicy
-from rushes.core.elastic import aimed
 from rushes.core.events import Capacity
-from rushes.core.fitting import restricted
-from rushes.core.machine_price import MachinePrice
 from rushes.core.money import parse_dollars
-from rushes.core.prices import PriceBook
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.prices import PriceBook
 from rushes.errors import CallerError
 from rushes.journal.replay import ran_batches
 from rushes.runtime.configuration.capacity_file import CapacityFile

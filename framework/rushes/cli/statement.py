@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rushes.cli.show import counted, table
-from rushes.core.cost import LINES, Cost, Row, Statement
 from rushes.core.money import NANO, format_dollars
+from rushes.core.spending.cost import LINES, Cost, Row, Statement
 from rushes.printing import without_controls
 from rushes.runtime.records.cost_records import SpentRow
 from rushes.units import format_duration

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 from rushes.core.commands import Command, GoOn, Start
 from rushes.core.events import Capacity, ClassPolicy
-from rushes.core.expected import ExpectedRuns
 from rushes.core.holding import note
+from rushes.core.learning.expected import ExpectedRuns
 from rushes.core.limits import Limits, batch_limit, class_limit, queue_limit
 from rushes.core.ordering import Flow, Lane, Level
 from rushes.core.overtaking import Overtaking

@@ -12,8 +12,8 @@ from rushes.core.commands import Command, Recall
 from rushes.core.limits import batch_limit
 from rushes.core.purse import Purse
 from rushes.core.slots import Slot, Slots, SlotState
+from rushes.core.spending.tariff import AHEAD_S
 from rushes.core.standing import Standing
-from rushes.core.tariff import AHEAD_S
 from rushes.core.waiting import Waiting
 from rushes.core.yielding import Yielding
 

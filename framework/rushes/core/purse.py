@@ -26,13 +26,13 @@ from itertools import islice
 from math import inf
 from typing import Final
 
-from rushes.core.bookkeeping import Books, Changes, Reservation
-from rushes.core.budget import NO_LIMITS, Budget, Granted, Payer, Refused, Scope, SpendLimits
 from rushes.core.commands import Command, Demote, Freed, Hold, Promote
 from rushes.core.events import Outlay, Shape
+from rushes.core.learning.run_times import RunTimes
 from rushes.core.ordering import Lane
-from rushes.core.run_times import RunTimes
-from rushes.core.tariff import AHEAD_S, LEASE_S, LOOK_S, Asked, Tariff, asked_of
+from rushes.core.spending.bookkeeping import Books, Changes, Reservation
+from rushes.core.spending.budget import NO_LIMITS, Budget, Granted, Payer, Refused, Scope, SpendLimits
+from rushes.core.spending.tariff import AHEAD_S, LEASE_S, LOOK_S, Asked, Tariff, asked_of
 
 __all__ = ["Purse"]
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 from rushes.errors import Kind
 
 if TYPE_CHECKING:
-    from rushes.core.fitting import Size
+    from rushes.core.capacity.fitting import Size
 
 __all__ = [
     "ASIDE_CODES",

@@ -14,8 +14,8 @@ from rushes.core.awaiting import Awaiting
 from rushes.core.commands import Command, GiveBack, Pause, Recall, Resume
 from rushes.core.displacement import Displaceable, Displacement, DisplacementPolicy, Running
 from rushes.core.events import ClassPolicy, QueueKey
-from rushes.core.expected import ExpectedRuns
 from rushes.core.holding import note
+from rushes.core.learning.expected import ExpectedRuns
 from rushes.core.ordering import Lane, Level
 from rushes.core.packing import Need, Room
 from rushes.core.paused_lines import PausedLines

@@ -1,8 +1,9 @@
 """Tiers as data: what a host is, how it is paid for, where it stands, what it cannot do.
 
-A tier is a kind of host. Most have hosts that are ordered, kept and let go (`core/scaling.py`). Of some the
-provider starts a machine for every invocation and bills the run (AWS Lambda): nothing idles there, nothing is
-scaled, and every limit is hard. This module must not know prices: `price` names an entry of the price book.
+A tier is a kind of host. Most have hosts that are ordered, kept and let go (`core/capacity/scaling.py`). Of
+some the provider starts a machine for every invocation and bills the run (AWS Lambda): nothing idles there,
+nothing is scaled, and every limit is hard. This module must not know prices: `price` names an entry of the
+price book.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from rushes.core.capacity.fitting import RoutingPolicy, barred, restricted
 from rushes.core.events import Capacity
-from rushes.core.fitting import RoutingPolicy, barred, restricted
-from rushes.core.machine_price import MachinePrice
-from rushes.core.quote import Offer
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.quote import Offer
 from rushes.errors import CallerError
 from rushes.journal.estimates import SqliteLearntRuns
 from rushes.journal.headers import SqliteHeaders

@@ -6,9 +6,9 @@ This module must not know what a limit does; it keeps rows.
 from __future__ import annotations
 
 from rushes.core.accounts import HOUR_S, Scope, SpendLimits
-from rushes.core.bookkeeping import Books, Changes, Reservation
-from rushes.core.budget import NO_LIMITS
 from rushes.core.events import Outlay
+from rushes.core.spending.bookkeeping import Books, Changes, Reservation
+from rushes.core.spending.budget import NO_LIMITS
 from rushes.journal.turns import SqliteTurns
 
 __all__ = ["SqliteBudgets"]

@@ -6,8 +6,8 @@
 
 A tranche stands in the index ``wake`` under ``TRANCHES`` by the time at which its holder has to have been
 heard of. To take one is a read and a transaction, for many reservations; to say what is exposed, one update
-of an item that nobody else writes. What is promised stands in `rushes.core.tranches`. This module must not
-know what is paid for.
+of an item that nobody else writes. What is promised stands in `rushes.core.spending.tranches`. This module
+must not know what is paid for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rushes.core.accounts import Scope
-from rushes.core.tranches import CapState, granted
+from rushes.core.spending.tranches import CapState, granted
 from rushes.errors import PlatformError
 from rushes.journal.dynamo_items import ms, typed
 from rushes.journal.dynamo_table import Table, unless_refused

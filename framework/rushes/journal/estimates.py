@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from rushes.core.work import HERE, LEARNT_FROM_S, Work, work_from_json, work_to_json
+from rushes.core.learning.work import HERE, LEARNT_FROM_S, Work, work_from_json, work_to_json
 from rushes.errors import PlatformError
 from rushes.journal.reading import open_for_reading
 from rushes.runtime.sending.estimating import Before, LearntRun

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from rushes.core.work import Encode
+from rushes.core.learning.work import Encode
 from rushes.errors import RushesError
 from rushes.media.geometry import plan_geometry
 from rushes.media.profile import Profile, VideoWish

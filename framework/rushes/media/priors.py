@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from rushes.core.durations import Prior
-from rushes.core.work import Encode
+from rushes.core.learning.durations import Prior
+from rushes.core.learning.work import Encode
 from rushes.media.capability import Curve
 from rushes.media.encoders import cards
 

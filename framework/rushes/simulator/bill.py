@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from rushes.core.money import micros, share_out
-from rushes.core.prices import TierPrice
+from rushes.core.spending.prices import TierPrice
 from rushes.simulator.changing import SAMPLE_S, Course
 from rushes.simulator.fleet import FleetPlan
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rushes.core.accounts import Scope, SpendLimits
-from rushes.core.elastic import Backlog
+from rushes.core.capacity.elastic import Backlog
 from rushes.core.events import Budgeted, Capacity, Paused, Resized, Returned, Shape, SlotLost
-from rushes.core.machine_price import MachinePrice
+from rushes.core.learning.run_times import Expected
 from rushes.core.purse import Purse
-from rushes.core.run_times import Expected
-from rushes.core.tariff import Tariff
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.tariff import Tariff
 from rushes.simulator.fleet import DECIDE_S, FleetPlan, VirtualFleet
 from rushes.simulator.load import Arrival, Loss, Scenario
 from rushes.simulator.pool import Trace

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from rushes.core.elastic import Backlog, Memory, ScalingPolicy, Snapshot
+from rushes.core.capacity.elastic import Backlog, Memory, ScalingPolicy, Snapshot
+from rushes.core.capacity.scaling import decide
 from rushes.core.events import Capacity
 from rushes.core.hosts import Host, HostState
 from rushes.core.money import micros
-from rushes.core.prices import TierPrice
-from rushes.core.scaling import decide
+from rushes.core.spending.prices import TierPrice
 from rushes.core.tiers import Tier
 
 __all__ = ["DECIDE_S", "Billed", "FleetPlan", "VirtualFleet"]

@@ -10,8 +10,8 @@ import random
 from typing import Any
 
 from rushes.core.events import Ask, Finished, Leased, Withdrawn
-from rushes.core.machine_price import MachinePrice
 from rushes.core.ordering import order_of
+from rushes.core.spending.machine_price import MachinePrice
 from rushes.core.states import State
 from rushes.core.stragglers import Expectation, Hedge, Hedges, Progress, StragglerPolicy, judge
 from rushes.simulator.pool import VirtualPool

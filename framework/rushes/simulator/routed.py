@@ -1,8 +1,8 @@
 """A virtual pool beside tiers on which every invocation has a machine of its own: what goes where.
 
-`core/router.py` says it of each batch as it arrives, from what its invocations need and should take. What is
-short goes to a machine of its own; what reaches the limit there goes up to the pool, and what it had cost is
-waste. This module must not know how hosts are ordered.
+`core/capacity/router.py` says it of each batch as it arrives, from what its invocations need and should take.
+What is short goes to a machine of its own; what reaches the limit there goes up to the pool, and what it had
+cost is waste. This module must not know how hosts are ordered.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from heapq import heappop, heappush
 from itertools import repeat
 from typing import Any
 
+from rushes.core.capacity.fitting import Routable, RoutingPolicy
+from rushes.core.capacity.router import Router
+from rushes.core.capacity.routing import NoRoute, Route
 from rushes.core.events import Queued
-from rushes.core.fitting import Routable, RoutingPolicy
 from rushes.core.money import micros
 from rushes.core.ordering import order_of
-from rushes.core.prices import PriceBook
-from rushes.core.router import Router
-from rushes.core.routing import NoRoute, Route
+from rushes.core.spending.prices import PriceBook
 from rushes.core.tiers import Tier
 from rushes.simulator.ruled import RuledPool
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rushes.core.events import Capacity, ClassPolicy
-from rushes.core.machine_price import MachinePrice
 from rushes.core.policy import DEFAULT_CLASSES
+from rushes.core.spending.machine_price import MachinePrice
 from rushes.core.stragglers import StragglerPolicy
 from rushes.simulator.bill import Bill, Machines, bill_of
 from rushes.simulator.changing import ChangingPool, Course

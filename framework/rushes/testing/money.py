@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rushes.core.accounts import Scope
-from rushes.core.tranches import CapState, granted
+from rushes.core.spending.tranches import CapState, granted
 from rushes.testing.ledger import Failing
 
 __all__ = ["StubMoney"]

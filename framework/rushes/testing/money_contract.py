@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import pytest
 
 from rushes.core.accounts import ORGANISATION, Scope
-from rushes.core.tranches import CapState
+from rushes.core.spending.tranches import CapState
 from rushes.ports import Money
 
 __all__ = ["MoneyContract"]

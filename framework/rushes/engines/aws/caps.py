@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rushes.core.accounts import Scope
-from rushes.core.tranches import CapState
+from rushes.core.spending.tranches import CapState
 from rushes.errors import CallerError
 from rushes.ports import Money
 

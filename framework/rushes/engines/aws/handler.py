@@ -35,7 +35,7 @@ from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, Rus
 from rushes.notices import Notice
 
 if TYPE_CHECKING:
-    from rushes.core.run_price import RunPrice
+    from rushes.core.spending.run_price import RunPrice
     from rushes.function import Function
     from rushes.ports import Ledger
     from rushes.runtime.attempts.task import Task

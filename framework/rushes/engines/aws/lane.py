@@ -1,10 +1,10 @@
 """One class on a host: a poller of its queue, and threads that each work on one invocation.
 
 Of each class as many are here as the host is wide, and of short work a little more, so that clips are fetched
-while others run and a request carries many messages (`rushes.core.intake`). A notice is deleted once its
-invocation is claimed: a queue keeps a message back for twelve hours at most, the ledger for as long as the
-host lives. Ten are deleted in one request; one that comes again meanwhile does no harm. This module must not
-know what is worked on.
+while others run and a request carries many messages (`rushes.core.capacity.intake`). A notice is deleted once
+its invocation is claimed: a queue keeps a message back for twelve hours at most, the ledger for as long as
+the host lives. Ten are deleted in one request; one that comes again meanwhile does no harm. This module must
+not know what is worked on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from rushes.core.intake import MOST, mean_after, wanted
+from rushes.core.capacity.intake import MOST, mean_after, wanted
 from rushes.errors import RushesError
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """The scaler on AWS: once a minute it looks at queues and hosts, and says how many of both there are to be.
 
-`rushes.core.scaling` decides on hosts, `rushes.core.concurrency` on Lambdas, both within one cap on an hour:
-the least of every queue of a Lambda is set aside first, hosts come next, and Lambdas get what is left. A
-machine that has outlived its last host still costs, and is taken off the cap. How long work takes is learnt
-from what hosts have done since the last look.
+`rushes.core.capacity.scaling` decides on hosts, `rushes.core.capacity.concurrency` on Lambdas, both within
+one cap on an hour: the least of every queue of a Lambda is set aside first, hosts come next, and Lambdas get
+what is left. A machine that has outlived its last host still costs, and is taken off the cap. How long work
+takes is learnt from what hosts have done since the last look.
 
 This module must not know how ECS is asked, nor how a template is made.
 """
@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, NamedTuple, Protocol
 
-from rushes.core.capacity import CapacityPolicy, capacity_from
-from rushes.core.concurrency import Source, allowances, reserved_nano
-from rushes.core.elastic import Backlog, FleetMemory, Memory
+from rushes.core.capacity.capacity_file import CapacityPolicy, capacity_from
+from rushes.core.capacity.concurrency import Source, allowances, reserved_nano
+from rushes.core.capacity.elastic import Backlog, FleetMemory, Memory
 from rushes.core.money import NANO
 from rushes.engines.aws.fleet_notes import Done
 from rushes.errors import PlatformError

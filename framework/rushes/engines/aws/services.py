@@ -16,7 +16,7 @@ from rushes.errors import CallerError
 from rushes.media.redact import redact
 
 if TYPE_CHECKING:
-    from rushes.core.run_price import RunPrice
+    from rushes.core.spending.run_price import RunPrice
     from rushes.engines.aws.granting import Granting, Session
     from rushes.engines.aws.server_clock import ServerClock
     from rushes.engines.aws.settings import AwsSettings
@@ -108,7 +108,7 @@ class Services:
         Raises:
             CallerError: the price file is wrong (``bad-prices``), or has no such tier (``no-price``).
         """
-        from rushes.core.run_price import RunPrice, tier_of_memory  # noqa: PLC0415 - as above
+        from rushes.core.spending.run_price import RunPrice, tier_of_memory  # noqa: PLC0415 - as above
         from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
 
         settings = self.settings

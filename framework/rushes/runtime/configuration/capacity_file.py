@@ -1,7 +1,7 @@
 """The file that `RUSHES_CAPACITY` names: tiers, how fleets scale, where work goes, stragglers.
 
-It is read whole or not at all. What its fields mean stands in `rushes.core.capacity`. This module must not
-know what a policy is used for.
+It is read whole or not at all. What its fields mean stands in `rushes.core.capacity.capacity_file`. This
+module must not know what a policy is used for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rushes.core.capacity import CapacityPolicy, capacity_from
+from rushes.core.capacity.capacity_file import CapacityPolicy, capacity_from
 from rushes.errors import CallerError
 from rushes.runtime.configuration.class_file import classes_of
 from rushes.runtime.configuration.policy_file import read_policy, stamp_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rushes.core.events import Capacity
-from rushes.core.machine_price import MachinePrice
+from rushes.core.spending.machine_price import MachinePrice
 from rushes.runtime.configuration.price_files import price_book
 from rushes.runtime.configuration.settings import Settings
 

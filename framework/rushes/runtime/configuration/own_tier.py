@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rushes.core.fitting import RoutingPolicy, barred, restricted
+from rushes.core.capacity.fitting import RoutingPolicy, barred, restricted
 from rushes.core.tiers import Machine, Purchase, Tier
 from rushes.runtime.configuration.capacity_file import capacity_file
 from rushes.runtime.configuration.class_file import classes_of

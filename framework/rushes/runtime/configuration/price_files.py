@@ -10,8 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from rushes.core.price_entries import book_from, merged, parse_entries
-from rushes.core.prices import PriceBook
+from rushes.core.spending.price_entries import book_from, merged, parse_entries
+from rushes.core.spending.prices import PriceBook
 from rushes.errors import CallerError
 
 __all__ = ["price_book"]

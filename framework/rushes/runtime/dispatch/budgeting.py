@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 from rushes.core import commands as cmd
 from rushes.core import events as ev
 from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
-from rushes.core.bookkeeping import recovered
-from rushes.core.budget import NO_LIMITS, Payer
+from rushes.core.learning.run_times import ENOUGH, Expected
 from rushes.core.purse import Purse
-from rushes.core.run_times import ENOUGH, Expected
 from rushes.core.sinks import BATCH_FREED, BATCH_HELD
-from rushes.core.tariff import Tariff
+from rushes.core.spending.bookkeeping import recovered
+from rushes.core.spending.budget import NO_LIMITS, Payer
+from rushes.core.spending.tariff import Tariff
 from rushes.runtime.dispatch.pool import HELD, Pool, Run
 from rushes.runtime.dispatch.restamping import restamp
 from rushes.runtime.records.batches import BatchState
 from rushes.runtime.records.budget_records import BudgetRecords
 
 if TYPE_CHECKING:
-    from rushes.core.machine_price import MachinePrice
+    from rushes.core.spending.machine_price import MachinePrice
 
 __all__ = ["Budgeting", "Held"]
 

@@ -15,8 +15,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from rushes.core import events as ev
+from rushes.core.capacity.fitting import barred, restricted
 from rushes.core.classes import ClassPolicy
-from rushes.core.fitting import barred, restricted
 from rushes.core.permission import HOUR_S, Beyond, Person, beyond_hours, why_not
 from rushes.errors import CallerError, PolicyError
 from rushes.runtime.configuration.class_file import ClassFile

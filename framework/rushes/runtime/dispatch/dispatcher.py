@@ -24,9 +24,9 @@ from pathlib import Path
 
 from rushes.core import commands as cmd
 from rushes.core import events as ev
-from rushes.core.machine_price import MachinePrice
 from rushes.core.scheduler import Scheduler
 from rushes.core.sinks import BATCH_ENDED
+from rushes.core.spending.machine_price import MachinePrice
 from rushes.core.states import State
 from rushes.runtime.configuration.class_file import ClassFile
 from rushes.runtime.dispatch.admission import Admission

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rushes.core import events as ev
-from rushes.core.fitting import reached
+from rushes.core.capacity.fitting import reached
 from rushes.core.retry import LOSS_CODES, RetryAfter, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError

@@ -2,8 +2,8 @@
 
 A slot holds its share of the machine from when it is given an invocation until its answer is heard; while
 what it runs is paused, or waits for parts of its own, it holds nothing. What came back in one answer divides
-what the slot held, by its seconds. All of it is `rushes.core.machine_time`; here is only when it is told
-what. There is no `Metering` where nothing has a price or a power: nothing is counted then.
+what the slot held, by its seconds. All of it is `rushes.core.spending.machine_time`; here is only when it is
+told what. There is no `Metering` where nothing has a price or a power: nothing is counted then.
 
 The ledger is written in the turn in which something ended, and every few seconds: so at any moment its lines
 sum to the price of the time that it holds. This module must not know SQL.
@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rushes.core.machine_price import MachinePrice
-from rushes.core.machine_time import MachineShare, MachineTime, divided_by
 from rushes.core.money import micros
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.machine_time import MachineShare, MachineTime, divided_by
 from rushes.invocation import Spent, function_name
 from rushes.runtime.dispatch.families import whole_of
 from rushes.runtime.records.cost_records import CostRow, MachineHour

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core import events as ev
+from rushes.core.capacity.fitting import RoutingPolicy
 from rushes.core.commands import Command
-from rushes.core.fitting import RoutingPolicy
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 from rushes.core.stragglers import Progress, StragglerPolicy

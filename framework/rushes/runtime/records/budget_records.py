@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from rushes.core.accounts import Scope, SpendLimits
-from rushes.core.bookkeeping import Books, Changes, Reservation
 from rushes.core.events import Outlay
+from rushes.core.spending.bookkeeping import Books, Changes, Reservation
 
 __all__ = ["BudgetRecords"]
 

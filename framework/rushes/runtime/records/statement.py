@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rushes.core.prices import Source, TierPrice
+from rushes.core.spending.prices import Source, TierPrice
 from rushes.core.tiers import Purchase
 from rushes.runtime.records.cost_records import CostRow, CostSumRecords, MachineHour, MachineRow
 

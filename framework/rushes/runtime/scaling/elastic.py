@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rushes.core.backlog import Unfinished, backlog_of, hosts_taken
-from rushes.core.capacity import CapacityPolicy
-from rushes.core.elastic import Backlog, FleetPolicy, Memory, ScalingPolicy, aimed
+from rushes.core.capacity.backlog import Unfinished, backlog_of, hosts_taken
+from rushes.core.capacity.capacity_file import CapacityPolicy
+from rushes.core.capacity.elastic import Backlog, FleetPolicy, Memory, ScalingPolicy, aimed
+from rushes.core.capacity.fitting import RoutingPolicy
 from rushes.core.events import Capacity, Resized
-from rushes.core.fitting import RoutingPolicy
 from rushes.core.hosts import HostState
 from rushes.core.tiers import Machine, Purchase, Tier
 from rushes.errors import CallerError

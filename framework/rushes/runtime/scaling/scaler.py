@@ -1,8 +1,8 @@
 """One turn of scaling: look at the fleet, decide, order, let go.
 
-All judgement is in `rushes.core.scaling`; here is only what keeps an order from being made twice when its
-answer is lost: the memory of a decision is kept once all of its orders were answered, so the next decision
-orders under the same tokens. This module must not know providers, nor where the backlog comes from.
+All judgement is in `rushes.core.capacity.scaling`; here is only what keeps an order from being made twice
+when its answer is lost: the memory of a decision is kept once all of its orders were answered, so the next
+decision orders under the same tokens. This module must not know providers, nor where the backlog comes from.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rushes.core.elastic import Backlog, Memory, Plan, ScalingPolicy, Snapshot
-from rushes.core.scaling import decide
+from rushes.core.capacity.elastic import Backlog, Memory, Plan, ScalingPolicy, Snapshot
+from rushes.core.capacity.scaling import decide
 from rushes.core.tiers import Tier
 from rushes.errors import PlatformError
 from rushes.ports import Clock, Fleet

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from rushes.core.durations import Estimate, Prior
-from rushes.core.estimates import Estimates
-from rushes.core.work import HERE, Work
+from rushes.core.learning.durations import Estimate, Prior
+from rushes.core.learning.estimates import Estimates
+from rushes.core.learning.work import HERE, Work
 
 __all__ = ["Before", "Estimator", "LearntRun", "LearntRuns"]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
-from rushes.core.durations import Estimate, Interval
-from rushes.core.estimates import Estimates
-from rushes.core.quote import Declined, Lot, Offer, Quote, Taken, fits, quote, solve
-from rushes.core.work import HERE, Work
+from rushes.core.learning.durations import Estimate, Interval
+from rushes.core.learning.estimates import Estimates
+from rushes.core.learning.work import HERE, Work
+from rushes.core.spending.quote import Declined, Lot, Offer, Quote, Taken, fits, quote, solve
 from rushes.declaration import Params
 from rushes.errors import CallerError
 from rushes.function import Function

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.core.work import HERE, Work, work_to_json
+from rushes.core.learning.work import HERE, Work, work_to_json
 from rushes.joint import members_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rushes.core.budget import Payer
+from rushes.core.spending.budget import Payer
 from rushes.errors import PlatformError
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.shared_money import Funds, SharedMoney, Short

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
-from rushes.core.budget import Payer
-from rushes.core.fitting import reached
+from rushes.core.capacity.fitting import reached
 from rushes.core.retry import FULL_CODES, LOSS_CODES, MOST_LOSSES, GiveUp, GoUp, backoff_s, decide
-from rushes.core.run_price import RunPrice
+from rushes.core.spending.budget import Payer
+from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.invocation import Spent, function_name

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from rushes.core.cost import Cost, Usage
 from rushes.core.money import micros
-from rushes.core.run_price import RunPrice
+from rushes.core.spending.cost import Cost, Usage
+from rushes.core.spending.run_price import RunPrice
 from rushes.errors import CallerError
 
 __all__ = ["Meter"]

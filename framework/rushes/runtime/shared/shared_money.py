@@ -1,9 +1,9 @@
 """What this process may spend of caps that many hosts share.
 
 An attempt reserves before it starts and is given more as it runs, within the tranches that this process has
-taken; what they allow is decided by `rushes.core.budget`, as on a pool of its own. The ledger is asked for a
-tranche now and then, and told in advance what may be spent of it: not once for each attempt. Where nobody who
-pays has a cap, a minute costs one request.
+taken; what they allow is decided by `rushes.core.spending.budget`, as on a pool of its own. The ledger is
+asked for a tranche now and then, and told in advance what may be spent of it: not once for each attempt.
+Where nobody who pays has a cap, a minute costs one request.
 
 A tranche that was taken back is not missed: what was exposed counts as spent by then, so attempts that run
 within it end as they may, and what is new takes another. This module must not know what is bought.
@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rushes.core.accounts import Scope
-from rushes.core.budget import Budget, Granted, Payer, Refused, SpendLimits
 from rushes.core.money import format_dollars
-from rushes.core.tranches import exposed, surplus, wanted
+from rushes.core.spending.budget import Budget, Granted, Payer, Refused, SpendLimits
+from rushes.core.spending.tranches import exposed, surplus, wanted
 from rushes.errors import PlatformError
 from rushes.ports import Money
 

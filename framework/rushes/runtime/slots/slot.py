@@ -37,7 +37,7 @@ from typing import Any, Final
 
 from rushes import __version__
 from rushes.asset import Asset, FrameRange
-from rushes.core.work import LEARNT_FROM_S
+from rushes.core.learning.work import LEARNT_FROM_S
 from rushes.errors import Cancelled, RushesError
 from rushes.joint import Joint
 from rushes.media.coming import expect, is_asked

@@ -18,11 +18,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from rushes.core.classes import DEFAULT_CLASSES
-from rushes.core.machine_price import MachinePrice
 from rushes.core.policy import SchedulerSettings
 from rushes.core.scheduler import Scheduler
 from rushes.core.sinks import Sink
-from rushes.core.tariff import LOOK_S
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.tariff import LOOK_S
 from rushes.core.tiers import Purchase
 from rushes.errors import PlatformError
 from rushes.runtime.configuration.capacity_file import CapacityFile

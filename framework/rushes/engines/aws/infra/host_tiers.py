@@ -14,8 +14,8 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from rushes.core.capacity import CapacityPolicy
-from rushes.core.prices import PriceBook
+from rushes.core.capacity.capacity_file import CapacityPolicy
+from rushes.core.spending.prices import PriceBook
 from rushes.core.tiers import Purchase, Tier
 from rushes.errors import CallerError
 

@@ -1,11 +1,11 @@
 """Which tier an invocation goes to: pure, from what it needs, how long it should take, and what that costs.
 
-Of the tiers that nothing speaks against (`core/fitting.py`), short and small work takes one that starts a
-machine for every invocation (previews, the first seconds of a clip, an inspection), and other work takes
-hosts. Among those it is the cheapest, transfer from and to other regions included; a class may say what a
-second sooner is worth to it. Where a price is not known, that speaks against a tier. Work that a tier stopped
-because it was too big for it never goes to a tier of that size again. Work that has waited for long may hop
-to where it would end much sooner.
+Of the tiers that nothing speaks against (`core/capacity/fitting.py`), short and small work takes one that
+starts a machine for every invocation (previews, the first seconds of a clip, an inspection), and other work
+takes hosts. Among those it is the cheapest, transfer from and to other regions included; a class may say what
+a second sooner is worth to it. Where a price is not known, that speaks against a tier. Work that a tier
+stopped because it was too big for it never goes to a tier of that size again. Work that has waited for long
+may hop to where it would end much sooner.
 
 This module must not know queues, hosts or clocks.
 """
@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Final
 
-from rushes.core.fitting import Routable, RoutingPolicy, objection, why_small
+from rushes.core.capacity.fitting import Routable, RoutingPolicy, objection, why_small
 from rushes.core.money import HOUR_US, owed
-from rushes.core.prices import PriceBook
+from rushes.core.spending.prices import PriceBook
 from rushes.core.tiers import Tier
 from rushes.errors import CallerError
 from rushes.units import format_duration, format_size

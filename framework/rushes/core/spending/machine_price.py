@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from rushes.core.events import Capacity, Shape
-from rushes.core.machine_time import WHOLE, share_of
 from rushes.core.money import HOUR_US, KWH_NJ, micros, owed
-from rushes.core.prices import TierPrice
+from rushes.core.spending.machine_time import WHOLE, share_of
+from rushes.core.spending.prices import TierPrice
 
 __all__ = ["MachinePrice", "held_cost"]
 

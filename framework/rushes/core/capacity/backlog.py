@@ -1,7 +1,7 @@
 """What unfinished work is worth to a fleet, in hosts and seconds of hosts: pure, from counts and shapes.
 
-`core/demand.py` says how many hosts that makes. A batch that may have so many slots and no more is worth no
-more hosts than those. This module must not know where the counts come from.
+`core/capacity/demand.py` says how many hosts that makes. A batch that may have so many slots and no more is
+worth no more hosts than those. This module must not know where the counts come from.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, inf
 
-from rushes.core.elastic import Backlog
+from rushes.core.capacity.elastic import Backlog
 from rushes.core.events import Capacity, Shape
 
 __all__ = ["Unfinished", "backlog_of", "hosts_taken", "share_of_host"]

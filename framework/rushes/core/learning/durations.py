@@ -13,7 +13,7 @@ from itertools import accumulate
 from math import erf, exp, log, sqrt
 from typing import Final, NamedTuple
 
-from rushes.core.histogram import GROWTH
+from rushes.core.learning.histogram import GROWTH
 
 __all__ = ["TABLE", "UNKNOWN", "Z_90", "Estimate", "Interval", "Prior", "log_normal"]
 

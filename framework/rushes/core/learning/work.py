@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from rushes.core.curves import Parts
+from rushes.core.learning.curves import Parts
 
 __all__ = ["HERE", "LEARNT_FROM_S", "Encode", "Key", "Work", "work_from_json", "work_to_json"]
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from rushes.core.machine_time import MachineShare
 from rushes.core.money import owed, share_out
-from rushes.core.prices import PriceBook, TierPrice
+from rushes.core.spending.machine_time import MachineShare
+from rushes.core.spending.prices import PriceBook, TierPrice
 
 __all__ = ["LINES", "AttemptCost", "Cost", "Row", "Statement", "Usage", "attempt_cost", "divided"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import Final, NamedTuple
 
-from rushes.core.histogram import GROWTH, LogHistogram
+from rushes.core.learning.histogram import GROWTH, LogHistogram
 
 __all__ = ["ENOUGH", "GUESS", "Expected", "RunTimes"]
 

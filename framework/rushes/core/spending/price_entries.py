@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from rushes.core.money import parse_dollars
-from rushes.core.prices import Energy, PriceBook, Source, Storage, TierPrice, Transfer
+from rushes.core.spending.prices import Energy, PriceBook, Source, Storage, TierPrice, Transfer
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.errors import CallerError
 from rushes.units import parse_size

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from rushes.core.cost import Cost, Usage, attempt_cost
-from rushes.core.machine_time import MachineShare
 from rushes.core.money import owed
-from rushes.core.prices import PriceBook, TierPrice
+from rushes.core.spending.cost import Cost, Usage, attempt_cost
+from rushes.core.spending.machine_time import MachineShare
+from rushes.core.spending.prices import PriceBook, TierPrice
 
 __all__ = ["RunPrice", "tier_of_memory"]
 

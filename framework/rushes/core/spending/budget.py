@@ -27,7 +27,7 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 from rushes.core.accounts import HOUR_S, Account, Scope, Shortage, SpendLimits
-from rushes.core.reservations import Granted, Payer, Refused, Settled
+from rushes.core.spending.reservations import Granted, Payer, Refused, Settled
 
 __all__ = ["NO_LIMITS", "Budget", "Granted", "Payer", "Refused", "Scope", "Settled", "SpendLimits"]
 

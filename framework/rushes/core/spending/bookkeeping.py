@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from rushes.core.accounts import Account, Scope, SpendLimits
-from rushes.core.budget import Budget, Payer
+from rushes.core.spending.budget import Budget, Payer
 
 __all__ = ["Books", "Changes", "Reservation", "recovered"]
 

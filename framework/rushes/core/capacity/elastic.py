@@ -1,8 +1,8 @@
 """What elastic capacity is decided from, and what is decided: policies, a snapshot, a plan, as values.
 
 A *fleet policy* speaks of one tier and, where that is bought as spot, of the tier on demand that stands in
-when no spot is to be had; their hosts pull the same work. `core/scaling.py` explains how the numbers are
-used. This module must not know how anything is decided.
+when no spot is to be had; their hosts pull the same work. `core/capacity/scaling.py` explains how the numbers
+are used. This module must not know how anything is decided.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 
+from rushes.core.capacity.hours import Hours
+from rushes.core.capacity.steps import Absolute, Incremental
 from rushes.core.classes import ClassPolicy
 from rushes.core.hosts import Host, Refusal
-from rushes.core.hours import Hours
-from rushes.core.steps import Absolute, Incremental
 from rushes.core.tiers import Purchase, Tier
 from rushes.errors import CallerError
 

@@ -6,8 +6,8 @@ largest of these demands counts. A host that is there works for d; one that is o
 left of d when it has started, and for half of d at least: where starting takes longer than that the target is
 missed whatever is done, and the answer is to be late by little, not to order without end.
 
-By count: a step table, of `core/steps.py`; an incremental one keeps what there is while anything waits. Where
-both are given, the larger holds; and unfinished work is worth one host at least.
+By count: a step table, of `core/capacity/steps.py`; an incremental one keeps what there is while anything
+waits. Where both are given, the larger holds; and unfinished work is worth one host at least.
 
 This module must not know money, schedules or which host is which.
 """
@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, inf
 
-from rushes.core.elastic import Backlog, FleetPolicy
+from rushes.core.capacity.elastic import Backlog, FleetPolicy
+from rushes.core.capacity.steps import Absolute, Incremental
 from rushes.core.hosts import counted_hosts
-from rushes.core.steps import Absolute, Incremental
 from rushes.units import format_duration
 
 __all__ = ["Demand", "Strength", "demand"]

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from rushes.core.curves import Seen
+from rushes.core.learning.curves import Seen
 
 __all__ = ["LEAST_RUNS", "MOST_PLACES", "told_apart"]
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from rushes.core.accounts import SpendLimits
 from rushes.core.events import Shape
-from rushes.core.run_times import GUESS, Expected, RunTimes
+from rushes.core.learning.run_times import GUESS, Expected, RunTimes
 
 __all__ = ["AHEAD_S", "LEASE_S", "LOOK_S", "TRIAL", "Asked", "Tariff", "asked_of"]
 

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rushes.core.fitting import Routable, RoutingPolicy, outgrown
-from rushes.core.prices import PriceBook
-from rushes.core.routing import Market, NoRoute, Route, Stay, hop, route
+from rushes.core.capacity.fitting import Routable, RoutingPolicy, outgrown
+from rushes.core.capacity.routing import Market, NoRoute, Route, Stay, hop, route
+from rushes.core.spending.prices import PriceBook
 from rushes.core.tiers import Tier
 
 __all__ = ["Hop", "Router"]

@@ -19,11 +19,11 @@ from heapq import heapify, heapreplace
 from math import exp
 from typing import Final
 
-from rushes.core.durations import TABLE, Z_90, Estimate, Interval
-from rushes.core.machine_price import held_cost
-from rushes.core.machine_time import WHOLE
+from rushes.core.learning.durations import TABLE, Z_90, Estimate, Interval
 from rushes.core.money import HOUR_US, format_dollars, micros, owed, share_out
-from rushes.core.prices import TierPrice
+from rushes.core.spending.machine_price import held_cost
+from rushes.core.spending.machine_time import WHOLE
+from rushes.core.spending.prices import TierPrice
 from rushes.errors import CallerError
 from rushes.units import format_duration
 

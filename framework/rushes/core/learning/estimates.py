@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from math import log, sqrt
 from typing import Final
 
-from rushes.core.curves import PRIOR_RUNS, Curve, Seen, at, fitted
-from rushes.core.durations import UNKNOWN, Estimate, Prior, log_normal
-from rushes.core.histogram import GROWTH, LogHistogram
-from rushes.core.places import told_apart
-from rushes.core.work import Key, Work
+from rushes.core.learning.curves import PRIOR_RUNS, Curve, Seen, at, fitted
+from rushes.core.learning.durations import UNKNOWN, Estimate, Prior, log_normal
+from rushes.core.learning.histogram import GROWTH, LogHistogram
+from rushes.core.learning.places import told_apart
+from rushes.core.learning.work import Key, Work
 
 __all__ = ["MOST_LEVELS", "MOST_RUNS", "Believed", "Estimates"]
 

@@ -2,8 +2,9 @@
 
 `decide(policy, tiers, prices, snapshot, memory, now) -> Plan` is called every few seconds. For each fleet:
 
-1. *Wanted* is what its unfinished work is worth (`core/demand.py`), at least the warm minimum of the hour, at
-   most the maximum. Unfinished is what waits and what runs: a host that takes work does not make it less.
+1. *Wanted* is what its unfinished work is worth (`core/capacity/demand.py`), at least the warm minimum of the
+   hour, at most the maximum. Unfinished is what waits and what runs: a host that takes work does not make it
+   less.
 2. *Ordered* is what is wanted beyond the hosts that are there and those that are on their way. A host has its
    number from its order on, so nothing is ordered twice while hosts start. One that does not come within its
    time is given up.
@@ -26,8 +27,8 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final
 
-from rushes.core.demand import Strength, demand
-from rushes.core.elastic import (
+from rushes.core.capacity.demand import Strength, demand
+from rushes.core.capacity.elastic import (
     Desired,
     FleetMemory,
     FleetPolicy,
@@ -36,8 +37,8 @@ from rushes.core.elastic import (
     ScalingPolicy,
     Snapshot,
 )
+from rushes.core.capacity.hours import applying
 from rushes.core.hosts import Host, HostState, counted_hosts
-from rushes.core.hours import applying
 from rushes.core.money import format_dollars
 from rushes.core.tiers import Tier
 from rushes.units import format_duration

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from rushes.core.money import HOUR_US, KWH_NJ, micros, owed, share_out
-from rushes.core.prices import TierPrice
+from rushes.core.spending.prices import TierPrice
 
 __all__ = ["WHOLE", "Closed", "MachineShare", "MachineTime", "divided_by", "share_of"]
 

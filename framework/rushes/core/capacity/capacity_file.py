@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, TypeVar
 
-from rushes.core.elastic import FleetPolicy, ScalingPolicy
+from rushes.core.capacity.elastic import FleetPolicy, ScalingPolicy
+from rushes.core.capacity.fitting import Allowed, RoutingPolicy
+from rushes.core.capacity.hours import Hours
+from rushes.core.capacity.steps import Absolute, Band, Incremental, Step
 from rushes.core.entry import Entry
-from rushes.core.fitting import Allowed, RoutingPolicy
-from rushes.core.hours import Hours
 from rushes.core.money import parse_dollars
-from rushes.core.prices import PriceBook
-from rushes.core.steps import Absolute, Band, Incremental, Step
+from rushes.core.spending.prices import PriceBook
 from rushes.core.stragglers import StragglerPolicy
 from rushes.core.tiers import Purchase, Tier, tiers_from
 from rushes.errors import CallerError

@@ -1,0 +1,1 @@
+"""What invocations will take, learnt from what others took."""
