@@ -25,7 +25,7 @@ _LANDLOCK = "one frame in Landlock alone"
 
 def run(options: Options) -> Section:
     from rushes.errors import PlatformError  # noqa: PLC0415 - the other rows need no media core
-    from rushes.media.box import Box, find_box  # noqa: PLC0415
+    from rushes.media.running.box import Box, find_box  # noqa: PLC0415
 
     section = Section(
         "The box around ffmpeg",
@@ -89,7 +89,7 @@ def _compare(section: Section, series: dict[str, Series], ours: str, other: str,
 
 
 def _frame(source: Path) -> list[str]:
-    from rushes.media.builds import find_build  # noqa: PLC0415 - as above
+    from rushes.media.running.builds import find_build  # noqa: PLC0415 - as above
 
     path = str(find_build(environ={}).path)
     return [path, "-nostdin", "-v", "error", "-i", f"file:{source}", "-frames:v", "1", "-f", "null", "-"]
@@ -109,7 +109,7 @@ def _plain(argv: Sequence[str]) -> float:
 
 
 def _started(box: object, argv: Sequence[str], folder: Path) -> float:
-    from rushes.media.box import Box  # noqa: PLC0415 - as above
+    from rushes.media.running.box import Box  # noqa: PLC0415 - as above
 
     assert isinstance(box, Box)
     began = time.perf_counter()
@@ -137,7 +137,7 @@ def _started(box: object, argv: Sequence[str], folder: Path) -> float:
 
 def _frames_for(seconds: float, folder: Path) -> int:
     """How many frames this machine encodes in that time, by what it does in a tenth of it."""
-    from rushes.media.box import Box  # noqa: PLC0415 - as above
+    from rushes.media.running.box import Box  # noqa: PLC0415 - as above
 
     frames = 50
     while True:
@@ -150,7 +150,7 @@ def _frames_for(seconds: float, folder: Path) -> int:
 def _encodes(
     box: object, frames: int, folder: Path, rounds: int
 ) -> tuple[tuple[Series, Series], tuple[Series, Series]]:
-    from rushes.media.box import Box  # noqa: PLC0415 - as above
+    from rushes.media.running.box import Box  # noqa: PLC0415 - as above
 
     assert isinstance(box, Box)
     bare = Box("rlimits")
@@ -168,9 +168,9 @@ def _encodes(
 
 
 def _encode(box: object, frames: int, folder: Path) -> tuple[float, float]:
-    from rushes.media.box import Box  # noqa: PLC0415 - as above
-    from rushes.media.builds import find_build  # noqa: PLC0415
-    from rushes.media.process import Supervision, check, run_ffmpeg  # noqa: PLC0415
+    from rushes.media.running.box import Box  # noqa: PLC0415 - as above
+    from rushes.media.running.builds import find_build  # noqa: PLC0415
+    from rushes.media.running.process import Supervision, check, run_ffmpeg  # noqa: PLC0415
 
     assert isinstance(box, Box)
     source = ["-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25"]

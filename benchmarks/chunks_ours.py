@@ -16,11 +16,11 @@ from pathlib import Path
 os.environ["RUSHES_BOX"] = "rlimits"
 
 from rushes.asset import Asset
-from rushes.media.builds import find_build
-from rushes.media.chunked import encode_chunked
-from rushes.media.encode import encode
-from rushes.media.inspection import describe
+from rushes.media.chunking.chunked import encode_chunked
+from rushes.media.describing.inspection import describe
+from rushes.media.encoding.encode import encode
 from rushes.media.profile import Profile, VideoWish
+from rushes.media.running.builds import find_build
 
 SPEEDS = {"h264": "medium", "hevc": "veryfast", "av1": "8"}
 THREADS = 2

@@ -19,8 +19,8 @@ from typing import Any
 import measure
 import psutil
 
-import rushes.media.encode
-import rushes.media.shared_pass
+import rushes.media.encoding.encode
+import rushes.media.running.shared_pass
 import rushes.runtime.attempts.joint_attempt  # noqa: F401 - what is imported when used would be read meanwhile
 from rushes import Function, together
 from rushes_functions.checksum import checksum

@@ -14,10 +14,10 @@ from pathlib import Path
 import measure
 
 from rushes.asset import Asset
-from rushes.media.builds import find_build
-from rushes.media.process import Supervision
-from rushes.media.renditions import make_renditions, supervised
-from rushes.media.rungs import Ladder, Rung
+from rushes.media.ladders.renditions import make_renditions, supervised
+from rushes.media.ladders.rungs import Ladder, Rung
+from rushes.media.running.builds import find_build
+from rushes.media.running.process import Supervision
 
 # Bit rates that streaming services publish for these sizes.
 RUNGS = tuple(

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from rushes.media.builds import find_build
+from rushes.media.running.builds import find_build
 
 
 def main(clip: str, target: str) -> None:

@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rushes.media import probe_cache
-from rushes.media.box import find_box
-from rushes.media.builds import bundled_ffmpeg, find_build
-from rushes.media.device_nodes import Nodes
-from rushes.media.process import run_ffmpeg
+from rushes.media.devices import probe_cache
+from rushes.media.devices.device_nodes import Nodes
+from rushes.media.running.box import find_box
+from rushes.media.running.builds import bundled_ffmpeg, find_build
+from rushes.media.running.process import run_ffmpeg
 
 _ENCODES = 5
 _ONE_FRAME = [

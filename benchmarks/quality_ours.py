@@ -17,12 +17,12 @@ from pathlib import Path
 os.environ["RUSHES_BOX"] = "rlimits"
 
 from rushes.asset import Asset
-from rushes.media.builds import find_build
-from rushes.media.encode import encode
-from rushes.media.metrics import measure
+from rushes.media.encoding.encode import encode
+from rushes.media.measuring.metrics import measure
+from rushes.media.measuring.target import find_quality
 from rushes.media.profile import Profile
-from rushes.media.quality import with_quality
-from rushes.media.target import find_quality
+from rushes.media.quality.scale import with_quality
+from rushes.media.running.builds import find_build
 
 SPEEDS = {"h264": "medium", "hevc": "fast", "av1": "8"}
 

@@ -25,7 +25,7 @@ from rushes.core.learning.estimates import Estimates
 from rushes.core.learning.work import Work
 from rushes.engines.local import LocalEngine
 from rushes.engines.local_quotes import estimator_of
-from rushes.media.inspection import describe
+from rushes.media.describing.inspection import describe
 from rushes.runtime.sending.workload import work_of
 
 WAYS: tuple[tuple[str, dict[str, Any]], ...] = (

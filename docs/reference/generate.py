@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from rushes.media import schema
+from rushes.media.describing import schema
 
 HERE = Path(__file__).parent
 SCHEMA = HERE / "inspect.schema.json"

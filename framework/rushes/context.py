@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from rushes.batch import Outcome
     from rushes.declaration import Params, Result
     from rushes.function import Function
-    from rushes.media.encode import Encoded
-    from rushes.media.parity import Promise
-    from rushes.media.process import ToolRun
+    from rushes.media.encoding.encode import Encoded
+    from rushes.media.encoding.verify import Level
+    from rushes.media.ladders.renditions import MadeLadder
+    from rushes.media.ladders.rungs import Ladder
+    from rushes.media.ladders.snapshots import Snapshots
+    from rushes.media.ladders.still_branches import Stills
     from rushes.media.profile import Profile
-    from rushes.media.renditions import MadeLadder
-    from rushes.media.rungs import Ladder
-    from rushes.media.snapshots import Snapshots
-    from rushes.media.still_branches import Stills
-    from rushes.media.verify import Level
+    from rushes.media.quality.parity import Promise
+    from rushes.media.running.process import ToolRun
 
 __all__ = ["Chunks", "Context"]
 

@@ -399,9 +399,10 @@ def function(
         exclusive: a template of a key of which no two invocations run at a time, also of other functions:
             ``"{database}"``. It names options, ``{stem}``, ``{name}``, ``{folder}``, ``{path}``, ``{show}``.
         frame_ranges: False when the function is of whole clips: a frame range is refused beforehand.
-        headers_only: True where the body only describes its clip (`rushes.media.inspection.describe`), or a
-            function of its options that says when; a clip in a store is then not copied here, and what is
-            asked of it is fetched where it is. Of functions without outputs.
+        headers_only: True where the body only describes its clip (by
+            `rushes.media.describing.inspection.describe`), or a function of its options that says when; a
+            clip in a store is then not copied here, and what is asked of it is fetched where it is. Of
+            functions without outputs.
         triggers: what starts it by itself: `rushes.on_s3`, `on_schedule`, `on_sqs`, `on_folder`.
 
     Raises:

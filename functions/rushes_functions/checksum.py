@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from rushes import Asset, Context, Params, Resources, Result, function
-from rushes.media.checksum import Algorithm, digest, files_of
-from rushes.media.guard import check_source
+from rushes.media.describing.checksum import Algorithm, digest, files_of
+from rushes.media.readers.guard import check_source
 
 __all__ = ["ChecksumParams", "ChecksumResult", "checksum"]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator
 
 from rushes.errors import CallerError
-from rushes.media.choice import parse_choice
+from rushes.media.planning.choice import parse_choice
 
 __all__ = ["ENCODER", "FALLBACK", "EncoderText", "FallbackText"]
 

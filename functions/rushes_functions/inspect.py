@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from rushes import Asset, Context, Params, Resources, Result, function
-from rushes.media.schema import MediaInfo
+from rushes.media.describing.schema import MediaInfo
 
 __all__ = ["FORMATS", "InspectParams", "InspectResult", "inspect", "render"]
 
@@ -65,11 +65,11 @@ def inspect(clip: Asset, params: InspectParams, ctx: Context) -> InspectResult:
 
     Reads headers only, unless asked for more: a file of any size takes a moment.
     """
-    from rushes.media.inspection import describe  # noqa: PLC0415 - whoever submits does not need it
+    from rushes.media.describing.inspection import describe  # noqa: PLC0415 - whoever submits does not need it
 
     media = describe(clip, count_frames=params.count_frames, checksum=params.checksum, deep=params.deep)
     if media.warnings:
-        from rushes.media.doubts import doubts  # noqa: PLC0415 - most clips are well
+        from rushes.media.describing.doubts import doubts  # noqa: PLC0415 - most clips are well
 
         for doubt in doubts(media):
             ctx.warn(doubt)
@@ -99,14 +99,14 @@ def render(
     if not infos:
         return ""
     if format == "csv":
-        from rushes.media.report import as_csv  # noqa: PLC0415 - one of four
+        from rushes.media.describing.report import as_csv  # noqa: PLC0415 - one of four
 
         return as_csv(infos, paths, header=first)
     if format == "ale":
-        from rushes.media.ale import as_ale  # noqa: PLC0415 - one of four
+        from rushes.media.describing.ale import as_ale  # noqa: PLC0415 - one of four
 
         return as_ale(infos, header=first)
-    from rushes.media.report import as_text  # noqa: PLC0415 - one of four
+    from rushes.media.describing.report import as_text  # noqa: PLC0415 - one of four
 
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     return as_text(infos, paths, width=shutil.get_terminal_size((120, 24)).columns, colour=colour)

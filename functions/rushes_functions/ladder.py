@@ -10,12 +10,12 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
 from rushes import Asset, Context, Output, Params, Resources, Result, function
-from rushes.media.packaging import Package, package, with_sound
+from rushes.media.ladders.packaging import Package, package, with_sound
+from rushes.media.ladders.renditions import MadeLadder
+from rushes.media.ladders.rungs import Ladder, LadderCodec, Rung
+from rushes.media.ladders.segments import codecs_of
+from rushes.media.ladders.still_branches import Stills
 from rushes.media.profile import AudioWish, BitRate, RateText
-from rushes.media.renditions import MadeLadder
-from rushes.media.rungs import Ladder, LadderCodec, Rung
-from rushes.media.segments import codecs_of
-from rushes.media.still_branches import Stills
 from rushes_functions.encoder_options import ENCODER, FALLBACK, EncoderText, FallbackText
 from rushes_functions.presets import as_list
 from rushes_functions.running import through

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from rushes import Asset, Context, Resources, Result, function
-from rushes.media.doubts import doubts
-from rushes.media.guard import check_source, input_args
-from rushes.media.inspection import describe
-from rushes.media.r128 import plan_r128, read_r128, report_name
+from rushes.media.describing.doubts import doubts
+from rushes.media.describing.inspection import describe
+from rushes.media.measuring.r128 import plan_r128, read_r128, report_name
+from rushes.media.readers.guard import check_source, input_args
 from rushes_functions.running import through
 
 __all__ = ["LoudnessResult", "TrackResult", "loudness"]

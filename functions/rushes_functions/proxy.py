@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from rushes import Asset, CallerError, Context, Output, Params, Profile, Resources, Result, function
-from rushes.media.inspection import describe
+from rushes.media.describing.inspection import describe
+from rushes.media.planning.relink import compare, require
 from rushes.media.profile import AudioWish, BurnIn, FractionText, RateText, VideoWish
-from rushes.media.relink import compare, require
 from rushes_functions.encoder_options import ENCODER, FALLBACK, EncoderText, FallbackText
 from rushes_functions.presets import EXTENSIONS, Chunks, as_list
 

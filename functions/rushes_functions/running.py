@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from rushes import Context
-from rushes.media.process import ToolRun
-from rushes.media.progress import FfmpegProgress
-from rushes.media.renditions import Runner
+from rushes.media.ladders.renditions import Runner
+from rushes.media.running.process import ToolRun
+from rushes.media.running.progress import FfmpegProgress
 
 __all__ = ["through"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from rushes import Asset, Context, Output, Params, Resources, Result, function
-from rushes.media.still_branches import Stills
+from rushes.media.ladders.still_branches import Stills
 
 __all__ = ["ThumbnailsParams", "ThumbnailsResult", "thumbnails"]
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from rushes import Asset, CallerError, Context, Output, Params, Profile, Resources, Result, function
-from rushes.media.levels import Level
 from rushes.media.profile import (
     AudioCodec,
     BitRate,
@@ -21,6 +20,7 @@ from rushes.media.profile import (
     SizeBytes,
     VideoCodec,
 )
+from rushes.media.quality.levels import Level
 from rushes_functions.encoder_options import ENCODER, FALLBACK, EncoderText, FallbackText
 from rushes_functions.presets import EXTENSIONS, PRESETS, Chunks, PresetName, as_list, preset_profile
 from rushes_functions.transcode_quality import choose

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rushes import Asset, Context, Profile
 
 if TYPE_CHECKING:
-    from rushes.media.parity import Promise
-    from rushes.media.process import Supervision
+    from rushes.media.quality.parity import Promise
+    from rushes.media.running.process import Supervision
     from rushes_functions.transcode import TranscodeParams
 
 __all__ = ["Chosen", "choose"]
@@ -45,9 +45,9 @@ def choose(clip: Asset, params: TranscodeParams, ctx: Context) -> Chosen:
     if params.target_vmaf is not None:
         return _searched(clip, profile, params.target_vmaf, ctx)
     if params.quality_level is not None:
-        from rushes.media.inspection import describe  # noqa: PLC0415 - as above
-        from rushes.media.parity import promise_of_average  # noqa: PLC0415
-        from rushes.media.quality import row_for, value_of, with_quality  # noqa: PLC0415
+        from rushes.media.describing.inspection import describe  # noqa: PLC0415 - as above
+        from rushes.media.quality.parity import promise_of_average  # noqa: PLC0415
+        from rushes.media.quality.scale import row_for, value_of, with_quality  # noqa: PLC0415
 
         value = value_of(profile, params.quality_level, describe(clip), row_for(profile))
         notes = () if value.measured else (f"the quality rests on an estimate: {value.source}",)
@@ -66,8 +66,8 @@ def _searched(clip: Asset, profile: Profile, wish: float, ctx: Context) -> Chose
 
     An attempt after a lost one uses what that had found: with another value, finished parts were for nothing.
     """
-    from rushes.media.parity import promise_of_samples  # noqa: PLC0415 - imported when used
-    from rushes.media.quality import row_for, with_quality  # noqa: PLC0415
+    from rushes.media.quality.parity import promise_of_samples  # noqa: PLC0415 - imported when used
+    from rushes.media.quality.scale import row_for, with_quality  # noqa: PLC0415
 
     memory = ctx.keep / "quality.json"
     if memory.exists():
@@ -88,7 +88,7 @@ def _searched(clip: Asset, profile: Profile, wish: float, ctx: Context) -> Chose
 
 
 def _found(clip: Asset, profile: Profile, wish: float, ctx: Context) -> dict[str, Any]:
-    from rushes.media.target import find_quality  # noqa: PLC0415 - as above
+    from rushes.media.measuring.target import find_quality  # noqa: PLC0415 - as above
 
     found = find_quality(clip, profile, wish, supervision=_watched(ctx), say=ctx.log)
     return {
@@ -102,7 +102,7 @@ def _found(clip: Asset, profile: Profile, wish: float, ctx: Context) -> dict[str
 
 def _watched(ctx: Context) -> Supervision:
     """The search's commands stop when the attempt does, and count as signs of life."""
-    from rushes.media.process import Supervision  # noqa: PLC0415 - as above
+    from rushes.media.running.process import Supervision  # noqa: PLC0415 - as above
 
     return Supervision(
         on_progress=lambda _: ctx.progress(0.0, "finding the quality"),

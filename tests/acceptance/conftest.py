@@ -13,13 +13,13 @@ import pytest
 
 from rushes.asset import Asset
 from rushes.errors import RushesError
-from rushes.media import reader as reader_module
-from rushes.media.builds import Build, find_build
-from rushes.media.encode import Encoded, encode
-from rushes.media.inspection import describe
-from rushes.media.process import Limits, Supervision
+from rushes.media.describing.inspection import describe
+from rushes.media.describing.schema import MediaInfo
+from rushes.media.encoding.encode import Encoded, encode
 from rushes.media.profile import Profile
-from rushes.media.schema import MediaInfo
+from rushes.media.readers import reader as reader_module
+from rushes.media.running.builds import Build, find_build
+from rushes.media.running.process import Limits, Supervision
 
 # Far above what any clip here needs; what reaches them hangs or floods, and fails its test.
 LIMITS = Limits(stall_s=30, time_s=60, memory_bytes=2 * 1024**3, output_bytes=256 * 1024**2)

@@ -19,8 +19,8 @@ import pytest
 import make_media
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError, PlatformError
-from rushes.media.encode import encode
-from rushes.media.inspection import describe
+from rushes.media.describing.inspection import describe
+from rushes.media.encoding.encode import encode
 from rushes.media.profile import Profile
 from sample_media import bombs
 
@@ -155,9 +155,9 @@ import json, sys
 from pathlib import Path
 from rushes.asset import Asset
 from rushes.errors import RushesError
-from rushes.media.encode import encode
-from rushes.media.inspection import describe
-from rushes.media.process import Limits, Supervision
+from rushes.media.encoding.encode import encode
+from rushes.media.describing.inspection import describe
+from rushes.media.running.process import Limits, Supervision
 from rushes.media.profile import Profile
 limits = Limits(stall_s=30, time_s=60, memory_bytes=2 * 1024**3)
 profile = Profile.model_validate({"video": {"codec": "h264"}, "container": "mp4"})

@@ -11,7 +11,7 @@ import pytest
 
 import make_media
 from rushes import RushesError, together
-from rushes.media.builds import Build
+from rushes.media.running.builds import Build
 from rushes_functions.checksum import checksum
 from rushes_functions.inspect import inspect
 from rushes_functions.loudness import loudness

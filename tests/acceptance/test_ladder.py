@@ -16,12 +16,12 @@ import pytest
 import make_media
 from rushes.asset import Asset
 from rushes.errors import CallerError, Cancelled, MediaError
-from rushes.media.builds import Build, find_build
-from rushes.media.packaging import package, with_sound
-from rushes.media.process import Limits, Supervision
-from rushes.media.renditions import MadeLadder, make_renditions, supervised
-from rushes.media.rungs import Ladder, Rung
-from rushes.media.still_branches import Stills
+from rushes.media.ladders.packaging import package, with_sound
+from rushes.media.ladders.renditions import MadeLadder, make_renditions, supervised
+from rushes.media.ladders.rungs import Ladder, Rung
+from rushes.media.ladders.still_branches import Stills
+from rushes.media.running.builds import Build, find_build
+from rushes.media.running.process import Limits, Supervision
 from rushes_functions.ladder import ladder
 
 _LIMITS = Limits(stall_s=30, time_s=60, memory_bytes=2 * 1024**3, output_bytes=256 * 1024**2)

@@ -29,13 +29,13 @@ import json, os, sys, threading
 from pathlib import Path
 from rushes.asset import Asset
 from rushes.errors import RushesError
-from rushes.media.allowance import allow
-from rushes.media.encode import encode
-from rushes.media.family import descendants, resident_bytes
-from rushes.media.inspection import describe
-from rushes.media.process import Limits, Supervision
+from rushes.media.running.allowance import allow
+from rushes.media.encoding.encode import encode
+from rushes.media.running.family import descendants, resident_bytes
+from rushes.media.describing.inspection import describe
+from rushes.media.running.process import Limits, Supervision
 from rushes.media.profile import Profile
-from rushes.media.reader import walls
+from rushes.media.readers.reader import walls
 step, out, declared, names = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
 allow(declared)
 walls()

@@ -14,7 +14,7 @@ import pytest
 
 import make_media
 from rushes.errors import MediaError
-from rushes.media.builds import bundled_ffmpeg
+from rushes.media.running.builds import bundled_ffmpeg
 from sample_media.mutants import SOURCES, mutant
 
 _BLOCK = 100
@@ -68,10 +68,10 @@ import json, sys
 from pathlib import Path
 from rushes.asset import Asset
 from rushes.errors import RushesError
-from rushes.media.encode import encode
-from rushes.media.inspection import describe
+from rushes.media.encoding.encode import encode
+from rushes.media.describing.inspection import describe
 from rushes.media.profile import Profile
-from rushes.media.process import Supervision
+from rushes.media.running.process import Supervision
 out = Path(sys.argv[1])
 profile = Profile.model_validate({"video": {"codec": "h264", "speed": "ultrafast"}, "container": "mp4"})
 said = []

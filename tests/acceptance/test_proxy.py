@@ -11,11 +11,11 @@ import pytest
 import make_media
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError, PlatformError
-from rushes.media.encode import encode
-from rushes.media.fonts import find_font
-from rushes.media.inspection import describe
-from rushes.media.plan import Expectation
-from rushes.media.relink import compare, require
+from rushes.media.describing.inspection import describe
+from rushes.media.encoding.encode import encode
+from rushes.media.planning.fonts import find_font
+from rushes.media.planning.plan import Expectation
+from rushes.media.planning.relink import compare, require
 from rushes_functions.proxy import ProxyParams, proxy
 
 _DEBIAN = "/usr/bin/ffmpeg"
@@ -133,7 +133,7 @@ def test_burn_in_changes_corners_and_nothing_else(media: make_media.Workshop, tm
 
 def _difference(one: Path, other: Path, part: str) -> float:
     """Mean brightness of the difference of two clips' first frames, in one part of the picture."""
-    from rushes.media.builds import find_build  # noqa: PLC0415
+    from rushes.media.running.builds import find_build  # noqa: PLC0415
 
     graph = f"[0:v]crop={part},format=gray[a];[1:v]crop={part},format=gray[b];[a][b]blend=all_mode=difference"
     done = subprocess.run(

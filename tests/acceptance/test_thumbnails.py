@@ -12,11 +12,11 @@ import pytest
 import make_media
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
-from rushes.media.builds import Build
-from rushes.media.process import Limits, Supervision
-from rushes.media.renditions import supervised
-from rushes.media.snapshots import Snapshots, make_snapshots
-from rushes.media.still_branches import Stills
+from rushes.media.ladders.renditions import supervised
+from rushes.media.ladders.snapshots import Snapshots, make_snapshots
+from rushes.media.ladders.still_branches import Stills
+from rushes.media.running.builds import Build
+from rushes.media.running.process import Limits, Supervision
 from rushes_functions.thumbnails import thumbnails
 
 _LIMITS = Limits(stall_s=30, time_s=60, memory_bytes=2 * 1024**3)

@@ -15,12 +15,12 @@ import pytest
 import make_media
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
-from rushes.media.builds import Build, find_build, read_build
-from rushes.media.encode import Encoded, encode
-from rushes.media.inspection import describe
-from rushes.media.process import Supervision
+from rushes.media.describing.inspection import describe
+from rushes.media.describing.schema import MediaInfo
+from rushes.media.encoding.encode import Encoded, encode
 from rushes.media.profile import AudioWish, Profile, VideoWish
-from rushes.media.schema import MediaInfo
+from rushes.media.running.builds import Build, find_build, read_build
+from rushes.media.running.process import Supervision
 from rushes_functions.presets import PRESETS
 from rushes_functions.transcode import TranscodeParams, transcode
 

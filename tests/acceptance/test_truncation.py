@@ -15,7 +15,7 @@ import make_media
 from rushes.errors import MediaError
 
 if TYPE_CHECKING:
-    from rushes.media.builds import Build
+    from rushes.media.running.builds import Build
 
 RECIPES = make_media.RECIPES.values()
 # A sequence with gaps is whole in each of its files, and yet not a whole clip: see below.

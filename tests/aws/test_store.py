@@ -14,7 +14,7 @@ import pytest
 from aws_server import AwsServer
 
 from rushes import Asset
-from rushes.media.builds import bundled_ffmpeg
+from rushes.media.running.builds import bundled_ffmpeg
 from rushes.runtime.attempts.task import Made, Task
 from rushes.runtime.shared.remote_attempt import run_remote
 from rushes.storage.s3 import S3Options, S3Store

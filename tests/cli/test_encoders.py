@@ -12,10 +12,10 @@ from click.testing import Result
 from standin.fakes import FakeDevice, MakeStandIn, standin
 
 from rushes.core.turns import Option
-from rushes.media.capability import SeenDevice
-from rushes.media.device_figures import card_device
+from rushes.media.devices.capability import SeenDevice
+from rushes.media.devices.device_figures import card_device
+from rushes.media.devices.ledger import open_ledger
 from rushes.media.encoders.cards import card_of
-from rushes.media.ledger import open_ledger
 
 Rushes = Callable[..., Result]
 __all__ = ["standin"]
@@ -78,8 +78,8 @@ def test_doctor_says_what_was_found_and_tries_nothing(rushes: Rushes) -> None:
 def test_doctor_warns_of_a_device_on_which_nothing_works(
     rushes: Rushes, standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rushes.media import probe_cache  # noqa: PLC0415 - its devices are replaced
-    from rushes.media.capability import SeenDevice  # noqa: PLC0415
+    from rushes.media.devices import probe_cache  # noqa: PLC0415 - its devices are replaced
+    from rushes.media.devices.capability import SeenDevice  # noqa: PLC0415
 
     monkeypatch.setenv("RUSHES_FFMPEG", standin([FakeDevice(open_error="gpu-lost")]).setting)
     monkeypatch.setattr(probe_cache, "find_devices", lambda nodes: (SeenDevice("nvenc", 0, model="L4"),))
@@ -100,8 +100,8 @@ def test_cached_and_probe_contradict_each_other(rushes: Rushes) -> None:
 
 
 def test_a_calibration_is_shown_from_then_on(rushes: Rushes, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rushes.media import calibration  # noqa: PLC0415 - what it measures with is replaced
-    from rushes.media.capability import Curve, Point  # noqa: PLC0415
+    from rushes.media.devices import calibration  # noqa: PLC0415 - what it measures with is replaced
+    from rushes.media.devices.capability import Curve, Point  # noqa: PLC0415
 
     def measured(found, build_of, say):  # type: ignore[no-untyped-def]
         curves = []
@@ -129,7 +129,7 @@ def test_each_device_says_how_it_stands(
         SeenDevice("nvenc", 0, "/dev/nvidia0", "NVIDIA GeForce RTX 3060"),
         SeenDevice("nvenc", 1, "/dev/nvidia1"),
     )
-    monkeypatch.setattr("rushes.media.probe_cache.find_devices", lambda _: seen)
+    monkeypatch.setattr("rushes.media.devices.probe_cache.find_devices", lambda _: seen)
     ledger = open_ledger(os.environ)
     assert ledger is not None
     ledger.line_up().look([Option(card_device("nvenc:0", card_of("nvenc", seen[0].model)))], waited_s=0.0)

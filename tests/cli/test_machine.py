@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from rushes.cli.app import COMMANDS, app
 from rushes.cli.doctor import checks
 from rushes.cli.session import Session
-from rushes.media.box import LEVELS
+from rushes.media.running.box import LEVELS
 from rushes.testing import StubEngine
 
 Rushes = Callable[..., Result]

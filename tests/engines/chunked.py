@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rushes import Asset, Context, Output, Params, Result, function
-from rushes.media.cutting import Clip
-from rushes.media.one_chunk import PartMade
+from rushes.media.chunking.cutting import Clip
+from rushes.media.chunking.one_chunk import PartMade
 from rushes.media.profile import Profile
 from rushes.runtime.attempts.encode_part import OnThePool
 

@@ -20,10 +20,10 @@ from waiting import until
 
 from rushes import catalog
 from rushes.engines.local import LocalEngine
-from rushes.media.builds import bundled_ffmpeg
-from rushes.media.capability import Capability, Finding, SeenDevice
-from rushes.media.device_nodes import look
-from rushes.media.probe_cache import cache_folder, probe_key
+from rushes.media.devices.capability import Capability, Finding, SeenDevice
+from rushes.media.devices.device_nodes import look
+from rushes.media.devices.probe_cache import cache_folder, probe_key
+from rushes.media.running.builds import bundled_ffmpeg
 
 __all__ = ["standin"]
 

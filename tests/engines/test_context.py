@@ -11,8 +11,8 @@ import ffmpeg
 import pytest
 
 from rushes import CallerError, MediaError, catalog
-from rushes.media.builds import find_build
-from rushes.media.graph import guard_graph
+from rushes.media.planning.graph import guard_graph
+from rushes.media.running.builds import find_build
 from rushes_functions.inspect import inspect
 
 GRAPHS = Path(__file__).with_name("graphs.py")

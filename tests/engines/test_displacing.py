@@ -16,7 +16,7 @@ from waiting import until
 
 from rushes import catalog
 from rushes.engines.local import LocalEngine
-from rushes.media.builds import find_build
+from rushes.media.running.builds import find_build
 from rushes_functions.transcode import transcode
 
 Find = Callable[[str], Any]

@@ -17,8 +17,8 @@ from rushes import CallerError, PlatformError, catalog
 from rushes.core.devices import Device
 from rushes.core.turns import Option
 from rushes.engines.local import LocalEngine
-from rushes.media.builds import VARIABLE
-from rushes.media.ledger import open_ledger
+from rushes.media.devices.ledger import open_ledger
+from rushes.media.running.builds import VARIABLE
 from rushes.runtime.outputs.receipt import Receipt
 
 __all__ = ["standin"]

@@ -14,7 +14,7 @@ from rushes.core.learning.work import HERE, Work
 from rushes.engines.local import LocalEngine
 from rushes.errors import PlatformError
 from rushes.journal.estimates import MOST_OF_A_KIND, SqliteLearntRuns
-from rushes.media.inspection import describe
+from rushes.media.describing.inspection import describe
 from rushes.runtime.sending.workload import work_of
 
 PLAIN = Path(__file__).with_name("plain.py")

@@ -20,7 +20,7 @@ from rushes import catalog
 from rushes.core.money import NANO
 from rushes.core.spending.tariff import LEASE_S
 from rushes.engines.local import LocalEngine
-from rushes.media.builds import find_build
+from rushes.media.running.builds import find_build
 
 Find = Callable[[str], Any]
 SPENDS = Path(__file__).with_name("spends.py")

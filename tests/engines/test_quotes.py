@@ -18,7 +18,7 @@ from rushes.cli.session import Session
 from rushes.core.spending.quote import Quote
 from rushes.engines.local import LocalEngine
 from rushes.errors import CallerError
-from rushes.media import reader
+from rushes.media.readers import reader
 from rushes.runtime.sending.quoting import BatchQuote
 
 PRICES = """
@@ -139,7 +139,7 @@ def test_headers_are_read_once_until_the_clip_changes(
         asked.append(question)
         return real(*question)
 
-    monkeypatch.setattr("rushes.media.questions.ask", counted)
+    monkeypatch.setattr("rushes.media.readers.questions.ask", counted)
     proxy, sources = catalog.find("proxy"), sorted(clips.iterdir())
 
     first = proxy.quote(sources)

@@ -10,8 +10,8 @@ from cuttable import maker
 from pydantic import ValidationError
 
 from rushes import Asset
-from rushes.media.builds import bundled_ffmpeg
-from rushes.media.inspection import describe
+from rushes.media.describing.inspection import describe
+from rushes.media.running.builds import bundled_ffmpeg
 from rushes_functions import transcode_quality
 from rushes_functions.proxy import proxy
 from rushes_functions.thumbnails import thumbnails

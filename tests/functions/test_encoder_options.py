@@ -11,7 +11,7 @@ from standin.fakes import FakeDevice, MakeStandIn, standin
 
 from rushes.errors import CallerError, PlatformError
 from rushes.function import Function
-from rushes.media.builds import VARIABLE
+from rushes.media.running.builds import VARIABLE
 from rushes_functions.ladder import ladder
 from rushes_functions.proxy import proxy
 from rushes_functions.transcode import transcode

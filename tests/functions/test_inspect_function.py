@@ -13,9 +13,9 @@ import pytest
 
 import make_media
 from rushes import CallerError
-from rushes.media.ale import COLUMNS
-from rushes.media.report import CSV_COLUMNS, as_text
-from rushes.media.schema import MediaInfo
+from rushes.media.describing.ale import COLUMNS
+from rushes.media.describing.report import CSV_COLUMNS, as_text
+from rushes.media.describing.schema import MediaInfo
 from rushes_functions.inspect import FORMATS, InspectResult, inspect, render
 
 Data = dict[str, Any]

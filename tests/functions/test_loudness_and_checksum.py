@@ -11,8 +11,8 @@ import pytest
 
 import make_media
 from rushes import Asset, CallerError
-from rushes.media.builds import find_build
-from rushes.media.r128 import TrackLoudness, read_r128
+from rushes.media.measuring.r128 import TrackLoudness, read_r128
+from rushes.media.running.builds import find_build
 from rushes_functions.checksum import checksum
 from rushes_functions.loudness import loudness
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 import make_media
-from rushes.media.metrics import measure
+from rushes.media.measuring.metrics import measure
 from rushes_functions.transcode import TranscodeParams, transcode
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from standin.fakes import standin
 
-from rushes.media.builds import Build, bundled_ffmpeg, find_build, read_build
-from rushes.media.guard import input_args, output_args
+from rushes.media.readers.guard import input_args, output_args
+from rushes.media.running.builds import Build, bundled_ffmpeg, find_build, read_build
 
 __all__ = ["standin"]
 

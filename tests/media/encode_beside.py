@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 from rushes.asset import Asset
-from rushes.media.choice import parse_choice
-from rushes.media.device_turns import Devices
-from rushes.media.encode import encode
-from rushes.media.ledger import open_ledger
+from rushes.media.devices.device_turns import Devices
+from rushes.media.devices.ledger import open_ledger
+from rushes.media.encoding.encode import encode
+from rushes.media.planning.choice import parse_choice
 from rushes.media.profile import Profile
 
 PROFILE = Profile.model_validate(

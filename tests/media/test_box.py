@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import CallerError, PlatformError
-from rushes.media import box as box_module
-from rushes.media import landlock
-from rushes.media.box import LEVELS, Box, find_box, weakest
-from rushes.media.bubblewrap import bubblewrap
-from rushes.media.builds import Build
-from rushes.media.process import Supervision, ToolRun, run_ffmpeg, run_tool
-from rushes.media.reach import Reach
+from rushes.media.running import box as box_module
+from rushes.media.running import landlock
+from rushes.media.running.box import LEVELS, Box, find_box, weakest
+from rushes.media.running.bubblewrap import bubblewrap
+from rushes.media.running.builds import Build
+from rushes.media.running.process import Supervision, ToolRun, run_ffmpeg, run_tool
+from rushes.media.running.reach import Reach
 
 _CI = os.environ.get("CI", "").lower() in {"true", "1"}
 ENCLOSED = LEVELS[:-1]
@@ -185,9 +185,9 @@ def test_no_file_but_its_own_is_opened_even_when_arguments_ask_for_it(
     trace = tmp_path / "trace"
     code = f"""
 from pathlib import Path
-from rushes.media.box import Box
-from rushes.media.builds import read_build
-from rushes.media.process import Supervision, run_ffmpeg
+from rushes.media.running.box import Box
+from rushes.media.running.builds import read_build
+from rushes.media.running.process import Supervision, run_ffmpeg
 run = run_ffmpeg(read_build(Path({str(bundled.path)!r})), {forced(name, work, canary)!r},
                  supervision=Supervision(box={held!r}, cwd=Path({str(work)!r})))
 print(run.exit_status, run.box)
@@ -212,7 +212,7 @@ def test_what_finds_the_box_leaves_no_process_to_one_that_takes_orphans_in() -> 
     code = """
 import os
 from pathlib import Path
-from rushes.media.box import find_box
+from rushes.media.running.box import find_box
 from rushes.runtime.slots.orphans import adopt_orphans
 adopt_orphans()
 find_box()

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import make_media
-from rushes.media import inspection
-from rushes.media.bitstream import reorder_is_stated
-from rushes.media.brief import aac_profile
-from rushes.media.inspection import describe
+from rushes.media.describing import inspection
+from rushes.media.describing.bitstream import reorder_is_stated
+from rushes.media.describing.brief import aac_profile
+from rushes.media.describing.inspection import describe
 
 _ISO = sorted(
     name

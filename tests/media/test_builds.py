@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rushes.errors import CallerError, PlatformError
-from rushes.media.builds import Build, bundled_ffmpeg, find_build, read_build
+from rushes.media.running.builds import Build, bundled_ffmpeg, find_build, read_build
 
 
 def _script(path: Path, body: str) -> Path:

@@ -10,15 +10,15 @@ import pytest
 from standin.fakes import FakeDevice, MakeStandIn
 
 from rushes.errors import CallerError
-from rushes.media import probe_cache
-from rushes.media.builds import Build
-from rushes.media.calibration import calibrate
-from rushes.media.capability import BuildFacts, Capability, Curve, Finding, Point, SeenDevice
-from rushes.media.device_nodes import Nodes, find_devices, look
-from rushes.media.probe import lanes
-from rushes.media.probe_cache import believed, capability, curves, keep_curves, kept, probe, probe_key
-from rushes.media.process import ToolRun
-from rushes.media.trial_rows import as_encoded, command, depth_of, trials
+from rushes.media.devices import probe_cache
+from rushes.media.devices.calibration import calibrate
+from rushes.media.devices.capability import BuildFacts, Capability, Curve, Finding, Point, SeenDevice
+from rushes.media.devices.device_nodes import Nodes, find_devices, look
+from rushes.media.devices.probe import lanes
+from rushes.media.devices.probe_cache import believed, capability, curves, keep_curves, kept, probe, probe_key
+from rushes.media.devices.trial_rows import as_encoded, command, depth_of, trials
+from rushes.media.running.builds import Build
+from rushes.media.running.process import ToolRun
 
 _NOW = 1_800_000_000.0
 _H264 = Finding("software", "cpu", "libx264", "h264", 8, works=True)

@@ -22,21 +22,21 @@ from cuttable import RECIPES, maker
 
 from rushes.asset import Asset
 from rushes.errors import Cancelled, MediaError, PlatformError
-from rushes.media.builds import Build
-from rushes.media.chunked import encode_chunked
-from rushes.media.chunks import plan_chunks
-from rushes.media.cutting import Clip
-from rushes.media.device_graph import HERE
-from rushes.media.encode import Encoded, encode
-from rushes.media.index import read_index, times_between
-from rushes.media.inspection import describe
-from rushes.media.makers import SideBySide
-from rushes.media.one_chunk import PartMade, make_part
-from rushes.media.part_order import PartOrder, orders_of
-from rushes.media.process import Supervision, ToolRun, run_ffmpeg
+from rushes.media.chunking.chunked import encode_chunked
+from rushes.media.chunking.chunks import plan_chunks
+from rushes.media.chunking.cutting import Clip
+from rushes.media.chunking.makers import SideBySide
+from rushes.media.chunking.one_chunk import PartMade, make_part
+from rushes.media.chunking.part_order import PartOrder, orders_of
+from rushes.media.chunking.stitch import check_part, stitch
+from rushes.media.describing.index import read_index, times_between
+from rushes.media.describing.inspection import describe
+from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.planning.device_graph import HERE
 from rushes.media.profile import Profile
-from rushes.media.progress import Progress
-from rushes.media.stitch import check_part, stitch
+from rushes.media.running.builds import Build
+from rushes.media.running.process import Supervision, ToolRun, run_ffmpeg
+from rushes.media.running.progress import Progress
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +268,7 @@ def test_a_chunk_whose_encoder_is_killed_is_made_again_alone(
             raise PlatformError("ffmpeg was killed.", code="killed")
         return run_ffmpeg(build, args, **named)
 
-    monkeypatch.setattr("rushes.media.one_chunk.run_ffmpeg", kills_the_first)
+    monkeypatch.setattr("rushes.media.chunking.one_chunk.run_ffmpeg", kills_the_first)
 
     result = encode_chunked(made("plain.mp4"), tmp_path / "out.mp4", _profile(), chunks=3, build=bundled)
 
@@ -348,7 +348,7 @@ def test_finished_chunks_are_not_made_again_within_the_attempt(
         raise broken
 
     with monkeypatch.context() as patch:
-        patch.setattr("rushes.media.chunked.stitch", fails)
+        patch.setattr("rushes.media.chunking.chunked.stitch", fails)
         with pytest.raises(PlatformError, match="disk is full"):
             encode_chunked(
                 source, tmp_path / "out.mp4", _profile(), chunks=3, build=bundled, supervision=supervision

@@ -20,25 +20,25 @@ from rushes.asset import Asset
 from rushes.core.devices import CPU, Device
 from rushes.core.turns import Option
 from rushes.errors import PlatformError
-from rushes.media.builds import VARIABLE
-from rushes.media.capability import Capability, Finding, SeenDevice
-from rushes.media.choice import EncoderChoice, parse_choice
-from rushes.media.chunked import encode_chunked
-from rushes.media.cutting import Clip
-from rushes.media.device_graph import Spot
-from rushes.media.device_turns import Devices
-from rushes.media.encode import Encoded, encode
-from rushes.media.index import read_index
-from rushes.media.ledger import open_ledger
-from rushes.media.made_again import misfits
-from rushes.media.makers import Makers, SideBySide
-from rushes.media.one_chunk import PartMade
-from rushes.media.part_cards import Cards, teams_of
-from rushes.media.part_order import PartOrder
-from rushes.media.process import Supervision
+from rushes.media.chunking.chunked import encode_chunked
+from rushes.media.chunking.cutting import Clip
+from rushes.media.chunking.made_again import misfits
+from rushes.media.chunking.makers import Makers, SideBySide
+from rushes.media.chunking.one_chunk import PartMade
+from rushes.media.chunking.part_cards import Cards, teams_of
+from rushes.media.chunking.part_order import PartOrder
+from rushes.media.chunking.stitch import Part
+from rushes.media.describing.index import read_index
+from rushes.media.devices.capability import Capability, Finding, SeenDevice
+from rushes.media.devices.device_turns import Devices
+from rushes.media.devices.ledger import open_ledger
+from rushes.media.devices.tries import Host, Tries, Try
+from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.planning.choice import EncoderChoice, parse_choice
+from rushes.media.planning.device_graph import Spot
 from rushes.media.profile import Profile
-from rushes.media.stitch import Part
-from rushes.media.tries import Host, Tries, Try
+from rushes.media.running.builds import VARIABLE
+from rushes.media.running.process import Supervision
 
 _PROFILE = Profile.model_validate({"video": {"codec": "h264", "speed": "ultrafast"}})
 

@@ -10,10 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.media.chunks import Uncuttable, choose_count, plan_chunks, timeline
-from rushes.media.device_graph import Spot
-from rushes.media.index import FrameIndex
-from rushes.media.part_order import PartOrder, SoundOrder, digest_of_times, order_from_json, orders_of
+from rushes.media.chunking.chunks import Uncuttable, choose_count, plan_chunks, timeline
+from rushes.media.chunking.part_order import (
+    PartOrder,
+    SoundOrder,
+    digest_of_times,
+    order_from_json,
+    orders_of,
+)
+from rushes.media.describing.index import FrameIndex
+from rushes.media.planning.device_graph import Spot
 
 
 def _index(

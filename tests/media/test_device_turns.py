@@ -23,17 +23,17 @@ from rushes.asset import Asset
 from rushes.core.devices import CPU, Device
 from rushes.core.turns import Option
 from rushes.errors import Cancelled, PlatformError
-from rushes.media.builds import VARIABLE
-from rushes.media.capability import SeenDevice
-from rushes.media.choice import parse_choice
-from rushes.media.device_faults import held_not_failed
-from rushes.media.device_report import standings
-from rushes.media.device_turns import Devices
-from rushes.media.encode import Encoded, encode
-from rushes.media.ledger import DeviceLedger, Place, open_ledger
+from rushes.media.devices.capability import SeenDevice
+from rushes.media.devices.device_faults import held_not_failed
+from rushes.media.devices.device_report import standings
+from rushes.media.devices.device_turns import Devices
+from rushes.media.devices.ledger import DeviceLedger, Place, open_ledger
+from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.encoding.verify import Verification
+from rushes.media.encoding.verify import verify as verify_result
+from rushes.media.planning.choice import parse_choice
 from rushes.media.profile import Profile
-from rushes.media.verify import Verification
-from rushes.media.verify import verify as verify_result
+from rushes.media.running.builds import VARIABLE
 
 _BESIDE = Path(__file__).with_name("encode_beside.py")
 _PROFILE = Profile.model_validate(
@@ -318,7 +318,7 @@ def test_software_that_was_chosen_never_touches_the_ledger(
 
 
 def test_an_encode_in_software_does_not_so_much_as_load_the_ledger() -> None:
-    program = "import sys, rushes.media.renditions, rushes.runtime.attempts.local_context"
+    program = "import sys, rushes.media.ladders.renditions, rushes.runtime.attempts.local_context"
     said = f"{program}; print([name for name in sys.modules if 'ledger' in name or 'monitor' in name])"
 
     done = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True)
@@ -354,7 +354,7 @@ def test_a_session_is_given_back_before_the_result_is_verified(
         held.append(len(crowd.ledger.book().held))
         return verify_result(*args, **more)
 
-    monkeypatch.setattr("rushes.media.encode.verify", verify)
+    monkeypatch.setattr("rushes.media.encoding.encode.verify", verify)
 
     crowd.make()
 

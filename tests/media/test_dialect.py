@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from rushes.errors import error_from_dict
-from rushes.media.dialect import claims_success_falsely, classify, damage_in
-from rushes.media.failures import ROWS, Row
-from rushes.media.process import ToolRun
-from rushes.media.redact import redact
+from rushes.media.running.dialect import claims_success_falsely, classify, damage_in
+from rushes.media.running.failures import ROWS, Row
+from rushes.media.running.process import ToolRun
+from rushes.media.running.redact import redact
 
 # Real runs of 9.0.2 and 5.1.9, "<case>/<major>".
 CAPTURED: dict[str, dict[str, Any]] = json.loads(

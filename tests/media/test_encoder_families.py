@@ -12,13 +12,13 @@ import pytest
 
 from rushes.asset import Asset
 from rushes.errors import CallerError
-from rushes.media.builds import bundled_ffmpeg, read_build
-from rushes.media.device_graph import Spot
+from rushes.media.describing.schema import Colour, Container, MediaInfo, VideoStream
 from rushes.media.encoders import FAMILIES, VIDEO_ENCODERS, rows_of
 from rushes.media.encoders.cards import CARDS, CPU, card_of, fit
-from rushes.media.plan import EncodePlan, plan_encode
+from rushes.media.planning.device_graph import Spot
+from rushes.media.planning.plan import EncodePlan, plan_encode
 from rushes.media.profile import Profile
-from rushes.media.schema import Colour, Container, MediaInfo, VideoStream
+from rushes.media.running.builds import bundled_ffmpeg, read_build
 from rushes_functions.proxy import ProxyParams
 
 _TAGS = (

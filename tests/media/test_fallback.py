@@ -14,14 +14,14 @@ from standin.fakes import FakeDevice, MakeStandIn, StandIn
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, PlatformError, RushesError
-from rushes.media.builds import VARIABLE, bundled_ffmpeg
-from rushes.media.choice import EncoderChoice, parse_choice
-from rushes.media.encode import Encoded, encode
+from rushes.media.devices.known_host import known_host
+from rushes.media.devices.probe_cache import probe
+from rushes.media.devices.tries import Host
 from rushes.media.encoders import FAMILIES
-from rushes.media.known_host import known_host
-from rushes.media.probe_cache import probe
+from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.planning.choice import EncoderChoice, parse_choice
 from rushes.media.profile import Profile
-from rushes.media.tries import Host
+from rushes.media.running.builds import VARIABLE, bundled_ffmpeg
 
 _SMALL = {"codec": "h264", "speed": "ultrafast", "width": 256, "height": 144}
 _PROFILE = Profile.model_validate({"video": _SMALL, "audio": {"codec": "none"}})

@@ -14,12 +14,12 @@ import psutil
 import pytest
 from waiting import until
 
-from rushes.media import watched_run
-from rushes.media.box import LEVELS, Box, find_box
-from rushes.media.builds import Build
-from rushes.media.family import cpu_seconds, descendants, freeze, thaw
-from rushes.media.process import Progress, Supervision, run_ffmpeg, run_tool
-from rushes.media.progress import LineProgress
+from rushes.media.running import watched_run
+from rushes.media.running.box import LEVELS, Box, find_box
+from rushes.media.running.builds import Build
+from rushes.media.running.family import cpu_seconds, descendants, freeze, thaw
+from rushes.media.running.process import Progress, Supervision, run_ffmpeg, run_tool
+from rushes.media.running.progress import LineProgress
 
 ENDLESS = ["-re", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-f", "null", "-"]
 # Long enough to be in the middle of its work when it first reports. One thread: with two, x264 has been seen
@@ -161,8 +161,8 @@ def test_no_ffmpeg_outlives_its_parent_however_often_that_is_killed(bundled: Bui
     code = f"""
 import os
 from pathlib import Path
-from rushes.media.builds import Build
-from rushes.media.process import Supervision, run_ffmpeg
+from rushes.media.running.builds import Build
+from rushes.media.running.process import Supervision, run_ffmpeg
 for _ in range({times}):
     if os.fork() == 0:
         run_ffmpeg(Build(Path({str(bundled.path)!r}), "", 9, ""), {ENDLESS!r},

@@ -15,15 +15,15 @@ from standin.fakes import FakeDevice, MakeStandIn, StandIn
 
 from rushes.asset import Asset
 from rushes.errors import Cancelled, PlatformError
-from rushes.media.builds import VARIABLE, find_build
-from rushes.media.choice import parse_choice
-from rushes.media.encode import Encoded, encode
-from rushes.media.gate import QualityGate, measuring_build, picture_bit_rate
-from rushes.media.inspection import describe
-from rushes.media.parity import Delivered, Parity, Promise, falls_short, promise_of_samples
-from rushes.media.process import Supervision
+from rushes.media.describing.inspection import describe
+from rushes.media.devices.tries import Host
+from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.measuring.gate import QualityGate, measuring_build, picture_bit_rate
+from rushes.media.planning.choice import parse_choice
 from rushes.media.profile import Profile
-from rushes.media.tries import Host
+from rushes.media.quality.parity import Delivered, Parity, Promise, falls_short, promise_of_samples
+from rushes.media.running.builds import VARIABLE, find_build
+from rushes.media.running.process import Supervision
 
 _SMALL = {"codec": "h264", "speed": "ultrafast", "width": 160, "height": 90}
 

@@ -11,8 +11,8 @@ import pytest
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
-from rushes.media.builds import Build
-from rushes.media.guard import (
+from rushes.media.describing.truth import open_source
+from rushes.media.readers.guard import (
     DEMUXERS,
     av_arguments,
     av_options,
@@ -20,8 +20,8 @@ from rushes.media.guard import (
     input_args,
     output_args,
 )
-from rushes.media.process import Limits, Supervision, check, run_ffmpeg
-from rushes.media.truth import open_source
+from rushes.media.running.builds import Build
+from rushes.media.running.process import Limits, Supervision, check, run_ffmpeg
 
 ClipMaker = Callable[[str], Path]
 NULL = ("-f", "null", "-")

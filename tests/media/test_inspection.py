@@ -17,10 +17,11 @@ import pytest
 import make_media
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
-from rushes.media import questions, stills
-from rushes.media.builds import bundled_ffmpeg
-from rushes.media.inspection import describe
-from rushes.media.schema import VideoStream
+from rushes.media.describing import stills
+from rushes.media.describing.inspection import describe
+from rushes.media.describing.schema import VideoStream
+from rushes.media.readers import questions
+from rushes.media.running.builds import bundled_ffmpeg
 
 Clip = Callable[[str], Path]
 

@@ -9,8 +9,8 @@ import pytest
 
 import make_media
 from rushes.errors import CallerError, MediaError
-from rushes.media.inspection import describe
-from rushes.media.schema import MediaInfo, VideoStream
+from rushes.media.describing.inspection import describe
+from rushes.media.describing.schema import MediaInfo, VideoStream
 
 _OF_PICTURE = (
     "codec", "width", "height", "rate_mode", "pix_fmt", "bit_depth", "sar", "field_order", "rotation",

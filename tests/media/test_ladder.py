@@ -10,18 +10,18 @@ import pytest
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError, PlatformError
-from rushes.media.codec_strings import codec_string
-from rushes.media.device_graph import Spot
+from rushes.media.describing.schema import AudioStream, Colour, Container, MediaInfo, VideoStream
 from rushes.media.encoders import VIDEO_ENCODERS
-from rushes.media.ladder import LadderPlan, plan_ladder
-from rushes.media.manifest import Representation, corrected, read_manifest
-from rushes.media.packaging import complaints, segment_frames
-from rushes.media.playlists import Segment, Track, master_playlist, media_playlist
+from rushes.media.ladders.codec_strings import codec_string
+from rushes.media.ladders.ladder import LadderPlan, plan_ladder
+from rushes.media.ladders.manifest import Representation, corrected, read_manifest
+from rushes.media.ladders.packaging import complaints, segment_frames
+from rushes.media.ladders.playlists import Segment, Track, master_playlist, media_playlist
+from rushes.media.ladders.rung_plan import rung_wishes
+from rushes.media.ladders.rungs import Ladder, LadderCodec, Rung
+from rushes.media.ladders.still_branches import Stills
+from rushes.media.planning.device_graph import Spot
 from rushes.media.profile import AudioWish
-from rushes.media.rung_plan import rung_wishes
-from rushes.media.rungs import Ladder, LadderCodec, Rung
-from rushes.media.schema import AudioStream, Colour, Container, MediaInfo, VideoStream
-from rushes.media.still_branches import Stills
 
 _FILTERS = (
     "aformat", "aresample", "asetpts", "atrim", "bwdif", "format", "fps", "scale", "select", "setparams",

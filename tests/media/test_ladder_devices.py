@@ -12,16 +12,16 @@ from standin.fakes import FakeDevice, MakeStandIn, StandIn
 
 from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError
-from rushes.media.builds import VARIABLE, find_build
-from rushes.media.capability import Capability, Curve, Finding, SeenDevice
-from rushes.media.choice import EncoderChoice, parse_choice
+from rushes.media.devices.capability import Capability, Curve, Finding, SeenDevice
+from rushes.media.devices.tries import Host
 from rushes.media.encoders import FAMILIES
-from rushes.media.ladder import Ladder, LadderPlan, Rung
-from rushes.media.process import Progress, Supervision
-from rushes.media.rendition_files import key_frames, refuse_unaligned
-from rushes.media.renditions import MadeLadder, make_renditions, supervised
-from rushes.media.still_branches import Stills
-from rushes.media.tries import Host
+from rushes.media.ladders.ladder import Ladder, LadderPlan, Rung
+from rushes.media.ladders.rendition_files import key_frames, refuse_unaligned
+from rushes.media.ladders.renditions import MadeLadder, make_renditions, supervised
+from rushes.media.ladders.still_branches import Stills
+from rushes.media.planning.choice import EncoderChoice, parse_choice
+from rushes.media.running.builds import VARIABLE, find_build
+from rushes.media.running.process import Progress, Supervision
 from rushes_functions.ladder import ladder
 from rushes_functions.thumbnails import thumbnails
 

@@ -12,14 +12,14 @@ from standin.fakes import FakeDevice, MakeStandIn, StandIn
 
 from rushes.asset import Asset
 from rushes.core.devices import CPU
-from rushes.media.builds import VARIABLE, find_build
-from rushes.media.choice import parse_choice
-from rushes.media.device_turns import Devices
-from rushes.media.ladder import Ladder, Rung
-from rushes.media.ledger import DeviceLedger, open_ledger
-from rushes.media.process import Supervision, ToolRun
-from rushes.media.renditions import MadeLadder, make_renditions, supervised
-from rushes.media.tries import Host
+from rushes.media.devices.device_turns import Devices
+from rushes.media.devices.ledger import DeviceLedger, open_ledger
+from rushes.media.devices.tries import Host
+from rushes.media.ladders.ladder import Ladder, Rung
+from rushes.media.ladders.renditions import MadeLadder, make_renditions, supervised
+from rushes.media.planning.choice import parse_choice
+from rushes.media.running.builds import VARIABLE, find_build
+from rushes.media.running.process import Supervision, ToolRun
 
 _LADDER = Ladder((Rung(180), Rung(120), Rung(90)), gop_s=0.4)
 

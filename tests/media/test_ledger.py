@@ -18,8 +18,8 @@ from waiting import until
 from rushes.core.devices import CPU, Device, Reading
 from rushes.core.turns import Option, Refuse, Take, Wait
 from rushes.errors import PlatformError
-from rushes.media.ledger import DeviceLedger, Place, open_ledger
-from rushes.media.ledger_files import VARIABLE, LedgerFiles, ledger_folder
+from rushes.media.devices.ledger import DeviceLedger, Place, open_ledger
+from rushes.media.devices.ledger_files import VARIABLE, LedgerFiles, ledger_folder
 
 CARD = Device("nvenc:0", sessions=2)
 OPTIONS = [Option(CARD)]
@@ -29,8 +29,8 @@ import sys, time
 from pathlib import Path
 from rushes.core.devices import Device
 from rushes.core.turns import Option
-from rushes.media.ledger import DeviceLedger
-from rushes.media.ledger_files import LedgerFiles
+from rushes.media.devices.ledger import DeviceLedger
+from rushes.media.devices.ledger_files import LedgerFiles
 place = DeviceLedger(LedgerFiles(Path(sys.argv[1]))).line_up("somebody")
 print(type(place.look([Option(Device("nvenc:0", sessions=2))], waited_s=0)).__name__, flush=True)
 time.sleep(600)
@@ -159,8 +159,8 @@ folder = Path(sys.argv[1])
 sessions = [os.open(folder.parent / f"session-{n}", os.O_RDWR | os.O_CREAT) for n in range(2)]
 from rushes.core.devices import Device
 from rushes.core.turns import Option, Take
-from rushes.media.ledger import DeviceLedger
-from rushes.media.ledger_files import LedgerFiles
+from rushes.media.devices.ledger import DeviceLedger
+from rushes.media.devices.ledger_files import LedgerFiles
 ledger = DeviceLedger(LedgerFiles(folder))
 for turn in range(int(sys.argv[2])):
     place = ledger.line_up()

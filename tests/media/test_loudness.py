@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rushes.errors import MediaError, PlatformError
-from rushes.media.loudness import read_loudness
+from rushes.media.planning.loudness import read_loudness
 
 
 def report(number: int, integrated: str, *, info: bool) -> str:

@@ -11,12 +11,12 @@ import pytest
 import make_media
 from rushes import Asset, CallerError, Cancelled, PlatformError, Profile
 from rushes.errors import RushesError
-from rushes.media.builds import Build, read_build
-from rushes.media.encode import encode
-from rushes.media.lossless import cut
-from rushes.media.metrics import Pooled, measure, model_for, read_log
-from rushes.media.process import Supervision
-from rushes.media.target import find_quality, spot_check
+from rushes.media.encoding.encode import encode
+from rushes.media.measuring.lossless import cut
+from rushes.media.measuring.metrics import Pooled, measure, model_for, read_log
+from rushes.media.measuring.target import find_quality, spot_check
+from rushes.media.running.builds import Build, read_build
+from rushes.media.running.process import Supervision
 
 Clip = Callable[[str], Path]
 
@@ -194,7 +194,7 @@ def test_a_part_of_a_clip_is_searched_and_checked_as_that_part(clip: Clip, tmp_p
 def test_several_samples_are_joined_into_what_the_source_shows_there(
     clip: Clip, tmp_path: Path, bundled: Build
 ) -> None:
-    from rushes.media.inspection import describe  # noqa: PLC0415 - after the clip is made
+    from rushes.media.describing.inspection import describe  # noqa: PLC0415 - after the clip is made
 
     source = Asset.of(clip("faststart.mp4"))
     cut(

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.core.devices import Reading
-from rushes.media.monitor_texts import (
+from rushes.media.devices.monitor_texts import (
     Seen,
     parse_lost,
     parse_mautil,
@@ -24,7 +24,7 @@ from rushes.media.monitor_texts import (
     parse_xids,
     reading_of,
 )
-from rushes.media.monitors import read_monitors, see
+from rushes.media.devices.monitors import read_monitors, see
 
 Programs = Callable[..., None]
 
@@ -293,7 +293,7 @@ def test_a_card_that_is_lost_is_found_among_the_others_by_pci_order(
     cards = tmp_path / "gpus"
     for name in ("0000:3b:00.0", "0000:af:00.0"):
         (cards / name).mkdir(parents=True)
-    monkeypatch.setattr("rushes.media.monitors._NVIDIA_CARDS", cards)
+    monkeypatch.setattr("rushes.media.devices.monitors._NVIDIA_CARDS", cards)
     programs(
         nvidia_smi="echo 'Unable to determine the device handle for GPU 0000:AF:00.0: GPU is lost.'; exit 15"
     )
@@ -309,7 +309,7 @@ def test_a_fault_that_the_kernel_s_log_reports_is_its_card_s(
     now_us = time.monotonic_ns() // 1000
     kernel = tmp_path / "kmsg"
     kernel.write_text(f"4,1,{now_us},-;NVRM: Xid (PCI:0000:3b:00): 79, pid=1, GPU has fallen off the bus.\n")
-    monkeypatch.setattr("rushes.media.monitors._KERNEL", kernel)
+    monkeypatch.setattr("rushes.media.devices.monitors._KERNEL", kernel)
 
     def ask(tool: str, args: Sequence[str]) -> str:
         return log(smi()) if tool == "nvidia-smi" else ""

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.media.codes import audio_bits, colour, field_order, level
-from rushes.media.origin import bounded, find_camera, find_reel, find_timecode
-from rushes.media.pacing import decide, is_constant, working_rate
+from rushes.media.describing.codes import audio_bits, colour, field_order, level
+from rushes.media.describing.origin import bounded, find_camera, find_reel, find_timecode
+from rushes.media.describing.pacing import decide, is_constant, working_rate
 
 F25, FILM = Fraction(25), Fraction(24000, 1001)
 

@@ -10,9 +10,7 @@ import pytest
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError, PlatformError
-from rushes.media.plan import EncodePlan, plan_encode, plan_loudness
-from rushes.media.profile import Profile
-from rushes.media.schema import (
+from rushes.media.describing.schema import (
     AudioStream,
     Colour,
     Container,
@@ -25,7 +23,9 @@ from rushes.media.schema import (
     Timecode,
     VideoStream,
 )
-from rushes.media.tracks import Loudness
+from rushes.media.planning.plan import EncodePlan, plan_encode, plan_loudness
+from rushes.media.planning.tracks import Loudness
+from rushes.media.profile import Profile
 
 _ENCODERS = [
     "libx264",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rushes.core.learning.work import Encode
-from rushes.media.capability import Curve
+from rushes.media.devices.capability import Curve
 from rushes.media.priors import prior_of, prior_of_all
 
 

@@ -12,14 +12,14 @@ import psutil
 import pytest
 
 from rushes.errors import CallerError, Cancelled
-from rushes.media import watched_run
-from rushes.media.box import Box
-from rushes.media.builds import Build
-from rushes.media.guard import input_args
-from rushes.media.process import Limits, Progress, Supervision, ToolRun, check, run_ffmpeg, run_tool
-from rushes.media.progress import LineProgress
-from rushes.media.tail import HEAD_BYTES, LOG_BYTES, TAIL_BYTES
-from rushes.media.watchdog import TICK_S, Seen, Watchdog
+from rushes.media.readers.guard import input_args
+from rushes.media.running import watched_run
+from rushes.media.running.box import Box
+from rushes.media.running.builds import Build
+from rushes.media.running.process import Limits, Progress, Supervision, ToolRun, check, run_ffmpeg, run_tool
+from rushes.media.running.progress import LineProgress
+from rushes.media.running.tail import HEAD_BYTES, LOG_BYTES, TAIL_BYTES
+from rushes.media.running.watchdog import TICK_S, Seen, Watchdog
 
 ENDLESS = ["-re", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-f", "null", "-"]
 LARGE = ["-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=600", "-c:v", "libx264", "-preset", "ultrafast"]
@@ -224,8 +224,8 @@ def test_no_tool_outlives_a_process_that_is_killed(build: Build) -> None:
     code = f"""
 import os
 from pathlib import Path
-from rushes.media.builds import read_build
-from rushes.media.process import Supervision, run_ffmpeg
+from rushes.media.running.builds import read_build
+from rushes.media.running.process import Supervision, run_ffmpeg
 run_ffmpeg(read_build(Path({str(build.path)!r})), {ENDLESS!r},
            supervision=Supervision(on_progress=lambda p: print("ready", flush=True)))
 """

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.media.builds import Build
-from rushes.media.process import Supervision, run_ffmpeg
-from rushes.media.progress import FfmpegProgress, LineProgress, Progress
+from rushes.media.running.builds import Build
+from rushes.media.running.process import Supervision, run_ffmpeg
+from rushes.media.running.progress import FfmpegProgress, LineProgress, Progress
 
 # Captured from 9.0.2 and 5.1.9: the first block of each, and the last.
 NINE = b"""frame=1

@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes import CallerError, Profile
+from rushes.media.describing.schema import Container, MediaInfo, VideoStream
 from rushes.media.encoders import VIDEO_ENCODERS
-from rushes.media.interpolation import Falling, falling
-from rushes.media.levels import LEVELS, Level
-from rushes.media.parity import Delivered, Promise, judge, promise_of_average, promise_of_samples
-from rushes.media.quality import quality_for, resolve_quality, shown_height
-from rushes.media.quality_curves import load_curves
-from rushes.media.quality_estimates import SCALES, Scale
-from rushes.media.sampling import place_samples, to_key_frames
-from rushes.media.schema import Container, MediaInfo, VideoStream
-from rushes.media.search import MOST_TRIES, Settled, Try, next_step, prior_over
+from rushes.media.quality.curves import load_curves
+from rushes.media.quality.estimates import SCALES, Scale
+from rushes.media.quality.interpolation import Falling, falling
+from rushes.media.quality.levels import LEVELS, Level
+from rushes.media.quality.parity import Delivered, Promise, judge, promise_of_average, promise_of_samples
+from rushes.media.quality.sampling import place_samples, to_key_frames
+from rushes.media.quality.scale import quality_for, resolve_quality, shown_height
+from rushes.media.quality.search import MOST_TRIES, Settled, Try, next_step, prior_over
 
 SOFTWARE = ("libx264", "libx265", "libsvtav1", "libvpx-vp9")
 NOISY = st.lists(

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from standin.fakes import FakeDevice, MakeStandIn
 
-from rushes.media.builds import VARIABLE, find_build
-from rushes.media.capability import Capability, Finding, SeenDevice
-from rushes.media.inspection import describe
-from rushes.media.interpolation import falling
-from rushes.media.known_host import known_host
-from rushes.media.probe_cache import keep_quality_curves, probe, quality_curves
+from rushes.media.describing.inspection import describe
+from rushes.media.devices.capability import Capability, Finding, SeenDevice
+from rushes.media.devices.known_host import known_host
+from rushes.media.devices.probe_cache import keep_quality_curves, probe, quality_curves
+from rushes.media.measuring.quality_calibration import calibrate_quality, translated
 from rushes.media.profile import Profile
-from rushes.media.quality import curve_for, quality_for, scale_of
-from rushes.media.quality_calibration import calibrate_quality, translated
-from rushes.media.quality_curves import QualityCurve, load_curves, with_own
-from rushes.media.same_quality import SameQuality
+from rushes.media.quality.curves import QualityCurve, load_curves, with_own
+from rushes.media.quality.interpolation import falling
+from rushes.media.quality.same_quality import SameQuality
+from rushes.media.quality.scale import curve_for, quality_for, scale_of
+from rushes.media.running.builds import VARIABLE, find_build
 
 _NVENC = Capability(
     (),

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from rushes import CallerError, MediaError, PlatformError
-from rushes.media import ranged
-from rushes.media.inspection import describe
-from rushes.media.ranged import TOO_SCATTERED, RangedAsset
-from rushes.media.schema import MediaInfo
+from rushes.media.describing.inspection import describe
+from rushes.media.describing.schema import MediaInfo
+from rushes.media.readers import ranged
+from rushes.media.readers.ranged import TOO_SCATTERED, RangedAsset
 from rushes.range_reader import BLOCK_BYTES, MOST_AHEAD, RangeReader
 from rushes.stored import Stored
 

@@ -19,15 +19,15 @@ import pytest
 
 import make_media
 from rushes.errors import Cancelled, MediaError, PlatformError, RushesError
-from rushes.media import patience
-from rushes.media import reader as reader_module
-from rushes.media.allowance import allow
-from rushes.media.coming import expect
-from rushes.media.family import children
-from rushes.media.inspection import describe
-from rushes.media.reader import Question, UnreadableError, ask, walls
-from rushes.media.seccomp import Machine, program
-from rushes.media.verify import Expected, source_truth, verify
+from rushes.media.describing.inspection import describe
+from rushes.media.encoding.verify import Expected, source_truth, verify
+from rushes.media.readers import patience
+from rushes.media.readers import reader as reader_module
+from rushes.media.readers.coming import expect
+from rushes.media.readers.reader import Question, UnreadableError, ask, walls
+from rushes.media.readers.seccomp import Machine, program
+from rushes.media.running.allowance import allow
+from rushes.media.running.family import children
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="its walls are of Linux")
 
@@ -63,8 +63,8 @@ def ask_json(path: Path, cancelled: Callable[[], bool]) -> object:
 # Tries everything that a taken process would try, and prints what the kernel says to each.
 _TRIES = """
 import ctypes, json, mmap, os, socket, sys, threading
-from rushes.media import handed, sealing
-from rushes.media.landlock import abi
+from rushes.media.readers import handed, sealing
+from rushes.media.running.landlock import abi
 here = os.open(sys.argv[1], os.O_RDONLY)
 libc = ctypes.CDLL(None, use_errno=True)
 a, b = socket.socketpair()
@@ -160,7 +160,10 @@ def test_a_filter_ends_every_path_and_jumps_over_no_more_than_it_has() -> None:
 @linux
 def test_a_reader_opens_nothing_once_it_reads(clip: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    code = "import sys; from rushes.media.inspection import describe; [describe(p) for p in sys.argv[1:]]"
+    code = (
+        "import sys; from rushes.media.describing.inspection import describe; "
+        "[describe(p) for p in sys.argv[1:]]"
+    )
     calls = "trace=open,openat,socket,connect,bind,execve,sendmsg,recvmsg"
     argv = ["strace", "-f", "-qq", "-e", calls, "-o", str(trace), sys.executable, "-c", code]
 
@@ -350,8 +353,9 @@ def test_two_threads_have_a_reader_each(clip: Path) -> None:
 @pytest.mark.usefixtures("fresh")
 def test_a_reader_dies_with_the_process_that_asked_it(clip: Path) -> None:
     code = (
-        "import os, sys; from rushes.media import reader; from rushes.media.inspection import describe; "
-        "describe(sys.argv[1]); print(reader._idle[0].pid, flush=True); "
+        "import os, sys; from rushes.media.readers import reader; "
+        "from rushes.media.describing.inspection import describe; describe(sys.argv[1]); "
+        "print(reader._idle[0].pid, flush=True); "
         "os.kill(reader._idle[0].pid, 19); sys.stdin.read()"
     )
     argv = [sys.executable, "-c", code, str(clip)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rushes.errors import Cancelled, MediaError, PlatformError, RushesError
-from rushes.media.device_graph import Spot
-from rushes.media.rung_tries import Group, PendingRung, after_failure, next_group, one_on
-from rushes.media.tries import Try
+from rushes.media.devices.tries import Try
+from rushes.media.ladders.rung_tries import Group, PendingRung, after_failure, next_group, one_on
+from rushes.media.planning.device_graph import Spot
 
 _CARD = Try("nvenc:0", "h264_nvenc", Spot("nvenc"))
 _DECODING = Try("nvenc:0", "h264_nvenc", Spot("nvenc", decoder="device"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 import make_media
-from rushes.media.inspection import describe
+from rushes.media.describing.inspection import describe
+from rushes.media.describing.schema import MediaInfo
 from rushes.media.profile import Profile, VideoWish
-from rushes.media.quality import quality_for
-from rushes.media.same_quality import SameQuality
-from rushes.media.schema import MediaInfo
+from rushes.media.quality.same_quality import SameQuality
+from rushes.media.quality.scale import quality_for
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from rushes.media import schema
-from rushes.media.schema import AudioStream, Container, MediaInfo, VideoStream
+from rushes.media.describing import schema
+from rushes.media.describing.schema import AudioStream, Container, MediaInfo, VideoStream
 
 _GENERATOR = Path(__file__).parents[2] / "docs" / "reference" / "generate.py"
 _MODELS = [

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from rushes.asset import Asset
-from rushes.media.builds import Build, bundled_ffmpeg, find_build
-from rushes.media.encode import Encoded, encode
-from rushes.media.guard import input_args
-from rushes.media.inspection import describe
+from rushes.media.describing.inspection import describe
+from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.ladders.renditions import supervised
+from rushes.media.ladders.snapshots import make_snapshots
+from rushes.media.ladders.still_branches import Stills
 from rushes.media.profile import Profile
-from rushes.media.renditions import supervised
-from rushes.media.sequence_rate import ASSUMED_RATE, assumption, at_rate, sequence_rate, stated_rate
-from rushes.media.snapshots import make_snapshots
-from rushes.media.still_branches import Stills
+from rushes.media.readers.guard import input_args
+from rushes.media.readers.sequence_rate import ASSUMED_RATE, assumption, at_rate, sequence_rate, stated_rate
+from rushes.media.running.builds import Build, bundled_ffmpeg, find_build
 
 
 def pictures(folder: Path, kind: str, rate: int = 25) -> Asset:

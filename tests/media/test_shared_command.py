@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.media.shared_command import Command, groups, merged, parse_command
+from rushes.media.running.shared_command import Command, groups, merged, parse_command
 
 HEAD = ("/opt/ffmpeg", "-hide_banner", "-nostdin", "-v", "warning", "-progress", "pipe:1", "-nostats")
 ENCODE = [

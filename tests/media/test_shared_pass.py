@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from rushes import CallerError
-from rushes.media import shared_pass
-from rushes.media.builds import Build
-from rushes.media.guard import input_args
-from rushes.media.process import Limits, Supervision, ToolCall, ToolRun, run_tool
-from rushes.media.progress import FfmpegProgress, Progress
-from rushes.media.shared_pass import run_calls
+from rushes.media.readers.guard import input_args
+from rushes.media.running import shared_pass
+from rushes.media.running.builds import Build
+from rushes.media.running.process import Limits, Supervision, ToolCall, ToolRun, run_tool
+from rushes.media.running.progress import FfmpegProgress, Progress
+from rushes.media.running.shared_pass import run_calls
 
 HEAD = ("-hide_banner", "-nostdin", "-v", "warning", "-progress", "pipe:1", "-nostats")
 

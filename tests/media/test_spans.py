@@ -9,7 +9,7 @@ import pytest
 import make_media
 from rushes.asset import Asset, FrameRange
 from rushes.errors import CallerError
-from rushes.media.spans import Span
+from rushes.media.describing.spans import Span
 from rushes.runtime.sources.inputs import expand
 
 

@@ -11,8 +11,8 @@ import pytest
 from standin.fakes import FakeDevice, MakeStandIn, StandIn
 from standin.texts import FAILURES, stderr_of
 
-from rushes.media.dialect import classify
-from rushes.media.process import Limits, Supervision, ToolRun, run_ffmpeg
+from rushes.media.running.dialect import classify
+from rushes.media.running.process import Limits, Supervision, ToolRun, run_ffmpeg
 
 _PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=256x128:r=25:d=1")
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import make_media
-from rushes.media.bitstream import StaticHdr, chroma_location, hdr_of_frame, hdr_of_parameters
-from rushes.media.hdr_boxes import content_light, dolby_vision, mastering_display
-from rushes.media.isobmff import is_iso, read_iso
-from rushes.media.matroska import is_matroska, read_matroska
-from rushes.media.mxf import operational_pattern, was_completed
-from rushes.media.structure import Structure
+from rushes.media.describing.bitstream import StaticHdr, chroma_location, hdr_of_frame, hdr_of_parameters
+from rushes.media.describing.hdr_boxes import content_light, dolby_vision, mastering_display
+from rushes.media.describing.isobmff import is_iso, read_iso
+from rushes.media.describing.matroska import is_matroska, read_matroska
+from rushes.media.describing.mxf import operational_pattern, was_completed
+from rushes.media.describing.structure import Structure
 
 _TURNS = {
     (1, 0, 0, 1): (0, False),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.errors import CallerError
-from rushes.media.timecode import Timecode, drops_frames, nominal_rate
+from rushes.media.describing.timecode import Timecode, drops_frames, nominal_rate
 
 FILM, PAL, NTSC = Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001)
 FAST_NTSC = Fraction(60000, 1001)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, RushesError
-from rushes.media.capability import CPU, Capability, Curve, Finding, SeenDevice
-from rushes.media.choice import ANY, EncoderChoice, parse_choice
-from rushes.media.device_graph import HERE, Spot
-from rushes.media.fallback import Tried, really_decoded_by, remaining, warning_of
-from rushes.media.tries import Host, Try, plan_tries
-from rushes.media.wanted import Wanted
+from rushes.media.devices.capability import CPU, Capability, Curve, Finding, SeenDevice
+from rushes.media.devices.fallback import Tried, really_decoded_by, remaining, warning_of
+from rushes.media.devices.tries import Host, Try, plan_tries
+from rushes.media.planning.choice import ANY, EncoderChoice, parse_choice
+from rushes.media.planning.device_graph import HERE, Spot
+from rushes.media.planning.wanted import Wanted
 
 QUADRA = SeenDevice("netint", 0, "/dev/nvme0", "QuadraT1U")
 T4 = SeenDevice("nvenc", 0, "", "Tesla T4")

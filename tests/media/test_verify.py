@@ -9,12 +9,12 @@ import pytest
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, Cancelled, MediaError, PlatformError
-from rushes.media.builds import Build
-from rushes.media.guard import input_args, output_args
-from rushes.media.process import check, run_ffmpeg
-from rushes.media.truth import open_source
-from rushes.media.verify import Expected, packet_count, source_truth, verify
-from rushes.media.wholeness import missing_end
+from rushes.media.describing.truth import open_source
+from rushes.media.describing.wholeness import missing_end
+from rushes.media.encoding.verify import Expected, packet_count, source_truth, verify
+from rushes.media.readers.guard import input_args, output_args
+from rushes.media.running.builds import Build
+from rushes.media.running.process import check, run_ffmpeg
 
 ClipMaker = Callable[[str], Path]
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rushes import Asset, CallerError, Context, MediaError, Output, Params, PlatformError, Result, function
-from rushes.media import ranged
-from rushes.media.builds import bundled_ffmpeg
+from rushes.media.readers import ranged
+from rushes.media.running.builds import bundled_ffmpeg
 from rushes.runtime.attempts.task import Made, Task
 from rushes.runtime.shared import described_in_place
 from rushes.runtime.shared.remote_attempt import run_remote

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rushes import Cancelled
-from rushes.media.company import COMPANY, aside, here, keep_pace
+from rushes.media.running.company import COMPANY, aside, here, keep_pace
 from rushes.runtime.attempts.gathering import Body, Gathering
 
 

@@ -18,7 +18,7 @@ from rushes.core.spending.quote import Offer, Quote
 from rushes.core.tiers import Purchase
 from rushes.errors import CallerError
 from rushes.invocation import Invocation
-from rushes.media.schema import Container, MediaInfo, VideoStream
+from rushes.media.describing.schema import Container, MediaInfo, VideoStream
 from rushes.runtime.sending.estimating import Estimator, LearntRun
 from rushes.runtime.sending.quoting import BatchQuote, Elsewhere, Wishes, kept_quote, quote_batch
 from rushes.runtime.sending.workload import work_of

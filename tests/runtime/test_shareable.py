@@ -11,7 +11,7 @@ import pytest
 
 from rushes import CallerError, MediaError
 from rushes.engines.aws.prints import LONGEST_LINE, unsigned_prints
-from rushes.media.redact import carries_signature, unsigned
+from rushes.media.running.redact import carries_signature, unsigned
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.shared.shareable import as_told, require_shareable
 from rushes.runtime.slots.log import write_failure

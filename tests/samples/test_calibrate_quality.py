@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import calibrate_quality
-from rushes.media.builds import find_build
-from rushes.media.quality import quality_for
-from rushes.media.quality_curves import load_curves
+from rushes.media.quality.curves import load_curves
+from rushes.media.quality.scale import quality_for
+from rushes.media.running.builds import find_build
 
 
 def test_curves_measured_on_a_clip_of_ones_own_are_used(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import pytest
 
-from rushes.media.builds import VARIABLE, Build, bundled_ffmpeg, read_build
+from rushes.media.running.builds import VARIABLE, Build, bundled_ffmpeg, read_build
 
 __all__ = ["FakeDevice", "MakeStandIn", "StandIn", "standin"]
 

@@ -26,9 +26,9 @@ from rushes.printing import printable
 
 if TYPE_CHECKING:
     from rushes.cli.work import Work
+    from rushes.media.ladders.rungs import Ladder
+    from rushes.media.ladders.still_branches import Stills
     from rushes.media.profile import Profile
-    from rushes.media.rungs import Ladder
-    from rushes.media.still_branches import Stills
 
 __all__ = ["commands_of", "print_commands"]
 
@@ -74,8 +74,8 @@ class _Planning(Context):
     def renditions(
         self, source: Asset, ladder: Ladder, folder: Path, *, stills_folder: Path, **_: Any
     ) -> NoReturn:
-        from rushes.media.builds import find_build  # noqa: PLC0415 - the media stack
-        from rushes.media.renditions import plan_here  # noqa: PLC0415
+        from rushes.media.ladders.renditions import plan_here  # noqa: PLC0415
+        from rushes.media.running.builds import find_build  # noqa: PLC0415 - the media stack
 
         build = find_build()
         plan = plan_here(source, ladder, folder, stills_folder=stills_folder, build=build)
@@ -83,10 +83,10 @@ class _Planning(Context):
         raise _Planned
 
     def snapshots(self, source: Asset, stills: Stills, folder: Path) -> NoReturn:
-        from rushes.media.builds import find_build  # noqa: PLC0415 - the media stack
-        from rushes.media.guard import check_source, input_args, output_args  # noqa: PLC0415
-        from rushes.media.inspection import describe  # noqa: PLC0415
-        from rushes.media.snapshots import plan_snapshots  # noqa: PLC0415
+        from rushes.media.describing.inspection import describe  # noqa: PLC0415
+        from rushes.media.ladders.snapshots import plan_snapshots  # noqa: PLC0415
+        from rushes.media.readers.guard import check_source, input_args, output_args  # noqa: PLC0415
+        from rushes.media.running.builds import find_build  # noqa: PLC0415 - the media stack
 
         check_source(source)
         info, build = describe(source), find_build()
@@ -130,11 +130,11 @@ def encode_commands(source: Asset, target: Path, profile: Profile) -> list[list[
     Raises:
         RushesError: as the encode would refuse it.
     """
-    from rushes.media.builds import find_build  # noqa: PLC0415 - the media stack
-    from rushes.media.guard import check_source, input_args, output_args  # noqa: PLC0415
-    from rushes.media.inspection import describe  # noqa: PLC0415
-    from rushes.media.plan import plan_encode, plan_loudness  # noqa: PLC0415
-    from rushes.media.sequence_rate import at_rate, sequence_rate  # noqa: PLC0415
+    from rushes.media.describing.inspection import describe  # noqa: PLC0415
+    from rushes.media.planning.plan import plan_encode, plan_loudness  # noqa: PLC0415
+    from rushes.media.readers.guard import check_source, input_args, output_args  # noqa: PLC0415
+    from rushes.media.readers.sequence_rate import at_rate, sequence_rate  # noqa: PLC0415
+    from rushes.media.running.builds import find_build  # noqa: PLC0415 - the media stack
 
     check_source(source)
     info, build = describe(source), find_build()
@@ -188,6 +188,6 @@ def _lines(work: Work, folder: Path) -> Iterator[str]:
 
 
 def _ffmpeg_path() -> str:
-    from rushes.media.builds import find_build  # noqa: PLC0415 - the media stack
+    from rushes.media.running.builds import find_build  # noqa: PLC0415 - the media stack
 
     return str(find_build().path)

@@ -127,7 +127,7 @@ def _python() -> list[Check]:
 
 
 def _ffmpeg(environ: Mapping[str, str]) -> list[Check]:
-    from rushes.media.builds import VARIABLE, bundled_ffmpeg, find_build, read_build  # noqa: PLC0415
+    from rushes.media.running.builds import VARIABLE, bundled_ffmpeg, find_build, read_build  # noqa: PLC0415
 
     bundled = read_build(bundled_ffmpeg())
     found = [Check("ffmpeg", "ok", f"bundled {bundled.version}, {len(bundled.encoders)} encoders")]
@@ -145,7 +145,7 @@ def _ffmpeg(environ: Mapping[str, str]) -> list[Check]:
 
 def _encoders(environ: Mapping[str, str]) -> list[Check]:
     """What was found when they were last tried; nothing is tried for this."""
-    from rushes.media.probe_cache import kept  # noqa: PLC0415 - the media stack
+    from rushes.media.devices.probe_cache import kept  # noqa: PLC0415 - the media stack
 
     found = kept(environ)
     if found is None:
@@ -206,7 +206,7 @@ def _scratch() -> list[Check]:
 def _box(environ: Mapping[str, str]) -> list[Check]:
     import resource  # noqa: PLC0415 - not on every platform
 
-    from rushes.media.box import LEVELS, find_box  # noqa: PLC0415 - as the other parts of the media core
+    from rushes.media.running.box import LEVELS, find_box  # noqa: PLC0415 - as the other parts of the media core
 
     box = find_box(environ)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -226,7 +226,7 @@ def _box(environ: Mapping[str, str]) -> list[Check]:
 
 
 def _reader() -> list[Check]:
-    from rushes.media.reader import walls  # noqa: PLC0415 - as the other parts of the media core
+    from rushes.media.readers.reader import walls  # noqa: PLC0415 - as the other parts of the media core
 
     held = walls()
     says = f"{held}: {_READERS[held]}"

@@ -20,7 +20,7 @@ from rushes.errors import CallerError
 from rushes.printing import printable
 
 if TYPE_CHECKING:
-    from rushes.media.capability import Capability, Curve, Finding
+    from rushes.media.devices.capability import Capability, Curve, Finding
 
 __all__ = ["encoders"]
 
@@ -56,7 +56,7 @@ def encoders(
     Each is tried with a real encode of one frame, on each device. What was found is kept as long as ffmpeg,
     drivers and devices are the same.
     """
-    from rushes.media.probe_cache import capability, curves, kept, probe, quality_curves  # noqa: PLC0415
+    from rushes.media.devices.probe_cache import capability, curves, kept, probe, quality_curves  # noqa: PLC0415
 
     if clips and not calibrate:
         raise click.UsageError("--clip is what --calibrate measures with.", ctx)
@@ -90,17 +90,17 @@ def encoders(
 def _standings(found: Capability) -> Mapping[str, Mapping[str, Any]]:
     if not found.devices:
         return {}
-    from rushes.media.device_report import standings  # noqa: PLC0415 - where there is a device alone
-    from rushes.media.ledger import open_ledger  # noqa: PLC0415
+    from rushes.media.devices.device_report import standings  # noqa: PLC0415 - where there is a device alone
+    from rushes.media.devices.ledger import open_ledger  # noqa: PLC0415
 
     return standings(open_ledger(os.environ), found.devices)
 
 
 def _calibrate(found: Capability, clips: Sequence[str]) -> Sequence[Curve]:
-    from rushes.media.builds import find_build  # noqa: PLC0415 - the media stack
-    from rushes.media.calibration import calibrate  # noqa: PLC0415
-    from rushes.media.probe_cache import keep_curves, keep_quality_curves  # noqa: PLC0415
-    from rushes.media.quality_calibration import calibrate_quality  # noqa: PLC0415
+    from rushes.media.devices.calibration import calibrate  # noqa: PLC0415
+    from rushes.media.devices.probe_cache import keep_curves, keep_quality_curves  # noqa: PLC0415
+    from rushes.media.measuring.quality_calibration import calibrate_quality  # noqa: PLC0415
+    from rushes.media.running.builds import find_build  # noqa: PLC0415 - the media stack
 
     def compares(one: Finding) -> None:
         click.echo(f"measuring the quality of {one.encoder} on {one.device}", err=True)

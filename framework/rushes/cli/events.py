@@ -72,7 +72,7 @@ def _unstarted(sink: Sink) -> dict[str, Any]:
 
 
 def _to(sink: Sink) -> str:
-    from rushes.media.redact import redact  # noqa: PLC0415 - as above
+    from rushes.media.running.redact import redact  # noqa: PLC0415 - as above
 
     return redact(sink.url) or sink.command[0]
 

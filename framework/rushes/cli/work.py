@@ -89,7 +89,7 @@ def work_asked(ctx: click.Context, given: dict[str, Any], *, sent: bool = True) 
     else:
         stream = expand(named, out=out, base=job.folder if job and not inputs else None)
     if dispatch.get("frames"):
-        from rushes.media.spans import Span  # noqa: PLC0415 - seldom asked for
+        from rushes.media.describing.spans import Span  # noqa: PLC0415 - seldom asked for
 
         function.require_ranges()
         span = Span.parse(str(dispatch["frames"]))

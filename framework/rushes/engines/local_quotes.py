@@ -19,7 +19,7 @@ from rushes.errors import CallerError
 from rushes.journal.estimates import SqliteLearntRuns
 from rushes.journal.headers import SqliteHeaders
 from rushes.journal.reading import LedgerReader
-from rushes.media.known_host import known_host
+from rushes.media.devices.known_host import known_host
 from rushes.media.priors import prior_of_all
 from rushes.runtime.configuration.capacity_file import capacity_file
 from rushes.runtime.configuration.class_file import classes_of

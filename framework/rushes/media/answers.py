@@ -13,15 +13,15 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from rushes.asset import Asset
-from rushes.media import index
-from rushes.media.index_reading import index_here, key_frames_here, times_here
-from rushes.media.inspection import describe_here
-from rushes.media.schema import MediaInfo, VideoStream
-from rushes.media.second_look import first_frame_here
-from rushes.media.second_opinion import problem_here
-from rushes.media.stills import Picture, picture_here
-from rushes.media.truth import SourceTruth, packet_count_here, truth_here
-from rushes.media.verify import Expected, Verification, verify_here
+from rushes.media.describing import index
+from rushes.media.describing.index_reading import index_here, key_frames_here, times_here
+from rushes.media.describing.inspection import describe_here
+from rushes.media.describing.schema import MediaInfo, VideoStream
+from rushes.media.describing.second_look import first_frame_here
+from rushes.media.describing.second_opinion import problem_here
+from rushes.media.describing.stills import Picture, picture_here
+from rushes.media.describing.truth import SourceTruth, packet_count_here, truth_here
+from rushes.media.encoding.verify import Expected, Verification, verify_here
 
 __all__ = ["ANSWERS"]
 

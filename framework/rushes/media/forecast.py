@@ -11,10 +11,10 @@ from fractions import Fraction
 
 from rushes.core.learning.work import Encode
 from rushes.errors import RushesError
-from rushes.media.geometry import plan_geometry
+from rushes.media.describing.schema import MediaInfo, VideoStream
+from rushes.media.ladders.rungs import Ladder, depth_of_all, kept_rungs, rung_profile
+from rushes.media.planning.geometry import plan_geometry
 from rushes.media.profile import Profile, VideoWish
-from rushes.media.rungs import Ladder, depth_of_all, kept_rungs, rung_profile
-from rushes.media.schema import MediaInfo, VideoStream
 
 __all__ = ["encodes_of", "frames_of"]
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from rushes.core.learning.durations import Prior
 from rushes.core.learning.work import Encode
-from rushes.media.capability import Curve
+from rushes.media.devices.capability import Curve
 from rushes.media.encoders import cards
 
 __all__ = ["prior_of", "prior_of_all"]

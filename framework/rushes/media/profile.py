@@ -1,8 +1,8 @@
 """What an encode should be: codec, quality, size, colour, audio, container. Nothing of how.
 
-A profile is a wish that any encoder family may fulfil; `rushes.media.plan` turns it into a command for one
-build and one source, and refuses what the source cannot give. Frozen and canonical, so that it can be part
-of a key. This module must not know ffmpeg's options.
+A profile is a wish that any encoder family may fulfil; `rushes.media.planning.plan` turns it into a command
+for one build and one source, and refuses what the source cannot give. Frozen and canonical, so that it can be
+part of a key. This module must not know ffmpeg's options.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from rushes.errors import MediaError, RushesError
-from rushes.media import handed
-from rushes.media.cores import usable_cores
-from rushes.media.reader_process import LENGTH
-from rushes.media.sealing import seal
+from rushes.media.readers import handed
+from rushes.media.readers.reader_process import LENGTH
+from rushes.media.readers.sealing import seal
+from rushes.media.running.cores import usable_cores
 
 __all__ = ["main"]
 

@@ -93,7 +93,7 @@ class LambdaHandler:
         now = self._clock()
         self._call = _Call(now, None if left is None else now + left() / 1000)
         if self._services.begin(getattr(context, "aws_request_id", "")) and self._function.describes:
-            from rushes.media.reader import begin  # noqa: PLC0415 - a process, not at a cold start
+            from rushes.media.readers.reader import begin  # noqa: PLC0415 - a process, not at a cold start
 
             begin()  # PyAV is imported there while the SDK is imported here
         try:

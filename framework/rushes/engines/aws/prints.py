@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TextIO
 
-from rushes.media.redact import unsigned
+from rushes.media.running.redact import unsigned
 
 __all__ = ["unsigned_prints"]
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rushes.errors import CallerError
-from rushes.media.redact import redact
+from rushes.media.running.redact import redact
 
 if TYPE_CHECKING:
     from rushes.core.spending.run_price import RunPrice

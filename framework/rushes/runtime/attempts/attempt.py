@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rushes.joint import Joint
-from rushes.media.allowance import allow
+from rushes.media.running.allowance import allow
 from rushes.runtime.attempts.local_context import LocalContext, destination_of
 from rushes.runtime.attempts.task import Gate, Keeper, Made, Reporter, Task
 from rushes.runtime.outputs.scratch import close_scratch, open_scratch

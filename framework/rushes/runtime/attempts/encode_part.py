@@ -19,13 +19,13 @@ from rushes.context import Context
 from rushes.declaration import Params, Resources, Result
 from rushes.errors import Cancelled, RushesError
 from rushes.function import function
-from rushes.media.chunk_sound import SOUND
-from rushes.media.cutting import Clip
-from rushes.media.makers import part_name
-from rushes.media.one_chunk import PartMade
-from rushes.media.part_order import PartOrder, SoundOrder, order_from_json
-from rushes.media.process import Supervision
+from rushes.media.chunking.chunk_sound import SOUND
+from rushes.media.chunking.cutting import Clip
+from rushes.media.chunking.makers import part_name
+from rushes.media.chunking.one_chunk import PartMade
+from rushes.media.chunking.part_order import PartOrder, SoundOrder, order_from_json
 from rushes.media.profile import Profile
+from rushes.media.running.process import Supervision
 from rushes.runtime.attempts.encoding import make_one_part
 from rushes.runtime.attempts.local_context import LocalContext
 
@@ -104,7 +104,7 @@ class OnThePool:
         heard: Path | None,
         supervision: Supervision,  # noqa: ARG002 - each invocation has one of its own
     ) -> list[PartMade]:
-        """As of `rushes.media.makers.Makers`."""
+        """As of `rushes.media.chunking.makers.Makers`."""
         # The sound first: of a long clip it takes longer than a part, and would be waited for at the end.
         wanted: list[PartOrder | SoundOrder] = [*([clip.sound] if heard is not None else []), *orders]
         asked = [EncodePartParams(part=order.to_json(), profile=clip.profile) for order in wanted]

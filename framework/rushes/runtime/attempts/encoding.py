@@ -17,32 +17,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rushes.asset import Asset, Output
-from rushes.media.builds import find_build
-from rushes.media.choice import EncoderChoice, parse_choice
-from rushes.media.encode import Encoded, encode
-from rushes.media.gate import QualityGate
-from rushes.media.inspection import describe
-from rushes.media.known_host import known_host
-from rushes.media.process import ToolRun
-from rushes.media.quality_curves import with_own
-from rushes.media.same_quality import SameQuality
-from rushes.media.tries import Host
-from rushes.media.wanted import wanted_of
+from rushes.media.describing.inspection import describe
+from rushes.media.devices.known_host import known_host
+from rushes.media.devices.tries import Host
+from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.measuring.gate import QualityGate
+from rushes.media.planning.choice import EncoderChoice, parse_choice
+from rushes.media.planning.wanted import wanted_of
+from rushes.media.quality.curves import with_own
+from rushes.media.quality.same_quality import SameQuality
+from rushes.media.running.builds import find_build
+from rushes.media.running.process import ToolRun
 from rushes.runtime.attempts.supervising import checking, supervision
 from rushes.runtime.outputs.provenance import Provenance
 
 if TYPE_CHECKING:
     from rushes.context import Chunks
-    from rushes.media.device_turns import Devices
-    from rushes.media.one_chunk import PartMade
-    from rushes.media.parity import Promise
-    from rushes.media.part_order import PartOrder, SoundOrder
+    from rushes.media.chunking.one_chunk import PartMade
+    from rushes.media.chunking.part_order import PartOrder, SoundOrder
+    from rushes.media.devices.device_turns import Devices
+    from rushes.media.encoding.verify import Level
+    from rushes.media.ladders.renditions import MadeLadder
+    from rushes.media.ladders.rungs import Ladder
+    from rushes.media.ladders.snapshots import Snapshots
+    from rushes.media.ladders.still_branches import Stills
     from rushes.media.profile import Profile
-    from rushes.media.renditions import MadeLadder
-    from rushes.media.rungs import Ladder
-    from rushes.media.snapshots import Snapshots
-    from rushes.media.still_branches import Stills
-    from rushes.media.verify import Level
+    from rushes.media.quality.parity import Promise
     from rushes.runtime.attempts.local_context import LocalContext
 
 __all__ = ["make_encode", "make_ladder", "make_one_part", "make_stills"]
@@ -96,7 +96,7 @@ def make_encode(
 
 def _in_chunks(ctx: LocalContext, chunks: int | Literal["auto"]) -> Callable[..., Encoded]:
     """`encode_chunked`, on the pool where there is one, else here."""
-    from rushes.media.chunked import encode_chunked  # noqa: PLC0415 - few encodes are cut
+    from rushes.media.chunking.chunked import encode_chunked  # noqa: PLC0415 - few encodes are cut
 
     count = None if chunks == "auto" else chunks
     if ctx.pool is None:
@@ -112,12 +112,13 @@ def make_one_part(
     """Make one part of an encode in chunks, with the limits and the watchdog of an encode.
 
     Raises:
-        RushesError: as of `rushes.media.one_chunk.make_part` and `rushes.media.chunk_sound.make_sound`.
+        RushesError: as of `rushes.media.chunking.one_chunk.make_part` and
+        `rushes.media.chunking.chunk_sound.make_sound`.
     """
-    from rushes.media.chunk_sound import make_sound  # noqa: PLC0415 - as above
-    from rushes.media.one_chunk import make_part  # noqa: PLC0415
-    from rushes.media.part_cards import Cards  # noqa: PLC0415
-    from rushes.media.part_order import SoundOrder  # noqa: PLC0415
+    from rushes.media.chunking.chunk_sound import make_sound  # noqa: PLC0415 - as above
+    from rushes.media.chunking.one_chunk import make_part  # noqa: PLC0415
+    from rushes.media.chunking.part_cards import Cards  # noqa: PLC0415
+    from rushes.media.chunking.part_order import SoundOrder  # noqa: PLC0415
 
     if isinstance(order, SoundOrder):
         build = find_build(order.family)
@@ -149,7 +150,7 @@ def make_ladder(
     fallback: str | float | None,
 ) -> MadeLadder:
     """As of `rushes.Context.renditions`."""
-    from rushes.media.renditions import make_renditions, supervised  # noqa: PLC0415 - as above
+    from rushes.media.ladders.renditions import make_renditions, supervised  # noqa: PLC0415 - as above
 
     choice, build = _choice(ctx, encoder, fallback), find_build()
     stills_folder.mkdir(parents=True, exist_ok=True)
@@ -179,8 +180,8 @@ def make_ladder(
 
 def make_stills(ctx: LocalContext, source: Asset, stills: Stills, folder: Path) -> Snapshots:
     """As of `rushes.Context.snapshots`."""
-    from rushes.media.renditions import supervised  # noqa: PLC0415 - as above
-    from rushes.media.snapshots import make_snapshots  # noqa: PLC0415
+    from rushes.media.ladders.renditions import supervised  # noqa: PLC0415 - as above
+    from rushes.media.ladders.snapshots import make_snapshots  # noqa: PLC0415
 
     build = find_build()
     folder.mkdir(parents=True, exist_ok=True)
@@ -211,8 +212,8 @@ def _devices(ctx: LocalContext, host: Host) -> Devices | None:
     """How this attempt shares the host's devices; None where there are none."""
     if not (host.named - {"software"} or (host.capability and host.capability.devices)):
         return None
-    from rushes.media.device_turns import MOST_WAIT_S, Devices  # noqa: PLC0415 - where there are devices alone
-    from rushes.media.ledger import open_ledger  # noqa: PLC0415
+    from rushes.media.devices.device_turns import MOST_WAIT_S, Devices  # noqa: PLC0415 - where there are devices alone
+    from rushes.media.devices.ledger import open_ledger  # noqa: PLC0415
 
     limit_s = ctx.task.function.timeout_s
     return Devices(
@@ -230,6 +231,6 @@ def _devices(ctx: LocalContext, host: Host) -> Devices | None:
 def _held_not_failed(devices: Devices | None) -> AbstractContextManager[None]:
     if devices is None:
         return nullcontext()
-    from rushes.media.device_faults import held_not_failed  # noqa: PLC0415 - as above
+    from rushes.media.devices.device_faults import held_not_failed  # noqa: PLC0415 - as above
 
     return held_not_failed()

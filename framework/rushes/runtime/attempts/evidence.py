@@ -16,8 +16,8 @@ from rushes.runtime.attempts.task import Made, Task
 
 if TYPE_CHECKING:
     from rushes.declaration import Result
-    from rushes.media.encode import Encoded
-    from rushes.media.process import ToolRun
+    from rushes.media.encoding.encode import Encoded
+    from rushes.media.running.process import ToolRun
     from rushes.runtime.outputs.provenance import Provenance
     from rushes.runtime.outputs.receipt import Receipt
 
@@ -46,7 +46,7 @@ class Evidence:
 
     def receipt(self, task: Task, fingerprint: str, started: float) -> Receipt:
         """The provenance of what was made; its outputs are filled in by the publication."""
-        from rushes.media.reader import walls_used  # noqa: PLC0415 - the media stack is imported when used
+        from rushes.media.readers.reader import walls_used  # noqa: PLC0415 - the media stack is imported when used
         from rushes.runtime.outputs.receipt import Receipt  # noqa: PLC0415
 
         function, frames = task.function, task.source.frames
@@ -112,7 +112,7 @@ def row_of(result: Result, evidence: Evidence | None) -> Made:
 def _box_of(runs: list[Encoded | ToolRun]) -> str:
     if not runs:
         return "none"
-    from rushes.media.box import weakest  # noqa: PLC0415 - as above
+    from rushes.media.running.box import weakest  # noqa: PLC0415 - as above
 
     return weakest(run.box for run in runs)
 

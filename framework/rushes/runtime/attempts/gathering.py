@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from rushes.errors import Cancelled
-from rushes.media.company import COMPANY
+from rushes.media.running.company import COMPANY
 
 if TYPE_CHECKING:
-    from rushes.media.process import ToolCall, ToolRun
-    from rushes.media.shared_pass import Answer
+    from rushes.media.running.process import ToolCall, ToolRun
+    from rushes.media.running.shared_pass import Answer
 
 __all__ = ["Body", "Gathering"]
 
@@ -84,7 +84,7 @@ class Body:
             os._exit(0)
         self._gathering.say(self, "ended")
 
-    # -- `rushes.media.company.Company` -----------------------------------------------------------------
+    # -- `rushes.media.running.company.Company` ------------------------------------------------------
 
     def run(self, call: ToolCall) -> ToolRun:
         self._gathering.check()

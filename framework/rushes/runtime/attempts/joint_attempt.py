@@ -123,7 +123,7 @@ class _Pass:
         return _Member(number, own)
 
     def run(self, run: Callable[[Task, Reporter, Gate, Callable[[], bool]], Made]) -> Made:
-        from rushes.media.shared_pass import run_calls  # noqa: PLC0415 - the media stack
+        from rushes.media.running.shared_pass import run_calls  # noqa: PLC0415 - the media stack
 
         members: dict[int, _Member] = {}
         gathering = Gathering(run_calls, lambda body: self._ended(body, members[id(body)]), self._least)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rushes.asset import Asset, Output
 from rushes.context import Context
 from rushes.errors import CallerError
-from rushes.media.redact import unsigned
+from rushes.media.running.redact import unsigned
 from rushes.runtime.attempts.evidence import Evidence, row_of
 from rushes.runtime.attempts.task import Made, PoolOfParts, Reporter, Task
 from rushes.runtime.outputs.scratch import close_scratch, keep_folder, open_scratch
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from rushes.context import Chunks
     from rushes.declaration import Params, Result
     from rushes.function import Function
-    from rushes.media.encode import Encoded
-    from rushes.media.parity import Promise
-    from rushes.media.process import ToolRun
+    from rushes.media.encoding.encode import Encoded
+    from rushes.media.encoding.verify import Level
+    from rushes.media.ladders.renditions import MadeLadder
+    from rushes.media.ladders.rungs import Ladder
+    from rushes.media.ladders.snapshots import Snapshots
+    from rushes.media.ladders.still_branches import Stills
     from rushes.media.profile import Profile
-    from rushes.media.renditions import MadeLadder
-    from rushes.media.rungs import Ladder
-    from rushes.media.snapshots import Snapshots
-    from rushes.media.still_branches import Stills
-    from rushes.media.verify import Level
+    from rushes.media.quality.parity import Promise
+    from rushes.media.running.process import ToolRun
     from rushes.runtime.outputs.destination import Destination
     from rushes.runtime.outputs.receipt import Receipt
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rushes.errors import CallerError, PlatformError, RushesError, error_from_dict
-from rushes.media.redact import unsigned
+from rushes.media.running.redact import unsigned
 
 __all__ = ["MAX_KEPT_BYTES", "as_error", "bounded"]
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rushes.asset import Asset
-from rushes.media.process import Limits, Supervision
-from rushes.media.progress import Progress
+from rushes.media.running.process import Limits, Supervision
+from rushes.media.running.progress import Progress
 
 if TYPE_CHECKING:
     from rushes.declaration import Params

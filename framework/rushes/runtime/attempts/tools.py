@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import ffmpeg
 
 from rushes.errors import CallerError, PlatformError
-from rushes.media.builds import find_build
-from rushes.media.dialect import check
-from rushes.media.graph import guard_graph
-from rushes.media.process import ToolRun, run_ffmpeg, run_tool
-from rushes.media.progress import LineProgress
+from rushes.media.planning.graph import guard_graph
+from rushes.media.running.builds import find_build
+from rushes.media.running.dialect import check
+from rushes.media.running.process import ToolRun, run_ffmpeg, run_tool
+from rushes.media.running.progress import LineProgress
 from rushes.runtime.attempts.supervising import supervision
 
 if TYPE_CHECKING:

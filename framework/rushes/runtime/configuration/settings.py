@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import CallerError, PlatformError
-from rushes.media.cores import usable_cores
+from rushes.media.running.cores import usable_cores
 from rushes.units import parse_duration, parse_size
 
 __all__ = ["Settings", "is_network_folder", "settings_from", "wherever"]

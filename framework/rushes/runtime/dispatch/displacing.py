@@ -15,7 +15,7 @@ from rushes.core import commands as cmd
 from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.core.swarm import Swarm
-from rushes.media.family import freeze, thaw
+from rushes.media.running.family import freeze, thaw
 from rushes.runtime.dispatch.guarding import Guarding
 from rushes.runtime.dispatch.pool import PAUSED, QUEUED, RUNNING, Pool, Run
 from rushes.runtime.records.batches import BatchState

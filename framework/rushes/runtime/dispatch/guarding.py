@@ -19,7 +19,7 @@ import time
 from typing import Final
 
 from rushes.core import events as ev
-from rushes.media.family import thaw
+from rushes.media.running.family import thaw
 from rushes.runtime.dispatch.pool import Pool
 from rushes.runtime.slots.processes import PACKETS, SlotProcess
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rushes.media.capability import CPU
+from rushes.media.devices.capability import CPU
 
 if TYPE_CHECKING:
-    from rushes.media.encode import Encoded
-    from rushes.media.renditions import MadeLadder
-    from rushes.media.snapshots import Snapshots
+    from rushes.media.encoding.encode import Encoded
+    from rushes.media.ladders.renditions import MadeLadder
+    from rushes.media.ladders.snapshots import Snapshots
 
 __all__ = ["Provenance"]
 

@@ -354,7 +354,7 @@ def _dump(params: Params) -> str:
 
 def _ffmpeg_major() -> int:
     """The encoding build's major version; outputs of another are other results."""
-    builds = import_module("rushes.media.builds")
+    builds = import_module("rushes.media.running.builds")
     return int(builds.find_build("software", os.environ).major)
 
 

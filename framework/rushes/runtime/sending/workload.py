@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rushes.asset import Asset
     from rushes.declaration import Params
     from rushes.function import Function
-    from rushes.media.schema import MediaInfo
+    from rushes.media.describing.schema import MediaInfo
     from rushes.runtime.attempts.task import Task
 
 __all__ = ["bare_work", "options_digest", "what_it_was", "work_of"]
@@ -65,7 +65,7 @@ def bare_work(function: Function[Any, Any], params: Params) -> Work:
 
 def what_it_was(task: Task) -> list[Any] | None:
     """The work of an attempt that has ended, JSON-able; of its clip, what the attempt itself has read."""
-    described = sys.modules.get("rushes.media.described")  # a body without media has not loaded it
+    described = sys.modules.get("rushes.media.describing.described")  # a body without media has not loaded it
     info = described.recall(task.source.uri) if described is not None else None
     try:
         return work_to_json(work_of(task.function, task.params, task.source, info))

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Final
 
 from rushes.errors import MediaError, PlatformError
-from rushes.media.formats import IMAGE_SUFFIXES
-from rushes.media.ranged import TOO_SCATTERED, RangedAsset
+from rushes.media.readers.formats import IMAGE_SUFFIXES
+from rushes.media.readers.ranged import TOO_SCATTERED, RangedAsset
 from rushes.ports import Store
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Made, Reporter, Task

@@ -8,7 +8,7 @@ ledgers.
 from __future__ import annotations
 
 from rushes.errors import CallerError
-from rushes.media.redact import carries_signature, unsigned
+from rushes.media.running.redact import carries_signature, unsigned
 
 __all__ = ["as_told", "require_shareable"]
 

@@ -21,7 +21,7 @@ import sys
 import time
 from typing import Final
 
-from rushes.media.family import born, descendants, freeze, thaw
+from rushes.media.running.family import born, descendants, freeze, thaw
 from rushes.runtime.slots.page import SlotPage
 
 __all__ = ["EARLY_NS", "Guard", "main"]

@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 
 from rushes.errors import RushesError
-from rushes.media.redact import unsigned
+from rushes.media.running.redact import unsigned
 
 __all__ = ["take_prints", "write_failure"]
 

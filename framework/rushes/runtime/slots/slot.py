@@ -40,7 +40,7 @@ from rushes.asset import Asset, FrameRange
 from rushes.core.learning.work import LEARNT_FROM_S
 from rushes.errors import Cancelled, RushesError
 from rushes.joint import Joint
-from rushes.media.coming import expect, is_asked
+from rushes.media.readers.coming import expect, is_asked
 from rushes.runtime.attempts.attempt import Made, Task, run_attempt
 from rushes.runtime.attempts.loaded_batch import LoadedBatch, learn
 from rushes.runtime.attempts.raised import as_error, bounded

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple, Protocol
 
 from rushes.asset import Asset
 from rushes.errors import RushesError
-from rushes.media.cores import usable_cores
-from rushes.media.inspection import describe
-from rushes.media.schema import MediaInfo
+from rushes.media.describing.inspection import describe
+from rushes.media.describing.schema import MediaInfo
+from rushes.media.running.cores import usable_cores
 
 __all__ = ["AskedHeader", "Header", "KeptHeaders", "read_headers"]
 

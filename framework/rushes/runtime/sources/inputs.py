@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, RushesError
-from rushes.media.spans import Span
+from rushes.media.describing.spans import Span
 from rushes.media_kinds import suffix_of
 from rushes.runtime.files import foreign, shown
 from rushes.runtime.ownership import is_receipt_name

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Final, cast
 
 from rushes.errors import CallerError, RushesError
-from rushes.media.spans import Span
+from rushes.media.describing.spans import Span
 from rushes.runtime.files import ours, shown
 
 __all__ = ["MANIFEST_SUFFIXES", "Line", "lines_of", "stream_lines"]

@@ -31,7 +31,7 @@ from rushes.core.sinks import (
     told,
 )
 from rushes.errors import PlatformError
-from rushes.media.redact import redact
+from rushes.media.running.redact import redact
 from rushes.runtime.records.batches import STATES, BatchState
 from rushes.runtime.records.cost_records import CostRecords
 from rushes.runtime.records.ports import NewRow, OutboxRecords
