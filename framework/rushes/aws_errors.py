@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
@@ -136,6 +137,12 @@ def sent(act: str) -> Iterator[None]:
             code="no-credentials",
             fix="Sign in (`aws configure sso`), or give this host a role.",
         ) from error
+    except aws.ProfileNotFound as error:
+        raise CallerError(
+            f"there is no profile {error.kwargs['profile']!r} to {act}.",
+            code="no-credentials",
+            fix="Check AWS_PROFILE; `aws configure list-profiles` names those that are there.",
+        ) from error
     except aws.NoRegionError as error:
         raise CallerError(
             f"no region is set to {act}.", code="no-credentials", fix="Set AWS_REGION."
@@ -148,7 +155,14 @@ def sent(act: str) -> Iterator[None]:
         ) from error
     except (aws.HTTPClientError, aws.IncompleteReadError, aws.BotoCoreError, ResponseParserError) as error:
         raise PlatformError(
-            f"could not {act}: {type(error).__name__}.",
+            f"could not {act}: {_host_of(error)}{type(error).__name__}.",
             code="service-unreachable",
-            fix="It is tried again; if it stays so, check the network and the endpoint.",
+            fix="Check the network, AWS_REGION and AWS_ENDPOINT_URL; what is queued is tried again.",
         ) from error
+
+
+def _host_of(error: BaseException) -> str:
+    """``s3.eu-west-1.amazonaws.com: ``, who did not answer, where it is known; never more of a URL."""
+    asked = getattr(error, "kwargs", {}).get("endpoint_url") or ""
+    host = urlsplit(str(asked)).netloc.rpartition("@")[2]
+    return f"{host}: " if host else ""

@@ -143,6 +143,9 @@ class _App(click.Group):
             for line in error_lines(error):
                 click.echo(line, err=True)
             ctx.exit(2 if error.kind == "caller" else 1)
+        except click.exceptions.NoArgsIsHelpError as error:  # a group of which no command was named
+            click.echo(error.format_message(), err=True)
+            ctx.exit(2)
         except click.UsageError as error:
             _say_usage(error)
             ctx.exit(2)

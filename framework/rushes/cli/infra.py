@@ -19,6 +19,7 @@ import click
 from rushes.cli.infra_options import env_option, region_option
 from rushes.cli.infra_package import package
 from rushes.cli.infra_trial import kept_trials, trial, trials_of
+from rushes.cli.show import counted
 from rushes.errors import CallerError
 from rushes.printing import printable
 
@@ -156,7 +157,13 @@ def diff(environment: Environment, template: dict[str, Any], /) -> None:
     """Print what deploying would change."""
     from rushes.engines.aws.infra.changes import changes_of  # noqa: PLC0415 - not for help
 
-    found = changes_of(_stack(environment.name, environment.region).template(), template)
+    deployed = _stack(environment.name, environment.region).template()
+    found = changes_of(deployed, template)
+    where = f"Environment {environment.name} in {environment.region}"
+    if deployed is None:
+        click.echo(f"{where} is not there yet: deploying makes all of this.", err=True)
+    elif found:
+        click.echo(f"{where} is there: deploying makes {counted(len(found), 'change')}.", err=True)
     for change in found:
         click.echo(_line(change))
     if not found:
@@ -287,6 +294,9 @@ def _placed(body: bytes, bucket: str, environment: Environment) -> str:
 def _line(change: Change) -> str:
     """A change as people read it; values that are long are cut."""
     line = f"{_SIGNS[change.act]} {change.what}"
+    whole = change.after or change.before
+    if change.what.startswith("Resources.") and isinstance(whole, dict) and "Type" in whole:
+        line = f"{line:<44} {whole['Type']}"
     if change.act == "change":
         line += f": {_short(change.before)} → {_short(change.after)}"
     return printable(line)

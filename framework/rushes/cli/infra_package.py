@@ -61,7 +61,7 @@ def package(
 
     environment = Environment(name, region)
     if repository is None:
-        account = "ACCOUNT" if dry_run else client_of("sts", region).get_caller_identity()["Account"]
+        account = "ACCOUNT" if dry_run else image_build.account_of(client_of("sts", region))
         repository = f"{account}.dkr.ecr.{region}.amazonaws.com/{environment.called()}"
     with tempfile.TemporaryDirectory(prefix="rushes-image-") as made:
         folder = context or Path(made)

@@ -124,12 +124,16 @@ def _deployed(name: str, client: Any) -> Deployment:
     outputs = Stack(client, stack_name(name)).outputs()
     if outputs is None or "Ledger" not in outputs:
         raise CallerError(
-            f"there is no environment {name!r} in this account and region.",
+            f"there is no environment {name!r} in {_region_of(client)} of this account.",
             code="not-found",
-            fix="Check the name and AWS_REGION, or make it: rushes infra deploy.",
+            fix="Check the name, AWS_REGION and AWS_PROFILE, or make it: rushes infra deploy.",
         )
     queues = {k: v for k, v in outputs.items() if k.startswith("Queue")}
     return Deployment(name, outputs["Ledger"], queues, json.loads(outputs.get(VERSIONS, "{}")))
+
+
+def _region_of(client: Any) -> str:
+    return str(client.meta.region_name)
 
 
 def _named(route: str) -> str:

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
+from botocore.session import get_session
 
 from rushes.aws_errors import answer_error, code_of, sent
 from rushes.errors import CallerError, PlatformError
 
-__all__ = ["Done", "Stack", "client_of", "put_template"]
+__all__ = ["Done", "Stack", "client_of", "put_template", "region_of_profile"]
 
 MOST_INLINE: Final = 51_200
 """Bytes of a template in a request; a larger one goes through S3 (https://docs.aws.amazon.com/
@@ -42,6 +43,16 @@ def client_of(service: str, region: str) -> Any:
         ) from error
     with sent(f"use {service}"):
         return boto3.client(service, region_name=region)
+
+
+def region_of_profile() -> str:
+    """The region of the profile that AWS_PROFILE names, or of the default one; "" where it has none.
+
+    Raises:
+        CallerError: there is no such profile.
+    """
+    with sent("read a region from"):
+        return str(get_session().get_config_variable("region") or "")
 
 
 class Done(NamedTuple):

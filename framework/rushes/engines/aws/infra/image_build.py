@@ -131,6 +131,20 @@ def make_repository(ecr: Any, image: Image, say: Callable[[str], None]) -> None:
     say(f"made the repository {image.repository}")
 
 
+def account_of(sts: Any) -> str:
+    """The number of the account that the credentials are of.
+
+    Raises:
+        CallerError: there are none, or they are not valid.
+    """
+    act = "ask whose account it is"
+    try:
+        with sent(act):
+            return str(sts.get_caller_identity()["Account"])
+    except ClientError as error:
+        raise answer_error(error, act) from error
+
+
 def password_of(ecr: Any) -> str:
     """A password for the registry, good for twelve hours.
 
@@ -185,8 +199,10 @@ def _wheel_of(project: Path, wheels: Path) -> Path:
     """Make a wheel of a project's folder."""
     before = set(wheels.iterdir())
     argv = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    # An absolute path: of `./dailies` a Path leaves `dailies`, which pip would look for in a registry.
+    folder = str(project.absolute())
     done = subprocess.run(
-        [*argv, "--wheel-dir", str(wheels), str(project)], capture_output=True, text=True, check=False
+        [*argv, "--wheel-dir", str(wheels), folder], capture_output=True, text=True, check=False
     )
     made = [one for one in wheels.iterdir() if one not in before]
     if done.returncode != 0 or len(made) != 1:

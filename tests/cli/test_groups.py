@@ -1,0 +1,17 @@
+"""Commands that have commands of their own."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from rushes.cli.app import app
+
+
+@pytest.mark.parametrize("group", ["infra", "journal"])
+def test_a_group_without_a_command_says_which_there_are(group: str) -> None:
+    made = CliRunner().invoke(app, [group])
+    assert made.exit_code == 2
+    assert made.output.startswith("Usage: ")
+    assert "\nCommands:\n" in made.output
+    assert "error:" not in made.output
