@@ -104,7 +104,7 @@ def _inspected(
         S3Store(client),
         scratch,
         report=lambda *_: None,
-        may_publish=lambda: None,
+        may_publish=lambda _: None,
         cancelled=lambda: False,
         local_name=lambda uri: uri,
     )

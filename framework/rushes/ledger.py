@@ -4,7 +4,9 @@ An invocation is claimed for a time. The claim has a fencing token, larger than 
 that a host says of an invocation it says with that token, so one that was overtaken is refused. A claim that
 nobody extends lapses, and the invocation may be claimed again: that is a loss, not a failure. Messages of a
 queue only say that there may be something to do; what is true stands in the ledger, so that a message may
-come twice, late or never.
+come twice, late or never. Before anything of an attempt becomes visible it says what that will be, with the
+request by which it learns that its claim still holds: whoever claims next finds this *intent*, and does
+nothing again where all of it is there.
 
     queued → running    claimed
     running → running   claimed by another, once the claim has lapsed: one loss more
@@ -81,6 +83,7 @@ class Claim:
         attempt: which try this is, from 1.
         losses: claims that lapsed before it.
         spent_nano: nano-dollars that attempts before it have cost.
+        intent: what the last attempt that passed its gate was about to publish, or "".
     """
 
     work: Work
@@ -90,6 +93,7 @@ class Claim:
     attempt: int
     losses: int
     spent_nano: int = 0
+    intent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

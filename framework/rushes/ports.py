@@ -296,10 +296,18 @@ class Claims(Protocol):
         """The right to work on an invocation, for one of all who ask."""
         ...
 
-    def extend(self, claim: Claim, until: float, *, cost_nano: int = 0) -> Kept:
+    def extend(self, claim: Claim, until: float, *, cost_nano: int = 0, intent: str = "") -> Kept:
         """Keep a claim; `lost` means: stop, and publish nothing.
 
-        Where the claim lapses none the less, `cost_nano` is what its attempt has cost.
+        Args:
+            claim: whose.
+            until: when it lapses now, UTC epoch seconds.
+            cost_nano: what its attempt has cost, where the claim lapses none the less.
+            intent: what this attempt is about to publish; whoever claims it next is given it. "": nothing is
+                said of that, and what was said before stands.
+
+        Raises:
+            CallerError: the intent is too large (``result-too-big``).
         """
         ...
 

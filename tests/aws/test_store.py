@@ -60,7 +60,7 @@ def ran(task: Task, store: S3Store, scratch: Path) -> Made:
         store,
         scratch,
         report=lambda *_: None,
-        may_publish=lambda: None,
+        may_publish=lambda _: None,
         cancelled=lambda: False,
         local_name=lambda uri: local_name(place_of(uri).key),
     )

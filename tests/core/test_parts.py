@@ -158,6 +158,15 @@ def test_waiting_for_a_device_that_is_full_or_sick_uses_up_no_retries_for_a_day(
     assert isinstance(decide("platform", "no-free-device", 9, 0, 0, 7, queued_s=86_400), GiveUp)
 
 
+def test_who_knows_only_how_often_it_was_begun_waits_a_day_for_a_device_too() -> None:
+    waited_s, tries = 0.0, 1
+    while isinstance(found := decide("platform", "no-free-device", 1, 0, 0, 7, tries=tries), RetryAfter):
+        assert found.free
+        waited_s, tries = waited_s + found.delay_s, tries + 1
+    assert isinstance(found, GiveUp)
+    assert 0.7 * 86_400 < waited_s <= 86_400
+
+
 def test_a_lost_worker_costs_nothing_however_often() -> None:
     assert delay_of(decide("platform", "worker-lost", 9, 9, 0, 7)) == 0.0
 

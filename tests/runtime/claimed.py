@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from pathlib import Path
+
 from rushes import Asset, Cancelled, Context, MediaError, Output, Params, PlatformError, Result, function
 
 
@@ -19,6 +22,32 @@ def write(clip: Asset, params: Params, ctx: Context) -> Wrote:
     out = ctx.output(f"{clip.stem}.txt")
     out.path.write_bytes(clip.path.read_bytes())
     return Wrote(file=out)
+
+
+class Counted(Params):
+    tally: str = ""
+    folder: bool = True
+
+
+class Several(Result):
+    first: Output
+    second: Output
+    third: Output
+
+
+@function(version="1")
+def several(clip: Asset, params: Counted, ctx: Context) -> Several:
+    """Makes two files, and a third or a folder, never the same twice; notes that it ran."""
+    with Path(params.tally).open("a") as file:
+        file.write("ran\n")
+    made = [ctx.output(f"{clip.stem}-{name}") for name in ("a.txt", "b", "c.txt")]
+    files = [made[0].path, made[1].path, made[2].path]
+    if params.folder:
+        files[1].mkdir()
+        files[1:2] = [files[1] / "1.txt", files[1] / "main.txt"]
+    for one in files:
+        one.write_text(uuid.uuid4().hex)
+    return Several(first=made[0], second=made[1], third=made[2])
 
 
 @function(version="1")

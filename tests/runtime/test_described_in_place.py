@@ -47,7 +47,7 @@ def run(store: StubStore, tmp_path: Path) -> Callable[..., Made]:
         uri: str = CLIP,
         *,
         fingerprint: str = "",
-        may_publish: Callable[[], None] = lambda: None,
+        may_publish: Callable[[str], None] = lambda _: None,
         **params: Any,
     ) -> Made:
         task = Task(inspect, Asset(CLIP), inspect.params(None, **params), fingerprint=fingerprint)
@@ -144,12 +144,10 @@ def test_a_clip_that_is_not_what_was_submitted_is_refused_before_it_is_read(
     assert verbs(store) == {"look"}
 
 
-def test_an_attempt_that_lost_its_claim_says_nothing(run: Callable[..., Made]) -> None:
-    def lost() -> None:
-        raise PlatformError("it was taken over.", code="superseded")
-
-    with pytest.raises(PlatformError, match="taken over"):
-        run(may_publish=lost)
+def test_what_publishes_nothing_asks_nobody_for_leave(run: Callable[..., Made]) -> None:
+    asked: list[str] = []
+    run(may_publish=asked.append)
+    assert asked == []
 
 
 class Wrote(Result):

@@ -39,7 +39,7 @@ def run(store: StubStore, functions: Any, tmp_path: Path) -> Callable[..., Made]
     def run_it(
         name: str = "write",
         *,
-        may_publish: Callable[[], None] = lambda: None,
+        may_publish: Callable[[str], None] = lambda _: None,
         out: str | None = OUT,
         **params: Any,
     ) -> Made:
@@ -116,14 +116,14 @@ def test_a_clip_that_is_not_what_was_submitted_is_refused(
     with pytest.raises(MediaError) as caught:
         run_remote(
             task, store, tmp_path,
-            report=lambda *_: None, may_publish=lambda: None, cancelled=lambda: False,
+            report=lambda *_: None, may_publish=lambda _: None, cancelled=lambda: False,
             local_name=lambda _: "clip",
         )  # fmt: skip
     assert caught.value.code == "source-changed"
 
 
 def test_an_attempt_that_lost_its_claim_publishes_nothing(run: Callable[..., Made], store: StubStore) -> None:
-    def lost() -> None:
+    def lost(_intent: str) -> None:
         raise PlatformError("it was taken over.", code="superseded")
 
     with pytest.raises(PlatformError):

@@ -35,7 +35,7 @@ def attempt(store: StubStore, scratch: Path, fingerprint: str = "") -> Made:
         fingerprint=fingerprint,
     )  # fmt: skip
     return run_remote(
-        task, store, scratch, report=lambda *_: None, may_publish=lambda: None, cancelled=lambda: False,
+        task, store, scratch, report=lambda *_: None, may_publish=lambda _: None, cancelled=lambda: False,
         local_name=lambda uri: uri.rpartition("/")[2],
     )  # fmt: skip
 

@@ -66,6 +66,8 @@ FIRST_DELAY_S: Final = 1.0
 LONGEST_DELAY_S: Final = 60.0
 AWAITED_S: Final = 86_400.0
 """So long after it was submitted, what waits for a device or for room uses up its retries after all."""
+AWAITED_TRIES: Final = int(AWAITED_S / LONGEST_DELAY_S)
+"""The same where nobody knows since when it waits, but how often it was begun: a day, by the delays."""
 # Up to a quarter is taken off, so that a thousand invocations that failed together do not return together.
 JITTER: Final = 0.25
 
@@ -135,7 +137,7 @@ def decide(  # noqa: C901, PLR0911, PLR0917 - a table, read from above
         return GoUp(reason) if up else GiveUp(f"{reason}, and no tier has more")
     if code in TIME_CODES and progressed:
         return GiveUp("it was getting on when it reached its time limit, and would reach it again")
-    if code in DEVICE_CODES | FULL_CODES and queued_s < AWAITED_S:
+    if code in DEVICE_CODES | FULL_CODES and queued_s < AWAITED_S and tries <= AWAITED_TRIES:
         delay_s = LONGEST_DELAY_S * (1.0 - JITTER * _fraction(id, attempt))
         what = "a device" if code in DEVICE_CODES else "room on a disk"
         return RetryAfter(delay_s, f"it waits for {what} ({code}); this costs no attempt", free=True)

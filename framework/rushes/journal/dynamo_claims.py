@@ -26,6 +26,7 @@ from rushes.journal.dynamo_items import (
     known_key,
     ms,
     number_of,
+    packed,
     sums_of,
     typed,
     wake_key,
@@ -90,14 +91,15 @@ class DynamoClaims(DynamoBatches):
         entry = entry_of(old) if old is not None else None
         return NotClaimed(invocation, None if entry is None else entry.state, entry and entry.until)
 
-    def extend(self, claim: Claim, until: float, *, cost_nano: int = 0) -> Kept:
+    def extend(self, claim: Claim, until: float, *, cost_nano: int = 0, intent: str = "") -> Kept:
         batch, n = id_of(claim.work.invocation)
-        change = "SET #until=:until, wa=:until"
-        cost = {":so_far": cost_nano} if cost_nano else {}
+        more: dict[str, Any] = {"so_far": cost_nano} if cost_nano else {}
+        if intent:
+            more["intent"] = packed(intent)
         found, _ = self._table.attempt(
             work_key(batch, n),
-            f"{change}, so_far=:so_far" if cost else change,
-            {":until": ms(until), **cost, **_held(claim)},
+            ", ".join(["SET #until=:until", "wa=:until", *(f"{name}=:{name}" for name in more)]),
+            {":until": ms(until), **{f":{name}": value for name, value in more.items()}, **_held(claim)},
             MINE,
             {**STATE, "#until": "until"},
         )
@@ -176,7 +178,7 @@ class DynamoClaims(DynamoBatches):
             values[":until"] = item["until"]
         ended = self._table.update(
             work_key(batch, n),
-            f"SET {sets}, wk=:wk, wa=:at REMOVE #until, stop, so_far",
+            f"SET {sets}, wk=:wk, wa=:at REMOVE #until, stop, so_far, intent",
             values,
             condition,
             {**STATE, "#until": "until", "#data": "data"},

@@ -182,6 +182,7 @@ def claim_of(item: Mapping[str, Any]) -> Claim:
         int(item["attempt"]),
         int(item["losses"]),
         int(item.get("spent", 0)),
+        zlib.decompress(bytes(item["intent"])).decode() if "intent" in item else "",
     )
 
 
@@ -190,16 +191,16 @@ def cancelled(item: Mapping[str, Any]) -> End:
     return End(State.cancelled, "{}", cost_nano=int(item.get("spent", 0)) + int(item.get("so_far", 0)))
 
 
-def packed(end: End) -> bytes:
-    """What an end says, small.
+def packed(text: str) -> bytes:
+    """What an end says, or an intent, small.
 
     Raises:
         CallerError: it is too large for the ledger (``result-too-big``).
     """
-    data = zlib.compress(as_told(end.data).encode(), 6)
+    data = zlib.compress(as_told(text).encode(), 6)
     if len(data) > MOST_BYTES:
         raise CallerError(
-            f"a result of {len(end.data):,} characters is too large for the ledger.",
+            f"a result of {len(text):,} characters is too large for the ledger.",
             code="result-too-big",
             fix="Write it into an output file.",
         )
@@ -208,7 +209,7 @@ def packed(end: End) -> bytes:
 
 def end_fields(end: End) -> dict[str, Any]:
     """The fields of an item that say how it ended."""
-    return {"data": packed(end), **_figures(end)}
+    return {"data": packed(end.data), **_figures(end)}
 
 
 def _figures(end: End) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class _Row:
     reason: str = ""
     spent_nano: int = 0
     so_far_nano: int = 0
+    intent: str = ""
     stop: bool = False
     end: End | None = None
     ended_at: float = 0.0
@@ -136,14 +137,16 @@ class StubLedger(Failing):
             row.fence += 1
             row.state, row.holder, row.until, row.told_at = State.running, holder, until, until
             row.since = now
-            return Claim(row.work, row.fence, holder, until, row.attempt, row.losses, row.spent_nano)
+            spent, intent = row.spent_nano, row.intent
+            return Claim(row.work, row.fence, holder, until, row.attempt, row.losses, spent, intent)
 
-    def extend(self, claim: Claim, until: float, *, cost_nano: int = 0) -> Kept:
+    def extend(self, claim: Claim, until: float, *, cost_nano: int = 0, intent: str = "") -> Kept:
         with self._called("extend"):
             row = self._held(claim)
             if row is None:
                 return "lost"
             row.so_far_nano = cost_nano or row.so_far_nano
+            row.intent = intent or row.intent
             row.until = row.told_at = until
             return "stop" if row.stop else "kept"
 
@@ -303,7 +306,7 @@ class StubLedger(Failing):
         return row if mine else None
 
     def _end(self, row: _Row, end: End) -> None:
-        row.so_far_nano = 0
+        row.so_far_nano, row.intent = 0, ""
         row.state, row.end, row.until, row.told_at = end.state, end, None, None
         row.ended_at = self._clock()
 

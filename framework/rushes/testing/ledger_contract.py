@@ -131,6 +131,25 @@ class LedgerContract:
         assert filled.extend(claim, NOW + 120) == "kept"
         assert isinstance(filled.claim("k7m2qx.1", "host-b", NOW + 100, NOW + 160), NotClaimed)
 
+    def test_what_is_about_to_be_published_is_told_to_whoever_claims_it_next(self, filled: Ledger) -> None:
+        said = '{"made":{"outputs":["s3://proxies/A001_é.mov"]}}'
+        first = _claimed(filled)
+        assert first.intent == ""
+        assert filled.extend(first, NOW + 60, cost_nano=7, intent=said) == "kept"
+        assert filled.extend(first, NOW + 61) == "kept"
+        second = _claimed(filled, holder="host-b", now=NOW + 61)
+        assert (second.intent, second.losses, second.spent_nano) == (said, 1, 7)
+        assert filled.extend(first, NOW + 200, intent="{}") == "lost"
+        assert filled.hold(second, NOW + 90, "x")
+        third = _claimed(filled, holder="host-c", now=NOW + 90)
+        assert third.intent == said
+        assert filled.give_back(third, "x")
+        fourth = _claimed(filled, now=NOW + 91)
+        assert fourth.intent == said
+        assert filled.finish(fourth, End(State.failed, "{}"))
+        assert filled.retry("k7m2qx") == ["k7m2qx.1"]
+        assert _claimed(filled, now=NOW + 92).intent == ""
+
     def test_an_end_is_kept_once_and_counted_once(self, filled: Ledger) -> None:
         claim = _claimed(filled)
         assert filled.finish(claim, DONE) is True

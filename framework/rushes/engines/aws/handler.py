@@ -291,7 +291,7 @@ class LambdaHandler:
                     store,
                     services.settings.scratch,
                     report=lambda *_: None,
-                    may_publish=lambda: None,
+                    may_publish=lambda _: None,
                     cancelled=lambda: stops_at is not None and self._clock() >= stops_at,
                     local_name=lambda uri: local_name(place_of(uri).key),
                 )

@@ -3,8 +3,9 @@
 The claim is extended from a thread while the attempt runs. When it is lost, or a person cancels the batch,
 the attempt is asked to stop, and nothing of it becomes visible: whether it may publish is asked of the ledger
 itself. How a failure goes on is decided by `rushes.core.retry`, as everywhere. What an attempt has cost is
-said with whatever it came to, so that one that is tried again, or handed on, is paid for once. This module
-must not know which ledger and which store it is, nor where the notice came from.
+said with whatever it came to, so that one that is tried again, or handed on, is paid for once. What died
+between its gate and its end is ended by whoever claims it next, without the body, if its outputs are there.
+This module must not know which ledger and which store it is, nor where the notice came from.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from rushes.runtime.attempts.task import Made, Task
 from rushes.runtime.shared.attempt_money import HELD_S, AttemptMoney, fund
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.remote_attempt import Reach, Run, reach_of, run_remote
+from rushes.runtime.shared.remote_intent import published_before
 from rushes.runtime.shared.remote_scratch import sweep_scratch
 from rushes.runtime.shared.shared_money import SharedMoney, Short
 
@@ -216,7 +218,8 @@ class ClaimRunner:
         if self.price is not None:
             task = replace(task, spent=lambda: Spent(claim.spent_nano + meter.cost().total, claim.spent_nano))
         with self.grant(reach_of(task), meter) if self.grant else nullcontext(self.store) as store:
-            return run_remote(
+            before = published_before(claim.intent, store) if claim.intent else None
+            return before or run_remote(
                 task,
                 store,
                 self.scratch,
@@ -383,14 +386,14 @@ class _Watch:
         if self._money is not None:
             self._money.settle()
 
-    def require(self) -> None:
-        """Go on only where the claim holds at this moment.
+    def require(self, intent: str) -> None:
+        """Go on only where the claim holds at this moment; what is published then is said beforehand.
 
         Raises:
             Cancelled: the batch was.
             PlatformError: another has it (``superseded``), or the ledger does not say.
         """
-        self._extend()
+        self._extend(intent)
         if self.cancelled:
             raise Cancelled("its batch was cancelled.", code="cancelled")
         if self.lost:
@@ -427,9 +430,9 @@ class _Watch:
             if self.lost or self.cancelled or self.short is not None:
                 return
 
-    def _extend(self) -> None:
+    def _extend(self, intent: str = "") -> None:
         until = self._clock() + self._lease_s
-        kept = self._ledger.extend(self._claim, until, cost_nano=self.meter.cost().total)
+        kept = self._ledger.extend(self._claim, until, cost_nano=self.meter.cost().total, intent=intent)
         self.lost, self.cancelled = kept == "lost", kept == "stop"
         if not self.lost:
             self._until = until

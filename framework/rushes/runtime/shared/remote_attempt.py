@@ -49,7 +49,7 @@ def run_remote(
     scratch: Path,
     *,
     report: Reporter,
-    may_publish: Callable[[], None],
+    may_publish: Callable[[str], None],
     cancelled: Callable[[], bool],
     local_name: Callable[[str], str],
     run: Run = run_attempt,
@@ -61,7 +61,8 @@ def run_remote(
         store: where they are.
         scratch: a folder on a disk with room for the clip and what is made of it.
         report: told how far it is.
-        may_publish: asked before anything becomes visible; raises when this attempt may not.
+        may_publish: asked before anything becomes visible, and told what will (`remote_intent`); raises when
+            this attempt may not. What publishes nothing does not ask.
         cancelled: whether somebody wants it to stop.
         local_name: a file name for a URI.
         run: the attempt on what is here by then.
@@ -72,7 +73,6 @@ def run_remote(
     with attempt_scratch(scratch, task.invocation) as folder:
         described = described_in_place(task, store, report, cancelled)
         if described is not None:
-            may_publish()
             return described
         source, found = _fetched(task.source, folder / "source", store, local_name)
         require_same(task, found)
@@ -81,11 +81,11 @@ def run_remote(
         if task.out is not None:
             (folder / "out").mkdir()
             local = replace(local, out=str(folder / "out"))
-        made = run(local, report, lambda _: may_publish(), cancelled)
+        made = run(local, report, lambda _: None, cancelled)  # nobody sees what it puts into this folder
         if task.out is None or not made.published:
             return made
         place = Target(store, task.out, folder / "out", task.key, found, task.invocation, task.attempt)
-        return publish_made(made, place)
+        return publish_made(made, place, may_publish)
 
 
 def reach_of(task: Task) -> Reach:

@@ -13,18 +13,20 @@ attempts, nor which store it is.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from rushes.errors import CallerError, PlatformError
 from rushes.ports import Store
 from rushes.runtime.attempts.task import Made
-from rushes.runtime.ownership import RECEIPT_KIND
+from rushes.runtime.ownership import RECEIPT_KIND, receipt_name
+from rushes.runtime.shared.remote_intent import intent_text
 from rushes.runtime.shared.shareable import as_told
 from rushes.runtime.sources.fingerprint import sha256_file
 from rushes.stored import Stored
@@ -110,29 +112,58 @@ def is_what_it_was(mark: str, stored: Stored) -> bool:
     return mark in {mark_of(stored), object_mark(stored), f"version:{stored.version}"}
 
 
-def publish_made(made: Made, target: Target) -> Made:
+def publish_made(made: Made, target: Target, gate: Callable[[str], None] = lambda _: None) -> Made:
     """Make visible in a store what an attempt has put into a folder of its own.
 
-    Every place in what it leaves is then a URI.
+    Args:
+        made: what it leaves; every place in it is a path.
+        target: where it is to be.
+        gate: told what is about to be published, before any of it; raises where this attempt may not.
+
+    Returns:
+        The same, every place in it a URI.
 
     Raises:
         CallerError: something else is at a target (``target-exists``); it was left alone.
         PlatformError: the store is at fault; said again, it goes on where it stopped.
     """
     places = {fact["path"]: target.uri(fact["path"]) for fact in made.published}
+    text = _receipt_text(made, places, target)
+    coming = _coming(made, places, target)
+    folders = [uri for path, uri in places.items() if Path(path).is_dir()]
+    gate(intent_text(coming, folders, hashlib.sha256(text.encode("ascii")).hexdigest() if text else ""))
     if target.attempt > 1:
         _abandon(places, target.store)
-    text = _receipt_text(made, places, target)
     try:
-        published = [_publish(fact, places, text, target) for fact in made.published]
+        for fact, there in zip(made.published, coming.published, strict=True):
+            there["mark"] = _publish(fact, there["path"], there["receipt"], text, target)
     except _MadeBeforeError as before:
         return _made_of(before.receipt, before.uri)
+    return coming
+
+
+def _coming(made: Made, places: Mapping[str, str], target: Target) -> Made:
+    """What an attempt leaves, with URIs for places."""
+    result = made.result
     for path, uri in places.items():
-        made.result = made.result.replace(json.dumps(path), json.dumps(uri))
-    made.published = published
-    made.outputs = tuple(places[path] for path in made.outputs)
-    made.receipt = published[0]["receipt"] if published else None
-    return made
+        result = result.replace(json.dumps(path), json.dumps(uri))
+    published = [
+        {
+            "name": fact["name"],
+            "path": places[fact["path"]],
+            "sha256": fact["sha256"],
+            "size_bytes": fact["size_bytes"],
+            "receipt": target.uri(fact["receipt"]) if fact["receipt"] else None,
+        }
+        for fact in made.published
+    ]
+    return replace(
+        made,
+        result=result,
+        published=published,
+        outputs=tuple(places[path] for path in made.outputs),
+        receipt=published[0]["receipt"] if published else None,
+    )
 
 
 def _abandon(places: Mapping[str, str], store: Store) -> None:
@@ -160,24 +191,15 @@ def _receipt_text(made: Made, places: Mapping[str, str], target: Target) -> str:
     return as_told(json.dumps(data, indent=1, ensure_ascii=True)) + "\n"
 
 
-def _publish(fact: Mapping[str, Any], places: Mapping[str, str], text: str, target: Target) -> dict[str, Any]:
-    path, uri = Path(fact["path"]), places[fact["path"]]
-    receipt = target.uri(fact["receipt"]) if fact["receipt"] else None
-    if path.is_dir():
-        _place_folder(path, uri, receipt, target)
-        if receipt is not None:
-            _ReceiptPlace(receipt, target).put(text)
-        mark = ""
-    else:
-        mark = _place(path, uri, fact["sha256"], target, receipt=receipt, text=text).mark
-    return {
-        "name": fact["name"],
-        "path": uri,
-        "sha256": fact["sha256"],
-        "size_bytes": fact["size_bytes"],
-        "mark": mark,
-        "receipt": receipt,
-    }
+def _publish(fact: Mapping[str, Any], uri: str, receipt: str | None, text: str, target: Target) -> str:
+    """One output; gives its mark, "" for a folder."""
+    path = Path(fact["path"])
+    if not path.is_dir():
+        return _place(path, uri, fact["sha256"], target, receipt=receipt, text=text).mark
+    _place_folder(path, uri, receipt, target)
+    if receipt is not None:
+        _ReceiptPlace(receipt, target).put(text)
+    return ""
 
 
 def _place(
@@ -221,14 +243,34 @@ def _take(receipt: str | None, uri: str, sha256: str, target: Target) -> None:
     found = _read_receipt(receipt, target.store) if receipt is not None else None
     if found is None or found.get("key") != target.key:
         return
-    if any((one.get("path"), one.get("sha256")) == (uri, sha256) for one in found.get("outputs", ())):
+    outputs = found.get("outputs", ())
+    if not any((one.get("path"), one.get("sha256")) == (uri, sha256) for one in outputs):
+        return
+    # It may have died before its next output: then ours replaces what there is of it.
+    if all(_is_there(one, target) for one in outputs if one.get("path") != uri):
         raise _MadeBeforeError(found, receipt or "")
+
+
+def _is_there(output: Mapping[str, Any], target: Target) -> bool:
+    """Whether an output of a receipt is what that says."""
+    uri = str(output.get("path"))
+    if not output.get("folder"):
+        there = _there(uri, target)
+        return there is not None and there.sha256 == output.get("sha256")
+    head, slash, name = uri.rpartition("/")
+    beside = _read_receipt(f"{head}{slash}{receipt_name(name)}", target.store)  # goes last of all
+    return beside is not None and beside.get("key") == target.key and output in beside.get("outputs", ())
 
 
 def _place_folder(folder: Path, uri: str, receipt: str | None, target: Target) -> None:
     found = _read_receipt(receipt, target.store) if receipt is not None else None
-    if found is not None and found.get("key") == target.key and target.key:
-        raise _MadeBeforeError(found, receipt or "")  # a folder's receipt is there once all of it is
+    if (
+        found is not None
+        and found.get("key") == target.key != ""
+        # A folder's receipt is there once all of it is; another output of that attempt may not be.
+        and all(_is_there(one, target) for one in found.get("outputs", ()) if one.get("path") != uri)
+    ):
+        raise _MadeBeforeError(found, receipt or "")
     files = list(_deepest_first(folder))
     if not files:
         raise CallerError(
