@@ -18,7 +18,8 @@ from rushes.ledger import Claim, Work
 from rushes.ports import Ledger, Queue, Store
 from rushes.storage.s3 import S3Store
 from rushes.storage.s3_uri import place_of
-from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract, QueueContract
+from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract
+from rushes.testing.queue_contract import QueueContract
 from rushes.testing.store_contract import StoreContract
 
 

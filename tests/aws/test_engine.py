@@ -32,8 +32,9 @@ from rushes.runtime.shared.claim_run import ClaimRunner
 from rushes.runtime.sources.inputs import Found
 from rushes.testing.clock import FakeClock
 from rushes.testing.engine_contract import EngineContract
-from rushes.testing.ledger import StubLedger, StubQueue
+from rushes.testing.ledger import StubLedger
 from rushes.testing.money import StubMoney
+from rushes.testing.queue import StubQueue
 from rushes.testing.store import StubStore
 
 CLASSES = ("interactive", "urgent", "standard", "background")

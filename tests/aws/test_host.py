@@ -24,8 +24,9 @@ from rushes.journal.dynamo_items import TABLE
 from rushes.ledger import Work
 from rushes.notices import Notice
 from rushes.testing.clock import FakeClock
-from rushes.testing.ledger import StubLedger, StubQueue
+from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import NOW, SPEC
+from rushes.testing.queue import StubQueue
 
 FUNCTIONS = Path(__file__).with_name("hosted.py")
 

@@ -24,8 +24,9 @@ from rushes.ledger import Work
 from rushes.notices import Message, Notice
 from rushes.runtime.shared.claim_run import After
 from rushes.testing.clock import FakeClock
-from rushes.testing.ledger import StubLedger, StubQueue
+from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import NOW, SPEC
+from rushes.testing.queue import StubQueue
 
 
 class Guarding:

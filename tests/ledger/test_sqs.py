@@ -12,7 +12,7 @@ from rushes.errors import CallerError, PlatformError
 from rushes.journal.sqs import TRIES, SqsQueue
 from rushes.notices import Message, Notice
 from rushes.ports import Queue
-from rushes.testing.ledger_contract import QueueContract
+from rushes.testing.queue_contract import QueueContract
 
 NOTICES = [Notice(f"k7m2qx.{n}", "urgent", "dune") for n in range(1, 24)]
 

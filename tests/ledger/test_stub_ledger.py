@@ -10,8 +10,10 @@ from rushes.errors import CallerError, PlatformError
 from rushes.notices import Notice, notice_from, notice_text
 from rushes.ports import Ledger, Queue
 from rushes.testing.clock import FakeClock
-from rushes.testing.ledger import StubLedger, StubQueue
-from rushes.testing.ledger_contract import NOW, SPEC, LedgerContract, QueueContract
+from rushes.testing.ledger import StubLedger
+from rushes.testing.ledger_contract import NOW, SPEC, LedgerContract
+from rushes.testing.queue import StubQueue
+from rushes.testing.queue_contract import QueueContract
 
 LOST = PlatformError("the answer was lost.", code="service-unreachable")
 

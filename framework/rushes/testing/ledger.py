@@ -1,4 +1,4 @@
-"""A ledger and a queue in memory, by the same rules as those that hosts share.
+"""A ledger in memory, by the same rules as those that hosts share.
 
 The next of a verb can be made to fail, or its answer to be lost once it has been done. This module must not
 know any real ledger.
@@ -6,22 +6,17 @@ know any real ledger.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rushes.core.states import State
-from rushes.errors import CallerError, RushesError
+from rushes.errors import CallerError
 from rushes.ledger import LONE, Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
-from rushes.notices import Message, Notice
+from rushes.testing.failing import Failing
 
-if TYPE_CHECKING:
-    from rushes.ports import Clock
-
-__all__ = ["Failing", "StubLedger", "StubQueue"]
+__all__ = ["StubLedger"]
 
 
 @dataclass(slots=True)
@@ -52,29 +47,6 @@ class _Batch:
     sealed: bool = False
     cancelled: bool = False
     touched: float = 0.0
-
-
-class Failing:
-    """Calls that fail, or whose answer is lost."""
-
-    def __init__(self) -> None:
-        self._failing: dict[str, list[tuple[RushesError, bool]]] = {}
-        self._turn = threading.RLock()
-
-    def fail_next(self, verb: str, error: RushesError, *, after: bool = False) -> None:
-        """The next call of `verb` raises this; `after`: once it has been done, so that its answer is lost."""
-        self._failing.setdefault(verb, []).append((error, after))
-
-    @contextmanager
-    def _called(self, verb: str) -> Iterator[None]:
-        with self._turn:
-            waiting = self._failing.get(verb)
-            error, after = waiting.pop(0) if waiting else (None, False)
-            if error is not None and not after:
-                raise error
-            yield
-            if error is not None:
-                raise error
 
 
 class StubLedger(Failing):
@@ -336,58 +308,3 @@ def _entry(row: _Row) -> Entry:
     return Entry(
         row.work, row.state, row.attempt, row.losses, row.holder, row.until, row.reason, row.end, row.since
     )
-
-
-@dataclass(slots=True)
-class _Waiting:
-    notice: Notice
-    visible_at: float
-    times: int = 0
-
-
-class StubQueue(Failing):
-    """A `rushes.ports.Queue` in memory, whose time is a clock's.
-
-    Args:
-        clock: says what is visible.
-        invisible_s: how long nobody else sees what was received.
-    """
-
-    def __init__(self, clock: Clock, *, invisible_s: float = 60.0) -> None:
-        super().__init__()
-        self._clock = clock
-        self._invisible_s = invisible_s
-        self._waiting: dict[str, _Waiting] = {}
-        self._next = 0
-
-    def send(self, notices: Sequence[Notice], *, delay_s: int = 0) -> None:
-        with self._called("send"):
-            for notice in notices:
-                self._next += 1
-                self._waiting[str(self._next)] = _Waiting(notice, self._clock.now() + delay_s)
-
-    def receive(self, count: int, wait_s: float) -> Sequence[Message]:  # noqa: ARG002 - time stands still here
-        with self._called("receive"):
-            now = self._clock.now()
-            out: list[Any] = []
-            for handle, one in self._waiting.items():
-                if one.visible_at <= now and len(out) < count:
-                    one.times += 1
-                    one.visible_at = now + self._invisible_s
-                    out.append(Message(one.notice, handle, one.times))
-            return out
-
-    def extend(self, messages: Sequence[Message], seconds: int) -> None:
-        with self._called("extend"):
-            for message in messages:
-                if message.handle in self._waiting:
-                    self._waiting[message.handle].visible_at = self._clock.now() + seconds
-
-    def done(self, messages: Sequence[Message]) -> None:
-        with self._called("done"):
-            for message in messages:
-                self._waiting.pop(message.handle, None)
-
-    def waiting(self) -> int:
-        with self._called("waiting"):
-            return sum(one.visible_at <= self._clock.now() for one in self._waiting.values())

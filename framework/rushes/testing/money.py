@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rushes.core.accounts import Scope
 from rushes.core.spending.tranches import CapState, granted
-from rushes.testing.ledger import Failing
+from rushes.testing.failing import Failing
 
 __all__ = ["StubMoney"]
 
