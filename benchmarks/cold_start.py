@@ -2,6 +2,7 @@
 
     python cold_start.py entry|handler|pydantic|plain      what is imported
     python cold_start.py client                            the SDK's client of S3, made and never asked
+    python cold_start.py least                             what no first call can do without
     python cold_start.py first                             the first call of `inspect`, as the image's handler
     python cold_start.py usual                             the same work by a handler as it is usually written
 
@@ -21,6 +22,16 @@ _IMPORTS = {
     "handler": "from rushes_functions.inspect import inspect; handler = inspect.lambda_handler",
     "pydantic": "import pydantic",
     "client": "import botocore.session; botocore.session.Session().create_client('s3')",
+    "least": (
+        "import botocore.session, os, pydantic\n"
+        "from aws_lambda_powertools import Logger, Metrics\n"
+        "from rushes.engines.aws.sdk_data import loader_of\n"
+        "class Video(pydantic.BaseModel):\n    codec: str\n"
+        "Video(codec='h264'), Logger(service='x'), Metrics(namespace='x', service='x')\n"
+        "session = botocore.session.Session()\n"
+        "session.register_component('data_loader', loader_of(os.environ['RUSHES_SDK_DATA'], 's3'))\n"
+        "session.create_client('s3')"
+    ),
     "plain": "import boto3, aws_lambda_powertools, pydantic, av",
 }
 

@@ -15,7 +15,7 @@ from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, update_wrapper
 from importlib import import_module
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
@@ -35,9 +35,10 @@ from rushes.declaration import (
     signature_of,
 )
 from rushes.errors import CallerError
-from rushes.keepers import Quoter
 from rushes.option_errors import bad_params
-from rushes.triggers import Trigger
+
+if TYPE_CHECKING:
+    from rushes.triggers import Trigger
 
 __all__ = [
     "RESERVED",
@@ -295,6 +296,8 @@ class Function(Generic[P, R]):
         Raises:
             CallerError: an option is wrong, or the engine gives no quotes (``no-quote``).
         """
+        from rushes.keepers import Quoter  # noqa: PLC0415 - few ask
+
         engine = load_engine(self.options.engine)
         if not isinstance(engine, Quoter):
             raise CallerError(

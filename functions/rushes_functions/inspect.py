@@ -23,6 +23,9 @@ FORMATS = ("table", "json", "csv", "ale")
 class InspectParams(Params):
     """Options of `inspect`."""
 
+    # Built when a clip is inspected: whoever only imports the handler, or submits, validates nothing.
+    model_config = ConfigDict(defer_build=True)
+
     count_frames: bool = Field(
         default=False,
         description="Read all packets: true frame counts, variable rates for certain, timestamps that jump.",

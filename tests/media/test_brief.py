@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import make_media
-from rushes.media.describing import inspection
+from rushes.media.describing import description
 from rushes.media.describing.bitstream import reorder_is_stated
 from rushes.media.describing.brief import aac_profile
 from rushes.media.describing.inspection import describe
@@ -25,7 +25,7 @@ def test_a_brief_look_finds_what_a_long_one_finds(
 ) -> None:
     path = media.get(name)
     brief = describe(path)
-    monkeypatch.setattr(inspection, "may_tell_all", lambda _: False)
+    monkeypatch.setattr(description, "may_tell_all", lambda _: False)
 
     assert brief == describe(path)
 
@@ -34,7 +34,7 @@ def test_real_clips_say_the_same_at_a_brief_look(
     real_clips: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brief = [describe(clip) for clip in real_clips]
-    monkeypatch.setattr(inspection, "may_tell_all", lambda _: False)
+    monkeypatch.setattr(description, "may_tell_all", lambda _: False)
 
     assert brief == [describe(clip) for clip in real_clips]
 

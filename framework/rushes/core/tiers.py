@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from rushes.core.entry import Entry
-from rushes.core.events import Capacity
 from rushes.errors import CallerError
+
+if TYPE_CHECKING:
+    from rushes.core.events import Capacity
 
 __all__ = ["Machine", "Purchase", "Tier", "TierLimits", "tiers_from"]
 
@@ -120,6 +123,8 @@ class Tier:
     @property
     def capacity(self) -> Capacity:
         """What one host gives to a pool: the scheduler's terms."""
+        from rushes.core.events import Capacity  # noqa: PLC0415 - who asks for a price has no pool
+
         machine = self.machine
         return Capacity(
             machine.cpu, machine.memory_bytes, machine.scratch_bytes, float(sum(machine.devices.values()))

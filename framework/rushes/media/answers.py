@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
 from rushes.asset import Asset
 from rushes.media.describing import index
+from rushes.media.describing.description import describe_here
+from rushes.media.describing.first_frame import first_frame_here
 from rushes.media.describing.index_reading import index_here, key_frames_here, times_here
-from rushes.media.describing.inspection import describe_here
 from rushes.media.describing.schema import MediaInfo, VideoStream
-from rushes.media.describing.second_look import first_frame_here
 from rushes.media.describing.second_opinion import problem_here
 from rushes.media.describing.stills import Picture, picture_here
 from rushes.media.describing.truth import SourceTruth, packet_count_here, truth_here
@@ -27,12 +28,14 @@ __all__ = ["ANSWERS"]
 
 Arguments = Mapping[str, Any]
 
-_TRUTHS: Final = TypeAdapter(SourceTruth)
-_VERIFICATIONS: Final = TypeAdapter(Verification)
-_EXPECTED: Final = TypeAdapter(Expected)
-_PICTURES: Final = TypeAdapter(Picture)
-# Built when first used otherwise, which would be in the first answer.
+# Built when first used otherwise, which would be in the first answer. Most answers are descriptions: what
+# the others are made of is built when the first of them is asked for.
 MediaInfo.model_rebuild()
+
+
+@cache
+def _shape(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _clip(a: Arguments) -> Asset:
@@ -44,7 +47,7 @@ def _describe(a: Arguments) -> bytes:
 
 
 def _picture(a: Arguments) -> bytes:
-    return _PICTURES.dump_json(picture_here(_clip(a), a["path"]))
+    return _shape(Picture).dump_json(picture_here(_clip(a), a["path"]))
 
 
 def _first_frame(a: Arguments) -> bytes:
@@ -53,7 +56,9 @@ def _first_frame(a: Arguments) -> bytes:
 
 
 def _truth(a: Arguments) -> bytes:
-    return _TRUTHS.dump_json(truth_here(_clip(a), strict=a["strict"], every_packet=a["every_packet"]))
+    return _shape(SourceTruth).dump_json(
+        truth_here(_clip(a), strict=a["strict"], every_packet=a["every_packet"])
+    )
 
 
 def _packets(a: Arguments) -> bytes:
@@ -61,8 +66,8 @@ def _packets(a: Arguments) -> bytes:
 
 
 def _verify(a: Arguments) -> bytes:
-    expected = _EXPECTED.validate_python(a["expected"])
-    return _VERIFICATIONS.dump_json(verify_here(_clip(a).path, expected, a["level"]))
+    expected = _shape(Expected).validate_python(a["expected"])
+    return _shape(Verification).dump_json(verify_here(_clip(a).path, expected, a["level"]))
 
 
 def _decodes(a: Arguments) -> bytes:

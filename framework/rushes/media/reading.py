@@ -41,6 +41,7 @@ def main(descriptor: int, asker: int) -> None:
     """Answer what is asked through the inherited socket until the asker closes it."""
     if os.getppid() != asker:
         sys.exit()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
     talk = socket.socket(fileno=descriptor)
     # Full of what nobody reads, stderr must not stop the reader.
     os.set_blocking(2, False)
@@ -50,7 +51,6 @@ def main(descriptor: int, asker: int) -> None:
 
     nothing = os.open(os.devnull, os.O_RDONLY)
     time.localtime()  # reads the zone's file, once
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
     gc.freeze()
     own_bytes = _address_space()
     walls = seal()

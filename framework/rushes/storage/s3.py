@@ -25,7 +25,6 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from rushes.core.retry import backoff_s
 from rushes.errors import CallerError, PlatformError
 from rushes.range_reader import RangeReader
 from rushes.storage.crc32 import crc32_text, crc32_value
@@ -149,6 +148,8 @@ class S3Store:
                 # The client tries a request again that was not answered, not an answer that broke off.
                 if failures == TRIES:
                     raise
+                from rushes.core.retry import backoff_s  # noqa: PLC0415 - not at a cold start
+
                 self._sleep(backoff_s(failures, start, first_s=0.1, longest_s=2.0))
         raise AssertionError("unreachable: the last try returns or raises")
 

@@ -9,7 +9,6 @@ open a file.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -43,8 +42,8 @@ def parse_entries(text: str, name: str) -> Entries:
     """
     toml = name.lower().endswith(".toml")
     try:
-        data = (tomllib if toml else json).loads(text, parse_float=Decimal)
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        data = _toml(text) if toml else json.loads(text, parse_float=Decimal)
+    except ValueError as error:  # of either
         what = (
             "cannot be read" if toml else "cannot be read as JSON (TOML is a file whose name ends in .toml)"
         )
@@ -154,6 +153,12 @@ class _Entry:
 
     def scaled(self, key: str, scale: int) -> int | None:
         return int(self.number(key, Decimal(0)) * scale) if key in self.data else None
+
+
+def _toml(text: str) -> Any:
+    import tomllib  # noqa: PLC0415 - the prices that ship are JSON
+
+    return tomllib.loads(text, parse_float=Decimal)
 
 
 def _tier(entry: _Entry, name: str) -> TierPrice:

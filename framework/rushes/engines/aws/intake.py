@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rushes.ledger import LONE, Work
 from rushes.notices import Notice
 
 if TYPE_CHECKING:
@@ -95,6 +94,8 @@ class Order:
     @property
     def batch(self) -> str:
         """The id of its batch, which has no other invocation."""
+        from rushes.ledger import LONE  # noqa: PLC0415 - a direct call may have no ledger
+
         return LONE + base64.b32encode(bytes.fromhex(self.key[:30])).decode().lower()
 
 
@@ -104,6 +105,8 @@ def take_in(order: Order, ledger: Intake, now: float) -> Notice:
     Raises:
         PlatformError: the ledger does not answer; asking again does no harm.
     """
+    from rushes.ledger import Work  # noqa: PLC0415 - as above
+
     batch = order.batch
     spec = {
         "function": order.function.ref, "version": order.version, "source_digest": "",

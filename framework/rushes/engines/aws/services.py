@@ -43,6 +43,7 @@ class Services:
         self._cold = self._first_flush = True
         self._request = ""
         self._made: dict[str, Any] = {}
+        self._sdks: dict[bool, Any] = {}
         self._making = threading.Lock()
 
     def client(self, service: str, session: Session | None = None) -> Any:
@@ -65,7 +66,7 @@ class Services:
             return self._made[service]
 
     def _new_client(self, service: str, **credentials: str) -> Any:
-        sdk = self._sdk
+        sdk = self._sdk(service)
         from botocore.config import Config  # noqa: PLC0415 - a tenth of a second, with what follows
 
         from rushes.aws_errors import sent  # noqa: PLC0415 - as above
@@ -78,9 +79,11 @@ class Services:
                 **credentials,
             )
 
-    @cached_property
-    def _sdk(self) -> Any:
+    def _sdk(self, service: str) -> Any:
         """A session of our own: the one that boto3 has for everybody is left to bodies, and what they may.
+
+        Services that were described when the image was built have one together, which reads little; those
+        that were not have another, which reads what the SDK has.
 
         Raises:
             CallerError: the extra is not installed.
@@ -91,7 +94,15 @@ class Services:
             raise CallerError(
                 "boto3 is not installed.", code="missing-extra", fix='Install it: pip install "rushes[aws]".'
             ) from error
-        return Sdk()
+        from rushes.engines.aws.sdk_data import loader_of  # noqa: PLC0415 - as above
+
+        loader = loader_of(self.settings.sdk_data, service)
+        is_described = loader is not None
+        if is_described not in self._sdks:
+            self._sdks[is_described] = Sdk()
+            if is_described:
+                self._sdks[is_described].register_component("data_loader", loader)
+        return self._sdks[is_described]
 
     @cached_property
     def grant(self) -> Granting:

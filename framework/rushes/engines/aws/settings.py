@@ -39,6 +39,8 @@ class AwsSettings:
             configuration.
         memory_mb: on Lambda, what its run has and pays for; 0 on a host.
         tracing: attempts are told to X-Ray (`RUSHES_TRACING`).
+        sdk_data: a folder with what the SDK must know (`RUSHES_SDK_DATA`, see `sdk_data.py`), or ""; one that
+            the SDK itself was given (`AWS_DATA_PATH`) goes before it.
     """
 
     table: str = ""
@@ -58,6 +60,7 @@ class AwsSettings:
     region: str = ""
     memory_mb: int = 0
     tracing: bool = False
+    sdk_data: str = ""
 
     def queue_of(self, priority: str) -> str:
         """The queue that notices of a class go back to, or ""."""
@@ -104,4 +107,5 @@ def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
         environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", ""),
         int(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 0),
         bool(environ.get("RUSHES_TRACING")),
+        "" if environ.get("AWS_DATA_PATH") else environ.get("RUSHES_SDK_DATA", ""),
     )

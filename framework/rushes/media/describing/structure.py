@@ -1,6 +1,6 @@
 """What a container's own headers say and libavformat does not hand on, in one shape for all containers.
 
-The parsers beside this module fill it in; `inspection` merges it with what PyAV says. Values only.
+The parsers beside this module fill it in; `description` merges it with what PyAV says. Values only.
 """
 
 from __future__ import annotations

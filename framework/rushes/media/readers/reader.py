@@ -85,10 +85,11 @@ def ask(question: Question[Answer], alike: Alike | None = None) -> Answer:
 def begin() -> None:
     """Let a reader get ready beside what this process does next: importing PyAV takes it a while.
 
-    One that cannot be started is found out by who asks.
+    Where one is ready already, nothing. One that cannot be started is found out by who asks.
     """
-    with suppress(PlatformError):
-        _give_back(ReaderProcess())
+    if not _idle:
+        with suppress(PlatformError):
+            _give_back(ReaderProcess())
 
 
 def walls() -> str:

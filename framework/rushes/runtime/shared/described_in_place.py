@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rushes.errors import MediaError, PlatformError
 from rushes.media.readers.formats import IMAGE_SUFFIXES
 from rushes.media.readers.ranged import TOO_SCATTERED, RangedAsset
-from rushes.ports import Store
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Made, Reporter, Task
 from rushes.runtime.shared.remote_publication import is_what_it_was, mark_of
 from rushes.stored import Stored
+
+if TYPE_CHECKING:
+    from rushes.ports import Store
 
 __all__ = ["WHOLE_BYTES", "described_in_place", "require_same"]
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rushes.asset import Asset
 from rushes.declaration import Params
-from rushes.ports import Store
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Gate, Made, Reporter, Task
 from rushes.runtime.shared.described_in_place import described_in_place, require_same
@@ -23,6 +22,9 @@ from rushes.runtime.shared.remote_frames import fetch_clip
 from rushes.runtime.shared.remote_publication import Target, publish_made
 from rushes.runtime.shared.remote_scratch import attempt_scratch
 from rushes.stored import Stored
+
+if TYPE_CHECKING:
+    from rushes.ports import Store
 
 __all__ = ["Reach", "Run", "reach_of", "run_remote"]
 

@@ -11,12 +11,14 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from rushes.asset import Asset
 from rushes.errors import CallerError
-from rushes.ports import Store
 from rushes.stored import Stored
+
+if TYPE_CHECKING:
+    from rushes.ports import Store
 
 __all__ = ["clip_of", "fetch_clip", "frames_of", "look_clip"]
 

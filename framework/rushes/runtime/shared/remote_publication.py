@@ -20,16 +20,18 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import CallerError, PlatformError
-from rushes.ports import Store
 from rushes.runtime.attempts.task import Made
 from rushes.runtime.ownership import RECEIPT_KIND, receipt_name
 from rushes.runtime.shared.remote_intent import intent_text
 from rushes.runtime.shared.shareable import as_told
 from rushes.runtime.sources.fingerprint import sha256_file
 from rushes.stored import Stored
+
+if TYPE_CHECKING:
+    from rushes.ports import Store
 
 __all__ = [
     "HOPS",
