@@ -17,6 +17,7 @@ from moto import mock_aws
 
 from rushes import CallerError, MediaError, catalog
 from rushes.core.states import State
+from rushes.engines.aws import entry
 from rushes.engines.aws.events import Asked, asked_of
 from rushes.engines.aws.handler import LambdaHandler
 from rushes.engines.aws.services import Services
@@ -283,6 +284,20 @@ def test_nothing_of_an_sdk_is_imported_before_the_first_event(module: str) -> No
     )
     code = f"{module}; import sys; print(sorted(set({late!r}) & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_reader_of_clips_gets_ready_before_the_function_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    monkeypatch.setenv("RUSHES_FUNCTION", "studio:look")
+    monkeypatch.setattr("rushes.media.readers.reader.begin", lambda: done.append("reader"))
+    monkeypatch.setattr(
+        "rushes.catalog.find", lambda name: done.append(name) or SimpleNamespace(lambda_handler=None)
+    )
+    monkeypatch.setattr("gc.set_threshold", lambda _: None)
+    entry._worker.__wrapped__()
+    assert done == ["reader", "studio:look"]
 
 
 class Clock:

@@ -24,7 +24,7 @@ from rushes.media.encoding.verify import Expected, source_truth, verify
 from rushes.media.readers import patience
 from rushes.media.readers import reader as reader_module
 from rushes.media.readers.coming import expect
-from rushes.media.readers.reader import Question, UnreadableError, ask, walls
+from rushes.media.readers.reader import Question, UnreadableError, ask, begin, walls
 from rushes.media.readers.seccomp import Machine, program
 from rushes.media.running.allowance import allow
 from rushes.media.running.family import children
@@ -193,6 +193,13 @@ def test_a_warm_reader_answers_for_one_file_after_the_other(clip: Path) -> None:
     verify(clip, Expected())
 
     assert reader_pid() == first
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_reader_that_is_ready_is_not_begun_again() -> None:
+    begin()
+    begin()
+    assert len(children(os.getpid())) == 1
 
 
 @pytest.mark.usefixtures("fresh")

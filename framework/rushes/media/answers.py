@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -28,14 +27,12 @@ __all__ = ["ANSWERS"]
 
 Arguments = Mapping[str, Any]
 
-# Built when first used otherwise, which would be in the first answer. Most answers are descriptions: what
-# the others are made of is built when the first of them is asked for.
+_TRUTHS: Final = TypeAdapter(SourceTruth)
+_VERIFICATIONS: Final = TypeAdapter(Verification)
+_EXPECTED: Final = TypeAdapter(Expected)
+_PICTURES: Final = TypeAdapter(Picture)
+# Built when first used otherwise, which would be in the first answer, and import what the seal forbids.
 MediaInfo.model_rebuild()
-
-
-@cache
-def _shape(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
 
 
 def _clip(a: Arguments) -> Asset:
@@ -47,7 +44,7 @@ def _describe(a: Arguments) -> bytes:
 
 
 def _picture(a: Arguments) -> bytes:
-    return _shape(Picture).dump_json(picture_here(_clip(a), a["path"]))
+    return _PICTURES.dump_json(picture_here(_clip(a), a["path"]))
 
 
 def _first_frame(a: Arguments) -> bytes:
@@ -56,9 +53,7 @@ def _first_frame(a: Arguments) -> bytes:
 
 
 def _truth(a: Arguments) -> bytes:
-    return _shape(SourceTruth).dump_json(
-        truth_here(_clip(a), strict=a["strict"], every_packet=a["every_packet"])
-    )
+    return _TRUTHS.dump_json(truth_here(_clip(a), strict=a["strict"], every_packet=a["every_packet"]))
 
 
 def _packets(a: Arguments) -> bytes:
@@ -66,8 +61,8 @@ def _packets(a: Arguments) -> bytes:
 
 
 def _verify(a: Arguments) -> bytes:
-    expected = _shape(Expected).validate_python(a["expected"])
-    return _shape(Verification).dump_json(verify_here(_clip(a).path, expected, a["level"]))
+    expected = _EXPECTED.validate_python(a["expected"])
+    return _VERIFICATIONS.dump_json(verify_here(_clip(a).path, expected, a["level"]))
 
 
 def _decodes(a: Arguments) -> bytes:
