@@ -290,11 +290,14 @@ def test_the_reader_of_clips_gets_ready_before_the_function_is_imported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done: list[str] = []
+
+    def find(name: str) -> SimpleNamespace:
+        done.append(name)
+        return SimpleNamespace(lambda_handler=None)
+
     monkeypatch.setenv("RUSHES_FUNCTION", "studio:look")
     monkeypatch.setattr("rushes.media.readers.reader.begin", lambda: done.append("reader"))
-    monkeypatch.setattr(
-        "rushes.catalog.find", lambda name: done.append(name) or SimpleNamespace(lambda_handler=None)
-    )
+    monkeypatch.setattr("rushes.catalog.find", find)
     monkeypatch.setattr("gc.set_threshold", lambda _: None)
     entry._worker.__wrapped__()
     assert done == ["reader", "studio:look"]
