@@ -23,11 +23,13 @@ class Notice(NamedTuple):
         invocation: ``<batch>.<n>``.
         priority: its class.
         show: who pays; queues are fair between shows.
+        lowered: who pays is beyond a soft limit, and it was sent on to this class from the one above.
     """
 
     invocation: str
     priority: str
     show: str
+    lowered: bool = False
 
 
 class Message(NamedTuple):
@@ -60,7 +62,8 @@ class Redriven(NamedTuple):
 
 def notice_text(notice: Notice) -> str:
     """A notice as it is sent."""
-    return json.dumps({"schema": SCHEMA, **notice._asdict()}, separators=(",", ":"))
+    said = {name: value for name, value in notice._asdict().items() if value is not False}
+    return json.dumps({"schema": SCHEMA, **said}, separators=(",", ":"))
 
 
 def notice_from(text: str) -> Notice:
@@ -71,8 +74,8 @@ def notice_from(text: str) -> Notice:
     """
     try:
         data = json.loads(text)
-        found = Notice(data["invocation"], data["priority"], data["show"])
-        known = data["schema"] == SCHEMA and all(isinstance(one, str) for one in found)
+        found = Notice(data["invocation"], data["priority"], data["show"], lowered=bool(data.get("lowered")))
+        known = data["schema"] == SCHEMA and all(isinstance(one, str) for one in found[:3])
     except (ValueError, TypeError, LookupError):
         known = False
     if not known or "." not in found.invocation:

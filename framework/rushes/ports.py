@@ -418,8 +418,13 @@ class Money(Protocol):
     known, and what `take` may have taken comes back when the holder closes its tranche.
     """
 
+    @property
+    def hourly(self) -> Money:
+        """The same for caps by the hour of the clock (UTC): all of it is of the hour that it is now."""
+        ...
+
     def caps(self) -> Sequence[CapState]:
-        """Which shows have a cap, or the organisation, and where it stands.
+        """Which shows have a cap or a soft limit, or the organisation, and where it stands; by the hour, too.
 
         A batch is not named: whoever works on it knows from its spec that it was sent with one.
         """
@@ -431,6 +436,18 @@ class Money(Protocol):
 
     def set_cap(self, scope: Scope, cap: int | None, *, spent: int = 0) -> None:
         """Give a payer a cap in nano-dollars, another one, or none; `spent` before it had any."""
+        ...
+
+    def set_soft(self, scope: Scope, soft: int | None) -> None:
+        """Give a payer a soft limit in nano-dollars, another one, or none."""
+        ...
+
+    def lower(self, scope: Scope) -> None:
+        """Remember that work of this payer went on one class lower."""
+        ...
+
+    def raised(self) -> Sequence[Scope]:
+        """Payers whose work went on one class lower, and that are beyond no more; each is told to one."""
         ...
 
     def take(
@@ -463,7 +480,10 @@ class Money(Protocol):
         ...
 
     def reclaim(self, now: float) -> int:
-        """Close the tranches of holders that fell silent: what they exposed is spent. Gives how many."""
+        """Close the tranches of holders that fell silent: what they exposed is spent. Gives how many.
+
+        Those of caps by the hour, too, unless it is asked of `hourly`.
+        """
         ...
 
 

@@ -18,6 +18,7 @@ from rushes.asset import Asset
 from rushes.cli.app import app
 from rushes.cli.session import Session
 from rushes.core.accounts import Scope
+from rushes.core.spending.tranches import CapState
 from rushes.core.states import State
 from rushes.engines.aws.deployment import Deployment, deployment_of
 from rushes.engines.aws.engine import AwsEngine
@@ -256,13 +257,36 @@ def test_a_show_is_given_a_cap_that_the_command_line_shows(idle: Cloud) -> None:
     assert idle.engine.budgets()["rows"] == []
 
 
-def test_only_caps_in_all_are_kept_for_many_hosts(idle: Cloud) -> None:
-    with pytest.raises(CallerError, match="--per-hour") as caught:
-        idle.engine.set_budget("show", "dune", {"cap": 1, "hour_cap": 1})
-    assert caught.value.code == "not-supported"
-    batch = send(idle, put(idle, "a.mov"))
+def test_limits_by_the_hour_and_soft_ones_are_set_and_shown_as_on_one_machine(idle: Cloud) -> None:
+    session, dune = Session(idle.engine), Scope("show", "dune")
+    said = ["budget", "set", "show:dune", "--per-hour", "5", "--soft-per-hour", "2"]
+    done = CliRunner().invoke(app, said, obj=session)
+    assert done.exit_code == 0, done.output
+    idle.money.hourly.take(dune, "host-a", 1_000_000_000, 8_000_000_000, 1e9, first=True)
+    idle.money.hourly.close(dune, "host-a", 1_000_000_000)
+    done = CliRunner().invoke(app, ["budget"], obj=session)
+    assert "this hour" in done.output
+    assert "$1.00 of $5.00 spent" in done.output
+    assert "one class lower beyond $2.00" in done.output
+    CliRunner().invoke(app, ["budget", "set", "show:dune", "400", "--soft", "300"], obj=session)
+    (row,) = idle.engine.budgets()["rows"]
+    limits = [row[f"{name}_nano"] for name in ("cap", "soft", "hour_cap", "hour_soft")]
+    assert limits == [400_000_000_000, 300_000_000_000, 5_000_000_000, 2_000_000_000]
+    CliRunner().invoke(app, ["budget", "unset", "show:dune"], obj=session)
+    assert idle.engine.budgets()["rows"] == []
+
+
+def test_a_batch_that_was_sent_with_a_cap_may_have_another_by_the_hour(idle: Cloud) -> None:
+    batch = send(idle, put(idle, "a.mov"), max_cost=2)
+    inner = Scope("batch", batch.partition("@")[0])
+    idle.engine.set_budget("batch", batch, {"cap": None, "hour_cap": 7})
+    assert idle.money.hourly.state(inner) == CapState(inner, 7, 7, 0, by_hour=True)
+    assert idle.money.state(inner) == CapState(inner, 2_000_000_000, 2_000_000_000, 0)
+    with pytest.raises(CallerError, match="can have no soft limit"):
+        idle.engine.set_budget("batch", batch, {"soft": 1})
+    other = send(idle, put(idle, "b.mov"))
     with pytest.raises(CallerError, match="was sent without a cap"):
-        idle.engine.set_max_cost(batch, 1)
+        idle.engine.set_max_cost(other, 1)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from moto import mock_aws
 
 from rushes import CallerError, MediaError, catalog
+from rushes.core.accounts import Scope
 from rushes.core.states import State
 from rushes.engines.aws import entry
 from rushes.engines.aws.events import Asked, asked_of
@@ -380,3 +381,21 @@ def test_where_a_region_has_no_price_work_goes_on_and_the_log_says_so(
     assert (entry.state, entry.end.cost_nano) == (State.succeeded, 0)
     said = [vars(one)["missing"] for one in caplog.records if one.message == "unpriced"]
     assert said == ["lambda in mars-east-1"]
+
+
+def test_work_of_who_is_beyond_a_soft_limit_is_sent_on_to_the_class_below(cloud: Cloud) -> None:
+    handler = cloud.handler()
+    handler._services.settings = replace(
+        handler._services.settings, memory_mb=2048, region="us-east-1",
+        queue=f"urgent={cloud.urls['urgent']},standard={cloud.urls['hosts']}",
+    )  # fmt: skip
+    money = handler._services.money
+    assert money is not None
+    money.set_soft(Scope("show", "dune"), 100)
+    money.take(Scope("show", "dune"), "another", 101, 101, NOW + 900, first=True)
+    (notice,) = submitted(cloud, {})
+    assert handler(messages(notice_text(notice)), CONTEXT) == {"batchItemFailures": []}
+    assert cloud.waiting("hosts") == [notice._replace(priority="standard", lowered=True)]
+    entry = cloud.ledger.entry("k7m2qx.1")
+    assert entry is not None
+    assert entry.state is State.queued

@@ -16,6 +16,7 @@ from rushes.journal.dynamo_items import TABLE
 from rushes.journal.dynamo_money import DynamoMoney
 from rushes.ports import Money
 from rushes.runtime.shared.shared_money import Funds, SharedMoney
+from rushes.testing.clock import FakeClock
 from rushes.testing.money_contract import MoneyContract
 
 DUNE, PAYER = Scope("show", "dune"), Payer("dune", "k7m2qx")
@@ -31,8 +32,8 @@ def table(clients: dict[str, Any], unique: str) -> Iterator[str]:
 
 class TestMoney(MoneyContract):
     @pytest.fixture
-    def money(self, clients: dict[str, Any], table: str) -> Money:
-        return DynamoMoney(clients["dynamodb"], table)
+    def money(self, clients: dict[str, Any], table: str, clock: FakeClock) -> Money:
+        return DynamoMoney(clients["dynamodb"], table, clock=clock.now)
 
 
 class Counted:

@@ -32,14 +32,14 @@ PAYER = Payer("dune", "k7m2qx")
 
 class TestStubMoney(MoneyContract):
     @pytest.fixture
-    def money(self) -> Money:
-        return StubMoney()
+    def money(self, clock: FakeClock) -> Money:
+        return StubMoney(clock.now)
 
 
 class TestDynamoMoney(MoneyContract):
     @pytest.fixture
-    def money(self, aws: dict[str, Any]) -> Money:
-        return DynamoMoney(aws["dynamodb"], "rushes-test", sleep=lambda _: None)
+    def money(self, aws: dict[str, Any], clock: FakeClock) -> Money:
+        return DynamoMoney(aws["dynamodb"], "rushes-test", sleep=lambda _: None, clock=clock.now)
 
 
 # -- one host -----------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from rushes.runtime.shared.attempt_money import HELD_S, AttemptMoney, fund
 from rushes.runtime.shared.claim_run import LEASE_S, LOOKS, ClaimRunner
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.remote_publication import mark_of
-from rushes.runtime.shared.shared_money import SharedMoney, Short
+from rushes.runtime.shared.shared_caps import SharedCaps
+from rushes.runtime.shared.shared_money import Short
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.money import StubMoney
@@ -50,8 +51,9 @@ class Place:
 
     def __init__(self, scratch: Path) -> None:
         self.clock = FakeClock()
-        self.store, self.ledger, self.money = StubStore(self.clock), StubLedger(), StubMoney()
-        self.shared = SharedMoney(self.money, "host-a", self.clock.now)
+        self.store, self.ledger = StubStore(self.clock), StubLedger()
+        self.money = StubMoney(self.clock.now)
+        self.shared = SharedCaps(self.money, "host-a", self.clock.now)
         self.store.put(CLIP, b"clip")
         scratch.mkdir()
         self.runner = ClaimRunner(

@@ -2,7 +2,7 @@
 
     class TestMyMoney(MoneyContract):
         @pytest.fixture
-        def money(self) -> Money: ...
+        def money(self, clock: FakeClock) -> Money: ...
 
 This module must not know which one it examines.
 """
@@ -18,18 +18,25 @@ import pytest
 from rushes.core.accounts import ORGANISATION, Scope
 from rushes.core.spending.tranches import CapState
 from rushes.ports import Money
+from rushes.testing.clock import FakeClock
 
 __all__ = ["MoneyContract"]
 
 DUNE = Scope("show", "dune")
 NOW, UNTIL = 1_000_000.0, 1_000_900.0
+HOUR = 1_000_800.0
+"""When the hour in which NOW is is over."""
 
 
 class MoneyContract:
     """Tests that every keeper of caps passes."""
 
     @pytest.fixture
-    def money(self) -> Money:
+    def clock(self) -> FakeClock:
+        return FakeClock(NOW)
+
+    @pytest.fixture
+    def money(self, clock: FakeClock) -> Money:
         raise NotImplementedError
 
     def states(self, money: Money) -> Mapping[Scope, CapState]:
@@ -122,3 +129,131 @@ class MoneyContract:
         money.close(DUNE, "two", 70)
         money.set_cap(DUNE, 1000)
         assert self.states(money)[DUNE] == CapState(DUNE, 1000, 830, 70)
+
+    # -- soft limits -----------------------------------------------------------------------------------------
+
+    def test_beyond_a_soft_limit_is_what_is_spent_or_taken(self, money: Money) -> None:
+        money.set_cap(DUNE, 1000)
+        money.set_soft(DUNE, 100)
+        money.take(DUNE, "one", 60, 60, UNTIL, first=True)
+        assert self.states(money)[DUNE] == CapState(DUNE, 1000, 940, 0, soft=100)
+        assert not self.states(money)[DUNE].beyond_soft
+        money.close(DUNE, "one", 60)
+        money.take(DUNE, "two", 41, 41, UNTIL, first=True)
+        assert "show dune is beyond its soft limit" in self.states(money)[DUNE].beyond_soft
+        money.set_soft(DUNE, 101)
+        assert not self.states(money)[DUNE].beyond_soft
+        money.set_soft(DUNE, None)
+        assert self.states(money)[DUNE].soft is None
+
+    def test_a_soft_limit_alone_stops_nobody_and_keeps_books(self, money: Money) -> None:
+        money.set_soft(DUNE, 100)
+        assert self.states(money)[DUNE].free
+        assert money.take(DUNE, "one", 70, 560, UNTIL, first=True) == 560
+        assert money.close(DUNE, "one", 120)
+        assert (self.states(money)[DUNE].spent, self.states(money)[DUNE].held) == (120, 0)
+        assert self.states(money)[DUNE].beyond_soft
+        money.set_cap(DUNE, 1000)
+        assert self.states(money)[DUNE] == CapState(DUNE, 1000, 880, 120, soft=100)
+        money.set_cap(DUNE, None)
+        money.set_soft(DUNE, None)
+        assert list(money.caps()) == []
+
+    def test_that_work_has_its_class_again_is_told_once(self, money: Money) -> None:
+        money.lower(DUNE)
+        assert list(money.raised()) == []
+        money.set_soft(DUNE, 100)
+        money.take(DUNE, "one", 101, 101, UNTIL, first=True)
+        money.lower(DUNE)
+        money.lower(DUNE)
+        assert list(money.raised()) == []
+        money.set_soft(DUNE, 200)
+        assert list(money.raised()) == [DUNE]
+        assert list(money.raised()) == []
+
+    # -- by the hour -----------------------------------------------------------------------------------------
+
+    def hour(self, money: Money) -> CapState:
+        return next(one for one in money.caps() if one.by_hour)
+
+    def test_a_cap_by_the_hour_is_kept_apart_from_the_one_in_all(self, money: Money) -> None:
+        money.set_cap(DUNE, 1000)
+        money.hourly.set_cap(DUNE, 100)
+        assert money.hourly.take(DUNE, "one", 60, 60, UNTIL, first=True) == 60
+        assert money.take(DUNE, "one", 60, 60, UNTIL, first=True) == 60
+        assert money.hourly.take(DUNE, "two", 41, 41, UNTIL, first=True) == 0
+        assert {(one.by_hour, one.left) for one in money.caps()} == {(False, 940), (True, 40)}
+        assert list(money.hourly.caps()) == [CapState(DUNE, 100, 40, 0, by_hour=True)]
+        assert money.state(DUNE) == CapState(DUNE, 1000, 940, 0)
+        assert money.hourly.state(DUNE) == CapState(DUNE, 100, 40, 0, by_hour=True)
+
+    def test_what_was_spent_in_an_hour_is_there_again_in_the_next(
+        self, money: Money, clock: FakeClock
+    ) -> None:
+        money.hourly.set_cap(DUNE, 100)
+        money.hourly.take(DUNE, "one", 100, 100, UNTIL, first=True)
+        money.hourly.close(DUNE, "one", 90)
+        assert self.hour(money) == CapState(DUNE, 100, 10, 90, by_hour=True)
+        clock.advance(HOUR - NOW)
+        assert self.hour(money) == CapState(DUNE, 100, 100, 0, by_hour=True)
+        assert money.hourly.take(DUNE, "two", 100, 100, UNTIL + 3600, first=True) == 100
+
+    def test_what_is_in_tranches_when_an_hour_ends_is_out_of_the_next_one(
+        self, money: Money, clock: FakeClock
+    ) -> None:
+        money.hourly.set_cap(DUNE, 100)
+        money.hourly.take(DUNE, "one", 70, 70, UNTIL, first=True)
+        money.hourly.report(DUNE, "one", 50, 70, UNTIL)
+        clock.advance(HOUR - NOW)
+        assert self.hour(money) == CapState(DUNE, 100, 30, 0, by_hour=True)
+        assert money.hourly.take(DUNE, "two", 31, 31, UNTIL, first=True) == 0
+        assert money.hourly.give(DUNE, "one", 40)
+        assert money.hourly.take(DUNE, "two", 31, 31, UNTIL, first=True) == 31
+        assert money.hourly.close(DUNE, "one", 10)
+        assert self.hour(money) == CapState(DUNE, 100, 59, 10, by_hour=True)
+
+    def test_what_a_silent_holder_may_spend_later_counts_in_two_hours(
+        self, money: Money, clock: FakeClock
+    ) -> None:
+        money.hourly.set_cap(DUNE, 100)
+        money.hourly.take(DUNE, "silent", 60, 60, NOW + 10, first=True)
+        money.hourly.report(DUNE, "silent", 20, 50, NOW + 20)
+        clock.advance(20)
+        assert money.reclaim(NOW + 20) == 1
+        assert self.hour(money) == CapState(DUNE, 100, 50, 50, by_hour=True)
+        clock.advance(HOUR - NOW)
+        assert self.hour(money) == CapState(DUNE, 100, 70, 30, by_hour=True)
+        clock.advance(3600)
+        assert self.hour(money) == CapState(DUNE, 100, 100, 0, by_hour=True)
+
+    def test_what_a_holder_spent_before_the_hour_it_is_found_silent_in_is_over(
+        self, money: Money, clock: FakeClock
+    ) -> None:
+        money.hourly.set_cap(DUNE, 100)
+        money.hourly.take(DUNE, "idle", 60, 60, HOUR, first=True)
+        money.hourly.report(DUNE, "idle", 40, 40, HOUR)
+        money.hourly.take(DUNE, "runs", 40, 40, HOUR, first=True)
+        money.hourly.report(DUNE, "runs", 10, 25, HOUR)
+        clock.advance(HOUR - NOW)
+        assert money.hourly.reclaim(HOUR) == 2
+        assert self.hour(money) == CapState(DUNE, 100, 85, 15, by_hour=True)
+
+    def test_a_cap_by_the_hour_is_raised_and_lowered_within_it(self, money: Money, clock: FakeClock) -> None:
+        money.hourly.set_cap(DUNE, 100)
+        money.hourly.take(DUNE, "one", 80, 80, UNTIL, first=True)
+        money.hourly.set_cap(DUNE, 50)
+        assert self.hour(money).left == -30
+        clock.advance(HOUR - NOW)
+        money.hourly.set_cap(DUNE, 200)
+        assert self.hour(money) == CapState(DUNE, 200, 120, 0, by_hour=True)
+
+    def test_a_soft_limit_by_the_hour_is_over_with_it(self, money: Money, clock: FakeClock) -> None:
+        money.hourly.set_soft(DUNE, 30)
+        money.hourly.take(DUNE, "one", 40, 40, UNTIL, first=True)
+        money.hourly.close(DUNE, "one", 40)
+        assert "an hour" in self.hour(money).beyond_soft
+        money.hourly.lower(DUNE)
+        assert list(money.raised()) == []
+        clock.advance(HOUR - NOW)
+        assert not self.hour(money).beyond_soft
+        assert list(money.raised()) == [DUNE]

@@ -1,55 +1,89 @@
 """Caps of an environment on AWS, as `rushes budget` shows and sets them.
 
-One cap, in all, for a show, the organisation or a batch; none by the hour, and no soft one. It counts what is
-spent from when it is set. This module must not know who spends.
+A cap in all and one by the hour, and soft limits in both, for a show or the organisation; for a batch that
+was sent with a cap, caps alone. Each counts what is spent from when it is set. This module must not know who
+spends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from rushes.core.accounts import Scope
 from rushes.core.spending.tranches import CapState
 from rushes.errors import CallerError
 from rushes.ports import Money
 
-__all__ = ["rows_of", "set_limits"]
-
-_ONLY_HERE: Final = {"hour_cap": "--per-hour", "soft": "--soft", "hour_soft": "--soft-per-hour"}
+__all__ = ["rows_of", "set_limits", "set_max_cost"]
 
 
 def rows_of(money: Money) -> list[dict[str, Any]]:
-    """A row for each payer that has a cap, but for batches."""
-    return [_row(one) for one in sorted(money.caps())]
+    """A row for each payer that has a limit, but for batches."""
+    found: dict[Scope, dict[bool, CapState]] = {}
+    for one in money.caps():
+        found.setdefault(one.scope, {})[one.by_hour] = one
+    return [_row(scope, states.get(False), states.get(True)) for scope, states in sorted(found.items())]
 
 
 def set_limits(money: Money, scope: Scope, limits: Mapping[str, int | None]) -> None:
-    """Give a payer the cap that is among `limits`, or none.
+    """Give a payer the limits that are named, and no others; a batch keeps those that are not named.
 
     Raises:
-        CallerError: another limit than a cap in all is asked for (``not-supported``), or a batch was sent
-            without any.
+        CallerError: it is a batch that was sent without a cap, or is to have a soft limit
+            (``not-supported``).
     """
-    for name, option in _ONLY_HERE.items():
+    if scope.level == "batch":
+        _set_caps_of_batch(money, scope, limits)
+        return
+    for books, cap, soft in ((money, "cap", "soft"), (money.hourly, "hour_cap", "hour_soft")):
+        books.set_soft(scope, limits.get(soft))
+        books.set_cap(scope, limits.get(cap))
+
+
+def set_max_cost(money: Money, scope: Scope, cap: int | None) -> None:
+    """Give a batch that was sent with a cap another one, or none.
+
+    Raises:
+        CallerError: it was sent without any (``not-supported``).
+    """
+    _check_capped(money, scope)
+    money.set_cap(scope, cap)
+
+
+def _set_caps_of_batch(money: Money, scope: Scope, limits: Mapping[str, int | None]) -> None:
+    if limits.get("soft") is not None or limits.get("hour_soft") is not None:
+        raise CallerError(
+            f"batch {scope.name} of an environment on AWS can have no soft limit; shows and the organisation "
+            "can.",
+            code="not-supported",
+            fix=f"Leave it out, or give it another class: rushes set {scope.name} --priority C.",
+        )
+    _check_capped(money, scope)
+    for books, name in ((money, "cap"), (money.hourly, "hour_cap")):
         if limits.get(name) is not None:
-            raise CallerError(
-                f"{option} is kept by a pool of one machine; an environment on AWS has caps in all.",
-                code="not-supported",
-                fix=f"Leave {option} out.",
-            )
-    if scope.level == "batch" and money.state(scope) is None:
+            books.set_cap(scope, limits[name])
+
+
+def _check_capped(money: Money, scope: Scope) -> None:
+    if money.state(scope) is None:
         raise CallerError(
             f"batch {scope.name} was sent without a cap, and whoever works on it asks for none.",
             code="not-supported",
             fix="Cancel it and send it with --max-cost, or cap its show.",
         )
-    money.set_cap(scope, limits.get("cap"))
 
 
-def _row(one: CapState) -> dict[str, Any]:
+def _row(scope: Scope, in_all: CapState | None, by_hour: CapState | None) -> dict[str, Any]:
+    """What is spent and reserved is as far as there are books of it: each begin with the first limit."""
+    known = [one for one in (in_all, by_hour) if one is not None]
     return {
-        "level": one.scope.level, "name": one.scope.name, "cap_nano": one.cap, "hour_cap_nano": None,
-        "soft_nano": None, "hour_soft_nano": None, "spent_nano": one.spent, "reserved_nano": one.held,
-        "hour_spent_nano": 0, "running": 0, "held": [],
+        "level": scope.level, "name": scope.name, "cap_nano": _cap(in_all), "hour_cap_nano": _cap(by_hour),
+        "soft_nano": in_all and in_all.soft, "hour_soft_nano": by_hour and by_hour.soft,
+        "spent_nano": known[0].spent, "reserved_nano": max(one.held for one in known),
+        "hour_spent_nano": by_hour.spent if by_hour is not None else 0, "running": 0, "held": [],
     }  # fmt: skip
+
+
+def _cap(state: CapState | None) -> int | None:
+    return None if state is None or state.free else state.cap

@@ -241,7 +241,7 @@ class AwsEngine:
         return {"rows": rows_of(self._money), "free": False, "tier": self._where}
 
     def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
-        """Give a payer another cap, or none."""
+        """Give a payer other limits, or none."""
         from rushes.core.accounts import Scope  # noqa: PLC0415 - few ask
         from rushes.engines.aws.caps import set_limits  # noqa: PLC0415 - few ask
 
@@ -250,7 +250,10 @@ class AwsEngine:
 
     def set_max_cost(self, batch: str, cap_nano: int | None) -> None:
         """Give a batch that was sent with a cap another one, or none."""
-        self.set_budget("batch", batch, {"cap": cap_nano})
+        from rushes.core.accounts import Scope  # noqa: PLC0415 - few ask
+        from rushes.engines.aws.caps import set_max_cost  # noqa: PLC0415 - few ask
+
+        set_max_cost(self._money, Scope("batch", self._inner(batch)), cap_nano)
 
     # -- following -----------------------------------------------------------------------------------------
 

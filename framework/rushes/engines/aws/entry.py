@@ -43,15 +43,20 @@ def route(event: Any, context: Any) -> Any:
 
 def sweep(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lambda calls it
     """Tells of what lapsed and of waits that are over."""
-    from rushes.engines.aws.sweeping import sweep as told_of  # noqa: PLC0415 - not for `work`
+    from rushes.engines.aws.sweeping import raise_again  # noqa: PLC0415 - not for `work`
+    from rushes.engines.aws.sweeping import sweep as told_of  # noqa: PLC0415 - as above
 
     services = _services("sweep")
     if services.ledger is None:
         raise CallerError("the sweep has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
     queues = {name: services.queue(url) for name, url in _routes().items()}
     told = told_of(services.ledger, queues, time.time())
-    back = services.money.reclaim(time.time()) if services.money is not None else 0
-    said = {"told": told, **({"reclaimed": back} if back else {})}
+    back = raised = 0
+    if services.money is not None:
+        back = services.money.reclaim(time.time())
+        raised = raise_again(services.ledger, queues, services.money)
+    counts = {"reclaimed": back, "raised": raised}
+    said = {"told": told, **{name: count for name, count in counts.items() if count}}
     return {**said, **({"trials": _looked_at(trials, services)} if (trials := _trials()) else {})}
 
 

@@ -37,10 +37,10 @@ from rushes.notices import Notice
 if TYPE_CHECKING:
     from rushes.core.spending.run_price import RunPrice
     from rushes.function import Function
-    from rushes.ports import Ledger
+    from rushes.ports import Ledger, Queue
     from rushes.runtime.attempts.task import Task
     from rushes.runtime.shared.claim_run import After
-    from rushes.runtime.shared.shared_money import SharedMoney
+    from rushes.runtime.shared.shared_caps import SharedCaps
     from rushes.stored import Stored
 
 __all__ = ["LambdaHandler"]
@@ -76,7 +76,7 @@ class LambdaHandler:
         return self._given or Services(aws_settings(), self._function.name)
 
     @cached_property
-    def _money(self) -> SharedMoney | None:
+    def _money(self) -> SharedCaps | None:
         """What this process may spend of caps, from one call to the next."""
         return self._services.share(f"lambda:{self._function.name}", self._clock)
 
@@ -140,7 +140,24 @@ class LambdaHandler:
         if back and not self._call.has_time(self._clock()):
             services.queue(back).send([notice])  # a message that failed would be hidden for a while
             return
+        if why := self._lowered(notice):
+            services.say("lowered", invocation=notice.invocation, reason=why)
+            return
         self._run(notice, services.ledger, context, sent_at)
+
+    def _lowered(self, notice: Notice) -> str:
+        """Send a notice on to the class below, where its payer is beyond a soft limit; gives why."""
+        if self._money is None:
+            return ""
+        from rushes.engines.aws.lowering import sent_lower  # noqa: PLC0415 - the runtime, not at a cold start
+
+        services = self._services
+
+        def queue_of(priority: str) -> Queue | None:
+            url = services.settings.queue_of(priority)
+            return services.queue(url) if url else None
+
+        return sent_lower(notice, self._money, queue_of)
 
     def _run(self, notice: Notice, ledger: Ledger, context: Any, sent_at: float | None = None) -> After:
         from rushes.runtime.shared.claim_run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start

@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rushes.core.retry import MOST_LAPSES
 from rushes.engines.aws import sweeping
 from rushes.engines.aws.lane import Lane
+from rushes.engines.aws.lowering import sent_lower
 from rushes.errors import CallerError, RushesError
 from rushes.runtime.shared.claim_run import ClaimRunner
 from rushes.runtime.shared.pool_run import PoolRun
@@ -28,6 +30,7 @@ from rushes.storage.s3_uri import local_name, place_of
 if TYPE_CHECKING:
     from rushes.batch import RunnableEngine
     from rushes.engines.aws.services import Services
+    from rushes.notices import Notice
     from rushes.ports import Ledger
 
 __all__ = ["Guard", "Host", "NoGuard"]
@@ -119,6 +122,7 @@ class Host:
                 poll_s=services.settings.poll_s,
                 guard=self._guard,
                 say=services.say,
+                lower=partial(self._lower, key.rpartition("/")[0]),
             )
             for key, url in queues.items()
         ]
@@ -163,6 +167,12 @@ class Host:
         for one in self._lanes:
             one.drained = drained
 
+    def _lower(self, group: str, notice: Notice) -> str:
+        """Send a notice on to the class below, if this host takes that; why, or "" where it stays."""
+        queues = {one.key: one.queue for one in self._lanes}
+        prefix = f"{group}/" if group else ""
+        return sent_lower(notice, self._money, lambda name: queues.get(f"{prefix}{name}"))
+
     def _tend(self, *, ends: bool = False) -> None:
         """Look after the money that is here; what cannot be said now is said later, or found out."""
         with suppress(RushesError):
@@ -173,6 +183,8 @@ class Host:
                     self._money.tend()
             if self._services.money is not None:
                 self._services.money.reclaim(self._clock())
+                queues = {one.key: one.queue for one in self._lanes}
+                sweeping.raise_again(self._ledger, queues, self._services.money)
 
     def _tell(self) -> None:
         done = {one.key: one.take_done() for one in self._lanes}

@@ -21,7 +21,7 @@ from rushes.errors import RushesError
 
 if TYPE_CHECKING:
     from rushes.engines.aws.host import Guard
-    from rushes.notices import Message
+    from rushes.notices import Message, Notice
     from rushes.ports import Queue
     from rushes.runtime.shared.claim_run import ClaimRunner
 
@@ -45,6 +45,7 @@ class Lane:
         poll_s: how long a request to an empty queue waits.
         guard: held before the first is begun.
         say: writes a line of the log.
+        lower: sends a notice on to the class below, and says why; "" where it stays.
         clock: seconds, on any clock.
     """
 
@@ -58,6 +59,7 @@ class Lane:
         poll_s: float,
         guard: Guard,
         say: Callable[..., None],
+        lower: Callable[[Notice], str] = lambda _: "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.key = key
@@ -69,6 +71,7 @@ class Lane:
         self._poll_s = poll_s
         self._guard = guard
         self._say = say
+        self._lower = lower
         self._clock = clock
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -160,6 +163,10 @@ class Lane:
     def _run(self, message: Message) -> None:
         if self._stopping.is_set():
             self.queue.extend([message], 0)
+            return
+        if why := self._lower(message.notice):
+            self._say("lowered", invocation=message.notice.invocation, reason=why)
+            self._delete(message)
             return
         claimed: list[Message] = []
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.server_clock import ServerClock
     from rushes.engines.aws.settings import AwsSettings
     from rushes.ports import Ledger, Money, Queue, Store
-    from rushes.runtime.shared.shared_money import SharedMoney
+    from rushes.runtime.shared.shared_caps import SharedCaps
 
 __all__ = ["Services"]
 
@@ -170,15 +170,15 @@ class Services:
             return None
         from rushes.journal.dynamo_money import DynamoMoney  # noqa: PLC0415 - botocore
 
-        return DynamoMoney(self.client("dynamodb"), self.settings.table)
+        return DynamoMoney(self.client("dynamodb"), self.settings.table, clock=self.clock)
 
-    def share(self, holder: str, clock: Callable[[], float]) -> SharedMoney | None:
+    def share(self, holder: str, clock: Callable[[], float]) -> SharedCaps | None:
         """What a process of this name may spend of them; None where attempts have no price."""
         if self.money is None or self.price is None:
             return None
-        from rushes.runtime.shared.shared_money import SharedMoney  # noqa: PLC0415 - not at a cold start
+        from rushes.runtime.shared.shared_caps import SharedCaps  # noqa: PLC0415 - not at a cold start
 
-        return SharedMoney(self.money, holder, clock)
+        return SharedCaps(self.money, holder, clock)
 
     def queue(self, url: str) -> Queue:
         """The queue of a URL."""

@@ -1,5 +1,7 @@
 """Telling again of what was left lying: what lapsed, waits that are over, batches whose submitter is gone.
 
+What went on one class lower is told of in its own class again once its payer is beyond no limit any more.
+
 Several may do so at the same time: the ledger gives each to one of them. This module must not know who works.
 """
 
@@ -8,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from rushes.core.spending.budget import Payer
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.ledger import LONE, Lapsed
 from rushes.notices import Notice
 from rushes.ports import Lapses
 
 if TYPE_CHECKING:
-    from rushes.ports import Queue
+    from rushes.ledger import Tally
+    from rushes.ports import Money, Queue
 
-__all__ = ["AGAIN_S", "sweep"]
+__all__ = ["AGAIN_S", "raise_again", "sweep"]
 
 AGAIN_S: Final = 600.0
 """After a sweep has told of something, nobody else does for so long. Its message may wait behind many others,
@@ -40,6 +44,10 @@ class Swept(Lapses, Protocol):
         """Nothing more is added."""
         ...
 
+    def tally(self, batch: str, *, active: bool = True) -> Tally | None:
+        """How far a batch is, in the class that it has now."""
+        ...
+
 
 def sweep(ledger: Swept, queues: Mapping[str, Queue], now: float) -> int:
     """Tell of what lapsed and of waits that are over; gives how much. Several may do so at the same time.
@@ -55,6 +63,22 @@ def sweep(ledger: Swept, queues: Mapping[str, Queue], now: float) -> int:
         # What goes to queues that are not known here is left to somebody who knows them.
         for one in ledger.lapsed(batch, now, now + AGAIN_S, lambda it: _queue_of(queues, it) is not None):
             told += _tell(queues, [one])
+    return told
+
+
+def raise_again(ledger: Swept, queues: Mapping[str, Queue], money: Money) -> int:
+    """Tell in its own class of what waits for payers that are beyond no soft limit any more; gives how much.
+
+    What stands alone, of an event, stays in the queue where it waits by now.
+    """
+    raised = set(money.raised())
+    told = 0
+    for batch in ledger.unfinished() if raised else ():
+        tally = ledger.tally(batch, active=False)
+        spec = tally.spec if tally is not None else {}
+        if raised.intersection(Payer(str(spec.get("show") or "")).scopes):
+            its = [str(spec.get(name) or "") for name in ("priority", "show", "title", "group")]
+            told += _tell(queues, [Lapsed(one, *its) for one in ledger.waiting(batch)])
     return told
 
 

@@ -6,11 +6,13 @@ or has to stop. This module must not know how a cap is shared.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rushes.core.spending.budget import Payer
 from rushes.errors import PlatformError
 from rushes.runtime.shared.meter import Meter
+from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.runtime.shared.shared_money import Funds, SharedMoney, Short
 
 __all__ = ["HELD_S", "AttemptMoney", "fund"]
@@ -24,7 +26,7 @@ AHEAD: Final = 2.0
 
 
 def fund(
-    shared: SharedMoney, payer: Payer, meter: Meter, look_s: float, *, capped: bool, least: int = 0
+    shared: SharedCaps, payer: Payer, meter: Meter, look_s: float, *, capped: bool, least: int = 0
 ) -> AttemptMoney | Short | None:
     """Money for an attempt that is about to start; why there is none; or None where nobody asks.
 
@@ -35,22 +37,40 @@ def fund(
         look_s: how often it will be looked at.
         capped: its batch was sent with a cap.
         least: nano-dollars that attempts before it have cost: with less it would come no further than they.
+            Of an hour not more than all of it, for they may have cost that in several.
     """
+    parts: list[tuple[SharedMoney, Funds]] = []
+    first = meter.ahead(FIRST_LOOKS * look_s)
     try:
-        if not shared.concerns(payer, capped=capped):
-            return None
-        found = shared.reserve(payer, max(meter.ahead(FIRST_LOOKS * look_s), least))
+        for one in shared.concerned(payer, capped=capped):
+            most = shared.by_hour.most(payer.scopes) if one is shared.by_hour else None
+            found = one.reserve(payer, max(first, least if most is None else min(least, most)))
+            if isinstance(found, Short):
+                _settle(parts, 0)
+                return found
+            parts.append((one, found))
     except PlatformError as error:
+        _settle(parts, 0)
         return Short(f"waits for money: the ledger did not say how much there is ({error.code}).")
-    return found if isinstance(found, Short) else AttemptMoney(shared, found, meter, look_s)
+    return AttemptMoney(parts, meter, look_s) if parts else None
+
+
+def _settle(parts: Sequence[tuple[SharedMoney, Funds]], cost: int) -> None:
+    for shared, funds in parts:
+        shared.settle(funds, cost)
 
 
 class AttemptMoney:
-    """What one attempt spends."""
+    """What one attempt spends.
 
-    def __init__(self, shared: SharedMoney, funds: Funds, meter: Meter, look_s: float) -> None:
-        self._shared = shared
-        self._funds = funds
+    Args:
+        parts: what it may spend, of every kind of cap.
+        meter: what it has spent.
+        look_s: how often it is looked at.
+    """
+
+    def __init__(self, parts: Sequence[tuple[SharedMoney, Funds]], meter: Meter, look_s: float) -> None:
+        self._parts = parts
         self._meter = meter
         self._look_s = look_s
         self.short: Short | None = None
@@ -58,14 +78,21 @@ class AttemptMoney:
 
     def look(self) -> None:
         """Reserve what it may spend until it is looked at next, or say that it has to stop."""
+        for shared, funds in self._parts:
+            self.short = self.short or self._short(shared, funds)
+
+    def _short(self, shared: SharedMoney, funds: Funds) -> Short | None:
         ahead = self._meter.ahead(AHEAD * self._look_s)
+        # What was spent in an hour is known as soon as it may have been; what was spent in all, when it is.
+        spent = self._meter.ahead(0.0) if shared.by_hour else self._meter.cost().total
         try:
-            self.short = self.short or self._shared.spends(self._funds, self._meter.cost().total, ahead)
+            return shared.spends(funds, spent, ahead)
         except PlatformError as error:
             # It is asked again at the next look, if what is reserved lasts until then.
-            if self._meter.ahead(self._look_s) > self._funds.amount:
-                self.short = Short(f"ran out of money while the ledger did not answer ({error.code}).")
+            if self._meter.ahead(self._look_s) - funds.origin > funds.amount:
+                return Short(f"ran out of money while the ledger did not answer ({error.code}).")
+        return None
 
     def settle(self) -> None:
         """The attempt has ended."""
-        self._shared.settle(self._funds, self._meter.cost().total)
+        _settle(self._parts, self._meter.cost().total)

@@ -40,7 +40,8 @@ from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.remote_attempt import Reach, Run, reach_of, run_remote
 from rushes.runtime.shared.remote_intent import published_before
 from rushes.runtime.shared.remote_scratch import sweep_scratch
-from rushes.runtime.shared.shared_money import SharedMoney, Short
+from rushes.runtime.shared.shared_caps import SharedCaps
+from rushes.runtime.shared.shared_money import Short
 
 __all__ = ["After", "ClaimRunner", "Grant"]
 
@@ -111,7 +112,7 @@ class ClaimRunner:
     grant: Grant | None = None
     price: RunPrice | None = None
     region: str = ""
-    money: SharedMoney | None = None
+    money: SharedCaps | None = None
     sleep: Callable[[float], object] = time.sleep
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, LoadedBatch] = field(default_factory=dict, repr=False)
@@ -193,9 +194,10 @@ class ClaimRunner:
 
     def _hold(self, claim: Claim, short: Short, meter: Meter) -> After:
         """Let it wait for money: no try of it is used up."""
-        until, cost_nano = self.clock() + HELD_S, meter.cost().total
+        now, cost_nano = self.clock(), meter.cost().total
+        until = min(now + HELD_S, short.frees_at or inf)
         held = self.ledger.hold(claim, until, short.sentence, free=True, cost_nano=cost_nano)
-        return After(State.held, HELD_S) if held else After(State.running, self.lease_s)
+        return After(State.held, until - now) if held else After(State.running, self.lease_s)
 
     def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, meter: Meter) -> Made:
         known, work = self._of(claim.work.batch, spec), claim.work

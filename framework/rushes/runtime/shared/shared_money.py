@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from rushes.core.accounts import Scope
 from rushes.core.money import format_dollars
 from rushes.core.spending.budget import Budget, Granted, Payer, Refused, SpendLimits
-from rushes.core.spending.tranches import exposed, surplus, wanted
+from rushes.core.spending.tranches import CapState, exposed, surplus, wanted
 from rushes.errors import PlatformError
 from rushes.ports import Money
 
-__all__ = ["Funds", "SharedMoney", "Short"]
+__all__ = ["LOOK_S", "TAKEN_BACK", "Funds", "SharedMoney", "Short", "Tranche"]
 
 LOOK_S: Final = 60.0
 """So old may what is known of caps be; a new one is heard of then."""
@@ -36,12 +37,18 @@ SILENT_S: Final = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """Why an attempt may not start, or go on."""
+    """Why an attempt may not start, or go on.
+
+    Args:
+        sentence: for a person.
+        frees_at: when it may by itself (UTC epoch seconds), or None.
+    """
 
     sentence: str
+    frees_at: float | None = None
 
 
-_TAKEN_BACK: Final = Short("the money of its host was taken back: it was not heard of for long.")
+TAKEN_BACK: Final = Short("the money of its host was taken back: it was not heard of for long.")
 
 
 @dataclass(slots=True)
@@ -53,26 +60,33 @@ class Funds:
     amount: int
     ends_here: bool = False
     """The tranche was taken back: it may spend this and no more."""
+    origin: int = 0
+    """What it may have spent before the hour of which the amount is."""
+    seen: int = 0
+    """What it may have spent since, when it was looked at last."""
 
 
 @dataclass(slots=True)
-class _Tranche:
+class Tranche:
     """What this process has of one cap.
 
     Args:
         holder: under which name.
         base: what was spent and reserved under other names before: the books begin at nothing only once.
-        taken, exposed: as the ledger knows them.
+        taken, exposed, spent: as the ledger knows them.
         typical: the size of the last reservation.
         begun: the ledger has it, if it was not taken back.
+        until: nobody takes it back before that, UTC epoch seconds.
     """
 
     holder: str
     base: int = 0
     taken: int = 0
     exposed: int = 0
+    spent: int = 0
     typical: int = 0
     begun: bool = False
+    until: float = 0.0
 
 
 @dataclass
@@ -86,15 +100,18 @@ class SharedMoney:
         silent_s: after so long without a word its tranches are taken back.
     """
 
+    by_hour: ClassVar[bool] = False
+    """It is what may be spent in an hour of the clock."""
+
     money: Money
     holder: str
     clock: Callable[[], float]
     silent_s: float = SILENT_S
     _turn: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _budget: Budget = field(default_factory=Budget, repr=False)
-    _tranches: dict[Scope, _Tranche] = field(default_factory=dict, repr=False)
+    _tranches: dict[Scope, Tranche] = field(default_factory=dict, repr=False)
     _open: dict[int, Funds] = field(default_factory=dict, repr=False)
-    _capped: set[Scope] = field(default_factory=set, repr=False)
+    _capped: dict[Scope, CapState | None] = field(default_factory=dict, repr=False)
     _looked_at: float | None = None
     _next: int = 1
 
@@ -107,14 +124,34 @@ class SharedMoney:
             payer: who pays.
             capped: the batch was sent with one.
         """
-        with self._turn:
-            now = self.clock()
-            if self._looked_at is None or now - self._looked_at >= LOOK_S:
-                self._capped = {one.scope for one in self.money.caps()}
-                self._looked_at = now
+        with self._looking():
+            if self._looked_at is None or self.clock() - self._looked_at >= LOOK_S:
+                self.learn(self.money.caps())
             if capped and payer.batch is not None:
-                self._capped.add(Scope("batch", payer.batch))
+                self._capped.setdefault(Scope("batch", payer.batch), None)
             return any(scope in self._capped for scope in payer.scopes)
+
+    def learn(self, states: Iterable[CapState]) -> None:
+        """This is how all caps stand now, but those of batches."""
+        with self._turn:
+            self._capped = {one.scope: one for one in states if one.by_hour == self.by_hour}
+            self._looked_at = self.clock()
+
+    def learn_of(self, scope: Scope, state: CapState | None) -> None:
+        """This is how that of a batch stands; None: it has none."""
+        with self._turn:
+            if state is not None and not state.free:
+                self._capped[scope] = state
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """One at a time."""
+        with self._turn:
+            self._tick()
+            yield
+
+    def _tick(self) -> None:
+        """Time has passed."""
 
     def reserve(self, payer: Payer, amount: int) -> Funds | Short:
         """Set money aside for an attempt that is about to start.
@@ -122,16 +159,16 @@ class SharedMoney:
         Raises:
             PlatformError: the ledger does not answer; nothing is set aside.
         """
-        with self._turn:
+        with self._looking():
             for scope in payer.scopes:
                 if scope in self._capped and scope not in self._tranches:
-                    self._renew(scope)
+                    self._begin(scope)
             for _ in range(TRIES):
                 found = self._reserve(payer, amount)
                 if isinstance(found, Short) or not found.ends_here:
                     return found
                 self.settle(found, 0)  # it has not begun: another tranche is taken for it
-            return _TAKEN_BACK
+            return TAKEN_BACK
 
     def _reserve(self, payer: Payer, amount: int) -> Funds | Short:
         number, self._next = self._next, self._next + 1
@@ -150,9 +187,12 @@ class SharedMoney:
         """Another tranche of this cap, of which nothing was taken yet."""
         for funds in self._open.values():
             funds.ends_here = funds.ends_here or scope in funds.payer.scopes
+        self._begin(scope)
+
+    def _begin(self, scope: Scope) -> None:
         account = self._budget.account(scope)
         base = account.spent + account.outstanding
-        self._tranches[scope] = _Tranche(f"{self.holder}#{uuid.uuid4().hex[:12]}", base)
+        self._tranches[scope] = Tranche(f"{self.holder}#{uuid.uuid4().hex[:12]}", base)
         self._budget.limit(scope, SpendLimits(cap=base))
 
     def _within(self, ask: Callable[[float], Granted | Refused], amount: int) -> Short | None:
@@ -173,12 +213,15 @@ class SharedMoney:
             self._renew(scope)
             return None
         if got == 0:
-            return Short(f"waits for money: {scope} has less than {format_dollars(lacks)} left.")
-        tranche.begun = True
+            return self._short(scope, lacks, amount)
+        tranche.begun, tranche.until = True, until
         self._has(scope, tranche, tranche.taken + got)
         return None
 
-    def _has(self, scope: Scope, tranche: _Tranche, taken: int) -> None:
+    def _short(self, scope: Scope, lacks: int, amount: int) -> Short:  # noqa: ARG002 - as by the hour
+        return Short(f"waits for money: {scope} has less than {format_dollars(lacks)} left.")
+
+    def _has(self, scope: Scope, tranche: Tranche, taken: int) -> None:
         tranche.taken = taken
         self._budget.limit(scope, SpendLimits(cap=tranche.base + taken))
 
@@ -191,23 +234,28 @@ class SharedMoney:
                 if self._may_spend(scope, tranche) > tranche.exposed:
                     self._report(scope, tranche)
 
-    def _may_spend(self, scope: Scope, tranche: _Tranche) -> int:
+    def _may_spend(self, scope: Scope, tranche: Tranche) -> int:
         account = self._budget.account(scope)
         return account.spent + account.outstanding - tranche.base
 
     def _running(self, scope: Scope) -> list[Funds]:
         return [one for one in self._open.values() if scope in one.payer.scopes and not one.ends_here]
 
-    def _report(self, scope: Scope, tranche: _Tranche) -> bool:
+    def _report(self, scope: Scope, tranche: Tranche) -> bool:
         """Say what is spent, and what may be; False where the tranche was taken back."""
         may_spend, running = self._may_spend(scope, tranche), self._running(scope)
         said = exposed(may_spend, tranche.typical if running else 0, tranche.taken)
         spent = may_spend - sum(self._reserved(one) for one in running)
-        if self.money.report(scope, tranche.holder, spent, said, self.clock() + self.silent_s):
-            tranche.exposed = said
+        until = self._heard_until(idle=not running)
+        if self.money.report(scope, tranche.holder, spent, said, until):
+            tranche.exposed, tranche.spent, tranche.until = said, spent, until
             return True
         self._renew(scope)
         return False
+
+    def _heard_until(self, *, idle: bool) -> float:  # noqa: ARG002 - as by the hour
+        """Until when nobody has to hear of this process."""
+        return self.clock() + self.silent_s
 
     # -- while it runs, and after it -----------------------------------------------------------------------
 
@@ -222,11 +270,11 @@ class SharedMoney:
         Raises:
             PlatformError: the ledger does not answer; nothing more is granted.
         """
-        with self._turn:
+        with self._looking():
             if ahead <= funds.amount:
                 return None
             if funds.ends_here:
-                return _TAKEN_BACK
+                return TAKEN_BACK
             # A good deal more, so that it need not be asked for at once again; else the last crumbs too.
             short = self._extend(funds, spent, ahead + max(ahead // 4, ahead - spent))
             if short is not None and not funds.ends_here:
@@ -240,13 +288,13 @@ class SharedMoney:
             return short
         self._expose(funds.payer, lacks)
         if funds.ends_here:
-            return _TAKEN_BACK
+            return TAKEN_BACK
         funds.amount = amount  # not before the ledger knows of it
         return None
 
     def settle(self, funds: Funds, cost: int) -> None:
         """An attempt has ended and cost so much in all."""
-        with self._turn:
+        with self._looking():
             if self._open.pop(funds.number, None) is None:
                 return
             # What was exposed of a tranche that was taken back counts as spent: nothing of it is free again.
@@ -267,7 +315,7 @@ class SharedMoney:
         Raises:
             PlatformError: the ledger does not answer; it is said again the next time.
         """
-        with self._turn:
+        with self._looking():
             for scope, tranche in list(self._tranches.items()):
                 idle = not self._running(scope)
                 if idle and not keep and scope.level == "batch":
@@ -278,7 +326,7 @@ class SharedMoney:
                 if self._report(scope, tranche) and not keep:
                     self._give_back(scope, tranche, idle=idle)
 
-    def _give_back(self, scope: Scope, tranche: _Tranche, *, idle: bool) -> None:
+    def _give_back(self, scope: Scope, tranche: Tranche, *, idle: bool) -> None:
         may_spend = self._may_spend(scope, tranche)
         back = tranche.taken - may_spend
         if not idle:
@@ -287,7 +335,7 @@ class SharedMoney:
             self._has(scope, tranche, tranche.taken - back)  # first: what is said may be lost on the way
             self.money.give(scope, tranche.holder, back)
 
-    def _leave(self, scope: Scope, tranche: _Tranche) -> None:
+    def _leave(self, scope: Scope, tranche: Tranche) -> None:
         spent = self._may_spend(scope, tranche)
         del self._tranches[scope]
         self._budget.forget(scope.name)
@@ -300,7 +348,7 @@ class SharedMoney:
         Raises:
             PlatformError: the ledger does not answer; it comes back when this process was not heard of.
         """
-        with self._turn:
+        with self._looking():
             for scope, tranche in list(self._tranches.items()):
                 if tranche.begun and not self._running(scope):
                     spent = self._may_spend(scope, tranche)
