@@ -149,6 +149,16 @@ def test_an_attempt_whose_tranche_was_taken_back_stops(
     assert isinstance(funds_of(host, 10), Funds)
 
 
+def test_what_was_given_up_while_nobody_looked_is_not_spent_in_a_later_hour(
+    host: HourlyMoney, money: StubMoney, clock: FakeClock
+) -> None:
+    """It had said in advance what it would spend, and then did nothing for two hours."""
+    host.settle(funds_of(host, 9_000), 0)
+    clock.advance(2 * HOUR_S)
+    funds_of(a_host(money, clock, "host-2"), 9_900)
+    assert isinstance(host.reserve(PAYER, 9_000), Short)
+
+
 def test_a_cap_that_comes_later_stops_nobody_that_runs(
     host: HourlyMoney, money: StubMoney, clock: FakeClock
 ) -> None:

@@ -56,6 +56,9 @@ class HourlyMoney(SharedMoney):
     def _tick(self) -> None:
         """Where another hour has begun, its books begin: with what is reserved, and nothing spent."""
         now = self.clock()
+        for tranche in self._tranches.values():
+            if now >= tranche.until:
+                tranche.exposed = 0  # it may have been taken back: whatever it is used for is said first
         if hour_of(now) <= self._hour:
             return
         self._hour, self._budget = hour_of(now), Budget()
