@@ -13,10 +13,11 @@ from rushes.ledger import Work
 from rushes.notices import Notice, notice_from, notice_text
 from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.testing.clock import FakeClock
-from rushes.testing.ledger import StubLedger, StubQueue
+from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import SPEC
 from rushes.testing.money import StubMoney
 from rushes.testing.money_contract import DUNE, HOUR, NOW
+from rushes.testing.queue import StubQueue
 
 ONE = Notice("k7m2qx.1", "urgent", "dune")
 LOWERED = Notice("k7m2qx.1", "standard", "dune", lowered=True)

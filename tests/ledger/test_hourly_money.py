@@ -154,6 +154,8 @@ def test_what_was_given_up_while_nobody_looked_is_not_spent_in_a_later_hour(
 ) -> None:
     """It had said in advance what it would spend, and then did nothing for two hours."""
     host.settle(funds_of(host, 9_000), 0)
+    clock.advance(1_000)
+    assert money.reclaim(clock.now()) == 1
     clock.advance(2 * HOUR_S)
     funds_of(a_host(money, clock, "host-2"), 9_900)
     assert isinstance(host.reserve(PAYER, 9_000), Short)
