@@ -145,6 +145,19 @@ def test_list_shows_the_newest_first(rushes: Rushes, batch: str) -> None:
     ]
 
 
+def test_list_fits_a_narrow_terminal_and_names_shows_where_there_are_some(rushes: Rushes, batch: str) -> None:
+    rushes("submit", "fun.py:size", "clips")
+    rows = rushes("list").stdout.splitlines()
+    assert "show" not in rows[0]
+    assert max(map(len, rows)) <= 80
+
+    rushes("submit", "fun.py:size", "clips", "--show", "dune")
+    rows = rushes("list").stdout.splitlines()
+    assert "  show     state" in rows[0]
+    assert "  dune     ended" in rows[1]
+    assert "  default  ended" in rows[2]
+
+
 def test_list_without_batches_says_how_to_make_one(rushes: Rushes) -> None:
     assert "rushes run FUNCTION INPUT" in rushes("list").stderr
 

@@ -57,7 +57,8 @@ def test_a_row_has_what_was_kept_what_was_wasted_and_a_minute_of_both() -> None:
     text = made.to_text().splitlines()
     assert text[1].split() == ["dune", "proxy", "2", "$3.00", "$1.00", "$4.00", "2", "m", "00", "s", "$2.00"]
     assert "running now" in text[4]
-    assert "idle (here)" in text[5]
+    assert text[5].split() == ["idle", "here", "$1.00"]
+    assert max(map(len, text[1:7])) <= 80
     assert text[-2] == "a published minute cost $2.25, waste included; $2.88 with idleness"
     assert text[-1].startswith("it adds up: price × time, 1 m 00 s of 1 worker, is $1.000000000")
 
@@ -121,6 +122,19 @@ def test_since_is_how_long_ago_a_date_or_the_last_such_time(text: str, at: str) 
 def test_a_time_that_is_none_is_refused() -> None:
     with pytest.raises(CallerError, match="'soon' is no time"):
         since_of("soon", 0.0)
+
+
+def test_a_number_without_a_unit_is_no_time() -> None:
+    with pytest.raises(CallerError, match="'7' is no time") as caught:
+        since_of("7", 1e9)
+    assert "7d" in caught.value.fix
+
+
+def test_who_spent_nothing_is_said_in_words() -> None:
+    text = Sheet.of(TURNOVER, show="nobody").to_text().splitlines()
+
+    assert text[0] == "nothing was spent there"
+    assert text[1].startswith("it adds up")
 
 
 def test_the_doctor_says_what_this_machine_costs(

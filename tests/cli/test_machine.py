@@ -16,7 +16,9 @@ from click.testing import CliRunner, Result
 from rushes.cli.app import COMMANDS, app
 from rushes.cli.doctor import checks
 from rushes.cli.session import Session
+from rushes.core.classes import DEFAULT_CLASSES
 from rushes.media.running.box import LEVELS
+from rushes.runtime.dispatch.classes import class_json
 from rushes.testing import StubEngine
 
 Rushes = Callable[..., Result]
@@ -99,6 +101,36 @@ def test_a_backup_replaces_nothing(rushes: Rushes, folder: Path) -> None:
     assert "copy.db exists" in result.stderr
 
 
+# -- classes ----------------------------------------------------------------------------------------------
+
+
+def test_classes_say_when_the_file_that_is_named_is_not_the_one_that_counts(
+    rushes: Rushes, engine: StubEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = {"running": 0, "cpu": 0.0, "reserved": 0.0, "most": 1.0}
+    rows = [
+        {**class_json(one), "now": now, "today": {}, "turnaround": None, "elsewhere": ""}
+        for one in DEFAULT_CLASSES
+    ]
+    in_force = {"file": "", "problem": "", "classes": rows}
+    monkeypatch.setattr(engine, "pool", lambda: {"classes": in_force})
+    assert "does not count" not in rushes("classes").stdout
+
+    file = tmp_path / "studio.toml"
+    monkeypatch.setenv("RUSHES_CLASSES", str(file))
+    text = rushes("classes").stdout
+    assert f"{file} does not count yet: the worker that runs was started without a file." in text
+    assert "`rushes drain`" in text
+    in_force["file"] = str(file)
+    assert "does not count" not in rushes("classes").stdout
+
+
+@pytest.mark.usefixtures("rushes_home")
+def test_columns_of_classes_in_which_nothing_stands_are_left_out() -> None:
+    table = CliRunner().invoke(app, ["classes"], obj=Session()).stdout.splitlines()
+    assert table[0].split() == ["rank", "class", "ages", "in", "for"]
+
+
 # -- doctor -----------------------------------------------------------------------------------------------
 
 
@@ -145,6 +177,19 @@ def test_doctor_tells_how_the_worker_is(
 
     assert found.level == level
     assert says in found.says
+
+
+def test_doctor_looks_at_the_file_of_classes(
+    rushes: Rushes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "studio.toml"
+    monkeypatch.setenv("RUSHES_CLASSES", str(file))
+    file.write_text("[classes.review]\nrank = 1\n")
+    assert f"interactive, review, urgent, standard, background, by {file}" in rushes("doctor").stdout
+
+    file.write_text("[classes.review]\nrnak = 1\n")
+    (found,) = (one for one in checks(Session(), os.environ) if one.name == "classes")
+    assert (found.level, f"{file}: classes.review" in found.says) == ("fail", True)
 
 
 def test_doctor_starts_no_worker(rushes_home: Path, folder: Path) -> None:

@@ -138,7 +138,7 @@ def test_what_is_left_out_has_its_default() -> None:
         ("routing.allowed", {"urgent": {"purchases": ["free"]}}, "allowed.urgent.purchases is ['free']"),
         ("stragglers.stall", [], "capacity.stragglers.stall is []"),
         ("tiers.gpu.cpu", 0, "The tier 'gpu' has cpu = 0"),
-        ("tiers", None, "capacity.tiers is None, and has to be a table of names and values"),
+        ("tiers", None, "capacity.tiers is missing, and has to be a table of names and values"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_by_the_place(shown: Any, place: str, value: Any, says: str) -> None:

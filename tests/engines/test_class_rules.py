@@ -134,7 +134,7 @@ def test_a_file_that_cannot_be_used_keeps_a_worker_from_starting(
 ) -> None:
     studio.write_text("[classes.urgent]\nrank = -1\n")
 
-    with pytest.raises(Exception, match=r"studio.toml.classes.urgent.rank is -1"):
+    with pytest.raises(Exception, match=r"studio.toml: classes.urgent.rank is -1"):
         rules("free").map([clip])
 
 
@@ -150,7 +150,9 @@ def test_a_changed_file_is_taken_whole_and_a_wrong_one_not_at_all(
     rewrite(studio, "[classes.urgent]\nmax_share = 0.7\n[classes.review]\nrank = 'one'\n")
     until(lambda: engine.pool()["classes"]["problem"])
     assert of_class(engine, "urgent")["max_share"] == 0.5
-    assert "review.rank is 'one'" in engine.pool()["classes"]["problem"]
+    problem = engine.pool()["classes"]["problem"]
+    assert "studio.toml: classes.review.rank is 'one'" in problem
+    assert "Give a whole number of at least 0. Until then the classes are those from before." in problem
     assert len(rules("free").with_options(priority="review", force=True).map([clip]).results()) == 1
 
 

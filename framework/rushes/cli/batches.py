@@ -209,20 +209,28 @@ def list_(session: Session, limit: int, *, engine_name: str | None, as_json: boo
     if not found:
         click.echo("no batches yet: rushes run FUNCTION INPUT", err=True)
         return
-    now = time.time()
+    now, several = time.time(), {one.show for one in found} != {"default"}
     rows = [
         [
             one.batch,
             one.title,
             one.priority,
-            one.show,
+            one.show if several else "",
             "ended" if one.ended is not None else "runs" if one.sealed else "is sent",
-            counts_line(one.counts),
-            f"{format_duration(max(now - one.submitted, 0.0))} ago",
+            counts_line(one.counts).replace(" already", ""),
+            f"{_age(max(now - one.submitted, 0.0))} ago",
         ]
         for one in found
     ]
-    click.echo(table(["batch", "function", "class", "show", "state", "invocations", "sent"], rows))
+    head = ["batch", "function", "class", "show", "state", "invocations", "sent"]
+    click.echo(table(head, rows, sparse=frozenset({3})))
+
+
+def _age(age_s: float) -> str:
+    """As long ago as matters in a list: ``40 s``, ``12 m``, ``3 h 20 m``."""
+    if age_s < 60:
+        return f"{age_s:.0f} s"
+    return f"{age_s // 60:.0f} m" if age_s < 3600 else format_duration(age_s)
 
 
 def _met(found: BatchStatus) -> bool | None:

@@ -34,6 +34,8 @@ def classes(session: Session, *, as_json: bool) -> None:
         click.echo(click.style(printable(found["problem"]), fg="yellow"))
     if found["file"]:
         click.echo(f"classes of {printable(found['file'])}")
+    if note := _other_file(found["file"]):
+        click.echo(click.style(printable(note), fg="yellow"))
     head = [
         "rank",
         "class",
@@ -46,7 +48,8 @@ def classes(session: Session, *, as_json: bool) -> None:
         "ages in",
         "for",
     ]
-    click.echo(table(head, [_row(one) for one in found["classes"]], right=frozenset({0, 2, 3, 4, 5})))
+    rows = [_row(one) for one in found["classes"]]
+    click.echo(table(head, rows, right=frozenset({0, 2, 3, 4, 5}), sparse=frozenset(range(2, 8))))
     for line in (printable(line) for one in found["classes"] for line in _where(one)):
         click.echo(line)
     for line in (line for one in found["classes"] for line in _hours(one)):
@@ -63,6 +66,19 @@ def _as_written() -> dict[str, Any]:
     barred = barred_here(os.environ)
     rows = [{**class_json(one), "elsewhere": barred.get(one.name, "")} for one in classes_of(os.environ)]
     return {"file": str(file.path) if file else "", "problem": "", "classes": rows}
+
+
+def _other_file(in_force: str) -> str:
+    """A word where the file that is named here is not the one that counts."""
+    from rushes.runtime.configuration.class_file import class_file  # noqa: PLC0415 - not for help
+
+    named = class_file(os.environ)
+    if named is None or str(named.path) == in_force:
+        return ""
+    return (
+        f"{named.path} does not count yet: the worker that runs was started "
+        f"{'with this one' if in_force else 'without a file'}. `rushes drain`, and the next one reads it."
+    )
 
 
 def _row(one: dict[str, Any]) -> list[str]:

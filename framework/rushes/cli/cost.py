@@ -62,10 +62,11 @@ def since_of(text: str, now: float) -> float:
     Raises:
         CallerError: it is none of these (``bad-value``).
     """
-    try:
-        return max(now - parse_duration(text), 0.0)
-    except CallerError:
-        pass
+    if not text.strip().isdecimal():  # 7: days, seconds, or seven o'clock? Whoever means one says so.
+        try:
+            return max(now - parse_duration(text), 0.0)
+        except CallerError:
+            pass
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError):

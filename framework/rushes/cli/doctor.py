@@ -96,6 +96,7 @@ def checks(session: Session, environ: Mapping[str, str]) -> list[Check]:
         ("box", lambda: _box(environ)),
         ("reader", _reader),
         ("prices", lambda: _prices(environ)),
+        ("classes", lambda: _classes(environ)),
         ("capacity", lambda: _capacity(environ)),
         ("worker", lambda: _worker(session)),
         ("functions", _functions),
@@ -251,6 +252,15 @@ def _prices(environ: Mapping[str, str]) -> list[Check]:
     if price.kwh_nano:
         says += f" at {price.kwh_nano / NANO:g} $/kWh"
     return [Check("prices", "ok", says if price.counted else f"{says}; nothing is counted")]
+
+
+def _classes(environ: Mapping[str, str]) -> list[Check]:
+    from rushes.runtime.configuration.class_file import class_file  # noqa: PLC0415 - only here
+
+    file = class_file(environ)
+    if file is None:
+        return []
+    return [Check("classes", "ok", f"{', '.join(one.name for one in file.read())}, by {file.path}")]
 
 
 def _capacity(environ: Mapping[str, str]) -> list[Check]:

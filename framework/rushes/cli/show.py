@@ -204,21 +204,27 @@ def speed(count: int, elapsed_s: float, media_s: float) -> str:
     return f"{shown}, {media_s / elapsed_s:.1f}× real time" if media_s > 0 else shown
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, right: frozenset[int] = frozenset()) -> str:
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    right: frozenset[int] = frozenset(),
+    sparse: frozenset[int] = frozenset(),
+) -> str:
     """Columns as wide as they need to be.
 
     Args:
         head: the titles.
         rows: one sequence of cells a row.
         right: columns that are aligned right, counted from 0.
+        sparse: columns that are left out where no row has anything in them.
     """
     cells = [[printable("" if cell is None else _value(cell)) for cell in row] for row in rows]
     widths = [max(len(row[n]) for row in [list(head), *cells]) for n in range(len(head))]
+    kept = [n for n in range(len(head)) if n not in sparse or any(row[n] for row in cells)]
     lines = []
     for number, row in enumerate([list(head), *cells]):
-        padded = [
-            cell.rjust(widths[n]) if n in right else cell.ljust(widths[n]) for n, cell in enumerate(row)
-        ]
+        padded = [row[n].rjust(widths[n]) if n in right else row[n].ljust(widths[n]) for n in kept]
         line = "  ".join(padded).rstrip()
         lines.append(click.style(line, bold=True) if number == 0 else line)
     return "\n".join(lines)

@@ -87,6 +87,8 @@ class Sheet:
             return _NOTHING
         head = [*self.names, "attempts", "useful", "waste", "total", "published", "a minute"]
         cells = [[*row, *[""] * (len(head) - len(row))] for row in self._cells()]
+        if not cells or (not self.whole and not self.rows):
+            return f"nothing was spent there\n{self._adds_up()}"
         lines = [table(head, cells, right=frozenset(range(len(self.names), len(head))))]
         all_ = self.made.of()
         both = all_.useful + all_.waste
@@ -105,7 +107,8 @@ class Sheet:
         if self.made.running.total:
             cells.append(["running now", *blank, "", "", "", format_dollars(self.made.running.total)])
         for tier, idle in self.made.idle.items():
-            cells.append([f"idle ({tier})", *blank, "", "", "", format_dollars(idle.total)])
+            name = ["idle", tier, *blank[1:]] if blank else [f"idle ({tier})"]
+            cells.append([*name, "", "", "", format_dollars(idle.total)])
         if self.whole:
             each = "" if self.made.minute_nano is None else format_dollars(self.made.minute_nano)
             cells.append(["all", *blank, "", "", "", format_dollars(self.made.total), "", each])

@@ -25,7 +25,8 @@ class Entry:
 
     Args:
         data: what the file holds here.
-        place: its path within the file, for messages.
+        place: its path within the file, for messages; with a colon at its end it is the file's own name, and
+            what is below it stands apart: ``classes.toml: classes.urgent.rank``.
         code: of the errors, such as ``bad-tier``.
 
     Raises:
@@ -35,8 +36,9 @@ class Entry:
 
     def __init__(self, data: object, place: str, *, code: str) -> None:
         if not isinstance(data, Mapping) or not all(isinstance(key, str) for key in data):
+            what = "is missing" if data is None else f"is {_shown(data)}"
             raise CallerError(
-                f"{place} is {_shown(data)}, and has to be a table of names and values.",
+                f"{place.rstrip(':')} {what}, and has to be a table of names and values.",
                 code=code,
                 fix="Write one `name: value` for each field.",
                 details={"place": place},
@@ -45,6 +47,10 @@ class Entry:
         self._code = code
         self._data: Mapping[str, Any] = data
         self._taken: set[str] = set()
+
+    def below(self, name: str) -> str:
+        """The place of a field."""
+        return f"{self.place} {name}" if self.place.endswith(":") else f"{self.place}.{name}"
 
     def text(self, name: str, default: str | None = None) -> str:
         """A text that is not empty."""
@@ -111,7 +117,7 @@ class Entry:
     def rows(self, name: str) -> Iterator[Entry]:
         """The elements of a list as tables."""
         for number, row in enumerate(self.items(name)):
-            yield Entry(row, f"{self.place}.{name}[{number}]", code=self._code)
+            yield Entry(row, f"{self.below(name)}[{number}]", code=self._code)
 
     def raw(self, name: str) -> Any:
         """What is there, unread; None where the field is absent."""
@@ -126,7 +132,7 @@ class Entry:
         """The table below a name; an empty one where the field is absent."""
         self._taken.add(name)
         found = self._data.get(name)
-        return Entry({} if found is None else found, f"{self.place}.{name}", code=self._code)
+        return Entry({} if found is None else found, self.below(name), code=self._code)
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """Every field as a table of its own, in the order of the file."""
@@ -152,7 +158,7 @@ class Entry:
             if name not in self._taken:
                 near = get_close_matches(name, self._taken, 1)
                 raise CallerError(
-                    f"{self.place} has a field {name!r}, which does not exist.",
+                    f"{self.place.rstrip(':')} has a field {name!r}, which does not exist.",
                     code=self._code,
                     fix=f"Write {near[0]}." if near else f"It can have: {', '.join(sorted(self._taken))}.",
                     details={"place": self.place, "field": name},
@@ -161,7 +167,7 @@ class Entry:
     def refuse(self, name: str, why: str, fix: str) -> CallerError:
         """The error for a field that can be read and cannot be meant."""
         return CallerError(
-            f"{self.place}.{name} {why}.",
+            f"{self.below(name)} {why}.",
             code=self._code,
             fix=fix,
             details={"place": self.place, "field": name},

@@ -66,7 +66,7 @@ def capacity_from(
         CallerError: a field that does not exist, is missing, or cannot be; the message names its place.
     """
     file = Entry(data, place, code="bad-capacity")
-    tiers = tiers_from(file.raw("tiers"), f"{place}.tiers", known=known)
+    tiers = tiers_from(file.raw("tiers"), file.below("tiers"), known=known)
     fleets = tuple(_fleet(name, entry) for name, entry in file.entry("fleets").entries())
     most = _dollars(file, "most_per_hour") if file.has("most_per_hour") else None
     policy = CapacityPolicy(

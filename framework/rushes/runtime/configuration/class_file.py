@@ -40,7 +40,7 @@ class ClassFile:
             raise _bad(f"the file of classes {self.path} cannot be read: {error.strerror}.") from error
         except ValueError as error:
             raise _bad(f"the file of classes {self.path} cannot be read: {error}.") from error
-        return classes_from(data, self.path.name)
+        return classes_from(data, f"{self.path}:")
 
     def stamp(self) -> tuple[int, ...]:
         """What changes when the file does."""

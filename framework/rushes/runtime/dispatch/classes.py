@@ -184,7 +184,7 @@ class Classes:
         try:
             classes = file.read()
         except CallerError as error:
-            self._problem = f"{error.message} The classes are those from before."
+            self._problem = f"{error.message} {error.fix} Until then the classes are those from before."
             self._say(self._problem)
             return
         self._problem = ""
