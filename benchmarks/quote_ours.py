@@ -22,7 +22,7 @@ from quote_clips import varied_clips
 from rushes import catalog
 from rushes.batch import Batch
 from rushes.core.learning.estimates import Estimates
-from rushes.core.learning.work import Work
+from rushes.core.learning.work import WorkTraits
 from rushes.engines.local import LocalEngine
 from rushes.engines.local_quotes import estimator_of
 from rushes.media.describing.inspection import describe
@@ -59,7 +59,7 @@ class Encode:
     def options(self) -> Mapping[str, Any]:
         return WAYS[self.way][1]
 
-    def work(self) -> Work:
+    def work(self) -> WorkTraits:
         function = self.function
         clip = function.bind(self.clip).source
         return work_of(function, function.params(None, **self.options), clip, describe(clip))

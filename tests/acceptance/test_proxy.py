@@ -14,7 +14,7 @@ from rushes.errors import CallerError, MediaError, PlatformError
 from rushes.media.describing.inspection import describe
 from rushes.media.encoding.encode import encode
 from rushes.media.planning.fonts import find_font
-from rushes.media.planning.plan import Expectation
+from rushes.media.planning.plan import PlannedOutput
 from rushes.media.planning.relink import compare, require
 from rushes_functions.proxy import ProxyParams, proxy
 
@@ -183,7 +183,7 @@ def test_a_proxy_that_would_not_relink_is_refused_by_its_field(
     facts = {f: getattr(made.expected, f) for f in made.expected.__slots__} | promised
 
     checks = compare(
-        describe(source), describe(tmp_path / "timecode.mov"), Expectation(**facts),
+        describe(source), describe(tmp_path / "timecode.mov"), PlannedOutput(**facts),
         stem="timecode", name="timecode",
     )  # fmt: skip
 

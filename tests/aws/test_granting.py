@@ -26,11 +26,11 @@ from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.session_policy import MOST_CHARACTERS, session_policy
 from rushes.engines.aws.settings import AwsSettings, aws_settings
 from rushes.runtime.shared.meter import Meter
-from rushes.runtime.shared.remote_attempt import Reach
+from rushes.runtime.shared.remote_attempt import StoreReach
 from rushes.testing.clock import FakeClock
 
 ROLE = "arn:aws:iam::123456789012:role/rushes-dev-WorkSmall-1"
-REACH = Reach(("s3://cards/dune/day1/A001.mov", "s3://luts/show.cube?versionId=v1"), "s3://proxies/dune")
+REACH = StoreReach(("s3://cards/dune/day1/A001.mov", "s3://luts/show.cube?versionId=v1"), "s3://proxies/dune")
 
 
 def _may(policy: str, action: str, resource: str) -> bool:
@@ -89,7 +89,7 @@ def test_one_attempt_of_a_function_cannot_read_the_clip_of_another() -> None:
 
 
 def test_a_function_without_outputs_may_write_nothing() -> None:
-    said = json.loads(session_policy(Reach(("s3://cards/a.mov",), None)))
+    said = json.loads(session_policy(StoreReach(("s3://cards/a.mov",), None)))
     assert [one["Action"] for one in said["Statement"]] == [["s3:GetObject", "s3:GetObjectVersion"]]
 
 
@@ -105,13 +105,13 @@ def test_a_function_without_outputs_may_write_nothing() -> None:
     ],
 )
 def test_what_means_something_in_a_policy_stands_for_itself(key: str, named: str) -> None:
-    said = json.loads(session_policy(Reach((f"s3://cards/{key}",), None)))
+    said = json.loads(session_policy(StoreReach((f"s3://cards/{key}",), None)))
     assert said["Statement"][0]["Resource"] == [f"arn:aws:s3:::cards/{named}"]
 
 
 def test_an_access_point_is_named_as_iam_names_it() -> None:
     point = "arn:aws:s3:eu-west-1:111122223333:accesspoint/day"
-    said = json.loads(session_policy(Reach((f"s3://{point}/a.mov",), f"s3://{point}/out")))
+    said = json.loads(session_policy(StoreReach((f"s3://{point}/a.mov",), f"s3://{point}/out")))
     resources = [one["Resource"] for one in said["Statement"]]
     assert resources == [[f"{point}/object/a.mov"], [f"{point}/object/out/*"], [point]]
 
@@ -136,7 +136,7 @@ def test_a_policy_has_no_more_characters_than_sts_takes_and_none_that_it_refuses
     if not all(map(fits, [*keys, out or ""])):
         return
     reads = tuple(f"s3://cards/{key}" for key in keys)
-    text = session_policy(Reach(reads, None if out is None else f"s3://proxies/{out}"))
+    text = session_policy(StoreReach(reads, None if out is None else f"s3://proxies/{out}"))
     assert len(text) <= MOST_CHARACTERS
     assert all("\x20" <= one <= "\xff" for one in text)
 

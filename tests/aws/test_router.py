@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function, on_s3
-from rushes.engines.aws.router import Router
+from rushes.engines.aws.router import EventRouter
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
 from rushes.journal.dynamo import DynamoLedger
@@ -56,7 +56,7 @@ class Cloud:
         }
         self.ledger = DynamoLedger(self.clients["dynamodb"], "rushes")
         services = Services(AwsSettings("rushes"), "router", self.clients.__getitem__)
-        self.router = Router([small, look], self.urls, services, lambda: 1_700_000_000.0)
+        self.router = EventRouter([small, look], self.urls, services, lambda: 1_700_000_000.0)
 
     def put(self, bucket: str, key: str, **more: Any) -> dict[str, Any]:
         """An object comes; gives the event."""
@@ -159,7 +159,7 @@ def test_messages_of_a_queue_that_cannot_be_read_come_back(cloud: Cloud) -> None
 
 def test_a_class_without_a_queue_is_named(cloud: Cloud) -> None:
     services = Services(AwsSettings("rushes"), "router", cloud.clients.__getitem__)
-    router = Router([small], {}, services)
+    router = EventRouter([small], {}, services)
     with pytest.raises(CallerError) as caught:
         router(cloud.put("cards", "dune/day1/A001.mov"), None)
     assert caught.value.code == "no-queue"

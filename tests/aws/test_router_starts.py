@@ -11,7 +11,7 @@ from moto_cloud import clients_of, empty
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function, on_s3, on_schedule, on_sqs
 from rushes.engines.aws.backfill import hand_over
-from rushes.engines.aws.router import Router
+from rushes.engines.aws.router import EventRouter
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
 from rushes.journal.dynamo import DynamoLedger
@@ -73,7 +73,7 @@ class Cloud:
         self.urls = {name: self.clients["sqs"].create_queue(QueueName=name)["QueueUrl"] for name in made}
         self.ledger = DynamoLedger(self.clients["dynamodb"], "rushes")
         services = Services(AwsSettings("rushes"), "router", self.clients.__getitem__)
-        self.router = Router(
+        self.router = EventRouter(
             [nightly, asked, whole, plates, stills], self.urls, services, lambda: 1_700_000_000.0,
             intakes={"requests": "rushes-dev-in-requests"}, events=self.urls["events"],
         )  # fmt: skip

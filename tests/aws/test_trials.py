@@ -27,7 +27,7 @@ from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.infra.versions import Version, check_versions, new_versions, versions_of
-from rushes.engines.aws.router import Router
+from rushes.engines.aws.router import EventRouter
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
 from rushes.engines.aws.telling import Telling
@@ -139,11 +139,11 @@ class Cloud:
         policy = RolloutPolicy((25.0, 50.0), least=3)
         return Trials(self.clients["dynamodb"], "rushes", policy, self.clock.now)
 
-    def router(self) -> Router:
+    def router(self) -> EventRouter:
         services = Services(AwsSettings("rushes"), "router", self.clients.__getitem__)
-        return Router([look], self.urls, services, self.clock.now, trials={"look": "1"})
+        return EventRouter([look], self.urls, services, self.clock.now, trials={"look": "1"})
 
-    def comes(self, router: Router, number: int) -> str:
+    def comes(self, router: EventRouter, number: int) -> str:
         """A clip comes; gives the version that it goes to, as its spec says."""
         key = f"{number:03}.mov"
         self.clients["s3"].put_object(Bucket="cards", Key=key, Body=b"%d" % number)

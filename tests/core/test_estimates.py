@@ -16,9 +16,9 @@ from rushes.core.learning.durations import UNKNOWN, Prior
 from rushes.core.learning.estimates import MOST_LEVELS, MOST_RUNS, Estimates
 from rushes.core.learning.histogram import GROWTH, MOST, LogHistogram
 from rushes.core.learning.places import MOST_PLACES, told_apart
-from rushes.core.learning.work import Encode, Work
+from rushes.core.learning.work import Encode, WorkTraits
 
-HD = Work(
+HD = WorkTraits(
     "proxy", "here", "0a1b", "prores", 1920, 1080, 240, 10.0, 1, 0, "", (Encode("h264", 960, 540, 240),)
 )
 SECONDS = st.floats(1e-5, 1e8)
@@ -188,7 +188,7 @@ def test_without_any_knowledge_the_prior_speaks_and_says_so() -> None:
 
 
 def test_with_no_prior_either_it_is_openly_unknown() -> None:
-    estimate = Estimates().estimate(Work("mystery", "here"))
+    estimate = Estimates().estimate(WorkTraits("mystery", "here"))
 
     assert (estimate.basis, estimate.runs) == ("unknown", 0)
     assert estimate.quantile(0.5) == pytest.approx(UNKNOWN.seconds, rel=0.05)
@@ -233,10 +233,10 @@ def test_another_function_codec_and_machine_are_not_mistaken_for_this_one() -> N
 
 def test_work_without_a_picture_is_learnt_by_the_invocation() -> None:
     estimates = Estimates()
-    estimates.learn(Work("inspect", "here"), 0.002, runs=64)
+    estimates.learn(WorkTraits("inspect", "here"), 0.002, runs=64)
 
-    assert estimates.expects(Work("inspect", "here")) == pytest.approx(0.002, rel=0.1)
-    seen_closer = Work("inspect", "here", "", "h264", 1920, 1080, 240, 10.0, 1, 9_000_000)
+    assert estimates.expects(WorkTraits("inspect", "here")) == pytest.approx(0.002, rel=0.1)
+    seen_closer = WorkTraits("inspect", "here", "", "h264", 1920, 1080, 240, 10.0, 1, 9_000_000)
     assert estimates.expects(seen_closer) == pytest.approx(0.002, rel=0.1)
 
 
@@ -330,7 +330,7 @@ def test_after_thirty_runs_estimates_are_nearly_as_good_as_content_that_differs_
     draw = random.Random(seed)  # noqa: S311
     estimates = Estimates()
 
-    def took(work: Work) -> float:
+    def took(work: WorkTraits) -> float:
         return (0.3 + 0.01 * work.frames) * exp(draw.gauss(0, 0.1))
 
     works = [HD._replace(frames=draw.randrange(48, 480)) for _ in range(230)]
@@ -366,7 +366,7 @@ def test_memory_is_bounded_and_what_is_used_stays() -> None:
     estimates = Estimates()
     estimates.learn(HD, 10.0)
     for number in range(MOST_LEVELS):
-        estimates.learn(Work(f"f{number}", "here"), 1.0)
+        estimates.learn(WorkTraits(f"f{number}", "here"), 1.0)
         if number % 100 == 0:
             estimates.learn(HD, 10.0)
 

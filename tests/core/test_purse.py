@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
 from rushes.core.commands import Command, Demote, Freed, Hold, Pause, Promote, Resume
 from rushes.core.events import Budgeted, Capacity, Costed, Halted, Outlay, Reached, Shape, Tick
-from rushes.core.learning.run_times import ENOUGH, GUESS, Expected, RunTimes
+from rushes.core.learning.run_times import ENOUGH, GUESS, ExpectedRun, RunTimes
 from rushes.core.policy import SchedulerSettings
 from rushes.core.purse import Purse
 from rushes.core.spending.bookkeeping import Books, Reservation, recovered
@@ -28,9 +28,9 @@ RATE = 1000
 LONG = Shape("long", "e", "long")
 SHORT = Shape("short", "e", "short")
 KNOWN = {
-    "long": Expected(10.0, sure=True),
-    "short": Expected(1.0, sure=True),
-    "tiny": Expected(0.001, sure=True),
+    "long": ExpectedRun(10.0, sure=True),
+    "short": ExpectedRun(1.0, sure=True),
+    "tiny": ExpectedRun(0.001, sure=True),
 }
 
 
@@ -533,7 +533,7 @@ def test_at_least_nineteen_twentieths_of_a_cap_are_spent_when_work_is_first_held
     """Whatever the durations, learnt or guessed: where a run is a twentieth of the cap or less."""
     random, longest = Random(seed), 2.0  # noqa: S311 - durations
     seconds = [longest * (1 - spread * random.random()) for _ in range(400)]
-    expected = Expected(longest, sure=True) if known else None
+    expected = ExpectedRun(longest, sure=True) if known else None
     cap = price(SHORT, TRIAL * longest * 1.08**2)  # run times are known by the eighth
     purse = Purse(Budget({DUNE: SpendLimits(cap=cap)}), Tariff(price, lambda _: expected))
     spent, held = _spend(purse, deque(seconds), slots, cap)

@@ -39,7 +39,7 @@ from rushes.core.events import (
     SlotLost,
     Tick,
 )
-from rushes.core.learning.run_times import Expected
+from rushes.core.learning.run_times import ExpectedRun
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.purse import Purse
 from rushes.core.spending.bookkeeping import Books, Reservation, recovered
@@ -50,9 +50,9 @@ from rushes.core.states import State
 RATE = {"quick": 1000, "slow": 700, "unknown": 300, "part": 200}
 """Nano-dollars a second."""
 EXPECTED = {
-    "quick": Expected(0.2, sure=True),
-    "slow": Expected(4.0, sure=True),
-    "part": Expected(1.0, sure=True),
+    "quick": ExpectedRun(0.2, sure=True),
+    "slow": ExpectedRun(4.0, sure=True),
+    "part": ExpectedRun(1.0, sure=True),
 }
 TARIFF = Tariff(
     lambda shape, seconds: ceil(round(RATE[shape.function] * seconds, 6)) + 1,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rushes.core.learning.durations import Estimate, Prior
 from rushes.core.learning.estimates import Estimates
-from rushes.core.learning.work import Work
+from rushes.core.learning.work import WorkTraits
 from rushes.core.money import NANO
 from rushes.core.spending.machine_time import WHOLE
 from rushes.core.spending.prices import Source, TierPrice
@@ -258,7 +258,7 @@ def test_a_quote_needs_a_slot_and_an_estimate() -> None:
 
 def test_what_rests_on_more_than_learning_says_so() -> None:
     estimates = Estimates(lambda _work: Prior(20, 1.8, "published"))
-    known, new = Work("proxy", "t"), Work("ladder", "t")
+    known, new = WorkTraits("proxy", "t"), WorkTraits("ladder", "t")
     for _ in range(50):
         estimates.learn(known, 5.0)
     lots = [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rushes.core.capacity.backlog import hosts_taken
 from rushes.core.capacity.elastic import Backlog, FleetPolicy, ScalingPolicy
 from rushes.core.capacity.fitting import Routable, RoutingPolicy
-from rushes.core.capacity.router import Router
+from rushes.core.capacity.router import TierRouter
 from rushes.core.capacity.routing import NoRoute, Route
 from rushes.core.commands import CloseSlot, OpenSlot, Start
 from rushes.core.events import (
@@ -73,7 +73,7 @@ class Cloud:
     def __init__(self, *tiers: Tier, policy: RoutingPolicy | None = None, most: int = 20) -> None:
         self.clock = FakeClock(0.0)
         self.tiers = {tier.name: tier for tier in tiers}
-        self.router = Router(self.tiers, BOOK, policy or RoutingPolicy())
+        self.router = TierRouter(self.tiers, BOOK, policy or RoutingPolicy())
         scaled = {name: tier for name, tier in self.tiers.items() if not tier.per_invocation}
         self.fleet = StubFleet(self.clock, scaled)
         fleets = tuple(
@@ -247,15 +247,15 @@ def test_work_that_has_waited_long_hops_to_where_it_ends_sooner_and_is_run_there
 
 
 def test_where_there_is_one_tier_there_is_nothing_to_choose() -> None:
-    assert not Router({"hosts": HOSTS}, BOOK, RoutingPolicy()).chooses
-    assert Router({"hosts": HOSTS, "lambda": LAMBDA}, BOOK, RoutingPolicy()).chooses
+    assert not TierRouter({"hosts": HOSTS}, BOOK, RoutingPolicy()).chooses
+    assert TierRouter({"hosts": HOSTS, "lambda": LAMBDA}, BOOK, RoutingPolicy()).chooses
 
 
 @pytest.mark.parametrize(("code", "progressed"), [("timeout", False), ("slot-lost", True), ("damaged", True)])
 def test_a_failure_that_says_nothing_of_its_size_leaves_work_where_it_is(
     code: str, *, progressed: bool
 ) -> None:
-    router = Router({"lambda": LAMBDA, "hosts": HOSTS}, BOOK, RoutingPolicy())
+    router = TierRouter({"lambda": LAMBDA, "hosts": HOSTS}, BOOK, RoutingPolicy())
     router.admit(1, Routable(run_s=20.0), {}, 0.0)
 
     assert router.failed(1, code, 900.0, {}, 900.0, progressed=progressed) is None

@@ -10,7 +10,7 @@ from waiting import until
 
 import make_media
 from rushes import catalog
-from rushes.core.learning.work import HERE, Work
+from rushes.core.learning.work import HERE, WorkTraits
 from rushes.engines.local import LocalEngine
 from rushes.errors import PlatformError
 from rushes.journal.estimates import MOST_OF_A_KIND, SqliteLearntRuns
@@ -60,7 +60,7 @@ def test_many_short_ones_are_learnt_as_their_mean_once_their_batch_has_ended(
     kept.refresh()
 
     (run,) = kept.runs_of(echo.ref)
-    assert run.work == Work(echo.ref, HERE)
+    assert run.work == WorkTraits(echo.ref, HERE)
     assert run.runs == 40
     assert run.seconds < 0.05
     p50, p99 = engine.estimator().seconds(echo.ref)

@@ -12,7 +12,7 @@ from standin.fakes import FakeDevice, MakeStandIn
 from rushes.errors import CallerError
 from rushes.media.devices import probe_cache
 from rushes.media.devices.calibration import calibrate
-from rushes.media.devices.capability import BuildFacts, Capability, Curve, Finding, Point, SeenDevice
+from rushes.media.devices.capability import Capability, Curve, Finding, Point, SeenDevice, TriedBuild
 from rushes.media.devices.device_nodes import Nodes, find_devices, look
 from rushes.media.devices.probe import lanes
 from rushes.media.devices.probe_cache import believed, capability, curves, keep_curves, kept, probe, probe_key
@@ -23,7 +23,7 @@ from rushes.media.running.process import ToolRun
 _NOW = 1_800_000_000.0
 _H264 = Finding("software", "cpu", "libx264", "h264", 8, works=True)
 _SMALL = Capability(
-    builds=(BuildFacts(("software", "nvenc"), "/opt/ffmpeg", 1, 2, "9.0"),),
+    builds=(TriedBuild(("software", "nvenc"), "/opt/ffmpeg", 1, 2, "9.0"),),
     drivers={"nvidia": "570.1"},
     devices=(SeenDevice("nvenc", 0, "/dev/nvidia0", "L4", "570.1"),),
     findings=(

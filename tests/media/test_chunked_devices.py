@@ -27,12 +27,12 @@ from rushes.media.chunking.makers import Makers, SideBySide
 from rushes.media.chunking.one_chunk import PartMade
 from rushes.media.chunking.part_cards import Cards, teams_of
 from rushes.media.chunking.part_order import PartOrder
-from rushes.media.chunking.stitch import Part
+from rushes.media.chunking.stitch import CheckedPart
 from rushes.media.describing.index import read_index
 from rushes.media.devices.capability import Capability, Finding, SeenDevice
 from rushes.media.devices.device_turns import Devices
 from rushes.media.devices.ledger import open_ledger
-from rushes.media.devices.tries import Host, Tries, Try
+from rushes.media.devices.tries import KnownHost, Tries, Try
 from rushes.media.encoding.encode import Encoded, encode
 from rushes.media.planning.choice import EncoderChoice, parse_choice
 from rushes.media.planning.device_graph import Spot
@@ -168,9 +168,9 @@ def test_a_clip_that_cannot_be_cut_is_encoded_whole_by_the_families_that_are_cho
 TWO = (SeenDevice("nvenc", 0), SeenDevice("nvenc", 1))
 
 
-def host_of(*devices: SeenDevice) -> Host:
+def host_of(*devices: SeenDevice) -> KnownHost:
     findings = [Finding(one.family, one.name, "h264_nvenc", "h264", 8, works=True) for one in devices]
-    return Host(Capability((), {}, devices, tuple(findings), "key", 0.0), named=frozenset({"nvenc"}))
+    return KnownHost(Capability((), {}, devices, tuple(findings), "key", 0.0), named=frozenset({"nvenc"}))
 
 
 def times_of(path: Path) -> list[int]:
@@ -305,8 +305,8 @@ def test_software_that_makes_the_parts_in_a_card_s_place_counts_among_those_that
 
 
 def test_parts_that_do_not_fit_the_most_are_made_again_by_the_cards_of_the_most() -> None:
-    def part(*parameters: object) -> Part:
-        return Part(Path("x.mp4"), parameters, array("q"))
+    def part(*parameters: object) -> CheckedPart:
+        return CheckedPart(Path("x.mp4"), parameters, array("q"))
 
     found = {0: part("a"), 1: part("b"), 2: part("a"), 3: part("a")}
 

@@ -9,7 +9,7 @@ import pytest
 
 from rushes.errors import error_from_dict
 from rushes.media.running.dialect import claims_success_falsely, classify, damage_in
-from rushes.media.running.failures import ROWS, Row
+from rushes.media.running.failures import ROWS, KnownFailure
 from rushes.media.running.process import ToolRun
 from rushes.media.running.redact import redact
 
@@ -205,7 +205,7 @@ def test_what_software_makes_of_a_real_run_is_never_left_unnamed() -> None:
     assert unnamed == []
 
 
-def _first(text: str) -> Row | None:
+def _first(text: str) -> KnownFailure | None:
     return next((row for row in ROWS if row.pattern.search(text)), None)
 
 

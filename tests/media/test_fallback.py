@@ -16,7 +16,7 @@ from rushes.asset import Asset
 from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.media.devices.known_host import known_host
 from rushes.media.devices.probe_cache import probe
-from rushes.media.devices.tries import Host
+from rushes.media.devices.tries import KnownHost
 from rushes.media.encoders import FAMILIES
 from rushes.media.encoding.encode import Encoded, encode
 from rushes.media.planning.choice import EncoderChoice, parse_choice
@@ -278,7 +278,7 @@ def test_a_probe_of_another_build_is_forgotten(
     probe(os.environ, 1000.0)
     monkeypatch.delenv(VARIABLE)
 
-    assert known_host(os.environ, 1001.0) == Host()
+    assert known_host(os.environ, 1001.0) == KnownHost()
 
 
 # -- the real thing ------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from standin.fakes import FakeDevice, MakeStandIn, StandIn
 from rushes.asset import Asset
 from rushes.errors import Cancelled, PlatformError
 from rushes.media.describing.inspection import describe
-from rushes.media.devices.tries import Host
+from rushes.media.devices.tries import KnownHost
 from rushes.media.encoding.encode import Encoded, encode
 from rushes.media.measuring.gate import QualityGate, measuring_build, picture_bit_rate
 from rushes.media.planning.choice import parse_choice
@@ -75,7 +75,7 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
             tmp_path / "out.mp4",
             profile or wish(quality=18),
             choice=choice,
-            host=Host(
+            host=KnownHost(
                 named=frozenset({"nvenc", "netint"}), quality={"libx264": 99.0, **dict.fromkeys(_NI, 99.0)}
             ),
             spelt=spelt,

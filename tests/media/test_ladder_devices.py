@@ -13,7 +13,7 @@ from standin.fakes import FakeDevice, MakeStandIn, StandIn
 from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError
 from rushes.media.devices.capability import Capability, Curve, Finding, SeenDevice
-from rushes.media.devices.tries import Host
+from rushes.media.devices.tries import KnownHost
 from rushes.media.encoders import FAMILIES
 from rushes.media.ladders.ladder import Ladder, LadderPlan, Rung
 from rushes.media.ladders.rendition_files import key_frames, refuse_unaligned
@@ -52,7 +52,7 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
     def run(
         choice: EncoderChoice,
         wish: Ladder = _LADDER,
-        host: Host | None = None,
+        host: KnownHost | None = None,
         source: str = "faststart.mp4",
         said: list[float] | None = None,
     ) -> MadeLadder:
@@ -69,7 +69,7 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
             build=find_build(),
             run=supervised(find_build(), Supervision(cwd=tmp_path, on_progress=listen)),
             choice=choice,
-            host=host or Host(named=frozenset({"nvenc", "netint", "ama", "qsv"})),
+            host=host or KnownHost(named=frozenset({"nvenc", "netint", "ama", "qsv"})),
             checking=Supervision(cwd=tmp_path),
         )
 
@@ -98,7 +98,7 @@ def test_each_rung_goes_where_it_is_cheapest_and_one_command_makes_them_all(
     devices: Callable[..., StandIn], make: Make
 ) -> None:
     fake = devices(FakeDevice("nvenc"))
-    host = Host(probed(SeenDevice("nvenc", 0)), (_CARD_CURVE, _CPU_CURVE))
+    host = KnownHost(probed(SeenDevice("nvenc", 0)), (_CARD_CURVE, _CPU_CURVE))
 
     made = make(parse_choice("any"), host=host)
 
@@ -243,7 +243,7 @@ def test_damage_in_the_source_is_no_device_s_fault(
             build=find_build(),
             run=supervised(find_build(), Supervision(cwd=tmp_path)),
             choice=parse_choice("nvenc"),
-            host=Host(named=frozenset({"nvenc"})),
+            host=KnownHost(named=frozenset({"nvenc"})),
         )
 
     assert not (tmp_path / "renditions").exists()

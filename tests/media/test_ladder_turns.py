@@ -14,7 +14,7 @@ from rushes.asset import Asset
 from rushes.core.devices import CPU
 from rushes.media.devices.device_turns import Devices
 from rushes.media.devices.ledger import DeviceLedger, open_ledger
-from rushes.media.devices.tries import Host
+from rushes.media.devices.tries import KnownHost
 from rushes.media.ladders.ladder import Ladder, Rung
 from rushes.media.ladders.renditions import MadeLadder, make_renditions, supervised
 from rushes.media.planning.choice import parse_choice
@@ -60,7 +60,7 @@ class Shared:
             build=find_build(),
             run=run,
             choice=parse_choice(encoder, fallback),
-            host=Host(named=frozenset({"nvenc"})),
+            host=KnownHost(named=frozenset({"nvenc"})),
             devices=Devices(lambda: self.ledger, wait_s=30.0, cores=2),
         )
 

@@ -20,7 +20,7 @@ import pytest
 import make_media
 from rushes.errors import Cancelled, MediaError, PlatformError, RushesError
 from rushes.media.describing.inspection import describe
-from rushes.media.encoding.verify import Expected, source_truth, verify
+from rushes.media.encoding.verify import ExpectedOutput, source_truth, verify
 from rushes.media.readers import patience
 from rushes.media.readers import reader as reader_module
 from rushes.media.readers.coming import expect
@@ -190,7 +190,7 @@ def test_a_warm_reader_answers_for_one_file_after_the_other(clip: Path) -> None:
     first = reader_pid()
 
     source_truth(clip)
-    verify(clip, Expected())
+    verify(clip, ExpectedOutput())
 
     assert reader_pid() == first
 
@@ -389,9 +389,9 @@ def test_memory_beyond_what_the_function_declared_is_refused_by_the_kernel(
         allow(1)
         small = describe(clip)
         with pytest.raises(PlatformError, match="Cannot allocate memory"):
-            verify(bomb, Expected())
+            verify(bomb, ExpectedOutput())
         allow(2 * 1024**3)
-        assert verify(bomb, Expected()).decoded_frames == 1
+        assert verify(bomb, ExpectedOutput()).decoded_frames == 1
     finally:
         allow(2 * 1024**3)
     assert small.video
@@ -467,7 +467,7 @@ def test_a_clip_that_is_asked_about_twice_is_not_asked_about_ahead(clips: list[P
     for place, clip in enumerate(clips):
         expect(str(one) for one in clips[place + 1 :])
         describe(clip)
-        verify(clip, Expected())
+        verify(clip, ExpectedOutput())
 
         assert not reader_module._idle[0].waiting
 

@@ -11,7 +11,7 @@ import pytest
 from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, RushesError
 from rushes.media.devices.capability import CPU, Capability, Curve, Finding, SeenDevice
 from rushes.media.devices.fallback import Tried, really_decoded_by, remaining, warning_of
-from rushes.media.devices.tries import Host, Try, plan_tries
+from rushes.media.devices.tries import KnownHost, Try, plan_tries
 from rushes.media.planning.choice import ANY, EncoderChoice, parse_choice
 from rushes.media.planning.device_graph import HERE, Spot
 from rushes.media.planning.wanted import Wanted
@@ -30,9 +30,9 @@ def finding(device: SeenDevice, codec: str = "h264", depth: int = 8, why: str = 
     return Finding(device.family, device.name, name, codec, depth, works=not why, why=why)
 
 
-def host(*findings: Finding, devices: Sequence[SeenDevice] = (QUADRA, T4), **more: Any) -> Host:
+def host(*findings: Finding, devices: Sequence[SeenDevice] = (QUADRA, T4), **more: Any) -> KnownHost:
     found = Capability((), {}, tuple(devices), findings, "key", 0.0)
-    return Host(capability=found, **more)
+    return KnownHost(capability=found, **more)
 
 
 def wanted(height: int = 1080, **changes: Any) -> Wanted:
@@ -206,8 +206,8 @@ def test_a_depth_that_was_not_found_working_is_not_tried() -> None:
 
 
 def test_without_a_probe_software_alone_is_tried_and_what_a_build_is_named_for() -> None:
-    unknown = plan_tries(ANY, wanted(), Host())
-    named = plan_tries(ANY, wanted(), Host(named=frozenset({"nvenc"})))
+    unknown = plan_tries(ANY, wanted(), KnownHost())
+    named = plan_tries(ANY, wanted(), KnownHost(named=frozenset({"nvenc"})))
 
     assert order(unknown.tries) == [CPU]
     assert {one.family for one in unknown.left_out} == {"nvenc", "netint", "ama", "qsv", "vaapi"}

@@ -11,7 +11,7 @@ from rushes.asset import Asset
 from rushes.errors import CallerError, Cancelled, MediaError, PlatformError
 from rushes.media.describing.truth import open_source
 from rushes.media.describing.wholeness import missing_end
-from rushes.media.encoding.verify import Expected, packet_count, source_truth, verify
+from rushes.media.encoding.verify import ExpectedOutput, packet_count, source_truth, verify
 from rushes.media.readers.guard import input_args, output_args
 from rushes.media.running.builds import Build
 from rushes.media.running.process import check, run_ffmpeg
@@ -43,9 +43,9 @@ def cut(source: Path, target: Path, share: float) -> Path:
     return target
 
 
-def as_it_is(path: Path) -> Expected:
+def as_it_is(path: Path) -> ExpectedOutput:
     truth = source_truth(path)
-    return Expected.of(truth, audio_tracks=truth.audio_tracks)
+    return ExpectedOutput.of(truth, audio_tracks=truth.audio_tracks)
 
 
 # No false alarms ----------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def test_an_encode_of_a_good_file_passes(build: Build, clip: ClipMaker, tmp_path
     keep = ["-fps_mode", "passthrough", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"]
     check(run_ffmpeg(build, [*input_args(clip(name)), *keep, *output_args(made)]), build.major)
     truth = source_truth(clip(name))
-    found = verify(made, Expected.of(truth, audio_tracks=truth.audio_tracks), "full")
+    found = verify(made, ExpectedOutput.of(truth, audio_tracks=truth.audio_tracks), "full")
     assert abs((found.frames or 0) - (truth.frames or 0)) <= 1
 
 
@@ -142,12 +142,12 @@ def test_ffmpeg_is_content_with_half_a_file_and_verify_is_not(
     assert run.exit_status == 0
     whole = source_truth(clip(name))
     with pytest.raises(PlatformError, match="frames instead of 75") as caught:
-        verify(made, Expected.of(whole))
+        verify(made, ExpectedOutput.of(whole))
     assert caught.value.code == "bad-output"
     half = source_truth(path, strict=False)
     assert half.problem is not None
     with pytest.raises(MediaError, match="The source is cut short") as blamed:
-        verify(made, replace(Expected.of(whole), source_problem=half.problem))
+        verify(made, replace(ExpectedOutput.of(whole), source_problem=half.problem))
     assert blamed.value.code == "truncated"
 
 
@@ -177,18 +177,18 @@ def test_a_sequence_ends_at_its_first_gap(bundled: Build, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("expected", "words"),
     [
-        (Expected(frames=73), "75 frames instead of 73"),
-        (Expected(frames=77), "75 frames instead of 77"),
-        (Expected(duration_s=3.2), "lasts 3.000 s instead of 3.200 s"),
-        (Expected(duration_s=2.8), "lasts 3.000 s instead of 2.800 s"),
-        (Expected(has_video=False), "has video where none was asked for"),
-        (Expected(audio_tracks=2), "has 1 audio tracks instead of 2"),
-        (Expected(audio_s=4.0), "in audio track 1 instead of 4.000 s"),
-        (Expected(width=640), "is 320 pixels wide instead of 640"),
-        (Expected(height=360), "is 180 pixels high instead of 360"),
+        (ExpectedOutput(frames=73), "75 frames instead of 73"),
+        (ExpectedOutput(frames=77), "75 frames instead of 77"),
+        (ExpectedOutput(duration_s=3.2), "lasts 3.000 s instead of 3.200 s"),
+        (ExpectedOutput(duration_s=2.8), "lasts 3.000 s instead of 2.800 s"),
+        (ExpectedOutput(has_video=False), "has video where none was asked for"),
+        (ExpectedOutput(audio_tracks=2), "has 1 audio tracks instead of 2"),
+        (ExpectedOutput(audio_s=4.0), "in audio track 1 instead of 4.000 s"),
+        (ExpectedOutput(width=640), "is 320 pixels wide instead of 640"),
+        (ExpectedOutput(height=360), "is 180 pixels high instead of 360"),
     ],
 )
-def test_what_differs_is_said(clip: ClipMaker, expected: Expected, words: str) -> None:
+def test_what_differs_is_said(clip: ClipMaker, expected: ExpectedOutput, words: str) -> None:
     with pytest.raises(PlatformError, match=words) as caught:
         verify(clip("faststart.mp4"), expected)
     assert caught.value.code == "bad-output"
@@ -197,29 +197,29 @@ def test_what_differs_is_said(clip: ClipMaker, expected: Expected, words: str) -
 @pytest.mark.parametrize(
     "expected",
     [
-        Expected(),
-        Expected(frames=76),
-        Expected(frames=74),
-        Expected(frames=80, leading=5),
-        Expected(duration_s=3.04),
-        Expected(duration_s=3.5, tolerance_s=0.6),
-        Expected(frames=90, tolerance_frames=15),
+        ExpectedOutput(),
+        ExpectedOutput(frames=76),
+        ExpectedOutput(frames=74),
+        ExpectedOutput(frames=80, leading=5),
+        ExpectedOutput(duration_s=3.04),
+        ExpectedOutput(duration_s=3.5, tolerance_s=0.6),
+        ExpectedOutput(frames=90, tolerance_frames=15),
     ],
 )
-def test_what_is_within_tolerance_passes(clip: ClipMaker, expected: Expected) -> None:
+def test_what_is_within_tolerance_passes(clip: ClipMaker, expected: ExpectedOutput) -> None:
     assert verify(clip("faststart.mp4"), expected).frames == 75
 
 
 def test_an_output_without_video_is_missed(clip: ClipMaker) -> None:
     with pytest.raises(PlatformError, match="has no video"):
-        verify(clip("sound.wav"), Expected(has_video=True))
+        verify(clip("sound.wav"), ExpectedOutput(has_video=True))
 
 
 def test_an_output_that_is_not_there_or_empty_is_bad(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     for name in ("gone.mp4", "empty.mp4"):
         with pytest.raises(PlatformError) as caught:
-            verify(tmp_path / name, Expected())
+            verify(tmp_path / name, ExpectedOutput())
         assert caught.value.code == "bad-output"
 
 
@@ -239,19 +239,19 @@ def test_damage_in_the_first_and_the_last_pictures_is_seen(
 ) -> None:
     path = damaged(clip("prores.mov"), tmp_path / "a.mov", picture)
     with pytest.raises(PlatformError, match=r"decoded|damaged"):
-        verify(path, Expected(frames=75))
+        verify(path, ExpectedOutput(frames=75))
 
 
 def test_damage_in_the_middle_takes_a_full_decode(clip: ClipMaker, tmp_path: Path) -> None:
     path = damaged(clip("prores.mov"), tmp_path / "a.mov", 40)
-    assert verify(path, Expected(frames=75)).frames == 75
+    assert verify(path, ExpectedOutput(frames=75)).frames == 75
     with pytest.raises(PlatformError, match=r"decoded|damaged"):
-        verify(path, Expected(frames=75), "full")
+        verify(path, ExpectedOutput(frames=75), "full")
 
 
 def test_verifying_can_be_cancelled(clip: ClipMaker) -> None:
     with pytest.raises(Cancelled):
-        verify(clip("faststart.mp4"), Expected(), cancelled=lambda: True)
+        verify(clip("faststart.mp4"), ExpectedOutput(), cancelled=lambda: True)
     with pytest.raises(Cancelled):
         source_truth(clip("long-gop.mkv"), cancelled=lambda: True)
 

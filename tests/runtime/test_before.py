@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from rushes.core.events import Shape
-from rushes.core.learning.run_times import Expected
+from rushes.core.learning.run_times import ExpectedRun
 from rushes.journal.sqlite import SqliteJournal
 from rushes.runtime.dispatch.budgeting import Budgeting
 from rushes.runtime.sending.estimating import Before
@@ -28,13 +28,13 @@ def budgeting(tmp_path: Path) -> Any:
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        ("m:often@1", Expected(9.0, sure=True)),
-        ("m:often@2", Expected(9.0, sure=True)),
-        ("m:once@1", Expected(2.0, sure=False)),
+        ("m:often@1", ExpectedRun(9.0, sure=True)),
+        ("m:often@2", ExpectedRun(9.0, sure=True)),
+        ("m:once@1", ExpectedRun(2.0, sure=False)),
         ("m:never@1", None),
     ],
 )
 def test_the_longest_of_a_hundred_earlier_runs_is_expected_and_surely_after_a_few(
-    budgeting: Budgeting, function: str, expected: Expected | None
+    budgeting: Budgeting, function: str, expected: ExpectedRun | None
 ) -> None:
     assert budgeting._before(Shape("batch", "environment", function)) == expected

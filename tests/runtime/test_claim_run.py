@@ -22,7 +22,7 @@ from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Task
 from rushes.runtime.shared.claim_run import LEASE_S, After, ClaimRunner
 from rushes.runtime.shared.meter import Meter
-from rushes.runtime.shared.remote_attempt import Reach
+from rushes.runtime.shared.remote_attempt import StoreReach
 from rushes.runtime.shared.remote_publication import mark_of
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
@@ -336,7 +336,7 @@ def _takes(clock: FakeClock, seconds: float) -> Any:
 
 def _granting(store: StubStore) -> Any:
     @contextmanager
-    def grant(reach: Reach, meter: Meter) -> Iterator[StubStore]:
+    def grant(reach: StoreReach, meter: Meter) -> Iterator[StubStore]:
         assert reach.reads == (CLIP,)
         yield store
         for kind in ("put", "put", "get"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rushes import Asset, MediaError, Params, Result, function
 from rushes.asset import FrameRange
-from rushes.core.learning.work import HERE, Work, work_from_json, work_to_json
+from rushes.core.learning.work import HERE, WorkTraits, work_from_json, work_to_json
 from rushes.core.money import NANO
 from rushes.core.spending.prices import Source, TierPrice
 from rushes.core.spending.quote import Offer, Quote
@@ -145,7 +145,7 @@ def test_without_a_clip_there_is_nothing_to_quote() -> None:
 def test_a_function_that_never_looked_at_a_header_is_quoted_without_reading_one() -> None:
     class Blind(_Learnt):
         def runs_of(self, function: str) -> Iterator[LearntRun]:
-            yield LearntRun(Work(shrink.ref, HERE), 0.5, 64)
+            yield LearntRun(WorkTraits(shrink.ref, HERE), 0.5, 64)
 
     quoted = _quoted(_invocations("bad", "bad"), learnt=Blind())
 

@@ -25,7 +25,7 @@ from rushes.joint import members_of
 from rushes.printing import printable
 
 if TYPE_CHECKING:
-    from rushes.cli.work import Work
+    from rushes.cli.work import WorkAsked
     from rushes.media.ladders.rungs import Ladder
     from rushes.media.ladders.still_branches import Stills
     from rushes.media.profile import Profile
@@ -148,7 +148,7 @@ def encode_commands(source: Asset, target: Path, profile: Profile) -> list[list[
     return [[str(build.path), *one] for one in plan.passes]
 
 
-def commands_of(work: Work, source: Asset, own: dict[str, Any] | None, folder: Path) -> list[list[str]]:
+def commands_of(work: WorkAsked, source: Asset, own: dict[str, Any] | None, folder: Path) -> list[list[str]]:
     """What the body would run on one clip, up to the first command whose result it needs.
 
     Raises:
@@ -164,14 +164,14 @@ def commands_of(work: Work, source: Asset, own: dict[str, Any] | None, folder: P
     return context.argvs
 
 
-def print_commands(work: Work) -> None:
+def print_commands(work: WorkAsked) -> None:
     """Print what each clip's body would run, a comment with the clip's name above it."""
     with tempfile.TemporaryDirectory(prefix="rushes-plan-") as folder:
         for line in _lines(work, Path(folder)):
             click.echo(line.encode("utf-8", "surrogateescape"))
 
 
-def _lines(work: Work, folder: Path) -> Iterator[str]:
+def _lines(work: WorkAsked, folder: Path) -> Iterator[str]:
     for one in work.found:
         yield f"# {printable(str(one.asset))}"
         if one.problem is not None:

@@ -17,7 +17,7 @@ from rushes.cli.command import FunctionCommand
 from rushes.cli.dispatch import day_note, deadline_of, dispatch_options
 from rushes.cli.session import Session
 from rushes.cli.show import counted
-from rushes.cli.work import Work, work_asked
+from rushes.cli.work import WorkAsked, work_asked
 from rushes.core.money import format_dollars, parse_dollars
 from rushes.errors import CallerError
 from rushes.keepers import Quoter
@@ -96,7 +96,7 @@ def quote(ctx: click.Context, /, **given: Any) -> None:
     ctx.exit(1 if found.unreadable else 0 if found.ok else _DECLINED)
 
 
-def quoted(engine: Engine, work: Work, **wishes: Any) -> BatchQuote:
+def quoted(engine: Engine, work: WorkAsked, **wishes: Any) -> BatchQuote:
     """A quote for what a command line asks for.
 
     Raises:

@@ -16,7 +16,7 @@ import click
 from rushes.cli.command import FunctionCommand
 from rushes.cli.session import Session
 from rushes.cli.show import counted, displacement_lines
-from rushes.cli.work import Work, work_asked
+from rushes.cli.work import WorkAsked, work_asked
 from rushes.printing import printable
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     click.echo(f"{counted(total, 'invocation')} of {work.name} sent: rushes follow {batch}", err=True)
 
 
-def _quoted(engine: Engine, work: Work, given: Mapping[str, Any]) -> Work:
+def _quoted(engine: Engine, work: WorkAsked, given: Mapping[str, Any]) -> WorkAsked:
     """The same work with what it is quoted, where that is asked for; its clips are then all looked for."""
     if not given["quote"]:
         return work
@@ -114,7 +114,7 @@ def _quoted(engine: Engine, work: Work, given: Mapping[str, Any]) -> Work:
     return replace(work, found=iter(found), quote=kept_quote(made.to_json()))
 
 
-def opened(engine: Engine, work: Work) -> tuple[str, Iterator[Any]]:
+def opened(engine: Engine, work: WorkAsked) -> tuple[str, Iterator[Any]]:
     """A batch for some work, and its invocations, unsent."""
     from rushes.keepers import ObjectKeeper  # noqa: PLC0415 - only when it is sent
     from rushes.runtime.sending.submission import batch_spec, invocations  # noqa: PLC0415 - likewise
@@ -128,7 +128,7 @@ def opened(engine: Engine, work: Work) -> tuple[str, Iterator[Any]]:
     return batch, (objects.invocations if objects else invocations)(*asked, work.found)
 
 
-def _note_free(engine: Engine, work: Work) -> None:
+def _note_free(engine: Engine, work: WorkAsked) -> None:
     """A cap that cannot hold anything back is no cap: say so."""
     if work.options.max_cost is None:
         return
@@ -142,7 +142,7 @@ def _note_free(engine: Engine, work: Work) -> None:
 # -- without sending --------------------------------------------------------------------------------------
 
 
-def _only_show(work: Work, *, commands: bool, as_json: bool) -> None:
+def _only_show(work: WorkAsked, *, commands: bool, as_json: bool) -> None:
     """List what would be sent, with what is wrong with it; sends nothing."""
     if commands:
         from rushes.cli.commands import print_commands  # noqa: PLC0415 - the media stack

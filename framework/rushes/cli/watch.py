@@ -23,7 +23,7 @@ from rushes.printing import printable
 from rushes.units import parse_duration
 
 if TYPE_CHECKING:
-    from rushes.cli.work import Work
+    from rushes.cli.work import WorkAsked
     from rushes.core.folder_watch import FolderWatch
     from rushes.runtime.sources.folder import Folder, Sent
     from rushes.triggers import OnFolder
@@ -63,7 +63,7 @@ class _Watched:
     folder: Folder
     state: FolderWatch
     sent: Sent
-    work: Work
+    work: WorkAsked
     missing: str = ""
 
 
@@ -163,7 +163,7 @@ def _watched(ctx: click.Context, given: Mapping[str, Any], trigger: OnFolder, *,
     from rushes.cli.function_options import layered  # noqa: PLC0415 - a function is at hand
     from rushes.cli.job import load_preset  # noqa: PLC0415 - as above
     from rushes.cli.options import values_of  # noqa: PLC0415 - as above
-    from rushes.cli.work import Work  # noqa: PLC0415 - as above
+    from rushes.cli.work import WorkAsked  # noqa: PLC0415 - as above
     from rushes.core.folder_watch import FolderWatch  # noqa: PLC0415 - as above
     from rushes.runtime.configuration.settings import settings_from  # noqa: PLC0415 - as above
     from rushes.runtime.sources.folder import Folder, Sent  # noqa: PLC0415 - as above
@@ -192,5 +192,5 @@ def _watched(ctx: click.Context, given: Mapping[str, Any], trigger: OnFolder, *,
         settings_from(os.environ).home,
         [function.ref, function.version, folder.place, out or "", params.model_dump_json()],
     )
-    work = Work(function, params, options, iter(()), title=given["function"])
+    work = WorkAsked(function, params, options, iter(()), title=given["function"])
     return _Watched(folder, FolderWatch(trigger.settle_s, sent.read()), sent, work)

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from rushes.keepers import ObjectKeeper
     from rushes.runtime.sources.inputs import Found
 
-__all__ = ["Work", "work_asked"]
+__all__ = ["WorkAsked", "work_asked"]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkAsked:
     """What the command line asks for, validated."""
 
     function: Function[Any, Any]
@@ -43,7 +43,7 @@ class Work:
         return self.function.name if "/" in self.title or ".py" in self.title else self.title
 
 
-def work_asked(ctx: click.Context, given: dict[str, Any], *, sent: bool = True) -> Work:
+def work_asked(ctx: click.Context, given: dict[str, Any], *, sent: bool = True) -> WorkAsked:
     """Everything that can be wrong with a command line is found here, before a batch is opened.
 
     Args:
@@ -96,7 +96,7 @@ def work_asked(ctx: click.Context, given: dict[str, Any], *, sent: bool = True) 
         stream = (limited(one, span) for one in stream)
     # The first clip is looked for now, so that a folder without media opens no batch.
     first = list(itertools.islice(stream, 1))
-    return Work(
+    return WorkAsked(
         function,
         params,
         options,

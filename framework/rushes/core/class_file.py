@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from rushes.core.classes import DEFAULT_CLASSES, REFUSE, ClassPolicy
-from rushes.core.entry import Entry
+from rushes.core.file_entry import FileEntry
 from rushes.core.tiers import Purchase
 
 __all__ = ["CLASS_NAME", "classes_from"]
@@ -32,7 +32,7 @@ def classes_from(
     Raises:
         CallerError: something in it cannot be read or meant; names the place (``bad-classes``).
     """
-    top = Entry(data, place, code=CODE)
+    top = FileEntry(data, place, code=CODE)
     found = {one.name: one for one in base}
     for name, entry in top.entry("classes").entries():
         if not CLASS_NAME.fullmatch(name):
@@ -44,7 +44,7 @@ def classes_from(
     return tuple(classes)
 
 
-def _class(entry: Entry, name: str, old: ClassPolicy | None) -> ClassPolicy:
+def _class(entry: FileEntry, name: str, old: ClassPolicy | None) -> ClassPolicy:
     at = old or replace(_NEW, name=name)
     policy = replace(
         at,
@@ -83,7 +83,7 @@ def _class(entry: Entry, name: str, old: ClassPolicy | None) -> ClassPolicy:
     return policy
 
 
-def _check(top: Entry, classes: list[ClassPolicy]) -> None:
+def _check(top: FileEntry, classes: list[ClassPolicy]) -> None:
     """What no class can say for itself."""
     by_name = {one.name: one for one in classes}
     for one in classes:
@@ -105,7 +105,7 @@ def _check(top: Entry, classes: list[ClassPolicy]) -> None:
             )
 
 
-def _texts(entry: Entry, name: str, old: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _texts(entry: FileEntry, name: str, old: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if not entry.has(name):
         return old
     found: list[Any] = entry.items(name)
@@ -115,7 +115,7 @@ def _texts(entry: Entry, name: str, old: tuple[str, ...] | None) -> tuple[str, .
 
 
 def _numbers(
-    entry: Entry, name: str, old: Mapping[str, float], *, least: float = 1e-6
+    entry: FileEntry, name: str, old: Mapping[str, float], *, least: float = 1e-6
 ) -> Mapping[str, float]:
     table = entry.entry(name)
     found = {one: table.number(one, least=least) for one in table.names()}

@@ -14,7 +14,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from rushes.core.entry import Entry
+from rushes.core.file_entry import FileEntry
 from rushes.errors import CallerError
 
 if TYPE_CHECKING:
@@ -144,12 +144,12 @@ def tiers_from(
         CallerError: the data is no such table; the message names the tier and the field.
     """
     tiers = {}
-    for name, entry in Entry(data, place, code="bad-tier").entries():
+    for name, entry in FileEntry(data, place, code="bad-tier").entries():
         tiers[name] = _tier(name, entry, known or {})
     return tiers
 
 
-def _tier(name: str, entry: Entry, known: Mapping[str, Tier]) -> Tier:
+def _tier(name: str, entry: FileEntry, known: Mapping[str, Tier]) -> Tier:
     limits, devices = entry.entry("limits"), entry.entry("devices")
     price = entry.text("price", name)
     usual = known.get(price)

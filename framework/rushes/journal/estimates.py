@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from rushes.core.learning.work import HERE, LEARNT_FROM_S, Work, work_from_json, work_to_json
+from rushes.core.learning.work import HERE, LEARNT_FROM_S, WorkTraits, work_from_json, work_to_json
 from rushes.errors import PlatformError
 from rushes.journal.reading import open_for_reading
 from rushes.runtime.sending.estimating import Before, LearntRun
@@ -221,7 +221,7 @@ def _mean_of(ledger: sqlite3.Connection, batch: _Batch) -> list[LearntRun]:
     ).fetchone()
     if not count:
         return []
-    return [LearntRun(Work(batch.function, HERE), seconds / count, float(min(count, _MEAN_COUNTS)))]
+    return [LearntRun(WorkTraits(batch.function, HERE), seconds / count, float(min(count, _MEAN_COUNTS)))]
 
 
 def _keep(db: sqlite3.Connection, function: str, runs: Iterable[LearntRun]) -> None:

@@ -21,7 +21,7 @@ from rushes.media.describing.schema import MediaInfo, VideoStream
 from rushes.media.describing.second_opinion import problem_here
 from rushes.media.describing.stills import Picture, picture_here
 from rushes.media.describing.truth import SourceTruth, packet_count_here, truth_here
-from rushes.media.encoding.verify import Expected, Verification, verify_here
+from rushes.media.encoding.verify import ExpectedOutput, Verification, verify_here
 
 __all__ = ["ANSWERS"]
 
@@ -29,7 +29,7 @@ Arguments = Mapping[str, Any]
 
 _TRUTHS: Final = TypeAdapter(SourceTruth)
 _VERIFICATIONS: Final = TypeAdapter(Verification)
-_EXPECTED: Final = TypeAdapter(Expected)
+_EXPECTED: Final = TypeAdapter(ExpectedOutput)
 _PICTURES: Final = TypeAdapter(Picture)
 # Built when first used otherwise, which would be in the first answer, and import what the seal forbids.
 MediaInfo.model_rebuild()

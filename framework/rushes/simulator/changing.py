@@ -13,7 +13,7 @@ from typing import Any, Final
 from rushes.core.accounts import Scope, SpendLimits
 from rushes.core.capacity.elastic import Backlog
 from rushes.core.events import Budgeted, Capacity, Paused, Resized, Returned, Shape, SlotLost
-from rushes.core.learning.run_times import Expected
+from rushes.core.learning.run_times import ExpectedRun
 from rushes.core.purse import Purse
 from rushes.core.spending.machine_price import MachinePrice
 from rushes.core.spending.tariff import Tariff
@@ -270,7 +270,7 @@ def _some(numbers: list[int], share: float) -> list[int]:
 def _tariff(scenario: Scenario, price: MachinePrice) -> Tariff:
     late = {arrival.batch: arrival.late_s for arrival in scenario.load}
 
-    def expected(shape: Shape) -> Expected:
-        return Expected(late[shape.batch], sure=True)
+    def expected(shape: Shape) -> ExpectedRun:
+        return ExpectedRun(late[shape.batch], sure=True)
 
     return Tariff(cost=price.price_of, expected=expected)

@@ -15,7 +15,7 @@ from itertools import repeat
 from typing import Any
 
 from rushes.core.capacity.fitting import Routable, RoutingPolicy
-from rushes.core.capacity.router import Router
+from rushes.core.capacity.router import TierRouter
 from rushes.core.capacity.routing import NoRoute, Route
 from rushes.core.events import Queued
 from rushes.core.money import micros
@@ -75,7 +75,7 @@ class RoutedPool(RuledPool):
 
     def __init__(self, *given: Any, routes: Routes | None = None, **more: Any) -> None:
         super().__init__(*given, **more)
-        router = None if routes is None else Router(routes.tiers, routes.book, routes.policy)
+        router = None if routes is None else TierRouter(routes.tiers, routes.book, routes.policy)
         self._routes = routes
         self._router = router if router is not None and router.chooses else None
         self._tier_of: dict[int, str] = {}

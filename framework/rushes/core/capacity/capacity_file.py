@@ -15,7 +15,7 @@ from rushes.core.capacity.elastic import FleetPolicy, ScalingPolicy
 from rushes.core.capacity.fitting import Allowed, RoutingPolicy
 from rushes.core.capacity.hours import Hours
 from rushes.core.capacity.steps import Absolute, Band, Incremental, Step
-from rushes.core.entry import Entry
+from rushes.core.file_entry import FileEntry
 from rushes.core.money import parse_dollars
 from rushes.core.spending.prices import PriceBook
 from rushes.core.stragglers import StragglerPolicy
@@ -65,7 +65,7 @@ def capacity_from(
     Raises:
         CallerError: a field that does not exist, is missing, or cannot be; the message names its place.
     """
-    file = Entry(data, place, code="bad-capacity")
+    file = FileEntry(data, place, code="bad-capacity")
     tiers = tiers_from(file.raw("tiers"), file.below("tiers"), known=known)
     fleets = tuple(_fleet(name, entry) for name, entry in file.entry("fleets").entries())
     most = _dollars(file, "most_per_hour") if file.has("most_per_hour") else None
@@ -85,7 +85,7 @@ def capacity_from(
     return policy
 
 
-def _check_classes(file: Entry, policy: CapacityPolicy, classes: Collection[str]) -> None:
+def _check_classes(file: FileEntry, policy: CapacityPolicy, classes: Collection[str]) -> None:
     routing = policy.routing
     named: dict[str, Iterable[str]] = {
         **{f"fleets.{one.tier}.drain": one.drain_s for one in policy.scaling.fleets},
@@ -98,7 +98,7 @@ def _check_classes(file: Entry, policy: CapacityPolicy, classes: Collection[str]
                 raise file.refuse(place, f"names the class {name!r}", f"There are {', '.join(classes)}.")
 
 
-def _fleet(tier: str, entry: Entry) -> FleetPolicy:
+def _fleet(tier: str, entry: FileEntry) -> FleetPolicy:
     usual = FleetPolicy(tier, 0)
     policy = FleetPolicy(
         tier,
@@ -122,7 +122,7 @@ def _fleet(tier: str, entry: Entry) -> FleetPolicy:
     return policy
 
 
-def _named(entry: Entry, name: str, read: Callable[[Entry], T]) -> T:
+def _named(entry: FileEntry, name: str, read: Callable[[FileEntry], T]) -> T:
     """What `read` makes of a field; what it makes is refused by the field's place."""
     try:
         return read(entry)
@@ -132,7 +132,7 @@ def _named(entry: Entry, name: str, read: Callable[[Entry], T]) -> T:
         raise entry.refuse(name, f"cannot be used: {error.message.rstrip('.')}", error.fix) from error
 
 
-def _steps(entry: Entry) -> Absolute | Incremental | None:
+def _steps(entry: FileEntry) -> Absolute | Incremental | None:
     """``[{from, to, hosts: 1 or [2, 5]}, …]``, or ``[{above, add}, …]`` with ``step_every`` beside it."""
     rows = list(entry.rows("steps"))
     every_s = entry.seconds("step_every", Incremental((Step(0, 1),)).every_s)
@@ -148,7 +148,7 @@ def _steps(entry: Entry) -> Absolute | Incremental | None:
     return table
 
 
-def _band(row: Entry) -> Band:
+def _band(row: FileEntry) -> Band:
     hosts = row.raw("hosts")
     ends = hosts if isinstance(hosts, list) else [hosts, hosts]
     if len(ends) != 2 or not all(isinstance(end, int) and not isinstance(end, bool) for end in ends):
@@ -158,7 +158,7 @@ def _band(row: Entry) -> Band:
     )
 
 
-def _hours(row: Entry) -> Hours:
+def _hours(row: FileEntry) -> Hours:
     """``{from: 17.5, to: 20, days: [mon, tue], minimum, maximum}``."""
     days = row.items("days")
     if not all(day in DAYS for day in days):
@@ -174,7 +174,7 @@ def _hours(row: Entry) -> Hours:
     return hours
 
 
-def _routing(entry: Entry) -> RoutingPolicy:
+def _routing(entry: FileEntry) -> RoutingPolicy:
     usual = RoutingPolicy()
     worth, allowed = entry.entry("worth_per_second"), entry.entry("allowed")
     policy = RoutingPolicy(
@@ -194,7 +194,7 @@ def _routing(entry: Entry) -> RoutingPolicy:
     return policy
 
 
-def _allowed(row: Entry) -> Allowed:
+def _allowed(row: FileEntry) -> Allowed:
     purchases = {one.value: one for one in Purchase}
     named = row.items("purchases")
     if not all(name in purchases for name in named):
@@ -204,7 +204,7 @@ def _allowed(row: Entry) -> Allowed:
     return allowed
 
 
-def _stragglers(entry: Entry) -> StragglerPolicy:
+def _stragglers(entry: FileEntry) -> StragglerPolicy:
     usual = StragglerPolicy()
     policy = StragglerPolicy(
         stall_s=entry.seconds("stall", usual.stall_s),
@@ -218,12 +218,12 @@ def _stragglers(entry: Entry) -> StragglerPolicy:
     return policy
 
 
-def _target_s(entry: Entry, name: str, default: float | None = None) -> float:
+def _target_s(entry: FileEntry, name: str, default: float | None = None) -> float:
     found: Any = entry.raw(name)
     return inf if found == NEVER else entry.seconds(name, default)
 
 
-def _dollars(entry: Entry, name: str) -> int:
+def _dollars(entry: FileEntry, name: str) -> int:
     found = entry.raw(name)
     try:
         return parse_dollars(found if isinstance(found, int) and not isinstance(found, bool) else str(found))

@@ -22,7 +22,7 @@ from rushes.core.capacity.routing import Market, NoRoute, Route, Stay, hop, rout
 from rushes.core.spending.prices import PriceBook
 from rushes.core.tiers import Tier
 
-__all__ = ["Hop", "Router"]
+__all__ = ["Hop", "TierRouter"]
 
 
 class Hop(NamedTuple):
@@ -40,7 +40,7 @@ class _Placed:
     begun: bool = False
 
 
-class Router:
+class TierRouter:
     """The tiers of one engine, and what is on them.
 
     Args:

@@ -23,7 +23,7 @@ from rushes.core.learning.curves import PRIOR_RUNS, Curve, Seen, at, fitted
 from rushes.core.learning.durations import UNKNOWN, Estimate, Prior, log_normal
 from rushes.core.learning.histogram import GROWTH, LogHistogram
 from rushes.core.learning.places import told_apart
-from rushes.core.learning.work import Key, Work
+from rushes.core.learning.work import Key, WorkTraits
 
 __all__ = ["MOST_LEVELS", "MOST_RUNS", "Believed", "Estimates"]
 
@@ -41,7 +41,7 @@ _BLIND_TRUST: Final = 0.05
 _BEYOND: Final = 0.15
 
 Weights = dict[float, float]
-Believed = Callable[[Work], Prior | None]
+Believed = Callable[[WorkTraits], Prior | None]
 """What is believed of work before anything like it was seen; None where nobody says anything."""
 
 
@@ -72,7 +72,7 @@ class Estimates:
         self._believed = believed or _nothing
         self._levels: dict[Key, _Level] = {}
 
-    def learn(self, work: Work, seconds: float, runs: float = 1.0) -> None:
+    def learn(self, work: WorkTraits, seconds: float, runs: float = 1.0) -> None:
         """An attempt at `work` has succeeded and took `seconds`; nonsense is ignored.
 
         Args:
@@ -94,7 +94,7 @@ class Estimates:
         while len(self._levels) > MOST_LEVELS:
             del self._levels[next(iter(self._levels))]
 
-    def expects(self, work: Work) -> float:
+    def expects(self, work: WorkTraits) -> float:
         """Seconds that `work` will about take."""
         prior = self._believed(work)
         way = self._way(work)
@@ -102,7 +102,7 @@ class Estimates:
             return (prior or UNKNOWN).seconds
         return max(at(way[-1].curve, work.parts(prior.seconds if prior is not None else 0.0)), 1e-6)
 
-    def estimate(self, work: Work) -> Estimate:
+    def estimate(self, work: WorkTraits) -> Estimate:
         """What `work` will take."""
         believed = self._believed(work) or UNKNOWN
         seconds = self.expects(work)
@@ -148,10 +148,10 @@ class Estimates:
         level = self._levels.get((function, on))
         return int(sum(seen.runs for seen in level.seen)) if level is not None else 0
 
-    def grouped(self, works: Iterable[Work]) -> list[tuple[int, Estimate]]:
+    def grouped(self, works: Iterable[WorkTraits]) -> list[tuple[int, Estimate]]:
         """How many works take about the same (to `GROWTH`), with what such a one takes."""
         found: dict[tuple[Key, int], list[float]] = {}
-        alike: dict[Key, tuple[Work, float]] = {}
+        alike: dict[Key, tuple[WorkTraits, float]] = {}
         for work in works:
             seconds = self.expects(work)
             key = work.keys[-1]
@@ -165,7 +165,7 @@ class Estimates:
 
     # -- levels ----------------------------------------------------------------------------------------------
 
-    def _way(self, work: Work) -> list[_Level]:
+    def _way(self, work: WorkTraits) -> list[_Level]:
         """The levels that have seen something, from coarse to fine, each with its curve."""
         found: list[_Level] = []
         towards, trust = _BEFORE, _TRUST
@@ -180,7 +180,7 @@ class Estimates:
         return found
 
 
-def _nothing(_work: Work) -> None:
+def _nothing(_work: WorkTraits) -> None:
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from rushes.core.learning.histogram import GROWTH, LogHistogram
 
-__all__ = ["ENOUGH", "GUESS", "Expected", "RunTimes"]
+__all__ = ["ENOUGH", "GUESS", "ExpectedRun", "RunTimes"]
 
 ENOUGH: Final = 4
 """Runs after which the longest says more than a guess."""
@@ -22,7 +22,7 @@ USUAL: Final = 0.9
 """Of those that begin with the last of a cap, so many end with it."""
 
 
-class Expected(NamedTuple):
+class ExpectedRun(NamedTuple):
     """How long an attempt may take, at the 99th percentile.
 
     Args:
@@ -34,7 +34,7 @@ class Expected(NamedTuple):
     sure: bool
 
 
-GUESS: Final = Expected(40.0, sure=False)
+GUESS: Final = ExpectedRun(40.0, sure=False)
 """Of a function of which nothing is known: of a log-normal with a median of 1 s and a spread of 5, as
 `estimates` believes too."""
 
@@ -46,7 +46,7 @@ class RunTimes:
 
     def __init__(self) -> None:
         self._known: dict[str, LogHistogram] = {}
-        self._longest: dict[str, Expected] = {}
+        self._longest: dict[str, ExpectedRun] = {}
         self._usual: dict[str, float] = {}
         self._counted: dict[str, int] = {}  # how many were counted by then
 
@@ -57,11 +57,11 @@ class RunTimes:
             known = self._known[function] = LogHistogram()
         known.add(seconds)
 
-    def longest(self, function: str) -> Expected | None:
+    def longest(self, function: str) -> ExpectedRun | None:
         """How long one may take; None while too few have ended."""
         found = self._longest.get(function)
         if found is None and (known := self._known.get(function)) is not None and known.count >= ENOUGH:
-            found = self._longest[function] = Expected(_quantile(known, PART), sure=True)
+            found = self._longest[function] = ExpectedRun(_quantile(known, PART), sure=True)
         return found
 
     def usual(self, function: str) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from rushes.core.learning.curves import Parts
 
-__all__ = ["HERE", "LEARNT_FROM_S", "Encode", "Key", "Work", "work_from_json", "work_to_json"]
+__all__ = ["HERE", "LEARNT_FROM_S", "Encode", "Key", "WorkTraits", "work_from_json", "work_to_json"]
 
 HERE: Final = "here"
 """Where everything runs that the embedded pool runs: on this machine."""
@@ -29,7 +29,7 @@ class Encode(NamedTuple):
     speed: str = ""
 
 
-class Work(NamedTuple):
+class WorkTraits(NamedTuple):
     """One invocation, as far as its clip's header and its options tell.
 
     Args:
@@ -88,12 +88,12 @@ class Work(NamedTuple):
         )
 
 
-def work_to_json(work: Work) -> list[Any]:
+def work_to_json(work: WorkTraits) -> list[Any]:
     """JSON-able data; `work_from_json` is its inverse."""
     return [*work[:-1], [list(one) for one in work.makes]]
 
 
-def work_from_json(data: list[Any]) -> Work:
+def work_from_json(data: list[Any]) -> WorkTraits:
     """What `work_to_json` wrote.
 
     Raises:
@@ -101,7 +101,7 @@ def work_from_json(data: list[Any]) -> Work:
     """
     try:
         function, on, options, codec, width, height, frames, media_s, sounds, size_bytes, place, makes = data
-        return Work(
+        return WorkTraits(
             str(function), str(on), str(options), str(codec), int(width), int(height), int(frames),
             float(media_s), int(sounds), int(size_bytes), str(place),
             tuple(Encode(str(c), int(w), int(h), int(f), str(s)) for c, w, h, f, s in makes),

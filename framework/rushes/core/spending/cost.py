@@ -17,7 +17,7 @@ from rushes.core.money import owed, share_out
 from rushes.core.spending.machine_time import MachineShare
 from rushes.core.spending.prices import PriceBook, TierPrice
 
-__all__ = ["LINES", "AttemptCost", "Cost", "Row", "Statement", "Usage", "attempt_cost", "divided"]
+__all__ = ["LINES", "AttemptCost", "Cost", "CostRow", "Statement", "Usage", "attempt_cost", "divided"]
 
 LINES: Final = ("compute", "requests", "transfer", "energy")
 _MINUTE_US: Final = 60_000_000
@@ -114,7 +114,7 @@ class AttemptCost:
 
 
 @dataclass(slots=True)
-class Row:
+class CostRow:
     """What attempts that have something in common have cost: one function's for one show."""
 
     useful: Cost = field(default_factory=Cost)
@@ -132,7 +132,7 @@ class Row:
         """Nano-dollars a published output minute, or None while nothing was published."""
         return owed(self.total, _MINUTE_US, self.published_us) if self.published_us > 0 else None
 
-    def __iadd__(self, other: Row) -> Self:
+    def __iadd__(self, other: CostRow) -> Self:
         self.useful += other.useful
         self.waste += other.waste
         self.attempts += other.attempts
@@ -148,7 +148,7 @@ class Statement:
     whatever the number of attempts.
     """
 
-    rows: dict[tuple[str, ...], Row] = field(default_factory=dict)
+    rows: dict[tuple[str, ...], CostRow] = field(default_factory=dict)
     idle: dict[str, Cost] = field(default_factory=dict)
     """By tier."""
     running: Cost = field(default_factory=Cost)
@@ -156,13 +156,13 @@ class Statement:
 
     def add(self, attempt: AttemptCost) -> None:
         """Enter one attempt."""
-        kept = Row(attempt.useful, attempts=1, published_us=attempt.published_us)
+        kept = CostRow(attempt.useful, attempts=1, published_us=attempt.published_us)
         self.enter((attempt.show, attempt.function), kept)
-        self.enter((attempt.waste_show or attempt.show, attempt.function), Row(waste=attempt.waste))
+        self.enter((attempt.waste_show or attempt.show, attempt.function), CostRow(waste=attempt.waste))
 
-    def enter(self, key: tuple[str, ...], sums: Row) -> None:
+    def enter(self, key: tuple[str, ...], sums: CostRow) -> None:
         """Enter sums over attempts of one key."""
-        row = self.rows.setdefault(key, Row())
+        row = self.rows.setdefault(key, CostRow())
         row += sums
 
     def add_idle(self, tier: str, share: MachineShare) -> None:
@@ -170,7 +170,7 @@ class Statement:
         cost = Cost(compute=share.compute, energy=share.energy, millijoules=share.millijoules)
         self.idle[tier] = self.idle.get(tier, Cost()) + cost
 
-    def of(self, *, show: str | None = None, function: str | None = None) -> Row:
+    def of(self, *, show: str | None = None, function: str | None = None) -> CostRow:
         """The sum of all rows of a show, of a function, of both, or of everything; idleness is in none."""
         return _sum_of(
             row
@@ -190,8 +190,8 @@ class Statement:
         return owed(self.total, _MINUTE_US, published) if published > 0 else None
 
 
-def _sum_of(rows: Iterable[Row]) -> Row:
-    out = Row()
+def _sum_of(rows: Iterable[CostRow]) -> CostRow:
+    out = CostRow()
     for row in rows:
         out += row
     return out

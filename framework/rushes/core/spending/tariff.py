@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from rushes.core.accounts import SpendLimits
 from rushes.core.events import Shape
-from rushes.core.learning.run_times import GUESS, Expected, RunTimes
+from rushes.core.learning.run_times import GUESS, ExpectedRun, RunTimes
 
 __all__ = ["AHEAD_S", "LEASE_S", "LOOK_S", "TRIAL", "Asked", "Tariff", "asked_of"]
 
@@ -43,7 +43,7 @@ class Tariff:
     """
 
     cost: Callable[[Shape, float], int]
-    expected: Callable[[Shape], Expected | None] = lambda _: None
+    expected: Callable[[Shape], ExpectedRun | None] = lambda _: None
 
     def lasts(self, shape: Shape, nano: int) -> float:
         """How long an attempt can work for so many nano-dollars."""

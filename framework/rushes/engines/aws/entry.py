@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rushes.errors import CallerError
 
 if TYPE_CHECKING:
-    from rushes.engines.aws.router import Router
+    from rushes.engines.aws.router import EventRouter
     from rushes.engines.aws.services import Services
     from rushes.engines.aws.telling import Telling
 
@@ -133,15 +133,15 @@ def _worker() -> Callable[[Any, Any], Any]:
 
 
 @cache
-def _router() -> Router:
+def _router() -> EventRouter:
     from rushes import catalog  # noqa: PLC0415 - not for `sweep`
-    from rushes.engines.aws.router import Router  # noqa: PLC0415 - not for `work`
+    from rushes.engines.aws.router import EventRouter  # noqa: PLC0415 - not for `work`
     from rushes.engines.aws.settings import pairs_of  # noqa: PLC0415 - as above
 
     functions = [catalog.find(one) for one in _said("RUSHES_FUNCTIONS").split(",")]
     buckets = pairs_of(os.environ.get("RUSHES_BUCKETS", ""))
     shows = [one for one in os.environ.get("RUSHES_SHOWS", "").split(",") if one]
-    return Router(
+    return EventRouter(
         functions,
         _routes(),
         _services("router"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.settings import AwsSettings
     from rushes.ports import Store
     from rushes.runtime.shared.meter import Meter
-    from rushes.runtime.shared.remote_attempt import Reach
+    from rushes.runtime.shared.remote_attempt import StoreReach
 
 __all__ = ["Granting", "Session"]
 
@@ -71,11 +71,11 @@ class Granting:
         self._client = client
         self._environ = environ
         self._clock = clock
-        self._sessions: OrderedDict[Reach, Session] = OrderedDict()
+        self._sessions: OrderedDict[StoreReach, Session] = OrderedDict()
         self._clients: dict[Session | None, tuple[Any, Any]] = {}
 
     @contextmanager
-    def __call__(self, reach: Reach, meter: Meter) -> Iterator[Store]:
+    def __call__(self, reach: StoreReach, meter: Meter) -> Iterator[Store]:
         """The store of one attempt, whose use is metered.
 
         Raises:
@@ -86,7 +86,7 @@ class Granting:
         with self._signed_in(session):
             yield cast("Store", _Renewed(lambda: self._store(reach, meter)))
 
-    def _store(self, reach: Reach, meter: Meter) -> Store:
+    def _store(self, reach: StoreReach, meter: Meter) -> Store:
         from rushes.storage.s3 import S3Options, S3Store  # noqa: PLC0415 - botocore, not at a cold start
         from rushes.storage.s3_metered import MeteredClient, Regions  # noqa: PLC0415 - with it
 
@@ -100,7 +100,7 @@ class Granting:
         options = S3Options(self._settings.storage_class, self._settings.kms_key)
         return S3Store(MeteredClient(client, meter, regions), options)
 
-    def _session(self, reach: Reach) -> Session | None:
+    def _session(self, reach: StoreReach) -> Session | None:
         """Credentials that reach so far, with enough time left; None without a work role."""
         if not self._settings.work_role:
             return None
@@ -112,7 +112,7 @@ class Granting:
             self._sessions.popitem(last=False)
         return known
 
-    def _asked(self, reach: Reach) -> Session:
+    def _asked(self, reach: StoreReach) -> Session:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - as above
 
         from rushes.aws_errors import answer_error, sent  # noqa: PLC0415 - as above

@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from rushes.stored import Stored
     from rushes.triggers import Match
 
-__all__ = ["Router"]
+__all__ = ["EventRouter"]
 
 MOST_HOPS: Final = 3
 """Functions of ours, one started by what another made, after which it ends: nobody declares longer chains,
 and a loop through several buckets is one."""
 
 
-class Router:
+class EventRouter:
     """Called by Lambda with events of S3, through EventBridge, S3 itself or a queue.
 
     Args:

@@ -17,7 +17,7 @@ from rushes.asset import IMAGE_SUFFIXES
 from rushes.storage.s3_uri import Place, place_of
 
 if TYPE_CHECKING:
-    from rushes.runtime.shared.remote_attempt import Reach
+    from rushes.runtime.shared.remote_attempt import StoreReach
 
 __all__ = ["MOST_CHARACTERS", "session_policy"]
 
@@ -32,7 +32,7 @@ _WRITE: Final = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:
 _LIST: Final = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
 
 
-def session_policy(reach: Reach, partition: str = "aws", kms_key: str = "") -> str:
+def session_policy(reach: StoreReach, partition: str = "aws", kms_key: str = "") -> str:
     """The policy of an attempt as JSON.
 
     Args:
@@ -46,7 +46,7 @@ def session_policy(reach: Reach, partition: str = "aws", kms_key: str = "") -> s
     return text
 
 
-def _text(reach: Reach, partition: str, kms_key: str, longest: int) -> str:
+def _text(reach: StoreReach, partition: str, kms_key: str, longest: int) -> str:
     reads = [place_of(uri) for uri in reach.reads]
     statements = [_allow(_READ, [_read(partition, one, longest) for one in reads])]
     if reach.out is not None:

@@ -25,11 +25,11 @@ from rushes.media.chunking.made_again import checked
 from rushes.media.chunking.makers import Makers, SideBySide
 from rushes.media.chunking.one_chunk import PartMade
 from rushes.media.chunking.part_cards import Cards, TeamTurns, teams_of
-from rushes.media.chunking.stitch import Part, stitch
+from rushes.media.chunking.stitch import CheckedPart, stitch
 from rushes.media.describing.inspection import describe
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.devices.fallback import Tried, warning_of
-from rushes.media.devices.tries import Host, Tries, Try, plan_tries
+from rushes.media.devices.tries import KnownHost, Tries, Try, plan_tries
 from rushes.media.encoding.encode import IN_SOFTWARE, Encoded, build_of, encode, expected_of, unchanged
 from rushes.media.encoding.trying import first_that_works
 from rushes.media.encoding.verify import verify
@@ -72,7 +72,7 @@ def encode_chunked(
     build: Build | None = None,
     info: MediaInfo | None = None,
     choice: EncoderChoice = ANY,
-    host: Host | None = None,
+    host: KnownHost | None = None,
     spelt: Callable[[Profile, str], Profile] = unchanged,
     gate: Gate | None = None,
     devices: Devices | None = None,
@@ -109,7 +109,7 @@ def encode_chunked(
     check_source(source)
     info = info or describe(source)
     software = build or find_build()
-    host = host or Host(named=named_families())
+    host = host or KnownHost(named=named_families())
     path = Path(target)
     began = time.monotonic()
     try:
@@ -245,7 +245,7 @@ class _Work:
                 )
         self.log.folders.clear()
 
-    def _write(self, clip: Clip, parts: list[Part], sound: Sound, heard: Path) -> None:
+    def _write(self, clip: Clip, parts: list[CheckedPart], sound: Sound, heard: Path) -> None:
         """Put the parts behind one another, and picture and sound into the file that is wanted."""
         own = self.supervision.cwd or self.kept
         stitched = own / f"stitched.{commands.HELD_IN[clip.profile.video.codec]}"
@@ -271,7 +271,7 @@ class _Work:
         stitched.unlink(missing_ok=True)
 
 
-def _tag(clip: Clip, part: Part) -> str:
+def _tag(clip: Clip, part: CheckedPart) -> str:
     """The sample entry that the plan names, else the one that the encoder's own file has."""
     args = clip.whole.passes[-1]
     return args[args.index("-tag:v") + 1] if "-tag:v" in args else part.tag

@@ -15,7 +15,7 @@ from rushes.media.chunking.cutting import Clip
 from rushes.media.chunking.makers import Makers
 from rushes.media.chunking.one_chunk import PartMade
 from rushes.media.chunking.part_order import PartOrder
-from rushes.media.chunking.stitch import Part, check_part
+from rushes.media.chunking.stitch import CheckedPart, check_part
 from rushes.media.running.process import Supervision
 
 __all__ = ["checked", "misfits"]
@@ -23,7 +23,7 @@ __all__ = ["checked", "misfits"]
 
 def checked(
     clip: Clip, made: Sequence[PartMade], folder: Path, *, makers: Makers, supervision: Supervision
-) -> tuple[list[Part], list[PartMade]]:
+) -> tuple[list[CheckedPart], list[PartMade]]:
     """The parts as they lie there, all good and of one kind, and how each was made.
 
     Args:
@@ -59,7 +59,7 @@ class _Check:
     makers: Makers
     supervision: Supervision
     made: dict[int, PartMade]
-    found: dict[int, Part] = field(default_factory=dict)
+    found: dict[int, CheckedPart] = field(default_factory=dict)
 
     def look(self, one: PartMade) -> None:
         order = self.clip.orders[one.number]
@@ -85,7 +85,9 @@ class _Check:
             self.look(one)
 
 
-def misfits(found: Mapping[int, Part], devices: Mapping[int, str]) -> tuple[dict[int, str], tuple[str, ...]]:
+def misfits(
+    found: Mapping[int, CheckedPart], devices: Mapping[int, str]
+) -> tuple[dict[int, str], tuple[str, ...]]:
     """The parts whose parameter sets are not those of the most, each with why; and the devices of the most.
 
     None where a device that made the most has made others as well: it would do so again.

@@ -22,7 +22,7 @@ from rushes.media.describing.inspection import describe
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.devices.device_faults import news_of
 from rushes.media.devices.fallback import Tried, really_decoded_by
-from rushes.media.devices.tries import Host, Tries, Try
+from rushes.media.devices.tries import KnownHost, Tries, Try
 from rushes.media.encoding.encode_folder import own_folder, stage
 from rushes.media.encoding.trying import first_that_works
 from rushes.media.planning.choice import ANY
@@ -233,7 +233,7 @@ class _Work:
             made, used, tried = first_that_works(
                 ANY,
                 Tries(tries, ()),
-                Host(),
+                KnownHost(),
                 plan=lambda one: self._command(one, seeks=seeks),
                 make=lambda one, command: self._run(one, command, own),
                 turns=turns,

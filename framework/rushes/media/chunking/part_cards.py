@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rushes.errors import RushesError
 from rushes.media.chunking.part_order import PartOrder
 from rushes.media.devices.capability import CPU
-from rushes.media.devices.tries import Host, Tries, Try, plan_tries
+from rushes.media.devices.tries import KnownHost, Tries, Try, plan_tries
 from rushes.media.planning.choice import EncoderChoice
 from rushes.media.planning.wanted import Wanted
 
@@ -38,7 +38,7 @@ class Cards:
 
     devices: Devices | None = None
     wanted: Wanted | None = None
-    host: Host = field(default_factory=Host)
+    host: KnownHost = field(default_factory=KnownHost)
 
     def of(self, order: PartOrder) -> tuple[Try, ...]:
         """The tries of a part: one for each card, beginning with another one for each part."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Packet = AnyPacket[Any]
 
-__all__ = ["Part", "check_part", "stitch"]
+__all__ = ["CheckedPart", "check_part", "stitch"]
 
 _ENDS: Final = 8
 """Frames on either side of a joint that are decoded; before the last of them only what they are made of."""
@@ -39,7 +39,7 @@ _ASK_EVERY: Final = 256
 
 
 @dataclass(frozen=True)
-class Part:
+class CheckedPart:
     """A part that passed.
 
     Args:
@@ -63,7 +63,7 @@ class Part:
         return max(number - places[pts] for number, pts in enumerate(self.times))
 
 
-def check_part(path: Path, order: PartOrder, times: Sequence[int], *, decodes: bool = True) -> Part:
+def check_part(path: Path, order: PartOrder, times: Sequence[int], *, decodes: bool = True) -> CheckedPart:
     """What a part is, if it holds just its frames and can be decoded on either side of a joint.
 
     Args:
@@ -95,7 +95,7 @@ def check_part(path: Path, order: PartOrder, times: Sequence[int], *, decodes: b
 
 
 def stitch(
-    parts: Sequence[Part],
+    parts: Sequence[CheckedPart],
     target: Path,
     times: Sequence[int],
     unit: Fraction,
@@ -152,7 +152,7 @@ class _Writer:
         self._stream: Any = None
         self._written = 0
 
-    def add(self, part: Part, cancelled: Callable[[], bool]) -> None:
+    def add(self, part: CheckedPart, cancelled: Callable[[], bool]) -> None:
         first = self._written
         places = {pts: first + number for number, pts in enumerate(sorted(part.times))}
         with open_source(Asset.of(part.path)) as container:
@@ -189,7 +189,7 @@ class _Writer:
         return self._times[-1] - self._times[-2] if len(self._times) > 1 else 1
 
 
-def _read(container: InputContainer, video: VideoStream, path: Path) -> tuple[Part, int, str | None]:
+def _read(container: InputContainer, video: VideoStream, path: Path) -> tuple[CheckedPart, int, str | None]:
     times: array[int] = array("q")
     last_key = 0
     problem: str | None = None
@@ -201,7 +201,7 @@ def _read(container: InputContainer, video: VideoStream, path: Path) -> tuple[Pa
         if not times and not packet.is_keyframe:
             problem = "does not begin with a keyframe"
         if packet.pts is None:
-            return Part(path, (), times), 0, "has a packet without a time"
+            return CheckedPart(path, (), times), 0, "has a packet without a time"
         if packet.is_keyframe:
             last_key = packet.pts
         times.append(packet.pts)
@@ -211,10 +211,10 @@ def _read(container: InputContainer, video: VideoStream, path: Path) -> tuple[Pa
         context.extradata,
     )  # fmt: skip
     named = video.metadata.get("encoder", "")
-    return Part(path, parameters, times, context.codec_tag, named), last_key, problem
+    return CheckedPart(path, parameters, times, context.codec_tag, named), last_key, problem
 
 
-def _misplaced(part: Part, video: VideoStream, order: PartOrder, times: Sequence[int]) -> str | None:
+def _misplaced(part: CheckedPart, video: VideoStream, order: PartOrder, times: Sequence[int]) -> str | None:
     """Whether it holds other frames than its own: each tells by its time, counted from the part's first."""
     chunk = order.chunk
     if len(part.times) != len(chunk):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from rushes.media.devices.capability import Capability, Curve, Finding, Point, SeenDevice
-from rushes.media.devices.trial_rows import Trial, as_encoded, command, trials
+from rushes.media.devices.trial_rows import EncoderTrial, as_encoded, command, trials
 from rushes.media.running.builds import Build
 from rushes.media.running.process import Limits, Supervision, ToolRun, run_ffmpeg
 
@@ -70,7 +70,7 @@ def calibrate(
 
 
 def _measured(
-    trial: Trial,
+    trial: EncoderTrial,
     device: SeenDevice | None,
     build: Build,
     wanted_s: float,
@@ -88,21 +88,21 @@ def _measured(
     return Point(trial.width, trial.height, frames, seconds) if many.ok and seconds > 0 else None
 
 
-def _command(trial: Trial, device: SeenDevice | None, frames: int) -> list[str]:
+def _command(trial: EncoderTrial, device: SeenDevice | None, frames: int) -> list[str]:
     # Moving detail, for a flat picture costs an encoder next to nothing; a few pictures over and over, for a
     # card encodes faster than they are made.
     made = f"testsrc2=s={trial.width}x{trial.height}:r={trial.rate},format={trial.pix_fmt}"
     return command(trial, device, frames, f"{made},loop=loop=-1:size={_PICTURES}")
 
 
-def _own_sizes(trial: Trial, sizes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def _own_sizes(trial: EncoderTrial, sizes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     plain = next((one for one in trials() if one.family == trial.family), trial)
     if (trial.width, trial.height) != (plain.width, plain.height):
         return [(trial.width, trial.height)]
     return list(sizes)
 
 
-def _trial_of(finding: Finding) -> Trial | None:
+def _trial_of(finding: Finding) -> EncoderTrial | None:
     asked = (finding.family, finding.encoder, finding.codec, finding.depth)
     return next((t for t in trials() if (t.family, t.encoder, t.codec, t.depth) == asked), None)
 

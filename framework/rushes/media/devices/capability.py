@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-__all__ = ["CPU", "SCHEMA", "BuildFacts", "Capability", "Curve", "Finding", "Point", "SeenDevice"]
+__all__ = ["CPU", "SCHEMA", "Capability", "Curve", "Finding", "Point", "SeenDevice", "TriedBuild"]
 
 SCHEMA: Final = 1
 CPU: Final = "cpu"
@@ -72,7 +72,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildFacts:
+class TriedBuild:
     """The ffmpeg that was tried, and what tells that it is another now."""
 
     families: tuple[str, ...]
@@ -96,7 +96,7 @@ class Capability:
         thorough: encoders without a device to see were tried too.
     """
 
-    builds: tuple[BuildFacts, ...]
+    builds: tuple[TriedBuild, ...]
     drivers: Mapping[str, str]
     devices: tuple[SeenDevice, ...]
     findings: tuple[Finding, ...]
@@ -137,7 +137,7 @@ class Capability:
             if data["schema"] != SCHEMA:
                 raise ValueError(f"schema {data['schema']!r} is not {SCHEMA}")
             builds = (
-                BuildFacts(**{**one, "families": tuple(map(str, one["families"]))}) for one in data["builds"]
+                TriedBuild(**{**one, "families": tuple(map(str, one["families"]))}) for one in data["builds"]
             )
             return cls(
                 builds=tuple(builds),

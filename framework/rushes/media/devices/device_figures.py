@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rushes.core.devices import CPU, Device
 from rushes.core.turns import Option, fallbacks_at_once
-from rushes.media.devices.tries import Host, Try
+from rushes.media.devices.tries import KnownHost, Try
 from rushes.media.encoders import VIDEO_ENCODERS
 from rushes.media.encoders.cards import Card, card_of
 from rushes.media.planning.wanted import Wanted
@@ -18,7 +18,7 @@ __all__ = ["card_device", "options_of"]
 
 
 def options_of(
-    rest: Sequence[Try], wanted: Wanted | None, host: Host, *, cores: int, sessions: int = 1
+    rest: Sequence[Try], wanted: Wanted | None, host: KnownHost, *, cores: int, sessions: int = 1
 ) -> list[tuple[Option, Try]]:
     """One option for each device that a try is left of, with the first of its tries; the preferred first.
 
@@ -50,7 +50,7 @@ def card_device(name: str, card: Card | None, pixels_per_s: float = 0.0) -> Devi
     return Device(name, sessions, pixels_per_s, card.key if card.shared_sessions else "")
 
 
-def _device(one: Try, wanted: Wanted | None, host: Host, cores: int) -> Device:
+def _device(one: Try, wanted: Wanted | None, host: KnownHost, cores: int) -> Device:
     if one.family == "software":
         return Device(CPU, fallbacks_at_once(cores))
     seen = host.capability.devices if host.capability is not None else ()
@@ -59,7 +59,7 @@ def _device(one: Try, wanted: Wanted | None, host: Host, cores: int) -> Device:
     return card_device(one.device, card, _rate(one, wanted, host, card) if wanted is not None else 0.0)
 
 
-def _rate(one: Try, wanted: Wanted, host: Host, card: Card | None) -> float:
+def _rate(one: Try, wanted: Wanted, host: KnownHost, card: Card | None) -> float:
     """Pixels a second of the whole device, at this size; 0 where nobody knows.
 
     One stream was measured, all streams are published; of two figures the larger is nearer to what the

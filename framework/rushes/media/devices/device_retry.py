@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from rushes.errors import RushesError
 from rushes.media.devices.capability import Capability, SeenDevice
-from rushes.media.devices.probe import LIMIT_S, Lane, try_one
+from rushes.media.devices.probe import LIMIT_S, TrialLane, try_one
 from rushes.media.devices.trial_rows import trials
 from rushes.media.running.builds import find_build
 from rushes.media.running.process import Limits, Supervision
@@ -40,5 +40,7 @@ def try_device(
     except RushesError as error:
         return error.message
     limits = Limits(stall_s=None, time_s=LIMIT_S, address_space=False)
-    found = try_one(Lane(device, build, (trial,)), trial, Supervision(limits=limits, cancelled=cancelled))
+    found = try_one(
+        TrialLane(device, build, (trial,)), trial, Supervision(limits=limits, cancelled=cancelled)
+    )
     return "" if found.works else found.why

@@ -24,7 +24,7 @@ from rushes.media.devices.device_retry import try_device
 from rushes.media.devices.fallback import Tried
 from rushes.media.devices.ledger import DeviceLedger, Place
 from rushes.media.devices.monitors import read_monitors
-from rushes.media.devices.tries import Host, Tries, Try
+from rushes.media.devices.tries import KnownHost, Tries, Try
 from rushes.media.planning.wanted import Wanted
 from rushes.media.running.company import aside
 from rushes.media.running.cores import usable_cores
@@ -75,7 +75,7 @@ class Devices:
         self,
         tries: Tries,
         wanted: Wanted | None,
-        host: Host,
+        host: KnownHost,
         *,
         sessions: int = 1,
         stands_in: bool = False,
@@ -119,7 +119,12 @@ class DeviceTurns:
     """One output's way through the devices. `give_back` may be called at any time, and more than once."""
 
     def __init__(
-        self, devices: Devices, ledger: DeviceLedger, wanted: Wanted | None, host: Host, sessions: int = 1
+        self,
+        devices: Devices,
+        ledger: DeviceLedger,
+        wanted: Wanted | None,
+        host: KnownHost,
+        sessions: int = 1,
     ) -> None:
         self._devices = devices
         self._ledger = ledger

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 from rushes.media.devices.device_nodes import look
 from rushes.media.devices.probe_cache import believed, curves, kept, probe_key, quality_curves
-from rushes.media.devices.tries import Host
+from rushes.media.devices.tries import KnownHost
 from rushes.media.running.builds import named_families
 
 __all__ = ["known_host"]
 
 
-def known_host(environ: Mapping[str, str], now: float) -> Host:
+def known_host(environ: Mapping[str, str], now: float) -> KnownHost:
     """The host as it was last probed; without a probe that holds, only what the environment names.
 
     Args:
@@ -25,5 +25,5 @@ def known_host(environ: Mapping[str, str], now: float) -> Host:
     named = named_families(environ)
     found = kept(environ)
     if found is None or not believed(found, probe_key(environ, look()), now):
-        return Host(named=named)
-    return Host(found, curves(environ, found.key), named, worth=quality_curves(environ, found.key))
+        return KnownHost(named=named)
+    return KnownHost(found, curves(environ, found.key), named, worth=quality_curves(environ, found.key))

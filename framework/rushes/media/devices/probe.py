@@ -18,13 +18,13 @@ from typing import Final
 
 from rushes.errors import PlatformError, RushesError
 from rushes.media.devices.capability import CPU, Finding, SeenDevice
-from rushes.media.devices.trial_rows import FAMILIES, HARDWARE, Trial, command, trials
+from rushes.media.devices.trial_rows import FAMILIES, HARDWARE, EncoderTrial, command, trials
 from rushes.media.running.builds import Build, find_build
 from rushes.media.running.cores import usable_cores
 from rushes.media.running.dialect import classify
 from rushes.media.running.process import Limits, Supervision, ToolRun, run_ffmpeg
 
-__all__ = ["LIMIT_S", "Lane", "builds_of", "findings", "lanes", "try_one"]
+__all__ = ["LIMIT_S", "TrialLane", "builds_of", "findings", "lanes", "try_one"]
 
 # The first session of a card that was asleep takes seconds, with many cards in a machine more than ten.
 LIMIT_S: Final = 20.0
@@ -42,12 +42,12 @@ _NODES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class TrialLane:
     """What is tried one after another: the encoders of one device. None for the processor."""
 
     device: SeenDevice | None
     build: Build | None
-    trials: tuple[Trial, ...]
+    trials: tuple[EncoderTrial, ...]
     skipped: str = ""
     """Why nothing here is tried at all; else ""."""
 
@@ -69,31 +69,31 @@ def lanes(
     *,
     every: bool = False,
     named: frozenset[str] = frozenset(),
-) -> list[Lane]:
+) -> list[TrialLane]:
     """What to try where (pure).
 
     A family without a device that can be seen is not tried, and says so: starting ffmpeg for each of its
     encoders would only find the same. Not every device can be seen (a driver that puts it elsewhere), so
     `every` tries them all the same, and so does a build of its own in `named`.
     """
-    found: list[Lane] = []
+    found: list[TrialLane] = []
     for family in FAMILIES:
         rows = tuple(trial for trial in trials() if trial.family == family)
         build = builds[family]
         if isinstance(build, RushesError):
-            found.append(Lane(None, None, rows, build.message))
+            found.append(TrialLane(None, None, rows, build.message))
         elif family not in HARDWARE:
-            found.append(Lane(None, build, rows))
+            found.append(TrialLane(None, build, rows))
         elif mine := [device for device in devices if device.family == family]:
-            found += [Lane(device, build, rows) for device in mine]
+            found += [TrialLane(device, build, rows) for device in mine]
         elif every or family in named:
-            found.append(Lane(SeenDevice(family, 0), build, rows))
+            found.append(TrialLane(SeenDevice(family, 0), build, rows))
         else:
-            found.append(Lane(None, build, rows, f"Not tried: {_NODES[family]}."))
+            found.append(TrialLane(None, build, rows, f"Not tried: {_NODES[family]}."))
     return found
 
 
-def findings(plan: Sequence[Lane], limit_s: float = LIMIT_S) -> tuple[Finding, ...]:
+def findings(plan: Sequence[TrialLane], limit_s: float = LIMIT_S) -> tuple[Finding, ...]:
     """Carry a plan out; every finding in the plan's order, whatever was slow.
 
     Args:
@@ -123,7 +123,7 @@ def findings(plan: Sequence[Lane], limit_s: float = LIMIT_S) -> tuple[Finding, .
     return tuple(sorted(found, key=lambda one: (FAMILIES.index(one.family), one.device, order[_name(one)])))
 
 
-def try_one(lane: Lane, trial: Trial, supervision: Supervision) -> Finding:
+def try_one(lane: TrialLane, trial: EncoderTrial, supervision: Supervision) -> Finding:
     """One encoder on one device."""
     assert lane.build is not None  # noqa: S101 - a lane without a build is skipped
     try:
@@ -137,7 +137,7 @@ def try_one(lane: Lane, trial: Trial, supervision: Supervision) -> Finding:
     return _finding(lane, trial, seconds=run.seconds, error=classify(run, lane.build.major))
 
 
-def _shares(rows: Sequence[Trial], count: int) -> list[tuple[Trial, ...]]:
+def _shares(rows: Sequence[EncoderTrial], count: int) -> list[tuple[EncoderTrial, ...]]:
     """The software encoders in as many shares as cores: a process starts slower than it encodes a frame.
 
     Dealt there and back, for ten bits cost more than eight, and each pair stands side by side.
@@ -147,7 +147,7 @@ def _shares(rows: Sequence[Trial], count: int) -> list[tuple[Trial, ...]]:
     return [share for share in dealt if share]
 
 
-def _one_by_one(lane: Lane, supervision: Supervision) -> list[Finding]:
+def _one_by_one(lane: TrialLane, supervision: Supervision) -> list[Finding]:
     if lane.skipped:
         absent = PlatformError(lane.skipped, code="no-device")
         return [_finding(lane, trial, error=absent) for trial in lane.trials]
@@ -159,7 +159,7 @@ def _one_by_one(lane: Lane, supervision: Supervision) -> list[Finding]:
     return found
 
 
-def _together(lane: Lane, rows: Sequence[Trial], supervision: Supervision) -> list[Finding]:
+def _together(lane: TrialLane, rows: Sequence[EncoderTrial], supervision: Supervision) -> list[Finding]:
     """Several software encoders in one process; each by itself as soon as one of them fails."""
     assert lane.build is not None  # noqa: S101 - a lane without a build is skipped
     outputs = [argument for trial in rows for argument in trial.outputs()]
@@ -177,7 +177,9 @@ def _encoded(run: ToolRun) -> bool:
     return run.ok and frames > 0 and "Output file is empty" not in run.stderr_tail
 
 
-def _finding(lane: Lane, trial: Trial, seconds: float = 0.0, error: RushesError | None = None) -> Finding:
+def _finding(
+    lane: TrialLane, trial: EncoderTrial, seconds: float = 0.0, error: RushesError | None = None
+) -> Finding:
     default = f"{trial.family}:0" if trial.family in HARDWARE else CPU
     return Finding(
         family=trial.family,
@@ -198,5 +200,5 @@ def _told(message: str) -> str:
     return re.sub(r"color=c=gray:\S+", "a test picture", message)
 
 
-def _name(one: Trial | Finding) -> tuple[str, str, str, int]:
+def _name(one: EncoderTrial | Finding) -> tuple[str, str, str, int]:
     return (one.family, one.encoder, one.codec, one.depth)

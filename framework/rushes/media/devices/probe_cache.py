@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rushes.errors import RushesError
-from rushes.media.devices.capability import SCHEMA, BuildFacts, Capability, Curve
+from rushes.media.devices.capability import SCHEMA, Capability, Curve, TriedBuild
 from rushes.media.devices.device_nodes import Nodes, find_devices, look
 from rushes.media.devices.probe import LIMIT_S, builds_of, findings, lanes
 from rushes.media.devices.trial_rows import FAMILIES
@@ -164,7 +164,7 @@ def keep_quality_curves(environ: Mapping[str, str], key: str, measured: Iterable
     _write(cache_folder(environ) / _QUALITY, data)
 
 
-def _facts(builds: Mapping[str, Build | RushesError]) -> tuple[BuildFacts, ...]:
+def _facts(builds: Mapping[str, Build | RushesError]) -> tuple[TriedBuild, ...]:
     by_path: dict[Path, list[str]] = {}
     for family, build in builds.items():
         if isinstance(build, Build):
@@ -174,7 +174,7 @@ def _facts(builds: Mapping[str, Build | RushesError]) -> tuple[BuildFacts, ...]:
         status = path.stat()
         build = builds[families[0]]
         version = build.version if isinstance(build, Build) else ""
-        found.append(BuildFacts(tuple(families), str(path), status.st_size, status.st_mtime_ns, version))
+        found.append(TriedBuild(tuple(families), str(path), status.st_size, status.st_mtime_ns, version))
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from rushes.media.encoders import VIDEO_ENCODERS, Family, Variant, VideoEncoder
 from rushes.media.planning.rates import rate_args
 from rushes.media.profile import Profile, VideoWish
 
-__all__ = ["FAMILIES", "HARDWARE", "Trial", "as_encoded", "command", "depth_of", "trials"]
+__all__ = ["FAMILIES", "HARDWARE", "EncoderTrial", "as_encoded", "command", "depth_of", "trials"]
 
 FAMILIES: Final = tuple(ROWS)
 HARDWARE: Final = tuple(name for name in FAMILIES if name != "software")
@@ -32,7 +32,7 @@ _EIGHT: Final = re.compile(r"^(yuvj?4\d\dp|nv12|nv16|gray|bgr0)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class EncoderTrial:
     """One encoder at one depth.
 
     Args:
@@ -72,13 +72,13 @@ def depth_of(pix_fmt: str) -> int | None:
     return 8 if _EIGHT.search(pix_fmt) else None
 
 
-def trials(rows: Iterable[VideoEncoder] = VIDEO_ENCODERS) -> tuple[Trial, ...]:
+def trials(rows: Iterable[VideoEncoder] = VIDEO_ENCODERS) -> tuple[EncoderTrial, ...]:
     """Everything to try, software first."""
     found = [trial for row in rows for trial in _of_row(row)]
     return tuple(sorted(found, key=lambda trial: FAMILIES.index(trial.family)))
 
 
-def as_encoded(trial: Trial) -> Trial:
+def as_encoded(trial: EncoderTrial) -> EncoderTrial:
     """The same encoder as an encode without further wishes runs it: usual preset, quality and threads."""
     named = (trial.family, trial.encoder, trial.codec)
     row = next(one for one in VIDEO_ENCODERS if (one.family, one.name, one.codec) == named)
@@ -89,7 +89,9 @@ def as_encoded(trial: Trial) -> Trial:
     return replace(trial, args=(*written, *trial.variant), threads=())
 
 
-def command(trial: Trial, device: SeenDevice | None, frames: int = 1, source: str | None = None) -> list[str]:
+def command(
+    trial: EncoderTrial, device: SeenDevice | None, frames: int = 1, source: str | None = None
+) -> list[str]:
     """The arguments for one trial.
 
     Args:
@@ -122,7 +124,7 @@ def command(trial: Trial, device: SeenDevice | None, frames: int = 1, source: st
     return [*before, "-f", "lavfi", "-i", opened, *output]
 
 
-def _of_row(row: VideoEncoder) -> Iterator[Trial]:
+def _of_row(row: VideoEncoder) -> Iterator[EncoderTrial]:
     for depth in (8, 10):
         fitting = [
             (variant, name)
@@ -139,9 +141,9 @@ def _smallest(variant: Variant) -> int:
     return min((one.width * one.height for one in variant.rasters), default=0)
 
 
-def _trial(row: VideoEncoder, variant: Variant, pix_fmt: str, depth: int) -> Trial:
+def _trial(row: VideoEncoder, variant: Variant, pix_fmt: str, depth: int) -> EncoderTrial:
     raster = min(variant.rasters, key=lambda one: one.width * one.height, default=None)
-    trial = Trial(
+    trial = EncoderTrial(
         row.family,
         row.name,
         row.codec,

@@ -20,13 +20,13 @@ from rushes.media.planning.variants import same_samples
 from rushes.media.planning.wanted import Wanted
 from rushes.media.quality.curves import QualityCurve
 
-__all__ = ["Host", "LeftOut", "Tries", "Try", "plan_tries"]
+__all__ = ["KnownHost", "LeftOut", "Tries", "Try", "plan_tries"]
 
 Basis = Literal["measured", "published", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class KnownHost:
     """What is known of this host.
 
     Args:
@@ -93,7 +93,7 @@ class Tries:
 _NO_PROBE: Final = "this host was not probed, and RUSHES_FFMPEG names no build for this family"
 
 
-def plan_tries(choice: EncoderChoice, wanted: Wanted, host: Host) -> Tries:
+def plan_tries(choice: EncoderChoice, wanted: Wanted, host: KnownHost) -> Tries:
     """The tries for what is wanted on this host.
 
     Args:
@@ -110,7 +110,7 @@ def plan_tries(choice: EncoderChoice, wanted: Wanted, host: Host) -> Tries:
     return Tries(tuple(decoded for one in kept for decoded in _decoded(one, wanted)), tuple(out))
 
 
-def _of_row(row: VideoEncoder, wanted: Wanted, host: Host, out: list[LeftOut]) -> list[Try]:
+def _of_row(row: VideoEncoder, wanted: Wanted, host: KnownHost, out: list[LeftOut]) -> list[Try]:
     unable = _unable(row, wanted)
     if unable is not None:
         out.append(LeftOut(row.family, "", row.name, unable))
@@ -148,7 +148,7 @@ def _unable(row: VideoEncoder, wanted: Wanted) -> str | None:
     return next((f"{row.name} {why}" for holds, why in reasons if holds), None)
 
 
-def _devices(row: VideoEncoder, wanted: Wanted, host: Host) -> Iterable[tuple[SeenDevice, str | None]]:
+def _devices(row: VideoEncoder, wanted: Wanted, host: KnownHost) -> Iterable[tuple[SeenDevice, str | None]]:
     """The devices of a row, each with why it cannot; one stands for the family where none is there."""
     nobody = SeenDevice(row.family, 0)
     if row.family == "software":
@@ -170,7 +170,7 @@ def _devices(row: VideoEncoder, wanted: Wanted, host: Host) -> Iterable[tuple[Se
 
 
 def _cost(
-    row: VideoEncoder, device: SeenDevice, name: str, wanted: Wanted, host: Host
+    row: VideoEncoder, device: SeenDevice, name: str, wanted: Wanted, host: KnownHost
 ) -> tuple[float | None, Basis, float | None]:
     """Expected seconds, what they rest on, and the price of an hour."""
     card = catalogue.CPU if row.family == "software" else catalogue.card_of(row.family, device.model)
@@ -206,7 +206,7 @@ def _ordered(choice: EncoderChoice, found: list[Try]) -> list[Try]:
     return sorted(found, key=cost)
 
 
-def _allowed(choice: EncoderChoice, ordered: list[Try], host: Host, out: list[LeftOut]) -> list[Try]:
+def _allowed(choice: EncoderChoice, ordered: list[Try], host: KnownHost, out: list[LeftOut]) -> list[Try]:
     """Those that the fallback policy lets stand; what steps in is marked."""
     chosen = [one.family for one in ordered if not choice.families or one.family in choice.families]
     first = chosen[0] if chosen else None
@@ -223,7 +223,7 @@ def _allowed(choice: EncoderChoice, ordered: list[Try], host: Host, out: list[Le
     return kept
 
 
-def _refused(choice: EncoderChoice, one: Try, host: Host) -> str | None:
+def _refused(choice: EncoderChoice, one: Try, host: KnownHost) -> str | None:
     if choice.fallback == "allow":
         return None
     if choice.fallback == "forbid":

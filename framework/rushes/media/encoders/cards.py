@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from rushes.media.encoders.rows import EncoderFamily
 
-__all__ = ["CARDS", "CPU", "Capacity", "Card", "Figure", "Rate", "card_of", "fit"]
+__all__ = ["CARDS", "CPU", "Card", "CodecSpeed", "Figure", "Rate", "card_of", "fit"]
 
 Mark = Literal["published", "second-hand", "estimate"]
 
@@ -43,7 +43,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
+class CodecSpeed:
     """How fast a device makes one codec: ``seconds = per_pixel_s · pixels + per_frame_s · frames``.
 
     Args:
@@ -82,13 +82,13 @@ class Card:
     title: str
     family: EncoderFamily
     pattern: str
-    capacities: tuple[Capacity, ...]
+    capacities: tuple[CodecSpeed, ...]
     sessions: Figure | None = None
     shared_sessions: bool = False
     watts: Figure | None = None
     usd_per_h: Figure | None = None
 
-    def capacity(self, codec: str) -> Capacity | None:
+    def capacity(self, codec: str) -> CodecSpeed | None:
         """The figures that tell what one encode will take: of one stream, else of the whole device."""
         fitting = [c for c in self.capacities if c.codec == codec]
         return next((c for c in fitting if c.single), fitting[0] if fitting else None)
@@ -130,15 +130,15 @@ _FLEX: Final = "Intel Data Center GPU Flex density, as quoted by third parties"
 _HD: Final = (1920, 1080)
 
 
-def _single(codec: str, preset: str, source: str, *rates: tuple[int, int, float]) -> Capacity:
-    return Capacity(codec, preset, tuple(Rate(*one) for one in rates), source, "published", single=True)
+def _single(codec: str, preset: str, source: str, *rates: tuple[int, int, float]) -> CodecSpeed:
+    return CodecSpeed(codec, preset, tuple(Rate(*one) for one in rates), source, "published", single=True)
 
 
-def _all(codec: str, preset: str, source: str, mark: Mark, *rates: tuple[int, int, float]) -> Capacity:
-    return Capacity(codec, preset, tuple(Rate(*one) for one in rates), source, mark)
+def _all(codec: str, preset: str, source: str, mark: Mark, *rates: tuple[int, int, float]) -> CodecSpeed:
+    return CodecSpeed(codec, preset, tuple(Rate(*one) for one in rates), source, mark)
 
 
-def _nvenc(engines: int, **fps: tuple[float, float]) -> tuple[Capacity, ...]:
+def _nvenc(engines: int, **fps: tuple[float, float]) -> tuple[CodecSpeed, ...]:
     """p5 first: between the default p4 and what is published stand p3 and p5, and p5 promises less."""
     return tuple(
         _all(codec, preset, _SDK, "second-hand", (*_HD, engines * value))

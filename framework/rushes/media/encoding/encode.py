@@ -19,14 +19,14 @@ from rushes.media.describing.schema import MediaInfo
 from rushes.media.describing.second_opinion import blamed
 from rushes.media.devices.capability import CPU
 from rushes.media.devices.fallback import Tried, really_decoded_by, warning_of
-from rushes.media.devices.tries import Host, Tries, Try, plan_tries
+from rushes.media.devices.tries import KnownHost, Tries, Try, plan_tries
 from rushes.media.encoding.encode_folder import own_folder, stage
 from rushes.media.encoding.passes import measure_loudness, run_plan
 from rushes.media.encoding.trying import first_that_works
-from rushes.media.encoding.verify import Expected, SourceTruth, Verification, source_truth, verify
+from rushes.media.encoding.verify import ExpectedOutput, SourceTruth, Verification, source_truth, verify
 from rushes.media.planning.choice import ANY, EncoderChoice
 from rushes.media.planning.device_graph import HERE
-from rushes.media.planning.plan import EncodePlan, Expectation, plan_encode
+from rushes.media.planning.plan import EncodePlan, PlannedOutput, plan_encode
 from rushes.media.planning.wanted import wanted_of
 from rushes.media.profile import Profile
 from rushes.media.readers.guard import check_source, input_args, output_args
@@ -80,7 +80,7 @@ class Encoded:
     size_bytes: int
     build: Mapping[str, str]
     verification: Mapping[str, Any]
-    expected: Expectation
+    expected: PlannedOutput
     warnings: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = field(default=())
     box: str = "none"
@@ -107,7 +107,7 @@ def encode(
     build: Build | None = None,
     info: MediaInfo | None = None,
     choice: EncoderChoice = ANY,
-    host: Host | None = None,
+    host: KnownHost | None = None,
     spelt: Callable[[Profile, str], Profile] = unchanged,
     gate: Gate | None = None,
     devices: Devices | None = None,
@@ -138,7 +138,7 @@ def encode(
     check_source(source)
     info = info or describe(source)
     software = build or find_build()
-    host = host or Host(named=named_families())
+    host = host or KnownHost(named=named_families())
     assumed = assumption(info, profile.video.frame_rate)
     rate = sequence_rate(info, profile.video.frame_rate)
     info = at_rate(info, rate)
@@ -281,10 +281,10 @@ def build_of(family: str, given: Build | None) -> Build:
     return find_build(family) if given is None or family in named_families() else given
 
 
-def expected_of(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: bool) -> Expected:
+def expected_of(plan: EncodePlan, source: Asset, truth: SourceTruth, *, salvages: bool) -> ExpectedOutput:
     """What verification holds the result to: the plan's promise, measured on what the source really has."""
     promised = plan.expected
-    part = Expected(
+    part = ExpectedOutput(
         has_video=promised.size is not None,
         audio_tracks=len(promised.audio_channels),
         width=promised.size[0] if promised.size else None,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rushes.errors import PlatformError, RushesError
 from rushes.media.devices.fallback import Outcome, Tried, remaining, told
-from rushes.media.devices.tries import Host, Tries, Try
+from rushes.media.devices.tries import KnownHost, Tries, Try
 from rushes.media.planning.choice import EncoderChoice
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Turns(Protocol):
 def first_that_works(
     choice: EncoderChoice,
     tries: Tries,
-    host: Host,
+    host: KnownHost,
     *,
     plan: Callable[[Try], P],
     make: Callable[[Try, P], T],

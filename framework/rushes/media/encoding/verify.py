@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     Packet = AnyPacket[Any]
 
-__all__ = ["Expected", "Level", "SourceTruth", "Verification", "packet_count", "source_truth", "verify"]
+__all__ = ["ExpectedOutput", "Level", "SourceTruth", "Verification", "packet_count", "source_truth", "verify"]
 
 Level = Literal["packets", "full"]
 
@@ -58,7 +58,7 @@ _AUDIO_PACKETS: Final = 8
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedOutput:
     """What an output must be; None where it does not matter.
 
     Args:
@@ -90,7 +90,7 @@ class Expected:
     source_problem: str | None = None
 
     @classmethod
-    def of(cls, truth: SourceTruth, **changes: Any) -> Expected:
+    def of(cls, truth: SourceTruth, **changes: Any) -> ExpectedOutput:
         """What an encode of the whole of a source must be, before what its profile changes."""
         facts: dict[str, Any] = {
             "frames": truth.frames,
@@ -133,7 +133,7 @@ class Verification:
 
 def verify(
     output: str | os.PathLike[str],
-    expected: Expected,
+    expected: ExpectedOutput,
     level: Level = "packets",
     *,
     cancelled: Callable[[], bool] = lambda: False,
@@ -164,7 +164,7 @@ def verify(
         raise
 
 
-def verify_here(path: Path, expected: Expected, level: Level) -> Verification:
+def verify_here(path: Path, expected: ExpectedOutput, level: Level) -> Verification:
     """As `verify`, read in this process: a reader's answer."""
     began = time.monotonic()
     try:
@@ -288,7 +288,7 @@ class _Reading:
         )
 
 
-def _complaints(found: _Found, expected: Expected) -> Iterator[str]:
+def _complaints(found: _Found, expected: ExpectedOutput) -> Iterator[str]:
     """What is wrong with an output, the worst first."""
     if found.problem is not None:
         yield found.problem
@@ -309,7 +309,7 @@ def _complaints(found: _Found, expected: Expected) -> Iterator[str]:
     yield from _wrong_durations(found, expected)
 
 
-def _wrong_durations(found: _Found, expected: Expected) -> Iterator[str]:
+def _wrong_durations(found: _Found, expected: ExpectedOutput) -> Iterator[str]:
     picture_s = float(1 / found.rate) if found.rate else 0.04
     tolerance = expected.tolerance_s
     if tolerance is None:
@@ -339,7 +339,7 @@ def _oddities(counts: dict[int, StreamCount], video: StreamCount | None) -> list
     return odd
 
 
-def _bad(path: Path, complaint: str, expected: Expected) -> RushesError:
+def _bad(path: Path, complaint: str, expected: ExpectedOutput) -> RushesError:
     details = {"output": path.name, "complaint": complaint, "source_problem": expected.source_problem}
     if expected.source_problem is not None:
         return MediaError(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from rushes.errors import MediaError, PlatformError
-from rushes.media.encoding.verify import Expected, verify
+from rushes.media.encoding.verify import ExpectedOutput, verify
 from rushes.media.ladders.ladder import LadderPlan
 from rushes.media.ladders.manifest import Representation, corrected, read_manifest
 from rushes.media.ladders.playlists import Track, master_playlist, media_playlist
@@ -268,7 +268,7 @@ def with_sound(
         args += ["-movflags", "+faststart", "-f", "mp4", output_args(target)[-1]]
     run(args, plan.duration_s)
     for target, rendition, found in zip(targets, plan.renditions, made.pictures, strict=True):
-        expected = Expected(
+        expected = ExpectedOutput(
             frames=found.frames,
             tolerance_frames=0,
             has_video=True,

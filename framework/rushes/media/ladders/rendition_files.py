@@ -13,7 +13,7 @@ import av.error
 
 from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError
-from rushes.media.encoding.verify import Expected, SourceTruth
+from rushes.media.encoding.verify import ExpectedOutput, SourceTruth
 from rushes.media.ladders.ladder import LadderPlan, Rendition
 from rushes.media.ladders.still_branches import SHEET, THUMBNAILS, Stills
 from rushes.media.readers.packets import open_source, primary_video
@@ -29,10 +29,12 @@ __all__ = [
 ]
 
 
-def expected_picture(rendition: Rendition, plan: LadderPlan, source: Asset, truth: SourceTruth) -> Expected:
+def expected_picture(
+    rendition: Rendition, plan: LadderPlan, source: Asset, truth: SourceTruth
+) -> ExpectedOutput:
     """What verification holds a rendition to."""
     whole = source.frames is None
-    return Expected(
+    return ExpectedOutput(
         has_video=True,
         audio_tracks=0,
         width=rendition.width,
@@ -45,11 +47,11 @@ def expected_picture(rendition: Rendition, plan: LadderPlan, source: Asset, trut
     )
 
 
-def expected_sound(plan: LadderPlan, source: Asset, truth: SourceTruth) -> Expected:
+def expected_sound(plan: LadderPlan, source: Asset, truth: SourceTruth) -> ExpectedOutput:
     """What verification holds a sound track to."""
     whole = source.frames is None
     shortest = min(truth.audio_s, default=None) if whole else plan.duration_s
-    return Expected(
+    return ExpectedOutput(
         has_video=False,
         audio_tracks=1,
         audio_s=None if shortest is None else max(0.0, shortest - plan.late_s),

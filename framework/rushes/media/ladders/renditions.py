@@ -16,7 +16,7 @@ from rushes.asset import Asset
 from rushes.media.describing.inspection import describe
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.devices.fallback import Tried, warning_of
-from rushes.media.devices.tries import Host
+from rushes.media.devices.tries import KnownHost
 from rushes.media.encoding.verify import Level, SourceTruth, Verification, source_truth
 from rushes.media.ladders.ladder import LadderPlan, plan_ladder
 from rushes.media.ladders.rendition_files import refuse_odd, taken_stills
@@ -120,7 +120,7 @@ def make_renditions(
     level: Level = "packets",
     cancelled: Callable[[], bool] = never,
     choice: EncoderChoice = SOFTWARE,
-    host: Host | None = None,
+    host: KnownHost | None = None,
     checking: Supervision | None = None,
     check: bool = False,
     devices: Devices | None = None,
@@ -150,7 +150,7 @@ def make_renditions(
     """
     clip = _Clip.of(source, ladder, cancelled)
     wishes, said = rung_wishes(clip.info, ladder)
-    host = host or Host()
+    host = host or KnownHost()
     making = RungMaking(
         source=source,
         info=clip.info,
@@ -240,7 +240,7 @@ def _spelling(
     clip: _Clip,
     wish: RungWish,
     choice: EncoderChoice,
-    host: Host,
+    host: KnownHost,
     checking: Supervision | None,
     *,
     always: bool,

@@ -17,7 +17,7 @@ from rushes.asset import Asset
 from rushes.errors import PlatformError, RushesError
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.devices.fallback import Outcome, Tried, told
-from rushes.media.devices.tries import Host, Tries, Try, plan_tries
+from rushes.media.devices.tries import KnownHost, Tries, Try, plan_tries
 from rushes.media.encoding.trying import nothing_to_try, tried_of
 from rushes.media.encoding.verify import Level, SourceTruth, Verification, verify
 from rushes.media.ladders.ladder import LadderPlan, plan_ladder
@@ -126,7 +126,7 @@ class RungMaking:
     beside: bool = True
     turns: RungTurns | None = None
 
-    def make_all(self, choice: EncoderChoice, host: Host) -> None:
+    def make_all(self, choice: EncoderChoice, host: KnownHost) -> None:
         """Make every rung, sound and still.
 
         Raises:
@@ -144,7 +144,7 @@ class RungMaking:
             error.details["tried"] = [one.to_dict() for one in self.tried]
             raise
 
-    def _tries(self, choice: EncoderChoice, host: Host) -> dict[str, tuple[Try, ...]]:
+    def _tries(self, choice: EncoderChoice, host: KnownHost) -> dict[str, tuple[Try, ...]]:
         seen = frozenset(d.family for d in host.capability.devices) if host.capability else frozenset[str]()
         found: dict[str, tuple[Try, ...]] = {}
         for name, wish in self.wishes.items():

@@ -13,7 +13,7 @@ from typing import TypeVar
 from rushes.core.turns import PATIENCE_S
 from rushes.errors import RushesError
 from rushes.media.devices.device_turns import Devices
-from rushes.media.devices.tries import Host, Tries
+from rushes.media.devices.tries import KnownHost, Tries
 from rushes.media.ladders.rung_tries import Group, PendingRung
 
 __all__ = ["RungTurns"]
@@ -30,7 +30,7 @@ class RungTurns:
         rungs: all of them, before anything was tried.
     """
 
-    def __init__(self, devices: Devices, host: Host, rungs: Sequence[PendingRung]) -> None:
+    def __init__(self, devices: Devices, host: KnownHost, rungs: Sequence[PendingRung]) -> None:
         self._devices = devices
         self._host = host
         self._meant = {rung.name for rung in rungs if rung.on_device}

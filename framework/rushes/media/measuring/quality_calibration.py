@@ -18,7 +18,7 @@ from rushes.asset import Asset
 from rushes.errors import RushesError
 from rushes.media.describing.inspection import describe
 from rushes.media.devices.capability import Capability, Finding
-from rushes.media.devices.tries import Host
+from rushes.media.devices.tries import KnownHost
 from rushes.media.encoders import VideoEncoder, rows_of
 from rushes.media.encoding.encode import encode
 from rushes.media.measuring.gate import measuring_build
@@ -186,7 +186,7 @@ class _Bench:
                     profile,
                     supervision=own,
                     choice=choice,
-                    host=Host(self.found),
+                    host=KnownHost(self.found),
                 )
             except RushesError:
                 continue  # it does not take this size, or its card is full: fewer points, or no curve

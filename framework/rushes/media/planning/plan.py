@@ -23,11 +23,11 @@ from rushes.media.planning.picture import BuildFacts, Picture, plan_picture, vid
 from rushes.media.planning.rates import rate_args
 from rushes.media.profile import Profile
 
-__all__ = ["BuildFacts", "EncodePlan", "Expectation", "plan_encode", "plan_loudness"]
+__all__ = ["BuildFacts", "EncodePlan", "PlannedOutput", "plan_encode", "plan_loudness"]
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class PlannedOutput:
     """What the result must be; checked once it is there.
 
     Args:
@@ -62,7 +62,7 @@ class EncodePlan:
 
     passes: tuple[tuple[str, ...], ...]
     encoder: str
-    expected: Expectation
+    expected: PlannedOutput
     staged: tuple[Staged, ...] = ()
     needs_font: bool = False
     target_bytes: int | None = None
@@ -252,10 +252,10 @@ def _expectation(
     sounds: Sequence[tracks.AudioTrack],
     timecode: Timecode | None,
     reel: str | None,
-) -> Expectation:
+) -> PlannedOutput:
     time = picture.timing if picture else None
     held = profile.container not in labels.UNTIMED
-    return Expectation(
+    return PlannedOutput(
         frames=time.frames if time else None,
         slack=time.slack if time else 0,
         duration_s=time.duration_s if time else info.duration_s,

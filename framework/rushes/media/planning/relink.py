@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from rushes.errors import PlatformError
 from rushes.media.describing.schema import MediaInfo, VideoStream
-from rushes.media.planning.plan import Expectation
+from rushes.media.planning.plan import PlannedOutput
 
 __all__ = ["Check", "compare", "require"]
 
@@ -32,7 +32,7 @@ class Check:
 
 
 def compare(
-    source: MediaInfo, result: MediaInfo, expected: Expectation, *, stem: str, name: str
+    source: MediaInfo, result: MediaInfo, expected: PlannedOutput, *, stem: str, name: str
 ) -> tuple[Check, ...]:
     """Every field that relinking looks at; a field that the clip does not have is left out.
 

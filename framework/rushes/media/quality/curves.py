@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rushes.errors import CallerError
-from rushes.media.quality.estimates import ESTIMATES, SCALES, Estimate
+from rushes.media.quality.estimates import ESTIMATES, SCALES, ScaleEstimate
 from rushes.media.quality.interpolation import Falling, falling
 
 __all__ = ["QualityCurve", "load_curves", "with_own"]
@@ -124,7 +124,7 @@ def _of_row(row: Mapping[str, Any], source: str) -> QualityCurve:
     )
 
 
-def _of_estimate(row: Estimate, measured: Sequence[QualityCurve]) -> list[QualityCurve]:
+def _of_estimate(row: ScaleEstimate, measured: Sequence[QualityCurve]) -> list[QualityCurve]:
     if row.points:
         return [QualityCurve(row.encoder, "", 0, falling(row.points), (), measured=False, source=row.source)]
     (a, own_a), (b, own_b) = row.pairs

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ESTIMATES", "SCALES", "Estimate", "Scale"]
+__all__ = ["ESTIMATES", "SCALES", "Scale", "ScaleEstimate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ SCALES: Final[dict[str, Scale]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ScaleEstimate:
     """How an encoder's scale relates to VMAF, by somebody else's word.
 
     Args:
@@ -81,17 +81,17 @@ _ASSUMED: Final = (
 )
 _TWO_STRICTER: Final = ((18.0, 16.0), (28.0, 26.0))
 
-ESTIMATES: Final[tuple[Estimate, ...]] = (
-    Estimate("h264_nvenc", _MLV, _X264, ((18.0, 21.0), (23.0, 27.0))),
-    Estimate("hevc_nvenc", _MLV, _X265, ((19.0, 24.0), (25.0, 27.0))),
-    Estimate(
+ESTIMATES: Final[tuple[ScaleEstimate, ...]] = (
+    ScaleEstimate("h264_nvenc", _MLV, _X264, ((18.0, 21.0), (23.0, 27.0))),
+    ScaleEstimate("hevc_nvenc", _MLV, _X265, ((19.0, 24.0), (25.0, 27.0))),
+    ScaleEstimate(
         "av1_nvenc",
         "estimate: one film at 1920 pixels, preset p7, github.com/alexheretic/ab-av1 pull request 107 (2023)",
         points=((32.0, 98.28), (36.0, 96.99), (38.0, 96.07), (39.0, 95.51), (43.0, 92.59)),
     ),
-    Estimate("h264_ni_quadra_enc", _LINODE, _X264, _TWO_STRICTER),
-    Estimate("h265_ni_quadra_enc", _LINODE, _X265, _TWO_STRICTER),
-    *(Estimate(f"h264_{family}", _ASSUMED, _X264, _TWO_STRICTER) for family in ("ama", "qsv", "vaapi")),
-    *(Estimate(f"hevc_{family}", _ASSUMED, _X265, _TWO_STRICTER) for family in ("ama", "qsv", "vaapi")),
+    ScaleEstimate("h264_ni_quadra_enc", _LINODE, _X264, _TWO_STRICTER),
+    ScaleEstimate("h265_ni_quadra_enc", _LINODE, _X265, _TWO_STRICTER),
+    *(ScaleEstimate(f"h264_{family}", _ASSUMED, _X264, _TWO_STRICTER) for family in ("ama", "qsv", "vaapi")),
+    *(ScaleEstimate(f"hevc_{family}", _ASSUMED, _X265, _TWO_STRICTER) for family in ("ama", "qsv", "vaapi")),
 )
 """AV1 on other devices has no row: its scales differ, and there is no figure to start from."""

@@ -20,7 +20,7 @@ from rushes.media.running.failures import (
     GENERIC,
     NAMED_FILES,
     ROWS,
-    Row,
+    KnownFailure,
 )
 from rushes.media.running.redact import redact
 
@@ -116,7 +116,7 @@ def _stopped(run: ToolRun, source: str) -> RushesError:
     )
 
 
-def _by_row(row: Row, run: ToolRun, source: str, found: str) -> RushesError:
+def _by_row(row: KnownFailure, run: ToolRun, source: str, found: str) -> RushesError:
     named = _file_in(run.stderr_tail) if "{file}" in row.sentence else None
     said = row.sentence.format(source=source, found=_plain(found).rstrip("."), file=named or source)
     message = said.replace("..", ".")

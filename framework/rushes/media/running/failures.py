@@ -22,7 +22,7 @@ __all__ = [
     "NAMED_FILES",
     "ROWS",
     "Action",
-    "Row",
+    "KnownFailure",
 ]
 
 Action = Literal["fail", "retry", "busy", "fallback", "sick"]
@@ -32,7 +32,7 @@ device needs care, give it no more work."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class KnownFailure:
     """One way to fail.
 
     In `sentence` ``{source}`` is the clip's name, ``{found}`` the text that matched, ``{file}`` the name of
@@ -54,8 +54,8 @@ def _row(  # noqa: PLR0917 - a table is read by its columns
     pattern: str,
     sentence: str,
     fix: str = "",
-) -> Row:
-    return Row(code, error, action, re.compile(pattern, re.IGNORECASE | re.MULTILINE), sentence, fix)
+) -> KnownFailure:
+    return KnownFailure(code, error, action, re.compile(pattern, re.IGNORECASE | re.MULTILINE), sentence, fix)
 
 
 _SOFTWARE: Final = "Use a software encoder, or a machine whose device can do it."

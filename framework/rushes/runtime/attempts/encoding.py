@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from rushes.asset import Asset, Output
 from rushes.media.describing.inspection import describe
 from rushes.media.devices.known_host import known_host
-from rushes.media.devices.tries import Host
+from rushes.media.devices.tries import KnownHost
 from rushes.media.encoding.encode import Encoded, encode
 from rushes.media.measuring.gate import QualityGate
 from rushes.media.planning.choice import EncoderChoice, parse_choice
@@ -208,7 +208,7 @@ def _choice(
     )
 
 
-def _devices(ctx: LocalContext, host: Host) -> Devices | None:
+def _devices(ctx: LocalContext, host: KnownHost) -> Devices | None:
     """How this attempt shares the host's devices; None where there are none."""
     if not (host.named - {"software"} or (host.capability and host.capability.devices)):
         return None

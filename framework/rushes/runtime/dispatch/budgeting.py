@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rushes.core import commands as cmd
 from rushes.core import events as ev
 from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
-from rushes.core.learning.run_times import ENOUGH, Expected
+from rushes.core.learning.run_times import ENOUGH, ExpectedRun
 from rushes.core.purse import Purse
 from rushes.core.sinks import BATCH_FREED, BATCH_HELD
 from rushes.core.spending.bookkeeping import recovered
@@ -71,10 +71,10 @@ class Budgeting:
         self.purse = Purse(budget, tariff, first=first)
         self._reclass: dict[str, str | None] = {}
 
-    def _before(self, shape: ev.Shape) -> Expected | None:
+    def _before(self, shape: ev.Shape) -> ExpectedRun | None:
         """What one may take where none has ended since this worker began."""
         before = self.pool.learnt.get(shape.function.rpartition("@")[0])
-        return None if before is None else Expected(before.late_s, sure=before.runs >= ENOUGH)
+        return None if before is None else ExpectedRun(before.late_s, sure=before.runs >= ENOUGH)
 
     def recover(self) -> None:
         """Write down what became of the attempts of a worker that died; called in the first turn."""

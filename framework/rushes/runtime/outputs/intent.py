@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Action", "Intent", "Part"]
+__all__ = ["Action", "IntendedOutput", "Intent"]
 
 Action = Literal["new", "replace", "adopt"]
 """Nobody has the name; an output of ours has it; it holds the very bytes already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class IntendedOutput:
     """One output on its way.
 
     Args:
@@ -51,7 +51,7 @@ class Part:
 class Intent:
     """All outputs of one attempt, and the folders in which they wait."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[IntendedOutput, ...]
     staging: tuple[str, ...]
     receipt_text: str = ""
 
@@ -98,7 +98,7 @@ class Intent:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Intent:
         return cls(
-            tuple(Part(**part) for part in data["parts"]),
+            tuple(IntendedOutput(**part) for part in data["parts"]),
             tuple(data["staging"]),
             str(data.get("receipt_text", "")),
         )

@@ -35,7 +35,7 @@ from rushes.runtime.files import (
 )
 from rushes.runtime.outputs import steps
 from rushes.runtime.outputs.destination import Destination
-from rushes.runtime.outputs.intent import Action, Intent, Part
+from rushes.runtime.outputs.intent import Action, IntendedOutput, Intent
 from rushes.runtime.outputs.published import copy_published, is_unchanged, receipt_of
 from rushes.runtime.outputs.scratch import attempt_folder, close_scratch, open_scratch, set_aside
 from rushes.runtime.outputs.staging import not_ours, prepare, write_durably
@@ -87,7 +87,7 @@ def commit(intent: Intent) -> list[Published]:
     return done
 
 
-def _publish(part: Part, receipt_text: str) -> Published:
+def _publish(part: IntendedOutput, receipt_text: str) -> Published:
     staged, target = Path(part.staged), Path(part.target)
     if not os.path.lexists(staged):
         raise _superseded(part)
@@ -111,14 +111,14 @@ class _TakenError(Exception):
     """The target appeared since it was found free."""
 
 
-def _place_or_say(part: Part, staged: Path, target: Path) -> Promise:
+def _place_or_say(part: IntendedOutput, staged: Path, target: Path) -> Promise:
     try:
         return _place(part, staged, target)
     except FileExistsError:
         raise _TakenError from None
 
 
-def _place(part: Part, staged: Path, target: Path) -> Promise:
+def _place(part: IntendedOutput, staged: Path, target: Path) -> Promise:
     if part.action == "adopt":
         return Promise.atomic  # prepare has read it; the staged copy goes with the staging folder
     if part.action == "replace":
@@ -143,7 +143,7 @@ def _place(part: Part, staged: Path, target: Path) -> Promise:
         raise
 
 
-def _check_replaced(part: Part, staged: Path, target: Path) -> None:
+def _check_replaced(part: IntendedOutput, staged: Path, target: Path) -> None:
     """What came out must be what was to be replaced; else it goes back."""
     try:
         came_out = content_of(staged)
@@ -154,7 +154,7 @@ def _check_replaced(part: Part, staged: Path, target: Path) -> None:
         raise not_ours(target, "was changed while its replacement was made")
 
 
-def _place_receipt(part: Part, text: str) -> Callable[[], None]:
+def _place_receipt(part: IntendedOutput, text: str) -> Callable[[], None]:
     """Put the receipt in place; returns what takes it back."""
     if part.receipt is None or part.staged_receipt is None:
         return _nothing
@@ -242,7 +242,7 @@ def _take_over(intent: Intent) -> Intent:
     return intent
 
 
-def _nothing_lost(part: Part) -> bool:
+def _nothing_lost(part: IntendedOutput) -> bool:
     """False when the lost attempt's exchange took out what it should not have; that is back then."""
     if part.action != "replace" or not os.path.lexists(part.staged):
         return True
@@ -253,7 +253,7 @@ def _nothing_lost(part: Part) -> bool:
     return True
 
 
-def _finish(part: Part, text: str) -> None:
+def _finish(part: IntendedOutput, text: str) -> None:
     if part.receipt is not None and _text_of(Path(part.receipt)) != text:
         # The staged receipt may be what an exchange took out, or be gone: the text is in the intent.
         staged = Path(part.staged_receipt or "")
@@ -277,7 +277,7 @@ def _discard(intent: Intent) -> None:
 # -- small facts ----------------------------------------------------------------------------------------
 
 
-def _holds(path: Path, part: Part) -> bool:
+def _holds(path: Path, part: IntendedOutput) -> bool:
     try:
         found = content_of(path)
     except (OSError, RushesError):
@@ -296,7 +296,7 @@ def _nothing() -> None:
     return
 
 
-def _taken(part: Part) -> RushesError:
+def _taken(part: IntendedOutput) -> RushesError:
     """What to say of a target that appeared; when Rushes made it, another try finds another name."""
     target = Path(part.target)
     receipt = read_receipt(part.receipt or target.with_name(receipt_name(target.name)))
@@ -309,7 +309,7 @@ def _taken(part: Part) -> RushesError:
     )
 
 
-def _superseded(part: Part) -> PlatformError:
+def _superseded(part: IntendedOutput) -> PlatformError:
     return PlatformError(
         f"this attempt at {shown(part.target)} was taken over by another; it published nothing more.",
         code="superseded",

@@ -19,7 +19,7 @@ from rushes.errors import CallerError, PlatformError
 from rushes.runtime.files import fsync_dir, fsync_file, make_folder, ours, same_filesystem, shown
 from rushes.runtime.outputs import steps
 from rushes.runtime.outputs.destination import Destination
-from rushes.runtime.outputs.intent import Action, Intent, Part
+from rushes.runtime.outputs.intent import Action, IntendedOutput, Intent
 from rushes.runtime.outputs.receipt import Receipt, ReceiptOutput
 from rushes.runtime.ownership import (
     described,
@@ -68,7 +68,7 @@ def prepare(
     _refuse_twins(pairs)
     folder = _receipts_folder(receipts, destination) if receipt is not None else None
     staging = [pairs[0][0].parent / f"publish-{uuid.uuid4().hex}"]
-    parts: list[Part] = []
+    parts: list[IntendedOutput] = []
     for number, (written, target) in enumerate(pairs):
         steps.at(f"hash:{number}")
         with ours(written, "read"):
@@ -77,7 +77,7 @@ def prepare(
         action, there = _decide(target, content, receipt_paths(target, folder), owned)
         name = names[number] if names is not None else target.name
         parts.append(
-            Part(
+            IntendedOutput(
                 name,
                 str(staging[0] / f"{number}{target.suffix}"),
                 str(target),
@@ -140,7 +140,7 @@ def _decide(
     raise not_ours(target, "was changed since Rushes made it" if known else "was not made by Rushes")
 
 
-def _filled(receipt: Receipt, parts: Sequence[Part]) -> Receipt:
+def _filled(receipt: Receipt, parts: Sequence[IntendedOutput]) -> Receipt:
     outputs = tuple(
         ReceiptOutput(
             name=part.name,
@@ -155,7 +155,9 @@ def _filled(receipt: Receipt, parts: Sequence[Part]) -> Receipt:
     return receipt.model_copy(update={"outputs": outputs, "replaces": replaces})
 
 
-def _with_receipt(part: Part, folder: Path | None, staging: list[Path], number: int) -> Part:
+def _with_receipt(
+    part: IntendedOutput, folder: Path | None, staging: list[Path], number: int
+) -> IntendedOutput:
     target = Path(part.target)
     final = (folder or target.parent) / receipt_name(target.name)
     place = staging[0]

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from rushes.core.learning.durations import Estimate, Prior
 from rushes.core.learning.estimates import Estimates
-from rushes.core.learning.work import HERE, Work
+from rushes.core.learning.work import HERE, WorkTraits
 
 __all__ = ["Before", "Estimator", "LearntRun", "LearntRuns"]
 
@@ -18,7 +18,7 @@ __all__ = ["Before", "Estimator", "LearntRun", "LearntRuns"]
 class LearntRun(NamedTuple):
     """One run, or `runs` of them that took `seconds` each on average."""
 
-    work: Work
+    work: WorkTraits
     seconds: float
     runs: float = 1.0
 
@@ -55,7 +55,9 @@ class Estimator:
         believed: what the encoder catalogue says of work.
     """
 
-    def __init__(self, kept: LearntRuns, believed: Callable[[Work], Prior | None] | None = None) -> None:
+    def __init__(
+        self, kept: LearntRuns, believed: Callable[[WorkTraits], Prior | None] | None = None
+    ) -> None:
         self._kept = kept
         self.believed = believed
         self._estimates = Estimates(believed)
@@ -81,13 +83,13 @@ class Estimator:
         self.of(function)
         return function not in self._blind
 
-    def estimate(self, function: str, work: Work | None = None) -> Estimate:
+    def estimate(self, function: str, work: WorkTraits | None = None) -> Estimate:
         """What an invocation takes; without `work`, one of those that were seen."""
         estimates = self.of(function)
         seen = estimates.of_function(function, HERE) if work is None else None
-        return seen or estimates.estimate(work or Work(function, HERE))
+        return seen or estimates.estimate(work or WorkTraits(function, HERE))
 
-    def seconds(self, function: str, work: Work | None = None) -> tuple[float, float]:
+    def seconds(self, function: str, work: WorkTraits | None = None) -> tuple[float, float]:
         """The 50th and the 99th percentile of what an invocation takes.
 
         Args:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from rushes.asset import Asset, FrameRange
 from rushes.core.learning.durations import Estimate, Interval
 from rushes.core.learning.estimates import Estimates
-from rushes.core.learning.work import HERE, Work
+from rushes.core.learning.work import HERE, WorkTraits
 from rushes.core.spending.quote import Declined, Lot, Offer, Quote, Taken, fits, quote, solve
 from rushes.declaration import Params
 from rushes.errors import CallerError
@@ -223,7 +223,7 @@ class _Works:
     params: Params
     reads: bool
     headers: Callable[[Iterable[AskedHeader]], Iterator[Header]]
-    works: list[Work] = field(default_factory=list)
+    works: list[WorkTraits] = field(default_factory=list)
     known: int = 0
     bad: int = 0
     named: list[Unreadable] = field(default_factory=list)
@@ -277,7 +277,7 @@ class _Works:
             self.named.append(Unreadable(asset, message))
 
 
-def _lots(estimates: Estimates, works: Sequence[Work], wishes: Wishes) -> list[Lot]:
+def _lots(estimates: Estimates, works: Sequence[WorkTraits], wishes: Wishes) -> list[Lot]:
     """Alike works together, with what each takes on every tier that is offered."""
     lots = []
     for count, estimate in estimates.grouped(works):

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.core.learning.work import HERE, Work, work_to_json
+from rushes.core.learning.work import HERE, WorkTraits, work_to_json
 from rushes.joint import members_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["bare_work", "options_digest", "what_it_was", "work_of"]
 _NO_WORK: Final = frozenset({"chunks"})
 
 
-def work_of(function: Function[Any, Any], params: Params, clip: Asset, info: MediaInfo | None) -> Work:
+def work_of(function: Function[Any, Any], params: Params, clip: Asset, info: MediaInfo | None) -> WorkTraits:
     """What there is to do.
 
     Args:
@@ -58,9 +58,9 @@ def work_of(function: Function[Any, Any], params: Params, clip: Asset, info: Med
     )
 
 
-def bare_work(function: Function[Any, Any], params: Params) -> Work:
+def bare_work(function: Function[Any, Any], params: Params) -> WorkTraits:
     """An invocation of which nothing is known but its function and its options."""
-    return Work(function.ref, HERE, options_digest(params))
+    return WorkTraits(function.ref, HERE, options_digest(params))
 
 
 def what_it_was(task: Task) -> list[Any] | None:

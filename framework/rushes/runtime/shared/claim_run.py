@@ -37,7 +37,7 @@ from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.attempts.task import Made, Task
 from rushes.runtime.shared.attempt_money import HELD_S, AttemptMoney, fund
 from rushes.runtime.shared.meter import Meter
-from rushes.runtime.shared.remote_attempt import Reach, Run, reach_of, run_remote
+from rushes.runtime.shared.remote_attempt import Run, StoreReach, reach_of, run_remote
 from rushes.runtime.shared.remote_intent import published_before
 from rushes.runtime.shared.remote_scratch import sweep_scratch
 from rushes.runtime.shared.shared_caps import SharedCaps
@@ -55,7 +55,7 @@ LOOKS: Final = 3
 LONGEST_REST_S: Final = 10.0
 """Between two tries to say how an attempt ended."""
 
-Grant = Callable[[Reach, Meter], AbstractContextManager[Store]]
+Grant = Callable[[StoreReach, Meter], AbstractContextManager[Store]]
 """Gives an attempt the store by which it reaches what it has to, and no more, and whose use is metered."""
 
 

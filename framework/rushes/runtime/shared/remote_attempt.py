@@ -26,10 +26,10 @@ from rushes.stored import Stored
 if TYPE_CHECKING:
     from rushes.ports import Store
 
-__all__ = ["Reach", "Run", "reach_of", "run_remote"]
+__all__ = ["Run", "StoreReach", "reach_of", "run_remote"]
 
 
-class Reach(NamedTuple):
+class StoreReach(NamedTuple):
     """What an attempt has to reach in a store, and no more.
 
     Args:
@@ -90,10 +90,10 @@ def run_remote(
         return publish_made(made, place, may_publish)
 
 
-def reach_of(task: Task) -> Reach:
+def reach_of(task: Task) -> StoreReach:
     """What a task has to reach."""
     named = [one.uri for _, value in task.params for one in _assets_of(value) if _is_elsewhere(one)]
-    return Reach((task.source.uri, *sorted(set(named))), task.out)
+    return StoreReach((task.source.uri, *sorted(set(named))), task.out)
 
 
 def _assets_of(value: Any) -> list[Asset]:

@@ -69,7 +69,7 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-class Slot:
+class SlotLoop:
     """The loop of one slot."""
 
     def __init__(self, work: socket.socket, talk: socket.socket, home: Path, now: mmap.mmap) -> None:
@@ -319,7 +319,7 @@ def main() -> None:
         if entry not in sys.path:
             sys.path.insert(0, entry)
     os.environ["RUSHES_HOME"] = sys.argv[5]  # parts of its work go to the worker that it belongs to
-    slot = Slot(
+    slot = SlotLoop(
         socket.socket(fileno=work),
         socket.socket(fileno=talk),
         Path(sys.argv[5]),

@@ -1,7 +1,7 @@
 """One entry of a file that people edit, read field by field: what is wrong is named by its place.
 
-`Entry` takes what a JSON, TOML or YAML reader made of the file. It must not know what the fields are for, nor
-where the file is; `place` is what a person would look for: ``tiers.lambda.limits``.
+`FileEntry` takes what a JSON, TOML or YAML reader made of the file. It must not know what the fields are for,
+nor where the file is; `place` is what a person would look for: ``tiers.lambda.limits``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Final, TypeVar
 from rushes.errors import CallerError
 from rushes.units import parse_duration, parse_size
 
-__all__ = ["Entry"]
+__all__ = ["FileEntry"]
 
 _NONE: Final = object()
 T = TypeVar("T")
 
 
-class Entry:
+class FileEntry:
     """A mapping whose fields are taken one by one; `done` refuses those that nobody took.
 
     Args:
@@ -114,10 +114,10 @@ class Entry:
         nothing: list[Any] = []
         return self._read(name, nothing, "a list", lambda found: _require(found, list))
 
-    def rows(self, name: str) -> Iterator[Entry]:
+    def rows(self, name: str) -> Iterator[FileEntry]:
         """The elements of a list as tables."""
         for number, row in enumerate(self.items(name)):
-            yield Entry(row, f"{self.below(name)}[{number}]", code=self._code)
+            yield FileEntry(row, f"{self.below(name)}[{number}]", code=self._code)
 
     def raw(self, name: str) -> Any:
         """What is there, unread; None where the field is absent."""
@@ -128,13 +128,13 @@ class Entry:
         """The fields that are there."""
         return tuple(self._data)
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> FileEntry:
         """The table below a name; an empty one where the field is absent."""
         self._taken.add(name)
         found = self._data.get(name)
-        return Entry({} if found is None else found, self.below(name), code=self._code)
+        return FileEntry({} if found is None else found, self.below(name), code=self._code)
 
-    def entries(self) -> Iterator[tuple[str, Entry]]:
+    def entries(self) -> Iterator[tuple[str, FileEntry]]:
         """Every field as a table of its own, in the order of the file."""
         for name in self._data:
             yield name, self.entry(name)
