@@ -196,7 +196,7 @@ class Function(Generic[P, R]):
         engine = load_engine("local")
         return cast("R", engine.call(self, Asset.of(source), self.params(params, **overrides), options))
 
-    def params(self, params: P | None = None, **overrides: Any) -> P:
+    def params(self, params: P | None = None, /, **overrides: Any) -> P:
         """The validated options: `params`, or the defaults, with `overrides`.
 
         Raises:

@@ -7,13 +7,16 @@ ledger. This module must not know any queue.
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from rushes.errors import CallerError
 
 __all__ = ["Message", "Notice", "Redriven", "notice_from", "notice_text"]
 
-SCHEMA = 1
+SCHEMA: Final = 1
+_INVOCATION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9]{1,10}", re.ASCII)
+"""A batch and a number: what else a message says may not come near a ledger."""
 
 
 class Notice(NamedTuple):
@@ -75,10 +78,10 @@ def notice_from(text: str) -> Notice:
     try:
         data = json.loads(text)
         found = Notice(data["invocation"], data["priority"], data["show"], lowered=bool(data.get("lowered")))
-        known = data["schema"] == SCHEMA and all(isinstance(one, str) for one in found[:3])
-    except (ValueError, TypeError, LookupError):
+        known = data["schema"] == SCHEMA and all(isinstance(one, str) and one.encode() for one in found[:3])
+    except (ValueError, TypeError, LookupError, RecursionError):  # brackets in brackets, a hundred thousand
         known = False
-    if not known or "." not in found.invocation:
+    if not known or not _INVOCATION.fullmatch(found.invocation):
         raise CallerError(
             f"a message is no notice of Rushes: {text[:80]!r}.",
             code="bad-notice",

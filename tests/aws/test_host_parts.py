@@ -144,6 +144,37 @@ def test_a_drained_host_takes_nothing_until_it_may_again(lane: Lane) -> None:
     until(lambda: runner.begun)
 
 
+class Broken(Counting):
+    """Fails as nothing of ours does, as often as it is told."""
+
+    faults = 1
+
+    def receive(self, count: int, wait_s: float) -> Sequence[Message]:
+        if self.faults:
+            self.faults -= 1
+            raise KeyError("a library of somebody's")
+        return super().receive(count, wait_s)
+
+
+def test_a_class_stays_heard_whatever_its_queue_raises_and_the_log_says_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rushes.engines.aws.lane.REST_S", 0.001)
+    queue, runner, said = Broken(), Runner(), list[tuple[str, Any]]()
+    runner.go.set()
+    lane = Lane(
+        "urgent", queue, cast("Any", runner), 2, poll_s=0.0, guard=Guarding(),
+        say=lambda what, **more: said.append((what, more)), clock=lambda: 0.0,
+    )  # fmt: skip
+    queue.send(notices(1))
+    lane.start()
+    until(lambda: runner.begun)
+    lane.stop()
+    lane.join()
+    assert said[0][0] == "fault"
+    assert "KeyError" in said[0][1]["error"]["message"]
+
+
 # -- the agent of ECS ---------------------------------------------------------------------------------------
 
 

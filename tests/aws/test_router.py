@@ -163,3 +163,24 @@ def test_a_class_without_a_queue_is_named(cloud: Cloud) -> None:
     with pytest.raises(CallerError) as caught:
         router(cloud.put("cards", "dune/day1/A001.mov"), None)
     assert caught.value.code == "no-queue"
+
+
+def test_one_of_many_that_were_handed_over_keeps_the_others_from_nothing(cloud: Cloud) -> None:
+    for key in ("a.mov", "b.mov"):
+        cloud.put("cards", key)
+    for wrong in ("y" * 1030, "\ud800.mov"):
+        with pytest.raises(CallerError):
+            cloud.router({"objects": [["cards", "a.mov"], ["cards", wrong], ["cards", "b.mov"]]}, None)
+        assert len(cloud.told("standard")) == 2
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {"key": 5}}}]},
+     {"Records": [5]}, {"source": "aws.s3", "detail": {"bucket": [], "object": "x"}},
+     {"source": "s3://cards/a.mov", "params": {"params": 1}}],
+)  # fmt: skip
+def test_events_of_nobody_are_refused_as_such(cloud: Cloud, event: dict[str, Any]) -> None:
+    cloud.put("cards", "a.mov")
+    with pytest.raises(CallerError):
+        cloud.router(event, None)

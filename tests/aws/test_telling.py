@@ -63,6 +63,34 @@ def test_an_end_says_what_a_webhook_of_the_embedded_worker_says() -> None:
     }  # fmt: skip
 
 
+class Scales(Bus):
+    """Takes no more in one request than EventBridge does."""
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - as AWS calls it
+        texts = [text for one in Entries for text in (one["Source"], one["DetailType"], one["Detail"])]
+        assert sum(len(text.encode()) for text in texts) < 256 * 1024
+        return super().put_events(Entries=Entries)
+
+
+def test_large_events_go_in_several_requests() -> None:
+    bus, data = Scales(), {"outputs": ["s3://proxies/" + "x" * 900] * 60}
+    many = [record("running", "succeeded", number=n, data=data) for n in range(1, 26)]
+    assert Telling(bus, lambda _: SPEC, "dev").tell(many) == []
+    assert [json.loads(one["Detail"])["id"] for one in bus.heard] == [f"e{n}" for n in range(1, 26)]
+
+
+@pytest.mark.parametrize("field", ["attempt", "sk", "source"])
+def test_a_record_that_cannot_be_read_is_passed_over_and_said(field: str) -> None:
+    bus, said = Bus(), list[str]()
+    broken = record("running", "succeeded", number=2)
+    broken["dynamodb"]["NewImage"][field] = {"M": {}}
+    records = [record("running", "failed", number=1), broken, record("running", "failed", number=3)]
+    telling = Telling(bus, lambda _: SPEC, "dev", say=lambda what, **_: said.append(what))
+    assert telling.tell(records) == []
+    assert len(bus.heard) + len(said) == 3
+    assert [json.loads(one["Detail"])["id"] for one in bus.heard][-1] == "e3"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "kind"),
     [

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from rushes.core.states import State
+from rushes.engines.aws.sweeping import sweep
 from rushes.errors import CallerError, PlatformError
 from rushes.journal.dynamo import DynamoLedger
+from rushes.journal.dynamo_items import batch_key, work_key
 from rushes.journal.dynamo_table import MEETINGS
-from rushes.ledger import Claim, End, Work
+from rushes.ledger import LONE, Claim, End, Work
 from rushes.ports import Ledger
+from rushes.testing.clock import FakeClock
+from rushes.testing.ledger import StubQueue
 from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract
 
 
@@ -161,3 +166,80 @@ def test_a_claim_whose_answer_was_lost_is_still_whose_it_is(aws: dict[str, Any])
     lapsed = ledger.claim("k7m2qx.1", "host-a", NOW + 2, NOW + 62)
     assert isinstance(lapsed, Claim)
     assert isinstance(ledger.claim("k7m2qx.1", "host-b", NOW + 99, NOW + 159), Claim)
+
+
+# -- items that somebody has changed by hand ----------------------------------------------------------------
+
+
+def changed(aws: dict[str, Any], key: dict[str, Any], field: str, value: dict[str, Any] | None) -> None:
+    """Somebody changes a field of an item by hand; None removes it."""
+    how = "REMOVE #field" if value is None else "SET #field=:value"
+    aws["dynamodb"].update_item(
+        TableName="rushes-test",
+        Key=key,
+        UpdateExpression=how,
+        ExpressionAttributeNames={"#field": field},
+        **({} if value is None else {"ExpressionAttributeValues": {":value": value}}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("state", None), ("state", {"S": "gone"}), ("attempt", {"S": "many"}), ("frames", {"S": "ab"})],
+)
+def test_an_item_that_cannot_be_read_is_named(
+    aws: dict[str, Any], field: str, value: dict[str, Any] | None
+) -> None:
+    ledger = filled(aws["dynamodb"])
+    changed(aws, work_key("k7m2qx", 1), field, value)
+    with pytest.raises(CallerError) as caught:
+        ledger.entry("k7m2qx.1")
+    assert caught.value.code == "bad-item"
+    assert "I#k7m2qx#0 0000000001" in caught.value.message
+
+
+def test_a_batch_is_cancelled_but_for_what_cannot_be_read(
+    aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rushes.journal.dynamo.STEERERS", 1)  # moto takes no lock
+    ledger = filled(aws["dynamodb"], 40)
+    changed(aws, work_key("k7m2qx", 2), "state", {"S": "gone"})
+    with pytest.raises(CallerError, match="0000000002"):
+        ledger.cancel("k7m2qx")
+    tally = ledger.tally("k7m2qx")
+    assert tally is not None
+    assert tally.ended == {State.cancelled: 39}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("spec", None), ("spec", {"S": "{"}), ("total", {"S": "x"}), ("at", {"S": "x"})]
+)
+def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_told_of(
+    aws: dict[str, Any], field: str, value: dict[str, Any] | None
+) -> None:
+    ledger = filled(aws["dynamodb"])
+    ledger.seal("k7m2qx")
+    claimed(ledger)
+    for batch in ("a1", "z9"):  # one that stands before the other, and one behind
+        ledger.open(batch, SPEC, NOW)
+        ledger.add(batch, [Work(f"{batch}.1", "s3://b/a.mov", "aa")])
+        changed(aws, batch_key(batch), field, value)
+    lone = Work(f"{LONE}zz.1", "s3://b/a.mov", "bb")
+    ledger.enter(SPEC, lone, NOW)
+    assert isinstance(ledger.claim(lone.invocation, "host-a", NOW, NOW + 60), Claim)
+    broken = f"{LONE}aa.1"
+    ledger.enter(SPEC, Work(broken, "s3://b/a.mov", "cc"), NOW)
+    assert isinstance(ledger.claim(broken, "host-a", NOW, NOW + 60), Claim)
+    changed(aws, batch_key(f"{LONE}aa"), field, value)
+    queue = StubQueue(FakeClock())
+    with suppress(CallerError):
+        sweep(DynamoLedger(aws["dynamodb"], "rushes-test"), {SPEC["priority"]: queue}, NOW + 10_000)
+    told = {one.notice.invocation for one in queue.receive(20, 0)}
+    assert {"k7m2qx.1", lone.invocation} <= told
+
+
+def test_counts_that_outlive_their_batch_are_no_batch(aws: dict[str, Any]) -> None:
+    ledger = filled(aws["dynamodb"])
+    assert ledger.finish(claimed(ledger), DONE)
+    aws["dynamodb"].delete_item(TableName="rushes-test", Key=batch_key("k7m2qx"))
+    assert ledger.tally("k7m2qx") is None

@@ -66,6 +66,20 @@ def test_what_waits_goes_back_to_the_queue_of_its_class_and_what_is_over_goes(
     assert redrive(ledger, aws["sqs"], urls.values()) == Redriven()
 
 
+def test_letters_that_break_whoever_reads_them_keep_no_other_from_going_back(
+    aws: dict[str, Any], urls: dict[str, str], ledger: StubLedger
+) -> None:
+    strange = [
+        "[" * 200_000,
+        json.dumps({"schema": 1, "invocation": "k7m2qx.y", "priority": "x", "show": ""}),
+    ]
+    for body in strange:
+        aws["sqs"].send_message(QueueUrl=urls["dead"], MessageBody=body)
+    SqsQueue(aws["sqs"], urls["dead"]).send([Notice("k7m2qx.5", "urgent", "dune")])
+    assert redrive(ledger, aws["sqs"], urls.values()) == Redriven(1, 0, 2)
+    assert told(aws, urls["urgent"]) == ["k7m2qx.5"]
+
+
 def test_events_go_back_as_they_came_and_strange_letters_stay(
     aws: dict[str, Any], urls: dict[str, str], ledger: StubLedger
 ) -> None:

@@ -61,7 +61,13 @@ def test_a_notice_goes_there_and_back() -> None:
     "text",
     ["", "null", "[]", '{"schema":1}', '{"schema":2,"invocation":"a.1","priority":"x","show":"y"}',
      '{"schema":1,"invocation":"a","priority":"x","show":"y"}',
-     '{"schema":1,"invocation":["a."],"priority":"x","show":"y"}'],
+     '{"schema":1,"invocation":["a."],"priority":"x","show":"y"}',
+     '{"schema":1,"invocation":"a.x","priority":"x","show":"y"}',
+     '{"schema":1,"invocation":"a#0.1","priority":"x","show":"y"}',
+     '{"schema":1,"invocation":"a.99999999999","priority":"x","show":"y"}',
+     '{"schema":1,"invocation":"a.1","priority":"x","show":"\\ud800"}',
+     "[" * 200_000, '{"a":' * 100_000],
+    ids=range(13),
 )  # fmt: skip
 def test_what_is_no_notice_is_refused(text: str) -> None:
     with pytest.raises(CallerError) as caught:

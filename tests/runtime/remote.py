@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from pydantic import BaseModel
+
 from rushes import Asset, Context, Output, Params, Result, function
 
 
@@ -12,8 +14,25 @@ class Words(Params):
     lut: Asset | None = None
 
 
+class Layer(BaseModel):
+    image: Asset
+
+
+class Layers(BaseModel):
+    named: dict[str, Layer]
+
+
+class Layered(Params):
+    layers: tuple[Layers, ...] = ()
+    own: Asset = Asset(__file__)
+
+
 class Wrote(Result):
     file: Output
+    read: str
+
+
+class Read(Result):
     read: str
 
 
@@ -60,3 +79,9 @@ def frames(clip: Asset, params: Words) -> Counted:
     assert sequence is not None
     numbers = range(sequence.first, sequence.last + 1)
     return Counted(read=[sequence.path(number).read_text() for number in numbers], stem=clip.stem)
+
+
+@function(version="1")
+def layered(clip: Asset, params: Layered) -> Read:
+    """Reads a file that came with the function."""
+    return Read(read=params.own.path.read_text().partition("\n")[0])

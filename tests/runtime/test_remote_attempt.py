@@ -222,3 +222,23 @@ def crash(store: StubStore, which: int) -> None:
         return real(*arguments, **more)
 
     store.publish = publish  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("named", ["/etc/hostname", "file:///etc/hostname", "hostname", "../../etc/hostname"])
+def test_an_option_reads_no_file_of_the_machine_that_works_on_it(
+    run: Callable[..., Made], store: StubStore, named: str
+) -> None:
+    with pytest.raises(CallerError) as raised:
+        run(lut=named)
+    assert raised.value.code == "local-input"
+    assert published(store) == []
+
+
+def test_an_option_deep_inside_another_reads_none_either(run: Callable[..., Made]) -> None:
+    with pytest.raises(CallerError) as raised:
+        run("layered", layers=[{"named": {"top": {"image": "/etc/hostname"}}}])
+    assert raised.value.code == "local-input"
+
+
+def test_a_file_that_the_author_names_as_the_default_is_read(run: Callable[..., Made]) -> None:
+    assert "clips and outputs" in json.loads(run("layered").result)["read"]

@@ -29,6 +29,7 @@ from rushes.journal.dynamo_items import (
     known_key,
     ms,
     number_of,
+    state_of,
     work_key,
 )
 from rushes.journal.dynamo_table import unless_refused
@@ -53,7 +54,7 @@ class DynamoLedger(DynamoClaims):
     def results(self, batch: str, after: int, limit: int) -> Sequence[Entry]:
         out: list[Entry] = []
         for item in self._invocations(batch, after):
-            if State(item["state"]).ended:
+            if state_of(item).ended:
                 out.append(entry_of(item))
                 if len(out) == limit:
                     break
@@ -98,8 +99,8 @@ class DynamoLedger(DynamoClaims):
     def _cancel_one(self, item: Mapping[str, Any]) -> int:
         """End an invocation that waits, or ask its holder to."""
         batch, n = number_of(item)
-        while not State(item["state"]).ended:
-            if item["state"] == State.running.value:
+        while not state_of(item).ended:
+            if state_of(item) is State.running:
                 stop = self._table.update(
                     work_key(batch, n), "SET stop=:yes", {":yes": True, **_running(item)}, MINE, STATE
                 )
@@ -126,7 +127,7 @@ class DynamoLedger(DynamoClaims):
         if refused:
             raise no_batch(batch)
         again = {State.failed.value, State.cancelled.value}
-        found = (item for item in self._invocations(batch, 0) if item["state"] in again)
+        found = (item for item in self._invocations(batch, 0) if item.get("state") in again)
         return [one for one in self._each(self._retry_one, found) if one]
 
     def _retry_one(self, item: Mapping[str, Any]) -> str:
@@ -156,12 +157,14 @@ class DynamoLedger(DynamoClaims):
 
     def waiting(self, batch: str) -> Sequence[str]:
         waits = {State.queued.value, State.held.value}
-        found = (number_of(item)[1] for item in self._invocations(batch, 0) if item["state"] in waits)
+        found = (number_of(item)[1] for item in self._invocations(batch, 0) if item.get("state") in waits)
         return [f"{batch}.{n}" for n in found]
 
     def _each(self, act: Callable[[Mapping[str, Any]], T], items: Iterable[Mapping[str, Any]]) -> list[T]:
+        """Do it to all of them; what is wrong with one keeps it from no other, and is raised at the end."""
         with ThreadPoolExecutor(STEERERS) as threads:
-            return list(threads.map(act, items))
+            asked = [threads.submit(act, item) for item in items]
+        return [one.result() for one in asked]
 
 
 def _running(item: Mapping[str, Any]) -> dict[str, Any]:

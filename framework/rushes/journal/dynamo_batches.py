@@ -17,10 +17,12 @@ from typing import Any, Final
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.journal.dynamo_items import (
+    BAD_ITEM,
     COUNTERS,
     WAKERS,
     batch_key,
     count_key,
+    item_read,
     ms,
     new_item,
     number_of,
@@ -162,7 +164,12 @@ class DynamoBatches:
         found = []
         for item in self._table.query("list batches", wk=OPEN):
             batch = item["pk"].removeprefix("B#")
-            tally = self.tally(batch, active=False)
+            try:
+                tally = self.tally(batch, active=False)
+            except CallerError as error:
+                if error.code != BAD_ITEM:
+                    raise
+                tally = None  # what is below it can be looked at all the same
             if tally is None or not tally.complete:
                 found.append(batch)
                 continue
@@ -179,7 +186,7 @@ class DynamoBatches:
         return [
             head["pk"].removeprefix("B#")
             for head in heads
-            if not head.get("sealed") and int(head.get("touched", head["at"])) < ms(before)
+            if not head.get("sealed") and "spec" in head and _touched(head) < ms(before)
         ]
 
     def batches(self, limit: int) -> Sequence[str]:
@@ -198,9 +205,15 @@ class DynamoBatches:
 
     def tally(self, batch: str, *, active: bool = True) -> Tally | None:
         items = [*self._table.query(f"read batch {batch}", pk=f"B#{batch}")]
-        if not items:
+        head = next((item for item in items if item["sk"] == "B"), None)
+        if head is None:  # with a time to live its counts may vanish later than it
             return None
-        head = next(item for item in items if item["sk"] == "B")
+        with item_read(head):
+            return self._tally(batch, head, items, active=active)
+
+    def _tally(
+        self, batch: str, head: Mapping[str, Any], items: Sequence[Mapping[str, Any]], *, active: bool
+    ) -> Tally:
         total: Counter[str] = Counter()
         for item in (one for one in items if one is not head):
             total.update({name: int(value) for name, value in item.items() if name in _SUMMED})
@@ -246,9 +259,14 @@ class DynamoBatches:
         return found
 
     def _now(self, batch: str) -> dict[str, Any]:
-        """A batch's spec with the class that it has now."""
+        """A batch's spec with the class that it has now; empty where there is none that can be read."""
         head = self._table.item(batch_key(batch))
-        return {} if head is None else _stamped(head)
+        try:
+            return {} if head is None else _stamped(head)
+        except CallerError as error:
+            if error.code != BAD_ITEM:
+                raise
+            return {}  # nobody can be told of its work; that of others goes on
 
     def _head(self, batch: str) -> tuple[dict[str, Any], int | None] | None:
         """What of a batch never changes, read once."""
@@ -258,7 +276,8 @@ class DynamoBatches:
                 return None
             if len(self._specs) > SPECS_KEPT:
                 self._specs.clear()
-            self._specs[batch] = json.loads(item["spec"]), int(item["ttl"]) if "ttl" in item else None
+            with item_read(item):
+                self._specs[batch] = json.loads(item["spec"]), int(item["ttl"]) if "ttl" in item else None
         return self._specs[batch]
 
 
@@ -285,5 +304,14 @@ def no_batch(batch: str) -> CallerError:
 
 def _stamped(head: Mapping[str, Any]) -> dict[str, Any]:
     """What a batch was opened with, in the class that it has now."""
-    spec: dict[str, Any] = json.loads(head["spec"])
+    with item_read(head):
+        spec: dict[str, Any] = json.loads(head["spec"])
     return {**spec, "priority": head["priority"]} if "priority" in head else spec
+
+
+def _touched(head: Mapping[str, Any]) -> int:
+    """When something was added to a batch last, UTC epoch milliseconds; never, where that cannot be read."""
+    try:
+        return int(head.get("touched", head.get("at", 0)))
+    except (TypeError, ValueError):
+        return 0

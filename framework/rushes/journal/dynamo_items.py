@@ -15,7 +15,9 @@ It has what has ended for those who follow: under ``D#<batch>#<k>`` invocations 
 
 An item is at most 400 KB
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html), so what a result says is
-packed. Times are whole milliseconds, for DynamoDB has no floats. This module must not know requests.
+packed. Times are whole milliseconds, for DynamoDB has no floats. Items that somebody has changed by hand may
+be anything: what cannot be read is an error that names the item (``bad-item``). This module must not know
+requests.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -35,6 +38,7 @@ from rushes.ledger import LONE, Claim, End, Entry, Work
 from rushes.runtime.shared.shareable import as_told, require_shareable
 
 __all__ = [
+    "BAD_ITEM",
     "COUNTERS",
     "GROUP",
     "TABLE",
@@ -47,6 +51,7 @@ __all__ = [
     "end_fields",
     "entry_of",
     "group_key",
+    "item_read",
     "known_key",
     "ms",
     "new_item",
@@ -54,12 +59,14 @@ __all__ = [
     "packed",
     "plain",
     "spec_text",
+    "state_of",
     "sums_of",
     "typed",
     "wake_key",
     "work_key",
 ]
 
+BAD_ITEM: Final = "bad-item"
 GROUP: Final = 256
 COUNTERS: Final = 16
 """Counts of one batch: one item takes 1,000 writes a second, and a transaction counts twice."""
@@ -172,18 +179,51 @@ def _work_of(item: Mapping[str, Any]) -> Work:
     )
 
 
+@contextmanager
+def item_read(item: Mapping[str, Any]) -> Iterator[None]:
+    """What is read of an item here may be missing, or something else.
+
+    Raises:
+        CallerError: it is (``bad-item``).
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, zlib.error) as error:
+        raise CallerError(
+            f"item {item.get('pk')} {item.get('sk')} of the ledger cannot be read: "
+            f"{type(error).__name__} {str(error)[:80]}.",
+            code="bad-item",
+            fix="Somebody has changed it by hand: restore it, or remove it; the other work goes on.",
+        ) from error
+
+
+def state_of(item: Mapping[str, Any]) -> State:
+    """How an invocation stands.
+
+    Raises:
+        CallerError: it cannot be read (``bad-item``).
+    """
+    with item_read(item):
+        return State(item["state"])
+
+
 def claim_of(item: Mapping[str, Any]) -> Claim:
-    """The claim that an item holds."""
-    return Claim(
-        _work_of(item),
-        int(item["fence"]),
-        item["holder"],
-        int(item["until"]) / 1000,
-        int(item["attempt"]),
-        int(item["losses"]),
-        int(item.get("spent", 0)),
-        zlib.decompress(bytes(item["intent"])).decode() if "intent" in item else "",
-    )
+    """The claim that an item holds.
+
+    Raises:
+        CallerError: it cannot be read (``bad-item``).
+    """
+    with item_read(item):
+        return Claim(
+            _work_of(item),
+            int(item["fence"]),
+            item["holder"],
+            int(item["until"]) / 1000,
+            int(item["attempt"]),
+            int(item["losses"]),
+            int(item.get("spent", 0)),
+            zlib.decompress(bytes(item["intent"])).decode() if "intent" in item else "",
+        )
 
 
 def cancelled(item: Mapping[str, Any]) -> End:
@@ -222,7 +262,16 @@ def _figures(end: End) -> dict[str, Any]:
 
 
 def entry_of(item: Mapping[str, Any]) -> Entry:
-    """An invocation as an item has it."""
+    """An invocation as an item has it.
+
+    Raises:
+        CallerError: it cannot be read (``bad-item``).
+    """
+    with item_read(item):
+        return _entry(item)
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
     state = State(item["state"])
     end = None
     if state.ended:

@@ -56,7 +56,7 @@ def place_of(uri: str) -> Place:
     version = ""
     if (found := _VERSIONED.match(key)) is not None:
         key, version = found["key"], found["version"]
-    if len(key.encode(errors="surrogateescape")) > KEY_BYTES:
+    if len(key.encode(errors="surrogatepass")) > KEY_BYTES:
         raise _bad(uri[:80] + "…", f"has a key of more than {KEY_BYTES} bytes")
     try:
         key.encode()

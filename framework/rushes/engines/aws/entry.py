@@ -115,6 +115,7 @@ def _telling() -> Telling:
         _said("RUSHES_ENV"),
         Trials(services.client("dynamodb"), services.settings.table) if trials else None,
         trials,
+        say=services.say,
     )
 
 

@@ -46,7 +46,11 @@ class Asked:
 def is_queue_event(event: Any) -> bool:
     """Whether these are messages of a queue."""
     records = event.get("Records") if isinstance(event, dict) else None
-    return isinstance(records, list) and bool(records) and records[0].get("eventSource") == "aws:sqs"
+    return isinstance(records, list) and bool(records) and _source_of(records[0]) == "aws:sqs"
+
+
+def _source_of(record: Any) -> Any:
+    return record.get("eventSource") if isinstance(record, dict) else None
 
 
 def of_message(body: str) -> Notice | list[Asked]:
@@ -57,7 +61,7 @@ def of_message(body: str) -> Notice | list[Asked]:
     """
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     known = {"Records", "detail", "objects", "source"}
     if isinstance(data, dict) and (known & set(data) or data.get("Event") == _TEST):
@@ -113,8 +117,9 @@ def _of_records(records: list[Any]) -> Iterator[Asked]:
                 continue
             found = record["s3"]
             one = found["object"]
-            yield Asked(found["bucket"]["name"], unquote_plus(one["key"]), one.get("versionId") or "")
-        except (LookupError, TypeError) as error:
+            key, version = unquote_plus(one["key"]), str(one.get("versionId") or "")
+            yield Asked(str(found["bucket"]["name"]), key, version)
+        except (LookupError, TypeError, AttributeError) as error:
             raise CallerError(
                 f"a record of an event is none of S3: {str(record)[:120]}",
                 code="bad-event",
@@ -125,8 +130,8 @@ def _of_records(records: list[Any]) -> Iterator[Asked]:
 def _of_event_bridge(detail: Mapping[str, Any]) -> Asked:
     try:
         one = detail["object"]
-        return Asked(detail["bucket"]["name"], one["key"], one.get("version-id") or "")
-    except (LookupError, TypeError) as error:
+        return Asked(str(detail["bucket"]["name"]), str(one["key"]), str(one.get("version-id") or ""))
+    except (LookupError, TypeError, AttributeError) as error:
         raise CallerError(
             f"an event of S3 names no object: {str(detail)[:120]}",
             code="bad-event",

@@ -21,7 +21,8 @@ from rushes.core.retry import MOST_LAPSES
 from rushes.engines.aws import sweeping
 from rushes.engines.aws.lane import Lane
 from rushes.engines.aws.lowering import sent_lower
-from rushes.errors import CallerError, RushesError
+from rushes.errors import CallerError, PlatformError, RushesError
+from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.shared.claim_run import ClaimRunner
 from rushes.runtime.shared.pool_run import PoolRun
 from rushes.runtime.shared.remote_scratch import sweep_scratch
@@ -146,15 +147,22 @@ class Host:
                 continue
             swept_at = time.monotonic()
             sweep_scratch(self._services.settings.scratch)
-            with suppress(RushesError):  # a minute later it is asked again
-                sweeping.sweep(self._ledger, queues, self._clock())
-            self._tend()
-            self._tell()
+            for look in (lambda: sweeping.sweep(self._ledger, queues, self._clock()), self._tend, self._tell):
+                self._try(look)
         for one in self._lanes:
             one.join()
-        self._tend(ends=True)
-        self._tell()
+        for look in (lambda: self._tend(ends=True), self._tell):
+            self._try(look)
         self._guard.release()
+
+    def _try(self, look: Callable[[], object]) -> None:
+        """Do what is done again a minute later; whatever goes wrong, what is here goes on and is guarded."""
+        try:
+            look()
+        except PlatformError:
+            return
+        except Exception as error:  # noqa: BLE001 - a host whose own thread ends works on unguarded
+            self._services.say("fault", error=as_error(error, "the host").to_dict())
 
     def stop(self) -> None:
         """Give everything back and return: also from a signal handler."""

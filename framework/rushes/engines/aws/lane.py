@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rushes.core.capacity.intake import MOST, mean_after, wanted
 from rushes.errors import RushesError
+from rushes.runtime.attempts.raised import as_error
 
 if TYPE_CHECKING:
     from rushes.engines.aws.host import Guard
@@ -204,5 +205,7 @@ class Lane:
             return act()
         except RushesError as error:
             self._say("waits", error=error.to_dict())
-            self._stopping.wait(REST_S)
-            return None
+        except Exception as error:  # noqa: BLE001 - a poller that ends leaves its class unheard, and says nothing
+            self._say("fault", error=as_error(error, f"the lane {self.key}").to_dict())
+        self._stopping.wait(REST_S)
+        return None

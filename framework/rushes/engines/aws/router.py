@@ -28,7 +28,7 @@ from rushes.engines.aws.events import Asked, asked_of, is_queue_event, of_messag
 from rushes.engines.aws.intake import Order, take_in
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
-from rushes.errors import CallerError
+from rushes.errors import CallerError, RushesError
 from rushes.notices import Notice
 from rushes.runtime.shared.remote_publication import KEY, hops_of
 from rushes.triggers import OnS3, OnSchedule, OnSqs
@@ -130,7 +130,8 @@ class EventRouter:
             intake: the queue of an `on_sqs` that somebody named them in, or "".
 
         Raises:
-            CallerError: there is no ledger, or no queue for a class.
+            CallerError: there is no ledger, no queue for a class, or something is wrong with one of them; the
+                others were handed over.
             PlatformError: a service does not answer; the same event again does no harm.
         """
         ledger = self._services.ledger
@@ -138,18 +139,29 @@ class EventRouter:
             raise CallerError(
                 "the router has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table."
             )
-        routed = [
-            (self._queue(taker, notice.priority), notice)
-            for one in objects
-            for wanted in self._wanted
-            if wanted.hears(one, intake) and (match := wanted.trigger.match(one.bucket, one.key)) is not None
-            for taker, notice in self._taken_in(wanted, match, one, ledger)
-        ]
+        routed, wrong = list[tuple[str, Notice]](), list[RushesError]()
+        for one in objects:
+            try:
+                routed += self._routed(one, intake, ledger)
+            except RushesError as error:  # of this object: those beside it in the message are on their way
+                self._services.say("not routed", object=f"s3://{one.bucket}/{one.key}", error=error.to_dict())
+                wrong.append(error)
         for url in dict.fromkeys(url for url, _ in routed):
             self._services.queue(url).send([notice for to, notice in routed if to == url])
         for _, notice in routed:
             self._services.say("routed", invocation=notice.invocation)
+        if wrong:  # the message comes again, and then is set aside; what is on its way does no harm twice
+            raise wrong[0]
         return [notice for _, notice in routed]
+
+    def _routed(self, one: Asked, intake: str, ledger: Ledger) -> list[tuple[str, Notice]]:
+        """The queue and the notice of each function that wants an object."""
+        return [
+            (self._queue(taker, notice.priority), notice)
+            for wanted in self._wanted
+            if wanted.hears(one, intake) and (match := wanted.trigger.match(one.bucket, one.key)) is not None
+            for taker, notice in self._taken_in(wanted, match, one, ledger)
+        ]
 
     def backfill(self, prefix: str) -> list[Notice]:
         """Hand over what is below a prefix already, as if it came now."""

@@ -8,10 +8,12 @@ Several may do so at the same time: the ledger gives each to one of them. This m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rushes.core.spending.budget import Payer
 from rushes.engines.aws.infra.host_tiers import PLAIN
+from rushes.errors import CallerError
 from rushes.ledger import LONE, Lapsed
 from rushes.notices import Notice
 from rushes.ports import Lapses
@@ -57,13 +59,28 @@ def sweep(ledger: Swept, queues: Mapping[str, Queue], now: float) -> int:
         queues: by class, by ``<function>/<class>`` where a function has queues of its own, and by
             ``<group>/<class>`` of hosts with devices.
         now: UTC epoch seconds.
+
+    Raises:
+        CallerError: something of a batch cannot be read, or told of; all others were looked after.
+        PlatformError: a service does not answer; said again, it goes on.
     """
-    told = sum(_completed(ledger, queues, batch) for batch in ledger.abandoned(now - GONE_S))
-    for batch in (*ledger.unfinished(), LONE):
-        # What goes to queues that are not known here is left to somebody who knows them.
-        for one in ledger.lapsed(batch, now, now + AGAIN_S, lambda it: _queue_of(queues, it) is not None):
-            told += _tell(queues, [one])
+    told, wrong = 0, list[CallerError]()
+    gone = [partial(_completed, ledger, queues, batch) for batch in ledger.abandoned(now - GONE_S)]
+    left = [partial(_lapsed, ledger, queues, batch, now) for batch in (*ledger.unfinished(), LONE)]
+    for look in (*gone, *left):
+        try:
+            told += look()
+        except CallerError as error:  # of one batch: all others are looked after
+            wrong.append(error)
+    if wrong:
+        raise wrong[0]
     return told
+
+
+def _lapsed(ledger: Swept, queues: Mapping[str, Queue], batch: str, now: float) -> int:
+    # What goes to queues that are not known here is left to somebody who knows them.
+    found = ledger.lapsed(batch, now, now + AGAIN_S, lambda it: _queue_of(queues, it) is not None)
+    return sum(_tell(queues, [one]) for one in found)
 
 
 def raise_again(ledger: Swept, queues: Mapping[str, Queue], money: Money) -> int:
@@ -74,7 +91,10 @@ def raise_again(ledger: Swept, queues: Mapping[str, Queue], money: Money) -> int
     raised = set(money.raised())
     told = 0
     for batch in ledger.unfinished() if raised else ():
-        tally = ledger.tally(batch, active=False)
+        try:
+            tally = ledger.tally(batch, active=False)
+        except CallerError:  # it cannot be read: those of others are told of
+            continue
         spec = tally.spec if tally is not None else {}
         if raised.intersection(Payer(str(spec.get("show") or "")).scopes):
             its = [str(spec.get(name) or "") for name in ("priority", "show", "title", "group")]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -18,23 +18,26 @@ from botocore.exceptions import ClientError
 from rushes.aws_errors import answer_error, sent
 from rushes.core.rollout import Figures
 from rushes.core.sinks import BATCH_ENDED
-from rushes.errors import PlatformError
+from rushes.errors import CallerError, PlatformError
 from rushes.invocation import function_name
-from rushes.journal.dynamo_items import entry_of, number_of, plain
+from rushes.journal.dynamo_items import BAD_ITEM, entry_of, item_read, number_of, plain
 from rushes.runtime.telling.state_event import OF_RESULT, envelope
 
 if TYPE_CHECKING:
     from rushes.engines.aws.trial import Trials
+    from rushes.ledger import End
 
 __all__ = ["SOURCE", "TOLD", "Telling", "change_of"]
 
 SOURCE: Final = "rushes"
 TOLD: Final = ("succeeded", "failed", "cancelled", "held")
 """States that are told of, as a webhook hears by default."""
+_SIZED: Final = ("Source", "DetailType", "Detail")
+COUNTED: Final = frozenset({"succeeded", "failed"})
 TEN: Final = 10
 MOST_BYTES: Final = 240_000
-"""Of an event, which may have 256 KB with all that is around it (https://docs.aws.amazon.com/eventbridge/latest/
-userguide/eb-putevent-size.html)."""
+"""Of an event, and of all that are sent together: a request may have 256 KB with all that is around them
+(https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html)."""
 
 
 class Change(NamedTuple):
@@ -81,6 +84,36 @@ def change_of(record: Mapping[str, Any]) -> Change | None:
     return Change(str(state), batch, f"{batch}.{n}", at, id_, new)
 
 
+class _Told(NamedTuple):
+    """A change as it is told: its number in the stream, what EventBridge gets, the end that it is, if one."""
+
+    number: str
+    change: Change
+    entry: dict[str, Any]
+    end: End | None
+
+
+def _key_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Which item a record is about."""
+    keys = record.get("dynamodb", {}).get("Keys") or {}
+    return {name: value.get("S") for name, value in keys.items()}
+
+
+def _together(told: Iterable[_Told]) -> Iterator[list[_Told]]:
+    """What goes in one request: ten at most, and no more bytes than one may have."""
+    some, size = list[_Told](), 0
+    for one in told:
+        texts = [one.entry[name] for name in _SIZED if name in one.entry]
+        own = sum(len(text.encode()) for text in (*texts, *one.entry.get("Resources", ())))
+        if some and (len(some) == TEN or size + own > MOST_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(one)
+        size += own
+    if some:
+        yield some
+
+
 class Telling:
     """Tells changes on.
 
@@ -90,6 +123,7 @@ class Telling:
         environment: its name.
         trials: counts what versions that are compared have ended; None where none are.
         tried: functions of which a new version is tried.
+        say: writes a line of the log.
     """
 
     def __init__(
@@ -99,44 +133,61 @@ class Telling:
         environment: str,
         trials: Trials | None = None,
         tried: Container[str] = (),
+        *,
+        say: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
         self._client = client
         self._spec = spec
         self._environment = environment
         self._trials = trials
         self._tried = tried
+        self._say = say
 
     def tell(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
         """Tell of what a batch of records says; gives the numbers of those that have to come again.
 
         The first that could not be told ends it, for what follows it in its life may not be told before it.
+        What cannot be read, as somebody has changed it by hand, is passed over: it would never be told, and
+        all others would wait for it for a day.
         """
-        changes = [
-            (one["dynamodb"]["SequenceNumber"], change) for one in records if (change := change_of(one))
-        ]
-        for start in range(0, len(changes), TEN):
-            some = changes[start : start + TEN]
+        told = [one for record in records if (one := self._told_of(record)) is not None]
+        for some in _together(told):
             try:
                 if self._client is not None:
-                    self._put([self._entry(change) for _, change in some])
-                self._count([change for _, change in some])
+                    self._put([one.entry for one in some])
+                self._count(some)
             except PlatformError:
-                return [some[0][0]]
+                return [some[0].number]
         return []
 
-    def _count(self, changes: Sequence[Change]) -> None:
+    def _told_of(self, record: Mapping[str, Any]) -> _Told | None:
+        """What a record tells of; None for nothing, and for what cannot be read."""
+        try:
+            with item_read(_key_of(record)):
+                change = change_of(record)
+                if change is None:
+                    return None
+                entry = self._entry(change) if self._client is not None else {}
+                ended = entry_of(change.item).end if change.kind in COUNTED else None
+                return _Told(str(record["dynamodb"]["SequenceNumber"]), change, entry, ended)
+        except CallerError as error:
+            if error.code != BAD_ITEM:
+                raise
+            self._say("untold", error=error.to_dict())
+            return None
+
+    def _count(self, told: Sequence[_Told]) -> None:
         """Count ends for trials, one write a version. What is told twice is counted twice, of either."""
         if self._trials is None:
             return
         sums: dict[tuple[str, str], Figures] = {}
-        for change in changes:
-            if change.kind not in {"succeeded", "failed"}:
+        for _, change, _, end in told:
+            if change.kind not in COUNTED:
                 continue
             spec = self._spec(change.batch) or {}
             name = function_name(str(spec.get("function", "")))
             if name not in self._tried or "submitted" not in spec:
                 continue
-            end = entry_of(change.item).end
             took_s = max(change.at - float(spec["submitted"]), 0.0)
             one = Figures(1, int(change.kind == "failed"), took_s, end.cost_nano if end else 0)
             key = (name, str(spec.get("version", "")))

@@ -3,18 +3,23 @@
 The clip, and every object that its options name, is fetched into a folder of the attempt's own; there the
 same attempt runs as everywhere else, and what it publishes is published once more, into the store. The folder
 is removed whatever happens. A body that only describes its clip gets it where it is (`described_in_place`).
+Options come from whoever may send a message: one that names a file of this machine is refused, for the body
+would show them what it alone may read.
 This module must not know who asked, nor which store it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import BaseModel
+
 from rushes.asset import Asset
 from rushes.declaration import Params
+from rushes.errors import CallerError
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Gate, Made, Reporter, Task
 from rushes.runtime.shared.described_in_place import described_in_place, require_same
@@ -70,8 +75,10 @@ def run_remote(
         run: the attempt on what is here by then.
 
     Raises:
-        RushesError: as `run_attempt`; and ``source-changed`` where the clip is not what was submitted.
+        RushesError: as `run_attempt`; ``source-changed`` where the clip is not what was submitted, and
+            ``local-input`` where an option names a file of this machine.
     """
+    _require_elsewhere(task.params)
     with attempt_scratch(scratch, task.invocation) as folder:
         described = described_in_place(task, store, report, cancelled)
         if described is not None:
@@ -103,6 +110,33 @@ def _assets_of(value: Any) -> list[Asset]:
 
 def _is_elsewhere(asset: Asset) -> bool:
     return asset.local is None and "://" in asset.uri
+
+
+def _require_elsewhere(params: Params) -> None:
+    """Let no option name a file of this machine, however deep it stands; the author's own defaults may.
+
+    Raises:
+        CallerError: one does (``local-input``).
+    """
+    for name, value in params:
+        if value == type(params).model_fields[name].default:
+            continue
+        for asset in _named_in(value):
+            if not _is_elsewhere(asset):
+                raise CallerError(
+                    f"option {name} names {asset.uri!r}, a file of whatever machine works on this.",
+                    code="local-input",
+                    fix="Copy it to a bucket (aws s3 cp …) and name it s3://BUCKET/KEY.",
+                )
+
+
+def _named_in(value: Any) -> Iterator[Asset]:
+    if isinstance(value, Asset):
+        yield value
+    elif isinstance(value, BaseModel | Mapping | list | tuple | set | frozenset):
+        inside = value.values() if isinstance(value, Mapping) else value
+        for one in inside:
+            yield from _named_in(one[1] if isinstance(value, BaseModel) else one)
 
 
 def _fetched(
