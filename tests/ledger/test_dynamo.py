@@ -19,8 +19,8 @@ from rushes.journal.dynamo_table import MEETINGS
 from rushes.ledger import LONE, Claim, End, Work
 from rushes.ports import Ledger
 from rushes.testing.clock import FakeClock
-from rushes.testing.ledger import StubQueue
 from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract
+from rushes.testing.queue import StubQueue
 
 
 class TestDynamoLedger(LedgerContract):
