@@ -22,6 +22,7 @@ from rushes.core.spending.tranches import CapState
 from rushes.core.states import State
 from rushes.engines.aws.deployment import Deployment, deployment_of
 from rushes.engines.aws.engine import AwsEngine
+from rushes.engines.aws.settings import aws_settings
 from rushes.engines.aws.sweeping import sweep
 from rushes.errors import PlatformError
 from rushes.function import Function, Options
@@ -48,7 +49,7 @@ class Cloud:
         self.clock = FakeClock()
         self.store, self.ledger, self.money = StubStore(self.clock), StubLedger(), StubMoney()
         self.queues = {name: StubQueue(self.clock) for name in CLASSES}
-        self.settings = None
+        self.settings = aws_settings({"AWS_REGION": "us-east-1"})
         self.deployment = Deployment("dev", "t", {f"QueueHosts{name.capitalize()}": name for name in CLASSES})
         self.engine = AwsEngine(services=cast("Any", self), deployment=self.deployment, poll_s=0.0)
         self._runner = ClaimRunner(
@@ -255,6 +256,16 @@ def test_a_show_is_given_a_cap_that_the_command_line_shows(idle: Cloud) -> None:
     assert "reserved" in done.output
     done = CliRunner().invoke(app, ["budget", "unset", "show:dune"], obj=session)
     assert idle.engine.budgets()["rows"] == []
+
+
+def test_a_cap_where_lambda_has_no_price_is_said_to_hold_nothing(idle: Cloud) -> None:
+    session, asked = Session(idle.engine), ["budget", "set", "show:dune", "12.50"]
+    assert "note:" not in CliRunner().invoke(app, asked, obj=session).output
+
+    idle.settings = replace(idle.settings, region="eu-west-1")
+    said = CliRunner().invoke(app, asked, obj=session).output
+    assert "no price of Lambda in eu-west-1, and what has no price is not held back" in said
+    assert idle.engine.budgets()["free"]
 
 
 def test_limits_by_the_hour_and_soft_ones_are_set_and_shown_as_on_one_machine(idle: Cloud) -> None:

@@ -231,6 +231,20 @@ def test_a_cap_that_is_taken_off_holds_nothing_any_more(
     assert engine.budgets()["rows"] == []
 
 
+@pytest.mark.parametrize("wrong", ["abc", "-1", "nan"])
+def test_what_is_no_amount_is_refused_as_such(rushes: Callable[..., Any], clip: str, wrong: str) -> None:
+    said = rushes("run", f"{SPENDS}:spend", clip, f"--max-cost={wrong}")
+    assert said.exit_code == 2
+    assert "is no number of dollars" in said.stderr or "it has to be 0 or more" in said.stderr
+
+
+def test_a_soft_limit_that_no_work_reaches_below_its_cap_is_noted(rushes: Callable[..., Any]) -> None:
+    assert "note" not in rushes("budget", "set", "show:dune", "400", "--soft", "300").stderr
+    said = rushes("budget", "set", "show:dune", "--soft", "600")
+    assert said.exit_code == 0
+    assert "note: the soft limit of $600.00 is not below the cap of $400.00" in said.stderr
+
+
 def test_budgets_are_set_shown_and_taken_away(rushes: Callable[..., Any], engine: LocalEngine) -> None:
     assert rushes("budget", "set", "show:dune", "400", "--per-hour", "20").exit_code == 0
     assert rushes("budget", "set", "show:dune", "--soft", "300").exit_code == 0

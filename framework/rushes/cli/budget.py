@@ -89,7 +89,7 @@ def budget(ctx: click.Context, /, *, as_json: bool, engine: str) -> None:
     if not found["rows"]:
         click.echo("no budget is set: rushes budget set show:NAME USD", err=True)
     if found["free"]:
-        click.echo(free_note(found["tier"]), err=True)
+        click.echo(free_note(found), err=True)
 
 
 @budget.command("set")
@@ -116,6 +116,10 @@ def set_(
         *payer, {name: before.get(name) if nano is None else nano for name, nano in new.items()}
     )
     _show(keeper, payer)
+    now = before | {name: nano for name, nano in new.items() if nano is not None}
+    for soft, cap in (("soft", "cap"), ("hour_soft", "hour_cap")):
+        if soft in now and cap in now and now[soft] >= now[cap]:
+            click.echo(_unreached_note(now[soft], now[cap]), err=True)
 
 
 @budget.command()
@@ -145,11 +149,19 @@ def keeper_of(engine: Engine) -> BudgetKeeper:
     return engine
 
 
-def free_note(tier: str) -> str:
-    """What a person is told whose cap holds nothing back."""
-    return (
-        f"note: this machine (tier {tier or 'here'!r}) costs nothing, so no cap holds anything back. "
+def free_note(found: Mapping[str, Any]) -> str:
+    """What a person is told whose cap holds nothing back, from what a keeper of budgets says."""
+    tier = found["tier"] or "here"
+    return str(found.get("note") or "") or (
+        f"note: this machine (tier {tier!r}) costs nothing, so no cap holds anything back. "
         "State its price in the file that RUSHES_PRICES names, and the tier with RUSHES_TIER."
+    )
+
+
+def _unreached_note(soft: int, cap: int) -> str:
+    return (
+        f"note: the soft limit of {format_dollars(soft)} is not below the cap of {format_dollars(cap)}: "
+        "work is held before it goes on in a lower class."
     )
 
 
@@ -166,7 +178,7 @@ def _show(keeper: BudgetKeeper, payer: tuple[str, str]) -> None:
             for line in _lines(row):
                 click.echo(line, err=True)
     if found["free"]:
-        click.echo(free_note(found["tier"]), err=True)
+        click.echo(free_note(found), err=True)
 
 
 def _said(level: str, name: str) -> str:

@@ -26,6 +26,21 @@ __all__ = ["day_note", "deadline_of", "dispatch_options", "options_from"]
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})")
 
 
+class _Usd(click.ParamType[str]):
+    """An amount such as 40, $40 or 0.25, as it was written: options of a batch have it so."""
+
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from rushes.core.money import parse_dollars  # noqa: PLC0415 - only with a cap
+
+        try:
+            parse_dollars(str(value))
+        except CallerError as error:
+            self.fail(error.message, param, ctx)
+        return str(value)
+
+
 def dispatch_options() -> list[click.Option]:
     """A fresh option for each, in the order of the help."""
     return [
@@ -35,7 +50,7 @@ def dispatch_options() -> list[click.Option]:
         click.Option(["--deadline"], metavar="T", help="2h, 18:30, or 2026-03-01T18:30; the earliest first."),
         click.Option(
             ["--max-cost"],
-            type=click.FloatRange(min=0),
+            type=_Usd(),
             metavar="USD",
             help="Spend no more on the batch: what does not fit is held.",
         ),

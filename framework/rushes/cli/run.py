@@ -136,7 +136,7 @@ def _note_free(engine: Engine, work: WorkAsked) -> None:
     from rushes.keepers import BudgetKeeper  # noqa: PLC0415
 
     if isinstance(engine, BudgetKeeper) and (found := engine.budgets())["free"]:
-        click.echo(free_note(found["tier"]), err=True)
+        click.echo(free_note(found), err=True)
 
 
 # -- without sending --------------------------------------------------------------------------------------

@@ -15,7 +15,26 @@ from rushes.core.spending.tranches import CapState
 from rushes.errors import CallerError
 from rushes.ports import Money
 
-__all__ = ["rows_of", "set_limits", "set_max_cost"]
+__all__ = ["rows_of", "set_limits", "set_max_cost", "unpriced"]
+
+
+def unpriced(region: str, environ: Mapping[str, str]) -> str:
+    """What a person is told whose cap holds nothing back, as Lambda has no price in the region; "" if it has.
+
+    It goes by the price book of this machine: that of an environment is in its image.
+
+    Raises:
+        CallerError: the file that `RUSHES_PRICES` names cannot be used (``bad-prices``).
+    """
+    from rushes.core.spending.run_price import tier_of_memory  # noqa: PLC0415 - few ask
+    from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
+
+    if tier_of_memory(price_book(environ), "lambda", region, 1 << 30) is not None:
+        return ""
+    return (
+        f"note: the price book has no price of Lambda in {region}, and what has no price is not held back by "
+        "a cap. State it in a file that RUSHES_PRICES names, here and in the image of the environment."
+    )
 
 
 def rows_of(money: Money) -> list[dict[str, Any]]:
