@@ -76,10 +76,28 @@ def test_amounts_are_written_in_cents_or_with_two_digits(nano: int, text: str) -
 def test_dollars_are_read_exactly() -> None:
     assert parse_dollars("0.526") == 526_000_000
     assert parse_dollars("$1,204.10") == 1_204_100_000_000
+    assert parse_dollars("1,000,000") == 1_000_000 * NANO
     assert parse_dollars(Decimal("0.0000333334"), per=3600) == 120_000_240
 
 
-@pytest.mark.parametrize("text", ["", "cheap", "-1", "nan", "inf", "0.0000000001", "1e30"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "cheap",
+        "-1",
+        "nan",
+        "inf",
+        "0.0000000001",
+        "1e30",
+        "5,00",
+        "0,50",
+        "$1,5",
+        "1,00,000",
+        ",5",
+        "1,000,00",
+    ],
+)
 def test_what_is_no_price_is_refused(text: str) -> None:
     with pytest.raises(CallerError) as caught:
         parse_dollars(text)

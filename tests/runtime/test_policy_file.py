@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from rushes.errors import CallerError
 from rushes.runtime.configuration.class_file import ClassFile
+from rushes.runtime.configuration.event_file import event_sinks
 from rushes.runtime.configuration.policy_file import read_policy
+from rushes.runtime.configuration.price_files import price_book
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,31 @@ def test_what_cannot_be_read_says_why_and_where(tmp_path: Path, name: str, data:
         ClassFile(tmp_path / name).read()
     assert str(tmp_path / name) in caught.value.message
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["classes.json", "classes.toml", "classes.yaml"])
+def test_a_file_of_brackets_alone_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(
+        f"{'' if name.endswith('json') else 'a = ' if 'toml' in name else ''}{'[' * 50_000}"
+    )
+    with pytest.raises(CallerError, match="nested too deeply"):
+        ClassFile(tmp_path / name).read()
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(CallerError, match=r"it is no file|Is a directory"):
+            ClassFile(place).read()
+        with pytest.raises(CallerError, match=r"it is no file|Is a directory"):
+            price_book({"RUSHES_PRICES": str(place)})
+        with pytest.raises(CallerError, match=r"it is no file|Is a directory"):
+            event_sinks({"RUSHES_EVENTS": str(place)})
+
+
+def test_a_file_that_nobody_can_have_written_is_not_read_whole(tmp_path: Path) -> None:
+    place = tmp_path / "classes.toml"
+    with place.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(CallerError, match="more than 4 MiB"):
+        ClassFile(place).read()

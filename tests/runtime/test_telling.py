@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -130,6 +133,45 @@ def test_a_redirect_is_not_followed(server: _Server) -> None:
     assert len(server.heard) == 1
 
 
+def test_a_server_that_answers_a_byte_now_and_then_is_cut_when_the_time_is_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        gone = threading.Event()
+
+        def drip() -> None:
+            client, _ = listening.accept()
+            with client, suppress(OSError):
+                client.sendall(b"HTTP/1.1 ")
+                while not gone.is_set():
+                    client.sendall(b" ")
+                    gone.wait(0.01)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        target = {"url": f"http://127.0.0.1:{listening.getsockname()[1]}/", "timeout_s": 0.3, "at_once": 100}
+        answer = deliver(target, "msg_1", EVENTS)
+        gone.set()
+        thread.join()
+    assert answer == Told("it had not answered after 0.3 s")
+
+
+def test_of_an_answer_without_end_the_status_counts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def pour() -> None:
+            client, _ = listening.accept()
+            with client, suppress(OSError):
+                client.recv(65_536)
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                while True:
+                    client.sendall(bytes(65_536))
+
+        thread = threading.Thread(target=pour)
+        thread.start()
+        target = {"url": f"http://127.0.0.1:{listening.getsockname()[1]}/", "timeout_s": 5.0, "at_once": 100}
+        assert deliver(target, "msg_1", EVENTS) == Told()
+        thread.join()
+
+
 def test_an_address_where_nobody_listens_is_a_failure(server: _Server) -> None:
     target = sink(server)
     server.shutdown()
@@ -145,6 +187,22 @@ def test_a_program_gets_one_event_a_line(tmp_path: Path) -> None:
 def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
     answer = deliver(program(tmp_path, "echo first >&2; echo no tracker >&2; exit 3"), "msg_1", EVENTS)
     assert answer.error == "the command ended with status 3: no tracker"
+
+
+def test_of_a_program_that_says_a_great_deal_the_end_is_kept(tmp_path: Path) -> None:
+    text = "head -c 50000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo the end >&2; exit 3"
+    tracemalloc.start()
+    answer = deliver(program(tmp_path, text), "msg_1", EVENTS)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert answer.error == "the command ended with status 3: the end"
+    assert most < 2_000_000
+
+
+def test_a_program_that_leaves_something_running_has_taken_them(tmp_path: Path) -> None:
+    text = f"sleep 600 & echo $! > {tmp_path}/pid"
+    assert deliver(program(tmp_path, text, timeout_s=2.0), "msg_1", EVENTS) == Told()
+    psutil.Process(int((tmp_path / "pid").read_text())).kill()
 
 
 def test_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:

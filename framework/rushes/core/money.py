@@ -8,6 +8,7 @@ This module must not know what is bought.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -37,6 +38,8 @@ KWH_NJ: Final = 3_600_000 * NANO
 
 # $0.0000002 a request is real; anything that has no whole nano-dollars is not a price anybody quotes.
 MOST_DOLLARS: Final = 10**12
+# Half of the world writes 5,00 for five: taken for 500 it would be a cap a hundred times too high.
+_THOUSANDS: Final = re.compile(r"\$?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?", re.ASCII)
 
 
 def owed(price: int, quantity: int, per: int = 1) -> int:
@@ -76,6 +79,8 @@ def parse_dollars(value: str | int | Decimal, *, per: int = 1) -> int:
         CallerError: it is no number of dollars from 0 up, or finer than a nano-dollar.
     """
     text = str(value).strip()
+    if "," in text and not _THOUSANDS.fullmatch(text):
+        raise _bad(text, "has a comma that sets no thousands apart")
     try:
         exact = Decimal(text.removeprefix("$").replace(",", "")) * NANO * per
     except InvalidOperation:

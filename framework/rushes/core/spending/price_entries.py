@@ -48,6 +48,8 @@ def parse_entries(text: str, name: str) -> Entries:
             "cannot be read" if toml else "cannot be read as JSON (TOML is a file whose name ends in .toml)"
         )
         raise _bad(name, f"{what}: {error}", "Correct it there.") from error
+    except RecursionError:
+        raise _bad(name, "is nested too deeply", "Expected tables of entries.") from None
     if not isinstance(data, dict):
         raise _bad(name, f"holds {type(data).__name__}", "Expected tables: tiers, storage, transfer, energy.")
     if data.get("schema") != SCHEMA:

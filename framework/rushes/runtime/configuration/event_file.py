@@ -25,6 +25,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from rushes.core.sinks import DEFAULT_KINDS, KINDS, Sink
 from rushes.errors import CallerError
+from rushes.runtime.configuration.policy_file import policy_text
 from rushes.units import parse_duration
 
 __all__ = ["event_sinks", "problem_of"]
@@ -102,15 +103,23 @@ def event_sinks(environ: Mapping[str, str]) -> list[Sink]:
         return []
     path = Path(asked).expanduser().absolute()
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        found = _File.model_validate(data)
+        found = _File.model_validate(_read(path))
     except OSError as error:
         raise _bad(f"the events file {path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _bad(f"the events file {path} is no TOML: {error}.") from error
     except ValidationError as error:
         raise _bad(f"{path}: {_complaint(error)}.") from error
     return [_sink(name, entry, path.parent) for name, entry in found.sinks.items()]
+
+
+def _read(path: Path) -> Any:
+    try:
+        return tomllib.loads(policy_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise _bad(f"the events file {path} is no TOML: {error}.") from error
+    except ValueError as error:
+        raise _bad(f"the events file {path} cannot be read: {error}.") from error
+    except RecursionError:
+        raise _bad(f"the events file {path} cannot be read: it is nested too deeply.") from None
 
 
 def problem_of(sink: Sink) -> str:

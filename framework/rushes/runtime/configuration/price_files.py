@@ -13,6 +13,7 @@ from typing import Final
 from rushes.core.spending.price_entries import book_from, merged, parse_entries
 from rushes.core.spending.prices import PriceBook
 from rushes.errors import CallerError
+from rushes.runtime.configuration.policy_file import policy_text
 
 __all__ = ["price_book"]
 
@@ -33,9 +34,9 @@ def price_book(environ: Mapping[str, str]) -> PriceBook:
         return book_from(entries, _SHIPPED)
     path = Path(asked).expanduser()
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        text = policy_text(path)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise CallerError(
             f"the price file {path} cannot be read: {why}.",
             code="bad-prices",

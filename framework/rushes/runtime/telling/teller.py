@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from rushes import __version__
 from rushes.errors import RushesError
+from rushes.runtime.telling.bounded import Timed, tail_of
 from rushes.runtime.telling.signing import key_from, signature_headers
 from rushes.runtime.wire import Stream
 
@@ -35,6 +36,8 @@ AT_ONCE: Final = 8
 """Sinks that are told at the same time."""
 _ANSWER_BYTES: Final = 4096
 _TAIL: Final = 300
+_STDERR_BYTES: Final = 8192
+"""Of what a command says, the end: its last line is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,19 @@ def _post(sink: Mapping[str, Any], message: str, events: Sequence[str]) -> Told:
     if sink.get("secret_file"):
         headers |= signature_headers(key_from(Path(sink["secret_file"])), message, int(time.time()), body)
     request = urllib.request.Request(sink["url"], body, headers)  # noqa: S310 - checked by `event_file`
-    opener = urllib.request.build_opener(_NoRedirect)
-    try:
-        with opener.open(request, timeout=float(sink["timeout_s"])) as answer:
-            answer.read(_ANSWER_BYTES)
-    except urllib.error.HTTPError as error:
-        with error:
-            after_s = _seconds(error.headers.get("retry-after"))
-            return Told(f"it answered {error.code} {error.reason}", after_s)
+    timeout_s = float(sink["timeout_s"])
+    with Timed(timeout_s) as timed:
+        try:
+            with timed.opener(_NoRedirect).open(request, timeout=timeout_s) as answer:
+                answer.read(_ANSWER_BYTES)
+        except urllib.error.HTTPError as error:
+            with error:
+                after_s = _seconds(error.headers.get("retry-after"))
+                return Told(f"it answered {error.code} {error.reason}"[:_TAIL], after_s)
+        except (OSError, HTTPException, ValueError):
+            if not timed.over:
+                raise
+            return Told(f"it had not answered after {timeout_s:g} s")
     return Told()
 
 
@@ -107,21 +115,26 @@ _running: set[subprocess.Popen[bytes]] = set()
 def _run(sink: Mapping[str, Any], events: Sequence[str]) -> Told:
     """One JSON object a line on its standard input; it has taken them if it ends with 0."""
     lines, timeout_s = "".join(f"{one}\n" for one in events).encode(), float(sink["timeout_s"])
-    with subprocess.Popen(
-        list(sink["command"]),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        _running.add(process)
+    with tail_of(_STDERR_BYTES) as (stderr, said):
         try:
-            _, said = process.communicate(lines, timeout_s)
-        except subprocess.TimeoutExpired:
-            return Told(f"the command ran longer than {timeout_s:g} s and was stopped")
+            process = subprocess.Popen(
+                list(sink["command"]),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )
         finally:
-            _running.discard(process)
-            _end(process)
+            os.close(stderr)
+        with process:
+            _running.add(process)
+            try:
+                process.communicate(lines, timeout_s)
+            except subprocess.TimeoutExpired:
+                return Told(f"the command ran longer than {timeout_s:g} s and was stopped")
+            finally:
+                _running.discard(process)
+                _end(process)
     if process.returncode == 0:
         return Told()
     how = f"status {process.returncode}" if process.returncode > 0 else f"signal {-process.returncode}"
