@@ -23,15 +23,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
 
 from rushes.core.states import State
 
-__all__ = ["LONE", "Claim", "End", "Ended", "Entry", "Kept", "Lapsed", "NotClaimed", "Tally", "Work"]
+__all__ = [
+    "LAPSED",
+    "LONE",
+    "TRIES_KEPT",
+    "Claim",
+    "End",
+    "Ended",
+    "Entry",
+    "Kept",
+    "Lapsed",
+    "NotClaimed",
+    "PastAttempt",
+    "Tally",
+    "Work",
+]
 
 LONE: Final = "e"
 """What the ids of batches begin with that have one invocation for ever, that of an event; and what all these
 are called together where somebody looks for what lapsed. People's batches have ids without vowels."""
+
+TRIES_KEPT: Final = 16
+"""Of an invocation, the latest attempts that did not end it are remembered."""
+LAPSED: Final = "lapsed"
+"""The outcome of an attempt whose claim nobody extended."""
 
 Kept = Literal["kept", "lost", "stop"]
 """What became of a claim that was to be extended: it holds, another has it, or its batch was cancelled."""
@@ -84,6 +104,7 @@ class Claim:
         losses: claims that lapsed before it.
         spent_nano: nano-dollars that attempts before it have cost.
         intent: what the last attempt that passed its gate was about to publish, or "".
+        since: when it was claimed, UTC epoch seconds.
     """
 
     work: Work
@@ -94,6 +115,7 @@ class Claim:
     losses: int
     spent_nano: int = 0
     intent: str = ""
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +153,28 @@ class End(NamedTuple):
     cached: bool = False
 
 
+class PastAttempt(NamedTuple):
+    """One attempt that there was.
+
+    Args:
+        attempt: which, from 1; one that did not count has the number of its successor.
+        holder: who tried.
+        began: when it was claimed, UTC epoch seconds.
+        ended: when that was said, or when its claim lapsed.
+        outcome: the code of its error, ``lapsed``, or the state in which it ended the invocation.
+        cost_nano: what it cost.
+        error: kind, code and message of what it failed of; empty where it did not fail.
+    """
+
+    attempt: int
+    holder: str
+    began: float
+    ended: float
+    outcome: str
+    cost_nano: int = 0
+    error: Mapping[str, Any] = MappingProxyType({})
+
+
 class Entry(NamedTuple):
     """An invocation as the ledger has it."""
 
@@ -145,6 +189,8 @@ class Entry(NamedTuple):
     end: End | None
     since: float | None = None
     """When it was claimed last."""
+    tried: Sequence[PastAttempt] = ()
+    """The attempts that have ended, the earliest first: `TRIES_KEPT` at most of those that did not end it."""
 
 
 class Ended(NamedTuple):

@@ -28,6 +28,7 @@ from rushes.errors import PlatformError
 from rushes.function import Function, Options
 from rushes.invocation import Invocation
 from rushes.keepers import ObjectKeeper
+from rushes.ledger import Claim, End
 from rushes.notices import Redriven
 from rushes.ports import Engine
 from rushes.runtime.shared.claim_run import ClaimRunner
@@ -234,6 +235,26 @@ def test_a_cancelled_batch_whose_host_is_dead_ends_once_its_claim_lapsed(idle: C
     idle.ledger.claim(f"{inner}.1", "dead", 0.0, 1.0)
     idle.engine.cancel(batch)
     assert idle.engine.status(batch).counts.cancelled == 1
+
+
+def test_why_tells_of_every_attempt_who_when_how_it_ended_and_at_what_cost(idle: Cloud) -> None:
+    batch = send(idle, put(idle, "a.mov"))
+    one = f"{batch.partition('@')[0]}.1"
+    first = idle.ledger.claim(one, "host-a", 100.0, 160.0)
+    assert isinstance(first, Claim)
+    failed = {"kind": "platform", "code": "tool-failed", "message": "ffmpeg died of signal 11"}
+    idle.ledger.hold(first, 130.0, "retry 1 of 2", cost_nano=250_000_000, error=failed)
+    second = idle.ledger.claim(one, "host-b", 130.0, 190.0)
+    assert isinstance(second, Claim)
+    done = CliRunner().invoke(app, ["why", f"{batch}.1"], obj=Session(idle.engine))
+    assert "attempt 1: tool-failed" in done.output
+    assert "on host-a, for $0.25: ffmpeg died of signal 11" in done.output
+    idle.ledger.finish(second, End(State.succeeded, "{}", 12.0, cost_nano=650_000_000))
+    done = CliRunner().invoke(app, ["why", f"{batch}.1"], obj=Session(idle.engine))
+    assert "attempt 2: succeeded after 12 s on host-b, for $0.40" in done.output
+    done = CliRunner().invoke(app, ["why", f"{batch}.1", "--json"], obj=Session(idle.engine))
+    (_, last) = json.loads(done.output)["history"]
+    assert (last["attempt"], last["holder"], last["cost_nano"]) == (2, "host-b", 400_000_000)
 
 
 def test_a_batch_is_sent_with_its_cap_and_gets_another(idle: Cloud) -> None:

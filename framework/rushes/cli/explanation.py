@@ -154,7 +154,13 @@ def _tried(one: Mapping[str, Any], *, told: bool) -> str:
     error = one.get("error") or {}
     said = f": {one_line(str(error['message']))}" if error.get("message") and not told else ""
     took = format_duration(float(one.get("seconds") or 0.0))
-    return f"  attempt {one.get('attempt')}: {one.get('outcome')} after {took}{said}"
+    where = f" on {printable(str(one['holder']))}" if one.get("holder") else ""
+    cost = ""
+    if one.get("cost_nano"):
+        from rushes.core.money import format_dollars  # noqa: PLC0415 - only where there is a price
+
+        cost = f", for {format_dollars(int(one['cost_nano']))}"
+    return f"  attempt {one.get('attempt')}: {one.get('outcome')} after {took}{where}{cost}{said}"
 
 
 def state_said(found: Mapping[str, Any]) -> str:

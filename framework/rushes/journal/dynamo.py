@@ -33,6 +33,7 @@ from rushes.journal.dynamo_items import (
     work_key,
 )
 from rushes.journal.dynamo_table import unless_refused
+from rushes.journal.dynamo_tries import last_try, try_field
 from rushes.ledger import Ended, Entry
 
 __all__ = ["DynamoLedger"]
@@ -133,11 +134,19 @@ class DynamoLedger(DynamoClaims):
     def _retry_one(self, item: Mapping[str, Any]) -> str:
         """Queue an invocation again and take it off its count, together; "" where another did."""
         batch, n = number_of(item)
+        last = last_try(item)
+        kept = "" if last is None else f", {try_field(int(item['fence']))}=:try"
         queued = self._table.update(
             work_key(batch, n),
-            "SET #state=:queued, attempt=:none, losses=:none "
+            f"SET #state=:queued, attempt=:none, losses=:none{kept} "
             "REMOVE #data, seconds_us, media_us, cost_nano, cached, wk, wa, #until, stop, spent",
-            {":queued": State.queued.value, ":none": 0, ":was": item["state"], ":fence": item["fence"]},
+            {
+                ":queued": State.queued.value,
+                ":none": 0,
+                ":was": item["state"],
+                ":fence": item["fence"],
+                **({} if last is None else {":try": last}),
+            },
             "#state=:was AND fence=:fence",
             {**STATE, "#data": "data", "#until": "until"},
         )

@@ -32,6 +32,7 @@ from rushes.journal.dynamo_items import (
     wake_key,
     work_key,
 )
+from rushes.journal.dynamo_tries import lapsed_try, try_field, try_of
 from rushes.ledger import Claim, End, Kept, Lapsed, NotClaimed
 
 __all__ = ["MINE", "STATE", "DynamoClaims", "id_of"]
@@ -77,10 +78,12 @@ class DynamoClaims(DynamoBatches):
                 condition = "#state=:was AND fence=:fence AND #until=:until"
                 self._end(batch, n, old, cancelled(old), condition)
                 return NotClaimed(invocation, State.cancelled)
+            lost = try_field(int(old["fence"]))
+            values |= {":spent": old.get("so_far", 0), ":lost": lapsed_try(old)}
             found, old = self._table.attempt(
                 work_key(batch, n),
-                f"{change}, losses :one, spent :spent REMOVE so_far",
-                {**values, ":fence": old["fence"], ":was": old["until"], ":spent": old.get("so_far", 0)},
+                f"{change}, losses :one, spent :spent REMOVE so_far".replace("SET ", f"SET {lost}=:lost, "),
+                {**values, ":fence": old["fence"], ":was": old["until"]},
                 f"{MINE} AND #until=:was",
                 names,
             )
@@ -120,24 +123,48 @@ class DynamoClaims(DynamoBatches):
         )
 
     def hold(
-        self, claim: Claim, until: float, reason: str, *, free: bool = False, cost_nano: int = 0
+        self,
+        claim: Claim,
+        until: float,
+        reason: str,
+        *,
+        free: bool = False,
+        cost_nano: int = 0,
+        error: Mapping[str, Any] | None = None,
     ) -> bool:
-        change = "SET #state=:to, #until=:until, wa=:until, reason=:reason REMOVE so_far"
+        change = "SET #state=:to, #until=:until, wa=:until, reason=:reason{} REMOVE so_far"
         values = {":until": ms(until), ":to": "held", ":reason": reason}
-        return self._let_go(claim, change, values, free=free, cost_nano=cost_nano)
+        return self._let_go(claim, change, values, free=free, cost_nano=cost_nano, error=error)
 
-    def give_back(self, claim: Claim, reason: str, *, cost_nano: int = 0) -> bool:
+    def give_back(
+        self,
+        claim: Claim,
+        reason: str,
+        *,
+        cost_nano: int = 0,
+        error: Mapping[str, Any] | None = None,
+    ) -> bool:
         # It stays among what somebody has to look at: who gives it back may die before anybody is told.
-        change = "SET #state=:to, reason=:reason REMOVE #until, so_far"
-        return self._let_go(
-            claim, change, {":to": "queued", ":reason": reason}, free=True, cost_nano=cost_nano
-        )
+        change = "SET #state=:to, reason=:reason{} REMOVE #until, so_far"
+        values = {":to": "queued", ":reason": reason}
+        return self._let_go(claim, change, values, free=True, cost_nano=cost_nano, error=error)
 
     def _let_go(
-        self, claim: Claim, change: str, values: Mapping[str, Any], *, free: bool, cost_nano: int
+        self,
+        claim: Claim,
+        change: str,
+        values: Mapping[str, Any],
+        *,
+        free: bool,
+        cost_nano: int,
+        error: Mapping[str, Any] | None,
     ) -> bool:
+        """End an attempt, and not its invocation; ``{}`` in `change` is where more is set."""
         batch, n = id_of(claim.work.invocation)
         added = {**({"attempt": -1} if free else {}), **({"spent": cost_nano} if cost_nano else {})}
+        change = change.format("" if error is None else f", {try_field(claim.fence)}=:try")
+        if error is not None:
+            values = {**values, ":try": try_of(claim, error, self._clock(), cost_nano)}
         if added:
             change = f"{change} ADD {', '.join(f'{name} :{name}' for name in added)}"
             values = {**values, **{f":{name}": value for name, value in added.items()}}

@@ -13,6 +13,9 @@ next try, each by the time at which that ends; those of batches that stand alone
 It has what has ended for those who follow: under ``D#<batch>#<k>`` invocations by when they ended, under
 ``DONE`` batches by when they were opened.
 
+An attempt that did not end its invocation stands in one of the fields ``t0`` to ``t15``, by its fence: the
+latest of them are kept, and none costs a request.
+
 An item is at most 400 KB
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html), so what a result says is
 packed. Times are whole milliseconds, for DynamoDB has no floats. Items that somebody has changed by hand may
@@ -34,6 +37,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.journal.dynamo_shape import TABLE
+from rushes.journal.dynamo_tries import tries_of
 from rushes.ledger import LONE, Claim, End, Entry, Work
 from rushes.runtime.shared.shareable import as_told, require_shareable
 
@@ -223,6 +227,7 @@ def claim_of(item: Mapping[str, Any]) -> Claim:
             int(item["losses"]),
             int(item.get("spent", 0)),
             zlib.decompress(bytes(item["intent"])).decode() if "intent" in item else "",
+            int(item.get("since", 0)) / 1000,
         )
 
 
@@ -294,6 +299,7 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         item.get("reason", ""),
         end,
         int(item["since"]) / 1000 if "since" in item else None,
+        tries_of(item),
     )
 
 

@@ -70,15 +70,30 @@ class Claims(Protocol):
         ...
 
     def hold(
-        self, claim: Claim, until: float, reason: str, *, free: bool = False, cost_nano: int = 0
+        self,
+        claim: Claim,
+        until: float,
+        reason: str,
+        *,
+        free: bool = False,
+        cost_nano: int = 0,
+        error: Mapping[str, Any] | None = None,
     ) -> bool:
         """Let it wait for its next try; `free`: this attempt does not count. False where it was lost.
 
-        What the attempt cost is kept for whoever claims it next, here and by `give_back`.
+        What the attempt cost is kept for whoever claims it next, here and by `give_back`; and, where `error`
+        says what it ended of (kind, code, message), that there was this attempt.
         """
         ...
 
-    def give_back(self, claim: Claim, reason: str, *, cost_nano: int = 0) -> bool:
+    def give_back(
+        self,
+        claim: Claim,
+        reason: str,
+        *,
+        cost_nano: int = 0,
+        error: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Let somebody else have it; this attempt does not count. False where it was lost."""
         ...
 

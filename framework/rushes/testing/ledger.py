@@ -6,6 +6,7 @@ know any real ledger.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,27 @@ from typing import Any
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import LONE, Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
+from rushes.ledger import (
+    LAPSED,
+    LONE,
+    TRIES_KEPT,
+    Claim,
+    End,
+    Ended,
+    Entry,
+    Kept,
+    Lapsed,
+    NotClaimed,
+    PastAttempt,
+    Tally,
+    Work,
+)
 from rushes.testing.failing import Failing
 
 __all__ = ["StubLedger"]
+
+
+_LAPSED = {"kind": "platform", "code": LAPSED, "message": "its claim lapsed: who had it fell silent"}
 
 
 @dataclass(slots=True)
@@ -37,6 +55,14 @@ class _Row:
     end: End | None = None
     ended_at: float = 0.0
     since: float | None = None
+    tried: list[PastAttempt] = field(default_factory=list)
+
+    def remember(self, at: float, cost_nano: int, error: Mapping[str, Any]) -> None:
+        """The attempt that holds it has ended of this."""
+        told = {name: error[name] for name in ("kind", "code", "message") if name in error}
+        outcome = str(error["code"])
+        one = PastAttempt(self.attempt, self.holder, self.since or 0.0, at, outcome, cost_nano, told)
+        self.tried = [*self.tried, one][-TRIES_KEPT:]
 
 
 @dataclass(slots=True)
@@ -103,6 +129,13 @@ class StubLedger(Failing):
                 return NotClaimed(invocation, row.state)
             if waits:
                 return NotClaimed(invocation, row.state, row.until)
+            if row.state is State.running:
+                said = {
+                    "kind": "platform",
+                    "code": LAPSED,
+                    "message": "its claim lapsed: who had it fell silent",
+                }
+                row.remember(row.until or now, row.so_far_nano, said)
             row.losses += row.state is State.running
             row.spent_nano, row.so_far_nano = row.spent_nano + row.so_far_nano, 0
             row.attempt += 1
@@ -110,7 +143,7 @@ class StubLedger(Failing):
             row.state, row.holder, row.until, row.told_at = State.running, holder, until, until
             row.since = now
             spent, intent = row.spent_nano, row.intent
-            return Claim(row.work, row.fence, holder, until, row.attempt, row.losses, spent, intent)
+            return Claim(row.work, row.fence, holder, until, row.attempt, row.losses, spent, intent, now)
 
     def extend(self, claim: Claim, until: float, *, cost_nano: int = 0, intent: str = "") -> Kept:
         with self._called("extend"):
@@ -137,14 +170,30 @@ class StubLedger(Failing):
             return True
 
     def hold(
-        self, claim: Claim, until: float, reason: str, *, free: bool = False, cost_nano: int = 0
+        self,
+        claim: Claim,
+        until: float,
+        reason: str,
+        *,
+        free: bool = False,
+        cost_nano: int = 0,
+        error: Mapping[str, Any] | None = None,
     ) -> bool:
         with self._called("hold"):
-            return self._let_go(claim, State.held, until, reason, free=free, cost_nano=cost_nano)
+            return self._let_go(claim, State.held, until, reason, free=free, cost_nano=cost_nano, error=error)
 
-    def give_back(self, claim: Claim, reason: str, *, cost_nano: int = 0) -> bool:
+    def give_back(
+        self,
+        claim: Claim,
+        reason: str,
+        *,
+        cost_nano: int = 0,
+        error: Mapping[str, Any] | None = None,
+    ) -> bool:
         with self._called("give_back"):
-            return self._let_go(claim, State.queued, None, reason, free=True, cost_nano=cost_nano)
+            return self._let_go(
+                claim, State.queued, None, reason, free=True, cost_nano=cost_nano, error=error
+            )
 
     def cancel(self, batch: str) -> int:
         with self._called("cancel"):
@@ -164,6 +213,8 @@ class StubLedger(Failing):
             found.cancelled = False
             again = [row for row in found.rows.values() if row.state in {State.failed, State.cancelled}]
             for row in again:
+                if (last := _last_try(row)) is not None:
+                    row.tried = [*row.tried, last][-TRIES_KEPT:]
                 row.state, row.end, row.stop, row.attempt, row.losses = State.queued, None, False, 0, 0
                 row.spent_nano = 0
             return [row.work.invocation for row in again]
@@ -283,7 +334,15 @@ class StubLedger(Failing):
         row.ended_at = self._clock()
 
     def _let_go(
-        self, claim: Claim, state: State, until: float | None, reason: str, *, free: bool, cost_nano: int
+        self,
+        claim: Claim,
+        state: State,
+        until: float | None,
+        reason: str,
+        *,
+        free: bool,
+        cost_nano: int,
+        error: Mapping[str, Any] | None,
     ) -> bool:
         row = self._held(claim)
         if row is None:
@@ -293,6 +352,8 @@ class StubLedger(Failing):
         if row.stop:
             self._end(row, _cancelled(row))
             return True
+        if error is not None:
+            row.remember(self._clock(), cost_nano, error)
         row.state, row.until, row.reason = state, until, reason
         row.told_at = until or row.told_at
         row.attempt -= free
@@ -304,7 +365,23 @@ def _cancelled(row: _Row) -> End:
     return End(State.cancelled, "{}", cost_nano=row.spent_nano + row.so_far_nano)
 
 
+def _last_try(row: _Row) -> PastAttempt | None:
+    """The attempt that ended it; None where none did."""
+    end = row.end
+    if end is None or not row.holder or not row.attempt or end.cached:
+        return None
+    if end.state is State.cancelled and not end.seconds:
+        return None
+    error = json.loads(end.data).get("error", {}) if end.state is State.failed else {}
+    told = {name: error[name] for name in ("kind", "code", "message") if name in error}
+    began, outcome = row.since or 0.0, str(error.get("code") or end.state.value)
+    cost_nano = end.cost_nano - row.spent_nano
+    return PastAttempt(row.attempt, row.holder, began, began + end.seconds, outcome, cost_nano, told)
+
+
 def _entry(row: _Row) -> Entry:
+    last = _last_try(row)
     return Entry(
-        row.work, row.state, row.attempt, row.losses, row.holder, row.until, row.reason, row.end, row.since
-    )
+        row.work, row.state, row.attempt, row.losses, row.holder, row.until, row.reason, row.end, row.since,
+        (*row.tried, last) if last else tuple(row.tried),
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from rushes.core.states import State
 from rushes.invocation import BatchStatus, Counts, Finished, Spent, function_name, made_beside
 
 if TYPE_CHECKING:
-    from rushes.ledger import Entry, Tally
+    from rushes.ledger import Entry, PastAttempt, Tally
 
 __all__ = ["explained", "finished", "status_of"]
 
@@ -108,6 +108,19 @@ def _running(batch: str, entry: Entry, now: float) -> dict[str, Any]:
     }
 
 
+def _history(one: PastAttempt) -> dict[str, Any]:
+    """An attempt as the embedded engine tells of it, and who it was and what it cost."""
+    return {
+        "attempt": one.attempt,
+        "ended": one.ended,
+        "seconds": max(one.ended - one.began, 0.0),
+        "outcome": one.outcome,
+        "error": dict(one.error),
+        "holder": one.holder,
+        "cost_nano": one.cost_nano,
+    }
+
+
 def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
     """Everything known of one invocation."""
     data = json.loads(entry.end.data) if entry.end is not None else None
@@ -127,7 +140,7 @@ def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, An
         "until": entry.until,
         "priority": spec["priority"],
         "show": spec["show"],
-        "history": [],
+        "history": [_history(one) for one in entry.tried],
         "result": data,
         "seconds": entry.end.seconds if entry.end is not None else None,
         "cost_nano": entry.end.cost_nano if entry.end is not None else 0,

@@ -192,11 +192,13 @@ class ClaimRunner:
         look_s = self.lease_s / LOOKS
         return fund(self.money, payer, meter, look_s, capped=capped, least=claim.spent_nano)
 
-    def _hold(self, claim: Claim, short: Short, meter: Meter) -> After:
-        """Let it wait for money: no try of it is used up."""
+    def _hold(
+        self, claim: Claim, short: Short, meter: Meter, error: Mapping[str, Any] | None = None
+    ) -> After:
+        """Let it wait for money: no try of it is used up. `error` tells of an attempt that had begun."""
         now, cost_nano = self.clock(), meter.cost().total
         until = min(now + HELD_S, short.frees_at or inf)
-        held = self.ledger.hold(claim, until, short.sentence, free=True, cost_nano=cost_nano)
+        held = self.ledger.hold(claim, until, short.sentence, free=True, cost_nano=cost_nano, error=error)
         return After(State.held, until - now) if held else After(State.running, self.lease_s)
 
     def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, meter: Meter) -> Made:
@@ -256,11 +258,13 @@ class ClaimRunner:
         if watch.cancelled:
             return self._end(claim, End(State.cancelled, "{}", seconds), meter)
         if watch.short is not None and isinstance(failure, Cancelled):
-            return self._hold(claim, watch.short, meter)
+            error = {"kind": "refused", "code": "out-of-money", "message": watch.short.sentence}
+            return self._hold(claim, watch.short, meter, error)
         if watch.yields and isinstance(failure, Cancelled):
             going = self._stopping.is_set()
             reason = "its host had to go" if going else "it did not fit into the time that was left"
-            if self.ledger.give_back(claim, reason, cost_nano=meter.cost().total):
+            error = {"kind": "platform", "code": "given-back", "message": reason}
+            if self.ledger.give_back(claim, reason, cost_nano=meter.cost().total, error=error):
                 return After(State.queued, 0.0, too_long=not going)
             return After(State.running, self.lease_s)
         retries, losses = int(spec.get("retries", 2)), claim.losses
@@ -284,7 +288,8 @@ class ClaimRunner:
             up=longer,
         )
         if isinstance(verdict, GoUp):
-            if self.ledger.give_back(claim, verdict.reason, cost_nano=meter.cost().total):
+            cost_nano = meter.cost().total
+            if self.ledger.give_back(claim, verdict.reason, cost_nano=cost_nano, error=failure.to_dict()):
                 return After(State.queued, 0.0, too_long=True)
             return After(State.running, self.lease_s)
         body = failure.to_dict()
@@ -293,7 +298,9 @@ class ClaimRunner:
             return self._end(claim, End(State.failed, json.dumps({"error": body}), seconds), meter)
         until = self.clock() + verdict.delay_s
         cost_nano = meter.cost().total
-        held = self.ledger.hold(claim, until, verdict.reason, free=verdict.free, cost_nano=cost_nano)
+        held = self.ledger.hold(
+            claim, until, verdict.reason, free=verdict.free, cost_nano=cost_nano, error=body
+        )
         return After(State.held, verdict.delay_s) if held else After(State.running, self.lease_s)
 
     def _set_aside(self, claim: Claim, meter: Meter) -> After:
