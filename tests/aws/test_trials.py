@@ -26,7 +26,7 @@ from rushes.core.states import State
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
-from rushes.engines.aws.infra.versions import Version, check_versions, new_versions, versions_of
+from rushes.engines.aws.infra.versions import Version, check_versions, versions_of
 from rushes.engines.aws.router import EventRouter
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
@@ -75,7 +75,6 @@ def test_every_other_deployment_is_not(before: Any, now: Any) -> None:
 
 def test_a_template_says_which_versions_it_has() -> None:
     assert versions_of(planned("2", "b")) == {"small": Version("2", "b")}
-    assert new_versions(planned("1", "a"), planned("2", "b")) == {"small": ("1", "2")}
 
 
 def test_a_stack_tells_by_which_version_what_a_machine_sends_is_done() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.core.money import HOUR_US, KWH_NJ, NANO, owed
-from rushes.core.spending.cost import LINES, AttemptCost, Cost, Statement, Usage, attempt_cost, divided
+from rushes.core.spending.cost import Cost, CostSums, Statement, Usage, attempt_cost
 from rushes.core.spending.machine_time import WHOLE, MachineShare, MachineTime, share_of
 from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice, Transfer
 from rushes.core.tiers import Purchase
@@ -212,33 +212,16 @@ def test_an_attempt_pays_for_its_requests_and_for_what_it_moved() -> None:
     assert cost.total == 10_020_250
 
 
-@given(
-    cost=st.builds(Cost, *[st.integers(0, 10**12)] * 5),
-    kept=st.integers(0, 10**9),
-    lost=st.integers(0, 10**9),
-)
-def test_waste_is_divided_off_line_by_line_and_nothing_is_lost(cost: Cost, kept: int, lost: int) -> None:
-    useful, waste = divided(cost, kept, lost)
-
-    assert useful + waste == cost
-    for line in LINES:
-        assert min(getattr(useful, line), getattr(waste, line)) >= 0
-    if not kept:
-        assert waste == cost
-    elif not lost:
-        assert useful == cost
-
-
 # -- the statement --------------------------------------------------------------------------------------
 
 
 def test_a_published_minute_costs_what_was_spent_on_it_waste_included() -> None:
     statement = Statement()
-    statement.add(AttemptCost("dune", "proxy", Cost(compute=600), published_us=120_000_000))
-    statement.add(AttemptCost("dune", "proxy", Cost(), waste=Cost(compute=301)))  # failed
-    statement.add(AttemptCost("dune", "inspect", Cost(compute=9)))
-    statement.add(AttemptCost("arrival", "proxy", Cost(compute=100), published_us=60_000_000))
-    statement.add_idle("t", MachineShare(compute=90, energy=10))
+    statement.enter(("dune", "proxy"), CostSums(Cost(compute=600), attempts=1, published_us=120_000_000))
+    statement.enter(("dune", "proxy"), CostSums(waste=Cost(compute=301), attempts=1))  # failed
+    statement.enter(("dune", "inspect"), CostSums(Cost(compute=9), attempts=1))
+    statement.enter(("arrival", "proxy"), CostSums(Cost(compute=100), attempts=1, published_us=60_000_000))
+    statement.idle["t"] = Cost(compute=90, energy=10)
 
     assert statement.of(show="dune", function="proxy").minute_nano == 451  # 901 over two minutes, rounded up
     assert statement.of(function="proxy").minute_nano == 334
@@ -246,15 +229,3 @@ def test_a_published_minute_costs_what_was_spent_on_it_waste_included() -> None:
     assert statement.of(show="dune").attempts == 3
     assert statement.total == 600 + 301 + 9 + 100 + 100
     assert statement.minute_nano == 370
-
-
-def test_what_a_swarm_had_redone_is_charged_to_the_swarms_show() -> None:
-    statement = Statement()
-    useful, waste = divided(Cost(compute=100), kept=75, lost=25)
-
-    statement.add(AttemptCost("arrival", "transcode", useful, waste, waste_show="dune"))
-
-    assert statement.of(show="arrival").total == 75
-    assert statement.of(show="dune").waste.total == 25
-    assert statement.of(show="dune").attempts == 0
-    assert statement.total == 100

@@ -48,21 +48,15 @@ def test_every_quantile_is_right_to_four_percent_of_its_value(values: list[float
 
 
 @settings(max_examples=60)
-@given(parts=st.lists(st.lists(SECONDS, max_size=40), max_size=6), order=st.randoms())
-def test_merging_in_any_order_is_as_counting_everything_in_one(
-    parts: list[list[float]], order: random.Random
-) -> None:
-    whole, merged = LogHistogram(), LogHistogram()
-    for value in [value for part in parts for value in part]:
-        whole.add(value)
-    order.shuffle(parts)
-    for part in parts:
-        histogram = LogHistogram()
-        for value in part:
-            histogram.add(value)
-        merged.merge(LogHistogram.from_json(json.loads(json.dumps(histogram.to_json()))))
+@given(values=st.lists(SECONDS, max_size=80))
+def test_it_is_the_same_once_it_was_written_down_and_read(values: list[float]) -> None:
+    histogram = LogHistogram()
+    for value in values:
+        histogram.add(value)
 
-    assert (merged.counts, merged.count) == (whole.counts, whole.count)
+    read = LogHistogram.from_json(json.loads(json.dumps(histogram.to_json())))
+
+    assert (read.counts, read.count) == (histogram.counts, histogram.count)
 
 
 def test_it_stays_small_and_what_was_long_ago_fades() -> None:
@@ -322,24 +316,24 @@ def test_bounds_of_a_quantile_are_in_order(runs: int, part: float) -> None:
     assert low <= likely <= high
 
 
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_after_thirty_runs_estimates_are_nearly_as_good_as_content_that_differs_by_a_tenth_allows(
-    seed: int,
-) -> None:
-    draw = random.Random(seed)  # noqa: S311
-    estimates = Estimates()
+def test_after_thirty_runs_estimates_are_nearly_as_good_as_content_that_differs_by_a_tenth_allows() -> None:
+    errors: list[float] = []
+    for seed in range(20):  # of one draw alone, one in some hundred is off by more
+        draw = random.Random(seed)  # noqa: S311
+        estimates = Estimates()
 
-    def took(work: WorkTraits) -> float:
-        return (0.3 + 0.01 * work.frames) * exp(draw.gauss(0, 0.1))
+        def took(work: WorkTraits, draw: random.Random = draw) -> float:
+            return (0.3 + 0.01 * work.frames) * exp(draw.gauss(0, 0.1))
 
-    works = [HD._replace(frames=draw.randrange(48, 480)) for _ in range(230)]
-    for work in works[:30]:
-        estimates.learn(work, took(work))
-    errors = sorted(abs(estimates.expects(work) / took(work) - 1) for work in works[30:])
+        works = [HD._replace(frames=draw.randrange(48, 480)) for _ in range(230)]
+        for work in works[:30]:
+            estimates.learn(work, took(work))
+        errors += [abs(estimates.expects(work) / took(work) - 1) for work in works[30:]]
 
-    assert errors[100] <= 0.10
-    assert errors[180] <= 0.22
+    errors.sort()
+
+    assert errors[len(errors) // 2] <= 0.10
+    assert errors[len(errors) * 9 // 10] <= 0.20
 
 
 @settings(max_examples=30, deadline=None)

@@ -170,7 +170,7 @@ def test_toml_and_json_make_the_same_book() -> None:
 
     assert from_toml == _book(tiers={"rack-01": tier}, energy={"here": energy})
     assert from_toml.tier("rack-01").idle_milliwatts == 95_500
-    assert from_toml.energy_cost(from_toml.tier("rack-01"), 3_600_000 * NANO) == 310_000_000
+    assert from_toml.energy_nano(from_toml.tier("rack-01")) == 310_000_000
 
 
 def test_a_machine_whose_shape_is_stated_is_a_tier_that_can_be_ordered() -> None:

@@ -1,4 +1,4 @@
-"""A histogram of positive numbers in logarithmic buckets: streaming, bounded, mergeable.
+"""A histogram of positive numbers in logarithmic buckets: streaming and bounded.
 
 Each bucket is `GROWTH` times as wide as the one before, so any quantile is right to 4 % of its value, with at
 most some 450 counters whatever is counted (Masson, Rim and Lee, DDSketch, VLDB 2019, show the idea). When
@@ -39,13 +39,6 @@ class LogHistogram:
         bucket = max(_FIRST, min(_LAST, ceil(log(min(value, _MOST_VALUE)) / _LOG)))
         self.counts[bucket] = self.counts.get(bucket, 0) + 1
         self.count += 1
-        self._fade()
-
-    def merge(self, other: LogHistogram) -> None:
-        """Count all that `other` has counted."""
-        for bucket, count in other.counts.items():
-            self.counts[bucket] = self.counts.get(bucket, 0) + count
-        self.count += other.count
         self._fade()
 
     def values(self) -> Iterator[tuple[float, int]]:

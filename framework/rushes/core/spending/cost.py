@@ -1,7 +1,7 @@
 """What an attempt cost when it ended, what of that was waste, and what an output minute costs.
 
 The lines of an attempt are compute, requests, transfer and energy. What was made and had to be thrown away
-(a failed attempt, work that a displacement had redone) is divided off as waste, line by line and exactly.
+(a failed attempt, work that a displacement had redone) is waste: who keeps the books says which that was.
 What machines cost while nobody used them is idle. A statement sums all of it by show and function; its
 headline is the cost of a published minute: everything that was spent on a function for a show, waste
 included, over the minutes of media that it published. This module must not know clocks, machines or budgets.
@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from rushes.core.money import owed, share_out
+from rushes.core.money import owed
 from rushes.core.spending.machine_time import MachineShare
 from rushes.core.spending.prices import PriceBook, TierPrice
 
-__all__ = ["LINES", "AttemptCost", "Cost", "CostRow", "Statement", "Usage", "attempt_cost", "divided"]
+__all__ = ["LINES", "Cost", "CostSums", "Statement", "Usage", "attempt_cost"]
 
 LINES: Final = ("compute", "requests", "transfer", "energy")
 _MINUTE_US: Final = 60_000_000
@@ -80,41 +80,8 @@ def attempt_cost(share: MachineShare, tier: TierPrice, book: PriceBook, usage: U
     )
 
 
-def divided(cost: Cost, kept: int, lost: int) -> tuple[Cost, Cost]:
-    """`cost` in two, line by line, by how much of the work was kept and how much lost; exactly.
-
-    Args:
-        cost: of an attempt.
-        kept: how much of its work was kept, in any unit: microseconds, frames, chunks. All of a succeeded
-            attempt; of a failed one at most its finished chunks.
-        lost: how much has to be done again, in the same unit. Nothing of either: all of it is lost.
-    """
-    weights = (max(0, kept), max(0, lost))
-    pairs = [share_out(getattr(cost, line), weights) for line in (*LINES, "millijoules")]
-    return Cost(*(pair[0] for pair in pairs)), Cost(*(pair[1] for pair in pairs))
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptCost:
-    """One attempt in the books.
-
-    Args:
-        show, function: who it was for.
-        useful, waste: its cost, divided.
-        waste_show: the show that pays for the waste: whose swarm displaced it, or "" for its own show.
-        published_us: microseconds of media in the outputs that it published.
-    """
-
-    show: str
-    function: str
-    useful: Cost
-    waste: Cost = field(default_factory=Cost)
-    waste_show: str = ""
-    published_us: int = 0
-
-
 @dataclass(slots=True)
-class CostRow:
+class CostSums:
     """What attempts that have something in common have cost: one function's for one show."""
 
     useful: Cost = field(default_factory=Cost)
@@ -132,7 +99,7 @@ class CostRow:
         """Nano-dollars a published output minute, or None while nothing was published."""
         return owed(self.total, _MINUTE_US, self.published_us) if self.published_us > 0 else None
 
-    def __iadd__(self, other: CostRow) -> Self:
+    def __iadd__(self, other: CostSums) -> Self:
         self.useful += other.useful
         self.waste += other.waste
         self.attempts += other.attempts
@@ -148,29 +115,18 @@ class Statement:
     whatever the number of attempts.
     """
 
-    rows: dict[tuple[str, ...], CostRow] = field(default_factory=dict)
+    rows: dict[tuple[str, ...], CostSums] = field(default_factory=dict)
     idle: dict[str, Cost] = field(default_factory=dict)
     """By tier."""
     running: Cost = field(default_factory=Cost)
     """What attempts that have not ended have cost so far."""
 
-    def add(self, attempt: AttemptCost) -> None:
-        """Enter one attempt."""
-        kept = CostRow(attempt.useful, attempts=1, published_us=attempt.published_us)
-        self.enter((attempt.show, attempt.function), kept)
-        self.enter((attempt.waste_show or attempt.show, attempt.function), CostRow(waste=attempt.waste))
-
-    def enter(self, key: tuple[str, ...], sums: CostRow) -> None:
+    def enter(self, key: tuple[str, ...], sums: CostSums) -> None:
         """Enter sums over attempts of one key."""
-        row = self.rows.setdefault(key, CostRow())
+        row = self.rows.setdefault(key, CostSums())
         row += sums
 
-    def add_idle(self, tier: str, share: MachineShare) -> None:
-        """Enter the idle line of a machine."""
-        cost = Cost(compute=share.compute, energy=share.energy, millijoules=share.millijoules)
-        self.idle[tier] = self.idle.get(tier, Cost()) + cost
-
-    def of(self, *, show: str | None = None, function: str | None = None) -> CostRow:
+    def of(self, *, show: str | None = None, function: str | None = None) -> CostSums:
         """The sum of all rows of a show, of a function, of both, or of everything; idleness is in none."""
         return _sum_of(
             row
@@ -190,8 +146,8 @@ class Statement:
         return owed(self.total, _MINUTE_US, published) if published > 0 else None
 
 
-def _sum_of(rows: Iterable[CostRow]) -> CostRow:
-    out = CostRow()
+def _sum_of(rows: Iterable[CostSums]) -> CostSums:
+    out = CostSums()
     for row in rows:
         out += row
     return out

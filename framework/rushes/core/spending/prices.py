@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from rushes.core.money import GIB, HOUR_US, KWH_NJ, owed
+from rushes.core.money import GIB, HOUR_US, owed
 from rushes.core.tiers import Purchase, Tier
 from rushes.errors import CallerError
 
@@ -175,10 +175,6 @@ class PriceBook:
         """Nano-dollars a kilowatt-hour that a machine of `tier` costs beside its price; 0 if in it."""
         found = self.energy.get(tier.region) if tier.pays_energy else None
         return found.kwh_nano if found is not None else 0
-
-    def energy_cost(self, tier: TierPrice, nanojoules: int) -> int:
-        """Nano-dollars for energy that a machine of `tier` has drawn."""
-        return owed(self.energy_nano(tier), nanojoules, KWH_NJ)
 
 
 def _missing(what: str, section: str, known: Mapping[str, object]) -> CallerError:

@@ -18,7 +18,6 @@ __all__ = [
     "VERSIONS",
     "Version",
     "check_versions",
-    "new_versions",
     "versions_of",
 ]
 
@@ -63,15 +62,3 @@ def check_versions(deployed: Mapping[str, Any] | None, planned: Mapping[str, Any
                 fix=f'Raise it: @function(version="…"). What version {now.version} made is known under it.',
                 details={"function": name, "version": now.version},
             )
-
-
-def new_versions(
-    deployed: Mapping[str, Any] | None, planned: Mapping[str, Any]
-) -> dict[str, tuple[str, str]]:
-    """Functions that have another version: the one that is deployed, and the one that is planned."""
-    before = versions_of(deployed)
-    return {
-        name: (before[name].version, now.version)
-        for name, now in versions_of(planned).items()
-        if name in before and before[name].version != now.version
-    }
