@@ -95,6 +95,26 @@ def test_urgent_work_runs_at_once_and_what_stood_aside_goes_on(
     assert low.starts == 1
 
 
+def test_an_urgent_start_on_a_full_pool_finds_a_process_ready(
+    aside: Find, engine: LocalEngine, clip: str, tmp_path: Path
+) -> None:
+    def spares() -> list[int]:
+        below = psutil.Process(int(engine.hello["pid"])).children()
+        return [one.pid for one in below if one.cmdline()[-1:] == ["prepared"]]
+
+    low = at_work(engine, Held(aside("hold"), clip, tmp_path, "low", priority="background"))
+    (spare,) = until(spares)
+
+    urgent = Held(aside("hold_memory"), clip, tmp_path, "urgent", priority="urgent")
+
+    until(lambda: urgent.starts)
+    assert urgent.pid == spare
+    assert paused(low)
+    assert spares() == [spare]  # no other is opened while somebody stands aside
+    assert urgent.outcome().ok
+    assert low.outcome().ok
+
+
 def test_the_report_of_a_swarm_stays(aside: Find, engine: LocalEngine, clip: str, tmp_path: Path) -> None:
     low = at_work(engine, Held(aside("hold"), clip, tmp_path, "low", priority="background", show="dune"))
     urgent = Held(aside("hold"), clip, tmp_path, "urgent", priority="urgent")

@@ -40,7 +40,7 @@ class Bench:
         journal = SimpleNamespace(look_for_space=lambda: True)
         self.pool: Any = SimpleNamespace(
             now=now, slept_s=0.0, next_due=None, feed=lambda _: None,
-            slots={1: cast("SlotProcess", slot)}, dying=[], journal=journal, wedged=False,
+            slots={1: cast("SlotProcess", slot)}, dying=[], spares=[], journal=journal, wedged=False,
             batches={1: batch}, running={}, second={}, hedged=set(), stragglers=None, most_run_s=None,
             run_on=lambda _, number: self.pool.running.get(number),
         )  # fmt: skip

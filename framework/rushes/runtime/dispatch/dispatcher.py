@@ -6,6 +6,7 @@ wait in `after_commit`. So whatever anybody was told is true after a power cut.
 
     admission   takes invocations in
     lending     gives them to slots
+    spares      has a slot ready for what is urgent
     hearing     takes the answers
     watch       stops what hangs, and what people cancel
     guarding    has stopped what nobody looked at
@@ -41,6 +42,7 @@ from rushes.runtime.dispatch.lending import Lending
 from rushes.runtime.dispatch.metering import Metering
 from rushes.runtime.dispatch.pool import CANCELLED, FAILED, Pool
 from rushes.runtime.dispatch.reports import Reports
+from rushes.runtime.dispatch.spares import Spares
 from rushes.runtime.dispatch.watch import Watch
 from rushes.runtime.outputs.scratch import clear_batch
 from rushes.runtime.ownership import scratch_root_of
@@ -74,7 +76,8 @@ class Dispatcher:
         self.classes = Classes(pool, class_file)
         self.admission = Admission(pool)
         self.guarding = Guarding(pool)
-        self.lending = Lending(pool, watch)
+        self.spares = Spares(pool, watch, unwatch)
+        self.lending = Lending(pool, self.spares, watch)
         self.families = Families(pool)
         self.displacing = Displacing(pool, self.guarding)
         self.hedging = Hedging(pool, self.displacing)

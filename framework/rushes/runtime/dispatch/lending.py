@@ -16,6 +16,7 @@ from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.dispatch.joint_rows import is_joint, known_members, row_data
 from rushes.runtime.dispatch.pool import QUEUED, RUNNING, SUCCEEDED, Pool, Run
+from rushes.runtime.dispatch.spares import Spares
 from rushes.runtime.records.batches import BatchState, spec_packet
 from rushes.runtime.records.ports import LeasedRow
 from rushes.runtime.slots.processes import SlotProcess
@@ -34,8 +35,9 @@ BROKEN_STARTS: Final = 3
 class Lending:
     """Leases, slot processes, and what each has been given. `watch` is told of new slots."""
 
-    def __init__(self, pool: Pool, watch: Callable[[SlotProcess], None]) -> None:
+    def __init__(self, pool: Pool, spares: Spares, watch: Callable[[SlotProcess], None]) -> None:
         self.pool = pool
+        self.spares = spares
         self._watch = watch
         self._broken: dict[str, int] = {}
         self._unloaded: dict[int, int] = {}
@@ -72,6 +74,13 @@ class Lending:
         return ev.Leased(queue, asks, self.pool.waiting[queue])
 
     def open_slot(self, command: cmd.OpenSlot, todo: deque[ev.Event]) -> None:
+        spare = self.spares.take(command.slot, command.environment)
+        if spare is not None:
+            self.pool.slots[command.slot] = spare
+            if spare.ready:
+                self.warmed(command.environment)
+                todo.append(ev.SlotReady(command.slot))
+            return
         how = self.pool.environments.get(command.environment) or {}
         try:
             slot = SlotProcess(command.slot, command.environment, how, self.pool.home)

@@ -127,6 +127,8 @@ class Pool:
         self.environments: dict[str, dict[str, Any]] = {}
         self.slots: dict[int, SlotProcess] = {}
         self.dying: list[SlotProcess] = []
+        self.spares: list[SlotProcess] = []
+        """Ready to be slots, of no function yet; their numbers are below zero."""
         self.running: dict[int, Run] = {}
         self.second: dict[int, Run] = {}
         """Of an invocation with two attempts, the one that does not hold its lease."""

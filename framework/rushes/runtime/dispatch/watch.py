@@ -209,16 +209,19 @@ class Watch:
             run.waits_since += slept_s if run.waits_since else 0.0
 
     def _end_orphans(self) -> None:
-        end_orphans({slot.pid for slot in (*self.pool.slots.values(), *self.pool.dying)})
+        mine = (*self.pool.slots.values(), *self.pool.dying, *self.pool.spares)
+        end_orphans({slot.pid for slot in mine})
 
     def stop(self) -> None:
         """End every slot now; what ran is queued again by the next worker."""
-        for slot in [*self.pool.slots.values(), *self.pool.dying]:
+        processes = [*self.pool.slots.values(), *self.pool.dying, *self.pool.spares]
+        for slot in processes:
             slot.kill()
-        for slot in [*self.pool.slots.values(), *self.pool.dying]:
+        for slot in processes:
             slot.bury()
         self.pool.slots.clear()
         self.pool.dying.clear()
+        self.pool.spares.clear()
         self._end_orphans()
 
     def tell_paused(self) -> None:

@@ -39,10 +39,13 @@ _BUFFER: Final = 1024 * 1024
 class SlotProcess:
     """One slot: the process, its two sockets, and what it has been given and not yet answered.
 
-    `given` is in the order of sending; its first element is what the slot runs, or is about to take.
+    `given` is in the order of sending; its first element is what the slot runs, or is about to take. One that
+    is `prepared` loads what media work needs before it says that it is ready.
     """
 
-    def __init__(self, number: int, environment: str, how: Mapping[str, Any], home: Path) -> None:
+    def __init__(
+        self, number: int, environment: str, how: Mapping[str, Any], home: Path, *, prepared: bool = False
+    ) -> None:
         self.number = number
         self.environment = environment
         self.given: deque[int] = deque()
@@ -83,6 +86,7 @@ class SlotProcess:
                     str(handle),
                     str(os.getpid()),
                     str(home),
+                    *(["prepared"] if prepared else []),
                 ],
                 env={
                     **how["variables"],

@@ -310,7 +310,7 @@ class SlotLoop:
 
 
 def main() -> None:
-    """The process: ``python -m rushes.runtime.slots.slot WORK_FD TALK_FD NOW_FD PARENT_PID HOME``."""
+    """The process: ``python -m rushes.runtime.slots.slot WORK_FD TALK_FD NOW_FD PID HOME [prepared]``."""
     work, talk, now, parent = (int(a) for a in sys.argv[1:5])
     die_with(parent)
     adopt_orphans()
@@ -325,6 +325,10 @@ def main() -> None:
         Path(sys.argv[5]),
         mmap.mmap(now, mmap.PAGESIZE),
     )
+    if sys.argv[6:] == ["prepared"]:
+        from rushes.runtime.slots.preparing import prepare  # noqa: PLC0415 - what it loads is loaded for it alone
+
+        prepare()
     slot.run()
 
 

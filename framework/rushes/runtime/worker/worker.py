@@ -153,6 +153,7 @@ class Worker:
             for key, mask in ready:
                 self._take_in(key.data, mask)
             self._dispatcher.watch.tick()
+            self._dispatcher.spares.tick()
             self._elastic.tick()
             self._dispatcher.classes.tick()
             self._seal_orphans(now)
@@ -172,6 +173,8 @@ class Worker:
         if isinstance(who, SlotProcess):
             if who.number in self._pool.slots:
                 self._dispatcher.hearing.hear(who)
+            else:
+                self._dispatcher.spares.hear(who)
         elif isinstance(who, ClientState):
             if mask & selectors.EVENT_READ and who.number in self._clients:
                 self._serve(who)
