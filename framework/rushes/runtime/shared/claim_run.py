@@ -258,7 +258,7 @@ class ClaimRunner:
         if watch.cancelled:
             return self._end(claim, End(State.cancelled, "{}", seconds), meter)
         if watch.short is not None and isinstance(failure, Cancelled):
-            error = {"kind": "refused", "code": "out-of-money", "message": watch.short.sentence}
+            error = {"kind": "policy", "code": "out-of-money", "message": watch.short.sentence}
             return self._hold(claim, watch.short, meter, error)
         if watch.yields and isinstance(failure, Cancelled):
             going = self._stopping.is_set()
