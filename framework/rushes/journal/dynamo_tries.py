@@ -35,7 +35,7 @@ def try_of(claim: Claim, error: Mapping[str, Any], at: float, cost_nano: int) ->
 
 def lapsed_try(item: Mapping[str, Any]) -> dict[str, Any]:
     """The attempt of an item whose claim has lapsed, as it is remembered."""
-    said = {"kind": "platform", "code": LAPSED, "message": "its claim lapsed: who had it fell silent"}
+    said = {"kind": "platform", "code": "lapsed", "message": "its claim lapsed: who had it fell silent"}
     began, ended = int(item.get("since", 0)) / 1000, int(item["until"]) / 1000
     cost_nano = int(item.get("so_far", 0))
     return _kept(PastAttempt(int(item["attempt"]), item["holder"], began, ended, LAPSED, cost_nano, said))

@@ -15,7 +15,6 @@ from typing import Any
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.ledger import (
-    LAPSED,
     LONE,
     TRIES_KEPT,
     Claim,
@@ -34,7 +33,7 @@ from rushes.testing.failing import Failing
 __all__ = ["StubLedger"]
 
 
-_LAPSED = {"kind": "platform", "code": LAPSED, "message": "its claim lapsed: who had it fell silent"}
+_LAPSED = {"kind": "platform", "code": "lapsed", "message": "its claim lapsed: who had it fell silent"}
 
 
 @dataclass(slots=True)
@@ -132,7 +131,7 @@ class StubLedger(Failing):
             if row.state is State.running:
                 said = {
                     "kind": "platform",
-                    "code": LAPSED,
+                    "code": "lapsed",
                     "message": "its claim lapsed: who had it fell silent",
                 }
                 row.remember(row.until or now, row.so_far_nano, said)
