@@ -53,6 +53,16 @@ class SpendLimits:
     soft: int | None = None
     hour_soft: int | None = None
 
+    @property
+    def caps(self) -> bool:
+        """Whether anything stops here."""
+        return self.cap is not None or self.hour_cap is not None
+
+    @property
+    def lowers(self) -> bool:
+        """Whether anything goes on one class lower here."""
+        return self.soft is not None or self.hour_soft is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Shortage:

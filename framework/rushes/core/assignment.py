@@ -123,38 +123,32 @@ class Assignment:
         """Start what can start of one level; lanes that cannot go `aside` for the rest of the pass."""
         shows, passed = level.shows, self.overtaking.passed
         if level.overdue is not None and (lane := self.overtaking.first(level)) is not None:
-            self._serve_one(lane, serve, now, out, aside)
+            if not serve(lane, now, out) and not self._full:
+                self._set_aside(lane, aside, out)
         while not self._full and (flow := shows.first()) is not None:
             lane = flow.lanes.first()
             if lane is None:
                 flow.stand()
             elif self.room.free[0] <= 0 and self._is_spent(lane):
                 self._full = True
-            elif not self._serve_one(lane, serve, now, out, aside) and self._is_out(level):
-                break
+            elif not serve(lane, now, out):
+                # Where nobody else is looked at it need not leave its line, only to stand there again.
+                if self._full or (not passed and self._is_out(level)):
+                    break
+                self._set_aside(lane, aside, out)
+                if self._is_out(level):
+                    break
         for flow in list(passed):  # lower classes see their claims, whatever ended the pass
             self._claim_passed(flow, out)
 
-    def _serve_one(
-        self,
-        lane: Lane,
-        serve: Callable[[Lane, float, list[Command]], bool],
-        now: float,
-        out: list[Command],
-        aside: list[Lane],
-    ) -> bool:
-        """Serve a lane; where it cannot go it leaves its line for the rest of the pass. Whether it could."""
+    def _set_aside(self, lane: Lane, aside: list[Lane], out: list[Command]) -> None:
+        """A lane cannot go, and leaves its line for the rest of the pass."""
         flow = lane.flow
-        went = serve(lane, now, out)
-        if not went:
-            if self._full:  # nobody else is looked at, so it need not leave its line
-                return False
-            flow.lanes.drop(lane)
-            aside.append(lane)
-            if not flow.lanes and flow in self.overtaking.passed:
-                self._claim_passed(flow, out)
-            flow.stand()
-        return went
+        flow.lanes.drop(lane)
+        aside.append(lane)
+        if not flow.lanes and flow in self.overtaking.passed:
+            self._claim_passed(flow, out)
+        flow.stand()
 
     def _is_spent(self, lane: Lane) -> bool:
         """Where no core is free: whether a lane could only claim what is not there, as all after it could.
@@ -238,7 +232,9 @@ class Assignment:
         shape, need = lane.shape, lane.need
         fits = self.room.fits(need)
         if self.yielding.known:
-            beyond = not fits and self.room.beyond(need)
+            shares, name = self.waiting.shares, lane.queue.policy.name
+            others = shares.of_others(name) if shares.any else (0, 0, 0, 0)
+            beyond = not fits and self.room.beyond(need, others)
             if self.yielding.bars(shape, beyond=beyond):
                 self.yielding.barred.add(shape.batch)
                 return fits, 0

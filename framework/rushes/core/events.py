@@ -91,6 +91,11 @@ class Shape:
     charged: str = ""
     limits: tuple[tuple[str, int], ...] = ()
 
+    def __hash__(self) -> int:
+        # A batch has few shapes, and every attempt is looked up by its own: all fields would cost five times
+        # as much.
+        return hash((self.batch, self.function))
+
 
 class Ask(NamedTuple):
     """One invocation in the pool's hands.

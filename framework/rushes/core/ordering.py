@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any, Final, Generic, TypeVar
 
 from rushes.core.events import Ask, ClassPolicy, QueueKey, Shape
@@ -39,47 +39,64 @@ def order_of(deadline: float | None, queued_at: float) -> int:
 
 
 T = TypeVar("T", bound=Hashable)
+Key = tuple[Any, Any]
 
 
 class Line(Generic[T]):
-    """Things in the order of keys that change: a heap that skips entries which are no longer true."""
+    """Things in the order of keys that change.
 
-    __slots__ = ("_entries", "_serial", "_valid")
+    A heap in which an entry may be out of date: what has moved back since is put right when it comes to the
+    front, as most things move several times before they do, and what has left is skipped there.
+    """
+
+    __slots__ = ("_entries", "_keys", "_placed", "_serial")
 
     def __init__(self) -> None:
-        self._entries: list[tuple[Any, int, T]] = []
-        self._valid: dict[T, int] = {}
+        self._entries: list[tuple[Key, int, T]] = []
+        self._keys: dict[T, Key] = {}
+        self._placed: dict[T, Key] = {}  # with what key each stands in the heap: its own, or an earlier one
         self._serial = 0
 
     def __len__(self) -> int:
-        return len(self._valid)
+        return len(self._keys)
 
     def __contains__(self, item: T) -> bool:
-        return item in self._valid
+        return item in self._keys
 
-    def put(self, item: T, key: Any) -> None:
+    def put(self, item: T, key: Key) -> None:
         """Stand `item` in line by `key`; if it stands there already, it moves."""
+        self._keys[item] = key
+        placed = self._placed.get(item)
+        if placed is not None and placed <= key:
+            return
+        self._placed[item] = key
         self._serial = serial = self._serial + 1
-        self._valid[item] = serial
         entries = self._entries
         heappush(entries, (key, serial, item))
-        if len(entries) > 64 + 4 * len(self._valid):
-            self._entries = [entry for entry in entries if self._valid.get(entry[2]) == entry[1]]
+        if len(entries) > 64 + 4 * len(self._keys):
+            self._placed = self._keys.copy()
+            self._entries = [(key, at, item) for at, (item, key) in enumerate(self._keys.items())]
             heapify(self._entries)
 
     def drop(self, item: T) -> None:
         """Let `item` leave the line; nothing happens when it does not stand in it."""
-        self._valid.pop(item, None)
+        self._keys.pop(item, None)
 
     def first(self) -> T | None:
         """Who stands first, or None."""
-        entries = self._entries
-        valid = self._valid
+        entries, keys, placed = self._entries, self._keys, self._placed
         while entries:
-            _, serial, item = entries[0]
-            if valid.get(item) == serial:
+            at, serial, item = entries[0]
+            key = keys.get(item)
+            if key is at or key == at:
                 return item
-            heappop(entries)
+            if key is None or placed[item] != at:
+                heappop(entries)
+                if placed.get(item) == at:
+                    del placed[item]
+            else:
+                placed[item] = key
+                heapreplace(entries, (key, serial, item))
         return None
 
 
@@ -125,7 +142,7 @@ class Queue:
 class Lane:
     """The waiting asks of one queue and one shape, in order, and the slots that are busy with them."""
 
-    __slots__ = ("asks", "flow", "need", "oldest", "parked", "queue", "shape", "slots", "waits_on")
+    __slots__ = ("asks", "bill", "flow", "need", "oldest", "parked", "queue", "shape", "slots", "waits_on")
 
     def __init__(self, flow: Flow, queue: Queue, shape: Shape, need: Need) -> None:
         self.flow = flow
@@ -136,6 +153,9 @@ class Lane:
         self.slots: dict[
             Any, None
         ] = {}  # of `slots.Slot`, in the order in which they came; looked into by the scheduler alone
+        self.bill: Any = (
+            None  # who pays for it, and what it asks for: of the purse, which alone looks into it
+        )
         self.oldest = float("inf")  # no ask in it was queued before this
         self.parked = False
         self.waits_on = ""  # while parked: the name that has to let go of something first

@@ -9,11 +9,11 @@ later one may therefore not have. This module must not know who the asks are.
 from __future__ import annotations
 
 from math import ceil, isinf
-from typing import Final, NamedTuple
+from typing import Final
 
 from rushes.core.events import Capacity, Shape
 
-__all__ = ["DIMENSIONS", "MILLI", "UNLIMITED", "Need", "Room", "View"]
+__all__ = ["DIMENSIONS", "MILLI", "UNLIMITED", "Need", "Room"]
 
 Need = tuple[int, int, int, int]
 
@@ -23,30 +23,12 @@ MILLI: Final = 1000
 UNLIMITED: Final = 1 << 62
 
 
-class View(NamedTuple):
-    """What one class sees of a room during a pass: see `shares`.
-
-    Args:
-        left: what it may take, less what earlier lanes claim; `open`: the same without regard to claims.
-        lacked, claimed: dimensions in which earlier lanes lack something, or claim any, as bits.
-        kept: cores that are kept for work which lacks only these.
-        others: what other classes hold of their own parts, which this one never waits for.
-    """
-
-    left: Need
-    lacked: int
-    claimed: int
-    kept: int
-    open: Need
-    others: Need
-
-
 class Room:
     """What a pool has, what is taken, and, during a pass, what is left for those later in order."""
 
     __slots__ = (
-        "_claimed", "_cpu", "_gpu", "_kept", "_lacked", "_memory", "_open", "_others", "_scratch", "capacity",
-        "drains", "free", "lying",
+        "_cpu", "_gpu", "_memory", "_scratch", "capacity", "claimed", "drains", "free", "kept", "lacked",
+        "lying",
     )  # fmt: skip
 
     def __init__(self, capacity: Capacity) -> None:
@@ -56,9 +38,9 @@ class Room:
         self.lying: Need = (0, 0, 0, 0)
         """Memory and scratch of attempts that wait: held, and not worked with."""
         self._cpu, self._memory, self._scratch, self._gpu = self.free
-        self._lacked = self._claimed = self._kept = 0
-        self._open: Need | None = None
-        self._others: Need = (0, 0, 0, 0)
+        # Of one pass: dimensions in which earlier lanes lack something, or claim any, as bits; cores that are
+        # kept for work which lacks only these.
+        self.lacked = self.claimed = self.kept = 0
 
     @property
     def taken(self) -> Capacity:
@@ -135,7 +117,7 @@ class Room:
             self._cpu, self._memory, self._scratch, self._gpu = (max(left, 0) for left in free)
         elif self.drains:
             self.drains = False
-        self._lacked = self._claimed = self._kept = 0
+        self.lacked = self.claimed = self.kept = 0
 
     def fits(self, need: Need) -> bool:
         """Whether `need` fits beside what runs and what those earlier in order have claimed."""
@@ -146,21 +128,18 @@ class Room:
             and need[3] <= self._gpu
         )
 
-    def beyond(self, need: Need) -> bool:
+    def beyond(self, need: Need, others: Need = (0, 0, 0, 0)) -> bool:
         """Whether `need` lacks only memory or scratch that attempts hold which wait, and nobody who works.
 
         One at a time may then start beyond what there is: else those who wait could hold what the parts need
-        that they wait for, for ever.
+        that they wait for, for ever. `others`: what other classes hold of their own parts.
         """
         if need[0] > self._cpu or need[3] > self._gpu:
             return False
         left = (self._cpu, self._memory, self._scratch, self._gpu)
         return all(
             need[d] <= left[d]
-            or (
-                not self._claimed >> d & 1
-                and self.capacity[d] - self.free[d] - self._others[d] <= self.lying[d]
-            )
+            or (not self.claimed >> d & 1 and self.capacity[d] - self.free[d] - others[d] <= self.lying[d])
             for d in (1, 2)
         )
 
@@ -182,14 +161,13 @@ class Room:
             max(d * times - self._gpu, 0),
         )
 
-    def resumes(self, cpu: int) -> bool:
-        """Whether a paused attempt may have its cores again.
+    def resumes(self, cpu: int, free_cpu: int | None = None) -> bool:
+        """Whether a paused attempt may have its cores again, of `free_cpu`, or of all that are free.
 
         Those count that are free, and not kept for work which lacks nothing else: work that lacks memory may
         lack just what the paused attempt holds, and is not waited for.
         """
-        free = self.free[0] if self._open is None else self._open[0]
-        return cpu <= free - self._kept
+        return cpu <= (self.free[0] if free_cpu is None else free_cpu) - self.kept
 
     def times(self, need: Need) -> int:
         """How often `need` fits into what is left."""
@@ -223,10 +201,10 @@ class Room:
         lacked = (a > e) | (b > f) << 1 | (c > g) << 2 | (d > h) << 3  # `lacks`
         # Who lacks cores only because others before it keep them for the time when they have memory, too, is
         # not waited for either: else what is paused and holds that memory would never go on.
-        if lacked == 0 or (lacked == 1 and a > self.free[0] - self._kept):
-            self._kept += a
-        self._lacked |= lacked
-        self._claimed |= (a > 0) | (b > 0) << 1 | (c > 0) << 2 | (d > 0) << 3
+        if lacked == 0 or (lacked == 1 and a > self.free[0] - self.kept):
+            self.kept += a
+        self.lacked |= lacked
+        self.claimed |= (a > 0) | (b > 0) << 1 | (c > 0) << 2 | (d > 0) << 3
         self._cpu = e - a if e > a else 0
         self._memory = f - b if f > b else 0
         self._scratch = g - c if g > c else 0
@@ -234,7 +212,7 @@ class Room:
 
     def awaited(self, need: Need) -> bool:
         """Whether somebody earlier in order lacks a dimension that `need` takes a part of."""
-        lacked = self._lacked
+        lacked = self.lacked
         if not lacked:
             return False
         return bool(
@@ -244,16 +222,15 @@ class Room:
             or (lacked & 8 and need[3])
         )
 
-    def show(self, view: View) -> None:
-        """Be what one class may have, until the next `show` or `begin`."""
-        self._cpu, self._memory, self._scratch, self._gpu = view.left
-        self._lacked, self._claimed, self._kept = view.lacked, view.claimed, view.kept
-        self._open, self._others = view.open, view.others
+    def show(self, left: Need, lacked: int, claimed: int, kept: int) -> None:
+        """Be what one class sees of it in a pass (`shares`), until the next `show` or `begin`."""
+        self._cpu, self._memory, self._scratch, self._gpu = left
+        self.lacked, self.claimed, self.kept = lacked, claimed, kept
 
-    def shown(self) -> View:
+    @property
+    def left(self) -> Need:
         """What is left of what was shown."""
-        left = (self._cpu, self._memory, self._scratch, self._gpu)
-        return View(left, self._lacked, self._claimed, self._kept, self._open or self.free, self._others)
+        return self._cpu, self._memory, self._scratch, self._gpu
 
     def lacks(self, need: Need) -> int:
         """The dimensions in which `need` does not fit, as bits."""
@@ -267,7 +244,7 @@ class Room:
 
     @property
     def cpu_awaited(self) -> bool:
-        return bool(self._lacked & 1)
+        return bool(self.lacked & 1)
 
 
 def _whole(capacity: Capacity) -> Need:

@@ -6,8 +6,6 @@ know prices, nor the order in which work is served.
 
 from __future__ import annotations
 
-from math import inf
-
 from rushes.core.commands import Command, Recall
 from rushes.core.limits import batch_limit
 from rushes.core.purse import Purse
@@ -23,13 +21,15 @@ __all__ = ["Payments"]
 class Payments:
     """Who of those that have begun may go on spending."""
 
-    __slots__ = ("_due_at", "_looked_at", "_purse", "_slots", "_standing", "_waiting", "_yielding")
+    __slots__ = ("_paused", "_purse", "_slots", "_standing", "_waiting", "_went_on", "_yielding")
 
     def __init__(
         self, purse: Purse, waiting: Waiting, slots: Slots, standing: Standing, yielding: Yielding
     ) -> None:
         self._purse = purse
-        self._due_at = self._looked_at = 0.0
+        # Those that were due while they were paused, and what `Standing.went_on` was then.
+        self._paused: dict[int, Slot] = {}
+        self._went_on = 0
         self._waiting = waiting
         self._slots = slots
         self._standing = standing
@@ -55,38 +55,60 @@ class Payments:
 
     def watch(self, now: float, out: list[Command]) -> None:
         """Those that may reach what is reserved for them are given more, or are paused."""
-        if not self._purse.booked and not self._is_due(now):
+        purse = self._purse
+        if not purse.booked:
+            if self._went_on != self._standing.went_on:
+                self._look_again(now)
+            if due := purse.due(now):
+                self._watch_due(due, now, out)
             return
         for slot in self._slots:
-            if slot.state is not SlotState.busy or not slot.backlog or slot.yields:
-                continue
+            if slot.state is SlotState.busy and slot.backlog and not slot.yields:
+                self._look(slot, slot.worked_s(now), now, out)
+
+    def _watch_due(self, due: set[int], now: float, out: list[Command]) -> None:
+        """The same of a few; where nobody keeps books, those that have enough are not looked at."""
+        slots = [slot for slot in map(self._slot_of, due) if slot is not None]
+        for slot in sorted(slots, key=lambda slot: slot.number):
             id_, worked_s = slot.backlog[0][0], slot.worked_s(now)
-            if not self._purse.booked and self._has_enough(id_, worked_s):
+            if slot.state is SlotState.busy and not slot.yields and not self._has_enough(id_, worked_s):
+                self._look(slot, worked_s, now, out)
+            due.remove(id_)
+            if slot.state is SlotState.paused:
+                self._paused[id_] = slot
+            else:
+                self._purse.look_again(id_, worked_s, now)
+        for id_ in due:  # they stand behind another
+            self._purse.look_again(id_, 0.0, now)
+
+    def _look_again(self, now: float) -> None:
+        """Some that were paused are at work again, and may come to an end of what they have."""
+        paused, self._paused = self._paused, {}
+        self._went_on = self._standing.went_on
+        for id_, slot in paused.items():
+            if not slot.backlog or slot.backlog[0][0] != id_:
                 continue
-            self.draw(slot, now)
-            if not self._purse.spends(id_, worked_s, now, self._standing.told_left_s(slot, now)):
-                self._standing.hold(slot, now, out)
-                self._purse.rests(id_, worked_s, now)
+            if slot.state is SlotState.paused:
+                self._paused[id_] = slot
+            else:
+                self._purse.look_again(id_, slot.worked_s(now), now)
+
+    def _slot_of(self, id_: int) -> Slot | None:
+        """Where it runs."""
+        lane = self._waiting.where.get(id_)
+        slots = lane.slots if lane is not None else ()
+        return next((slot for slot in slots if slot.backlog and slot.backlog[0][0] == id_), None)
+
+    def _look(self, slot: Slot, worked_s: float, now: float, out: list[Command]) -> None:
+        id_ = slot.backlog[0][0]
+        self.draw(slot, now)
+        if not self._purse.spends(id_, worked_s, now, self._standing.told_left_s(slot, now)):
+            self._standing.hold(slot, now, out)
+            self._purse.rests(id_, worked_s, now)
 
     def _has_enough(self, id_: int, worked_s: float) -> bool:
         paid = self._purse.open.get(id_)
         return paid is not None and worked_s + AHEAD_S <= paid.seconds
-
-    def _is_due(self, now: float) -> bool:
-        """Whether anything may have reached what it may spend, where nobody keeps books of what it has."""
-        purse = self._purse
-        if now < min(self._due_at, self._looked_at + purse.shortest_s - AHEAD_S):
-            return False
-        lefts = (
-            paid.seconds - slot.worked_s(now)
-            for slot in self._slots
-            if slot.backlog and (paid := purse.open.get(slot.backlog[0][0])) is not None
-        )
-        least_s = min(lefts, default=inf)
-        self._looked_at, purse.shortest_s = now, inf
-        # What is due now is given more, or is paused: it is looked at the next time, too.
-        self._due_at = now + max(least_s - AHEAD_S, 0.0)
-        return least_s < AHEAD_S
 
     def bounds(self) -> dict[int, float]:
         """By slot, when what it runs has spent what it may, if nobody looks before (UTC epoch seconds)."""

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import islice
 from math import inf
 from typing import Final
@@ -42,6 +43,8 @@ SURELY: Final = 1.5
 """An attempt that says how much of it is left is believed up to so many times that."""
 TOLD_FROM_S: Final = 1.0
 """Work that has taken less does not know how long it will take."""
+_MARGIN_S: Final = 1e-6
+"""Sums of times are not exact to the last digit."""
 
 
 @dataclass(slots=True)
@@ -64,11 +67,31 @@ class Paid:
     seconds: float = 0.0
     looked_s: float = 0.0
     by_next: int = 0
+    due: float = inf
+    """When it is looked at next, where that is kept: before it may have spent what it may."""
 
     @property
     def until_s(self) -> float:
         """How long it may have worked before somebody has to look at it again."""
         return self.looked_s + LEASE_S
+
+
+class Bill:
+    """Who pays for a lane, and what each of it asks for: valid until limits or run times change.
+
+    Args:
+        payer: of the lane.
+        limited: whether anybody who pays has a limit.
+    """
+
+    __slots__ = ("asked", "behind", "limited", "payer", "since")
+
+    def __init__(self, payer: Payer, since: int, *, limited: bool) -> None:
+        self.payer = payer
+        self.since = since
+        self.limited = limited
+        self.asked: Asked | None = None
+        self.behind: Asked | None = None  # the same of one that stands behind another on its slot
 
 
 class Purse:
@@ -83,9 +106,9 @@ class Purse:
     """
 
     __slots__ = (
-        "_awaited", "_charged", "_costs", "_freed", "_held", "_least", "_limited", "_lowered", "_next",
-        "_parted", "_quoted", "_tariff", "_times", "_told", "_touched", "_turned", "booked", "budget",
-        "open", "refused", "short", "shortest_s", "stirred", "untold", "watches",
+        "_awaited", "_charged", "_costs", "_due", "_freed", "_held", "_least", "_lowered", "_next",
+        "_parted", "_since", "_tariff", "_times", "_told", "_touched", "_turned", "booked", "budget",
+        "open", "refused", "short", "stirred", "untold", "watches",
     )  # fmt: skip
 
     def __init__(
@@ -100,10 +123,8 @@ class Purse:
         self._tariff = tariff
         self._next = first
         self.booked = booked
-        self.shortest_s = inf
-        """The least time for which anything was paid since somebody set this back."""
-        self._limited: dict[Payer, bool] = {}
-        self._quoted: dict[tuple[Shape, Payer, bool], Asked] = {}  # since time passed, or a limit was set
+        self._due: list[tuple[float, int]] = []  # when which may have spent what it may, at the earliest
+        self._since = 0  # how often limits or run times have changed: older bills are made anew
         self._costs: dict[int, int] = {}  # what attempts that are about to end truly cost
         self._charged: dict[int, tuple[Payer, int]] = {}  # what was charged since `changes`, by invocation
         self._times = RunTimes()
@@ -136,8 +157,7 @@ class Purse:
             self.budget.begin(scope, spent.ever, spent.this_hour, now)
             self._touched.add(scope)
         self.budget.limit(scope, limits)
-        self._limited.clear()
-        self._quoted.clear()
+        self._since += 1
         if limits == NO_LIMITS and scope.level == "batch":
             self._part(scope)
         self.watches = self._any()
@@ -152,26 +172,32 @@ class Purse:
 
     def concerns(self, lane: Lane) -> bool:
         """Whether somebody who pays for a lane has a limit."""
-        return self._is_limited(payer_of(lane))
+        return self._bill(lane).limited
 
-    def _is_limited(self, payer: Payer) -> bool:
-        known = self._limited.get(payer)
-        if known is None:
-            known = self._limited[payer] = self.budget.limited(payer)
-        return known
+    def _bill(self, lane: Lane) -> Bill:
+        bill: Bill | None = lane.bill
+        if bill is None or bill.since != self._since:
+            payer = payer_of(lane)
+            lane.bill = bill = Bill(payer, self._since, limited=self.budget.limited(payer))
+        return bill
 
     # -- before a start -----------------------------------------------------------------------------------
 
     def affords(self, lane: Lane, now: float) -> bool:
         """Whether the first of a lane may start; else the lane is short from now on."""
-        payer = payer_of(lane)
-        if not self._is_limited(payer):
+        bill = lane.bill
+        if bill is None or bill.since != self._since:
+            bill = self._bill(lane)
+        if not bill.limited:
             return True
-        asked = self._asked(lane.shape, payer)
+        asked, payer = bill.asked or self._asks(bill, lane.shape), bill.payer
         short = self.budget.lacks(payer, asked.amount, now)
         if short is not None and short.held:  # so much will not be there again; perhaps less does
             short = self.budget.lacks(payer, asked.least, now)
-        short = short or self._behind(payer) or self._begun(lane)
+        if short is None and self._awaited:
+            short = self._behind(payer)
+        if short is None and self.refused:
+            short = self._begun(lane)
         if short is None:
             return True
         self.short[lane] = short
@@ -199,58 +225,103 @@ class Purse:
 
         `behind`: they stand behind another of their lane, on the same slot.
         """
-        payer = payer_of(lane)
-        if not self._is_limited(payer):
+        bill = self._bill(lane)
+        if not bill.limited:
             return count
+        payer, shape = bill.payer, lane.shape
         for done, ask in enumerate(islice(lane.asks, count)):
             if done < 2:  # all others are as the second is
-                asked = self._asked(lane.shape, payer, behind=behind or bool(done))
-                seconds = asked.seconds or self._lasts(lane.shape, asked.amount)
+                if behind or done:
+                    asked = bill.behind or self._asks_behind(bill, shape)
+                else:
+                    asked = bill.asked or self._asks(bill, shape)
+                seconds = asked.seconds or self._lasts(shape, asked.amount)
             answer = self.budget.reserve(self._next, payer, asked.amount, now)
             if isinstance(answer, Refused) and answer.held and not done:
                 # What is left of a cap, for one that may do with less than it asked for.
                 amount = self.budget.room(payer, now)
                 if amount >= asked.least:
-                    seconds = self._lasts(lane.shape, amount)
+                    seconds = self._lasts(shape, amount)
                     answer = self.budget.reserve(self._next, payer, amount, now)
             if not isinstance(answer, Granted):
                 return done
-            self._note(ask[0], Paid(self._next, lane.shape, payer, answer.amount, seconds), answer.demoted)
+            self._enter(ask[0], Paid(self._next, shape, payer, answer.amount, seconds), 0.0, now)
+            if answer.demoted:
+                self._demote(payer, answer.demoted)
             self._next += 1
         return count
 
-    def _note(self, id_: int, paid: Paid, demoted: str) -> None:
+    def _enter(self, id_: int, paid: Paid, worked_s: float, now: float) -> None:
         self.open[id_] = paid
-        self.shortest_s = min(self.shortest_s, paid.seconds)
-        self._look(id_, paid, 0.0)
-        if demoted:
-            self._demote(paid, demoted)
+        if self.booked:
+            self._look(id_, paid, 0.0)
+        else:
+            self._expect(id_, paid, worked_s, now)
 
-    def _asked(self, shape: Shape, payer: Payer, *, behind: bool = False) -> Asked:
+    def _asks(self, bill: Bill, shape: Shape) -> Asked:
+        asked = self._asked(shape, bill.payer, behind=False)
+        if self._is_known(shape):
+            bill.asked = asked
+        return asked
+
+    def _asks_behind(self, bill: Bill, shape: Shape) -> Asked:
+        asked = self._asked(shape, bill.payer, behind=True)
+        if self._is_known(shape):
+            bill.behind = asked
+        return asked
+
+    def _is_known(self, shape: Shape) -> bool:
+        """Whether what a shape asks for stays so until `passes`; else the next end may tell."""
+        return self._tariff is not None and self._times.longest(shape.function) is not None
+
+    def _asked(self, shape: Shape, payer: Payer, *, behind: bool) -> Asked:
         if self._tariff is None:
             return Asked(0, 0.0, 0)
-        asked = self._quoted.get((shape, payer, behind))
-        if asked is None:
-            known = self.budget.limits
-            limits = (known[scope] for scope in payer.scopes if scope in known)
-            asked = asked_of(shape, self._tariff, self._times, limits, behind=behind)
-            if self._times.longest(shape.function) is not None:  # else the next end may tell
-                self._quoted[shape, payer, behind] = asked
-        return asked
+        known = self.budget.limits
+        limits = (known[scope] for scope in payer.scopes if scope in known)
+        return asked_of(shape, self._tariff, self._times, limits, behind=behind)
 
     def _lasts(self, shape: Shape, amount: int) -> float:
         return self._tariff.lasts(shape, amount) if self._tariff is not None else 0.0
 
     # -- while it runs --------------------------------------------------------------------------------------
 
+    def due(self, now: float) -> set[int]:
+        """Those that may have spent what they may by now; whoever looks at them calls `look_again`.
+
+        Where changes are written down all are looked at each time, and nothing is kept for this.
+        """
+        found: set[int] = set()
+        entries, latest = self._due, now + _MARGIN_S
+        while entries and entries[0][0] <= latest:
+            at, id_ = heappop(entries)
+            paid = self.open.get(id_)
+            if paid is not None and paid.due == at:
+                paid.due = inf
+                found.add(id_)
+        return found
+
+    def look_again(self, id: int, worked_s: float, now: float) -> None:  # noqa: A002 - as everywhere
+        """What has worked so long need not be looked at before it may have spent what it may."""
+        paid = self.open.get(id)
+        if paid is not None:
+            self._expect(id, paid, worked_s, now)
+
+    def _expect(self, id_: int, paid: Paid, worked_s: float, now: float) -> None:
+        at = now + max(paid.seconds - worked_s - AHEAD_S, 0.0)
+        if at < paid.due and not self.booked:
+            paid.due = at
+            heappush(self._due, (at, id_))
+
     def adopt(self, id: int, lane: Lane, worked_s: float, now: float) -> None:  # noqa: A002 - as everywhere
         """An attempt was given to a slot before its payer had a limit: what it has spent is in the books."""
-        payer = payer_of(lane)
-        if self._tariff is None or id in self.open or not self._is_limited(payer):
+        bill = self._bill(lane)
+        if self._tariff is None or id in self.open or not bill.limited:
             return
+        payer = bill.payer
         spent = self._tariff.cost(lane.shape, worked_s) if worked_s > 0 else 0
         self.budget.adopt(self._next, payer, spent, now)
-        self._note(id, Paid(self._next, lane.shape, payer, spent, max(worked_s, 0.0)), "")
+        self._enter(id, Paid(self._next, lane.shape, payer, spent, max(worked_s, 0.0)), worked_s, now)
         self._next += 1
         self.watches = True
 
@@ -301,6 +372,7 @@ class Purse:
                 paid.amount, paid.seconds = answer.amount, paid.seconds + other.seconds
             other.amount = other.by_next = least
             other.seconds = 0.0
+            self._expect(other_id, other, 0.0, now)
             self._changed(other_id, other)
         self._look(id, paid, worked_s)
 
@@ -331,6 +403,7 @@ class Purse:
             if isinstance(answer, Granted):
                 self._extended(id_, paid, answer, seconds)
                 self._look(id_, paid, worked_s)
+                self._expect(id_, paid, worked_s, now)
                 return None
             refused = answer
         return refused
@@ -341,7 +414,7 @@ class Purse:
         paid.amount = answer.amount
         self._relieve(id_)
         if answer.demoted:
-            self._demote(paid, answer.demoted)
+            self._demote(paid.payer, answer.demoted)
 
     def _take_crumbs(self, id_: int, paid: Paid, worked_s: float, spent: int, now: float) -> None:
         """Where there is too little for an extension, what there is: nothing of a cap is left lying."""
@@ -419,8 +492,10 @@ class Purse:
                 self._charged[id] = paid.payer, cost
         if seconds is not None:
             self._times.learn(paid.shape.function, seconds)
-        self._relieve(id)
-        self._changed(id, paid)
+        if self.refused:
+            self._relieve(id)
+        if self.booked:
+            self._changed(id, paid)
         self._came_back(self.budget.settle(paid.number, cost, now).returned)
         if heir in self.open:
             self._begin(heir, now)
@@ -437,6 +512,7 @@ class Purse:
         if isinstance(answer, Granted):
             self._extended(id_, paid, answer, seconds)
             self._look(id_, paid, 0.0)
+            self._expect(id_, paid, 0.0, now)
 
     def _came_back(self, nano: int) -> None:
         self._freed += max(nano, 0)
@@ -495,17 +571,17 @@ class Purse:
     def passes(self, now: float) -> None:
         """Time has passed: an hour may have begun, and run times were learnt, so all are asked again."""
         self.stirred = True
-        self._times.passes()
-        self._quoted.clear()
+        if self._times.passes():
+            self._since += 1
         for batch, payer in list(self._lowered.items()):
             if not self.budget.demotes(payer, now):
                 self._tell(Promote(batch))
                 del self._lowered[batch]
 
-    def _demote(self, paid: Paid, why: str) -> None:
-        batch = paid.payer.batch
+    def _demote(self, payer: Payer, why: str) -> None:
+        batch = payer.batch
         if batch is not None and batch not in self._lowered:
-            self._lowered[batch] = paid.payer
+            self._lowered[batch] = payer
             self._tell(Demote(batch, why))
 
     def was_demoted(self, batch: str, payer: Payer) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from rushes.core.classes import ClassPolicy
-from rushes.core.packing import MILLI, UNLIMITED, Need, Room, View
+from rushes.core.packing import MILLI, UNLIMITED, Need, Room
 
 __all__ = ["Shares"]
 
@@ -25,39 +25,73 @@ _NOTHING: Final[Need] = (0, 0, 0, 0)
 _CPU, _MEMORY, _SCRATCH, _GPU = range(4)
 _COMPUTING: Final = (_CPU, _GPU)
 """A maximum counts in these."""
+_ALL: Final = 0b1111
+"""All dimensions, as bits."""
+
+
+class _Part:
+    """What one class has of a pool, and, during a pass, what it claims and lacks."""
+
+    __slots__ = (
+        "claimed", "claims", "foreign", "held", "kept", "lacked", "most", "name", "own", "reserved", "used",
+    )  # fmt: skip
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.held: Need = _NOTHING
+        self.reserved: Need = _NOTHING
+        self.most: Need | None = None
+        # Of what is kept for it: what it does not use, what it does, and the dimensions, as bits, in which
+        # nothing is left of it, where it lacks what all lack.
+        self.own: Need = _NOTHING
+        self.used: Need = _NOTHING
+        self.foreign = _ALL
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing is claimed."""
+        self.claims: Need = _NOTHING
+        self.lacked = self.claimed = self.kept = 0
 
 
 class Shares:
     """What each class holds, what is kept for it, and how much it may have at most."""
 
     __slots__ = (
-        "_claimed", "_claims", "_general_claim", "_held", "_kept", "_lacked", "_most", "_of", "_own",
-        "_owned", "_policies", "_reserved", "_used", "_used_of", "any",
+        "_claim", "_claimed", "_kept", "_lacked", "_left_of", "_of", "_owned", "_parts", "_policies",
+        "_reserving", "_seen", "_touched", "_used", "any",
     )  # fmt: skip
 
     def __init__(self, classes: Iterable[ClassPolicy], capacity: Need) -> None:
         self._policies = tuple(classes)
         self.any = any(one.reserved_share > 0 or one.max_share < 1 for one in self._policies)
-        self._of: dict[int, tuple[str, Need]] = {}  # by slot: the class of what it holds, and what
-        self._held: dict[str, Need] = {}
-        self._reserved: dict[str, Need] = {}
-        self._most: dict[str, Need] = {}
+        self._of: dict[int, tuple[_Part, Need]] = {}  # by slot: the class of what it holds, and what
+        self._parts: dict[str, _Part] = {}
+        self._touched: list[_Part] = []  # of which something was claimed in this pass
+        # What a class was shown last, and what was free then: while that is so it is not added up again.
+        self._left_of: tuple[Need, _Part] | None = None
+        self._seen: Need = _NOTHING
         self.resize(capacity)
         self.begin()
 
     def resize(self, capacity: Need) -> None:
         """The pool has another size; shares are of that."""
-        self._reserved = {
-            one.name: _part(capacity, one.reserved_share) for one in self._policies if one.reserved_share > 0
-        }
-        self._most = {one.name: _most(capacity, one.max_share) for one in self._policies if one.max_share < 1}
-        # Of each class for which something is kept: what of that it does not use, and what it does; and the
-        # sums of both. A pass asks for them of each lane, so they are kept and not added up there.
-        self._own: dict[str, Need] = {}
-        self._used_of: dict[str, Need] = {}
         self._owned = self._used = _NOTHING
-        for name in self._reserved:
-            self._count(name)
+        self._reserving: list[_Part] = []
+        for one in self._policies:
+            part = self._part(one.name)
+            part.own = part.used = part.reserved = _NOTHING
+            part.most = _most(capacity, one.max_share) if one.max_share < 1 else None
+            if one.reserved_share > 0:
+                part.reserved = _kept(capacity, one.reserved_share)
+                self._reserving.append(part)
+            self._count(part)
+
+    def _part(self, name: str) -> _Part:
+        part = self._parts.get(name)
+        if part is None:
+            part = self._parts[name] = _Part(name)
+        return part
 
     # -- what is held ----------------------------------------------------------------------------------------
 
@@ -65,37 +99,45 @@ class Shares:
         """What a slot holds now, and for which class; gives the class whose maximum that may open again."""
         before = self._of.pop(slot, None)
         if before is not None:
-            self._held[before[0]] = _minus(self._held[before[0]], before[1])
-            if before[0] in self._reserved:
-                self._count(before[0])
+            part, (a, b, c, d) = before
+            e, f, g, h = part.held
+            part.held = (e - a, f - b, g - c, h - d)
+            if part.reserved != _NOTHING:
+                self._count(part)
         if name is not None and held != _NOTHING:
-            self._of[slot] = (name, held)
-            self._held[name] = _plus(self._held.get(name, _NOTHING), held)
-            if name in self._reserved:
-                self._count(name)
-        if before is None or before[0] not in self._most or before == (name, held):
+            part = self._parts.get(name) or self._part(name)
+            self._of[slot] = (part, held)
+            part.held = _plus(part.held, held)
+            if part.reserved != _NOTHING:
+                self._count(part)
+        if before is None or before[0].most is None or (before[0].name == name and before[1] == held):
             return None
-        return before[0]
+        return before[0].name
 
-    def _count(self, name: str) -> None:
+    def _count(self, part: _Part) -> None:
         """What a class holds has changed, and so what it uses of what is kept for it."""
-        reserved, held = self._reserved[name], self._held.get(name, _NOTHING)
-        own, used = _minus(reserved, held), _least(reserved, held)
-        self._owned = _plus(_minus(self._owned, self._own.get(name, _NOTHING)), own)
-        self._used = _plus(_minus(self._used, self._used_of.get(name, _NOTHING)), used)
-        self._own[name], self._used_of[name] = own, used
+        own, used = _minus(part.reserved, part.held), _least(part.reserved, part.held)
+        if own == part.own and used == part.used:
+            return
+        # A pass asks for the sums of each lane, so they are kept and not added up there.
+        self._owned = _plus(_minus(self._owned, part.own), own)
+        self._used = _plus(_minus(self._used, part.used), used)
+        part.own, part.used = own, used
+        a, b, c, d = own
+        part.foreign = (not a) | (not b) << 1 | (not c) << 2 | (not d) << 3
+        self._left_of = None
 
     def held(self, name: str) -> Need:
         """What a class holds."""
-        return self._held.get(name, _NOTHING)
+        return self._part(name).held
 
     def reserved(self, name: str) -> Need:
         """What is kept for a class, in use by it or not."""
-        return self._reserved.get(name, _NOTHING)
+        return self._part(name).reserved
 
     def most(self, name: str) -> Need | None:
         """What a class may have at most; None for everything."""
-        return self._most.get(name)
+        return self._part(name).most
 
     # -- what may be had -------------------------------------------------------------------------------------
 
@@ -105,109 +147,128 @@ class Shares:
         Work that needs a device waits where all of them are kept for others: it would really take one.
         """
         kept = _NOTHING
-        for other, reserved in self._reserved.items():
-            if other != name:
-                kept = _plus(kept, reserved)
+        for part in self._reserving:
+            if part.name != name:
+                kept = _plus(kept, part.reserved)
         may = _minus(capacity, kept)
-        if name in self._most:
-            may = _least(may, self._most[name])
+        if (most := self._part(name).most) is not None:
+            may = _least(may, most)
         cpu, memory, scratch, gpu = _least(need, may)
         return cpu, memory, scratch, gpu if may[_GPU] else need[_GPU]
 
     def times(self, name: str, need: Need) -> int:
         """How many more of `need` a class may have, by its maximum."""
-        most = self._most.get(name)
-        if most is None:
+        part = self._part(name)
+        if part.most is None:
             return 1 << 30
-        held = self.held(name)
+        most, held = part.most, part.held
         return min((max(most[d] - held[d], 0) // need[d] for d in _COMPUTING if need[d]), default=1 << 30)
 
     def spare(self, name: str) -> Need:
         """What may be taken from a class: what it holds beyond what is kept for it, in each dimension."""
-        return _minus(self.held(name), self.reserved(name))
+        part = self._part(name)
+        return _minus(part.held, part.reserved)
 
     def spares(self) -> dict[str, Need]:
         """The same of each class for which something is kept; from others all may be taken that they hold."""
-        return {name: self.spare(name) for name in self._reserved}
+        return {part.name: self.spare(part.name) for part in self._reserving}
+
+    def may_spare(self, name: str) -> bool:
+        """Whether a class holds more cores than are kept for it; true of one for which nothing is kept."""
+        part = self._part(name)
+        return part.reserved == _NOTHING or part.held[_CPU] > part.reserved[_CPU]
 
     def within(self, name: str, need: Need) -> bool:
         """Whether `need` fits into what is kept for a class and not in use by it."""
-        own = _minus(self.reserved(name), self.held(name))
-        return all(want <= have for want, have in zip(need, own, strict=True))
+        return all(want <= have for want, have in zip(need, self._part(name).own, strict=True))
 
     def may_take(self, name: str, free: Need) -> Need:
         """What a class may have of what is free: all but what is kept for others."""
-        return _least(_plus(self._own.get(name, _NOTHING), _minus(free, self._owned)), free)
+        return _least(_plus(self._part(name).own, _minus(free, self._owned)), free)
+
+    def of_others(self, name: str) -> Need:
+        """What other classes hold of their own parts, which this one never waits for."""
+        return _minus(self._used, self._part(name).used)
 
     # -- one pass --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Start a pass: nothing is claimed."""
-        self._general_claim = _NOTHING
-        self._claims: dict[str, Need] = {}
-        self._lacked: dict[str, int] = {"": 0}
-        self._claimed: dict[str, int] = {"": 0}
-        self._kept: dict[str, int] = {"": 0}
+        self._claim = _NOTHING
+        self._lacked = self._claimed = self._kept = 0
+        for part in self._touched:
+            part.begin()
+        self._touched.clear()
+        self._left_of = None
 
     def enter(self, name: str, room: Room) -> None:
         """Let `room` be what a class may have of it, until `leave`."""
-        free, own = room.free, self._own.get(name, _NOTHING)
+        part = self._parts.get(name) or self._part(name)
+        foreign, free = part.foreign, room.free
+        self._seen = seen = self._left(part, free)
+        self._left_of = (free, part)
         room.show(
-            View(
-                self._left(name, free),
-                _bits(self._lacked, name, own),
-                _bits(self._claimed, name, own),
-                self._kept.get(name, 0) if own[_CPU] else self._kept[""],
-                self.may_take(name, free),
-                _minus(self._used, self._used_of.get(name, _NOTHING)),
-            )
+            seen,
+            part.lacked | self._lacked & foreign,
+            part.claimed | self._claimed & foreign,
+            self._kept if foreign & 1 else part.kept,
         )
 
     def leave(self, name: str, room: Room) -> None:
         """What was claimed of `room` meanwhile was claimed by that class: of its own part first."""
-        before = self._left(name, room.free)
-        seen = room.shown()
-        if seen.left != before and (claim := _minus(before, seen.left)) != _NOTHING:
-            claims = self._claims.get(name, _NOTHING)
-            mine = _least(claim, _minus(self._own.get(name, _NOTHING), claims))
-            self._claims[name] = _plus(claims, mine)
-            self._general_claim = _plus(self._general_claim, _minus(claim, mine))
-        own = self._own.get(name, _NOTHING)
-        kept = seen.kept - (self._kept.get(name, 0) if own[_CPU] else self._kept[""])
-        for who in (name, ""):
-            self._lacked[who] = self._lacked.get(who, 0) | seen.lacked
-            self._claimed[who] = self._claimed.get(who, 0) | seen.claimed
-            self._kept[who] = self._kept.get(who, 0) + max(kept, 0)
+        part = self._parts.get(name) or self._part(name)
+        left_of, free, left = self._left_of, room.free, room.left
+        is_same = left_of is not None and left_of[0] is free and left_of[1] is part
+        before = self._seen if is_same else self._left(part, free)
+        self._touched.append(part)
+        if left != before and (claim := _minus(before, left)) != _NOTHING:
+            mine = _least(claim, _minus(part.own, part.claims))
+            part.claims = _plus(part.claims, mine)
+            self._claim = _plus(self._claim, _minus(claim, mine))
+            self._left_of = None
+        kept = room.kept - (self._kept if part.foreign & 1 else part.kept)
+        if kept > 0:
+            part.kept += kept
+            self._kept += kept
+        lacked, claimed = room.lacked, room.claimed
+        part.lacked |= lacked
+        part.claimed |= claimed
+        self._lacked |= lacked
+        self._claimed |= claimed
 
     def is_out(self, names: Iterable[str], free: Need, *, own: bool = False) -> bool:
         """Whether these classes can have no more cores in this pass, or no more of their `own`."""
-        if not own and _minus(_minus(free, self._owned), self._general_claim)[_CPU]:
+        if not own and max(free[_CPU] - self._owned[_CPU], 0) > self._claim[_CPU]:
             return False
         for name in names:
-            mine = self._own.get(name)
-            if mine is not None and mine[_CPU] > self._claims.get(name, _NOTHING)[_CPU]:
+            part = self._parts.get(name)
+            if part is not None and part.own[_CPU] > part.claims[_CPU]:
                 return False
         return True
 
-    def _left(self, name: str, free: Need) -> Need:
+    def _left(self, part: _Part, free: Need) -> Need:
         """What a class may take, less what is claimed."""
-        left = _minus(_minus(free, self._owned), self._general_claim)
-        own = self._own.get(name)
-        if own is not None:
-            left = _plus(_minus(own, self._claims.get(name, _NOTHING)), left)
-        return _least(left, free)
+        # Written out, as `_minus`, `_plus` and `_least` of all four: every lane that is looked at comes here.
+        (a, b, c, d), (e, f, g, h), (i, j, k, m) = free, self._owned, self._claim
+        e, f, g, h = a - e, b - f, c - g, d - h
+        e = e - i if e > i else 0
+        f = f - j if f > j else 0
+        g = g - k if g > k else 0
+        h = h - m if h > m else 0
+        if part.foreign != _ALL:
+            (i, j, k, m), (w, x, y, z) = part.own, part.claims
+            if i > w:
+                e += i - w
+            if j > x:
+                f += j - x
+            if k > y:
+                g += k - y
+            if m > z:
+                h += m - z
+        return min(a, e), min(b, f), min(c, g), min(d, h)
 
 
-def _bits(by_class: dict[str, int], name: str, own: Need) -> int:
-    """Of what earlier lanes lack, what concerns a class: of its own part, only what it lacks itself."""
-    bits = by_class.get(name, 0)
-    for d in range(4):
-        if not own[d]:
-            bits |= by_class[""] & 1 << d
-    return bits
-
-
-def _part(capacity: Need, share: float) -> Need:
+def _kept(capacity: Need, share: float) -> Need:
     """What is kept: of devices only whole ones, since nobody uses a half; of what has no bound nothing."""
     cpu, memory, scratch, gpu = (0 if amount >= UNLIMITED else int(amount * share) for amount in capacity)
     return cpu, memory, scratch, gpu // MILLI * MILLI
@@ -224,18 +285,12 @@ def _plus(one: Need, other: Need) -> Need:
 
 
 def _minus(one: Need, other: Need) -> Need:
-    return (
-        max(one[0] - other[0], 0),
-        max(one[1] - other[1], 0),
-        max(one[2] - other[2], 0),
-        max(one[3] - other[3], 0),
-    )
+    a, b, c, d = one
+    e, f, g, h = other
+    return a - e if a > e else 0, b - f if b > f else 0, c - g if c > g else 0, d - h if d > h else 0
 
 
 def _least(one: Need, other: Need) -> Need:
-    return (
-        min(one[0], other[0]),
-        min(one[1], other[1]),
-        min(one[2], other[2]),
-        min(one[3], other[3]),
-    )
+    a, b, c, d = one
+    e, f, g, h = other
+    return a if a < e else e, b if b < f else f, c if c < g else g, d if d < h else h  # noqa: FURB136 - hot

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from rushes.core.awaiting import Awaiting
 from rushes.core.commands import Command, GiveBack, Pause, Recall, Resume
@@ -36,7 +37,7 @@ class Standing:
 
     __slots__ = (
         "_able", "_awaiting", "_expected", "_leaving", "_policy", "_room", "_slots",
-        "_times", "_waiting", "lines", "paused", "swarms",
+        "_times", "_unpaid", "_waiting", "lines", "paused", "swarms", "went_on",
     )  # fmt: skip
 
     def __init__(
@@ -53,12 +54,17 @@ class Standing:
         self._expected = expected
         self._policy = policy
         self._times: dict[int, int] = {}  # by id: how often it has stood aside
-        self._able: dict[int, dict[int, Slot]] = {}  # by rank and slot number: who may be asked to
+        self._able: dict[
+            tuple[int, str], dict[int, Slot]
+        ] = {}  # by rank and class, and slot number: who may be
         self._leaving: dict[int, Slot] = {}  # by slot number: told to give back, and not gone yet
         self._awaiting = Awaiting()
         self.lines = PausedLines()
         self.paused: dict[int, Slot] = {}  # by slot number
+        self._unpaid: dict[int, Slot] = {}  # those of them that are paused for want of money
         self.swarms = Swarms()
+        self.went_on = 0
+        """How often something was paused no longer."""
 
     # -- who may be asked ----------------------------------------------------------------------------------
 
@@ -68,10 +74,10 @@ class Standing:
         if self._policy is None or lane is None or policy is None:
             return
         if policy.may_be_displaced and lane.shape.preemptible:
-            rank = _stamped(slot, policy)
-            able = self._able.get(rank)
+            stamp = _stamped(slot, policy), policy.name
+            able = self._able.get(stamp)
             if able is None:
-                able = self._able[rank] = {}
+                able = self._able[stamp] = {}
             able[slot.number] = slot
 
     def reached(self, slot: Slot, fraction: float) -> None:
@@ -83,8 +89,8 @@ class Standing:
         """Nothing runs on a slot any more, or nothing that may be asked."""
         self._awaiting.forget(slot)
         policy = slot.policy
-        if policy is not None and (able := self._able.get(_stamped(slot, policy))) is not None:
-            able.pop(slot.number, None)
+        if policy is not None:
+            self._able.get((_stamped(slot, policy), policy.name), _NOBODY).pop(slot.number, None)
 
     def restamp(self, slot: Slot, queue: QueueKey, policy: ClassPolicy, level: Level) -> None:
         """A person gave what runs on a slot another class: what it bore for the old one is forgotten."""
@@ -111,10 +117,12 @@ class Standing:
             return
         if self._awaiting:
             self._wait_no_longer(now)
-        busy = self._may_ask(asking.rank)
-        if not busy and not self.paused:
-            return
         need = lane.need
+        busy = self._may_ask(asking.rank)
+        if not busy and (
+            not self.paused or (need[0] > self._room.left_cpu and not self._leaving and not self._awaiting)
+        ):
+            return  # what is paused has no cores to give
         able: Displaceable | None = None
         running: list[Running] = []
 
@@ -164,8 +172,8 @@ class Standing:
 
     def _may_ask(self, rank: int) -> bool:
         """Whether anything runs that work of this rank may ask."""
-        for at, able in self._able.items():  # noqa: SIM110 - hot: written out
-            if at > rank and able:
+        for (at, name), able in self._able.items():
+            if at > rank and able and (self._waiting.cpuless or self._waiting.shares.may_spare(name)):
                 return True
         return False
 
@@ -198,7 +206,7 @@ class Standing:
         spares = self._waiting.shares.spares() if self._waiting.shares.any else None
         return [
             self._view(slot, slot.policy, slot.lane, slot.lane.need, now, pausable=True)
-            for at, able in self._able.items()
+            for (at, _), able in self._able.items()
             if at > rank
             for slot in able.values()
             if slot.state is SlotState.busy
@@ -317,7 +325,7 @@ class Standing:
         """Let what runs on a slot finish; nobody else stops or pauses it meanwhile."""
         self._awaiting.begin(slot, now + (self._policy.near_s if self._policy is not None else 0.0), by)
         if slot.policy is not None:
-            self._able.get(_stamped(slot, slot.policy), {}).pop(slot.number, None)
+            self._able.get((_stamped(slot, slot.policy), slot.policy.name), _NOBODY).pop(slot.number, None)
 
     def told_left_s(self, slot: Slot, now: float) -> float | None:
         """How long what runs on a slot will still run, by its own word; None where it has not said."""
@@ -330,22 +338,32 @@ class Standing:
         """
         self._times.setdefault(slot.backlog[0][0], 0)
         self._stop_in_place(slot, "", now, out, stands=stands)
-        slot.unpaid = True
+        self._is_unpaid(slot)
 
     def is_to_pay(self, slot: Slot) -> None:
         """What is paused on a slot does not go on, even where its cores are free, until `has_paid`."""
-        slot.unpaid = True
+        self._is_unpaid(slot)
         self.lines.leave(slot)
 
     def has_paid(self, slot: Slot) -> None:
         """What is paused on a slot goes on as soon as its cores are free."""
-        slot.unpaid = False
+        self._is_paid(slot)
         self.lines.stand(slot)
 
     def unpaid(self) -> list[Slot]:
         """Those that are paused for want of money, the best class first."""
-        found = [(slot.policy.rank, slot) for slot in self.paused.values() if slot.unpaid and slot.policy]
+        if not self._unpaid:  # every end of something that was paid for asks
+            return []
+        found = [(slot.policy.rank, slot) for slot in self._unpaid.values() if slot.policy]
         return [slot for _, slot in sorted(found, key=lambda one: (one[0], *one[1].backlog[0][1::-1]))]
+
+    def _is_unpaid(self, slot: Slot) -> None:
+        slot.unpaid = True
+        self._unpaid[slot.number] = slot
+
+    def _is_paid(self, slot: Slot) -> None:
+        slot.unpaid = False
+        self._unpaid.pop(slot.number, None)
 
     def _stop_in_place(
         self, slot: Slot, by: str, now: float, out: list[Command], *, stands: bool = False
@@ -396,7 +414,7 @@ class Standing:
             if shares.times(name, (cpu, 0, 0, 0)) < 1:
                 continue
             shares.enter(name, self._room)
-            if self._room.resumes(cpu):
+            if self._room.resumes(cpu, shares.may_take(name, self._room.free)[0]):
                 self.end_pause(slot, now)
                 out.append(Resume(slot.number, slot.backlog[0][0]))
             elif line is not None:  # as have all others of its class
@@ -413,7 +431,8 @@ class Standing:
             return
         slot.become(SlotState.busy)
         slot.head_since = now
-        slot.unpaid = False
+        self._is_paid(slot)
+        self.went_on += 1
         del self.paused[slot.number]
         self.lines.leave(slot)
         self._room.take((lane.need[0], 0, 0, 0))
@@ -464,6 +483,8 @@ def _stamped(slot: Slot, policy: ClassPolicy) -> int:
 def _within(need: Need, may: Need) -> bool:
     return need[0] <= may[0] and need[1] <= may[1] and need[2] <= may[2] and need[3] <= may[3]
 
+
+_NOBODY: Final[dict[int, Slot]] = {}
 
 _SESSION: Need = (0, 0, 0, 1)
 """Of a device, whichever it is: one that holds a session is as good as another."""

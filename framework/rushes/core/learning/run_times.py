@@ -71,13 +71,16 @@ class RunTimes:
             found = self._usual[function] = _quantile(known, USUAL)
         return found
 
-    def passes(self) -> None:
-        """Time has passed: what was learnt since is counted from now on, where that says something new."""
+    def passes(self) -> bool:
+        """Time has passed: what was learnt since is counted from now on; whether that says something new."""
+        news = False
         for function, known in self._known.items():
             if known.count * TELLING > self._counted.get(function, 0):
                 self._counted[function] = known.count
                 self._longest.pop(function, None)
                 self._usual.pop(function, None)
+                news = True
+        return news
 
 
 def _quantile(known: LogHistogram, part: float) -> float:

@@ -36,6 +36,18 @@ REMEMBERED: Final = 65_536
 NO_LIMITS: Final = SpendLimits()
 
 
+class _Books:
+    """The accounts of one payer, and which of them have limits: most have none, and every attempt asks."""
+
+    __slots__ = ("all", "capped", "hour", "soft")
+
+    def __init__(self, accounts: tuple[Account, ...]) -> None:
+        self.all = accounts
+        self.capped = [one for one in accounts if one.limits.caps]
+        self.soft = [one for one in accounts if one.limits.lowers]
+        self.hour = 0
+
+
 @dataclass(slots=True)
 class _Open:
     payer: Payer
@@ -57,7 +69,7 @@ class Budget:
 
     def __init__(self, limits: Mapping[Scope, SpendLimits] | None = None) -> None:
         self._accounts: dict[Scope, Account] = {}
-        self._paying: dict[Payer, tuple[Account, ...]] = {}
+        self._paying: dict[Payer, _Books] = {}  # since a limit was set
         self._limits = dict(limits or {})
         self._open: dict[int, _Open] = {}
         self._claiming: dict[int, None] = {}
@@ -75,6 +87,7 @@ class Budget:
             self._limits[scope] = limits
         if scope in self._accounts:
             self._accounts[scope].limits = limits
+        self._paying.clear()
 
     @property
     def limits(self) -> Mapping[Scope, SpendLimits]:
@@ -111,25 +124,25 @@ class Budget:
         if id in self._done or id <= self._oldest:
             return _stale(id, "was settled before")
         amount = max(0, amount)
-        accounts = self._accounts_of(payer, now)
-        short = self._missing(accounts, amount)
+        books = self._books_of(payer, now)
+        short = self._missing(books, amount)
         if short is not None:
             return _refused(id, short)
-        demoted = self._demoted(accounts, amount)
+        demoted = _demoted(books, amount) if books.soft else ""
         self._open[id] = _Open(payer, amount)
-        for account in accounts:
+        for account in books.all:
             account.outstanding += amount
             account.running += 1
         return Granted(id, amount, demoted)
 
     def lacks(self, payer: Payer, amount: int, now: float) -> Refused | None:
         """Why `reserve` would refuse `amount`, or None; nothing is set aside."""
-        short = self._missing(self._accounts_of(payer, now), amount)
+        short = self._missing(self._books_of(payer, now), amount)
         return None if short is None else _refused(0, short)
 
     def room(self, payer: Payer, now: float) -> int:
         """The largest amount that `payer` has left: neither spent nor set aside; claims are not looked at."""
-        return max(0, min(account.room for account in self._accounts_of(payer, now)))
+        return max(0, min(account.room for account in self._books_of(payer, now).all))
 
     def shrink(self, id: int, to: int, now: float) -> None:  # noqa: A002
         """An attempt will not spend more than `to` in all: the rest of its reservation is free."""
@@ -142,7 +155,7 @@ class Budget:
         if id in self._open or id in self._done or id <= self._oldest:
             return
         self._open[id] = _Open(payer, spent, spent)
-        for account in self._accounts_of(payer, now):
+        for account in self._books_of(payer, now).all:
             account.spend(spent)
             account.running += 1
 
@@ -158,12 +171,12 @@ class Budget:
 
     def correct(self, payer: Payer, by: int, now: float) -> None:
         """What was settled cost so much more than was known then; less, where it is negative."""
-        for account in self._accounts_of(payer, now):
+        for account in self._books_of(payer, now).all:
             account.spend(by)
 
     def demotes(self, payer: Payer, now: float) -> str:
         """What a person is told while a payer is beyond a soft limit, or ""."""
-        return self._demoted(self._accounts_of(payer, now), 0)
+        return _demoted(self._books_of(payer, now), 0)
 
     def extend(self, id: int, to: int, spent: int, now: float) -> Granted | Refused:  # noqa: A002
         """Set as much more aside that an attempt, which has spent `spent` so far, may spend `to` in all.
@@ -176,18 +189,20 @@ class Budget:
             return _stale(id, "is not open")
         self.spend(id, spent, now)
         more = max(0, to - entry.amount)
-        accounts = self._accounts_of(entry.payer, now)
+        books = self._books_of(entry.payer, now)
         self._claim(id, 0)
         # Who is paused goes before who starts, and the one that asks first before other paused ones.
-        found = [short for account in accounts if (short := account.shortage(more, claimed=0)) is not None]
+        found = [
+            short for account in books.capped if (short := account.shortage(more, claimed=0)) is not None
+        ]
         if found and more:
             short = _worst(found)
             if not short.held:
                 self._claim(id, more)
             return _refused(id, short)
-        demoted = self._demoted(accounts, more)
+        demoted = _demoted(books, more)
         entry.amount += more
-        for account in accounts:
+        for account in books.all:
             account.outstanding += more
         return Granted(id, entry.amount, demoted)
 
@@ -214,7 +229,7 @@ class Budget:
         cost = max(0, cost)
         overrun, returned = max(0, cost - entry.amount), max(0, entry.amount - max(cost, entry.spent))
         left, more = entry.left, cost - entry.spent
-        for account in self._accounts_of(entry.payer, now):
+        for account in self._books_of(entry.payer, now).all:
             account.spend(more)
             account.outstanding -= left
             account.running -= 1
@@ -284,29 +299,31 @@ class Budget:
 
     # -- inside -----------------------------------------------------------------------------------------
 
-    def _accounts_of(self, payer: Payer, now: float) -> tuple[Account, ...]:
-        accounts = self._paying.get(payer)
-        if accounts is None:
-            accounts = self._paying[payer] = tuple(self.account(scope) for scope in payer.scopes)
+    def _books_of(self, payer: Payer, now: float) -> _Books:
+        books = self._paying.get(payer)
+        if books is None:
+            books = self._paying[payer] = _Books(tuple(self.account(scope) for scope in payer.scopes))
         hour = int(now // HOUR_S)
-        for account in accounts:
-            if hour > account.hour:
+        if hour > books.hour:
+            books.hour = hour
+            for account in books.all:
                 account.turn(hour)
-        return accounts
+        return books
 
     def _book(self, entry: _Open, spent: int, amount: int, now: float) -> None:
         """The reservation is `amount` from now on, and `spent` of it is."""
         more, less = spent - entry.spent, entry.left - (amount - spent)
         entry.spent, entry.amount = spent, amount
-        for account in self._accounts_of(entry.payer, now):
+        for account in self._books_of(entry.payer, now).all:
             account.spend(more)
             account.outstanding -= less
 
-    def _missing(self, accounts: tuple[Account, ...], amount: int) -> Shortage | None:
+    def _missing(self, books: _Books, amount: int) -> Shortage | None:
         """What lacks for `amount`; claims that nobody could have stand in nobody's way."""
-        if all(account.fits(amount, account.claimed) for account in accounts):
-            return None
-        return self._shortage(accounts, amount)
+        for account in books.capped:
+            if not account.fits(amount, account.claimed):
+                return self._shortage(books.all, amount)
+        return None
 
     def _shortage(self, accounts: tuple[Account, ...], amount: int) -> Shortage | None:
         for _ in range(2):
@@ -339,9 +356,9 @@ class Budget:
         else:
             self._claiming.pop(id_, None)
 
-    @staticmethod
-    def _demoted(accounts: tuple[Account, ...], amount: int) -> str:
-        return next((why for account in accounts if (why := account.beyond_soft(amount))), "")
+
+def _demoted(books: _Books, amount: int) -> str:
+    return next((why for account in books.soft if (why := account.beyond_soft(amount))), "")
 
 
 def _runs(numbers: set[int]) -> list[list[int]]:
