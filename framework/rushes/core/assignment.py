@@ -122,9 +122,9 @@ class Assignment:
     ) -> None:
         """Start what can start of one level; lanes that cannot go `aside` for the rest of the pass."""
         shows, passed = level.shows, self.overtaking.passed
-        if level.overdue is not None and (lane := self.overtaking.first(level)) is not None:
-            if not serve(lane, now, out) and not self._full:
-                self._set_aside(lane, aside, out)
+        lane = None if level.overdue is None else self.overtaking.first(level)
+        if lane is not None and not serve(lane, now, out) and not self._full:
+            self._set_aside(lane, aside, out)
         while not self._full and (flow := shows.first()) is not None:
             lane = flow.lanes.first()
             if lane is None:

@@ -39,7 +39,7 @@ def order_of(deadline: float | None, queued_at: float) -> int:
 
 
 T = TypeVar("T", bound=Hashable)
-Key = tuple[Any, Any]
+Key = Any  # whatever has an order
 
 
 class Line(Generic[T]):
