@@ -23,10 +23,11 @@ def test_the_table_has_a_row_for_each_class_and_show_and_fits_a_terminal(rushes:
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("turnover: ")
+    assert [line.split()[0] for line in lines[4:7]] == ["urgent", "standard", "background"]
     assert {tuple(line.split()[:2]) for line in lines} >= {
         ("background", "archive"), ("standard", "dailies"), ("urgent", "vfx"),
     }  # fmt: skip
-    assert max(map(len, lines[2:])) <= 105
+    assert max(map(len, lines)) <= 80
 
 
 def test_json_is_one_object_with_every_group(rushes: Rushes) -> None:
@@ -36,6 +37,7 @@ def test_json_is_one_object_with_every_group(rushes: Rushes) -> None:
     assert (found["schema"], found["scenario"]) == (1, "many-shows")
     assert len(found["groups"]) == 12
     assert all(group["turnaround_s"]["p50"] > 0 for group in found["groups"])
+    assert any("log-normal guesses" in text for text in found["assumed"])
 
 
 def test_a_size_that_is_none_is_the_callers_mistake(rushes: Rushes) -> None:
@@ -99,6 +101,9 @@ def test_two_policies_stand_side_by_side_in_a_page_that_needs_no_network(
     assert "turnover, large" in result.stdout
     text = page.read_text()
     assert "Side by side" in text
+    assert re.search(r"urgent, vfx: nine of ten within +[0-9][^ ]* .*[0-9] [sm]", result.stdout)
+    assert "<td>background, archive: nine of ten within</td>" in text
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 80  # the last names the page
     assert not re.search(r"(src|href)=|url\(|@import|<script", text)
     tree = ET.fromstring(re.sub(r"<meta[^>]*>|<!doctype html>", "", text))  # noqa: S314 - our own page
     assert len(list(tree.iter("svg"))) >= 6
@@ -112,7 +117,10 @@ def test_a_capacity_question_names_what_breaks_first_and_its_assumptions(rushes:
 
     assert result.exit_code == 0, result.stderr
     assert "streams × 4" in result.stdout
-    assert "breaks first, at" in result.stdout
+    assert "breaks next, at" in result.stdout
+    assert re.search(
+        r"too much already, as it is now: urgent work waits .*, where\s+10 m 00 s", result.stdout
+    )
     assert "a stream" in result.stdout
     assert "assumed: " in result.stdout
 
@@ -166,3 +174,59 @@ def test_the_classes_of_a_studio_are_those_of_a_simulation(
 
     assert "one class lower: 1 batch beyond a limit" in said.stdout
     assert "target of urgent: 0 of 1 batch done within 1.0 s" in said.stdout
+
+
+def test_what_is_enough_now_breaks_first_at_some_size(rushes: Rushes, tmp_path: Path) -> None:
+    page = tmp_path / "more.html"
+    asked = ("simulate", "quiet-day", "--scale", "0.1", "--cores", "64", "--what-if", "streams*8")
+
+    said = rushes(*asked, "--report", str(page)).stdout
+
+    assert "already" not in said
+    assert "breaks first, at" in said
+    assert "what breaks first is this" in page.read_text()
+
+
+def test_a_cap_is_of_money_so_there_is_a_price_though_nobody_named_one(rushes: Rushes) -> None:
+    found = json.loads(rushes("simulate", "viral-spike", "--scale", "0.2", "--json").stdout)
+
+    assert found["bill"]["total"] > 0
+    assert any("× ec2/c7i.2xlarge, $0.36 an hour each" in text for text in found["assumed"])
+    assert not any("Nothing costs money" in text for text in found["assumed"])
+
+
+def test_what_is_lost_and_when_is_said(rushes: Rushes) -> None:
+    said = rushes("simulate", "device-loss", "--scale", "0.05").stdout
+
+    assert "From 14:00 to 16:00 50% of the devices are gone" in said
+
+
+@pytest.mark.parametrize("option", [("--cores", "8"), ("--memory", "8GiB"), ("--tier", "ec2/c7i.2xlarge")])
+def test_a_size_beside_a_policy_is_refused_and_not_passed_over(
+    rushes: Rushes, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    (tmp_path / "p.yaml").write_text(POLICY % 2)
+
+    said = rushes("simulate", "turnover", "--policy", str(tmp_path / "p.yaml"), *option)
+
+    assert said.exit_code == 2
+    assert f"{option[0]} is of a pool of one size" in said.stderr
+
+
+def test_a_policy_that_is_not_there_is_named_without_a_variable_that_nobody_set(rushes: Rushes) -> None:
+    said = rushes("simulate", "turnover", "--policy", "none.yaml")
+
+    assert said.exit_code == 2
+    assert "none.yaml cannot be read" in said.stderr
+    assert "RUSHES_CAPACITY" not in said.stderr
+
+
+@pytest.mark.parametrize("since", ["2", "2d", "36h"])
+def test_how_far_back_is_days_or_a_length_of_time(rushes: Rushes, since: str) -> None:
+    said = rushes("simulate", "--replay", "--since", since)
+
+    assert "no ledger" in said.stderr or "has run since then" in said.stderr
+
+
+def test_what_is_no_length_of_time_is_refused_as_such(rushes: Rushes) -> None:
+    assert "duration" in rushes("simulate", "--replay", "--since", "2w").stderr

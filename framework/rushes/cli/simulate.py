@@ -9,20 +9,17 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rushes.cli.show import counted, displacement_lines, table
-from rushes.units import format_duration, format_size
+from rushes.errors import CallerError
+from rushes.units import parse_duration
 
 if TYPE_CHECKING:
     from rushes.simulator.load import Scenario
-    from rushes.simulator.outcome import Outcome
     from rushes.simulator.study import Finding, Growth
 
 __all__ = ["simulate"]
@@ -42,6 +39,19 @@ class Finite(click.FloatRange):
         return number
 
 
+class _Days(Finite):
+    """A length of time in days: ``7``, ``7d``, ``12h``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        if not text[-1:].isalpha() or text in {"nan", "inf"}:
+            return super().convert(value, param, ctx)
+        try:
+            return parse_duration(text) / _DAY_S
+        except CallerError as error:
+            self.fail(error.message, param, ctx)
+
+
 @click.command()
 @click.argument("scenario", type=click.Choice(_SCENARIOS), required=False)
 @click.option("--cores", type=Finite(min=0.1), help="[default: 32; with --replay, this machine's]")
@@ -56,7 +66,7 @@ class Finite(click.FloatRange):
 )
 @click.option("--tier", help="What a pool of one size is made of: an entry of the price book.")
 @click.option("--replay", is_flag=True, help="What has run here, from the ledger, instead of a scenario.")
-@click.option("--since", metavar="DAYS", type=Finite(min=0.0), help="Of the ledger, the last days.")
+@click.option("--since", metavar="7d", type=_Days(), help="Of the ledger, what ran in so long; 7 is days.")
 @click.option("--what-if", "what_if", metavar="DIM*N", help="What breaks first as streams, … grow.")
 @click.option(
     "--scale",
@@ -95,6 +105,7 @@ def simulate(
     The scheduler is the one that runs the real pool; the clock is virtual, and a day takes a moment.
     """
     from rushes.cli.simulated import (  # noqa: PLC0415 - only when something is simulated
+        USUAL_TIER,
         cases_of,
         growth_of,
         limited,
@@ -102,33 +113,38 @@ def simulate(
         replayed_here,
         size_of,
     )
+    from rushes.cli.simulated_text import answer_lines  # noqa: PLC0415 - as above
+    from rushes.simulator.assumptions import assumptions_of  # noqa: PLC0415 - as above
     from rushes.simulator.study import tried  # noqa: PLC0415 - as above
 
     if (scenario is None) is not replay:
         raise click.UsageError(f"name one scenario ({', '.join(_SCENARIOS)}), or --replay what has run.")
     if since is not None and not replay:
         raise click.UsageError("--since is for --replay: of the ledger, so many of the last days.")
+    sizes = {"--cores": cores, "--memory": memory, "--devices": devices, "--tier": tier}
+    named = [name for name, value in sizes.items() if value is not None]
+    if policies and named:
+        raise click.UsageError(
+            f"{named[0]} is of a pool of one size: with --policy the file says what hosts have, and how many "
+            "there may be."
+        )
     dimension, factor = _asked(what_if, replay=replay)
     load = replayed_here(since) if scenario is None else made_up(scenario, scale, seed)
     load = limited(load, cap, soft)
     whole = size_of(cores, memory, devices, replay=replay)
-    cases = cases_of(policies, whole, tier)
+    # A cap is of money: where nobody says what a core costs, it costs as usual, and the answer says so.
+    cases = cases_of(policies, whole, tier or (USUAL_TIER if load.caps or load.soft else None))
     findings = [tried(load, case, seed) for case in cases]
     growth = growth_of(scenario or "", dimension, factor, scale, cases[0], seed, load) if dimension else None
     title = scenario or "what has run here"
+    assumed = assumptions_of(load, findings, growth)
     if report is not None:
         _write(report, title, load, findings, growth)
     if as_json:
-        _say_json(title, whole.cpu, findings, growth)
+        _say_json(title, None if policies else whole.cpu, findings, growth, assumed)
         return
-    for finding in findings:
-        _say(title, finding, several=len(findings) > 1)
-    if growth is not None:
-        _say_growth(growth)
-    click.echo("\nwait: until it starts; done: from submission until it has ended, clip and whole batch")
-    for text in dict.fromkeys((*load.assumed, *(growth.assumed if growth else ()))):
-        for line in wrap(f"assumed: {text}", 98, subsequent_indent="         "):
-            click.echo(click.style(line, dim=True))
+    for line in answer_lines(title, findings, growth, assumed):
+        click.echo(line)
     if report is not None:
         click.echo(f"the report: {report}")
 
@@ -178,10 +194,17 @@ def _quoted(word: str) -> str:
     return shlex.quote(word)
 
 
-def _say_json(title: str, cores: float, findings: Sequence[Finding], growth: Growth | None) -> None:
+def _say_json(
+    title: str,
+    cores: float | None,
+    findings: Sequence[Finding],
+    growth: Growth | None,
+    assumed: Sequence[str],
+) -> None:
     first = findings[0]
     said: dict[str, Any] = {"schema": 1, "scenario": title, "cores": cores, **first.outcome.to_dict()}
     said["bill"] = first.bill.to_dict()
+    said["assumed"] = list(assumed)
     trace = first.course.trace
     said["in_time"] = {name: {"met": met, "of": of} for name, (met, of) in first.in_time.items()}
     said |= {"hedged": trace.hedged, "demoted": sorted(trace.demoted), "held": dict(trace.held)}
@@ -208,106 +231,3 @@ def _say_json(title: str, cores: float, findings: Sequence[Finding], growth: Gro
             ],
         }
     click.echo(json.dumps(said))
-
-
-def _say(title: str, finding: Finding, *, several: bool) -> None:
-    found, capacity = finding.outcome, finding.case.capacity
-    count = sum(group.invocations for group in found.groups)
-    where = f"{capacity.cpu:g} cores and {format_size(round(capacity.memory))}"
-    if finding.case.plan is not None:
-        where = f"up to {finding.bill.peak_hosts} hosts by {finding.case.name}"
-    name = f"{title}, {finding.case.name}" if several else title
-    click.echo(
-        f"{click.style(name, bold=True)}: {counted(count, 'invocation')} on {where}, over after "
-        f"{format_duration(found.until_s)}; {finding.bill.utilisation:.0%} of the cores' time was used\n"
-    )
-    click.echo(_table(found))
-    for line in _bill_lines(finding):
-        click.echo(line)
-    for batch, share in found.displacement:
-        (line,) = displacement_lines([asdict(share)])
-        click.echo(f"\nfor {batch}: {line}")
-    if several:
-        click.echo("")
-
-
-def _bill_lines(finding: Finding) -> list[str]:
-    from rushes.core.money import format_dollars  # noqa: PLC0415
-
-    bill, lines = finding.bill, [""]
-    if bill.total:
-        minute = f"; {format_dollars(bill.minute_nano)} a minute of output" if bill.minute_nano else ""
-        lines.append(
-            f"cost: {format_dollars(bill.total)}, of it {format_dollars(bill.waste)} for work done again and "
-            f"{format_dollars(bill.idle)} idle{minute}"
-        )
-    drawn = f"; at most {bill.peak_kw:.2g} kW, {bill.kwh:.3g} kWh in all" if bill.peak_kw and bill.kwh else ""
-    lines.append(f"headroom: {bill.headroom:.0%} of the cores in the busiest hour{drawn}")
-    held = sum(group.held for group in finding.outcome.groups)
-    if held:
-        why = next(iter(finding.course.trace.held.values()), "")
-        lines += wrap(f"{counted(held, 'invocation')} {why}", 98, subsequent_indent="  ")
-    trace, targets = finding.course.trace, {one.name: one.target_s for one in finding.case.classes}
-    for name, (met, count) in finding.in_time.items():
-        within = format_duration(targets[name] or 0.0)
-        lines.append(
-            f"target of {name}: {met:,} of {counted(count, 'batch', 'batches')} done within {within}"
-        )
-    if trace.demoted:
-        lines.append(f"one class lower: {counted(len(trace.demoted), 'batch', 'batches')} beyond a limit")
-    for name, alone in finding.course.alone.items():
-        lines.append(
-            f"{name}: {counted(alone.runs, 'run')} on machines of their own for "
-            f"{format_dollars(alone.nano)}, {format_dollars(alone.wasted_nano)} of it for what was too long"
-        )
-    if trace.hedged:
-        lines.append(f"hedged: {counted(trace.hedged, 'second attempt')} at what crawled")
-    if bill.lost:
-        lines.append(f"lost: {counted(bill.lost, 'attempt')} ended with their host or device, and ran again")
-    return lines
-
-
-def _say_growth(growth: Growth) -> None:
-    from rushes.core.money import format_dollars  # noqa: PLC0415
-
-    rows = [
-        [
-            f"{growth.dimension} × {step.factor:g}",
-            f"{step.finding.bill.headroom:.0%}",
-            format_dollars(step.finding.bill.total) if step.finding.bill.total else "–",
-            format_dollars(step.stream_nano) if step.stream_nano else "–",
-            "; ".join(f"{bound.what}: {bound.shown(value)}" for bound, value in step.broken) or "holds",
-        ]
-        for step in growth.steps
-    ]
-    head = ["", "headroom", "cost", "a stream", "what breaks"]
-    click.echo("\n" + table(head, rows, right=frozenset({1, 2, 3})))
-    first = growth.first
-    if first is None:
-        click.echo(f"\nnothing breaks up to {growth.steps[-1].factor:g} times that held before")
-        return
-    before = {bound.what for bound, _ in growth.steps[0].broken}
-    bound, value = next((b, v) for b, v in first.broken if b.what not in before)
-    click.echo(
-        f"\nbreaks first, at {first.factor:g} times: {bound.what}: {bound.shown(value)}, where "
-        f"{bound.shown(bound.most)} is the most"
-    )
-
-
-def _table(found: Outcome) -> str:
-    head = ["class", "show", "clips", "wait p50", "p99", "done p50", "p90", "p99", "batch"]
-    rows = [
-        [
-            group.priority,
-            group.show,
-            f"{group.invocations:,}",
-            format_duration(group.wait.p50),
-            format_duration(group.wait.p99),
-            format_duration(group.turnaround.p50),
-            format_duration(group.turnaround.p90),
-            format_duration(group.turnaround.p99),
-            format_duration(group.done_s) if group.done_s else "–",
-        ]
-        for group in found.groups
-    ]
-    return table(head, rows, right=frozenset(range(2, len(head))))

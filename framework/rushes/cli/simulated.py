@@ -38,9 +38,11 @@ from rushes.simulator.scenarios import Demand, scenario
 from rushes.simulator.study import Case, Growth, grown
 from rushes.units import parse_size
 
-__all__ = ["cases_of", "growth_of", "limited", "made_up", "replayed_here", "size_of"]
+__all__ = ["USUAL_TIER", "cases_of", "growth_of", "limited", "made_up", "replayed_here", "size_of"]
 
 _DAY_S: Final = 86_400.0
+USUAL_TIER: Final = "ec2/c7i.2xlarge"
+"""What an attempt is charged as where nobody has named a tier."""
 _USUAL: Final = Capacity(32.0, 128.0 * 2**30, gpu=4.0)
 """Of a pool whose size nobody has named: what scenarios are made for."""
 
@@ -121,7 +123,7 @@ def cases_of(policies: Sequence[Path], whole: Capacity, tier: str | None) -> lis
     environ: Mapping[str, str] = os.environ
     book, classes = price_book(environ), classes_of(environ)
     if not policies:
-        price = book.tier(tier or "ec2/c7i.2xlarge")
+        price = book.tier(tier or USUAL_TIER)
         shape = book.machines.get(price.name)
         count = whole.cpu / shape.machine.cpu if shape else 1.0
         watts = ((price.idle_milliwatts or 0) * count / 1000, (price.busy_milliwatts or 0) * count / 1000)

@@ -18,7 +18,7 @@ LEFT: Final = 46
 BOTTOM: Final = 22
 TOP: Final = 8
 MOST_POINTS: Final = 280
-"""A chart is no wider: of more samples, each stretch is shown by its largest."""
+"""A chart is no wider: of more samples, each stretch is shown by its fullest moment."""
 
 
 def areas(
@@ -189,11 +189,16 @@ def _round_up(value: float) -> float:
 def _thinned(
     times: Sequence[float], columns: Sequence[Sequence[float]], line: Sequence[float]
 ) -> tuple[list[float], list[list[float]], list[float]]:
-    """As many points as can be seen: of each stretch its first time, and its largest values."""
+    """As many points as can be seen: of each stretch its first time, and the moment at which most was there.
+
+    All values of a stretch are of one moment: the largest of each would stand on one another higher than
+    anything ever did.
+    """
     step = max(-(-len(times) // MOST_POINTS), 1)
-    starts = range(0, len(times), step)
+    stretches = [range(at, min(at + step, len(times))) for at in range(0, len(times), step)]
+    fullest = [max(one, key=lambda at: sum(column[at] for column in columns)) for one in stretches]
     return (
-        [times[at] for at in starts],
-        [[max(column[at : at + step]) for at in starts] for column in columns],
-        [max(line[at : at + step]) for at in starts] if line else [],
+        [times[one.start] for one in stretches],
+        [[column[at] for at in fullest] for column in columns],
+        [line[at] for at in fullest] if line else [],
     )

@@ -10,10 +10,12 @@ from html import escape
 from typing import Final
 
 from rushes.core.money import format_dollars
+from rushes.simulator.assumptions import assumptions_of
 from rushes.simulator.charts import areas, bars, legend, stacked
+from rushes.simulator.figures import Figure, beside, figures_of
 from rushes.simulator.load import Scenario
 from rushes.simulator.outcome import Group
-from rushes.simulator.study import Finding, Growth
+from rushes.simulator.study import Bound, Finding, Growth
 from rushes.units import format_duration
 
 __all__ = ["page"]
@@ -85,7 +87,7 @@ def page(
     scales = _scales(findings)
     columns = "".join(f"<div>{_one(finding, scales, alone=len(findings) == 1)}</div>" for finding in findings)
     body.append(f'<div class="pair">{columns}</div>' if len(findings) > 1 else columns)
-    assumed = dict.fromkeys((*scenario.assumed, *(growth.assumed if growth else ()), *_always(findings)))
+    assumed = assumptions_of(scenario, findings, growth)
     body.append(
         f"<h2>What this rests on</h2><ul>{''.join(f'<li>{escape(text)}</li>' for text in assumed)}</ul>"
     )
@@ -141,37 +143,10 @@ def _rank(priority: str) -> int:
 def _cards(finding: Finding) -> str:
     cards = "".join(
         f'<div class="card"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
-        for name, value, _ in _figures(finding)
+        for name, value, _ in figures_of(finding)
         if value
     )
     return f'<div class="cards">{cards}</div>'
-
-
-def _figures(finding: Finding) -> list[tuple[str, str, float | None]]:
-    """The figures of a run: name, in words, and a value of which less is better (None: neither is)."""
-    bill, groups = finding.bill, finding.outcome.groups
-    late = [group.late for group in groups if group.late is not None]
-    held = sum(group.held for group in groups)
-    shown = [
-        ("until all is done", format_duration(finding.outcome.until_s), finding.outcome.until_s),
-        ("cost", format_dollars(bill.total) if bill.total else "", bill.total),
-        (
-            "a minute of output",
-            format_dollars(bill.minute_nano) if bill.minute_nano else "",
-            bill.minute_nano,
-        ),
-        ("work done again", format_dollars(bill.waste) if bill.waste else "", bill.waste),
-        ("paid for and idle", format_dollars(bill.idle) if bill.idle else "", bill.idle),
-        ("of the cores' time used", f"{bill.utilisation:.0%}", -bill.utilisation),
-        ("free in the busiest hour", f"{bill.headroom:.0%}", None),
-        ("deadlines missed", f"{max(late):.0%}" if late else "", max(late) if late else None),
-        ("hosts at most", str(bill.peak_hosts) if bill.peak_hosts is not None else "", bill.peak_hosts),
-        ("at most", f"{bill.peak_kw:.2g} kW" if bill.peak_kw else "", bill.peak_kw),
-        ("drawn", f"{bill.kwh:.3g} kWh" if bill.kwh else "", bill.kwh),
-        ("held for want of money", f"{held:,}" if held else "", float(held)),
-        ("attempts lost with their host", f"{bill.lost:,}" if bill.lost else "", float(bill.lost)),
-    ]
-    return [(name, value, None if less is None else float(less)) for name, value, less in shown]
 
 
 def _scales(findings: Sequence[Finding]) -> tuple[float, float]:
@@ -293,24 +268,19 @@ def _displaced(finding: Finding) -> str:
 
 def _beside(findings: Sequence[Finding]) -> str:
     """The figures of several policies, and how each compares with the first."""
-    columns = [_figures(finding) for finding in findings]
-    rows = []
-    for at, (name, _, _) in enumerate(columns[0]):
-        if not any(column[at][1] for column in columns):
-            continue
-        cells = [columns[0][at][1] or "–"]
-        first = columns[0][at][2]
-        cells += [_against(column[at][1], column[at][2], first) for column in columns[1:]]
-        rows.append((escape(name), *cells))
+    rows = [
+        (escape(row[0].name), escape(row[0].shown or "–"), *(_against(one, row[0].less) for one in row[1:]))
+        for row in beside(findings)
+    ]
     head = ("", *(finding.case.name for finding in findings))
     return "<h2>Side by side</h2>" + _table(head, rows, raw=True)
 
 
-def _against(shown: str, value: float | None, first: float | None) -> str:
-    text = escape(shown or "–")
-    if value is None or first is None or value == first:
+def _against(one: Figure, first: float | None) -> str:
+    text = escape(one.shown or "–")
+    if one.less is None or first is None or one.less == first:
         return text
-    return f'<span class="{"better" if value < first else "worse"}">{text}</span>'
+    return f'<span class="{"better" if one.less < first else "worse"}">{text}</span>'
 
 
 def _growth(growth: Growth) -> str:
@@ -336,26 +306,20 @@ def _verdict(growth: Growth) -> str:
     step = growth.first
     last = growth.steps[-1]
     cost = f" A stream then costs {format_dollars(last.stream_nano)}." if last.stream_nano else ""
+    now = "; ".join(_broken(bound, value) for bound, value in growth.already)
+    before = f"As it is now this is too much already: {now}. " if now else ""
     if step is None:
-        return f"With {last.factor:g} times the {growth.dimension} nothing breaks that held before.{cost}"
-    before = {bound.what for bound, _ in growth.steps[0].broken}
-    bound, value = next((b, v) for b, v in step.broken if b.what not in before)
+        more = " more" if now else ""
+        return f"{before}With {last.factor:g} times the {growth.dimension} nothing{more} breaks.{cost}"
+    bound, value = growth.next_broken(step)
     return (
-        f"With more {growth.dimension}, at {step.factor:g} times, what breaks first is this: {bound.what}, "
-        f"{bound.shown(value)} (at most {bound.shown(bound.most)} was wanted).{cost}"
+        f"{before}With more {growth.dimension}, at {step.factor:g} times, what breaks "
+        f"{'next' if now else 'first'} is this: {_broken(bound, value)}.{cost}"
     )
 
 
-def _always(findings: Sequence[Finding]) -> list[str]:
-    said = ["Invocations that run side by side do not slow each other down, and transfers take no time."]
-    if any(finding.case.plan is not None for finding in findings):
-        said.append(
-            "All hosts are one pool: work is packed over their sum. An order of hosts is filled after the "
-            "start-up time of their tier, always."
-        )
-    if not any(finding.bill.total for finding in findings):
-        said.append("Nothing costs money here: no tier with a price was named.")
-    return said
+def _broken(bound: Bound, value: float) -> str:
+    return f"{bound.what}, {bound.shown(value)} (at most {bound.shown(bound.most)} was wanted)"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "", *, raw: bool = False) -> str:

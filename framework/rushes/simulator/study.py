@@ -162,13 +162,22 @@ class Growth:
     assumed: tuple[str, ...] = field(default=())
 
     @property
+    def already(self) -> tuple[tuple[Bound, float], ...]:
+        """What is too much as it is now, before anything grows."""
+        return self.steps[0].broken
+
+    @property
     def first(self) -> Step | None:
         """The first step at which anything breaks that held before."""
-        before = {bound.what for bound, _ in self.steps[0].broken}
-        for step in self.steps[1:]:
-            if any(bound.what not in before for bound, _ in step.broken):
-                return step
-        return None
+        return next((step for step in self.steps[1:] if self._new(step)), None)
+
+    def next_broken(self, step: Step) -> tuple[Bound, float]:
+        """Of a step that is the first, what breaks there."""
+        return self._new(step)[0]
+
+    def _new(self, step: Step) -> list[tuple[Bound, float]]:
+        before = {bound.what for bound, _ in self.already}
+        return [(bound, value) for bound, value in step.broken if bound.what not in before]
 
 
 def grown(
