@@ -113,6 +113,8 @@ class RunnableEngine(Protocol):
 
     def cancel(self, batch: str) -> None: ...
 
+    def set_priority(self, batch: str, priority: str) -> None: ...
+
 
 def load_engine(name: str) -> RunnableEngine:
     """The engine of that name, built with its defaults; found by entry point, imported only here.

@@ -38,6 +38,7 @@ __all__ = [
     "Entry",
     "Kept",
     "Lapsed",
+    "Moved",
     "NotClaimed",
     "PastAttempt",
     "Tally",
@@ -53,7 +54,14 @@ TRIES_KEPT: Final = 16
 LAPSED: Final = "lapsed"
 """The outcome of an attempt whose claim nobody extended."""
 
-Kept = Literal["kept", "lost", "stop"]
+
+class Moved(NamedTuple):
+    """A claim holds, and a person has given its batch another class since it was claimed."""
+
+    priority: str
+
+
+Kept = Literal["kept", "lost", "stop"] | Moved
 """What became of a claim that was to be extended: it holds, another has it, or its batch was cancelled."""
 
 
@@ -105,6 +113,7 @@ class Claim:
         spent_nano: nano-dollars that attempts before it have cost.
         intent: what the last attempt that passed its gate was about to publish, or "".
         since: when it was claimed, UTC epoch seconds.
+        priority: the class that a person has given its batch since it was sent, or "".
     """
 
     work: Work
@@ -116,6 +125,7 @@ class Claim:
     spent_nano: int = 0
     intent: str = ""
     since: float = 0.0
+    priority: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,20 @@ def test_urgent_work_takes_the_core_from_background_work_that_another_queue_brou
     entry = studio.ledger.entry("bbbbbb.1")
     assert entry is not None
     assert entry.attempt == 1
+
+
+def test_what_runs_and_what_waits_on_a_host_goes_on_in_the_class_that_a_person_gives_its_batch(
+    studio: Studio, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    studio.settings = replace(studio.settings, lease_s=3.0)
+    studio.submit("bbbbbb", "hold", 2, "background", gate=str(gate))
+    studio.host()
+    until(lambda: len(studio.engine.batches()) == 2, seconds=60)  # on one core: one runs, and one waits
+    studio.ledger.restamp("bbbbbb", "urgent")
+    until(lambda: {one.priority for one in studio.engine.batches()} == {"urgent"}, seconds=60)
+    gate.touch()
+    until(lambda: studio.all_succeed("bbbbbb", 2), seconds=120)
 
 
 def test_a_host_that_is_stopped_gives_its_work_to_another_and_loses_no_try(

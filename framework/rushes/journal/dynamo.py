@@ -163,6 +163,17 @@ class DynamoLedger(DynamoClaims):
             self._table.send(f"give batch {batch} another class", stamped)
         if refused:
             raise no_batch(batch)
+        # Whoever has one hears of it by the answer to the request that keeps its claim.
+        left = (item for item in self._invocations(batch, 0) if not State(item["state"]).ended)
+        self._each(lambda item: self._restamp_one(item, priority), left)
+
+    def _restamp_one(self, item: Mapping[str, Any], priority: str) -> None:
+        batch, n = number_of(item)
+        stamped = self._table.update(
+            work_key(batch, n), "SET priority=:priority", {":priority": priority}, "attribute_exists(pk)"
+        )
+        with unless_refused():
+            self._table.send(f"give {batch}.{n} another class", stamped)
 
     def waiting(self, batch: str) -> Sequence[str]:
         waits = {State.queued.value, State.held.value}

@@ -33,7 +33,7 @@ from rushes.journal.dynamo_items import (
     work_key,
 )
 from rushes.journal.dynamo_tries import lapsed_try, try_field, try_of
-from rushes.ledger import Claim, End, Kept, Lapsed, NotClaimed
+from rushes.ledger import Claim, End, Kept, Lapsed, Moved, NotClaimed
 
 __all__ = ["MINE", "STATE", "DynamoClaims", "id_of"]
 
@@ -108,7 +108,10 @@ class DynamoClaims(DynamoBatches):
         )
         if found is None:
             return "lost"
-        return "stop" if found.get("stop") else "kept"
+        if found.get("stop"):
+            return "stop"
+        priority = str(found.get("priority", ""))
+        return Moved(priority) if priority != claim.priority else "kept"
 
     def finish(self, claim: Claim, end: End) -> bool:
         batch, n = id_of(claim.work.invocation)

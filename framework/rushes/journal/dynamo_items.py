@@ -228,6 +228,7 @@ def claim_of(item: Mapping[str, Any]) -> Claim:
             int(item.get("spent", 0)),
             zlib.decompress(bytes(item["intent"])).decode() if "intent" in item else "",
             int(item.get("since", 0)) / 1000,
+            str(item.get("priority", "")),
         )
 
 

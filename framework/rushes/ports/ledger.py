@@ -163,7 +163,7 @@ class Desk(Protocol):
         ...
 
     def restamp(self, batch: str, priority: str) -> None:
-        """Give a batch another class, for what is told of from now on."""
+        """Give a batch another class, all of it that has not ended: who has some hears when it extends."""
         ...
 
     def waiting(self, batch: str) -> Sequence[str]:

@@ -23,6 +23,7 @@ from rushes.ledger import (
     Entry,
     Kept,
     Lapsed,
+    Moved,
     NotClaimed,
     PastAttempt,
     Tally,
@@ -55,6 +56,7 @@ class _Row:
     ended_at: float = 0.0
     since: float | None = None
     tried: list[PastAttempt] = field(default_factory=list)
+    priority: str = ""
 
     def remember(self, at: float, cost_nano: int, error: Mapping[str, Any]) -> None:
         """The attempt that holds it has ended of this."""
@@ -142,7 +144,9 @@ class StubLedger(Failing):
             row.state, row.holder, row.until, row.told_at = State.running, holder, until, until
             row.since = now
             spent, intent = row.spent_nano, row.intent
-            return Claim(row.work, row.fence, holder, until, row.attempt, row.losses, spent, intent, now)
+            return Claim(
+                row.work, row.fence, holder, until, row.attempt, row.losses, spent, intent, now, row.priority
+            )
 
     def extend(self, claim: Claim, until: float, *, cost_nano: int = 0, intent: str = "") -> Kept:
         with self._called("extend"):
@@ -152,7 +156,9 @@ class StubLedger(Failing):
             row.so_far_nano = cost_nano or row.so_far_nano
             row.intent = intent or row.intent
             row.until = row.told_at = until
-            return "stop" if row.stop else "kept"
+            if row.stop:
+                return "stop"
+            return Moved(row.priority) if row.priority != claim.priority else "kept"
 
     def finish(self, claim: Claim, end: End) -> bool:
         with self._called("finish"):
@@ -222,6 +228,8 @@ class StubLedger(Failing):
         with self._called("restamp"):
             found = self._require(batch)
             found.spec = {**found.spec, "priority": priority}
+            for row in found.rows.values():
+                row.priority = "" if row.state.ended else priority
 
     def waiting(self, batch: str) -> Sequence[str]:
         with self._called("waiting"):

@@ -19,7 +19,7 @@ import pytest
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import LONE, TRIES_KEPT, Claim, End, NotClaimed, Work
+from rushes.ledger import LONE, TRIES_KEPT, Claim, End, Moved, NotClaimed, Work
 from rushes.ports import Ledger
 
 __all__ = ["LedgerContract"]
@@ -248,6 +248,21 @@ class LedgerContract:
         entry = filled.entry("k7m2qx.1")
         assert entry is not None
         assert [one.outcome for one in entry.tried] == [f"c{n}" for n in range(20 - TRIES_KEPT, 20)]
+
+    def test_a_person_gives_a_batch_another_class_and_who_has_some_of_it_hears_by_its_claim(
+        self, filled: Ledger
+    ) -> None:
+        runs = _claimed(filled)
+        assert runs.priority == ""
+        filled.restamp("k7m2qx", "background")
+        assert filled.extend(runs, NOW + 90) == Moved("background")
+        waited = _claimed(filled, 2)
+        assert waited.priority == "background"
+        assert filled.extend(waited, NOW + 90) == "kept"
+        filled.restamp("k7m2qx", "interactive")
+        assert filled.extend(waited, NOW + 91) == Moved("interactive")
+        filled.cancel("k7m2qx")
+        assert filled.extend(waited, NOW + 92) == "stop"
 
     def test_what_never_ran_was_not_tried(self, filled: Ledger) -> None:
         filled.hold(_claimed(filled), NOW + 1, "waits for money", free=True)

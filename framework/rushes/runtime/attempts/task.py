@@ -64,6 +64,7 @@ class Task:
         hedge: it runs beside another attempt, which it must leave alone.
         spent: asks what it has cost until now; None where that is not counted.
         charge: told in nano-dollars what a pool has counted for it; None: nobody wants to know.
+        class_now: asks for the class that a person has given it meanwhile; "" for none.
     """
 
     function: Function[Any, Any]
@@ -95,6 +96,7 @@ class Task:
     hedge: bool = False
     spent: Callable[[], Spent] | None = None
     charge: Callable[[int], None] | None = None
+    class_now: Callable[[], str] = lambda: ""
 
     @property
     def scratch_name(self) -> str:

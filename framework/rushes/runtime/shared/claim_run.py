@@ -29,7 +29,7 @@ from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.invocation import Spent, function_name
-from rushes.ledger import Claim, End, NotClaimed
+from rushes.ledger import Claim, End, Moved, NotClaimed
 from rushes.ports import Claims, Store
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.loaded_batch import LoadedBatch, learn
@@ -217,6 +217,7 @@ class ClaimRunner:
             subdir=work.subdir,
             tag=work.tag,
             charge=meter.charge,
+            class_now=lambda: watch.priority,
             **known.shared,
         )
         if self.price is not None:
@@ -374,6 +375,8 @@ class _Watch:
         self._done = threading.Event()
         self.lost = False
         self.cancelled = False
+        self.priority = claim.priority
+        """The class that a person has given it, or ""."""
 
     @property
     def yields(self) -> bool:
@@ -443,5 +446,7 @@ class _Watch:
         until = self._clock() + self._lease_s
         kept = self._ledger.extend(self._claim, until, cost_nano=self.meter.cost().total, intent=intent)
         self.lost, self.cancelled = kept == "lost", kept == "stop"
+        if isinstance(kept, Moved):
+            self.priority = kept.priority
         if not self.lost:
             self._until = until

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,7 @@ from rushes.asset import Asset
 from rushes.batch import RunnableEngine
 from rushes.core.retry import LOSS_CODES
 from rushes.core.states import State
-from rushes.errors import Cancelled, PlatformError, error_from_dict
+from rushes.errors import CallerError, Cancelled, PlatformError, error_from_dict
 from rushes.invocation import Finished
 from rushes.runtime.attempts.task import Gate, Made, Reporter, Task
 from rushes.runtime.ownership import receipt_paths
@@ -35,7 +36,7 @@ class PoolRun:
 
     Args:
         engine: the pool.
-        priority: the class of what it runs there.
+        priority: the class of what it runs there, if nobody has given it another.
     """
 
     engine: RunnableEngine
@@ -47,10 +48,11 @@ class PoolRun:
         Raises:
             RushesError: as the pool's attempt came to; `Cancelled` where it was asked to stop.
         """
+        priority = task.class_now() or self.priority
         options = replace(
             task.function.options,
             out=task.out,
-            priority=self.priority,
+            priority=priority,
             show=task.show,
             deadline=task.deadline,
             name=task.name,
@@ -63,6 +65,10 @@ class PoolRun:
             if cancelled():
                 self.engine.cancel(batch)
                 continue
+            if (now := task.class_now() or self.priority) != priority:
+                priority = now
+                with suppress(CallerError):  # it has ended just now, or this pool has no such class
+                    self.engine.set_priority(batch, now)
             for one in self.engine.status(batch).running:
                 report(float(one.get("fraction") or -1.0), str(one.get("note") or ""))
         if task.charge is not None:
