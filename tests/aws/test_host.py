@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aws_server import AwsServer
 from waiting import until
 
+from rushes import Asset, PlatformError, catalog
 from rushes.core.states import State
 from rushes.engines.aws.host import Host
 from rushes.engines.aws.services import Services
@@ -24,6 +27,9 @@ from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
 from rushes.ledger import Work
 from rushes.notices import Notice
+from rushes.runtime.attempts.task import Task
+from rushes.runtime.shared.pool_run import OWNER, PoolRun
+from rushes.runtime.shared.remote_scratch import is_held, sign_of_life
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import NOW, SPEC
@@ -206,3 +212,70 @@ def test_a_sweep_tells_of_what_lapsed_once(swept: tuple[StubLedger, StubQueue, F
     clock.advance(60)
     assert (told(), told()) == (1, 0)
     assert [one.notice.invocation for one in queue.receive(10, 0)] == ["k7m2qx.1"]
+
+
+def test_what_a_killed_host_left_in_its_pool_is_cancelled_by_the_next_one_and_what_others_have_is_not(
+    studio: Studio, tmp_path: Path
+) -> None:
+    (tmp_path / "c.mov").write_bytes(b"clip")
+    function = catalog.find(f"{FUNCTIONS}:hold")
+    gate = tmp_path / "gate"
+    with sign_of_life(tmp_path) as living:
+        tags: list[dict[str, str]] = [{}, {OWNER: str(living)}, {OWNER: str(tmp_path / "gone")}]
+        batches = [
+            studio.engine.launch(
+                function,
+                replace(function.options, out=str(tmp_path / f"out-{n}"), tags=its),
+                [(Asset(str(tmp_path / "c.mov")), None)],
+                function.params(None, gate=str(gate)),
+            )[0]
+            for n, its in enumerate(tags)
+        ]
+        studio.host()
+        until(lambda: studio.engine.status(batches[2]).counts.cancelled == 1)
+        gate.touch()
+        until(lambda: all(studio.engine.status(one).counts.succeeded for one in batches[:2]))
+
+
+def test_a_killed_process_shows_no_sign_of_life(tmp_path: Path) -> None:
+    text = (
+        "import sys, pathlib, time\n"
+        "from rushes.runtime.shared.remote_scratch import sign_of_life\n"
+        "with sign_of_life(pathlib.Path(sys.argv[1])) as sign:\n"
+        "    print(sign, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", text, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as one:
+        assert one.stdout is not None
+        sign = Path(one.stdout.readline().strip())
+        assert is_held(sign)
+        one.kill()
+        one.wait()
+        assert sign.exists()
+        assert not is_held(sign)
+
+
+class Unreachable:
+    """A pool that takes work, and then does not answer any more."""
+
+    def __init__(self) -> None:
+        self.cancelled: list[str] = []
+
+    def launch(self, *_: Any) -> tuple[str, int]:
+        return "k7m2qx", 1
+
+    def results(self, *_: Any, **__: Any) -> Any:
+        raise PlatformError("the worker does not answer.", code="worker-lost")
+
+    def cancel(self, batch: str) -> None:
+        self.cancelled.append(batch)
+
+
+def test_work_that_nobody_follows_any_more_is_cancelled(tmp_path: Path) -> None:
+    pool, function = Unreachable(), catalog.find(f"{FUNCTIONS}:copy")
+    task = Task(function, Asset(str(tmp_path / "a.mov")), function.params(), "k7m2qx.1")
+    with pytest.raises(PlatformError):
+        PoolRun(cast("Any", pool), "urgent")(task, lambda *_: None, lambda _: None, lambda: False)
+    assert pool.cancelled == ["k7m2qx"]

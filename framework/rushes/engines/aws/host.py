@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,12 +24,11 @@ from rushes.engines.aws.lowering import sent_lower
 from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.shared.claim_run import ClaimRunner
-from rushes.runtime.shared.pool_run import PoolRun
-from rushes.runtime.shared.remote_scratch import sweep_scratch
+from rushes.runtime.shared.pool_run import Pool, PoolRun, cancel_left_behind
+from rushes.runtime.shared.remote_scratch import is_held, sign_of_life, sweep_scratch
 from rushes.storage.s3_uri import local_name, place_of
 
 if TYPE_CHECKING:
-    from rushes.batch import RunnableEngine
     from rushes.engines.aws.services import Services
     from rushes.notices import Notice
     from rushes.ports import Ledger
@@ -82,7 +81,7 @@ class Host:
     def __init__(
         self,
         services: Services,
-        engine: RunnableEngine,
+        engine: Pool,
         queues: Mapping[str, str],
         *,
         name: str,
@@ -100,6 +99,8 @@ class Host:
         self._told = told
         self._stopping = threading.Event()
         self._money = services.share(name, self._clock)
+        self._pool, self._life = engine, ExitStack()
+        sign = self._life.enter_context(sign_of_life(services.settings.scratch))
         self._lanes = [
             Lane(
                 key,
@@ -113,7 +114,7 @@ class Host:
                     clock=self._clock,
                     lease_s=services.settings.lease_s,
                     most_lapses=MOST_LAPSES,
-                    run_here=PoolRun(engine, key.rpartition("/")[2]),
+                    run_here=PoolRun(engine, key.rpartition("/")[2], sign),
                     grant=services.grant,
                     price=services.price,
                     region=services.region,
@@ -137,6 +138,7 @@ class Host:
         """Work until `stop` is called; returns when everything that was here has ended or was given back."""
         with suppress(RushesError):
             self._ledger.spec("-")  # its answer puts the clock right, before anything is timed
+        self._try(lambda: cancel_left_behind(self._pool, is_held))
         for one in self._lanes:
             one.start()
         queues = {one.key: one.queue for one in self._lanes}
@@ -154,6 +156,7 @@ class Host:
         for look in (lambda: self._tend(ends=True), self._tell):
             self._try(look)
         self._guard.release()
+        self._life.close()
 
     def _try(self, look: Callable[[], object]) -> None:
         """Do what is done again a minute later; whatever goes wrong, what is here goes on and is guarded."""

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from rushes.batch import RunnableEngine
 from rushes.engines.aws.deployment import Deployment, deployment_of
 from rushes.engines.aws.ecs_agent import EcsGuard, ecs_task
 from rushes.engines.aws.fleet_notes import Done, FleetNotes
@@ -27,13 +26,14 @@ from rushes.engines.aws.settings import aws_settings, pairs_of
 from rushes.engines.aws.spot import SpotWatch
 from rushes.errors import CallerError
 from rushes.runtime.configuration.own_tier import barred_here
+from rushes.runtime.shared.pool_run import Pool
 
 __all__ = ["queues_of", "run_host"]
 
 
 def run_host(
     environment: str,
-    pool: RunnableEngine,
+    pool: Pool,
     *,
     width: int,
     groups: Sequence[str] = (),

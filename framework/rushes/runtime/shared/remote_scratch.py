@@ -1,7 +1,8 @@
 """Where an attempt of a shared ledger keeps its clip and what it makes: a folder, locked while it is used.
 
 A process that is killed leaves its folder, clip and all. The kernel lets its lock go, so whoever works on
-that disk next knows what nobody uses any more. This module must not know what is in a folder.
+that disk next knows what nobody uses any more. A host has such a lock, too, by which what it has left in its
+pool is known. This module must not know what is in a folder.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["attempt_scratch", "sweep_scratch"]
+__all__ = ["attempt_scratch", "is_held", "sign_of_life", "sweep_scratch"]
 
 _NAME: Final = "rushes-attempt-"
+_HOST: Final = "rushes-host-"
 YOUNG_S: Final = 60.0
 """A folder is made before it is locked: one that is so new is let alone."""
 
@@ -36,6 +38,34 @@ def attempt_scratch(root: Path, invocation: str) -> Iterator[Path]:
         os.close(held)
 
 
+@contextmanager
+def sign_of_life(root: Path) -> Iterator[Path]:
+    """A file that is locked for as long as this process lives, and is gone afterwards."""
+    root.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=_HOST, dir=root)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+        os.close(handle)
+
+
+def is_held(sign: Path) -> bool:
+    """Whether the process lives that has this sign of life."""
+    try:
+        handle = os.open(sign, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def sweep_scratch(root: Path) -> int:
     """Remove what killed processes have left below a folder; gives how many attempts' that was."""
     swept = 0
@@ -50,4 +80,8 @@ def sweep_scratch(root: Path) -> int:
                 swept += 1
             finally:
                 os.close(held)
+    for sign in root.glob(f"{_HOST}*"):
+        with suppress(OSError):
+            if time.time() - sign.stat().st_mtime >= YOUNG_S and not is_held(sign):
+                sign.unlink()
     return swept
