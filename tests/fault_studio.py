@@ -176,7 +176,8 @@ class FaultyStudio:
         """Whether this is the worker of the pool that all hosts share."""
         try:
             return (
-                _runs(process, "rushes.engines.local") and process.environ().get("RUSHES_HOME") == self._home
+                _runs(process, "rushes.engines.local_worker")
+                and process.environ().get("RUSHES_HOME") == self._home
             )
         except psutil.Error:
             return False

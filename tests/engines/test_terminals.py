@@ -133,7 +133,7 @@ def workers(home: Path) -> list[int]:
     for process in psutil.process_iter(["cmdline", "pid"]):
         with suppress(psutil.Error):
             words = process.info["cmdline"] or []
-            if "rushes.engines.local" in words and process.environ().get("RUSHES_HOME") == str(home):
+            if "rushes.engines.local_worker" in words and process.environ().get("RUSHES_HOME") == str(home):
                 found.append(process.info["pid"])
     return found
 

@@ -161,7 +161,7 @@ def worker(ctx: click.Context, /, *, stop: bool, service: bool, engine: str, **h
         pid = answer.get("pid")
         click.echo(f"worker {pid} stops" if pid else "no worker runs", err=True)
         return
-    from rushes.engines.local import run_worker  # noqa: PLC0415 - the worker alone needs it
+    from rushes.engines.local_worker import run_worker  # noqa: PLC0415 - the worker alone needs it
 
     click.echo("worker in the foreground; Ctrl-C ends it", err=True)
     ctx.exit(run_worker(foreground=True))

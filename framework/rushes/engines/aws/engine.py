@@ -8,7 +8,6 @@ its name alone says where it is. This module must not know who does the work.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from rushes.engines.aws.settings import aws_settings
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES, BatchSpec, BatchStatus, Finished, Invocation
 from rushes.runtime.refusals import has_ended, known_class
+from rushes.runtime.sending.batch_ids import new_batch_id
 from rushes.stored import Restored
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ MARKS_KEPT: Final = 1024
 """Of clips that are named again and again, with other options."""
 STOPPED_S: Final = 150.0
 """What a cancelled batch may go on for: a claim is heard of within a minute, or lapses after one."""
-# As those of the embedded engine: no vowels, and nothing that is misread aloud.
-_ALPHABET: Final = "23456789bcdfghjkmnpqrstvwxz"
 _KEPT: Final = (
     "function", "version", "params", "source_digest", "out", "priority", "show", "deadline", "tags", "name",
     "receipts", "force", "retries", "title", "settle_s", "quote", "max_cost_nano",
@@ -201,7 +199,7 @@ class AwsEngine:
     def open(self, spec: BatchSpec) -> str:
         from rushes import catalog  # noqa: PLC0415 - as above
 
-        batch = "".join(secrets.choice(_ALPHABET) for _ in range(6))
+        batch = new_batch_id()
         kept = {name: getattr(spec, name) for name in _KEPT}
         group = group_of(catalog.find(spec.function))
         kept |= {"tags": dict(spec.tags), "group": group if self.deployment.of_hosts(group) else PLAIN}
