@@ -142,6 +142,22 @@ def test_what_lambda_cannot_hold_goes_to_hosts(template: dict[str, Any]) -> None
     assert texts[texts.index(",heavy/background=") + 1] == {"Ref": "QueueHostsNvencBackground"}
 
 
+def test_hosts_take_the_classes_that_triggers_give_and_those_that_are_asked_for() -> None:
+    def taken(*functions: Any, **more: Any) -> set[str]:
+        made = template_of(functions, Environment("dev", buckets=BUCKETS, hosts=True, **more))
+        names = {one["QueueName"] for one in _all(made, "SQS::Queue").values()}
+        return {one.removeprefix("rushes-dev-hosts-") for one in names if "-hosts-" in one} - {"dead"}
+
+    assert taken(deployed.small) == {"urgent"}
+    assert taken(deployed.small, classes=("background", "standard")) == {"urgent", "standard", "background"}
+    assert taken(deployed.asked) == {"standard"}
+    assert taken(deployed.asked, classes=("urgent",)) == {"urgent"}
+    with pytest.raises(CallerError, match="no hosts to take urgent"):
+        Environment("dev", classes=("urgent",))
+    with pytest.raises(CallerError, match="has the class 'rush'"):
+        Environment("dev", hosts=True, classes=("rush",))
+
+
 def test_a_function_without_triggers_has_no_queue(template: dict[str, Any]) -> None:
     made = template_of([deployed.asked], Environment("dev"))
     assert not _all(made, "SQS::Queue")

@@ -57,6 +57,10 @@ _WANTED: Final = (
     click.option("--largest-clip", default="4GiB", show_default=True, help="That scratch has to hold."),
     click.option("--hosts", is_flag=True, help="Queues for hosts, for what Lambda cannot hold."),
     click.option(
+        "--class", "classes", multiple=True, metavar="CLASS",
+        help="That hosts take, beside those that triggers give.  [repeatable]",
+    ),
+    click.option(
         "--capacity", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
         help="Hosts that come and go by themselves: tiers, fleets and what they may cost.",
     ),
@@ -90,7 +94,7 @@ def _planned(command: F) -> F:
             for key in (
                 "buckets", "owned", "shows", "queues", "concurrency", "largest_clip", "hosts", "log_days",
                 "budget_usd", "email", "kept", "kms_key", "subnets", "security_groups", "tells",
-                "tracing",
+                "tracing", "classes",
             )
         }  # fmt: skip
         wanted |= _fleets(asked.pop("capacity"), asked.pop("images"))

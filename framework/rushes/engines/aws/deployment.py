@@ -75,7 +75,7 @@ class Deployment:
             f"environment {self.name or 'of this machine'} takes no {priority} work of {function}; "
             f"it has queues for {', '.join(its) or 'no class of it'}.",
             code="no-queue",
-            fix="Use one of these classes, or give the environment hosts: rushes infra deploy --hosts.",
+            fix=f"Use one of these classes, or have hosts take it: infra deploy --hosts --class {priority}.",
         )
 
     def of_hosts(self, group: str = PLAIN) -> dict[str, str]:

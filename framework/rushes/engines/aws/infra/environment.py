@@ -50,6 +50,7 @@ class Environment:
         concurrency: attempts of one function and class at a time, 2 to 1,000.
         largest_clip: size of the largest clip that scratch has to hold.
         hosts: there are queues for hosts, which take what Lambda cannot.
+        classes: that hosts take, beside those that triggers give.
         log_days: how long logs are kept.
         budget_usd: dollars a month at which somebody is told; None for no budget.
         email: who is told of alarms; "" for nobody.
@@ -86,12 +87,14 @@ class Environment:
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
     tracing: bool = False
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.endswith("-"):
             raise _bad(f"is called {self.name!r}", "Write small letters, digits and -, 20 at most: prod.")
         if not 2 <= self.concurrency <= 1000:
             raise _bad(f"has concurrency {self.concurrency}", "Expected 2 to 1000, as Lambda takes it.")
+        self._check_classes()
         if self.log_days not in _RETENTIONS:
             raise _bad(f"keeps logs {self.log_days} days", f"Expected one of {_RETENTIONS[:12]}, or more.")
         if self.budget_usd is not None and self.budget_usd <= 0:
@@ -108,6 +111,12 @@ class Environment:
                     f"has a tier {tier.name!r} whose service's name is too long", "Shorten one of them."
                 )
         parse_size(self.largest_clip)
+
+    def _check_classes(self) -> None:
+        if self.classes and not self.has_hosts:
+            raise _bad(f"has no hosts to take {', '.join(self.classes)}", "Give it hosts: --hosts.")
+        if unknown := [one for one in self.classes if one not in PRIORITIES]:
+            raise _bad(f"has the class {unknown[0]!r}", f"Expected some of {', '.join(PRIORITIES)}.")
 
     def called(self, *parts: str) -> str:
         """The name of a thing in this environment."""

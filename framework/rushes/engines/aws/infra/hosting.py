@@ -6,7 +6,7 @@ What a host is made of stands in `fleets`. This module must not know what starts
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rushes.engines.aws.infra import fleets, parts, permissions
 from rushes.engines.aws.infra.environment import Deployed, Environment, logical
@@ -19,13 +19,17 @@ from rushes.invocation import PRIORITIES
 
 __all__ = ["by_group", "host_queues", "hosts", "hosts_that_come"]
 
+USUAL: Final = "standard"
+
 
 def host_queues(all_: Sequence[Deployed], environment: Environment) -> dict[str, dict[str, str]]:
     """Of each group of hosts its queues: by class, the logical id."""
     groups = dict.fromkeys(
         [*(one.group for one in environment.fleets), *(d.group(environment) for d in all_)]
     )
-    classes = [name for name in PRIORITIES if any(name in one.classes for one in all_)]
+    # Where nothing is started by events, hosts are for what people send: that is standard unless they say so.
+    asked = {*environment.classes, *(name for one in all_ for name in one.classes)} or {USUAL}
+    classes = [name for name in PRIORITIES if name in asked]
     return {group: {name: logical("Queue", group, name) for name in classes} for group in groups}
 
 
