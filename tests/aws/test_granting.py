@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from moto import mock_aws
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from rushes import CallerError, RushesError
+from rushes.engines.aws.frame_names import names_of
 from rushes.engines.aws.granting import Granting
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.template import template_of
@@ -100,13 +102,76 @@ def test_a_function_without_outputs_may_write_nothing() -> None:
         ("día 1/ü.mov", "día 1/ü.mov"),
         ("日本/日.mov", "*/*.mov"),
         ("a\nb", "a*b"),
-        ("sc 1/plate.[0099-0101].exr", "sc 1/plate.*.exr"),
         ("take [1-2].mov", "take [1-2].mov"),
+        ("plate.[0101-0099].exr", "plate.[0101-0099].exr"),
     ],
 )
 def test_what_means_something_in_a_policy_stands_for_itself(key: str, named: str) -> None:
     said = json.loads(session_policy(StoreReach((f"s3://cards/{key}",), None)))
     assert said["Statement"][0]["Resource"] == [f"arn:aws:s3:::cards/{named}"]
+
+
+def _named(key: str, *more: str) -> list[str]:
+    reads = tuple(f"s3://cards/{one}" for one in (key, *more))
+    said = json.loads(session_policy(StoreReach(reads, None)))
+    return [one.removeprefix("arn:aws:s3:::cards/") for one in said["Statement"][0]["Resource"]]
+
+
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        ("sc 1/plate.[0099-0101].exr", ["sc 1/plate.0099.exr", "sc 1/plate.0100.exr", "sc 1/plate.0101.exr"]),
+        ("plate.[1001-1096].exr", [f"plate.{ten}?.exr" for ten in range(100, 110)]),
+        ("plate.[1000-1999].dpx", ["plate.1???.dpx"]),
+        ("p*.[7-12].exr", ["p${*}.7.exr", "p${*}.8.exr", "p${*}.9.exr", "p${*}.10.exr", "p${*}.11.exr",
+                           "p${*}.12.exr"]),
+    ],
+)  # fmt: skip
+def test_of_a_sequence_its_frames_are_named_and_not_all_that_is_called_alike(
+    key: str, named: list[str]
+) -> None:
+    assert _named(key) == named
+
+
+def test_an_attempt_at_a_sequence_reads_its_frames_and_no_others() -> None:
+    # As IAM reads a resource: ``*`` is any number of any characters, ``?`` is one of any.
+    named = [re.escape(one).replace(r"\*", ".*").replace(r"\?", ".") for one in _named(
+        "dune/plate.[1001-1096].exr")]  # fmt: skip
+
+    def may(key: str) -> bool:
+        return any(re.fullmatch(one, key) for one in named)
+
+    assert all(may(f"dune/plate.{number}.exr") for number in range(1001, 1097))
+    others = ["dune/plate.1100.exr", "dune/plate.999.exr", "dune/plate.v2.exr", "dune/plate.1001.exr.md5",
+              "dune/plate.b/secret.exr", "dune/plate.11001.exr"]  # fmt: skip
+    assert not any(may(one) for one in others)
+
+
+def test_sequences_whose_names_find_no_room_are_named_more_shortly() -> None:
+    long = "a" * 180
+    assert _named(f"{long}.[1001-1096].exr") == [f"{long}.10??.exr"]
+    all_ = [f"{long}/{n}.[1-1000].exr" for n in range(8)]
+    assert _named(*all_) == [f"{long}/{n}.*.exr" for n in range(8)]
+    assert _named(f"a.[1-{'9' * 400}].exr") == ["a.*.exr"]
+
+
+@given(
+    first=st.integers(0, 30_000),
+    count=st.integers(1, 400),
+    padding=st.integers(1, 8),
+    most=st.integers(1, 16),
+)
+def test_each_frame_of_a_sequence_has_one_name_of_few(
+    first: int, count: int, padding: int, most: int
+) -> None:
+    last = first + count - 1
+    names = names_of(first, last, padding, most)
+    patterns = [re.compile(one.replace("?", "[0-9]")) for one in names]
+    for number in range(first, last + 1):
+        assert sum(bool(one.fullmatch(f"{number:0{padding}d}")) for one in patterns) == 1
+    lengths = {len(f"{number:0{padding}d}") for number in (first, last)}
+    assert len(names) <= max(most, max(lengths) - min(lengths) + 1)
+    assert {len(one) for one in names} >= lengths
 
 
 def test_an_access_point_is_named_as_iam_names_it() -> None:

@@ -4,16 +4,19 @@ A session has what its role permits *and* this says
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session). Such a policy has
 2,048 characters, none of them above U+00FF (https://docs.aws.amazon.com/STS/latest/APIReference/
 API_AssumeRole.html). In a key ``*`` stands for others, and for the end of one that is too long: as narrow as
-a policy can say it. This module must not know requests.
+a policy can say it. Of a sequence the frames are named, by names in which ``?`` is any one character. This
+module must not know requests.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.asset import IMAGE_SUFFIXES
+from rushes.engines.aws.frame_names import names_of
 from rushes.storage.s3_uri import Place, place_of
 
 if TYPE_CHECKING:
@@ -25,7 +28,11 @@ MOST_CHARACTERS: Final = 2048
 _SHORTEST: Final = 24
 """Of a key that is cut short, so many characters are kept at least."""
 _SPECIAL: Final = re.compile(r"[*?$]")
-_FRAMES: Final = re.compile(r"(?P<head>.*)\[[0-9]+-[0-9]+\](?P<suffix>\.[A-Za-z0-9]+)", re.DOTALL)
+_FRAMES: Final = re.compile(
+    r"(?P<head>.*)\[(?P<first>[0-9]+)-(?P<last>[0-9]+)\](?P<suffix>\.[A-Za-z0-9]+)", re.DOTALL
+)
+_NAMES: Final = 12
+"""Of a sequence at most: so many say 1001 to 1096 but for the ends of decades."""
 _UNSAYABLE: Final = re.compile(r"[^\x20-\xff]+")
 _READ: Final = ["s3:GetObject", "s3:GetObjectVersion"]
 _WRITE: Final = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
@@ -40,15 +47,27 @@ def session_policy(reach: StoreReach, partition: str = "aws", kms_key: str = "")
         partition: ``aws``, ``aws-cn`` …: the first part of an ARN.
         kms_key: ARN of the key that outputs are encrypted with, or "".
     """
-    longest = 1024
-    while len(text := _text(reach, partition, kms_key, longest)) > MOST_CHARACTERS and longest > _SHORTEST:
-        longest = longest * 3 // 4
+    text = ""
+    for longest, names in _narrower():
+        text = _text(reach, partition, kms_key, longest, names)
+        if len(text) <= MOST_CHARACTERS:
+            break
     return text
 
 
-def _text(reach: StoreReach, partition: str, kms_key: str, longest: int) -> str:
-    reads = [place_of(uri) for uri in reach.reads]
-    statements = [_allow(_READ, [_read(partition, one, longest) for one in reads])]
+def _narrower() -> Iterator[tuple[int, int]]:
+    """How long a key may be, and how many names a sequence may have, less and less."""
+    longest = 1024
+    for names in (_NAMES, _NAMES // 2, 0):
+        yield longest, names
+    while longest > _SHORTEST:
+        longest = longest * 3 // 4
+        yield longest, 0
+
+
+def _text(reach: StoreReach, partition: str, kms_key: str, longest: int, names: int) -> str:
+    reads = [one for uri in reach.reads for one in _read(partition, place_of(uri), longest, names)]
+    statements = [_allow(_READ, reads)]
     if reach.out is not None:
         place = place_of(reach.out)
         below = f"{place.key.rstrip('/')}/" if place.key else ""
@@ -64,12 +83,20 @@ def _text(reach: StoreReach, partition: str, kms_key: str, longest: int) -> str:
     )
 
 
-def _read(partition: str, place: Place, longest: int) -> str:
-    """A clip; of a sequence all frames, and whatever else is named like them."""
+def _read(partition: str, place: Place, longest: int, names: int) -> list[str]:
+    """A clip; of a sequence all frames, and as few others as so many names can say."""
     found = _FRAMES.fullmatch(place.key)
-    if found is None or found["suffix"].lower() not in IMAGE_SUFFIXES:
-        return _arn(partition, place.bucket, place.key, longest)
-    return f"{_arn(partition, place.bucket, found['head'], longest).rstrip('*')}*{found['suffix']}"
+    if found is None or found["suffix"].lower() not in IMAGE_SUFFIXES or _ends(found)[1] < _ends(found)[0]:
+        return [_arn(partition, place.bucket, place.key, longest)]
+    head = _arn(partition, place.bucket, found["head"], longest)
+    frames = names_of(*_ends(found), len(found["first"]), names) if names else []
+    if not 0 < len(frames) <= names or len(found["head"]) > longest:
+        return [f"{head.rstrip('*')}*{found['suffix']}"]
+    return [f"{head}{one}{found['suffix']}" for one in frames]
+
+
+def _ends(found: re.Match[str]) -> tuple[int, int]:
+    return int(found["first"]), int(found["last"])
 
 
 def _bucket(partition: str, bucket: str) -> str:
