@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import deployed
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from infra_reading import linted
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from rushes import Asset, CallerError, Params, Resources, Result, function, on_s3
@@ -48,35 +46,11 @@ def template() -> dict[str, Any]:
 # -- the template -----------------------------------------------------------------------------------------
 
 
-def _linter() -> str | None:
-    found = Path(__file__).parents[2] / ".venv-aws" / "bin" / "cfn-lint"
-    return str(found) if found.exists() else shutil.which("cfn-lint")
-
-
-@pytest.mark.parametrize(
-    ("functions", "environment"),
-    [
-        (ALL, FULL),
-        ((deployed.small,), Environment("prod")),
-        ((deployed.asked,), Environment("x")),
-        ((deployed.small,), Environment("dev", tracing=True)),
-    ],
-    ids=["all of it", "one function", "no triggers", "traced"],
-)
-def test_the_linter_of_cloudformation_finds_nothing(
-    functions: Any, environment: Environment, tmp_path: Path
-) -> None:
-    linter = _linter()
-    if linter is None:
-        if os.environ.get("CI", "").lower() in {"true", "1"}:
-            pytest.fail("CI must have cfn-lint: `make test` installs it", pytrace=False)
-        pytest.skip("left out: needs cfn-lint (`make test` installs it)")
-    file = tmp_path / "template.json"
-    file.write_text(json.dumps(template_of(functions, environment)))
-    run = subprocess.run(
-        [linter, "-t", str(file), "-r", environment.region], capture_output=True, text=True, check=False
-    )
-    assert (run.returncode, run.stdout) == (0, "")
+def test_the_linter_of_cloudformation_finds_nothing(template: dict[str, Any], tmp_path: Path) -> None:
+    one = template_of([deployed.small], Environment("prod"))
+    without_triggers = template_of([deployed.asked], Environment("x"))
+    traced = template_of([deployed.small], Environment("dev", tracing=True))
+    assert linted([template, one, without_triggers, traced], tmp_path, FULL.region) == ""
 
 
 def test_a_template_is_the_same_each_time(template: dict[str, Any]) -> None:

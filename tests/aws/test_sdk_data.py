@@ -44,8 +44,14 @@ def test_a_client_can_do_all_that_it_could(described: Path, service: str) -> Non
     assert ours.waiter_names == whole.waiter_names
 
 
-@pytest.mark.parametrize("region", ["us-east-1", "ap-northeast-1", "cn-north-1", "us-gov-west-1"])
-@pytest.mark.parametrize("service", ["s3", "dynamodb", "sqs", "sts"])
+@pytest.mark.parametrize(
+    ("service", "region"),
+    [
+        *(("s3", region) for region in ("us-east-1", "ap-northeast-1", "cn-north-1")),
+        ("sts", "us-east-1"),
+        ("dynamodb", "us-gov-west-1"),
+    ],
+)
 def test_it_asks_at_the_same_address(described: Path, service: str, region: str) -> None:
     ours, whole = client(service, described, region), client(service, None, region)
     assert ours.meta.endpoint_url == whole.meta.endpoint_url

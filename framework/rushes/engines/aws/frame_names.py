@@ -53,8 +53,8 @@ class _Block(NamedTuple):
 
     def more_than(self, first: int, last: int) -> int:
         """So many of its numbers are none of these."""
-        low, high = max(first, self.low), min(last, self.low + 10**self.free - 1)
-        return 10**self.free - (high - low + 1)
+        count: int = 10**self.free
+        return count - (min(last, self.low + count - 1) - max(first, self.low) + 1)
 
     def tenths(self) -> list[_Block]:
         step = 10 ** (self.free - 1)

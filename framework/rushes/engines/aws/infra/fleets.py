@@ -10,27 +10,27 @@ This module must not know functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 from rushes.engines.aws.infra import permissions
-from rushes.engines.aws.infra.environment import Environment, logical
+from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.host_tiers import HostTier
+from rushes.engines.aws.infra.machines import (
+    CLUSTER,
+    STOP_S,
+    groups_of,
+    id_of,
+    machine_role,
+    machines_of,
+    own,
+    service_name,
+    subnets_of,
+    tasks_of,
+)
 from rushes.engines.aws.infra.parts import arn, assumed_by, ref
 
 __all__ = ["CLUSTER", "cluster", "fleet_of", "service_name", "tasks_of"]
-
-CLUSTER: Final = "Cluster"
-LEAST_SCRATCH_GIB: Final = 30
-"""Of a machine of EC2, for its system and the image."""
-STOP_S: Final = 120
-"""From TERM to KILL, the longest that Fargate gives (https://docs.aws.amazon.com/AmazonECS/latest/
-APIReference/API_ContainerDefinition.html): what runs is given back in it."""
-_IMAGES: Final[Mapping[str, str]] = {
-    "": "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
-    "nvenc": "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id",
-}
-"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html"""
 
 
 def cluster(environment: Environment) -> dict[str, Any]:
@@ -59,24 +59,28 @@ def cluster(environment: Environment) -> dict[str, Any]:
             "Properties": {
                 "AssumeRolePolicyDocument": assumed_by("ecs-tasks.amazonaws.com"),
                 "ManagedPolicyArns": [ref("HostPolicy")],
-                "Policies": _own(permissions.protecting(tasks_of(environment))),
+                "Policies": own(permissions.protecting(tasks_of(environment))),
             },
         },
         "RoleStart": {
             "Type": "AWS::IAM::Role",
             "Properties": {
                 "AssumeRolePolicyDocument": assumed_by("ecs-tasks.amazonaws.com"),
-                "Policies": _own(*permissions.pulling(), permissions.logging(log)),
+                "Policies": own(*permissions.pulling(), permissions.logging(log)),
             },
         },
     }
     if on_ec2:
-        made |= _machines_role(environment)
+        made |= machine_role(environment)
         made["Providers"] = {
             "Type": "AWS::ECS::ClusterCapacityProviderAssociations",
             "Properties": {
                 "Cluster": ref(CLUSTER),
-                "CapacityProviders": ["FARGATE", "FARGATE_SPOT", *(ref(_id("Provider", t)) for t in on_ec2)],
+                "CapacityProviders": [
+                    "FARGATE",
+                    "FARGATE_SPOT",
+                    *(ref(id_of("Provider", t)) for t in on_ec2),
+                ],
                 "DefaultCapacityProviderStrategy": [{"CapacityProvider": "FARGATE", "Weight": 1}],
             },
         }
@@ -91,15 +95,10 @@ def fleet_of(tier: HostTier, variables: Mapping[str, Any], environment: Environm
         variables: of its hosts.
         environment: where.
     """
-    made = {_id("Task", tier): _task(tier, variables, environment)}
+    made = {id_of("Task", tier): _task(tier, variables, environment)}
     if tier.type:
-        made |= _machines(tier, environment)
-    return {**made, _id("Service", tier): _service(tier, environment)}
-
-
-def service_name(environment: Environment, tier: str) -> str:
-    """The service of a tier."""
-    return environment.called("hosts", tier)
+        made |= machines_of(tier, environment)
+    return {**made, id_of("Service", tier): _service(tier, environment)}
 
 
 # -- tasks and services ------------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ def _service(tier: HostTier, environment: Environment) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "Cluster": ref(CLUSTER),
         "ServiceName": service_name(environment, tier.name),
-        "TaskDefinition": ref(_id("Task", tier)),
+        "TaskDefinition": ref(id_of("Task", tier)),
         "DesiredCount": 0,
         "DeploymentConfiguration": {"MinimumHealthyPercent": 0, "MaximumPercent": 100},
         "EnableECSManagedTags": True,
@@ -162,7 +161,7 @@ def _service(tier: HostTier, environment: Environment) -> dict[str, Any]:
     }
     provider: Any
     if tier.type:
-        provider = ref(_id("Provider", tier))
+        provider = ref(id_of("Provider", tier))
         properties["PlacementConstraints"] = [{"Type": "distinctInstance"}]
     else:
         provider = "FARGATE_SPOT" if tier.spot else "FARGATE"
@@ -170,8 +169,8 @@ def _service(tier: HostTier, environment: Environment) -> dict[str, Any]:
         properties["NetworkConfiguration"] = {
             "AwsvpcConfiguration": {
                 "AssignPublicIp": "DISABLED" if environment.subnets else "ENABLED",
-                "Subnets": _subnets(environment),
-                "SecurityGroups": _groups(environment),
+                "Subnets": subnets_of(environment),
+                "SecurityGroups": groups_of(environment),
             }
         }
     properties["CapacityProviderStrategy"] = [{"CapacityProvider": provider, "Weight": 1}]
@@ -183,127 +182,3 @@ def _service(tier: HostTier, environment: Environment) -> dict[str, Any]:
         **({"DependsOn": depends} if depends else {}),
         "Properties": properties,
     }
-
-
-# -- machines of EC2 ---------------------------------------------------------------------------------------
-
-
-def _machines(tier: HostTier, environment: Environment) -> dict[str, Any]:
-    """A launch template, a group that has none until a task wants one, and a provider that brings it."""
-    name = service_name(environment, tier.name)
-    image = tier.image or f"{{{{resolve:ssm:{_IMAGES[tier.family]}}}}}"
-    agent = "\n".join(
-        [
-            "#!/bin/sh",
-            "cat >> /etc/ecs/ecs.config <<END",
-            "ECS_CLUSTER=${Cluster}",
-            "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true",
-            f"ECS_CONTAINER_STOP_TIMEOUT={STOP_S}s",
-            *(["ECS_ENABLE_GPU_SUPPORT=true"] if tier.family == "nvenc" else []),
-            "END",
-        ]
-    )
-    launch: dict[str, Any] = {
-        "ImageId": image,
-        "InstanceType": tier.type,
-        "IamInstanceProfile": {"Arn": arn("MachineProfile")},
-        "SecurityGroupIds": _groups(environment),
-        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": "/dev/xvda",
-                "Ebs": {
-                    "VolumeSize": tier.scratch_gib + LEAST_SCRATCH_GIB,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
-        "UserData": {"Fn::Base64": {"Fn::Sub": agent}},
-    }
-    if tier.spot:
-        launch["InstanceMarketOptions"] = {"MarketType": "spot"}
-    return {
-        _id("Launch", tier): {
-            "Type": "AWS::EC2::LaunchTemplate",
-            "Properties": {"LaunchTemplateName": name, "LaunchTemplateData": launch},
-        },
-        _id("Machines", tier): {
-            "Type": "AWS::AutoScaling::AutoScalingGroup",
-            **({} if environment.subnets else {"DependsOn": ["RouteOut"]}),
-            "Properties": {
-                "AutoScalingGroupName": name,
-                "MinSize": "0",
-                "MaxSize": str(tier.maximum),
-                "NewInstancesProtectedFromScaleIn": True,
-                "VPCZoneIdentifier": _subnets(environment),
-                "LaunchTemplate": {
-                    "LaunchTemplateId": ref(_id("Launch", tier)),
-                    "Version": {"Fn::GetAtt": [_id("Launch", tier), "LatestVersionNumber"]},
-                },
-                "Tags": [
-                    {"Key": "AmazonECSManaged", "Value": "true", "PropagateAtLaunch": True},
-                    {"Key": "Name", "Value": name, "PropagateAtLaunch": True},
-                ],
-            },
-        },
-        _id("Provider", tier): {
-            "Type": "AWS::ECS::CapacityProvider",
-            "Properties": {
-                "Name": name,
-                "AutoScalingGroupProvider": {
-                    "AutoScalingGroupArn": ref(_id("Machines", tier)),
-                    "ManagedScaling": {
-                        "Status": "ENABLED",
-                        "TargetCapacity": 100,
-                        "MinimumScalingStepSize": 1,
-                        "MaximumScalingStepSize": max(tier.maximum, 1),
-                    },
-                    "ManagedTerminationProtection": "ENABLED",
-                    "ManagedDraining": "ENABLED",
-                },
-            },
-        },
-    }
-
-
-def _machines_role(environment: Environment) -> dict[str, Any]:
-    """What the agent of ECS on a machine may do, and nothing of what hosts may."""
-    return {
-        "RoleMachine": {
-            "Type": "AWS::IAM::Role",
-            "Properties": {
-                "AssumeRolePolicyDocument": assumed_by("ec2.amazonaws.com"),
-                "Policies": _own(
-                    *permissions.joining(arn(CLUSTER), tasks_of(environment, "container-instance"))
-                ),
-            },
-        },
-        "MachineProfile": {
-            "Type": "AWS::IAM::InstanceProfile",
-            "Properties": {"Roles": [ref("RoleMachine")]},
-        },
-    }
-
-
-def _id(kind: str, tier: HostTier) -> str:
-    return logical(kind, tier.name)
-
-
-def _own(*statements: Any) -> list[Any]:
-    return [{"PolicyName": "own", "PolicyDocument": permissions.policy(statements)}]
-
-
-def tasks_of(environment: Environment, what: str = "task") -> dict[str, str]:
-    """The ARNs of all tasks, or machines, of the cluster."""
-    place = f"arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:{what}"
-    return {"Fn::Sub": f"{place}/{environment.called()}/*"}
-
-
-def _subnets(environment: Environment) -> Sequence[Any]:
-    return list(environment.subnets) or [ref("Subnet0"), ref("Subnet1")]
-
-
-def _groups(environment: Environment) -> Sequence[Any]:
-    return list(environment.security_groups) or [ref("Outward")]
