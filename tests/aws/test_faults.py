@@ -176,7 +176,7 @@ def _proven(studio: FaultyStudio, count: int, kills: int, seconds: float) -> Non
 
 
 def test_killed_and_throttled_everything_ends_once(studio: FaultyStudio) -> None:
-    _proven(studio, 16, 2, 280)
+    _proven(studio, 8, 2, 280)
 
 
 @pytest.mark.soak

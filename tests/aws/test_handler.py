@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
+from moto_cloud import clients_of, empty
 
 from rushes import CallerError, MediaError, catalog
 from rushes.core.accounts import Scope
@@ -46,16 +45,8 @@ CONTEXT = SimpleNamespace(
 class Cloud:
     """Clients of an AWS in this process, and what is there."""
 
-    def __init__(self) -> None:
-        self._clients = {
-            name: boto3.client(
-                name,
-                region_name="us-east-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",  # noqa: S106
-            )
-            for name in ("s3", "dynamodb", "sqs")
-        }
+    def __init__(self, clients: Mapping[str, Any]) -> None:
+        self._clients = clients
         for bucket in ("cards", "proxies"):
             self("s3").create_bucket(Bucket=bucket)
         self("s3").put_object(Bucket="cards", Key="day 1/A001+C002.mov", Body=b"clip")
@@ -88,11 +79,17 @@ class Cloud:
         return [one["Key"] for one in self("s3").list_objects_v2(Bucket="proxies").get("Contents", ())]
 
 
+@pytest.fixture(scope="module")
+def mocked() -> Iterator[dict[str, Any]]:
+    with clients_of("s3", "dynamodb", "sqs") as found:
+        yield found
+
+
 @pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(mocked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    with mock_aws():
-        yield Cloud()
+    yield Cloud(mocked)
+    empty()
 
 
 def submitted(cloud: Cloud, *params: dict[str, Any], name: str = "write") -> list[Notice]:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
+from moto_cloud import clients_of, empty
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function, on_s3
 from rushes.engines.aws.router import EventRouter
@@ -44,9 +43,8 @@ def look(clip: Asset, params: Params) -> Result:
 
 
 class Cloud:
-    def __init__(self) -> None:
-        nobody = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        self.clients = {name: boto3.client(name, **nobody) for name in ("s3", "dynamodb", "sqs")}
+    def __init__(self, clients: dict[str, Any]) -> None:
+        self.clients = clients
         for bucket in ("cards", "sound", "proxies"):
             self.clients["s3"].create_bucket(Bucket=bucket)
         self.clients["dynamodb"].create_table(TableName="rushes", **TABLE)
@@ -72,10 +70,16 @@ class Cloud:
         return [one.notice.invocation for one in found]
 
 
+@pytest.fixture(scope="module")
+def mocked() -> Iterator[dict[str, Any]]:
+    with clients_of("s3", "dynamodb", "sqs") as found:
+        yield found
+
+
 @pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    with mock_aws():
-        yield Cloud()
+def cloud(mocked: dict[str, Any]) -> Iterator[Cloud]:
+    yield Cloud(mocked)
+    empty()
 
 
 def test_an_object_goes_to_every_function_that_wants_it(cloud: Cloud) -> None:
