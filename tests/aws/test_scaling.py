@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import deployed
 import pytest
 from capacity_files import WHOLE, with_fleets
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rushes.cli.app import app
 from rushes.core.hosts import HostState
 from rushes.engines.aws.fleet_notes import Done
 from rushes.engines.aws.infra.template import template_of
@@ -159,6 +162,35 @@ def test_an_hour_never_costs_more_than_its_cap_and_no_fleet_is_larger_than_its_o
             assert world.cost_nano() <= 12_000_000_000 or not any(world.around.allowed.values())
         assert world.hosts("cpu-spot") + world.hosts("large") <= 3
         assert world.hosts("gpu") <= 4
+
+
+def test_a_scaler_keeps_to_the_targets_of_classes_where_a_fleet_has_none_of_its_own() -> None:
+    made = json.loads(
+        template_of(FUNCTIONS, with_fleets(WHOLE))["Resources"]["Fleets"]["Properties"]["Value"]
+    )
+    hurried = plan_from({**made, "targets": {"urgent": 120.0, "standard": 1800.0}})
+    for fleet, plain in zip(hurried.policy.scaling.fleets, PLAN.policy.scaling.fleets, strict=True):
+        assert fleet.target_s("urgent") == plain.drain_s.get("urgent", 120.0)
+        assert fleet.target_s("standard") == plain.drain_s.get("standard", 1800.0)
+        assert fleet.target_s("background") == plain.target_s("background")
+
+
+def test_the_class_file_of_who_deploys_goes_into_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capacity, classes = tmp_path / "capacity.json", tmp_path / "classes.json"
+    fleets = {"tiers": {"cpu": WHOLE["tiers"]["cpu"]}, "fleets": {"cpu": {"maximum": 4}}}
+    capacity.write_text(json.dumps(fleets))
+    classes.write_text(json.dumps({"classes": {"urgent": {"target": "7m"}}}))
+    monkeypatch.setenv("RUSHES_CLASSES", str(classes))
+    said = ["infra", "synth", "deployed:heavy", "--env", "dev", "--capacity", str(capacity)]
+    buckets = ["--bucket", "cards=acme-cards", "--bucket", "proxies=acme-proxies", "--format", "json"]
+    done = CliRunner().invoke(app, [*said, *buckets])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    plan = plan_from(json.loads(found["Resources"]["Fleets"]["Properties"]["Value"]))
+    (fleet,) = plan.policy.scaling.fleets
+    assert fleet.target_s("urgent") == 420.0
 
 
 def test_lambdas_have_what_hosts_leave_and_never_less_than_was_set_aside() -> None:

@@ -122,13 +122,15 @@ def _fleets(file: Path | None, images: dict[str, str]) -> dict[str, Any]:
         return {}
     from rushes.engines.aws.infra.host_tiers import counted_by, document_of, host_tiers  # noqa: PLC0415 - not for help
     from rushes.runtime.configuration.capacity_file import CapacityFile  # noqa: PLC0415 - as above
+    from rushes.runtime.configuration.class_file import classes_of  # noqa: PLC0415 - as above
     from rushes.runtime.configuration.policy_file import read_policy  # noqa: PLC0415 - as above
     from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
 
     policy = CapacityFile(file, os.environ).read()
     tiers = counted_by(price_book({}).tiers, host_tiers(policy, images))
     document = document_of(read_policy(file), policy, price_book(os.environ), tiers)
-    return {"fleets": tiers, "capacity": document}
+    targets = {one.name: one.target_s for one in classes_of(os.environ) if one.target_s}
+    return {"fleets": tiers, "capacity": {**document, "targets": targets} if targets else document}
 
 
 @click.group()

@@ -28,6 +28,7 @@ __all__ = [
     "ScalingPolicy",
     "Snapshot",
     "aimed",
+    "aimed_at",
 ]
 
 
@@ -148,7 +149,11 @@ class ScalingPolicy:
 
 def aimed(policy: ScalingPolicy, classes: Iterable[ClassPolicy]) -> ScalingPolicy:
     """A policy that keeps to the targets of classes, where a fleet does not name another for a class."""
-    targets = {one.name: one.target_s for one in classes if one.target_s}
+    return aimed_at(policy, {one.name: one.target_s for one in classes if one.target_s})
+
+
+def aimed_at(policy: ScalingPolicy, targets: Mapping[str, float]) -> ScalingPolicy:
+    """The same of targets by class, in seconds."""
     if not targets:
         return policy
     fleets = tuple(replace(one, drain_s={**targets, **one.drain_s}) for one in policy.fleets)

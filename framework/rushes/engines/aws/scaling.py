@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from rushes.core.capacity.capacity_file import CapacityPolicy, capacity_from
 from rushes.core.capacity.concurrency import Source, allowances, reserved_nano
-from rushes.core.capacity.elastic import Backlog, FleetMemory, Memory
+from rushes.core.capacity.elastic import Backlog, FleetMemory, Memory, aimed_at
 from rushes.core.money import NANO
 from rushes.engines.aws.fleet_notes import Done
 from rushes.errors import PlatformError
@@ -70,8 +70,10 @@ def plan_from(data: Mapping[str, Any]) -> FleetsPlan:
     Raises:
         CallerError: its file of capacity cannot be used.
     """
+    policy = capacity_from(data["file"])
+    targets = {name: float(seconds) for name, seconds in data.get("targets", {}).items()}
     return FleetsPlan(
-        capacity_from(data["file"]),
+        replace(policy, scaling=aimed_at(policy.scaling, targets)),
         dict(data["hourly_nano"]),
         dict(data["hosts"]),
         tuple(data["machines"]),

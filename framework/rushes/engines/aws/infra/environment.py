@@ -57,7 +57,8 @@ class Environment:
         kept: how long the ledger keeps what has ended, ``90d``; "" for ever.
         kms_key: ARN of the key that outputs are encrypted with, or "".
         fleets: hosts that it starts and ends by itself; with any, there are queues for hosts.
-        capacity: how many of them and what they may cost, as `host_tiers.document_of` writes it.
+        capacity: how many of them and what they may cost, as `host_tiers.document_of` writes it; and under
+            ``targets`` in how many seconds the work of classes should be done, where a studio says so.
         sources: digest of the source of each function, by name, where it is known.
         trials: functions that get a new version for a share of their work: the version that the rest has.
         tells: EventBridge is told of what becomes of work.
