@@ -13,7 +13,7 @@ from rushes import CallerError, MediaError
 from rushes.engines.aws.prints import LONGEST_LINE, unsigned_prints
 from rushes.media.running.redact import carries_signature, unsigned
 from rushes.runtime.attempts.raised import as_error
-from rushes.runtime.shared.shareable import as_told, require_shareable
+from rushes.runtime.sending.shareable import as_told, require_shareable
 from rushes.runtime.slots.log import write_failure
 
 SIGNED = "https://b.s3.amazonaws.com/k.mov?X-Amz-Credential=AK&X-Amz-Signature=abc"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from pydantic import Field
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function
 from rushes.function import Options
-from rushes.runtime.sending.submission import batch_spec, environment, key_of
+from rushes.runtime.attempts.task import Made as Row
+from rushes.runtime.sending.submission import batch_spec, environment, invocations, key_of
+from rushes.runtime.sources.inputs import Found
 
 
 class Tree(Params):
@@ -122,3 +125,48 @@ def test_what_a_worker_alone_reads_keeps_no_slots_apart() -> None:
 
     assert priced == plain
     assert priced["variables"]["RUSHES_FONT"] == "/f.ttf"
+
+
+SIGNED = "https://b.s3.amazonaws.com/look.cube?X-Amz-Credential=AK&X-Amz-Signature=abc"
+
+
+class Fetched(Params):
+    look: str = ""
+
+
+@function(version="1")
+def fetched(clip: Asset, params: Fetched, ctx: Context) -> Made:
+    """Never run here."""
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("params", "tags"), [(Fetched(look=SIGNED), {}), (Fetched(), {"from": SIGNED})], ids=["params", "tags"]
+)
+def test_an_option_that_gives_access_is_refused_on_this_machine_too(
+    params: Fetched, tags: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(CallerError) as caught:
+        batch_spec(fetched, Options(out=str(tmp_path), tags=tags), params)
+    assert caught.value.code == "signed-link"
+    assert "abc" not in str(caught.value.to_dict())
+
+
+def test_of_many_clips_one_whose_own_option_gives_access_is_the_problem(clip: Asset) -> None:
+    found = [Found(clip, params={"look": SIGNED}), Found(clip, params={"look": "warm"})]
+    first, second = invocations(fetched, Options(), Fetched(), found)
+    assert (first.problem or {})["code"] == "signed-link"
+    assert "abc" not in f"{first}"
+    assert second.problem is None
+
+
+def test_a_direct_call_is_refused_alike(clip: Asset, tmp_path: Path) -> None:
+    with pytest.raises(CallerError, match="signed link"):
+        fetched(clip, look=SIGNED, out=str(tmp_path))
+
+
+def test_what_a_body_returns_is_kept_without_what_gives_access() -> None:
+    made = Row(f'{{"link":"{SIGNED}","plain":"https://studio/a?b=1"}}')
+    kept = json.loads(made.data())["result"]["link"]
+    assert kept == "https://b.s3.amazonaws.com/look.cube?[redacted]"
+    assert Row('"https://studio/a?b=1"').data() == b'{"result":"https://studio/a?b=1"}'

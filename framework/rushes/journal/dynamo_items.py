@@ -39,7 +39,7 @@ from rushes.errors import CallerError
 from rushes.journal.dynamo_shape import TABLE
 from rushes.journal.dynamo_tries import tries_of
 from rushes.ledger import LONE, Claim, End, Entry, Work
-from rushes.runtime.shared.shareable import as_told, require_shareable
+from rushes.runtime.sending.shareable import as_told, require_shareable
 
 __all__ = [
     "BAD_ITEM",

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rushes.core.states import State
 from rushes.ledger import LAPSED, TRIES_KEPT, Claim, PastAttempt
-from rushes.runtime.shared.shareable import as_told
+from rushes.runtime.sending.shareable import as_told
 
 __all__ = ["lapsed_try", "last_try", "tries_of", "try_field", "try_of"]
 

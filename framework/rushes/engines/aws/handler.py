@@ -280,9 +280,9 @@ class LambdaHandler:
         from rushes.invocation import Spent  # noqa: PLC0415 - as in `_run`
         from rushes.runtime.attempts.raised import as_error  # noqa: PLC0415 - as in `_run`
         from rushes.runtime.attempts.task import Task  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.sending.shareable import as_told  # noqa: PLC0415 - as in `_run`
         from rushes.runtime.shared.meter import Meter  # noqa: PLC0415 - as in `_run`
         from rushes.runtime.shared.remote_attempt import reach_of, run_remote  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.shared.shareable import as_told  # noqa: PLC0415 - as in `_run`
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - as in `_run`
 
         services = self._services

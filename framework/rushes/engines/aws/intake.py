@@ -56,7 +56,7 @@ class Order:
         Raises:
             CallerError: one of them gives access to what it names (``signed-link``).
         """
-        from rushes.runtime.shared.shareable import require_shareable  # noqa: PLC0415 - as `mark`
+        from rushes.runtime.sending.shareable import require_shareable  # noqa: PLC0415 - as `mark`
 
         text = json.dumps(self.params.model_dump(mode="json", exclude_unset=True), sort_keys=True)
         return require_shareable(text)

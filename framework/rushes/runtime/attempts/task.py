@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rushes.function import Function
     from rushes.invocation import Finished, Spent
     from rushes.runtime.attempts.parts import Parts
+from rushes.runtime.sending.shareable import as_told
 
 __all__ = ["Gate", "Keeper", "Made", "PoolOfParts", "Reporter", "Task"]
 
@@ -132,7 +133,11 @@ class Made:
     """Of a clip that stayed where it is: which object it was, and how much of it was fetched."""
 
     def data(self) -> bytes:
-        """The row's data: JSON, the result spliced in as it is."""
+        """The row's data: JSON, the result spliced in as it is, but for links in it that give access."""
+        data = self._data()
+        return as_told(data.decode()).encode() if b"://" in data else data
+
+    def _data(self) -> bytes:
         if not (self.outputs or self.warnings or self.encoder or self.receipt or self.work or self.read):
             return b'{"result":' + self.result.encode() + b"}"
         rest = {

@@ -31,6 +31,7 @@ from rushes.joint import Joint, members_of
 from rushes.option_errors import bad_params
 from rushes.runtime.outputs.destination import check_template
 from rushes.runtime.sending.exclusive import Exclusive
+from rushes.runtime.sending.shareable import require_shareable
 from rushes.runtime.sources.fingerprint import fingerprint
 from rushes.runtime.sources.inputs import Found
 
@@ -111,7 +112,7 @@ def batch_spec(
 
     Raises:
         CallerError: the function makes files and `out` is missing, or cannot be written; the template of
-            names cannot be used.
+            names cannot be used; an option gives access to what it names (``signed-link``).
     """
     out = options.out
     if function.makes_outputs and out is None:
@@ -126,10 +127,11 @@ def batch_spec(
         for one, _ in members_of(function, params):
             if one.makes_outputs or one is function:
                 check_template(options.name, one.params_model.model_fields)
+    require_shareable(json.dumps([dict(options.tags), out, title]))
     return BatchSpec(
         function=function.ref,
         version=function.version,
-        params=_dump(params),
+        params=require_shareable(_dump(params)),
         source_digest=catalog.source_digest(function),
         out=out,
         priority=options.priority,
@@ -210,7 +212,8 @@ def invocations(
             try:
                 if frames is not None:
                     function.require_ranges()
-                its_params, own = own_params.of(item.params)
+                its_params, text = own_params.of(item.params)
+                own = text if text is None else require_shareable(text)
                 mark, tail = keys.marks(item.asset, item.mark)
                 key = keys.key(tail, own, its_params)
                 exclusive_keys = exclusive.keys(item.asset, its_params)

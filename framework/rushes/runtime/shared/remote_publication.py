@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Final
 from rushes.errors import CallerError, PlatformError
 from rushes.runtime.attempts.task import Made
 from rushes.runtime.ownership import RECEIPT_KIND, receipt_name
+from rushes.runtime.sending.shareable import as_told
 from rushes.runtime.shared.remote_intent import intent_text
-from rushes.runtime.shared.shareable import as_told
 from rushes.runtime.sources.fingerprint import sha256_file
 from rushes.stored import Stored
 

@@ -1,8 +1,7 @@
-"""What a shared ledger may hold: nothing that gives access to whoever reads it.
+"""What a ledger and a receipt may hold: nothing that gives access to whoever reads it.
 
 A link that is signed is as good as a key until it expires. What a person submits with one is refused, for it
-would stand in a table that others read; what a body says with one loses its query. This module must not know
-ledgers.
+would stand in what others read; what a body says with one loses its query. This module must not know ledgers.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ def require_shareable(text: str) -> str:
     """
     if carries_signature(text):
         raise CallerError(
-            "an option holds a signed link, or another credential; it would stand in the ledger.",
+            "an option holds a signed link, or another credential; it would stand in ledger and receipts.",
             code="signed-link",
-            fix="Name the object itself, s3://BUCKET/KEY, and permit the function to read it.",
+            fix="Name a file, or the object itself, s3://BUCKET/KEY, and permit the function to read it.",
         )
     return text
 
