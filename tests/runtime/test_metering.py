@@ -29,7 +29,7 @@ from rushes.journal.schema import MIGRATIONS
 from rushes.journal.sqlite import SqliteJournal
 from rushes.journal.turns import SqliteTurns
 from rushes.runtime.dispatch.metering import KEEP_EVERY_S, End, Metering
-from rushes.runtime.dispatch.pool import Run
+from rushes.runtime.dispatch.pool import SlotRun
 from rushes.runtime.records.batches import BatchState, shape_of
 from rushes.runtime.records.ports import LeasedRow
 from rushes.runtime.records.statement import audit, statement
@@ -69,10 +69,10 @@ class Pool:
         self.now = 1_000_000.0
         self.slept_s = 0.0
         self.slots = {number: Slot(number) for number in (1, 2, 3)}
-        self.running: dict[int, Run] = {}
+        self.running: dict[int, SlotRun] = {}
         self.batches: dict[int, BatchState] = {}
 
-    def run_on(self, _slot: int, number: int) -> Run | None:
+    def run_on(self, _slot: int, number: int) -> SlotRun | None:
         return self.running.get(number)
 
     def number_of(self, invocation: str) -> int:
@@ -148,7 +148,7 @@ class Ledger(RuleBasedStateMachine):
             self.n += 1
             number = batch << 32 | self.n
             row = LeasedRow(number, 0, 0, 0.0, "", None, None, None, None, None, None, 0, None, 1)
-            self.pool.running[number] = Run(slot, self.n, 1, 0, row)
+            self.pool.running[number] = SlotRun(slot, self.n, 1, 0, row)
             one.given.append(number)
         self.meter.look(one)  # type: ignore[arg-type]
         self._end_turn()
@@ -284,7 +284,7 @@ def test_a_row_that_is_lost_or_entered_twice_is_found(tmp_path: Path) -> None:
     meter = Metering(pool, MachinePrice(tier, CAPACITY))  # type: ignore[arg-type]
     meter.open()
     row = LeasedRow(1 << 32 | 1, 0, 0, 0.0, "", None, None, None, None, None, None, 0, None, 1)
-    pool.running[row.id] = Run(1, 1, 1, 0, row)
+    pool.running[row.id] = SlotRun(1, 1, 1, 0, row)
     pool.slots[1].given.append(row.id)
     meter.look(pool.slots[1])  # type: ignore[arg-type]
     pool.now += 3

@@ -22,7 +22,7 @@ from rushes.core.sinks import BATCH_FREED, BATCH_HELD
 from rushes.core.spending.bookkeeping import recovered
 from rushes.core.spending.budget import NO_LIMITS, Payer
 from rushes.core.spending.tariff import Tariff
-from rushes.runtime.dispatch.pool import HELD, Pool, Run
+from rushes.runtime.dispatch.pool import HELD, Pool, SlotRun
 from rushes.runtime.dispatch.restamping import restamp
 from rushes.runtime.records.batches import BatchState
 from rushes.runtime.records.budget_records import BudgetRecords
@@ -166,7 +166,7 @@ class Budgeting:
         own = ((number, run) for number, run in self.pool.running.items() if number >> 32 == state.number)
         return all(self._stands(number, run) for number, run in own)
 
-    def _stands(self, number: int, run: Run) -> bool:
+    def _stands(self, number: int, run: SlotRun) -> bool:
         """Whether an attempt stands still for want of money, or since all parts that it waits for do."""
         refused = self.purse.refused.get(run.ask(number))
         if refused is not None and refused.held:

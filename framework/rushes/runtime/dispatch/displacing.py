@@ -17,7 +17,7 @@ from rushes.core.states import State
 from rushes.core.swarm import Swarm
 from rushes.media.running.family import freeze, thaw
 from rushes.runtime.dispatch.guarding import Guarding
-from rushes.runtime.dispatch.pool import PAUSED, QUEUED, RUNNING, Pool, Run
+from rushes.runtime.dispatch.pool import PAUSED, QUEUED, RUNNING, Pool, SlotRun
 from rushes.runtime.records.batches import BatchState
 from rushes.runtime.slots.processes import SlotProcess
 from rushes.runtime.wire import encode_packet
@@ -53,7 +53,7 @@ class Displacing:
         if self.pool.meter is not None:
             self.pool.meter.look(slot)
 
-    def _tell_paused(self, command: cmd.Pause, number: int, run: Run) -> None:
+    def _tell_paused(self, command: cmd.Pause, number: int, run: SlotRun) -> None:
         state, outlet = self.pool.batches[number >> 32], self.pool.outlet
         state.move(RUNNING, PAUSED)
         if outlet is not None and command.by:
@@ -82,7 +82,7 @@ class Displacing:
 
         self.pool.after_commit.append(go_on)
 
-    def leave(self, slot: SlotProcess, run: Run, number: int) -> None:
+    def leave(self, slot: SlotProcess, run: SlotRun, number: int) -> None:
         """A paused attempt is one that runs again, in the books: the time between is nobody's."""
         if not run.paused_since:
             return
@@ -122,7 +122,7 @@ class Displacing:
             return
         self.pool.after_commit.append(lambda: slot.interrupt(encode_packet(["cancel", number, run.fence])))
 
-    def returned(self, slot: int, state: BatchState, run: Run, number: int, seconds: float) -> None:
+    def returned(self, slot: int, state: BatchState, run: SlotRun, number: int, seconds: float) -> None:
         """An attempt that was to give its place back has ended: no try is used up, and it waits again."""
         state.move(RUNNING, QUEUED)
         queue = self.pool.queue_keys[run.row.queue]
@@ -130,7 +130,7 @@ class Displacing:
         self.pool.feed(ev.Finished(slot, run.ask(number), State.queued, seconds))
         self.pool.feed(ev.Queued(queue, 1))
 
-    def _find(self, slot: int, number: int) -> tuple[SlotProcess | None, Run | None]:
+    def _find(self, slot: int, number: int) -> tuple[SlotProcess | None, SlotRun | None]:
         return self.pool.slots.get(slot), self.pool.run_on(slot, abs(number))
 
     # -- the report ------------------------------------------------------------------------------------

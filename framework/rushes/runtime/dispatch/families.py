@@ -16,7 +16,7 @@ from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.errors import Cancelled
 from rushes.invocation import function_name
-from rushes.runtime.dispatch.pool import Pool, Run
+from rushes.runtime.dispatch.pool import Pool, SlotRun
 from rushes.runtime.outputs.scratch import clear_kept
 from rushes.runtime.ownership import scratch_root_of
 from rushes.runtime.records.batches import STATES, BatchState
@@ -138,7 +138,7 @@ class Families:
 
     # -- an attempt waits --------------------------------------------------------------------------------
 
-    def wait(self, number: int, run: Run, batches: list[str]) -> None:
+    def wait(self, number: int, run: SlotRun, batches: list[str]) -> None:
         """An attempt waits for batches that it mapped."""
         found = {self.pool.by_id[one].number for one in batches if one in self.pool.by_id}
         run.parts = {one for one in found if not _complete(self.pool.batches[one])}
@@ -197,7 +197,7 @@ class Families:
         total, left = sum(one.total for one in states), sum(one.unfinished for one in states)
         return f"{total - left} of {total} done"
 
-    def progress(self, run: Run) -> tuple[float, str] | None:
+    def progress(self, run: SlotRun) -> tuple[float, str] | None:
         """How far an attempt is that waits for parts, 0..1, and what it waits for."""
         if not run.waits_since:
             return None
@@ -217,7 +217,7 @@ class Families:
         return _so_far(run, (total - left + under_way) / total), said
 
 
-def _so_far(run: Run, parts: float) -> float:
+def _so_far(run: SlotRun, parts: float) -> float:
     """How far an attempt is, from what it said before it waited, and how far its parts are, 0..1."""
     begun = max(run.fraction, run.reached, 0.0)
     return begun + (1.0 - begun) * PARTS_SHARE * parts

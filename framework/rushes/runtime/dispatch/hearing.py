@@ -22,7 +22,16 @@ from rushes.runtime.dispatch.hedging import Hedging
 from rushes.runtime.dispatch.joint_rows import member_keys
 from rushes.runtime.dispatch.lending import Lending
 from rushes.runtime.dispatch.metering import End
-from rushes.runtime.dispatch.pool import FAILED, HELD, RUNNING, SUCCEEDED, Pool, Run, error_body, progress_of
+from rushes.runtime.dispatch.pool import (
+    FAILED,
+    HELD,
+    RUNNING,
+    SUCCEEDED,
+    Pool,
+    SlotRun,
+    error_body,
+    progress_of,
+)
 from rushes.runtime.records.batches import state_number
 from rushes.runtime.slots.processes import SlotProcess
 from rushes.runtime.wire import WIRE, encode_packet
@@ -95,7 +104,7 @@ class Hearing:
         self.lending.warmed(slot.environment)
         self.pool.feed(ev.SlotReady(slot.number))
 
-    def _left(self, slot: SlotProcess, number: int, fence: int) -> Run | None:
+    def _left(self, slot: SlotProcess, number: int, fence: int) -> SlotRun | None:
         """The run that an answer is about, taken off its slot; None for a stale answer."""
         run = self.pool.running.get(number)
         if run is None or run.fence != fence or run.slot != slot.number:
@@ -276,7 +285,7 @@ class Hearing:
             return False
         return self.hedging.left(slot, number, run, max(seconds - run.paused_s, 0.0), error)
 
-    def _wasted(self, slot: SlotProcess, number: int, run: Run, seconds: float) -> None:
+    def _wasted(self, slot: SlotProcess, number: int, run: SlotRun, seconds: float) -> None:
         """What an attempt has cost was for nothing; what another's urgent work has undone, that one pays."""
         if self.pool.meter is not None:
             state = self.pool.batches[number >> 32]
@@ -287,7 +296,7 @@ class Hearing:
                     self.displacing.undone(swarm, state.id, nano)
 
     def _failed(
-        self, slot: int, number: int, run: Run, seconds: float, error: dict[str, Any], *, lost: int = 0
+        self, slot: int, number: int, run: SlotRun, seconds: float, error: dict[str, Any], *, lost: int = 0
     ) -> None:
         """Decide what a failed attempt comes to."""
         state = self.pool.batches[number >> 32]

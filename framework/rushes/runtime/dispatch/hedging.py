@@ -22,7 +22,7 @@ from rushes.errors import PlatformError
 from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.joint_rows import is_joint
 from rushes.runtime.dispatch.metering import End
-from rushes.runtime.dispatch.pool import PAUSED, RUNNING, Pool, Run, progress_of
+from rushes.runtime.dispatch.pool import PAUSED, RUNNING, Pool, SlotRun, progress_of
 from rushes.runtime.records.batches import BatchState
 from rushes.runtime.slots.processes import SlotProcess
 
@@ -41,7 +41,7 @@ class Hedging:
 
     # -- beginning ----------------------------------------------------------------------------------------
 
-    def consider(self, slot: SlotProcess, number: int, run: Run, policy: StragglerPolicy) -> None:
+    def consider(self, slot: SlotProcess, number: int, run: SlotRun, policy: StragglerPolicy) -> None:
         """Order a second attempt beside the one on a slot, if it crawls and nothing speaks against it."""
         state = self.pool.batches[number >> 32]
         if run.hedge or number in self.pool.hedged or not self._may_have_one(state, number, run):
@@ -65,7 +65,7 @@ class Hedging:
         if isinstance(verdict, Hedge):
             self._begin(state, number, run, verdict.reason)
 
-    def _may_have_one(self, state: BatchState, number: int, run: Run) -> bool:
+    def _may_have_one(self, state: BatchState, number: int, run: SlotRun) -> bool:
         """Whether two of it may run at once: not where they would share parts, a folder, or a gate."""
         pool = self.pool
         return (
@@ -79,7 +79,7 @@ class Hedging:
             and not is_joint(run.row.key)
         )
 
-    def _begin(self, state: BatchState, number: int, run: Run, reason: str) -> None:
+    def _begin(self, state: BatchState, number: int, run: SlotRun, reason: str) -> None:
         run.hedged_for = reason
         self.pool.hedged.add(number)
         sys.stderr.write(f"rushes worker: a second attempt at {state.public_id(number)}: {reason}\n")
@@ -96,7 +96,7 @@ class Hedging:
         if run is not None and run.fence == fence and not run.beaten:
             self.prefer(number, run)
 
-    def prefer(self, number: int, run: Run) -> None:
+    def prefer(self, number: int, run: SlotRun) -> None:
         """One of a pair holds the lease from now on; the other has to stop."""
         pool = self.pool
         other = pool.second.pop(number, None)
@@ -116,7 +116,7 @@ class Hedging:
         elif not slot.doomed:
             self._displacing.interrupt(slot, number)
 
-    def _replace(self, number: int, run: Run) -> Run:
+    def _replace(self, number: int, run: SlotRun) -> SlotRun:
         """The second attempt takes the place of the first in the books; gives the first."""
         pool, state = self.pool, self.pool.batches[number >> 32]
         first, pool.running[number] = pool.running[number], run
@@ -134,7 +134,7 @@ class Hedging:
     # -- leaving ------------------------------------------------------------------------------------------
 
     def left(
-        self, slot: SlotProcess, number: int, run: Run, seconds: float, error: dict[str, Any] | None
+        self, slot: SlotProcess, number: int, run: SlotRun, seconds: float, error: dict[str, Any] | None
     ) -> bool:
         """One of a pair has left its slot, by a failure, or beaten; False: it counts like any other.
 
@@ -167,7 +167,7 @@ class Hedging:
         return True
 
     def _close(  # noqa: PLR0917 - all that a ledger's row says
-        self, slot: SlotProcess, state: BatchState, number: int, run: Run, seconds: float,
+        self, slot: SlotProcess, state: BatchState, number: int, run: SlotRun, seconds: float,
         error: dict[str, Any] | None,
     ) -> None:  # fmt: skip
         """Write what an attempt came to that does not count, and free its slot."""

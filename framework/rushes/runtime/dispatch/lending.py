@@ -15,7 +15,7 @@ from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.dispatch.joint_rows import is_joint, known_members, row_data
-from rushes.runtime.dispatch.pool import QUEUED, RUNNING, SUCCEEDED, Pool, Run
+from rushes.runtime.dispatch.pool import QUEUED, RUNNING, SUCCEEDED, Pool, SlotRun
 from rushes.runtime.dispatch.spares import Spares
 from rushes.runtime.records.batches import BatchState, spec_packet
 from rushes.runtime.records.ports import LeasedRow
@@ -118,7 +118,7 @@ class Lending:
         _, attempt, losses, _, source, frames, params, subdir, tag, mark, _, _, key, _ = row
         state = pool.batches[number >> 32]
         self._fence = fence = self._fence + 1
-        run = Run(slot.number, fence, attempt + 1, losses, row)
+        run = SlotRun(slot.number, fence, attempt + 1, losses, row)
         if state.number not in slot.knows:
             # A slot that has served hundreds of batches starts anew, so that its memory stays bounded.
             forget = len(slot.knows) >= BATCHES_KNOWN

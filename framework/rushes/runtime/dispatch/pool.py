@@ -10,7 +10,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,7 +43,7 @@ __all__ = [
     "RUNNING",
     "SUCCEEDED",
     "Pool",
-    "Run",
+    "SlotRun",
     "error_body",
     "progress_of",
 ]
@@ -55,7 +55,7 @@ ASLEEP_S: Final = 1.0
 
 
 @dataclass(slots=True)
-class Run:
+class SlotRun:
     """One attempt that a slot has been given."""
 
     slot: int
@@ -98,81 +98,88 @@ class Run:
         return self.row.source
 
 
+@dataclass(slots=True, eq=False)
 class Pool:
     """The state of one pool. `carry_out` is set by the dispatcher: how each kind of command is obeyed."""
 
-    def __init__(  # noqa: PLR0915 - one statement for each thing that is kept
-        self,
-        scheduler: Scheduler,
-        journal: Journal,
-        home: Path,
-        capacity: ev.Capacity,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.scheduler = scheduler
-        self.journal = journal
-        self.home = home
-        self.capacity = capacity
-        """The most that it may ever have: what needs more is refused."""
-        self.size = capacity
-        """What it has now."""
-        self.clock = clock
-        self.now = clock()
+    scheduler: Scheduler
+    journal: Journal
+    home: Path
+    capacity: ev.Capacity
+    """The most that it may ever have: what needs more is refused."""
+    clock: Callable[[], float] = time.time
+
+    size: ev.Capacity = field(init=False)
+    """What it has now."""
+    now: float = field(init=False)
+    monotonic_ns: int = field(init=False)
+    """The same moment, on the clock that stands while the machine sleeps."""
+    slept_s: float = field(default=0.0, init=False)
+    """How long the machine slept before this turn, or by how much its clock was set."""
+
+    batches: dict[int, BatchState] = field(default_factory=dict, init=False)
+    by_id: dict[str, BatchState] = field(default_factory=dict, init=False)
+    environments: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
+
+    slots: dict[int, SlotProcess] = field(default_factory=dict, init=False)
+    dying: list[SlotProcess] = field(default_factory=list, init=False)
+    spares: list[SlotProcess] = field(default_factory=list, init=False)
+    """Ready to be slots, of no function yet; their numbers are below zero."""
+    running: dict[int, SlotRun] = field(default_factory=dict, init=False)
+    second: dict[int, SlotRun] = field(default_factory=dict, init=False)
+    """Of an invocation with two attempts, the one that does not hold its lease."""
+    hedged: set[int] = field(default_factory=set, init=False)
+    """Invocations with a second attempt, also one that stands in line still."""
+    stragglers: StragglerPolicy | None = field(default=None, init=False)
+    """When there are second attempts; None for never."""
+    tier: Tier | None = field(default=None, init=False)
+    """What this machine is."""
+    routing: RoutingPolicy = field(default_factory=RoutingPolicy, init=False)
+    """Who may go where."""
+
+    hand: dict[int, LeasedRow] = field(default_factory=dict, init=False)
+    """Rows that were leased and have not been given to a slot."""
+    leased: dict[ev.QueueKey, int] = field(default_factory=dict, init=False)
+    """Of each queue, the rows that are in hand or with a slot: the journal has them as queued."""
+    waiting: dict[ev.QueueKey, int] = field(default_factory=dict, init=False)
+    """Of each queue, the rows that nobody has leased."""
+    queue_numbers: dict[ev.QueueKey, int] = field(default_factory=dict, init=False)
+    queue_keys: dict[int, ev.QueueKey] = field(default_factory=dict, init=False)
+
+    awaited: set[int] = field(default_factory=set, init=False)
+    """Invocations, and batches as n = 0, that others wait for."""
+    parts: dict[int, set[int]] = field(default_factory=dict, init=False)
+    """Of an invocation, the batches that it mapped and that have not ended."""
+    keeps: dict[int, Path] = field(default_factory=dict, init=False)
+    """Of an invocation, the folder that its attempts share."""
+    intents: set[int] = field(default_factory=set, init=False)
+    """Invocations whose intent to publish is in the journal."""
+
+    after_commit: list[Callable[[], None]] = field(default_factory=list, init=False)
+    to_push: set[int] = field(default_factory=set, init=False)
+    next_due: float | None = field(default=None, init=False)
+    learnt: Mapping[str, Before] = field(default_factory=dict, init=False)
+    """What runs of a function took before this worker began, by its reference."""
+    paused: bool = field(default=False, init=False)
+    draining: bool = field(default=False, init=False)
+    """What runs ends, nothing starts, and then the worker ends."""
+    wedged: bool = field(default=False, init=False)
+    outlet: Outlet | None = field(default=None, init=False)
+    """Where state changes go out; None while nobody wants to hear."""
+    carry_out: dict[type[Command], Callable[[Any, deque[ev.Event]], None]] = field(
+        default_factory=dict, init=False
+    )
+    meter: Metering | None = field(default=None, init=False)
+    """Counts what attempts cost; None where nothing here has a price."""
+
+    _ends: list[tuple[int, int, int, int]] = field(default_factory=list, init=False)
+    _results: list[EndRow] = field(default_factory=list, init=False)
+    _forget: list[tuple[int]] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.capacity
+        self.now = self.clock()
         self.monotonic_ns = time.monotonic_ns()
-        """The same moment, on the clock that stands while the machine sleeps."""
-        self.slept_s = 0.0
-        """How long the machine slept before this turn, or by how much its clock was set."""
-        self.batches: dict[int, BatchState] = {}
-        self.by_id: dict[str, BatchState] = {}
-        self.environments: dict[str, dict[str, Any]] = {}
-        self.slots: dict[int, SlotProcess] = {}
-        self.dying: list[SlotProcess] = []
-        self.spares: list[SlotProcess] = []
-        """Ready to be slots, of no function yet; their numbers are below zero."""
-        self.running: dict[int, Run] = {}
-        self.second: dict[int, Run] = {}
-        """Of an invocation with two attempts, the one that does not hold its lease."""
-        self.hedged: set[int] = set()
-        """Invocations with a second attempt, also one that stands in line still."""
-        self.stragglers: StragglerPolicy | None = None
-        self.tier: Tier | None = None
-        """What this machine is."""
-        self.routing = RoutingPolicy()
-        """Who may go where."""
-        """When there are second attempts; None for never."""
-        self.hand: dict[int, LeasedRow] = {}
-        """Rows that were leased and have not been given to a slot."""
-        self.leased: dict[ev.QueueKey, int] = {}
-        """Of each queue, the rows that are in hand or with a slot: the journal has them as queued."""
-        self.waiting: dict[ev.QueueKey, int] = {}
-        """Of each queue, the rows that nobody has leased."""
-        self.queue_numbers: dict[ev.QueueKey, int] = {}
-        self.queue_keys: dict[int, ev.QueueKey] = {}
-        self.awaited: set[int] = set()
-        """Invocations, and batches as n = 0, that others wait for."""
-        self.parts: dict[int, set[int]] = {}
-        """Of an invocation, the batches that it mapped and that have not ended."""
-        self.keeps: dict[int, Path] = {}
-        """Of an invocation, the folder that its attempts share."""
-        self.intents: set[int] = set()
-        """Invocations whose intent to publish is in the journal."""
-        self.after_commit: list[Callable[[], None]] = []
-        self.to_push: set[int] = set()
-        self.next_due: float | None = None
-        self.learnt: Mapping[str, Before] = {}
-        """What runs of a function took before this worker began, by its reference."""
-        self.paused = False
-        self.draining = False
-        """What runs ends, nothing starts, and then the worker ends."""
-        self.wedged = False
-        self.outlet: Outlet | None = None
-        """Where state changes go out; None while nobody wants to hear."""
-        self.carry_out: dict[type[Command], Callable[[Any, deque[ev.Event]], None]] = {}
-        self.meter: Metering | None = None
-        """Counts what attempts cost; None where nothing here has a price."""
-        self._ends: list[tuple[int, int, int, int]] = []
-        self._results: list[EndRow] = []
-        self._forget: list[tuple[int]] = []
 
     def unlend(self, row: LeasedRow) -> None:
         """A row is no longer in hand or with a slot: its queue may lease another for it.
@@ -181,7 +188,7 @@ class Pool:
         """
         self.leased[self.queue_keys[row.queue]] -= 1
 
-    def run_on(self, slot: int, number: int) -> Run | None:
+    def run_on(self, slot: int, number: int) -> SlotRun | None:
         """The attempt at an invocation that a slot has."""
         run = self.running.get(number)
         if (run is None or run.slot != slot) and number in self.hedged:
@@ -364,7 +371,7 @@ class Pool:
             self._forget.append((number,))
 
 
-def progress_of(run: Run, ran_s: float) -> Progress:
+def progress_of(run: SlotRun, ran_s: float) -> Progress:
     """How far a run has come that has run for so long."""
     return Progress(ran_s, min(max(run.fraction, 0.0), 1.0), run.rose_s)
 

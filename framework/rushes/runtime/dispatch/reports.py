@@ -11,7 +11,7 @@ from rushes.invocation import function_name
 from rushes.runtime.dispatch.budgeting import Budgeting
 from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.families import Families, root_of
-from rushes.runtime.dispatch.pool import HELD, QUEUED, Pool, Run
+from rushes.runtime.dispatch.pool import HELD, QUEUED, Pool, SlotRun
 from rushes.runtime.dispatch.turnaround import target_of
 from rushes.runtime.records.batches import STATES, BatchState, n_of, status_json
 from rushes.runtime.records.ports import BatchRow
@@ -93,7 +93,7 @@ class Reports:
             "only_held": self.budgeting.holds_all(state),
         }
 
-    def _first(self, slot: SlotProcess) -> Run:
+    def _first(self, slot: SlotProcess) -> SlotRun:
         """The attempt that a slot runs, or is about to take."""
         number = slot.given[0]
         return self.pool.run_on(slot.number, number) or self.pool.running[number]
@@ -103,7 +103,7 @@ class Reports:
         run = self._first(slot)
         return (run.paused_since or self.pool.now) - slot.began
 
-    def _progress(self, run: Run) -> dict[str, Any]:
+    def _progress(self, run: SlotRun) -> dict[str, Any]:
         """How far a run is by its own account, or, while it waits for parts of its own, by theirs."""
         fraction, note = self.families.progress(run) or (run.fraction, run.note)
         if run.paused_since:
@@ -233,7 +233,7 @@ class Reports:
         return found
 
 
-def _state(run: Run | None, kept: State) -> State:
+def _state(run: SlotRun | None, kept: State) -> State:
     """Where an invocation stands: what runs is in no journal."""
     if run is None:
         return kept

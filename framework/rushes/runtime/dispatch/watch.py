@@ -18,7 +18,7 @@ from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.hearing import Hearing
 from rushes.runtime.dispatch.hedging import Hedging
 from rushes.runtime.dispatch.lending import Lending
-from rushes.runtime.dispatch.pool import HELD, NOTHING, QUEUED, Pool, Run, error_body, progress_of
+from rushes.runtime.dispatch.pool import HELD, NOTHING, QUEUED, Pool, SlotRun, error_body, progress_of
 from rushes.runtime.records.batches import BatchState, state_number
 from rushes.runtime.slots.orphans import end_orphans
 from rushes.runtime.slots.processes import SlotProcess
@@ -161,7 +161,7 @@ class Watch:
         elif self.pool.stragglers is not None and run is not None:
             self._hedging.consider(slot, number, run, self.pool.stragglers)
 
-    def _overrun(self, slot: SlotProcess, run: Run | None, spec: dict[str, Any]) -> PlatformError | None:
+    def _overrun(self, slot: SlotProcess, run: SlotRun | None, spec: dict[str, Any]) -> PlatformError | None:
         """The limit of its function that the attempt in a slot has passed, if any."""
         ran_s = self.pool.now - slot.began
         progress = Progress(ran_s) if run is None else progress_of(run, ran_s)
