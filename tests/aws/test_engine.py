@@ -279,6 +279,16 @@ def test_a_show_is_given_a_cap_that_the_command_line_shows(idle: Cloud) -> None:
     assert idle.engine.budgets()["rows"] == []
 
 
+def test_why_says_who_takes_what_waits_for_hosts(idle: Cloud) -> None:
+    batch = send(idle, put(idle, "a.mov"))
+    said = CliRunner().invoke(app, ["why", f"{batch}.1"], obj=Session(idle.engine)).output
+    assert "next: Hosts take it. Where none runs, any machine is one: rushes worker --engine aws:dev" in said
+
+    own = replace(idle.deployment, queues={"QueueLookStandard": "standard"})
+    engine = AwsEngine(services=cast("Any", idle), deployment=own, poll_s=0.0)
+    assert "next" not in engine.explain(f"{batch}.1")
+
+
 def test_a_cap_where_lambda_has_no_price_is_said_to_hold_nothing(idle: Cloud) -> None:
     session, asked = Session(idle.engine), ["budget", "set", "show:dune", "12.50"]
     assert "note:" not in CliRunner().invoke(app, asked, obj=session).output

@@ -212,6 +212,9 @@ def test_a_run_that_is_held_ends_with_three_and_says_what_lets_it_go_on(
     assert f"held: batch {batch.batch} has spent" in ran.stderr
     assert f"rushes set {batch.batch} --max-cost USD" in ran.stderr
     assert f"rushes set {batch.batch} --max-cost USD" in rushes("status", batch.batch).stdout
+    held = next(n for n in range(1, 9) if engine.explain(f"{batch.batch}.{n}")["state"] == "held")
+    why = rushes("why", f"{batch.batch}.{held}").stdout
+    assert f"next: rushes set {batch.batch} --max-cost USD" in why
     assert rushes("follow", batch.batch).exit_code == 3
     assert rushes("set", batch.batch, "--max-cost", "1").exit_code == 0
     assert rushes("follow", batch.batch).exit_code == 0

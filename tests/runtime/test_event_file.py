@@ -93,6 +93,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ('command=["/etc/passwd"]', "the command /etc/passwd cannot be executed"),
         ('url="https://x.example/"\nsecret_file="none"', "none cannot be read: No such file or directory"),
         ('url="https://x.example/"\nsecret_file="empty"', "empty is empty"),
+        ('url="https://x.example/"\nsecret_file="open"', "open"),
+        ('url="https://x.example/"\nsecret_file="kept"', ""),
         ('command=["/bin/sh"]', ""),
         ('url="https://x.example/"', ""),
     ],
@@ -101,6 +103,9 @@ def test_what_keeps_a_sink_from_being_told_is_seen_before_anything_happens(
     tmp_path: Path, text: str, said: str
 ) -> None:
     (tmp_path / "empty").write_text("\n")
+    for name, mode in (("open", 0o640), ("kept", 0o600)):
+        (tmp_path / name).write_text("whsec_x")
+        (tmp_path / name).chmod(mode)
     (tmp_path / "events.toml").write_text(f"[sinks.a]\n{text}\n")
     (sink,) = event_sinks({"RUSHES_EVENTS": str(tmp_path / "events.toml")})
 

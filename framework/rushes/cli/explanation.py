@@ -41,6 +41,8 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
         lines.append(f"  a part of {printable(str(found['parent']))}")
     if state in {"queued", "held", "paused"} and found.get("reason"):
         lines.append(f"  waits: {printable(str(found['reason']))}")
+    if found.get("next"):
+        lines.append(f"  next: {printable(str(found['next']))}")
     if state == "running":
         fraction = found.get("fraction")
         part = f", {fraction:.0%} done" if isinstance(fraction, float) and fraction >= 0 else ""

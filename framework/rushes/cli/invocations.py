@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,9 +17,13 @@ from rushes.cli.batch_name import engine_option, found_invocation
 from rushes.cli.explanation import end_of, explanation, state_said, values
 from rushes.cli.results import function_of
 from rushes.cli.session import Session
+from rushes.cli.show import held_lines
 from rushes.errors import CallerError
 from rushes.keepers import ObjectKeeper
 from rushes.printing import printable
+
+if TYPE_CHECKING:
+    from rushes.ports import Engine
 
 __all__ = ["logs", "receipt", "why"]
 
@@ -39,11 +43,19 @@ def why(session: Session, invocation: str | None, *, as_json: bool, engine_name:
     if as_json:
         click.echo(json.dumps(found, default=str))
         return
+    if str(found.get("reason", "")).startswith("held:"):
+        found = {**found, "next": _command_that_frees(engine, invocation)}
     for line in explanation(found):
         click.echo(line)
     text = values(found, function_of(engine, invocation) if end_of(found).result else None)
     if text:
         click.echo(f"\n{text}")
+
+
+def _command_that_frees(engine: Engine, invocation: str) -> str:
+    """What lets go on what is held for want of money; "" where that is only a matter of time."""
+    status = engine.status(invocation.rpartition(".")[0])
+    return held_lines(status)[-1].strip() if status.held and status.held_by[0] else ""
 
 
 @click.command()

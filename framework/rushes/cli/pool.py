@@ -52,7 +52,8 @@ def _show(session: Session, *, as_json: bool) -> None:
         return
     capacity = found.get("capacity", {})
     worker_ = found.get("worker") or {}
-    size = f"{float(capacity.get('cpu', 0)):g} cores, {format_size(float(capacity.get('memory', 0)))}"
+    cores = float(capacity.get("cpu", 0))
+    size = f"{cores:g} {'core' if cores == 1 else 'cores'}, {format_size(float(capacity.get('memory', 0)))}"
     click.echo(f"pool of {size}" + (f", worker {worker_['pid']}" if worker_.get("pid") else ""))
     states = (
         ("draining", "draining: it ends once what runs has ended; `rushes resume` takes that back"),

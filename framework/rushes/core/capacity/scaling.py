@@ -220,7 +220,7 @@ class _Fleet:
             return
         refused_at = self._last_refusal(tier)
         if refused_at is not None and self.now - refused_at < self.policy.again_s:
-            self.note(f"there is no {tier} just now, and it is asked for again later")
+            self.note(f"no more of {tier} is to be had just now; it is asked for again later")
             return
         most = self.tiers[tier].limits.at_once
         if most is not None:

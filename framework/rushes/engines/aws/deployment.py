@@ -78,6 +78,10 @@ class Deployment:
             fix=f"Use one of these classes, or have hosts take it: infra deploy --hosts --class {priority}.",
         )
 
+    def is_for_hosts(self, function: str, priority: str) -> bool:
+        """Whether no Lambda of its own takes work of a function and class."""
+        return not self._queue(function, priority)
+
     def of_hosts(self, group: str = PLAIN) -> dict[str, str]:
         """The queues that hosts of a group take from, by class, the most urgent first."""
         return {one: url for one in PRIORITIES if (url := self._queue(group, one))}

@@ -273,7 +273,14 @@ class AwsEngine:
         return self._followed.batches(limit=limit)
 
     def explain(self, invocation: str) -> Mapping[str, Any]:
-        return self._followed.explain(invocation)
+        found = dict(self._followed.explain(invocation))
+        what = str(found["spec"].get("title", ""))
+        if found["state"] == State.queued.value and self.deployment.is_for_hosts(what, found["priority"]):
+            where = f"aws:{self.deployment.name}" if self.deployment.name else "aws"
+            found["next"] = (
+                f"Hosts take it. Where none runs, any machine is one: rushes worker --engine {where}"
+            )
+        return found
 
     # -- steering ------------------------------------------------------------------------------------------
 

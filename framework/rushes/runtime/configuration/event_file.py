@@ -137,6 +137,8 @@ def problem_of(sink: Sink) -> str:
         try:
             if not Path(sink.secret_file).read_bytes().strip():
                 return f"the secret file {sink.secret_file} is empty"
+            if Path(sink.secret_file).stat().st_mode & 0o077:
+                return f"the secret file {sink.secret_file} is open to others: chmod 600 {sink.secret_file}"
         except OSError as error:
             return f"the secret file {sink.secret_file} cannot be read: {error.strerror}"
     return ""

@@ -216,8 +216,9 @@ def _place(
     there = _there(uri, target)
     if there is not None and there.sha256 != sha256:
         if there.about.get(KEY) != target.key or not target.key:
+            ours = "was made with other options, by another version or for another show"
             raise CallerError(
-                f"{uri} exists and is not ours; it was left alone.",
+                f"{uri} exists and {ours if there.about.get(KEY) else 'is not ours'}; it was left alone.",
                 code="target-exists",
                 fix="Move it away, or choose another --out or --name.",
                 details={"path": uri},
