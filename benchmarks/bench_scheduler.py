@@ -1,4 +1,4 @@
-"""What the scheduler costs an invocation: `Leased`, `Start` and `Finished`, with nothing else around.
+"""What the scheduler costs an invocation: `Leased`, `Start` and `AttemptFinished`, with nothing else around.
 
 The pool is driven as a worker drives it: it answers each `Lease` from a deep backlog, opens slots, and
 reports each finished invocation by an event. Making the events is the driver's cost and is measured alone,
@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from rushes.core.commands import Command, Lease, OpenSlot, Start
-from rushes.core.events import Ask, Capacity, Finished, Leased, Queued, QueueKey, Shape, SlotReady
+from rushes.core.events import Ask, AttemptFinished, Capacity, Leased, Queued, QueueKey, Shape, SlotReady
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
 
@@ -80,7 +80,7 @@ def drive(  # noqa: C901 - one closure for each thing that the pool does
             chunk = min(16, len(backlog))
             now += seconds * chunk
             begun = clock()
-            events = [Finished(number, backlog.popleft(), done, seconds) for _ in range(chunk)]
+            events = [AttemptFinished(number, backlog.popleft(), done, seconds) for _ in range(chunk)]
             between = clock()
             answers = [commands for event in events if (commands := handle(event, now))]
             inside += clock() - between

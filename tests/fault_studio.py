@@ -32,7 +32,7 @@ from rushes.errors import PlatformError
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
-from rushes.ledger import Entry, Tally, Work
+from rushes.ledger import Entry, Tally, WorkItem
 from rushes.notices import Notice
 from rushes.runtime.shared.remote_scratch import sweep_scratch
 
@@ -221,7 +221,7 @@ class FaultyStudio:
         for n in range(1, count + 1):
             key = f"{batch}/A{n:05}.mov"
             self.s3.put_object(Bucket=self.cards, Key=key, Body=b"clip %d" % n)
-            work.append(Work(f"{batch}.{n}", f"s3://{self.cards}/{key}", f"{batch}{n:08x}"))
+            work.append(WorkItem(f"{batch}.{n}", f"s3://{self.cards}/{key}", f"{batch}{n:08x}"))
         notices = [Notice(one.invocation, priority, "dune") for one in work]
         queue = SqsQueue(clients["sqs"], self.urls[priority])
         _again(lambda: ledger.open(batch, spec, time.time()))

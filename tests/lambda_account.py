@@ -16,7 +16,7 @@ from lambda_runtime import LambdaRuntime, lambda_runtime, sam_event
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
-from rushes.ledger import Work
+from rushes.ledger import WorkItem
 from rushes.notices import Notice
 from rushes.storage.s3 import S3Store
 
@@ -79,7 +79,7 @@ class Account:
         }  # fmt: skip
         self.ledger.open("k7m2qx", spec, time.time())
         work = [
-            Work(f"k7m2qx.{n}", source, f"{n:064x}", params=json.dumps(params), tag=f"~{n}")
+            WorkItem(f"k7m2qx.{n}", source, f"{n:064x}", params=json.dumps(params), tag=f"~{n}")
             for n, source in enumerate(sources, 1)
         ]
         self.ledger.add("k7m2qx", work)

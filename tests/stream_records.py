@@ -8,7 +8,7 @@ from typing import Any
 
 from rushes.core.states import State
 from rushes.journal.dynamo_items import end_fields, new_item, typed
-from rushes.ledger import End, Work
+from rushes.ledger import End, WorkItem
 
 
 def record(
@@ -17,7 +17,7 @@ def record(
     """A record of the stream, of an invocation that went from one state to another."""
 
     def image(state: str) -> dict[str, Any]:
-        item = {**new_item(Work("k7m2qx.1", "s3://cards/a.mov", "ab" * 32), None)}
+        item = {**new_item(WorkItem("k7m2qx.1", "s3://cards/a.mov", "ab" * 32), None)}
         item |= typed({"state": state, "attempt": 1, "losses": 0, "reason": reason})
         if State(state).ended:
             item |= typed(end_fields(End(State(state), json.dumps(data or {}), 2.5, 10.0, 7)))

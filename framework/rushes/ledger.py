@@ -42,7 +42,7 @@ __all__ = [
     "NotClaimed",
     "PastAttempt",
     "Tally",
-    "Work",
+    "WorkItem",
 ]
 
 LONE: Final = "e"
@@ -65,7 +65,7 @@ Kept = Literal["kept", "lost", "stop"] | Moved
 """What became of a claim that was to be extended: it holds, another has it, or its batch was cancelled."""
 
 
-class Work(NamedTuple):
+class WorkItem(NamedTuple):
     """What an attempt has to know of its invocation.
 
     Args:
@@ -116,7 +116,7 @@ class Claim:
         priority: the class that a person has given its batch since it was sent, or "".
     """
 
-    work: Work
+    work: WorkItem
     fence: int
     holder: str
     until: float
@@ -188,7 +188,7 @@ class PastAttempt(NamedTuple):
 class Entry(NamedTuple):
     """An invocation as the ledger has it."""
 
-    work: Work
+    work: WorkItem
     state: State
     attempt: int
     losses: int

@@ -14,7 +14,7 @@ from rushes.errors import CallerError
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
-from rushes.ledger import Claim, Work
+from rushes.ledger import Claim, WorkItem
 from rushes.ports import Ledger, Queue, Store
 from rushes.storage.s3 import S3Store
 from rushes.storage.s3_uri import place_of
@@ -89,7 +89,7 @@ def test_of_eight_hosts_that_ask_for_a_hundred_each_is_one_s_alone(
 ) -> None:
     ledger = DynamoLedger(clients["dynamodb"], table)
     ledger.open("k7m2qx", SPEC, NOW)
-    ledger.add("k7m2qx", [Work(f"k7m2qx.{n}", "s3://b/a.mov", f"{n:x}") for n in range(1, 101)])
+    ledger.add("k7m2qx", [WorkItem(f"k7m2qx.{n}", "s3://b/a.mov", f"{n:x}") for n in range(1, 101)])
     ledger.seal("k7m2qx")
 
     def host(name: int) -> int:

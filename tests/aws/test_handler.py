@@ -25,7 +25,7 @@ from rushes.engines.aws.settings import AwsSettings
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
-from rushes.ledger import Work
+from rushes.ledger import WorkItem
 from rushes.notices import Notice, notice_text
 from rushes.runtime.shared.remote_attempt import run_remote
 
@@ -103,7 +103,7 @@ def submitted(cloud: Cloud, *params: dict[str, Any], name: str = "write") -> lis
     cloud.ledger.add(
         "k7m2qx",
         [
-            Work(f"k7m2qx.{n}", CLIP, f"{n:064x}", params=json.dumps(one), tag=f"~{n}")
+            WorkItem(f"k7m2qx.{n}", CLIP, f"{n:064x}", params=json.dumps(one), tag=f"~{n}")
             for n, one in enumerate(params, 1)
         ],
     )

@@ -25,7 +25,7 @@ from rushes.engines.aws.sweeping import sweep
 from rushes.engines.local import LocalEngine
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
-from rushes.ledger import Work
+from rushes.ledger import WorkItem
 from rushes.notices import Notice
 from rushes.runtime.attempts.task import Task
 from rushes.runtime.shared.pool_run import OWNER, PoolRun
@@ -84,7 +84,7 @@ class Studio:
         for n in range(1, count + 1):
             self.clients["s3"].put_object(Bucket=self.cards, Key=f"{batch}/A{n:03}.mov", Body=b"clip %d" % n)
             uri = f"s3://{self.cards}/{batch}/A{n:03}.mov"
-            work.append(Work(f"{batch}.{n}", uri, f"{batch}{n:08x}", params=json.dumps(params)))
+            work.append(WorkItem(f"{batch}.{n}", uri, f"{batch}{n:08x}", params=json.dumps(params)))
         self.ledger.add(batch, work)
         self.ledger.seal(batch)
         services = Services(self.settings, "test", self.clients.__getitem__)
@@ -199,7 +199,7 @@ def test_a_host_that_is_stopped_gives_its_work_to_another_and_loses_no_try(
 def swept() -> tuple[StubLedger, StubQueue, FakeClock]:
     clock, ledger = FakeClock(NOW), StubLedger()
     ledger.open("k7m2qx", SPEC, NOW)
-    ledger.add("k7m2qx", [Work(f"k7m2qx.{n}", "s3://b/a.mov") for n in (1, 2)])
+    ledger.add("k7m2qx", [WorkItem(f"k7m2qx.{n}", "s3://b/a.mov") for n in (1, 2)])
     ledger.seal("k7m2qx")
     return ledger, StubQueue(clock), clock
 

@@ -20,7 +20,7 @@ from rushes.engines.aws.lane import Lane
 from rushes.engines.aws.spot import SpotWatch
 from rushes.engines.aws.sweeping import sweep
 from rushes.engines.aws.worker import queues_of
-from rushes.ledger import Work
+from rushes.ledger import WorkItem
 from rushes.notices import Message, Notice
 from rushes.runtime.shared.claim_run import After
 from rushes.testing.clock import FakeClock
@@ -352,7 +352,7 @@ def test_a_host_takes_nothing_of_classes_that_may_not_use_it(tmp_path: Path) -> 
 def test_what_wants_a_card_is_told_of_to_those_who_have_one() -> None:
     ledger, plain, cards = StubLedger(), StubQueue(FakeClock()), StubQueue(FakeClock())
     ledger.open("k7m2qx", {**SPEC, "group": "hosts-nvenc", "title": "f"}, NOW)
-    ledger.add("k7m2qx", [Work("k7m2qx.1", "s3://b/a.mov")])
+    ledger.add("k7m2qx", [WorkItem("k7m2qx.1", "s3://b/a.mov")])
     ledger.seal("k7m2qx")
     ledger.claim("k7m2qx.1", "dead", NOW, NOW + 60)
     assert sweep(ledger, {"urgent": plain, "hosts/urgent": plain}, NOW + 61) == 0

@@ -17,7 +17,7 @@ from killed_runner import runner_of
 from rushes.core.states import State
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
-from rushes.ledger import Work
+from rushes.ledger import WorkItem
 
 TESTS = Path(__file__).parents[1]
 FUNCTIONS = TESTS / "runtime" / "claimed.py"
@@ -42,7 +42,7 @@ def test_what_a_killed_host_had_published_is_ended_by_the_next_without_the_body(
     }  # fmt: skip
     ledger.open("k7m2qx", spec, time.time())
     params = json.dumps({"tally": str(tally)})
-    ledger.add("k7m2qx", [Work(ONE, f"s3://{unique}/A001.mov", "ab" * 32, params=params)])
+    ledger.add("k7m2qx", [WorkItem(ONE, f"s3://{unique}/A001.mov", "ab" * 32, params=params)])
     ledger.seal("k7m2qx")
 
     told = {

@@ -9,7 +9,7 @@ import pytest
 from rushes.core.accounts import ORGANISATION, Scope
 from rushes.engines.aws.lowering import class_below, sent_lower
 from rushes.engines.aws.sweeping import raise_again
-from rushes.ledger import Work
+from rushes.ledger import WorkItem
 from rushes.notices import Notice, notice_from, notice_text
 from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.testing.clock import FakeClock
@@ -99,7 +99,7 @@ def test_it_is_told_of_in_its_own_class_again_once_its_payer_is_beyond_no_more(
     for batch, show in (("k7m2qx", "dune"), ("b2b2b2", "arrival")):
         spec = {**SPEC, "priority": "urgent", "show": show}
         place.ledger.open(batch, spec, NOW)
-        place.ledger.add(batch, [Work(f"{batch}.1", "s3://cards/a.mov")])
+        place.ledger.add(batch, [WorkItem(f"{batch}.1", "s3://cards/a.mov")])
         place.ledger.seal(batch)
     assert place.lower()
     assert raise_again(place.ledger, place.queues, place.money) == 0

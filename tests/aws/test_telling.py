@@ -21,7 +21,7 @@ from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.telling import Telling, change_of
 from rushes.journal.dynamo import DynamoLedger
-from rushes.ledger import Claim, End, Work
+from rushes.ledger import Claim, End, WorkItem
 
 SPEC = {
     "function": "deployed:small", "version": "1", "source_digest": "", "params": "{}", "show": "dune",
@@ -151,7 +151,7 @@ def test_who_listens_hears_of_ends_in_the_ledger(
 
     ledger, now = DynamoLedger(clients["dynamodb"], f"rushes-{name}-ledger"), time.time()
     ledger.open("k7m2qx", SPEC, now)
-    ledger.add("k7m2qx", [Work("k7m2qx.1", "s3://cards/a.mov")])
+    ledger.add("k7m2qx", [WorkItem("k7m2qx.1", "s3://cards/a.mov")])
     ledger.seal("k7m2qx")
 
     heard: dict[str, Any] = {}

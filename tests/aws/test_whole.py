@@ -18,7 +18,7 @@ from rushes.core.states import State
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import TABLE
 from rushes.journal.sqs import SqsQueue
-from rushes.ledger import Work
+from rushes.ledger import WorkItem
 from rushes.notices import Notice
 from rushes.storage.s3 import S3Store
 
@@ -110,7 +110,7 @@ class Environment:
         work = []
         for n in range(1, count + 1):
             self.s3.put_object(Bucket=f"{self.name}-cards", Key=f"day 1/A{n:04}.mov", Body=b"clip %d" % n)
-            work.append(Work(f"k7m2qx.{n}", f"s3://{self.name}-cards/day 1/A{n:04}.mov", f"{n:064x}"))
+            work.append(WorkItem(f"k7m2qx.{n}", f"s3://{self.name}-cards/day 1/A{n:04}.mov", f"{n:064x}"))
         self.ledger.add("k7m2qx", work)
         self.ledger.seal("k7m2qx")
         return [Notice(one.invocation, "urgent", "dune") for one in work]

@@ -28,11 +28,11 @@ from rushes.core.commands import (
 )
 from rushes.core.events import (
     Ask,
+    AttemptFinished,
     Capacity,
     ClassPolicy,
-    Ended,
     Event,
-    Finished,
+    InvocationEnded,
     Leased,
     Paused,
     Queued,
@@ -240,7 +240,7 @@ class ModelPool:
         slot.waiting = False
         slot.has_waited = slot.has_waited and bool(slot.backlog)
         self._close_books(ask, state)
-        self.do(Finished(number, ask.id, state, took))
+        self.do(AttemptFinished(number, ask.id, state, took))
         if not state.ended:
             self._requeue(ask)
         return ask.id
@@ -260,7 +260,7 @@ class ModelPool:
             self.do(SlotLost(number))
         if had:
             self._close_books(had[0], State.queued)
-            self.do(Finished(number, had[0].id, State.queued, 0.1))
+            self.do(AttemptFinished(number, had[0].id, State.queued, 0.1))
         if had[1:]:
             self._take_back(had[1:])
             self.do(Returned(number, tuple(ask.id for ask in had[1:])))
@@ -586,7 +586,7 @@ class ModelPool:
 
     def end(self, id_: int, state: State) -> None:
         """Something that others may depend on has ended."""
-        self.do(Ended(id_, state))
+        self.do(InvocationEnded(id_, state))
 
 
 @pytest.fixture(scope="session")

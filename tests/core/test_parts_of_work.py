@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rushes.core.commands import GoOn, OpenSlot, Recall, Start
-from rushes.core.events import Capacity, Finished, Paused, Shape, Waits, Woken
+from rushes.core.events import AttemptFinished, Capacity, Paused, Shape, Waits, Woken
 from rushes.core.policy import SchedulerSettings
 from rushes.core.states import State
 
@@ -229,7 +229,7 @@ def test_an_event_about_what_does_not_wait_changes_nothing(model_pool: Any, kind
     assert pool.do(kind(slot + 1, running)) == []
     assert pool.do(kind(slot, running + 1)) == []
     assert pool.do(Woken(slot, running)) == []
-    assert pool.do(Finished(slot, running + 1, State.succeeded, 1.0)) == []
+    assert pool.do(AttemptFinished(slot, running + 1, State.succeeded, 1.0)) == []
 
 
 def test_one_that_said_that_it_waits_before_it_was_paused_waits(model_pool: Any) -> None:

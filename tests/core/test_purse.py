@@ -558,7 +558,7 @@ def test_what_outlasts_its_cap_leaves_nothing_of_it_but_what_goes_by_between_two
 def _spend(purse: Purse, seconds: deque[float], slots: int, cap: int) -> tuple[int, bool]:
     """Play a pool of so many slots until something is held; what was truly spent by then."""
     from rushes.core.commands import OpenSlot, Start  # noqa: PLC0415 - only here
-    from rushes.core.events import Ask, Finished, Leased, Queued, QueueKey, SlotReady  # noqa: PLC0415
+    from rushes.core.events import Ask, AttemptFinished, Leased, Queued, QueueKey, SlotReady  # noqa: PLC0415
     from rushes.core.scheduler import Scheduler  # noqa: PLC0415
 
     one_each = SchedulerSettings(micro_batch_max=1)  # the pool that is played here knows no backlogs
@@ -588,7 +588,7 @@ def _spend(purse: Purse, seconds: deque[float], slots: int, cap: int) -> tuple[i
             left[slot] = id_, more - step
             if more <= step:
                 del left[slot]
-                todo.append(Finished(slot, id_, State.succeeded, ran[id_]))
+                todo.append(AttemptFinished(slot, id_, State.succeeded, ran[id_]))
         todo.append(Tick())
     return 0, False
 

@@ -28,9 +28,9 @@ from rushes.core.accounts import HOUR_S, ORGANISATION, Scope, SpendLimits
 from rushes.core.commands import Start
 from rushes.core.events import (
     Ask,
+    AttemptFinished,
     Budgeted,
     Capacity,
-    Finished,
     Halted,
     Leased,
     Queued,
@@ -266,7 +266,7 @@ class SpendingMachine(RuleBasedStateMachine):
             state = State.cancelled  # the other one goes on alone
         elif state is State.queued:
             self._beat(-ask.id)
-        again = Finished(number, ask.id, state, seconds)
+        again = AttemptFinished(number, ask.id, state, seconds)
         self.pool.finish(number, state, seconds)
         self._left(ask.id)
         if state.ended:
@@ -352,8 +352,8 @@ class SpendingMachine(RuleBasedStateMachine):
         before = pool.do
 
         def do(event: Any) -> Any:
-            if isinstance(event, Finished) and had and event.id == had[0].id:
-                event = Finished(event.slot, event.id, event.state, took)
+            if isinstance(event, AttemptFinished) and had and event.id == had[0].id:
+                event = AttemptFinished(event.slot, event.id, event.state, took)
             return before(event)
 
         pool.do = do
@@ -372,7 +372,7 @@ class SpendingMachine(RuleBasedStateMachine):
         (ask, *behind), slot.dying = slot.backlog, True
         pool._close_books(ask, State.cancelled)
         pool.do(SlotLost(number))
-        pool.do(Finished(number, ask.id, State.cancelled, took))
+        pool.do(AttemptFinished(number, ask.id, State.cancelled, took))
         self._left(ask.id)
         if behind:
             pool._take_back(behind)

@@ -18,8 +18,8 @@ from rushes.core.capacity.routing import NoRoute, Route
 from rushes.core.commands import CloseSlot, OpenSlot, Start
 from rushes.core.events import (
     Ask,
+    AttemptFinished,
     Capacity,
-    Finished,
     Leased,
     QueueKey,
     Resized,
@@ -155,7 +155,7 @@ class Cloud:
 
     def _end(self, name: str, slot: int, id_: int, state: State, ran_s: float) -> None:
         del self.running[name, slot]
-        self._tell(name, Finished(slot, id_, state, ran_s))
+        self._tell(name, AttemptFinished(slot, id_, state, ran_s))
 
     def _scale(self) -> None:
         backlog = []

@@ -9,11 +9,11 @@ import pytest
 from rushes.core.commands import CloseSlot, Lease, OpenSlot, Recall, Release, Start
 from rushes.core.events import (
     Ask,
+    AttemptFinished,
     Capacity,
     ClassPolicy,
     Deferred,
-    Ended,
-    Finished,
+    InvocationEnded,
     Leased,
     Paused,
     Queued,
@@ -56,7 +56,7 @@ def test_queued_work_is_leased_then_a_slot_opens_then_it_starts() -> None:
     assert scheduler.handle(Queued(queue, 1), 0) == [Lease(queue, 1)]
     assert scheduler.handle(Leased(queue, [Ask(7, 0, 0, one)], 0), 0) == [OpenSlot(1, "env")]
     assert scheduler.handle(SlotReady(1), 1) == [Start(1, [7])]
-    assert scheduler.handle(Finished(1, 7, State.succeeded, 2.0), 3) == []
+    assert scheduler.handle(AttemptFinished(1, 7, State.succeeded, 2.0), 3) == []
 
 
 def test_a_warm_slot_starts_work_in_the_same_breath_as_the_lease(model_pool: Any) -> None:
@@ -600,10 +600,14 @@ def test_held_work_is_released_when_all_that_it_waits_for_has_succeeded() -> Non
     scheduler = Scheduler(ONE)
     scheduler.handle(Deferred(3, (1, 2)), 0)
 
-    assert scheduler.handle(Finished(9, 1, State.succeeded, 1.0), 0) == []
+    assert scheduler.handle(AttemptFinished(9, 1, State.succeeded, 1.0), 0) == []
     scheduler_ended = [
         scheduler.handle(event, 0)
-        for event in (Ended(1, State.succeeded), Ended(2, State.succeeded), Ended(2, State.succeeded))
+        for event in (
+            InvocationEnded(1, State.succeeded),
+            InvocationEnded(2, State.succeeded),
+            InvocationEnded(2, State.succeeded),
+        )
     ]
 
     assert scheduler_ended == [[], [Release((3,))], []]
@@ -615,7 +619,7 @@ def test_a_failed_dependency_cancels_or_not_as_asked(state: Any) -> None:
     scheduler.handle(Deferred(2, (1,), cancel_on_failure=True), 0)
     scheduler.handle(Deferred(3, (1,), cancel_on_failure=False), 0)
 
-    assert scheduler.handle(Ended(1, state), 0) == [
+    assert scheduler.handle(InvocationEnded(1, state), 0) == [
         Release((3,)),
         Release((2,), cancel=True, because=1),
     ]
@@ -630,9 +634,9 @@ def test_a_failed_dependency_cancels_or_not_as_asked(state: Any) -> None:
         SlotReady(99),
         SlotLost(99),
         SlotReady(1),
-        Finished(99, 5, State.succeeded, 1.0),
-        Finished(1, 99, State.failed, 1.0),
-        Finished(1, 4, State.succeeded, 1.0),  # waits, was never given to that slot
+        AttemptFinished(99, 5, State.succeeded, 1.0),
+        AttemptFinished(1, 99, State.failed, 1.0),
+        AttemptFinished(1, 4, State.succeeded, 1.0),  # waits, was never given to that slot
         Returned(99, (1, 2)),
         Returned(1, (99,)),
         Returned(1, ()),
@@ -667,7 +671,7 @@ def test_a_report_that_comes_after_its_slot_was_lost_still_counts() -> None:
     scheduler.handle(SlotReady(1), 0)
 
     scheduler.handle(SlotLost(1), 1)
-    scheduler.handle(Finished(1, 7, State.succeeded, 1.0), 1)
+    scheduler.handle(AttemptFinished(1, 7, State.succeeded, 1.0), 1)
     commands = scheduler.handle(SlotReady(2), 2)
 
     assert not [command for command in commands if isinstance(command, Start)]
@@ -681,7 +685,7 @@ def test_a_class_that_nobody_knows_goes_last_rather_than_nowhere(model_pool: Any
     scheduler.handle(Leased(QueueKey("standard", "dune"), [Ask(2, 0, 0, shape("s"))], 0), 0)
 
     assert scheduler.handle(SlotReady(1), 0) == [Start(1, [2])]
-    assert scheduler.handle(Finished(1, 2, State.succeeded, 1.0), 1) == [Start(1, [1])]
+    assert scheduler.handle(AttemptFinished(1, 2, State.succeeded, 1.0), 1) == [Start(1, [1])]
 
 
 # -- what people ask --------------------------------------------------------------------------------------

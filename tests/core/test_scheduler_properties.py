@@ -21,9 +21,9 @@ from hypothesis.stateful import (
 
 from rushes.core.events import (
     Ask,
+    AttemptFinished,
     Capacity,
     ClassPolicy,
-    Finished,
     Lacks,
     Leased,
     Paused,
@@ -200,7 +200,7 @@ class PoolMachine(RuleBasedStateMachine):
         waits = sorted(self.pool.leased)
         queue = QueueKey("standard", "dune")
         nonsense = [
-            Finished(1000, id_, State.succeeded, 1.0),
+            AttemptFinished(1000, id_, State.succeeded, 1.0),
             Returned(1000, (id_,)),
             SlotReady(1000),
             SlotLost(1000),
@@ -216,7 +216,7 @@ class PoolMachine(RuleBasedStateMachine):
         if not known or not known.backlog or known.waiting or known.backlog[0].id != id_:
             nonsense.append(Waits(number, id_))
         if id_ not in ids:
-            nonsense += [Finished(number, id_, State.succeeded, 1.0), Returned(number, (id_,))]
+            nonsense += [AttemptFinished(number, id_, State.succeeded, 1.0), Returned(number, (id_,))]
         if known is not None and known.ready:
             nonsense.append(SlotReady(number))
         if waits and queue not in self.pool.unanswered:

@@ -16,7 +16,7 @@ from rushes.errors import CallerError, PlatformError
 from rushes.journal.dynamo import DynamoLedger
 from rushes.journal.dynamo_items import batch_key, work_key
 from rushes.journal.dynamo_table import MEETINGS
-from rushes.ledger import LONE, Claim, End, Work
+from rushes.ledger import LONE, Claim, End, WorkItem
 from rushes.ports import Ledger
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract
@@ -86,7 +86,7 @@ def claimed(ledger: Ledger, n: int = 1) -> Claim:
 def filled(client: Any, count: int = 1) -> DynamoLedger:
     ledger = DynamoLedger(client, "rushes-test", sleep=lambda _: None)
     ledger.open("k7m2qx", SPEC, NOW)
-    ledger.add("k7m2qx", [Work(f"k7m2qx.{n}", "s3://b/a.mov", "aa") for n in range(1, count + 1)])
+    ledger.add("k7m2qx", [WorkItem(f"k7m2qx.{n}", "s3://b/a.mov", "aa") for n in range(1, count + 1)])
     return ledger
 
 
@@ -131,7 +131,7 @@ def test_nothing_is_added_to_a_batch_that_was_cancelled(aws: dict[str, Any]) -> 
     ledger = filled(aws["dynamodb"])
     ledger.cancel("k7m2qx")
     with pytest.raises(CallerError) as caught:
-        ledger.add("k7m2qx", [Work("k7m2qx.2", "s3://b/b.mov")])
+        ledger.add("k7m2qx", [WorkItem("k7m2qx.2", "s3://b/b.mov")])
     assert caught.value.code == "not-open"
     assert ledger.entry("k7m2qx.2") is None
 
@@ -139,7 +139,7 @@ def test_nothing_is_added_to_a_batch_that_was_cancelled(aws: dict[str, Any]) -> 
 def test_items_vanish_when_they_are_to(aws: dict[str, Any]) -> None:
     ledger = DynamoLedger(aws["dynamodb"], "rushes-test", kept_s=86_400)
     ledger.open("k7m2qx", SPEC, NOW)
-    ledger.add("k7m2qx", [Work("k7m2qx.1", "s3://b/a.mov", "aa")])
+    ledger.add("k7m2qx", [WorkItem("k7m2qx.1", "s3://b/a.mov", "aa")])
     ledger.finish(claimed(ledger), DONE)
     items = aws["dynamodb"].scan(TableName="rushes-test")["Items"]
     assert len(items) == 4
@@ -155,7 +155,7 @@ def test_a_table_that_is_not_there_is_named(aws: dict[str, Any]) -> None:
 def test_a_claim_whose_answer_was_lost_is_still_whose_it_is(aws: dict[str, Any]) -> None:
     ledger = DynamoLedger(Resent(aws["dynamodb"]), "rushes-test")
     ledger.open("k7m2qx", SPEC, NOW)
-    ledger.add("k7m2qx", [Work("k7m2qx.1", "s3://b/a.mov")])
+    ledger.add("k7m2qx", [WorkItem("k7m2qx.1", "s3://b/a.mov")])
     first = claimed(ledger)
     assert (first.attempt, first.losses) == (1, 0)
     assert not isinstance(ledger.claim("k7m2qx.1", "host-a", NOW, NOW + 60), Claim)
@@ -222,13 +222,13 @@ def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_told_of(
     claimed(ledger)
     for batch in ("a1", "z9"):  # one that stands before the other, and one behind
         ledger.open(batch, SPEC, NOW)
-        ledger.add(batch, [Work(f"{batch}.1", "s3://b/a.mov", "aa")])
+        ledger.add(batch, [WorkItem(f"{batch}.1", "s3://b/a.mov", "aa")])
         changed(aws, batch_key(batch), field, value)
-    lone = Work(f"{LONE}zz.1", "s3://b/a.mov", "bb")
+    lone = WorkItem(f"{LONE}zz.1", "s3://b/a.mov", "bb")
     ledger.enter(SPEC, lone, NOW)
     assert isinstance(ledger.claim(lone.invocation, "host-a", NOW, NOW + 60), Claim)
     broken = f"{LONE}aa.1"
-    ledger.enter(SPEC, Work(broken, "s3://b/a.mov", "cc"), NOW)
+    ledger.enter(SPEC, WorkItem(broken, "s3://b/a.mov", "cc"), NOW)
     assert isinstance(ledger.claim(broken, "host-a", NOW, NOW + 60), Claim)
     changed(aws, batch_key(f"{LONE}aa"), field, value)
     queue = StubQueue(FakeClock())

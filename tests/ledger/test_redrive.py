@@ -10,7 +10,7 @@ import pytest
 from rushes.engines.aws.redrive import redrive
 from rushes.journal.sqs import SqsQueue
 from rushes.journal.sqs_dead import DeadLetters
-from rushes.ledger import Claim, Work
+from rushes.ledger import Claim, WorkItem
 from rushes.notices import Notice, Redriven
 from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import DONE, NOW, SPEC
@@ -24,7 +24,7 @@ EVENT = {
 def ledger() -> StubLedger:
     made = StubLedger()
     made.open("k7m2qx", SPEC, NOW)
-    made.add("k7m2qx", [Work(f"k7m2qx.{n}", "s3://b/a.mov") for n in range(1, 31)])
+    made.add("k7m2qx", [WorkItem(f"k7m2qx.{n}", "s3://b/a.mov") for n in range(1, 31)])
     made.seal("k7m2qx")
     return made
 

@@ -15,7 +15,7 @@ from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.core.tiers import Purchase
 from rushes.errors import PlatformError
-from rushes.ledger import Work
+from rushes.ledger import WorkItem
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Task
 from rushes.runtime.shared.attempt_money import HELD_S, AttemptMoney, fund
@@ -69,7 +69,7 @@ class Place:
         }  # fmt: skip
         self.ledger.open("k7m2qx", whole, self.clock.now())
         mark = mark_of(self.store.look(CLIP))
-        self.ledger.add("k7m2qx", [Work(ONE, CLIP, "ab" * 32, fingerprint=mark)])
+        self.ledger.add("k7m2qx", [WorkItem(ONE, CLIP, "ab" * 32, fingerprint=mark)])
         self.ledger.seal("k7m2qx")
 
     def takes(self, seconds: float) -> None:

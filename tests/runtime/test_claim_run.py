@@ -17,7 +17,7 @@ from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice
 from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.core.tiers import Purchase
-from rushes.ledger import Claim, Work
+from rushes.ledger import Claim, WorkItem
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Task
 from rushes.runtime.shared.claim_run import LEASE_S, After, ClaimRunner
@@ -67,7 +67,9 @@ def submit(ledger: StubLedger, store: StubStore, clock: FakeClock) -> Callable[.
             "receipts": "beside", "retries": retries,
         }  # fmt: skip
         ledger.open("k7m2qx", spec, clock.now())
-        work = Work(ONE, CLIP, "ab" * 32, params=json.dumps(params), fingerprint=mark_of(store.look(CLIP)))
+        work = WorkItem(
+            ONE, CLIP, "ab" * 32, params=json.dumps(params), fingerprint=mark_of(store.look(CLIP))
+        )
         ledger.add("k7m2qx", [work])
         ledger.seal("k7m2qx")
 

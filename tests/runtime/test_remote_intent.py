@@ -11,7 +11,7 @@ import pytest
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import Claim, Kept, Work
+from rushes.ledger import Claim, Kept, WorkItem
 from rushes.runtime.ownership import RECEIPT_KIND
 from rushes.runtime.shared.claim_run import LEASE_S, ClaimRunner
 from rushes.runtime.shared.remote_publication import mark_of
@@ -86,7 +86,7 @@ class World:
         self.ledger.open("k7m2qx", spec, self.clock.now())
         params = json.dumps({"tally": str(self.tally), "folder": with_folder})
         mark = mark_of(self.store.look(CLIP))
-        self.ledger.add("k7m2qx", [Work(ONE, CLIP, "ab" * 32, params=params, fingerprint=mark)])
+        self.ledger.add("k7m2qx", [WorkItem(ONE, CLIP, "ab" * 32, params=params, fingerprint=mark)])
 
     def host(self, name: str, fate: Fate) -> ClaimRunner:
         return ClaimRunner(

@@ -16,15 +16,15 @@ from rushes.core.states import State
 
 __all__ = [
     "Ask",
+    "AttemptFinished",
     "Barred",
     "Budgeted",
     "Capacity",
     "ClassPolicy",
     "Costed",
     "Deferred",
-    "Ended",
     "Event",
-    "Finished",
+    "InvocationEnded",
     "Lacks",
     "Leased",
     "Outlay",
@@ -141,15 +141,15 @@ class SlotReady:
 class SlotLost:
     """A slot died or was replaced.
 
-    What it had been given is reported by `Finished` and `Returned`, before or after. After is better: nothing
-    is then given to a slot that is known to be dead.
+    What it had been given is reported by `AttemptFinished` and `Returned`, before or after. After is better:
+    nothing is then given to a slot that is known to be dead.
     """
 
     slot: int
 
 
 @dataclass(slots=True)  # not frozen, which would make it three times as dear: there is one an invocation
-class Finished:
+class AttemptFinished:
     """An attempt left its slot; `seconds` is its run time there.
 
     `state` is where the invocation went: an ended state, or `queued`/`held` when it will be tried again (it
@@ -266,7 +266,7 @@ class Deferred:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class InvocationEnded:
     """An invocation that others may depend on has ended; sent only for such ids."""
 
     id: int
@@ -294,7 +294,7 @@ class Budgeted:
 
 @dataclass(frozen=True, slots=True)
 class Costed:
-    """What an attempt has truly cost, in nano-dollars: told just before or after it is `Finished`.
+    """What an attempt has truly cost, in nano-dollars: told just before or after it is `AttemptFinished`.
 
     Until then, and where nobody knows, its seconds are what it is charged for.
     """
@@ -329,7 +329,7 @@ Event = (
     | Leased
     | SlotReady
     | SlotLost
-    | Finished
+    | AttemptFinished
     | Returned
     | Halted
     | Waits
@@ -341,7 +341,7 @@ Event = (
     | Reclassed
     | Barred
     | Deferred
-    | Ended
+    | InvocationEnded
     | Budgeted
     | Costed
     | Paused

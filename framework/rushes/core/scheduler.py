@@ -71,16 +71,16 @@ from rushes.core.assignment import Assignment
 from rushes.core.commands import Command, Recall, Resume
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import (
+    AttemptFinished,
     Barred,
     Budgeted,
     Capacity,
     ClassPolicy,
     Costed,
     Deferred,
-    Ended,
     Event,
-    Finished,
     Halted,
+    InvocationEnded,
     Lacks,
     Leased,
     Paused,
@@ -138,7 +138,7 @@ class Scheduler:
         self._held = Dependencies()
         self._paused = False
         self._on: dict[type[Any], Callable[[Any, float, list[Command]], None]] = {
-            Finished: self._finished,
+            AttemptFinished: self._finished,
             Leased: self._leased,
             Queued: self._queued,
             SlotReady: self._slot_ready,
@@ -154,7 +154,7 @@ class Scheduler:
             Reclassed: self._reclassed,
             Barred: self._barred,
             Deferred: self._deferred,
-            Ended: self._ended,
+            InvocationEnded: self._ended,
             Budgeted: self._budgeted,
             Costed: self._costed,
             Paused: self._pause,
@@ -285,7 +285,7 @@ class Scheduler:
     def _deferred(self, event: Deferred, _now: float, out: list[Command]) -> None:
         out += self._held.defer(event.id, event.after, cancel_on_failure=event.cancel_on_failure)
 
-    def _ended(self, event: Ended, _now: float, out: list[Command]) -> None:
+    def _ended(self, event: InvocationEnded, _now: float, out: list[Command]) -> None:
         out += self._held.ended(event.id, event.state)
 
     # -- slots -----------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ class Scheduler:
         self._slots.lose(slot, now)
         self._assign(now, out)
 
-    def _finished(self, event: Finished, now: float, out: list[Command]) -> None:
+    def _finished(self, event: AttemptFinished, now: float, out: list[Command]) -> None:
         # The hot path: this and the three lines of `handle` are all that most finished invocations cost.
         slot = self._slots.by_number.get(event.slot)
         if slot is None or not slot.backlog or slot.backlog[0][0] != event.id:
@@ -341,7 +341,7 @@ class Scheduler:
                 self._waiting.unpark(slot.lane.waits_on)
             self._assign(now, out)
 
-    def _left(self, slot: Slot, event: Finished, now: float, out: list[Command]) -> None:
+    def _left(self, slot: Slot, event: AttemptFinished, now: float, out: list[Command]) -> None:
         """The first of a slot's backlog is no longer there, and somebody has stood aside lately."""
         standing = self._assignment.standing
         if slot.state is SlotState.paused:  # it ended just before it was stopped, and its slot was
@@ -350,7 +350,7 @@ class Scheduler:
         standing.left(event.id, now, ended=event.state.ended)
         standing.occupied(slot)  # what is behind it has borne nothing yet
 
-    def _finished_elsewhere(self, event: Finished, now: float, out: list[Command]) -> None:
+    def _finished_elsewhere(self, event: AttemptFinished, now: float, out: list[Command]) -> None:
         """Finished out of turn, or on a slot that was lost meanwhile, or nothing that we know."""
         self._assignment.standing.left(event.id, now, ended=event.state.ended)
         self._purse.settle(event.id, event.seconds, now)

@@ -33,7 +33,7 @@ from rushes.journal.dynamo_items import (
     work_key,
 )
 from rushes.journal.dynamo_table import Table, unless_refused
-from rushes.ledger import LONE, End, Tally, Work
+from rushes.ledger import LONE, End, Tally, WorkItem
 
 __all__ = ["DynamoBatches", "counting", "no_batch"]
 
@@ -85,7 +85,7 @@ class DynamoBatches:
     def _ttl(self, now: float) -> int | None:
         return None if self._kept_s is None else round(now + self._kept_s)
 
-    def enter(self, spec: Mapping[str, Any], work: Work, now: float) -> bool:
+    def enter(self, spec: Mapping[str, Any], work: WorkItem, now: float) -> bool:
         # A sweep finds what lapsed of these without asking for each: there may be any number of them.
         head = self._new(work.batch, spec, now, total=1, sealed=True, wk=DONE)
         parts = [
@@ -100,14 +100,16 @@ class DynamoBatches:
         ]
         return not self._table.transact(parts, f"enter {work.invocation}")
 
-    def add(self, batch: str, work: Sequence[Work], ended: Mapping[str, End] | None = None) -> None:
+    def add(self, batch: str, work: Sequence[WorkItem], ended: Mapping[str, End] | None = None) -> None:
         ttl, ended = self._spec(batch)[1], ended or {}
         # A count for each sixteenth of what has ended already is an item of the transaction, too.
         at_once = AT_ONCE - (COUNTERS if ended else 0)
         for start in range(0, len(work), at_once):
             self._add_some(batch, work[start : start + at_once], ended, ttl)
 
-    def _add_some(self, batch: str, work: Sequence[Work], ended: Mapping[str, End], ttl: int | None) -> None:
+    def _add_some(
+        self, batch: str, work: Sequence[WorkItem], ended: Mapping[str, End], ttl: int | None
+    ) -> None:
         """Add what is not there yet, and count it, together."""
         while work:
             at = self._clock()
@@ -142,7 +144,7 @@ class DynamoBatches:
             work = [one for one, no in zip(work, refused, strict=False) if not no]
 
     def _counts(
-        self, batch: str, work: Sequence[Work], ended: Mapping[str, End], ttl: int | None, at: float
+        self, batch: str, work: Sequence[WorkItem], ended: Mapping[str, End], ttl: int | None, at: float
     ) -> list[dict[str, Any]]:
         """What is added to the counts of a batch for those of it that have ended."""
         ends: dict[int, list[End]] = {}

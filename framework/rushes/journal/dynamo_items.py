@@ -38,7 +38,7 @@ from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.journal.dynamo_shape import TABLE
 from rushes.journal.dynamo_tries import tries_of
-from rushes.ledger import LONE, Claim, End, Entry, Work
+from rushes.ledger import LONE, Claim, End, Entry, WorkItem
 from rushes.runtime.sending.shareable import as_told, require_shareable
 
 __all__ = [
@@ -141,7 +141,7 @@ def number_of(item: Mapping[str, Any]) -> tuple[str, int]:
     return item["pk"].split("#")[1], int(item["sk"])
 
 
-def new_item(work: Work, ttl: int | None, end: End | None = None, at: float = 0.0) -> dict[str, Any]:
+def new_item(work: WorkItem, ttl: int | None, end: End | None = None, at: float = 0.0) -> dict[str, Any]:
     """An invocation that waits; with `end` one that ended before it began, at that time."""
     item = {name: value for name in _WORK if (value := getattr(work, name))}
     require_shareable(work.params or "")
@@ -168,10 +168,10 @@ def sums_of(ends: Iterable[End]) -> dict[str, int]:
     return dict(total)
 
 
-def _work_of(item: Mapping[str, Any]) -> Work:
+def _work_of(item: Mapping[str, Any]) -> WorkItem:
     batch, n = number_of(item)
     frames = item.get("frames")
-    return Work(
+    return WorkItem(
         f"{batch}.{n}",
         item.get("source", ""),
         item.get("key", ""),

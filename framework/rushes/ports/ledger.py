@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from rushes.ledger import Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, Work
+from rushes.ledger import Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, WorkItem
 
 __all__ = ["Claims", "Desk", "Intake", "Lapses", "Ledger"]
 
@@ -20,7 +20,7 @@ class Intake(Protocol):
         """Add a batch; one that is there already stays as it is."""
         ...
 
-    def add(self, batch: str, work: Sequence[Work], ended: Mapping[str, End] | None = None) -> None:
+    def add(self, batch: str, work: Sequence[WorkItem], ended: Mapping[str, End] | None = None) -> None:
         """Add invocations; those that are there already stay as they are.
 
         Args:
@@ -34,7 +34,7 @@ class Intake(Protocol):
         """Nothing more is added."""
         ...
 
-    def enter(self, spec: Mapping[str, Any], work: Work, now: float) -> bool:
+    def enter(self, spec: Mapping[str, Any], work: WorkItem, now: float) -> bool:
         """Open a batch of this invocation alone, sealed; False where it is there already, as it was."""
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from rushes.core.events import Ask, Finished, Leased, Withdrawn
+from rushes.core.events import Ask, AttemptFinished, Leased, Withdrawn
 from rushes.core.ordering import order_of
 from rushes.core.spending.machine_price import MachinePrice
 from rushes.core.states import State
@@ -120,7 +120,7 @@ class HedgedPool(VirtualPool):
                 self.trace.redone_cpu_s += ran_s * self._cpus[self._batch_of[beaten]]
             slot.backlog.remove(beaten)
             self._go_on(number)
-            self._tell(Finished(number, beaten, State.cancelled, ran_s))
+            self._tell(AttemptFinished(number, beaten, State.cancelled, ran_s))
             return
         self._outside.drop(self._queues[self._batch_of[beaten]], beaten)
         self._tell(Withdrawn((beaten,)))

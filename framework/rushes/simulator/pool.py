@@ -30,10 +30,10 @@ from rushes.core.commands import (
     Start,
 )
 from rushes.core.events import (
+    AttemptFinished,
     Capacity,
     ClassPolicy,
     Event,
-    Finished,
     Leased,
     Queued,
     Returned,
@@ -230,7 +230,7 @@ class VirtualPool:
             del self._under_way_of[batch]
         if slot.backlog:
             self._go_on(number)
-        self._tell(Finished(number, id_, State.succeeded, self._seconds[id_]))
+        self._tell(AttemptFinished(number, id_, State.succeeded, self._seconds[id_]))
 
     def _go_on(self, number: int) -> None:
         """Run the first of a slot's backlog, if none runs."""
@@ -322,7 +322,7 @@ class VirtualPool:
         order = order_of(arrival.deadline, arrival.at)
         queue = self._queues[batch]
         self._outside.put(queue, order, range(id_, id_ + 1), arrival.at, self._shapes[batch])
-        self._answers.append(Finished(number, id_, State.queued, ran_s))
+        self._answers.append(AttemptFinished(number, id_, State.queued, ran_s))
         self._answers.append(Queued(queue, 1))
 
     def _recall(self, command: Recall) -> None:

@@ -27,7 +27,7 @@ from rushes.ledger import (
     NotClaimed,
     PastAttempt,
     Tally,
-    Work,
+    WorkItem,
 )
 from rushes.testing.failing import Failing
 
@@ -39,7 +39,7 @@ _LAPSED = {"kind": "platform", "code": "lapsed", "message": "its claim lapsed: w
 
 @dataclass(slots=True)
 class _Row:
-    work: Work
+    work: WorkItem
     state: State = State.queued
     attempt: int = 0
     losses: int = 0
@@ -93,7 +93,7 @@ class StubLedger(Failing):
         with self._called("open"):
             self._batches.setdefault(batch, _Batch(dict(spec), now, touched=now))
 
-    def add(self, batch: str, work: Sequence[Work], ended: Mapping[str, End] | None = None) -> None:
+    def add(self, batch: str, work: Sequence[WorkItem], ended: Mapping[str, End] | None = None) -> None:
         with self._called("add"):
             found = self._require(batch)
             if found.cancelled:
@@ -109,7 +109,7 @@ class StubLedger(Failing):
         with self._called("seal"):
             self._require(batch).sealed = True
 
-    def enter(self, spec: Mapping[str, Any], work: Work, now: float) -> bool:
+    def enter(self, spec: Mapping[str, Any], work: WorkItem, now: float) -> bool:
         with self._called("enter"):
             if work.batch in self._batches:
                 return False

@@ -19,7 +19,7 @@ import pytest
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import LONE, TRIES_KEPT, Claim, End, Moved, NotClaimed, Work
+from rushes.ledger import LONE, TRIES_KEPT, Claim, End, Moved, NotClaimed, WorkItem
 from rushes.ports import Ledger
 
 __all__ = ["LedgerContract"]
@@ -32,8 +32,8 @@ NOW: Final = 1_700_000_000.0
 DONE: Final = End(State.succeeded, '{"result":{"frames":24}}', 12.5, 4.0, 1_250)
 
 
-def _work(n: int, **more: Any) -> Work:
-    return Work(f"k7m2qx.{n}", f"s3://cards/A001C{n:03}.mov", **more)
+def _work(n: int, **more: Any) -> WorkItem:
+    return WorkItem(f"k7m2qx.{n}", f"s3://cards/A001C{n:03}.mov", **more)
 
 
 def _claimed(ledger: Ledger, n: int = 1, holder: str = "host-a", now: float = NOW) -> Claim:
@@ -328,7 +328,7 @@ class LedgerContract:
         assert list(filled.unfinished()) == []
 
     def test_what_stands_alone_is_there_at_once_and_told_of_together(self, ledger: Ledger) -> None:
-        works = [Work(f"eab{n}.1", "s3://b/a.mov") for n in range(3)]
+        works = [WorkItem(f"eab{n}.1", "s3://b/a.mov") for n in range(3)]
         assert [ledger.enter(SPEC, one, NOW) for one in works] == [True] * 3
         assert ledger.enter({**SPEC, "show": "another"}, works[0], NOW) is False
         assert list(ledger.unfinished()) == []
@@ -461,7 +461,7 @@ class LedgerContract:
         for batch in ("aaaaaa", "bbbbbb", "cccccc"):
             ledger.open(batch, SPEC, NOW)
         ledger.seal("bbbbbb")
-        ledger.add("cccccc", [Work("cccccc.1", "s3://b/a.mov")])  # now, by the clock of the ledger
+        ledger.add("cccccc", [WorkItem("cccccc.1", "s3://b/a.mov")])  # now, by the clock of the ledger
         assert list(ledger.abandoned(NOW - 1)) == []
         assert list(ledger.abandoned(NOW + 1)) == ["aaaaaa"]
 

@@ -105,7 +105,7 @@ def take_in(order: Order, ledger: Intake, now: float) -> Notice:
     Raises:
         PlatformError: the ledger does not answer; asking again does no harm.
     """
-    from rushes.ledger import Work  # noqa: PLC0415 - as above
+    from rushes.ledger import WorkItem  # noqa: PLC0415 - as above
 
     batch = order.batch
     spec = {
@@ -114,6 +114,8 @@ def take_in(order: Order, ledger: Intake, now: float) -> Notice:
         "name": None, "receipts": "beside", "retries": order.function.retries, "title": order.taker,
         "submitted": round(now, 3),
     }  # fmt: skip
-    work = Work(f"{batch}.1", order.source.uri, order.key, params=order.params_text, fingerprint=order.mark)
+    work = WorkItem(
+        f"{batch}.1", order.source.uri, order.key, params=order.params_text, fingerprint=order.mark
+    )
     ledger.enter(spec, work, now)
     return Notice(work.invocation, order.priority, order.show)

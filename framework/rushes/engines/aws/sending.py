@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import End, Entry, Work
+from rushes.ledger import End, Entry, WorkItem
 from rushes.notices import Notice
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Sender:
     # -- what is known -------------------------------------------------------------------------------------
 
     def _known(
-        self, spec: Mapping[str, Any], work: Sequence[Work], chunk: Sequence[Invocation]
+        self, spec: Mapping[str, Any], work: Sequence[WorkItem], chunk: Sequence[Invocation]
     ) -> Iterator[tuple[str, End]]:
         """How those ended whose results are known and still there."""
         wanted = [one for one, its in zip(work, chunk, strict=True) if one.key and its.problem is None]
@@ -105,7 +105,7 @@ class Sender:
         found = (entry for batch, numbers in of.items() for entry in self.ledger.entries(batch, numbers))
         return {entry.work.invocation: entry for entry in found if entry.state is State.succeeded}
 
-    def _holds(self, spec: Mapping[str, Any], work: Work, entry: Entry) -> bool:
+    def _holds(self, spec: Mapping[str, Any], work: WorkItem, entry: Entry) -> bool:
         """Whether a result stands for this invocation: its outputs are where they would be, unchanged."""
         if spec.get("out") is None:
             return True
@@ -160,8 +160,8 @@ def sendable(invocations: Iterable[Invocation]) -> Iterator[Invocation]:
         yield one
 
 
-def _work(invocation: str, one: Invocation) -> Work:
-    return Work(
+def _work(invocation: str, one: Invocation) -> WorkItem:
+    return WorkItem(
         invocation,
         one.source,
         one.key if one.problem is None else "",

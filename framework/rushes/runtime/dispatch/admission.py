@@ -235,7 +235,7 @@ class Admission:
         self.pool.feed(ev.Deferred(number, ids, cancel))
         self.pool.flush()
         for one, status in self.pool.journal.ended_states(ids).items():
-            self.pool.feed(ev.Ended(one, STATES[status]))
+            self.pool.feed(ev.InvocationEnded(one, STATES[status]))
 
     def release(self, command: Release) -> list[ev.Event]:
         """Dependencies are settled: queue, or end as the one that it waited for."""

@@ -177,7 +177,7 @@ class Dispatcher:
                 if pseudo in self.pool.awaited:
                     bad = state.counts[FAILED] or state.counts[CANCELLED]
                     self.pool.awaited.discard(pseudo)
-                    self.pool.feed(ev.Ended(pseudo, State.failed if bad else State.succeeded))
+                    self.pool.feed(ev.InvocationEnded(pseudo, State.failed if bad else State.succeeded))
                     self.pool.flush()
 
         self.classes.write()

@@ -127,7 +127,7 @@ class Displacing:
         state.move(RUNNING, QUEUED)
         queue = self.pool.queue_keys[run.row.queue]
         self.pool.await_more(queue, 1)
-        self.pool.feed(ev.Finished(slot, run.ask(number), State.queued, seconds))
+        self.pool.feed(ev.AttemptFinished(slot, run.ask(number), State.queued, seconds))
         self.pool.feed(ev.Queued(queue, 1))
 
     def _find(self, slot: int, number: int) -> tuple[SlotProcess | None, SlotRun | None]:

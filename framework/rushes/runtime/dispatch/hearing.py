@@ -127,7 +127,7 @@ class Hearing:
         at = loaded = 0
         meter, hedged = self.pool.meter, self.pool.hedged
         ends: list[End] = []
-        told: list[ev.Finished] = []
+        told: list[ev.AttemptFinished] = []
         for number, fence, seconds, media_s, cached, size in header[1]:
             data = text[at : at + size] if ascii_only else body[at : at + size].decode("utf-8", "replace")
             at += size
@@ -149,18 +149,18 @@ class Hearing:
             self.families.count_down(state)
             ask = -number if run.hedge else number  # `Run.ask`, without a call
             if meter is None:
-                self.pool.feed(ev.Finished(slot.number, ask, State.succeeded, seconds))
+                self.pool.feed(ev.AttemptFinished(slot.number, ask, State.succeeded, seconds))
                 if number in self.pool.awaited:
                     self._tell_waiters(number)
             else:
                 ends.append(End(number, seconds, media_s=media_s, hedge=run.hedge))
-                told.append(ev.Finished(slot.number, ask, State.succeeded, seconds))
+                told.append(ev.AttemptFinished(slot.number, ask, State.succeeded, seconds))
         if meter is not None:
             # What they have cost is known before what they leave of their money is given to others.
             meter.settle(slot, ends)
             self._tell_done(told)
 
-    def _tell_done(self, told: list[ev.Finished]) -> None:
+    def _tell_done(self, told: list[ev.AttemptFinished]) -> None:
         for event in told:
             self.pool.feed(event)
             if abs(event.id) in self.pool.awaited:
@@ -317,7 +317,7 @@ class Hearing:
             ):
                 self.pool.feed(event)
             self.families.count_down(state)
-            self.pool.feed(ev.Finished(slot, run.ask(number), after, seconds))
+            self.pool.feed(ev.AttemptFinished(slot, run.ask(number), after, seconds))
             return
         retries = int(state.spec.get("retries", 2))
         progressed = progress_of(run, seconds).progresses
@@ -337,7 +337,7 @@ class Hearing:
             ):
                 self.pool.feed(event)
             self.families.count_down(state)
-            self.pool.feed(ev.Finished(slot, run.ask(number), State.failed, seconds))
+            self.pool.feed(ev.AttemptFinished(slot, run.ask(number), State.failed, seconds))
             return
         due = self.pool.now + verdict.delay_s
         self.pool.flush()
@@ -349,7 +349,7 @@ class Hearing:
                 result=json.dumps({"error": error}),
             )  # fmt: skip
         self.pool.next_due = due if self.pool.next_due is None else min(due, self.pool.next_due)
-        self.pool.feed(ev.Finished(slot, run.ask(number), State.held, seconds))
+        self.pool.feed(ev.AttemptFinished(slot, run.ask(number), State.held, seconds))
 
     def lost(self, slot: SlotProcess) -> None:
         """A slot has died: only what it was running is affected."""

@@ -180,7 +180,7 @@ class Hedging:
         slot.answered(number, pool.now)
         if pool.meter is not None:
             pool.meter.settle(slot, [End(number, seconds, wasted=True, hedge=run.hedge)])
-        pool.feed(ev.Finished(slot.number, run.ask(number), State.cancelled, seconds))
+        pool.feed(ev.AttemptFinished(slot.number, run.ask(number), State.cancelled, seconds))
 
 
 def _beaten() -> dict[str, Any]:

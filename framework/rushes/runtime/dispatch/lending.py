@@ -197,7 +197,7 @@ class Lending:
                 self.pool.unlend(run.row)
                 queue = self.pool.queue_keys[run.row.queue]
                 self.pool.await_more(queue, 1)
-                self.pool.feed(ev.Finished(slot, -number, State.queued, 0.0))
+                self.pool.feed(ev.AttemptFinished(slot, -number, State.queued, 0.0))
                 self.pool.feed(ev.Queued(queue, 1))
                 continue
             self.pool.hand[number] = run.row

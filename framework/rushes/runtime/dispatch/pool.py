@@ -275,7 +275,7 @@ class Pool:
         if number not in self.awaited:
             return []
         self.awaited.discard(number)
-        return [ev.Ended(number, state)]
+        return [ev.InvocationEnded(number, state)]
 
     def require(self, batch: str) -> BatchRow:
         """A batch's row.
