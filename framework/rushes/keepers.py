@@ -70,7 +70,8 @@ class BudgetKeeper(Protocol):
     def budgets(self) -> Mapping[str, Any]:
         """``rows``: a payer that has limits each; ``free``: nothing costs anything; ``tier``: where it runs.
 
-        Where ``free`` has another reason than the price of one machine, ``note`` says it to a person.
+        Where ``free`` has another reason than the price of one machine, or what is counted is counted at the
+        prices of another region, ``note`` says it to a person.
 
         A row has level and name of the payer, its limits (cap, hour_cap, soft, hour_soft), and what is
         spent, reserved and hour_spent, all in nano-dollars with the ending ``_nano``; how many attempts are

@@ -293,10 +293,19 @@ def test_a_cap_where_lambda_has_no_price_is_said_to_hold_nothing(idle: Cloud) ->
     session, asked = Session(idle.engine), ["budget", "set", "show:dune", "12.50"]
     assert "note:" not in CliRunner().invoke(app, asked, obj=session).output
 
+    idle.settings = replace(idle.settings, region="mars-east-1")
+    said = CliRunner().invoke(app, asked, obj=session).output
+    assert "no price of Lambda in mars-east-1, and what has no price is not held back" in said
+    assert idle.engine.budgets()["free"]
+
+
+def test_a_cap_in_a_region_whose_prices_are_not_known_says_whose_it_counts_with(idle: Cloud) -> None:
+    session, asked = Session(idle.engine), ["budget", "set", "show:dune", "12.50"]
     idle.settings = replace(idle.settings, region="eu-west-1")
     said = CliRunner().invoke(app, asked, obj=session).output
-    assert "no price of Lambda in eu-west-1, and what has no price is not held back" in said
-    assert idle.engine.budgets()["free"]
+    assert "none of eu-west-1 for Lambda, S3, transfer: what that costs is counted" in said
+    assert "at the prices of us-east-1" in said
+    assert not idle.engine.budgets()["free"]
 
 
 def test_limits_by_the_hour_and_soft_ones_are_set_and_shown_as_on_one_machine(idle: Cloud) -> None:

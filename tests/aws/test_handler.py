@@ -380,6 +380,23 @@ def test_where_a_region_has_no_price_work_goes_on_and_the_log_says_so(
     assert said == ["lambda in mars-east-1"]
 
 
+def test_where_a_region_of_aws_has_none_that_of_another_stands_in_and_the_log_says_whose(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = cloud.handler()
+    handler._services.settings = replace(handler._services.settings, memory_mb=2048, region="eu-west-1")
+    (notice,) = submitted(cloud, {})
+    handler(messages(notice_text(notice)), CONTEXT)
+    entry = cloud.ledger.entry("k7m2qx.1")
+    assert entry is not None
+    assert entry.end is not None
+    assert entry.end.cost_nano >= 200  # the request alone
+    said = [vars(one) for one in caplog.records if one.message == "priced-as"]
+    assert [(one["prices_of"], one["region"], one["missing"]) for one in said] == [
+        ("us-east-1", "eu-west-1", "Lambda, S3, transfer")
+    ]
+
+
 def test_work_of_who_is_beyond_a_soft_limit_is_sent_on_to_the_class_below(cloud: Cloud) -> None:
     handler = cloud.handler()
     handler._services.settings = replace(

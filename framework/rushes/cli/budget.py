@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rushes.keepers import BudgetKeeper
     from rushes.ports import Engine
 
-__all__ = ["Dollars", "budget", "free_note", "keeper_of"]
+__all__ = ["Dollars", "budget", "keeper_of", "price_note"]
 
 _BAR: Final = 20
 _LIMITS: Final = ("cap", "hour_cap", "soft", "hour_soft")
@@ -88,8 +88,8 @@ def budget(ctx: click.Context, /, *, as_json: bool, engine: str) -> None:
             click.echo(line)
     if not found["rows"]:
         click.echo("no budget is set: rushes budget set show:NAME USD", err=True)
-    if found["free"]:
-        click.echo(free_note(found), err=True)
+    if note := price_note(found):
+        click.echo(note, err=True)
 
 
 @budget.command("set")
@@ -149,10 +149,13 @@ def keeper_of(engine: Engine) -> BudgetKeeper:
     return engine
 
 
-def free_note(found: Mapping[str, Any]) -> str:
-    """What a person is told whose cap holds nothing back, from what a keeper of budgets says."""
+def price_note(found: Mapping[str, Any]) -> str:
+    """What a person is told whose cap holds nothing back, or counts with other prices; "" for nothing."""
+    note = str(found.get("note") or "")
+    if note or not found["free"]:
+        return note
     tier = found["tier"] or "here"
-    return str(found.get("note") or "") or (
+    return (
         f"note: this machine (tier {tier!r}) costs nothing, so no cap holds anything back. "
         "State its price in the file that RUSHES_PRICES names, and the tier with RUSHES_TIER."
     )
@@ -177,8 +180,8 @@ def _show(keeper: BudgetKeeper, payer: tuple[str, str]) -> None:
         if (row["level"], row["name"]) == payer:
             for line in _lines(row):
                 click.echo(line, err=True)
-    if found["free"]:
-        click.echo(free_note(found), err=True)
+    if note := price_note(found):
+        click.echo(note, err=True)
 
 
 def _said(level: str, name: str) -> str:

@@ -132,11 +132,11 @@ def _note_free(engine: Engine, work: WorkAsked) -> None:
     """A cap that cannot hold anything back is no cap: say so."""
     if work.options.max_cost is None:
         return
-    from rushes.cli.budget import free_note  # noqa: PLC0415 - only with a cap
+    from rushes.cli.budget import price_note  # noqa: PLC0415 - only with a cap
     from rushes.keepers import BudgetKeeper  # noqa: PLC0415
 
-    if isinstance(engine, BudgetKeeper) and (found := engine.budgets())["free"]:
-        click.echo(free_note(found), err=True)
+    if isinstance(engine, BudgetKeeper) and (note := price_note(engine.budgets())):
+        click.echo(note, err=True)
 
 
 # -- without sending --------------------------------------------------------------------------------------

@@ -15,26 +15,36 @@ from rushes.core.spending.tranches import CapState
 from rushes.errors import CallerError
 from rushes.ports import Money
 
-__all__ = ["rows_of", "set_limits", "set_max_cost", "unpriced"]
+__all__ = ["price_note", "rows_of", "set_limits", "set_max_cost"]
 
 
-def unpriced(region: str, environ: Mapping[str, str]) -> str:
-    """What a person is told whose cap holds nothing back, as Lambda has no price in the region; "" if it has.
+def price_note(region: str, environ: Mapping[str, str]) -> tuple[str, bool]:
+    """What a person is told whose cap counts with another region's prices, or with none.
 
     It goes by the price book of this machine: that of an environment is in its image.
+
+    Returns:
+        The note, "" where all has a price; and whether nothing has one, so that a cap holds nothing back.
 
     Raises:
         CallerError: the file that `RUSHES_PRICES` names cannot be used (``bad-prices``).
     """
-    from rushes.core.spending.run_price import tier_of_memory  # noqa: PLC0415 - few ask
+    from rushes.core.spending.stand_in import STAND_IN, lambda_price  # noqa: PLC0415 - few ask
     from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
 
-    if tier_of_memory(price_book(environ), "lambda", region, 1 << 30) is not None:
-        return ""
-    return (
-        f"note: the price book has no price of Lambda in {region}, and what has no price is not held back by "
-        "a cap. State it in a file that RUSHES_PRICES names, here and in the image of the environment."
-    )
+    state = "in a file that RUSHES_PRICES names, here and in the image of the environment."
+    price, stood_in = lambda_price(price_book(environ), region, 1 << 30)
+    if price is None:
+        return (
+            f"note: the price book has no price of Lambda in {region}, and what has no price is not held "
+            f"back by a cap. State it {state}"
+        ), True
+    if stood_in:
+        return (
+            f"note: the price book has none of {region} for {', '.join(stood_in)}: what that costs is "
+            f"counted at the prices of {STAND_IN}. State your own {state}"
+        ), False
+    return "", False
 
 
 def rows_of(money: Money) -> list[dict[str, Any]]:

@@ -234,11 +234,12 @@ class AwsEngine:
 
     def budgets(self) -> Mapping[str, Any]:
         """Who has a cap; that of a batch is shown with its status."""
-        from rushes.engines.aws.caps import rows_of, unpriced  # noqa: PLC0415 - few ask
+        from rushes.engines.aws.caps import price_note, rows_of  # noqa: PLC0415 - few ask
 
         plain = self._plain
-        note = unpriced(plain.settings.region or plain.client("sqs").meta.region_name, self._environ)
-        return {"rows": rows_of(self._money), "free": bool(note), "tier": self._where, "note": note}
+        region = plain.settings.region or plain.client("sqs").meta.region_name
+        note, is_free = price_note(region, self._environ)
+        return {"rows": rows_of(self._money), "free": is_free, "tier": self._where, "note": note}
 
     def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
         """Give a payer other limits, or none."""

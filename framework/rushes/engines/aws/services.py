@@ -119,18 +119,20 @@ class Services:
         Raises:
             CallerError: the price file is wrong (``bad-prices``), or has no such tier (``no-price``).
         """
-        from rushes.core.spending.run_price import RunPrice, tier_of_memory  # noqa: PLC0415 - as above
+        from rushes.core.spending.run_price import RunPrice  # noqa: PLC0415 - as above
+        from rushes.core.spending.stand_in import STAND_IN, lambda_price  # noqa: PLC0415 - as above
         from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
 
         settings = self.settings
         book = price_book({"RUSHES_PRICES": settings.prices})
         if not settings.memory_mb:
             return RunPrice(book.tier(settings.tier), book, timed=False).further()
-        tier = tier_of_memory(book, "lambda", settings.region, settings.memory_mb * 1024 * 1024)
-        if tier is None:
+        price, stood_in = lambda_price(book, settings.region, settings.memory_mb * 1024 * 1024)
+        if price is None:
             self.say("unpriced", missing=f"lambda in {settings.region}")
-            return None
-        return RunPrice(tier, book)
+        elif stood_in:
+            self.say("priced-as", prices_of=STAND_IN, region=settings.region, missing=", ".join(stood_in))
+        return price
 
     @property
     def region(self) -> str:
