@@ -107,29 +107,10 @@ def chunk_command(
         PlatformError: the build lacks something, or the plan selects frames in a way unknown here.
     """
     chunk = order.chunk
-    picture = profile.model_copy(
-        update={
-            "audio": profile.audio.model_copy(
-                update={
-                    "codec": "none",
-                    "layout": "keep",
-                    "loudness": None,
-                    "bitrate": None,
-                    "sample_rate": None,
-                }
-            ),
-            "subtitles": "drop",
-            "data": "drop",
-            "metadata": "drop",
-            "reel": "drop",
-            "timecode": profile.timecode if "timecode" in profile.video.burn_in else "drop",
-            "faststart": False,
-        }
-    )
     silent = info.model_copy(update={"audio": [], "subtitles": [], "data": []})
     made = plan_encode(
         silent,
-        picture,
+        _picture_only(profile),
         build,
         source=source.with_frames(chunk.start, chunk.stop),
         input_args=input_args,
@@ -154,6 +135,22 @@ def chunk_command(
     args[_last(args, "-f") + 1] = HELD_IN[profile.video.codec]
     return EncodePlan(
         (tuple(args),), made.encoder, made.expected, staged=made.staged, needs_font=made.needs_font
+    )
+
+
+def _picture_only(profile: Profile) -> Profile:
+    """The same wish without all that the whole file gets once its parts are together."""
+    no_sound = {"codec": "none", "layout": "keep", "loudness": None, "bitrate": None, "sample_rate": None}
+    return profile.model_copy(
+        update={
+            "audio": profile.audio.model_copy(update=no_sound),
+            "subtitles": "drop",
+            "data": "drop",
+            "metadata": "drop",
+            "reel": "drop",
+            "timecode": profile.timecode if "timecode" in profile.video.burn_in else "drop",
+            "faststart": False,
+        }
     )
 
 

@@ -130,22 +130,7 @@ def measure(
             fix="Set RUSHES_FFMPEG to a build that has it, or unset it for the bundled one.",
         )
     sides = [_Side.of(source, supervision) for source in (result, reference)]
-    # An open group at the start may lose its leading pictures in the decoder: then in both.
-    if not sides[1].frames - sides[1].leading <= sides[0].frames <= sides[1].frames:
-        raise CallerError(
-            f"{sides[0].name} has {sides[0].frames} frames and {sides[1].name} {sides[1].frames}: "
-            "they cannot be compared frame by frame.",
-            code="frames-differ",
-            fix="Compare a result with the clip, or the frame range, that it was made of.",
-        )
-    width, height = upright(sides[1].stream)[:2]
-    if min(width, height) < _LEAST_SIZE:
-        raise CallerError(
-            f"{sides[1].name} is {width}x{height}: VMAF looks at a picture at a sixteenth of its size too.",
-            code="bad-option",
-            fix=f"Compare pictures of {_LEAST_SIZE} pixels and more.",
-        )
-    model = model_for(height)
+    _refuse_unlike(*sides)
     folder = Path(tempfile.mkdtemp(prefix="vmaf-", dir=supervision.cwd))
     try:
         args = measure_args(
@@ -175,8 +160,27 @@ def measure(
         ssim=pooled.get("float_ssim"),
         frames=sides[0].frames,
         every=every,
-        model=model,
+        model=model_for(upright(sides[1].stream)[1]),
     )
+
+
+def _refuse_unlike(result: _Side, reference: _Side) -> None:
+    """What cannot be compared frame by frame, or is too small to be scored, is the caller's mistake."""
+    # An open group at the start may lose its leading pictures in the decoder: then in both.
+    if not reference.frames - reference.leading <= result.frames <= reference.frames:
+        raise CallerError(
+            f"{result.name} has {result.frames} frames and {reference.name} {reference.frames}: "
+            "they cannot be compared frame by frame.",
+            code="frames-differ",
+            fix="Compare a result with the clip, or the frame range, that it was made of.",
+        )
+    width, height = upright(reference.stream)[:2]
+    if min(width, height) < _LEAST_SIZE:
+        raise CallerError(
+            f"{reference.name} is {width}x{height}: VMAF looks at a picture at a sixteenth of its size too.",
+            code="bad-option",
+            fix=f"Compare pictures of {_LEAST_SIZE} pixels and more.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,19 +85,7 @@ def plan_picture(
     wish = profile.video
     if wish.codec == "none":
         return None
-    stream = info.primary_video
-    if stream is None:
-        raise MediaError(
-            f"{info.name} has no picture.",
-            code="no-video",
-            fix="Leave sound files out, or transcode them with video none, which keeps the sound alone.",
-        )
-    if not stream.width or not stream.height:
-        raise MediaError(
-            f"{info.name} states no picture size, so it cannot be decoded.",
-            code="no-picture-size",
-            fix="Copy it from the source again, or check that it plays there.",
-        )
+    stream = _stream(info)
     time = timing.plan_timing(
         info,
         stream,
@@ -127,11 +115,9 @@ def plan_picture(
         *_tagged(tint, stream, interlaced=interlaced),
     ]
     warnings = [*time.warnings, *tint.warnings]
-    source_size = geometry.upright(stream)[:2]
     if size.scale is not None and not _resizes(profile) and not variant.rasters:
-        warnings.append(
-            f"{source_size[0]}x{source_size[1]} became {size.width}x{size.height}: {pix_fmt} needs even sizes"
-        )
+        before = "x".join(map(str, geometry.upright(stream)[:2]))
+        warnings.append(f"{before} became {size.width}x{size.height}: {pix_fmt} needs even sizes")
     if stream.alpha and not colour.has_alpha(pix_fmt):
         warnings.append(f"the alpha plane is left out: {where} in {pix_fmt} has none")
     return Picture(
@@ -146,6 +132,24 @@ def plan_picture(
         warnings=tuple(warnings),
         spot=spot,
     )
+
+
+def _stream(info: MediaInfo) -> VideoStream:
+    """The picture of the source."""
+    stream = info.primary_video
+    if stream is None:
+        raise MediaError(
+            f"{info.name} has no picture.",
+            code="no-video",
+            fix="Leave sound files out, or transcode them with video none, which keeps the sound alone.",
+        )
+    if not stream.width or not stream.height:
+        raise MediaError(
+            f"{info.name} states no picture size, so it cannot be decoded.",
+            code="no-picture-size",
+            fix="Copy it from the source again, or check that it plays there.",
+        )
+    return stream
 
 
 def _copied(

@@ -71,33 +71,12 @@ def prepare(
     parts: list[IntendedOutput] = []
     for number, (written, target) in enumerate(pairs):
         steps.at(f"hash:{number}")
-        with ours(written, "read"):
-            content = content_of(written)
-        _sync(written)
-        action, there = _decide(target, content, receipt_paths(target, folder), owned)
         name = names[number] if names is not None else target.name
-        parts.append(
-            IntendedOutput(
-                name,
-                str(staging[0] / f"{number}{target.suffix}"),
-                str(target),
-                content.sha256,
-                content.size_bytes,
-                there.mtime_ns if action == "adopt" and there else content.mtime_ns,
-                content.folder,
-                action,
-                there.sha256 if action == "replace" and there else "",
-            )
-        )
+        staged = staging[0] / f"{number}{target.suffix}"
+        beside = receipt_paths(target, folder)
+        parts.append(_intended(name, written, staged, target, receipts=beside, owned=owned))
     steps.at("stage")
-    with ours(staging[0], "write"):
-        staging[0].mkdir()
-        for part, (written, target) in zip(parts, pairs, strict=True):
-            with ours(target.parent, "write"):
-                make_folder(target.parent)
-            if not same_filesystem(staging[0], target.parent):
-                raise _other_device(target)
-            written.rename(part.staged)
+    _stage(staging[0], parts, pairs)
     text = ""
     if receipt is not None and receipts != "none":
         text = _filled(receipt, parts).to_text()
@@ -110,6 +89,45 @@ def prepare(
         with ours(place, "write"):
             fsync_dir(place)
     return Intent(tuple(parts), tuple(map(str, staging)), text)
+
+
+def _intended(
+    name: str,
+    written: Path,
+    staged: Path,
+    target: Path,
+    *,
+    receipts: Iterable[Path],
+    owned: Collection[str],
+) -> IntendedOutput:
+    """One output, hashed and on the disk, and what has to be done to show it."""
+    with ours(written, "read"):
+        content = content_of(written)
+    _sync(written)
+    action, there = _decide(target, content, receipts, owned)
+    return IntendedOutput(
+        name,
+        str(staged),
+        str(target),
+        content.sha256,
+        content.size_bytes,
+        there.mtime_ns if action == "adopt" and there else content.mtime_ns,
+        content.folder,
+        action,
+        there.sha256 if action == "replace" and there else "",
+    )
+
+
+def _stage(folder: Path, parts: Sequence[IntendedOutput], pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Move what was written to where one rename shows it: a folder on the targets' file system."""
+    with ours(folder, "write"):
+        folder.mkdir()
+        for part, (written, target) in zip(parts, pairs, strict=True):
+            with ours(target.parent, "write"):
+                make_folder(target.parent)
+            if not same_filesystem(folder, target.parent):
+                raise _other_device(target)
+            written.rename(part.staged)
 
 
 def _decide(
