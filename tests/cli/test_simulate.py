@@ -48,7 +48,7 @@ def test_a_size_that_is_none_is_the_callers_mistake(rushes: Rushes) -> None:
 
 
 @pytest.mark.parametrize("option", ["--cores", "--devices", "--scale"])
-@pytest.mark.parametrize("value", ["nan", "inf", "-1"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e308"])
 def test_a_number_that_cannot_be_counted_with_is_the_callers_mistake(
     rushes: Rushes, option: str, value: str
 ) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from click.testing import CliRunner
 from rushes.cli.app import app
 from rushes.core.events import Capacity
 from rushes.engines.local import LocalEngine
-from rushes.journal.replay import ran_batches
+from rushes.journal.replay import RanBatch, ran_batches
 from rushes.runtime.configuration.settings import settings_from
 from rushes.simulator.pool import simulate
 from rushes.simulator.replay import replayed
@@ -36,10 +39,47 @@ def test_what_has_run_arrives_again_with_its_class_needs_and_run_times(
     assert (first.priority, first.show, len(first.seconds)) == ("urgent", "dune", 3)
     assert all(0 < seconds < 60.0 for seconds in first.seconds)
     assert (second.priority, second.show) == ("standard", "tron")
+    assert first.resources["memory"] > 0
+    assert load[0].memory == first.resources["memory"]
     assert load[0].at == 0.0
     assert load[1].at > 0.0
     assert sum(trace.ended[:3]) - sum(trace.started[:3]) == pytest.approx(sum(first.seconds))
     assert ran_batches(journal, since=second.submitted) == [second]
+
+
+RAN = RanBatch("a", "echo", "standard", "dune", 5.0, None, {"cpu": 1.0}, None, (1.0,), 0.0)
+
+
+def test_half_a_century_in_which_nothing_came_is_played_as_a_week_and_keeps_the_hour_of_the_day() -> None:
+    late = [
+        replace(RAN, id="b", submitted=1.7e9),
+        replace(RAN, id="c", submitted=1.7e9 + 60, deadline=1.7e9 + 90),
+    ]
+    first, second, third = replayed([RAN, *late]).load
+    assert (first.at, third.at - second.at) == (0.0, 60.0)
+    assert 7 * 86_400 <= second.at < 8 * 86_400
+    assert (second.at + RAN.submitted) % 86_400 == pytest.approx(1.7e9 % 86_400)
+    assert third.deadline == third.at + 30.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["spec='{'", "spec='[]'", "spec=json_set(spec,'$.resources','x')", "submitted=1e300",
+     "spec=json_set(spec,'$.resources.cpu','x')"],
+)  # fmt: skip
+def test_a_batch_that_cannot_be_read_is_named(
+    plain: Find, engine: LocalEngine, clip: str, rushes_home: Path, change: str
+) -> None:
+    assert plain("echo").remote(clip, n=1).pid
+    engine.control("stop")
+    journal = settings_from({"RUSHES_HOME": str(rushes_home)}).journal
+    with closing(sqlite3.connect(journal)) as db, db:
+        db.execute(f"UPDATE batches SET {change}")  # noqa: S608 - of the table above
+
+    said = CliRunner().invoke(app, ["simulate", "--replay"])
+
+    assert said.exit_code == 1
+    assert "of the ledger cannot be read" in said.stderr
 
 
 def test_the_command_replays_the_ledger_of_this_pool(plain: Find, engine: LocalEngine, clip: str) -> None:

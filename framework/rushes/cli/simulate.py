@@ -27,6 +27,9 @@ __all__ = ["simulate"]
 _SCENARIOS = ("quiet-day", "turnover", "many-shows", "viral-spike", "spot-reclaim", "device-loss")
 _WHAT_IF = re.compile(r"(streams|duration|codecs|regions)\s*[*×x]\s*([0-9.]+)")
 _DAY_S = 86_400.0
+_MOST_CORES = 1e6
+_MOST_TIMES = 1e4
+"""What is imagined is played invocation by invocation: what is beyond these is a slip of the finger."""
 
 
 class Finite(click.FloatRange):
@@ -54,9 +57,13 @@ class _Days(Finite):
 
 @click.command()
 @click.argument("scenario", type=click.Choice(_SCENARIOS), required=False)
-@click.option("--cores", type=Finite(min=0.1), help="[default: 32; with --replay, this machine's]")
+@click.option(
+    "--cores", type=Finite(min=0.1, max=_MOST_CORES), help="[default: 32; with --replay, this machine's]"
+)
 @click.option("--memory", help="[default: 128GiB; with --replay, this machine's]")
-@click.option("--devices", type=Finite(min=0.0), help="[default: 4; with --replay, this machine's]")
+@click.option(
+    "--devices", type=Finite(min=0.0, max=_MOST_CORES), help="[default: 4; with --replay, this machine's]"
+)
 @click.option(
     "--policy",
     "policies",
@@ -70,7 +77,7 @@ class _Days(Finite):
 @click.option("--what-if", "what_if", metavar="DIM*N", help="What breaks first as streams, … grow.")
 @click.option(
     "--scale",
-    type=Finite(min=0.0, min_open=True),
+    type=Finite(min=0.0, min_open=True, max=_MOST_TIMES),
     default=1.0,
     show_default=True,
     help="How much arrives, as a multiple.",
@@ -162,10 +169,10 @@ def _asked(what_if: str | None, *, replay: bool) -> tuple[str, float]:
         factor = float(found.group(2)) if found else 0.0
     except ValueError:
         factor = 0.0
-    if found is None or not factor > 1:
+    if found is None or not 1 < factor <= _MOST_TIMES:
         raise click.BadParameter(
-            f"{what_if!r} is not streams, duration, codecs or regions times a number above 1: write "
-            "--what-if 'streams*2'.",
+            f"{what_if!r} is not streams, duration, codecs or regions times a number above 1, "
+            f"{_MOST_TIMES:,.0f} at most: write --what-if 'streams*2'.",
             param_hint="--what-if",
         )
     return found.group(1), factor

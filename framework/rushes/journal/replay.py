@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
-from rushes.errors import CallerError
+from rushes.errors import CallerError, PlatformError
 from rushes.journal.reading import read_once
 
 __all__ = ["RanBatch", "ran_batches"]
 
+_LARGEST: Final = 1e15
+"""Bytes, seconds since 1970, cores: no figure of a ledger is larger."""
 _SUCCEEDED = 4  # by `rushes.journal.schema`
 
 
@@ -71,28 +75,58 @@ def _batches(db: sqlite3.Connection, since: float) -> list[RanBatch]:
         "SELECT number,id,spec,submitted,media_s FROM batches WHERE submitted>=? ORDER BY submitted,number",
         (since,),
     ).fetchall()
-    specs = [(number, id_, json.loads(spec), at, media_s) for number, id_, spec, at, media_s in rows]
-    mapped = {spec["parent"] for _, _, spec, _, _ in specs if spec.get("parent")}
+    specs = []
+    for number, id_, spec, at, media_s in rows:
+        with _batch_read(id_):
+            specs.append((number, id_, dict(json.loads(spec)), at, media_s))
+    mapped = {str(spec["parent"]) for _, _, spec, _, _ in specs if spec.get("parent")}
     found = []
     for number, id_, spec, submitted, media_s in specs:
-        seconds = _seconds(db, number, {int(name.split(".")[1]) for name in mapped if _batch_of(name) == id_})
-        if not seconds:
-            continue
-        found.append(
-            RanBatch(
-                id=id_,
-                function=spec.get("title") or spec["function"],
-                priority=spec.get("priority", "standard"),
-                show=spec.get("show", "default"),
-                submitted=submitted,
-                deadline=spec.get("deadline"),
-                resources=spec.get("resources") or {},
-                max_slots=spec.get("max_slots"),
-                seconds=tuple(seconds),
-                media_s=media_s,
-            )
-        )
+        with _batch_read(id_):
+            parts = {int(name.split(".")[1]) for name in mapped if _batch_of(name) == id_}
+            seconds = _seconds(db, number, parts)
+            if seconds:
+                found.append(_ran(id_, spec, submitted, media_s, seconds))
     return found
+
+
+def _ran(
+    id_: str, spec: Mapping[str, Any], submitted: float, media_s: float, seconds: list[float]
+) -> RanBatch:
+    deadline = spec.get("deadline")
+    return RanBatch(
+        id=id_,
+        function=str(spec.get("title") or spec["function"]),
+        priority=str(spec.get("priority", "standard")),
+        show=str(spec.get("show", "default")),
+        submitted=_figure(submitted),
+        deadline=None if deadline is None else _figure(deadline),
+        resources={name: _figure(most) for name, most in dict(spec.get("resources") or {}).items()},
+        max_slots=spec.get("max_slots"),
+        seconds=tuple(_figure(one) for one in seconds),
+        media_s=max(_figure(media_s), 0.0),
+    )
+
+
+def _figure(value: Any) -> float:
+    """A number that something on this earth can have been."""
+    number = float(value)
+    if not -_LARGEST < number < _LARGEST:
+        raise ValueError(f"{value!r} is no such figure")
+    return number
+
+
+@contextmanager
+def _batch_read(id_: str) -> Iterator[None]:
+    """Name the batch of which a row cannot be read."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise PlatformError(
+            f"batch {id_} of the ledger cannot be read: {error}.",
+            code="journal-unreadable",
+            fix="`rushes doctor` looks at it; --since leaves out what came before.",
+        ) from error
 
 
 def _batch_of(invocation: str) -> str:

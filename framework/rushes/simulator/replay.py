@@ -6,11 +6,16 @@ This module must not know where a ledger is kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from rushes.simulator.load import Arrival, RunTime, Scenario
 
 __all__ = ["Ran", "replayed"]
+
+
+DAY_S: Final = 86_400.0
+LONGEST_REST_S: Final = 7 * DAY_S
+"""In which nothing came. A machine whose clock stood at 1970 for its first batch has half a century of it."""
 
 
 class Ran(Protocol):
@@ -40,15 +45,29 @@ class Ran(Protocol):
 
 def replayed(batches: Sequence[Ran]) -> Scenario:
     """The batches as a load whose clock starts with the first of them."""
-    begin = min((batch.submitted for batch in batches), default=0.0)
+    begins = _begins([batch.submitted for batch in batches])
     return Scenario(
-        tuple(_arrival(batch, begin) for batch in batches),
+        tuple(_arrival(batch, begin) for batch, begin in zip(batches, begins, strict=True)),
         assumed=(
             "Run times, needs, classes and shows are those of the ledger; what was known before is left out.",
             "Each batch arrives whole at the moment at which it was opened.",
             "An invocation that mapped parts of its own is left out: its parts stand for it.",
+            *(["Of weeks in which nothing came, one is played."] if len(set(begins)) > 1 else []),
         ),
     )
+
+
+def _begins(submitted: Sequence[float]) -> list[float]:
+    """What is taken off each time: the first is 0 then, and of a long rest the hour of the day is kept."""
+    order = sorted(range(len(submitted)), key=lambda n: submitted[n])
+    off, before = (submitted[order[0]] if order else 0.0), None
+    found = [0.0] * len(submitted)
+    for n in order:
+        rest = 0.0 if before is None else submitted[n] - before
+        if rest > LONGEST_REST_S:
+            off += rest - LONGEST_REST_S - (rest - LONGEST_REST_S) % DAY_S
+        found[n], before = off, submitted[n]
+    return found
 
 
 def _arrival(batch: Ran, begin: float) -> Arrival:
@@ -63,8 +82,8 @@ def _arrival(batch: Ran, begin: float) -> Arrival:
         priority=batch.priority,
         show=batch.show,
         cpu=needs.get("cpu", 1.0),
-        memory=needs.get("memory_bytes", 0.0),
-        scratch=needs.get("scratch_bytes", 0.0),
+        memory=needs.get("memory", 0.0),
+        scratch=needs.get("scratch", 0.0),
         gpu=needs.get("gpu", 0.0),
         deadline=None if batch.deadline is None else max(batch.deadline - begin, 0.0),
         max_slots=batch.max_slots,
