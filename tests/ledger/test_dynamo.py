@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +15,16 @@ from rushes.core.states import State
 from rushes.engines.aws.sweeping import sweep
 from rushes.errors import CallerError, PlatformError
 from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import batch_key, work_key
+from rushes.journal.dynamo_claims import Ending, id_of
+from rushes.journal.dynamo_items import batch_key, end_fields, work_key
 from rushes.journal.dynamo_table import MEETINGS
 from rushes.ledger import LONE, Claim, End, WorkItem
 from rushes.ports import Ledger
+from rushes.runtime.shared.claim_run import ClaimRunner
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract
 from rushes.testing.queue import StubQueue
+from rushes.testing.store import StubStore
 
 
 class TestDynamoLedger(LedgerContract):
@@ -98,6 +102,104 @@ def test_an_invocation_takes_two_requests_and_a_hundredth(aws: dict[str, Any]) -
     for n in range(1, 11):
         ledger.finish(claimed(ledger, n), DONE)
     assert client.requests == {"update_item": 10, "transact_write_items": 10}
+
+
+@pytest.mark.parametrize(("function", "most"), [("write", 3), ("waits", 2)])
+def test_an_attempt_takes_three_requests_where_it_publishes_and_else_two(
+    aws: dict[str, Any], tmp_path: Path, function: str, most: int
+) -> None:
+    client, clock = Counted(aws["dynamodb"]), FakeClock(NOW)
+    ledger, store = DynamoLedger(client, "rushes-test", clock=clock.now), StubStore(clock)
+    functions = Path(__file__).parents[1] / "runtime" / "claimed.py"
+    spec = {
+        "function": f"{functions}:{function}", "version": "1", "source_digest": "", "params": "{}",
+        "show": "dune", "priority": "urgent", "deadline": None, "name": None, "receipts": "beside",
+        "retries": 0, "out": "stub://out" if function == "write" else None,
+    }  # fmt: skip
+    ledger.open("k7m2qx", spec, NOW)
+    for n in range(1, 11):
+        store.put(f"stub://cards/{n}.mov", b"clip")
+    ledger.add("k7m2qx", [Work(f"k7m2qx.{n}", f"stub://cards/{n}.mov", f"{n:064x}") for n in range(1, 11)])
+    client.requests.clear()
+    runner = ClaimRunner(
+        ledger, store, tmp_path, "host-a", lambda uri: uri.rpartition("/")[2], clock=clock.now
+    )
+    for n in range(1, 11):
+        assert runner.run(f"k7m2qx.{n}").state is State.succeeded
+    assert client.requests.total() == 10 * most
+
+
+def running(ledger: DynamoLedger, count: int, *, key: str = "") -> list[Claim]:
+    """As many invocations that somebody works on."""
+    ledger.open("k7m2qx", SPEC, NOW)
+    work = [Work(f"k7m2qx.{n}", "s3://b/a", key or f"{n:064x}") for n in range(1, count + 1)]
+    ledger.add("k7m2qx", work)
+    found = [ledger.claim(one.invocation, "host-a", NOW, NOW + 60) for one in work]
+    return [one for one in found if isinstance(one, Claim)]
+
+
+def ended_at_once(ledger: DynamoLedger, claims: list[Claim], ends: list[End]) -> list[bool]:
+    """End these as threads do that come while another one waits for its answer."""
+    mine = "fence=:fence AND #state=:was"
+    return ledger._end_all(
+        [
+            Ending(*id_of(one.work.invocation), {"fence": one.fence, "state": "running"}, end,
+                   end_fields(end), mine, one.work.key)
+            for one, end in zip(claims, ends, strict=True)
+        ]
+    )  # fmt: skip
+
+
+def test_what_ends_at_the_same_moment_takes_one_request_and_one_count(aws: dict[str, Any]) -> None:
+    client = Counted(aws["dynamodb"])
+    ledger = DynamoLedger(client, "rushes-test")
+    claims = running(ledger, 10)
+    client.requests.clear()
+    assert ended_at_once(ledger, claims, [DONE] * 10) == [True] * 10
+    assert client.requests["transact_write_items"] == 1
+    tally = ledger.tally("k7m2qx")
+    assert tally is not None
+    assert (tally.ended, tally.cost_nano) == ({State.succeeded: 10}, 10 * DONE.cost_nano)
+    assert len(ledger.known("dune", [one.work.key for one in claims])) == 10
+    assert ledger.cancel("k7m2qx") == 0
+    assert client.requests["get_item"] <= 2
+
+
+def test_one_that_was_overtaken_holds_up_none_of_those_that_end_beside_it(aws: dict[str, Any]) -> None:
+    ledger = DynamoLedger(aws["dynamodb"], "rushes-test")
+    claims = running(ledger, 4)
+    assert isinstance(ledger.claim("k7m2qx.2", "host-b", NOW + 61, NOW + 121), Claim)
+    assert ended_at_once(ledger, claims, [DONE] * 4) == [True, False, True, True]
+    tally = ledger.tally("k7m2qx")
+    assert tally is not None
+    assert tally.ended == {State.succeeded: 3}
+
+
+def test_the_same_work_or_the_same_invocation_ends_twice_beside_itself(aws: dict[str, Any]) -> None:
+    ledger = DynamoLedger(aws["dynamodb"], "rushes-test")
+    first, second = running(ledger, 2, key="ab" * 32)
+    assert ended_at_once(ledger, [first, second, first], [DONE] * 3) == [True, True, False]
+    assert ledger.finish(first, DONE)  # which says so once more
+    tally = ledger.tally("k7m2qx")
+    assert tally is not None
+    assert tally.ended == {State.succeeded: 2}
+    assert set(ledger.known("dune", ["ab" * 32])) == {"ab" * 32}
+
+
+def test_ends_that_are_too_large_for_one_request_take_several(
+    aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rushes.journal.dynamo_claims.MOST_BYTES", 1000)
+    client = Counted(aws["dynamodb"])
+    ledger = DynamoLedger(client, "rushes-test")
+    claims = running(ledger, 3)
+    client.requests.clear()
+    large = [
+        End(State.succeeded, f'"{"".join(hashlib.sha256(b"%d %d" % (n, m)).hexdigest() for m in range(16))}"')
+        for n in range(3)
+    ]
+    assert ended_at_once(ledger, claims, large) == [True] * 3
+    assert client.requests["transact_write_items"] == 3
 
 
 def test_transactions_that_meet_are_sent_again(aws: dict[str, Any]) -> None:

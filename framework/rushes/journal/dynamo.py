@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from rushes.core.states import State
 from rushes.journal.dynamo_batches import OPEN, counting, no_batch
-from rushes.journal.dynamo_claims import MINE, STATE, DynamoClaims, id_of
+from rushes.journal.dynamo_claims import MINE, STATE, DynamoClaims, Ending, id_of
 from rushes.journal.dynamo_items import (
     GROUP,
     WAKERS,
@@ -109,7 +109,7 @@ class DynamoLedger(DynamoClaims):
                     self._table.send(f"cancel {batch}.{n}", stop)
                 if not refused:
                     return 0
-            elif self._end(batch, n, item, cancelled(item), "#state=:was AND fence=:fence"):
+            elif self._end(Ending.of(batch, n, item, cancelled(item), "#state=:was AND fence=:fence")):
                 return 1
             item = self._table.item(work_key(batch, n)) or {"state": State.cancelled.value}
         return 0

@@ -2,7 +2,8 @@
 
     claim            one update; a second one where a claim has lapsed
     extend, hold     one update
-    finish           one transaction: the invocation, its count and its key together
+    finish           one transaction: the invocation, its count and its key together; what several threads end
+                     at the same moment goes in one, and is counted once
 
 A condition that does not hold is an answer, not an error. What is promised stands in `rushes.ledger`. This
 module must not know who follows a batch.
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 
 from rushes.core.states import State
 from rushes.journal.dynamo_batches import DynamoBatches, counting
@@ -34,15 +36,40 @@ from rushes.journal.dynamo_items import (
 )
 from rushes.journal.dynamo_tries import lapsed_try, try_field, try_of
 from rushes.ledger import Claim, End, Kept, Lapsed, Moved, NotClaimed
+from rushes.runtime.shared.together import Together
 
-__all__ = ["MINE", "STATE", "DynamoClaims", "id_of"]
+__all__ = ["MINE", "STATE", "DynamoClaims", "Ending", "id_of"]
 
+MOST_ENDS: Final = 32
+"""In one transaction, which takes 100 items and 4 MB: an invocation, its key, and a count for each batch."""
+MOST_BYTES: Final = 3_000_000
 MINE: Final = "fence=:fence AND #state=:running"
 STATE: Final = {"#state": "state"}
 
 
+class Ending(NamedTuple):
+    """That an invocation ends, if it is still as its item was."""
+
+    batch: str
+    n: int
+    item: Mapping[str, Any]
+    end: End
+    fields: Mapping[str, Any]
+    condition: str
+    key: str = ""
+
+    @classmethod
+    def of(cls, batch: str, n: int, item: Mapping[str, Any], end: End, condition: str) -> Ending:
+        """Of what nobody has made a result of."""
+        return cls(batch, n, item, end, end_fields(end), condition)
+
+
 class DynamoClaims(DynamoBatches):
     """The part of `rushes.journal.dynamo.DynamoLedger` that who works asks."""
+
+    @cached_property
+    def _ending(self) -> Together[Ending, bool]:
+        return Together(self._end_all, MOST_ENDS)
 
     def claim(self, invocation: str, holder: str, now: float, until: float) -> Claim | NotClaimed:
         batch, n = id_of(invocation)
@@ -76,7 +103,7 @@ class DynamoClaims(DynamoBatches):
         if old["state"] == State.running.value and int(old["until"]) <= ms(now):
             if old.get("stop"):  # who was to stop it is gone
                 condition = "#state=:was AND fence=:fence AND #until=:until"
-                self._end(batch, n, old, cancelled(old), condition)
+                self._end(Ending.of(batch, n, old, cancelled(old), condition))
                 return NotClaimed(invocation, State.cancelled)
             lost = try_field(int(old["fence"]))
             values |= {":spent": old.get("so_far", 0), ":lost": lapsed_try(old)}
@@ -116,7 +143,8 @@ class DynamoClaims(DynamoBatches):
     def finish(self, claim: Claim, end: End) -> bool:
         batch, n = id_of(claim.work.invocation)
         item = {"fence": claim.fence, "state": State.running.value}
-        if self._end(batch, n, item, end, MINE.replace(":running", ":was"), key=claim.work.key):
+        mine = MINE.replace(":running", ":was")
+        if self._end(Ending(batch, n, item, end, end_fields(end), mine, claim.work.key)):
             return True
         now = self._table.item(work_key(batch, n))  # its answer may have been lost, and it is said again
         return bool(
@@ -187,39 +215,72 @@ class DynamoClaims(DynamoBatches):
         ended = End(State.cancelled, "{}", cost_nano=claim.spent_nano + cost_nano)
         return old["state"] == "running" and self.finish(claim, ended)
 
-    def _end(
-        self, batch: str, n: int, item: Mapping[str, Any], end: End, condition: str, *, key: str = ""
-    ) -> bool:
+    def _end(self, ending: Ending) -> bool:
         """End an invocation, count it, and make its key known: together, or not at all."""
-        (spec, ttl), at = self._spec(batch), self._clock()
-        fields = end_fields(end)
+        return self._ending(ending)
+
+    def _end_all(self, endings: Sequence[Ending]) -> list[bool]:
+        """End several, with one request for as many as fit; says of each whether its condition held."""
+        done = dict.fromkeys(range(len(endings)), False)
+        left = [*done]
+        while left:
+            some, left = _of_one_transaction(left, endings)
+            refused = self._end_some([endings[number] for number in some])
+            for number, no in zip(some, refused, strict=True):
+                done[number] = not no and not any(refused)
+            if any(refused):
+                left = [number for number, no in zip(some, refused, strict=True) if not no] + left
+        return [*done.values()]
+
+    def _end_some(self, endings: Sequence[Ending]) -> list[bool]:
+        """All of them, or none: then which conditions did not hold."""
+        at = self._clock()
+        parts = [{"Update": self._ended(one, at)} for one in endings]
+        for batch in dict.fromkeys(one.batch for one in endings):
+            # Where an end is counted is of no account, for only the sum is read: so one count serves all.
+            its = [one for one in endings if one.batch == batch]
+            sums, ttl = sums_of([one.end for one in its]), self._spec(batch)[1]
+            parts.append({"Update": counting(self._table, batch, its[0].n, sums, ttl=ttl, at=at)})
+        parts += [{"Put": put} for put in self._known(endings)]
+        refused = self._table.transact(parts, f"end {endings[0].batch}.{endings[0].n}")
+        return refused[: len(endings)] if refused else [False] * len(endings)
+
+    def _ended(self, one: Ending, at: float) -> dict[str, Any]:
+        """The request that ends an invocation."""
+        fields = one.fields
         sets = ", ".join(
             ["#state=:to", "#data=:data", *(f"{name}=:{name}" for name in fields if name != "data")]
         )
         values = {
             **{f":{name}": value for name, value in fields.items()},
-            ":to": end.state.value,
-            ":was": item["state"],
-            ":fence": item["fence"],
-            ":wk": done_key(batch, n),
+            ":to": one.end.state.value,
+            ":was": one.item["state"],
+            ":fence": one.item["fence"],
+            ":wk": done_key(one.batch, one.n),
             ":at": ms(at),
         }
-        if ":until" in condition:
-            values[":until"] = item["until"]
-        ended = self._table.update(
-            work_key(batch, n),
+        if ":until" in one.condition:
+            values[":until"] = one.item["until"]
+        return self._table.update(
+            work_key(one.batch, one.n),
             f"SET {sets}, wk=:wk, wa=:at REMOVE #until, stop, so_far, intent",
             values,
-            condition,
+            one.condition,
             {**STATE, "#until": "until", "#data": "data"},
         )
-        counted = counting(self._table, batch, n, sums_of([end]), ttl=ttl, at=at)
-        parts: list[dict[str, Any]] = [{"Update": ended}, {"Update": counted}]
-        if key and end.state is State.succeeded:
-            known = {**known_key(str(spec.get("show", "")), key), **typed({"invocation": f"{batch}.{n}"})}
+
+    def _known(self, endings: Sequence[Ending]) -> list[dict[str, Any]]:
+        """What makes the keys of successes known; of the same work twice, one."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for one in endings:
+            if not one.key or one.end.state is not State.succeeded:
+                continue
+            spec, ttl = self._spec(one.batch)
+            show = str(spec.get("show", ""))
+            known = {**known_key(show, one.key), **typed({"invocation": f"{one.batch}.{one.n}"})}
             known |= {} if ttl is None else typed({"ttl": ttl})
-            parts.append({"Put": {"TableName": self._table.name, "Item": known}})
-        return not self._table.transact(parts, f"end {batch}.{n}")
+            found.setdefault((show, one.key), {"TableName": self._table.name, "Item": known})
+        return [*found.values()]
 
     def lapsed(
         self, batch: str, now: float, again_at: float, mine: Callable[[Lapsed], bool] = lambda _: True
@@ -254,6 +315,24 @@ def id_of(invocation: str) -> tuple[str, int]:
     """The batch of an invocation, and its number."""
     batch, _, n = invocation.rpartition(".")
     return batch, int(n)
+
+
+def _of_one_transaction(numbers: Sequence[int], endings: Sequence[Ending]) -> tuple[list[int], list[int]]:
+    """Of some that are to end those that one transaction takes, the others; no item may be in it twice."""
+    some: list[int] = []
+    others: list[int] = []
+    seen: set[tuple[str, int]] = set()
+    left_bytes = MOST_BYTES
+    for number in numbers:
+        one = endings[number]
+        size_bytes = len(one.fields["data"])
+        if some and (size_bytes > left_bytes or (one.batch, one.n) in seen):
+            others.append(number)
+            continue
+        some.append(number)
+        seen.add((one.batch, one.n))
+        left_bytes -= size_bytes
+    return some, others
 
 
 def _held(claim: Claim) -> dict[str, Any]:
