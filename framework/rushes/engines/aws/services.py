@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from rushes import __version__
 from rushes.errors import CallerError
 from rushes.media.running.redact import redact
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from rushes.runtime.shared.shared_caps import SharedCaps
 
 __all__ = ["Services"]
+
+CONNECTIONS: Final = 64
+"""Of a client that all threads of a host share: who finds none free makes one, and throws it away."""
 
 
 class Services:
@@ -75,7 +79,14 @@ class Services:
             return sdk.create_client(
                 service,
                 region_name=self.settings.region or None,
-                config=Config(retries={"mode": "standard", "max_attempts": 5}),
+                config=Config(
+                    retries={"mode": "standard", "max_attempts": 5},
+                    max_pool_connections=CONNECTIONS,
+                    # A seventh of what a request costs here: checking what our own code asks for, and
+                    # describing this machine anew in each.
+                    parameter_validation=False,
+                    user_agent=f"rushes/{__version__}",
+                ),
                 **credentials,
             )
 
