@@ -33,9 +33,12 @@ def run(options: Options) -> Section:
         return float(said["rate"])
 
     def bare() -> float:
-        # As often as ours has asked how far it is, in the round before or, first of all, once a second.
-        asked = requests[-1].get("dynamodb:Query", 0.0) if requests else 0.1
-        said = measure.script("shared_bare.py", options.count, _WIDTH, round(asked * options.count))
+        # As ours has, in the round before or, first of all, about: asked how far it is, and ended together.
+        asked = requests[-1] if requests else {}
+        queries = asked.get("dynamodb:Query", 0.1)
+        ends = asked.get("dynamodb:TransactWriteItems", 1.0) - 1 / 99  # the others add invocations
+        many = (round(each * options.count) for each in (queries, ends))
+        said = measure.script("shared_bare.py", options.count, _WIDTH, *many)
         cpu[_BARE].append(said["cpu_ms"])
         return float(said["rate"])
 

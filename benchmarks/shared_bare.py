@@ -1,8 +1,8 @@
 """The same requests without any of ours: two processes of the SDK that do nothing else, printed as JSON.
 
-shared_bare.py COUNT THREADS QUERIES
+shared_bare.py COUNT THREADS QUERIES ENDS
 
-QUERIES is how often whoever follows asks how far it is.
+QUERIES is how often whoever follows asks how far it is, ENDS in how many requests the invocations end.
 """
 
 from __future__ import annotations
@@ -23,14 +23,18 @@ LOT = 99
 TEN = 10
 
 
-def main(count: str, threads: str, queries: str) -> None:
+def main(count: str, threads: str, queries: str, ends: str) -> None:
     with tempfile.TemporaryDirectory(prefix="rushes-bench-") as name, shared.served(Path(name)) as variables:
         url = shared.client("sqs", variables).get_queue_url(QueueName="standard")["QueueUrl"]
         context = multiprocessing.get_context("spawn")
         go, ready = context.Event(), context.Semaphore(0)
         numbers = [range(1, int(count) + 1)[half::2] for half in (0, 1)]
         workers = [
-            context.Process(daemon=True, target=_work, args=(variables, url, its, int(threads), (go, ready)))
+            context.Process(
+                daemon=True,
+                target=_work,
+                args=(variables, url, its, (int(threads), int(ends) / int(count)), (go, ready)),
+            )
             for its in numbers
         ]
         for worker in workers:
@@ -95,14 +99,19 @@ def _follow(variables: dict[str, str], queries: int) -> None:
         )
 
 
-def _work(variables: dict[str, str], url: str, numbers: Any, threads: int, gates: Any) -> None:
-    go, ready = gates
+def _work(variables: dict[str, str], url: str, numbers: Any, how: Any, gates: Any) -> None:
+    (threads, ends_each), (go, ready) = how, gates
     dynamodb, s3, sqs = (shared.client(one, variables) for one in ("dynamodb", "s3", "sqs"))
 
     def lot(some: list[int]) -> None:
         found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=TEN).get("Messages", ())
-        for n in some:
-            _one(dynamodb, s3, n)
+        began: list[int] = []
+        for at, n in enumerate(some, start=1):
+            _begin(dynamodb, s3, n)
+            began.append(n)
+            if at == len(some) or int(at * ends_each) > int((at - 1) * ends_each):
+                _end(dynamodb, began)
+                began = []
         if found:
             entries = [{"Id": str(at), "ReceiptHandle": one["ReceiptHandle"]} for at, one in enumerate(found)]
             sqs.delete_message_batch(QueueUrl=url, Entries=entries)
@@ -113,8 +122,8 @@ def _work(variables: dict[str, str], url: str, numbers: Any, threads: int, gates
         list(pool.map(lot, [list(numbers[at : at + TEN]) for at in range(0, len(numbers), TEN)]))
 
 
-def _one(dynamodb: Any, s3: Any, n: int) -> None:
-    """What one invocation asks: a claim, a look at the clip and its bytes, an end."""
+def _begin(dynamodb: Any, s3: Any, n: int) -> None:
+    """What one invocation asks until it ends: a claim, a look at the clip and its bytes."""
     dynamodb.update_item(
         TableName="ledger",
         Key=_key(n),
@@ -129,26 +138,34 @@ def _one(dynamodb: Any, s3: Any, n: int) -> None:
     )  # fmt: skip
     s3.head_object(Bucket=shared.BUCKET, Key="clip.mov", ChecksumMode="ENABLED")
     s3.get_object(Bucket=shared.BUCKET, Key="clip.mov")["Body"].read()
-    ended = {
+
+
+def _end(dynamodb: Any, numbers: list[int]) -> None:
+    """Some that end at the same moment: each and its key, and one count."""
+    parts: list[Any] = [
+        {"Update": {
+            "TableName": "ledger",
+            "Key": _key(n),
+            "UpdateExpression": "SET #state=:to, wk=:wk, wa=:wa",
+            "ConditionExpression": "#state=:was",
+            "ExpressionAttributeNames": {"#state": "state"},
+            "ExpressionAttributeValues": {
+                ":to": {"S": "succeeded"}, ":was": {"S": "running"}, ":wk": {"S": f"D#batch#{n % 8}"},
+                ":wa": {"N": "2"},
+            },
+        }}
+        for n in numbers
+    ]  # fmt: skip
+    parts.append({"Update": {
         "TableName": "ledger",
-        "Key": _key(n),
-        "UpdateExpression": "SET #state=:to, wk=:wk, wa=:wa",
-        "ConditionExpression": "#state=:was",
-        "ExpressionAttributeNames": {"#state": "state"},
-        "ExpressionAttributeValues": {
-            ":to": {"S": "succeeded"}, ":was": {"S": "running"}, ":wk": {"S": f"D#batch#{n % 8}"},
-            ":wa": {"N": "2"},
-        },
-    }  # fmt: skip
-    counted = {
-        "TableName": "ledger",
-        "Key": {"pk": {"S": "B#batch"}, "sk": {"S": f"C#{n % 16:02}"}},
-        "UpdateExpression": "ADD succeeded :one",
-        "ExpressionAttributeValues": {":one": {"N": "1"}},
-    }
-    item = {"pk": {"S": f"K#show#{n:032x}"}, "sk": {"S": "K"}, "invocation": {"S": f"batch.{n}"}}
-    known = {"TableName": "ledger", "Item": item}
-    dynamodb.transact_write_items(TransactItems=[{"Update": ended}, {"Update": counted}, {"Put": known}])
+        "Key": {"pk": {"S": "B#batch"}, "sk": {"S": f"C#{numbers[0] % 16:02}"}},
+        "UpdateExpression": "ADD succeeded :many",
+        "ExpressionAttributeValues": {":many": {"N": str(len(numbers))}},
+    }})  # fmt: skip
+    for n in numbers:
+        item = {"pk": {"S": f"K#show#{n:032x}"}, "sk": {"S": "K"}, "invocation": {"S": f"batch.{n}"}}
+        parts.append({"Put": {"TableName": "ledger", "Item": item}})
+    dynamodb.transact_write_items(TransactItems=parts)
 
 
 if __name__ == "__main__":

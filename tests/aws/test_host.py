@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -72,8 +72,17 @@ class Studio:
             thread.join()
         self._running.clear()
 
-    def submit(self, batch: str, function: str, count: int, priority: str = "urgent", **params: Any) -> None:
-        """A batch of as many clips, and its messages."""
+    def submit(
+        self,
+        batch: str,
+        function: str,
+        count: int,
+        priority: str = "urgent",
+        *,
+        places: Sequence[tuple[str, str]] = (),
+        **params: Any,
+    ) -> None:
+        """A batch of as many clips, and its messages; `places`: the subfolder of each, and its tag."""
         spec = {
             "function": f"{FUNCTIONS}:{function}", "version": "1", "source_digest": "", "params": "{}",
             "show": "dune", "priority": priority, "deadline": None, "out": f"s3://{self.proxies}/{batch}",
@@ -84,7 +93,9 @@ class Studio:
         for n in range(1, count + 1):
             self.clients["s3"].put_object(Bucket=self.cards, Key=f"{batch}/A{n:03}.mov", Body=b"clip %d" % n)
             uri = f"s3://{self.cards}/{batch}/A{n:03}.mov"
-            work.append(WorkItem(f"{batch}.{n}", uri, f"{batch}{n:08x}", params=json.dumps(params)))
+            subdir, tag = places[n - 1] if places else ("", "")
+            one = WorkItem(f"{batch}.{n}", uri, f"{batch}{n:08x}", None, json.dumps(params), subdir, tag)
+            work.append(one)
         self.ledger.add(batch, work)
         self.ledger.seal(batch)
         services = Services(self.settings, "test", self.clients.__getitem__)
@@ -136,6 +147,28 @@ def test_a_host_works_off_a_queue_on_its_own_pool(studio: Studio) -> None:
         .read()
     )
     assert json.loads(receipt)["source"]["uri"] == f"s3://{studio.cards}/k7m2qx/A001.mov"
+
+
+def test_what_hosts_make_mirrors_the_folders_of_the_clips_and_takes_nobodys_name(studio: Studio) -> None:
+    studio.submit("k7m2qx", "copy", 3, places=[("day 1", ""), ("day 2/b", ""), ("day 1", "~ab12")])
+    studio.host()
+    until(lambda: studio.all_succeed("k7m2qx", 3), seconds=120)
+    made = [key for key in studio.outputs("k7m2qx") if key.endswith(".txt")]
+    assert made == ["k7m2qx/day 1/A001.txt", "k7m2qx/day 1/A003~ab12.txt", "k7m2qx/day 2/b/A002.txt"]
+
+
+def test_work_without_files_shares_a_batch_of_the_hosts_pool(studio: Studio) -> None:
+    studio.submit("k7m2qx", "measure", 30)
+    studio.host()
+    until(lambda: studio.all_succeed("k7m2qx", 30), seconds=120)
+    entries = studio.ledger.results("k7m2qx", 0, 30)
+    assert [json.loads(one.end.data)["result"]["read"] for one in entries if one.end] == [
+        f"clip {n}" for n in range(1, 31)
+    ]
+    studio.stop()
+    batches = studio.engine.batches()
+    assert [one.counts.succeeded for one in batches] == [30]
+    until(lambda: all(one.ended is not None for one in studio.engine.batches()))
 
 
 def test_a_failure_of_the_media_is_the_ledgers_result(studio: Studio) -> None:
@@ -258,24 +291,35 @@ def test_a_killed_process_shows_no_sign_of_life(tmp_path: Path) -> None:
 
 
 class Unreachable:
-    """A pool that takes work, and then does not answer any more."""
+    """A pool that takes work and is not heard of again."""
 
     def __init__(self) -> None:
-        self.cancelled: list[str] = []
+        self.withdrawn: list[tuple[str, list[int]]] = []
 
-    def launch(self, *_: Any) -> tuple[str, int]:
-        return "k7m2qx", 1
+    def open(self, *_: Any) -> str:
+        return "k7m2qx"
+
+    def submit(self, *_: Any, **__: Any) -> int:
+        return 1
+
+    def seal(self, *_: Any) -> None:
+        return
 
     def results(self, *_: Any, **__: Any) -> Any:
-        raise PlatformError("the worker does not answer.", code="worker-lost")
+        raise PlatformError("it does not answer.", code="worker-silent")
 
-    def cancel(self, batch: str) -> None:
-        self.cancelled.append(batch)
+    def withdraw(self, batch: str, numbers: list[int]) -> None:
+        self.withdrawn.append((batch, numbers))
 
 
-def test_work_that_nobody_follows_any_more_is_cancelled(tmp_path: Path) -> None:
-    pool, function = Unreachable(), catalog.find(f"{FUNCTIONS}:copy")
-    task = Task(function, Asset(str(tmp_path / "a.mov")), function.params(), "k7m2qx.1")
+@pytest.mark.parametrize(("function", "out"), [("copy", "out"), ("measure", None)])
+def test_work_that_nobody_follows_any_more_is_withdrawn(
+    tmp_path: Path, function: str, out: str | None
+) -> None:
+    pool, found = Unreachable(), catalog.find(f"{FUNCTIONS}:{function}")
+    (tmp_path / "a.mov").write_bytes(b"clip")
+    place = None if out is None else str(tmp_path / out)
+    task = Task(found, Asset(str(tmp_path / "a.mov")), found.params(), "k7m2qx.1", out=place)
     with pytest.raises(PlatformError):
         PoolRun(cast("Any", pool), "urgent")(task, lambda *_: None, lambda _: None, lambda: False)
-    assert pool.cancelled == ["k7m2qx"]
+    assert pool.withdrawn == [("k7m2qx", [1])]

@@ -119,7 +119,9 @@ def test_an_attempt_takes_three_requests_where_it_publishes_and_else_two(
     ledger.open("k7m2qx", spec, NOW)
     for n in range(1, 11):
         store.put(f"stub://cards/{n}.mov", b"clip")
-    ledger.add("k7m2qx", [Work(f"k7m2qx.{n}", f"stub://cards/{n}.mov", f"{n:064x}") for n in range(1, 11)])
+    ledger.add(
+        "k7m2qx", [WorkItem(f"k7m2qx.{n}", f"stub://cards/{n}.mov", f"{n:064x}") for n in range(1, 11)]
+    )
     client.requests.clear()
     runner = ClaimRunner(
         ledger, store, tmp_path, "host-a", lambda uri: uri.rpartition("/")[2], clock=clock.now
@@ -132,7 +134,7 @@ def test_an_attempt_takes_three_requests_where_it_publishes_and_else_two(
 def running(ledger: DynamoLedger, count: int, *, key: str = "") -> list[Claim]:
     """As many invocations that somebody works on."""
     ledger.open("k7m2qx", SPEC, NOW)
-    work = [Work(f"k7m2qx.{n}", "s3://b/a", key or f"{n:064x}") for n in range(1, count + 1)]
+    work = [WorkItem(f"k7m2qx.{n}", "s3://b/a", key or f"{n:064x}") for n in range(1, count + 1)]
     ledger.add("k7m2qx", work)
     found = [ledger.claim(one.invocation, "host-a", NOW, NOW + 60) for one in work]
     return [one for one in found if isinstance(one, Claim)]

@@ -91,8 +91,9 @@ class LocalEngine:
         self._client.request(header, body)
         return batch
 
-    def submit(self, batch: str, invocations: Iterable[Invocation]) -> int:
-        return self._submit(batch, messages.rows(invocations))
+    def submit(self, batch: str, invocations: Iterable[Invocation], *, after: int = 0) -> int:
+        """Add invocations, the first as number `after` + 1; gives the last number."""
+        return self._submit(batch, messages.rows(invocations, after=after))
 
     def _submit(self, batch: str, rows: Iterator[list[Any]]) -> int:
         """Stream invocations in chunks; each is durable before more than a few others are sent."""
@@ -157,6 +158,10 @@ class LocalEngine:
             answer, _ = self._client.request({"verb": "cancel", "batch": batch})
             if answer.get("ended", True):
                 return
+
+    def withdraw(self, batch: str, numbers: Sequence[int]) -> None:
+        """End these invocations of a batch, whether they wait or run; returns at once."""
+        self._client.request({"verb": "withdraw", "batch": batch, "numbers": list(numbers)})
 
     def retry(self, batch: str) -> int:
         answer, _ = self._client.request({"verb": "retry", "batch": batch})

@@ -24,7 +24,7 @@ from rushes.engines.aws.lowering import sent_lower
 from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.shared.claim_run import ClaimRunner
-from rushes.runtime.shared.pool_run import Pool, PoolRun, cancel_left_behind
+from rushes.runtime.shared.pool_run import PoolRun, cancel_left_behind
 from rushes.runtime.shared.remote_scratch import is_held, sign_of_life, sweep_scratch
 from rushes.storage.s3_uri import local_name, place_of
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.services import Services
     from rushes.notices import Notice
     from rushes.ports import Ledger
+    from rushes.runtime.shared.pool_run import Pool
 
 __all__ = ["Guard", "Host", "NoGuard"]
 
@@ -101,6 +102,7 @@ class Host:
         self._money = services.share(name, self._clock)
         self._pool, self._life = engine, ExitStack()
         sign = self._life.enter_context(sign_of_life(services.settings.scratch))
+        self._runs = {key: PoolRun(engine, key.rpartition("/")[2], sign) for key in queues}
         self._lanes = [
             Lane(
                 key,
@@ -114,7 +116,7 @@ class Host:
                     clock=self._clock,
                     lease_s=services.settings.lease_s,
                     most_lapses=MOST_LAPSES,
-                    run_here=PoolRun(engine, key.rpartition("/")[2], sign),
+                    run_here=self._runs[key],
                     grant=services.grant,
                     price=services.price,
                     region=services.region,
@@ -153,6 +155,8 @@ class Host:
                 self._try(look)
         for one in self._lanes:
             one.join()
+        for run in self._runs.values():
+            self._try(run.close)  # what is left open there is taken to be complete a minute later
         for look in (lambda: self._tend(ends=True), self._tell):
             self._try(look)
         self._guard.release()

@@ -150,7 +150,7 @@ class Dispatcher:
         self.pool.flush()
         ended = False
         for state in [b for b in self.pool.batches.values() if b.dirty or b.stopping]:
-            if state.stopping:
+            if state.stopping or state.withdrawn:
                 self.watch.stop_some(state)
                 self.pool.flush()
             if state.sealed and not state.unfinished and state.ended is None and not self._leaving(state):
@@ -164,7 +164,7 @@ class Dispatcher:
                 seconds=state.seconds,
                 media_s=state.media_s,
             )
-            state.dirty = False
+            state.dirty = bool(state.withdrawn)
             if state.ended is not None:
                 ended = True
                 if self.pool.outlet is not None:

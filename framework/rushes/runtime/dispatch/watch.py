@@ -6,6 +6,7 @@ how work starts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from math import inf
 from typing import Any, Final
@@ -18,7 +19,16 @@ from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.hearing import Hearing
 from rushes.runtime.dispatch.hedging import Hedging
 from rushes.runtime.dispatch.lending import Lending
-from rushes.runtime.dispatch.pool import HELD, NOTHING, QUEUED, Pool, SlotRun, error_body, progress_of
+from rushes.runtime.dispatch.pool import (
+    HELD,
+    NOTHING,
+    QUEUED,
+    RUNNING,
+    Pool,
+    SlotRun,
+    error_body,
+    progress_of,
+)
 from rushes.runtime.records.batches import BatchState, state_number
 from rushes.runtime.slots.orphans import end_orphans
 from rushes.runtime.slots.processes import SlotProcess
@@ -56,16 +66,15 @@ class Watch:
         state.sealed = True
         state.dirty = True
 
+    def withdraw(self, state: BatchState, numbers: Iterable[int]) -> None:
+        """End some of a batch, which goes on: a few turns later they have."""
+        state.withdrawn |= {state.number << 32 | n for n in numbers}
+        state.dirty = True
+
     def stop_some(self, state: BatchState) -> None:
-        if state.stopping is None:
-            return
-        after, error = state.stopping
+        after, error = state.stopping or (State.cancelled, None)
         body = error_body(error) if error else NOTHING
-        rows = [
-            row
-            for row in self.pool.journal.unfinished(state.number, STOP_CHUNK)
-            if row[0] not in self.pool.running
-        ]
+        rows = [row for row in self._to_stop(state) if row[0] not in self.pool.running]
         told = [
             event
             for number, before, _ in rows
@@ -76,13 +85,26 @@ class Watch:
         self._withdraw(rows)
         for event in told:
             self.pool.feed(event)
-        for number in [one for one in self.pool.hedged if one >> 32 == state.number]:
+        for number in [one for one in self.pool.hedged if _is_to_stop(state, one)]:
             self._hedging.withdraw(number)
         for slot in self.pool.slots.values():
-            if slot.given and slot.given[0] >> 32 == state.number:
-                self._interrupt(slot)
-            elif any(number >> 32 == state.number for number in slot.given):
+            if slot.given and _is_to_stop(state, slot.given[0]):
+                self._interrupt(slot, state)
+            elif any(_is_to_stop(state, number) for number in slot.given):
                 self.pool.feed(ev.Returned(slot.number, self.lending.take_back(slot)))
+
+    def _to_stop(self, state: BatchState) -> list[tuple[int, int, int]]:
+        """(id, state, queue) of what of a batch is queued or held, and is to end."""
+        if state.stopping is not None:
+            return self.pool.journal.unfinished(state.number, STOP_CHUNK)
+        found = []
+        for number in sorted(state.withdrawn):
+            row = self.pool.journal.status_of(number)
+            if row is None or row.state > RUNNING:
+                state.withdrawn.discard(number)
+            elif row.state < RUNNING:
+                found.append((number, row.state, row.queue))
+        return found
 
     def _withdraw(self, rows: list[tuple[int, int, int]]) -> None:
         """These wait no longer: take them out of hand and counts, and of the displacement report."""
@@ -98,11 +120,13 @@ class Watch:
         if gone:
             self.pool.feed(ev.Withdrawn(gone))
 
-    def _interrupt(self, slot: SlotProcess) -> None:
+    def _interrupt(self, slot: SlotProcess, state: BatchState) -> None:
         if slot.doomed or not slot.given:
             return
         number = slot.current if self.pool.run_on(slot.number, slot.current) else slot.given[0]
-        self._displacing.interrupt(slot, number)
+        # What stands first may have ended, and its answer be under way: another runs by now.
+        if state.stopping is not None or number in state.withdrawn:
+            self._displacing.interrupt(slot, number)
 
     def tick(self) -> None:
         """What time alone brings: retries that are due, stalls, memory, space, dead slots."""
@@ -250,3 +274,8 @@ def _too_long(limit_s: float, progress: Progress, *, of_tier: bool) -> PlatformE
         code="time-limit",
         fix=f"Raise {what} above {needed}, or cut the clip into parts.",
     )
+
+
+def _is_to_stop(state: BatchState, number: int) -> bool:
+    """Whether an invocation is to end: any of a batch that is stopped, else what was withdrawn."""
+    return number in state.withdrawn if state.stopping is None else number >> 32 == state.number

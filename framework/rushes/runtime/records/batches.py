@@ -66,6 +66,8 @@ class BatchState:
     ended: float | None = None
     dirty: bool = False
     stopping: tuple[State, dict[str, Any] | None] | None = None
+    withdrawn: set[int] = field(default_factory=set)
+    """Of its invocations, those that are to end though the batch goes on; until they have."""
     client: int | None = None
     orphaned: float | None = None
     littered: bool = False

@@ -8,37 +8,45 @@ not know which engine it is, nor where the work came from.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from rushes.asset import Asset
-from rushes.batch import RunnableEngine
+from rushes.batch import Options
 from rushes.core.retry import LOSS_CODES
 from rushes.core.states import State
-from rushes.errors import CallerError, Cancelled, PlatformError, RushesError, error_from_dict
+from rushes.errors import Cancelled, PlatformError, error_from_dict
 from rushes.invocation import BatchStatus, Finished
+from rushes.ledger import LONE
 from rushes.runtime.attempts.task import Gate, Made, Reporter, Task
 from rushes.runtime.ownership import receipt_paths
+from rushes.runtime.sending.submission import batch_spec, invocations
+from rushes.runtime.shared.pool_line import HostPool, PoolLine, run_alone
 from rushes.runtime.sources.fingerprint import content_of
+from rushes.runtime.sources.inputs import Found
 
 __all__ = ["Pool", "PoolRun", "cancel_left_behind"]
 
-LOOKS_EVERY_S: Final = 1.0
-"""How soon a cancel is heard that comes from outside."""
+LINES: Final = 16
+"""Kinds of work that have a batch of the pool open for more of them."""
 OWNER: Final = "rushes-host"
 """The tag that says in whose name a pool works."""
 NEWEST: Final = 1000
-"""Batches of a pool that are looked at: each is one attempt, and a host has some tens at a time."""
+"""Batches of a pool that are looked at: each is an attempt or a kind of work, and a host has some tens."""
 
 
-class Pool(RunnableEngine, Protocol):
-    """An engine that knows what it has to do."""
+class Pool(HostPool, Protocol):
+    """A pool that knows what it has to do."""
 
     def batches(self, *, limit: int = ..., parts: bool = ...) -> Sequence[BatchStatus]:
         """The newest first."""
+        ...
+
+    def cancel(self, batch: str) -> None:
+        """End all of a batch."""
         ...
 
 
@@ -62,7 +70,6 @@ def cancel_left_behind(pool: Pool, is_held: Callable[[Path], bool]) -> int:
     return len(left)
 
 
-@dataclass(frozen=True)
 class PoolRun:
     """Runs attempts on a pool; called like `rushes.runtime.attempts.attempt.run_attempt`.
 
@@ -72,57 +79,85 @@ class PoolRun:
         owner: the sign of life of the host in whose name.
     """
 
-    engine: RunnableEngine
-    priority: str
-    owner: Path | None = None
+    def __init__(self, engine: HostPool, priority: str, owner: Path | None = None) -> None:
+        self._engine = engine
+        self._priority = priority
+        self._owner = owner
+        self._lines: dict[tuple[Any, ...], PoolLine] = {}
+        self._choosing = threading.Lock()
 
-    def __call__(self, task: Task, report: Reporter, gate: Gate, cancelled: Callable[[], bool]) -> Made:
-        """Run a task and wait for it.
+    def __call__(
+        self,
+        task: Task,
+        report: Reporter,  # noqa: ARG002 - as every run of a task has
+        gate: Gate,
+        cancelled: Callable[[], bool],
+    ) -> Made:
+        """Run a task and wait for it; how far it is, nobody is told.
 
         Raises:
             RushesError: as the pool's attempt came to; `Cancelled` where it was asked to stop.
         """
-        priority = task.class_now() or self.priority
         options = replace(
             task.function.options,
             out=task.out,
-            priority=priority,
+            priority=task.class_now() or self._priority,
             show=task.show,
             deadline=task.deadline,
             name=task.name,
             receipts=task.receipts,
             force=True,  # whether it is known is the shared ledger's to say
-            tags={OWNER: str(self.owner)} if self.owner is not None else {},
+            tags={OWNER: str(self._owner)} if self._owner is not None else {},
         )
-        source = Asset(str(task.source.path), task.source.frames)
-        batch, _ = self.engine.launch(task.function, options, [(source, None)], task.params)
-        try:
-            page = self._followed(batch, task, priority, report, cancelled)
-        except BaseException:
-            with suppress(RushesError):  # else the pool would go on with what nobody waits for
-                self.engine.cancel(batch)
-            raise
+        asset = Asset(str(task.source.path), task.source.frames)
+        class_now = lambda: task.class_now() or self._priority  # noqa: E731
+        if task.function.makes_outputs:  # it has a folder of its own for them, and so a batch
+            (one,) = invocations(task.function, options, task.params, [Found(asset, task.subdir, task.tag)])
+            spec = batch_spec(task.function, options, task.params)
+            finished = run_alone(self._engine, spec, one, cancelled, class_now)
+        else:
+            found = Found(asset, params=cast("Any", task.params))
+            (one,) = invocations(task.function, options, task.params, [found])
+            finished = self._line(task, options).run(one, cancelled, class_now)
         if task.charge is not None:
-            task.charge(page[0].cost_nano)
-        made = _made_of(page[0])
+            task.charge(finished.cost_nano)
+        made = _made_of(finished)
         gate({})
         return made
 
-    def _followed(
-        self, batch: str, task: Task, priority: str, report: Reporter, cancelled: Callable[[], bool]
-    ) -> Sequence[Finished]:
-        """How it ended, once it has; meanwhile it has the class that the shared ledger gives it."""
-        while not (page := self.engine.results(batch, wait_s=LOOKS_EVERY_S)):
-            if cancelled():
-                self.engine.cancel(batch)
-                continue
-            if (now := task.class_now() or self.priority) != priority:
-                priority = now
-                with suppress(CallerError):  # it has ended just now, or this pool has no such class
-                    self.engine.set_priority(batch, now)
-            for one in self.engine.status(batch).running:
-                report(float(one.get("fraction") or -1.0), str(one.get("note") or ""))
-        return page
+    def close(self) -> None:
+        """Nothing more comes for now."""
+        with self._choosing:
+            lines, self._lines = self._lines, {}
+        for one in lines.values():
+            one.close()
+
+    def _line(self, task: Task, options: Options) -> PoolLine:
+        """The line of the task's batch; those that nobody waits for make room.
+
+        Batches that stand alone are of one invocation each: those that are alike share a line, and its class.
+        """
+        batch = task.invocation.rpartition(".")[0]
+        if batch.startswith(LONE):
+            function = task.function
+            ends, class_ = task.deadline, options.priority
+            kind: tuple[Any, ...] = (
+                function.ref, function.version, task.source_digest, task.show, ends, class_,
+            )  # fmt: skip
+        else:
+            kind = (batch,)
+        gone: list[PoolLine] = []
+        with self._choosing:
+            found = self._lines.pop(kind, None)
+            if found is None:
+                spec = batch_spec(task.function, options, task.params)
+                found = PoolLine(self._engine, spec, follows=len(kind) == 1)
+                idle = [one for one, line in self._lines.items() if not line.here]
+                gone = [self._lines.pop(one) for one in idle[: max(len(self._lines) - LINES + 1, 0)]]
+            self._lines[kind] = found
+        for line in gone:
+            line.close()
+        return found
 
 
 def _made_of(finished: Finished) -> Made:

@@ -91,7 +91,7 @@ class Following:
             count = state.seq - waiter.after
             if count <= 0 and patient:
                 return False
-            few = count < SMALL_PAGE and state.unfinished > count
+            few = count < min(SMALL_PAGE, waiter.limit) and state.unfinished > count
             if few and patient and self.pool.now - waiter.asked < GATHER_S:
                 return False
             number, function, parent = state.number, state.spec["function"], state.spec.get("parent")

@@ -72,9 +72,9 @@ def submission(batch: str, rows: list[list[Any]]) -> Request:
     return {"verb": "submit", "batch": batch}, json.dumps(rows, separators=(",", ":")).encode()
 
 
-def rows(invocations: Iterable[Invocation]) -> Iterator[list[Any]]:
-    """Invocations as they are sent, numbered from 1."""
-    for n, one in enumerate(invocations, start=1):
+def rows(invocations: Iterable[Invocation], *, after: int = 0) -> Iterator[list[Any]]:
+    """Invocations as they are sent, numbered from behind `after`."""
+    for n, one in enumerate(invocations, start=after + 1):
         yield [
             n, one.source, one.key, one.frames, one.params, one.subdir, one.tag, one.after or None,
             one.on_failure, one.problem, one.fingerprint, one.exclusive or None,

@@ -84,10 +84,17 @@ def check_header(header: Mapping[str, Any]) -> None:
     for name in _SPANS:
         if name in header:
             _require(_is_number(header[name]) and header[name] >= 0, name, header[name])
+    if "numbers" in header:
+        numbers = header["numbers"]
+        _require(isinstance(numbers, list) and all(map(_is_number_of_one, numbers)), "numbers", numbers)
     if "limits" in header:
         _check_limits(header["limits"])
     if "spec" in header:
         check_spec(header["spec"])
+
+
+def _is_number_of_one(value: Any) -> bool:
+    return type(value) is int and 0 < value <= _LAST_N
 
 
 def _check_limits(limits: Any) -> None:

@@ -73,6 +73,7 @@ class Verbs:
             "status": self._status,
             "batches": self._batches,
             "cancel": self._cancel,
+            "withdraw": self._withdraw,
             "retry": self._retry,
             "set": self._set,
             "budget": self._budget,
@@ -205,6 +206,14 @@ class Verbs:
         self._dispatcher.watch.cancel(state)
         self._following.wait_for_end(client.stream, batch)
         return None
+
+    def _withdraw(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
+        batch = header["batch"]
+        self._pool.require(batch)
+        state = self._pool.by_id.get(batch)
+        if state is not None:
+            self._dispatcher.watch.withdraw(state, [int(n) for n in header["numbers"]])
+        return {}
 
     def _set(self, client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         batch, priority = header["batch"], header.get("priority")
