@@ -106,15 +106,16 @@ class Account:
     def spend(self, amount: int) -> None:
         """Enter what was paid; a negative amount corrects what was reported too high before."""
         self.spent += amount
-        self.hour_spent = max(0, self.hour_spent + amount)
+        hour_spent = self.hour_spent + amount
+        self.hour_spent = hour_spent if hour_spent > 0 else 0  # noqa: FURB136 - hot: every end is entered
 
     def fits(self, amount: int, claimed: int) -> bool:
         """Whether `amount` more fits; `claimed` is what others are to get first."""
-        limits = self.limits
+        cap, hour_cap = self.limits.cap, self.limits.hour_cap
         wanted = self.outstanding + claimed + amount
-        return (limits.cap is None or self.spent + wanted <= limits.cap) and (
-            limits.hour_cap is None or self.hour_spent + wanted <= limits.hour_cap
-        )
+        if cap is not None and self.spent + wanted > cap:
+            return False
+        return hour_cap is None or self.hour_spent + wanted <= hour_cap
 
     @property
     def room(self) -> int:

@@ -6,13 +6,13 @@ correct what it gave. This module must not know what happened. The theory stands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 
 from rushes.core.commands import Command, GoOn, Start
 from rushes.core.events import Capacity, ClassPolicy
 from rushes.core.holding import note
 from rushes.core.learning.expected import ExpectedRuns
-from rushes.core.limits import Limits, batch_limit, class_limit, queue_limit
+from rushes.core.limits import BOUNDLESS, Limits, batch_limit, class_limit, queue_limit
 from rushes.core.ordering import Flow, Lane, Level
 from rushes.core.overtaking import Overtaking
 from rushes.core.packing import MILLI, Room
@@ -103,9 +103,9 @@ class Assignment:
 
     def _serve_share(self, lane: Lane, now: float, out: list[Command]) -> bool:
         """The same as `_serve`, where the class of `lane` sees no more of the room than it may have."""
-        shares, name = self.waiting.shares, lane.queue.policy.name
         if self._closed and not self._own(lane):
             return False
+        shares, name = self.waiting.shares, lane.queue.policy.name
         shares.enter(name, self.room)
         went = self._serve(lane, now, out)
         if not went:  # else it has claimed nothing
@@ -129,7 +129,7 @@ class Assignment:
             lane = flow.lanes.first()
             if lane is None:
                 flow.stand()
-            elif self.room.free[0] <= 0 and self._is_spent(lane):
+            elif self.room.free[0] <= 0 and self._is_spent(lane, now):
                 self._full = True
             elif not serve(lane, now, out):
                 # Where nobody else is looked at it need not leave its line, only to stand there again.
@@ -150,20 +150,24 @@ class Assignment:
             self._claim_passed(flow, out)
         flow.stand()
 
-    def _is_spent(self, lane: Lane) -> bool:
+    def _is_spent(self, lane: Lane, now: float) -> bool:
         """Where no core is free: whether a lane could only claim what is not there, as all after it could.
 
         That is the end of most passes, and cheaper to see than to find out.
         """
         waiting, level = self.waiting, lane.flow.level
-        return (
+        is_spent = (
             not waiting.cpuless
             and not waiting.shares.any
-            and not self.purse.watches
             and not (level.displaces and self.standing.may_free_cores(level.rank))
             and self.slots.has(lane.shape.environment)
             and self._most(lane) == 1  # else a slot of its own may be given more
         )
+        if is_spent and self.purse.watches:
+            if not self.purse.affords(lane, now):
+                return False  # it is to leave its line
+            self._note_unfit(lane)
+        return is_spent
 
     def _is_out(self, level: Level) -> bool:
         """Whether nothing more of a level can start, where classes have shares: nobody looks, then."""
@@ -175,47 +179,68 @@ class Assignment:
     def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
         """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""
         shape, need, room, slots = lane.shape, lane.need, self.room, self.slots
-        if self.purse.watches and not self.purse.affords(lane, now):
-            self.waiting.park(lane, batch_limit(shape.batch))
+        if (self.purse.watches or self.waiting.bars) and self._stands_back(lane, now):
             return True
-        # What has begun goes on to its end, and so do the parts that it waits for.
-        if self.waiting.bars and not shape.depth and lane.queue.key in self.waiting.bars:
-            self.waiting.park(lane, queue_limit(lane.queue.key))
-            return True
-        fits, allowed = self._allowed(lane)
-        could = allowed > 0 and slots.rests_until(shape.environment) <= now
-        if could and not fits and not room.awaited(need):
+        fits, allowed = room.fits(need), BOUNDLESS
+        if shape.max_slots is not None or shape.limits or self.yielding.known:
+            fits, allowed = self._allowed(lane, fits=fits)
+        if (shares := self.waiting.shares).any:
+            allowed = min(allowed, shares.times(lane.queue.policy.name, need))
+        rests = bool(slots.failures) and slots.rests_until(shape.environment) > now
+        if not fits and allowed > 0 and not rests and not room.awaited(need):
             self.standing.make_room(lane, min(len(lane.asks), allowed), now, out)
             fits = room.fits(need)
+        most = self._most(lane)
         if fits and allowed > 0 and (slot := slots.take_idle(shape.environment)) is not None:
-            others = max(min(slots.idle(shape.environment), room.times(need) - 1, allowed - 1), 0)
+            others = self._others(lane, allowed) if most > 1 else 0  # of one each nobody gets another's part
             self._occupy(slot, lane)
-            self._give(slot, len(lane.slots) + others, now, out)
+            self._give(slot, most, len(lane.slots) + others, now, out)
             return True
-        if lane.slots and not room.drains and self._most(lane) > 1 and not room.awaited(need):
-            for slot in lane.slots:
-                if slot.refillable() and self._give(slot, len(lane.slots), now, out):
-                    return True
+        if most > 1 and self._refill(lane, most, now, out):
+            return True
         if allowed <= 0:
             self.waiting.park(lane, self._full_of(lane))
             return True
-        if slots.rests_until(shape.environment) <= now:
-            self._wait(lane, min(len(lane.asks), max(room.times(need), 1), allowed) if fits else 0, now, out)
+        if fits and not rests:  # only slots are missing
+            self._await_slots(lane, min(len(lane.asks), max(room.times(need), 1), allowed), out)
+        elif not rests:
+            self._wait(lane, now, out)
         return False
 
-    def _wait(self, lane: Lane, fitting: int, now: float, out: list[Command]) -> None:
-        """Slots are missing for the `fitting` ones of a lane that fit; else it lacks room.
+    def _stands_back(self, lane: Lane, now: float) -> bool:
+        """Whether a lane leaves its line, for want of money or since its queue is barred."""
+        if self.purse.watches and not self.purse.affords(lane, now):
+            self.waiting.park(lane, batch_limit(lane.shape.batch))
+            return True
+        # What has begun goes on to its end, and so do the parts that it waits for.
+        if self.waiting.bars and not lane.shape.depth and lane.queue.key in self.waiting.bars:
+            self.waiting.park(lane, queue_limit(lane.queue.key))
+            return True
+        return False
 
-        Then others of its show are let by, or it keeps what it needs from all that comes later.
-        """
-        if fitting:
-            self._await_slots(lane, fitting, out)
-            return
-        queue = lane.queue
-        if queue.outside and not queue.looked:
-            self.waiting.unfit[queue] = None
+    def _others(self, lane: Lane, allowed: int) -> int:
+        """How many more slots a lane may soon have, beside one."""
+        idle = self.slots.idle(lane.shape.environment)
+        return max(min(idle, self.room.times(lane.need) - 1, allowed - 1), 0)
+
+    def _refill(self, lane: Lane, most: int, now: float, out: list[Command]) -> bool:
+        """Give one of a lane's own slots more, where that keeps nothing from anybody."""
+        if not lane.slots or self.room.drains or self.room.awaited(lane.need):
+            return False
+        return any(
+            slot.refillable() and self._give(slot, most, len(lane.slots), now, out) for slot in lane.slots
+        )
+
+    def _wait(self, lane: Lane, now: float, out: list[Command]) -> None:
+        """A lane lacks room: others of its show are let by, or it keeps what it needs from all after it."""
+        self._note_unfit(lane)
         if not self.overtaking.lets_by(lane, now):
             self._claim(lane, out)
+
+    def _note_unfit(self, lane: Lane) -> None:
+        """Others of its queue may fit."""
+        if lane.queue.outside and not lane.queue.looked:
+            self.waiting.unfit[lane.queue] = None
 
     def _claim_passed(self, flow: Flow, out: list[Command]) -> None:
         """Those of a show that were passed keep what they need from other shows and lower classes."""
@@ -227,10 +252,9 @@ class Assignment:
             if shares.any:
                 shares.leave(lane.queue.policy.name, self.room)
 
-    def _allowed(self, lane: Lane) -> tuple[bool, int]:
-        """Whether one of a lane fits, and how many more slots its batch may have."""
+    def _allowed(self, lane: Lane, *, fits: bool) -> tuple[bool, int]:
+        """Whether one of a lane fits, perhaps beyond what there is, and how many more slots it may have."""
         shape, need = lane.shape, lane.need
-        fits = self.room.fits(need)
         if self.yielding.known:
             shares, name = self.waiting.shares, lane.queue.policy.name
             others = shares.of_others(name) if shares.any else (0, 0, 0, 0)
@@ -239,12 +263,7 @@ class Assignment:
                 self.yielding.barred.add(shape.batch)
                 return fits, 0
             fits = fits or beyond
-        allowed = 1 << 30
-        if shape.max_slots is not None or shape.limits:
-            allowed = self.limits.allowed(shape)
-        if self.waiting.shares.any:
-            allowed = min(allowed, self.waiting.shares.times(lane.queue.policy.name, need))
-        return fits, allowed
+        return fits, self.limits.allowed(shape)
 
     def _full_of(self, lane: Lane) -> str:
         """The name under which a lane that may have no more has all that it may have."""
@@ -290,56 +309,54 @@ class Assignment:
 
     def _occupy(self, slot: Slot, lane: Lane) -> None:
         """An idle slot becomes busy with a lane."""
-        slot.lane = lane
-        slot.queue = lane.queue.key
-        slot.policy = self.waiting.policy(slot.queue)
-        slot.level = lane.flow.level
+        shape, queue, shares = lane.shape, lane.queue, self.waiting.shares
+        slot.lane, slot.queue, slot.policy, slot.level = lane, queue.key, queue.policy, lane.flow.level
         lane.slots[slot] = None
         self.room.take(lane.need)
         self.standing.occupied(slot)
-        if lane.shape.max_slots is not None or lane.shape.limits:
-            self.limits.take(lane.shape)
-        if self.waiting.shares.any:
-            note(self.waiting, slot)
+        if shape.max_slots is not None or shape.limits:
+            self.limits.take(shape)
+        if shares.any:
+            shares.note(slot.number, queue.policy.name, lane.need)
 
-    def _give(self, slot: Slot, sharers: int, now: float, out: list[Command]) -> bool:
-        """Fill a busy slot up from its lane, which `sharers` slots are to have equal parts of."""
+    def _give(self, slot: Slot, most: int, sharers: int, now: float, out: list[Command]) -> bool:
+        """Fill a busy slot up to `most` from its lane, which `sharers` slots are to have equal parts of."""
         lane = slot.lane
         if lane is None:
             return False
         settings, backlog, flow = self._settings, slot.backlog, lane.flow
-        most = self._most(lane)
-        count = min(most - len(backlog), len(lane.asks))
-        if most > 1 and count > 0 and len(lane.asks) < most * sharers:  # a fair part may be less
-            everything = len(lane.asks) + sum(len(other.backlog) for other in lane.slots)
-            count = min(count, -(-everything // sharers) - len(backlog))
+        count = 1 - len(backlog) if most == 1 else _part_of(lane, backlog, most, sharers)
         if count > 0 and self.purse.watches:
             count = self.purse.reserve(lane, count, now, behind=bool(backlog))
         if count <= 0:
             return False
-        self.settle(slot)
+        if slot.done:
+            self.settle(slot)
         asks = self.waiting.take(lane, count)
-        expected_s = self.expected.seconds(lane.shape.function)
-        each_s = settings.unknown_run_s if expected_s is None else expected_s
+        each_s = self.expected.seconds(lane.shape.function)
+        if each_s is None:
+            each_s = settings.unknown_run_s
         if backlog:
             slot.each_s = (slot.each_s * len(backlog) + each_s * count) / (len(backlog) + count)
         else:
             slot.each_s = each_s
             slot.begin_head(now)
         lane.queue.served_at = now
-        if flow.level.unserved:
-            flow.level.unserved.pop(lane.need, None)
+        level = flow.level
+        if level.unserved:
+            level.unserved.pop(lane.need, None)
         backlog.extend(asks)
         if len(backlog) > 1:
             self.slots.stack(slot)
+        ids = [ask[0] for ask in asks]
         if self.standing.any:
-            self.standing.starts((ask[0] for ask in asks), now)
+            self.standing.starts(ids, now)
         slot.low = most // 2
-        if flow.vtime > flow.level.vtime:  # noqa: PLR1730 - hot: `max` costs three times as much
-            flow.level.vtime = flow.vtime
+        if flow.vtime > level.vtime:  # noqa: PLR1730 - hot: `max` costs three times as much
+            level.vtime = flow.vtime
         flow.charge(each_s * count * _cpu_charged(lane))
         lane.stand()
-        out.append(Start(slot.number, [ask[0] for ask in asks]))
+        out.append(Start(slot.number, ids))
         self.waiting.lease(lane.queue, out)
         return True
 
@@ -356,10 +373,12 @@ class Assignment:
         lane = slot.lane
         if lane is None:
             return
-        self.settle(slot)
+        if slot.done:
+            self.settle(slot)
         if slot.state is SlotState.waiting:
             self.end_wait(slot, now)
-        self.standing.end_pause(slot, now)
+        elif slot.state is SlotState.paused:
+            self.standing.end_pause(slot, now)
         self.room.give(lane.need)
         self.standing.freed(slot)
         del lane.slots[slot]
@@ -368,7 +387,8 @@ class Assignment:
                 self.waiting.unpark(name)
         if self.waiting.shares.any:
             note(self.waiting, slot, gone=True)
-        self.waiting.tidy(lane)
+        if not lane.asks:
+            self.waiting.tidy(lane)
 
     def resize(self, capacity: Capacity) -> None:
         """The pool has another capacity: needs are clamped to that, and what is held is counted anew."""
@@ -484,5 +504,15 @@ class Assignment:
             lane.flow.stand()
 
 
+def _part_of(lane: Lane, backlog: Sized, most: int, sharers: int) -> int:
+    """How many more of a lane a slot is given, of which it is to have `most` at most, and an equal part."""
+    count = min(most - len(backlog), len(lane.asks))
+    if count <= 0 or len(lane.asks) >= most * sharers:
+        return count
+    everything = len(lane.asks) + sum(len(other.backlog) for other in lane.slots)
+    return min(count, -(-everything // sharers) - len(backlog))
+
+
 def _cpu_charged(lane: Lane) -> float:
-    return max(lane.need[0] / MILLI, LEAST_CPU_CHARGED)
+    cpu = lane.need[0] / MILLI
+    return cpu if cpu > LEAST_CPU_CHARGED else LEAST_CPU_CHARGED  # noqa: FURB136 - hot

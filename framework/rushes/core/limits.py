@@ -13,6 +13,7 @@ from typing import Final
 from rushes.core.events import QueueKey, Shape
 
 __all__ = [
+    "BOUNDLESS",
     "KEY",
     "Limits",
     "batch_limit",

@@ -77,10 +77,10 @@ class Room:
         a, b, c, d = need
         e, f, g, h = self.free
         self.free = (e - a, f - b, g - c, h - d)
-        left = (self._cpu - a, self._memory - b, self._scratch - c, self._gpu - d)
-        if min(left) < 0:
-            left = (max(left[0], 0), max(left[1], 0), max(left[2], 0), max(left[3], 0))
-        self._cpu, self._memory, self._scratch, self._gpu = left
+        self._cpu = self._cpu - a if self._cpu > a else 0
+        self._memory = self._memory - b if self._memory > b else 0
+        self._scratch = self._scratch - c if self._scratch > c else 0
+        self._gpu = self._gpu - d if self._gpu > d else 0
 
     def give(self, need: Need) -> None:
         """A slot is no longer busy with `need`."""
@@ -112,8 +112,10 @@ class Room:
 
     def begin(self) -> None:
         """Start a pass: nothing is claimed."""
-        self._cpu, self._memory, self._scratch, self._gpu = free = self.free
-        if min(free) < 0:  # somebody started `beyond`: who needs none of that is not held up by it
+        a, b, c, d = self._cpu, self._memory, self._scratch, self._gpu = free = self.free
+        if (
+            a < 0 or b < 0 or c < 0 or d < 0
+        ):  # somebody started `beyond`: who needs none of that is not held up by it
             self._cpu, self._memory, self._scratch, self._gpu = (max(left, 0) for left in free)
         elif self.drains:
             self.drains = False

@@ -191,6 +191,8 @@ class Purse:
         if not bill.limited:
             return True
         asked, payer = bill.asked or self._asks(bill, lane.shape), bill.payer
+        if not self._awaited and not self.refused and self.budget.has(payer, asked.amount, now):
+            return True
         short = self.budget.lacks(payer, asked.amount, now)
         if short is not None and short.held:  # so much will not be there again; perhaps less does
             short = self.budget.lacks(payer, asked.least, now)
@@ -516,7 +518,8 @@ class Purse:
 
     def _came_back(self, nano: int) -> None:
         self._freed += max(nano, 0)
-        if self._freed >= self._least or self.refused:
+        # Else there is nobody to ask again.
+        if (self.short and self._freed >= self._least) or self.refused:
             self.stirred = True
 
     def _changed(self, id_: int, paid: Paid) -> None:

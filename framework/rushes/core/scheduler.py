@@ -348,7 +348,8 @@ class Scheduler:
             standing.end_pause(slot, now)
             out.append(Resume(slot.number, event.id))
         standing.left(event.id, now, ended=event.state.ended)
-        standing.occupied(slot)  # what is behind it has borne nothing yet
+        if slot.backlog:
+            standing.occupied(slot)  # what is behind it has borne nothing yet
 
     def _finished_elsewhere(self, event: AttemptFinished, now: float, out: list[Command]) -> None:
         """Finished out of turn, or on a slot that was lost meanwhile, or nothing that we know."""

@@ -158,8 +158,8 @@ class Shares:
 
     def times(self, name: str, need: Need) -> int:
         """How many more of `need` a class may have, by its maximum."""
-        part = self._part(name)
-        if part.most is None:
+        part = self._parts.get(name)
+        if part is None or part.most is None:
             return 1 << 30
         most, held = part.most, part.held
         return min((max(most[d] - held[d], 0) // need[d] for d in _COMPUTING if need[d]), default=1 << 30)
@@ -175,7 +175,7 @@ class Shares:
 
     def may_spare(self, name: str) -> bool:
         """Whether a class holds more cores than are kept for it; true of one for which nothing is kept."""
-        part = self._part(name)
+        part = self._parts.get(name) or self._part(name)
         return part.reserved == _NOTHING or part.held[_CPU] > part.reserved[_CPU]
 
     def within(self, name: str, need: Need) -> bool:
@@ -221,10 +221,13 @@ class Shares:
         is_same = left_of is not None and left_of[0] is free and left_of[1] is part
         before = self._seen if is_same else self._left(part, free)
         self._touched.append(part)
-        if left != before and (claim := _minus(before, left)) != _NOTHING:
-            mine = _least(claim, _minus(part.own, part.claims))
-            part.claims = _plus(part.claims, mine)
-            self._claim = _plus(self._claim, _minus(claim, mine))
+        if left != before:
+            claim = _minus(before, left)
+            if part.foreign != _ALL:
+                mine = _least(claim, _minus(part.own, part.claims))
+                part.claims = _plus(part.claims, mine)
+                claim = _minus(claim, mine)
+            self._claim = _plus(self._claim, claim)
             self._left_of = None
         kept = room.kept - (self._kept if part.foreign & 1 else part.kept)
         if kept > 0:

@@ -52,9 +52,9 @@ class Slot:
     """One slot process."""
 
     __slots__ = (
-        "backlog", "done", "each_s", "environment", "good", "good_s", "head_since", "idle_since", "lane",
-        "level", "low", "number", "policy", "queue", "ran_before_s", "recalling", "slow", "spent_s", "state",
-        "unpaid", "waited", "yields",
+        "able", "backlog", "done", "each_s", "environment", "good", "good_s", "head_since", "idle_since",
+        "lane", "level", "low", "number", "policy", "queue", "ran_before_s", "recalling", "slow", "spent_s",
+        "state", "unpaid", "waited", "yields",
     )  # fmt: skip
 
     def __init__(self, number: int, environment: str) -> None:
@@ -74,6 +74,7 @@ class Slot:
         self.level: Level | None = None
         self.ran_before_s = 0.0  # how long the first of its backlog ran before it was paused, or waited
         self.yields = False  # the first of its backlog is to be given back, for more urgent work
+        self.able: dict[int, Slot] | None = None  # among whom it may be asked to stand aside: of `standing`
         self.unpaid = False  # it is paused because it has spent what it may
         self.waited = False  # its attempt waits for parts of its own, or has
         # Since the last settlement: what the show was charged for each run, and what came of it.
@@ -131,7 +132,6 @@ class Slots:
     """All slots of a pool."""
 
     __slots__ = (
-        "_failures",
         "_idle",
         "_next",
         "_opening",
@@ -140,6 +140,7 @@ class Slots:
         "_warm",
         "by_number",
         "exempt",
+        "failures",
         "limit",
         "lost",
     )
@@ -155,7 +156,7 @@ class Slots:
         self._opening: dict[str, int] = {}
         self._warm: dict[str, int] = {}  # by environment: how many slots there are
         self._stacked: dict[int, Slot] = {}  # by number: had something behind its first, when last seen
-        self._failures: dict[str, tuple[int, float]] = {}  # by environment: how often in a row, rest until
+        self.failures: dict[str, tuple[int, float]] = {}  # by environment: how often in a row, rest until
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(self.by_number.values())
@@ -174,7 +175,7 @@ class Slots:
 
     def rests_until(self, environment: str) -> float:
         """Until when no slot is opened for an environment whose slots die before they are ready."""
-        failure = self._failures.get(environment)
+        failure = self.failures.get(environment)
         return failure[1] if failure else 0.0
 
     def open(
@@ -208,9 +209,10 @@ class Slots:
         """A slot became ready, or has run all that it was given."""
         if slot.state is SlotState.opening:
             self._opening[slot.environment] -= 1
-            self._failures.pop(slot.environment, None)
+            self.failures.pop(slot.environment, None)
         slot.become(SlotState.idle)
-        self._settle_wait(slot)
+        if slot.waited:
+            self._settle_wait(slot)
         slot.lane = None
         slot.low = 0
         slot.slow = slot.recalling = slot.yields = False
@@ -260,9 +262,9 @@ class Slots:
             self._idle[slot.environment].remove(slot)
         elif slot.state is SlotState.opening:
             self._opening[slot.environment] -= 1
-            failures = self._failures.get(slot.environment, (0, 0.0))[0] + 1
+            failures = self.failures.get(slot.environment, (0, 0.0))[0] + 1
             rest_s = self._settings.reopen_after_s * 2.0 ** min(failures - 1, 20)
-            self._failures[slot.environment] = (failures, now + min(rest_s, self._settings.reopen_max_s))
+            self.failures[slot.environment] = (failures, now + min(rest_s, self._settings.reopen_max_s))
 
     def close_unused(self, now: float, out: list[Command]) -> None:
         """Close what has been idle for too long, and forget environments that have nothing any more."""

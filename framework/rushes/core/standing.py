@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
 
 from rushes.core.awaiting import Awaiting
 from rushes.core.commands import Command, GiveBack, Pause, Recall, Resume
@@ -74,11 +73,14 @@ class Standing:
         if self._policy is None or lane is None or policy is None:
             return
         if policy.may_be_displaced and lane.shape.preemptible:
+            if slot.able is not None:
+                slot.able.pop(slot.number, None)
             stamp = _stamped(slot, policy), policy.name
             able = self._able.get(stamp)
             if able is None:
                 able = self._able[stamp] = {}
             able[slot.number] = slot
+            slot.able = able
 
     def reached(self, slot: Slot, fraction: float) -> None:
         """What runs on a slot is so far, 0..1, by its own word."""
@@ -88,9 +90,13 @@ class Standing:
     def freed(self, slot: Slot) -> None:
         """Nothing runs on a slot any more, or nothing that may be asked."""
         self._awaiting.forget(slot)
-        policy = slot.policy
-        if policy is not None:
-            self._able.get((_stamped(slot, policy), policy.name), _NOBODY).pop(slot.number, None)
+        self._is_not_able(slot)
+
+    @staticmethod
+    def _is_not_able(slot: Slot) -> None:
+        if slot.able is not None:
+            slot.able.pop(slot.number, None)
+            slot.able = None
 
     def restamp(self, slot: Slot, queue: QueueKey, policy: ClassPolicy, level: Level) -> None:
         """A person gave what runs on a slot another class: what it bore for the old one is forgotten."""
@@ -324,8 +330,7 @@ class Standing:
     def _await(self, slot: Slot, by: str, now: float) -> None:
         """Let what runs on a slot finish; nobody else stops or pauses it meanwhile."""
         self._awaiting.begin(slot, now + (self._policy.near_s if self._policy is not None else 0.0), by)
-        if slot.policy is not None:
-            self._able.get((_stamped(slot, slot.policy), slot.policy.name), _NOBODY).pop(slot.number, None)
+        self._is_not_able(slot)
 
     def told_left_s(self, slot: Slot, now: float) -> float | None:
         """How long what runs on a slot will still run, by its own word; None where it has not said."""
@@ -458,7 +463,7 @@ class Standing:
 
     def left(self, id: int, now: float, *, ended: bool) -> None:  # noqa: A002 - named as everywhere
         """An invocation has left its slot; one that is queued again may stand aside still."""
-        if self._awaiting.drop(id):
+        if self._awaiting and self._awaiting.drop(id):
             self.swarms.back(id, now)
         if ended:
             self._times.pop(id, None)
@@ -483,8 +488,6 @@ def _stamped(slot: Slot, policy: ClassPolicy) -> int:
 def _within(need: Need, may: Need) -> bool:
     return need[0] <= may[0] and need[1] <= may[1] and need[2] <= may[2] and need[3] <= may[3]
 
-
-_NOBODY: Final[dict[int, Slot]] = {}
 
 _SESSION: Need = (0, 0, 0, 1)
 """Of a device, whichever it is: one that holds a session is as good as another."""

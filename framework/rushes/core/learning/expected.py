@@ -52,7 +52,7 @@ class ExpectedRuns:
     def at_once(self, function: str, budget_s: float, most: int) -> int:
         """How many runs fit in `budget_s`, from 1 to `most`; 1 when nothing is known."""
         known = self._seconds.get(function)
-        if known is None:
+        if known is None or known >= budget_s:
             return 1
         if known * most <= budget_s:
             return max(1, most)

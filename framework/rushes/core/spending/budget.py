@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heappush, heappushpop
 from typing import Any, Final
 
 from rushes.core.accounts import HOUR_S, Account, Scope, Shortage, SpendLimits
@@ -135,6 +135,13 @@ class Budget:
             account.running += 1
         return Granted(id, amount, demoted)
 
+    def has(self, payer: Payer, amount: int, now: float) -> bool:
+        """Whether `reserve` would grant `amount`, whatever becomes of what others claim."""
+        for account in self._books_of(payer, now).capped:  # noqa: SIM110 - hot: written out
+            if not account.fits(amount, account.claimed):
+                return False
+        return True
+
     def lacks(self, payer: Payer, amount: int, now: float) -> Refused | None:
         """Why `reserve` would refuse `amount`, or None; nothing is set aside."""
         short = self._missing(self._books_of(payer, now), amount)
@@ -227,18 +234,21 @@ class Budget:
         if entry.wanted:
             self._claim(id, 0)
         cost = max(0, cost)
-        overrun, returned = max(0, cost - entry.amount), max(0, entry.amount - max(cost, entry.spent))
-        left, more = entry.left, cost - entry.spent
+        overrun = cost - entry.amount if cost > entry.amount else 0
+        returned = 0 if overrun else entry.amount - max(cost, entry.spent)
+        left, more = entry.amount - entry.spent, cost - entry.spent
         for account in self._books_of(entry.payer, now).all:
             account.spend(more)
             account.outstanding -= left
             account.running -= 1
         del self._open[id]
-        self._done.add(id)
-        heappush(self._lowest, id)
-        if len(self._done) > REMEMBERED:
-            self._oldest = heappop(self._lowest)
-            self._done.remove(self._oldest)
+        done = self._done
+        done.add(id)
+        if len(done) > REMEMBERED:
+            self._oldest = heappushpop(self._lowest, id)
+            done.remove(self._oldest)
+        else:
+            heappush(self._lowest, id)
         return Settled(returned, overrun)
 
     def reservation(self, id: int) -> tuple[int, int] | None:  # noqa: A002
