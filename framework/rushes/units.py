@@ -77,3 +77,10 @@ def _split(
     if match is None or factor is None:
         raise CallerError(f"{text!r} is no {noun}.", code="bad-value", fix=f"Write {example}.")
     return float(match[1]), float(factor)
+
+
+def format_digits(value: float, digits: int = 2) -> str:
+    """A number with so many digits that count, without an exponent: ``0.079``, ``5.6``, ``12,000``."""
+    from decimal import Decimal  # noqa: PLC0415 - every start imports this module, and few show figures
+
+    return f"{Decimal(f'{value:.{digits}g}'):,f}"

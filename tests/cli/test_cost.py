@@ -146,4 +146,4 @@ def test_the_doctor_says_what_this_machine_costs(
 
     said = CliRunner().invoke(app, ["doctor"]).stdout
 
-    assert "this machine is here: $0.11 an hour, 95 to 310 W" in said
+    assert "this machine is tier here: $0.11 an hour, 95 to 310 W" in said

@@ -178,7 +178,7 @@ def test_the_classes_of_a_studio_are_those_of_a_simulation(
 
 def test_what_is_enough_now_breaks_first_at_some_size(rushes: Rushes, tmp_path: Path) -> None:
     page = tmp_path / "more.html"
-    asked = ("simulate", "quiet-day", "--scale", "0.1", "--cores", "64", "--what-if", "streams*8")
+    asked = ("simulate", "quiet-day", "--scale", "0.3", "--cores", "8", "--what-if", "streams*16")
 
     said = rushes(*asked, "--report", str(page)).stdout
 
@@ -230,3 +230,11 @@ def test_how_far_back_is_days_or_a_length_of_time(rushes: Rushes, since: str) ->
 
 def test_what_is_no_length_of_time_is_refused_as_such(rushes: Rushes) -> None:
     assert "duration" in rushes("simulate", "--replay", "--since", "2w").stderr
+
+
+def test_what_gives_way_takes_no_headroom(rushes: Rushes) -> None:
+    """An archive holds all cores of a quiet day for hours: what comes does not wait for it."""
+    found = json.loads(rushes("simulate", "quiet-day", "--scale", "0.3", "--cores", "16", "--json").stdout)
+
+    assert found["bill"]["headroom"] > 0.9
+    assert "Headroom: what background work holds counts as free, for it gives way." in found["assumed"]

@@ -246,7 +246,7 @@ def _prices(environ: Mapping[str, str]) -> list[Check]:
     settings = settings_from(environ)
     price = machine_price(settings, environ, capacity_of(settings))
     tier = price.tier
-    says = f"this machine is {tier.name}: {format_dollars(tier.hour_nano)} an hour"
+    says = f"this machine is tier {tier.name}: {format_dollars(tier.hour_nano)} an hour"
     if tier.busy_milliwatts is not None:
         says += f", {(tier.idle_milliwatts or 0) / 1000:g} to {tier.busy_milliwatts / 1000:g} W"
     if price.kwh_nano:

@@ -23,7 +23,7 @@ from rushes.errors import CallerError
 from rushes.keepers import Quoter
 from rushes.ports import Engine
 from rushes.printing import printable
-from rushes.units import format_duration
+from rushes.units import format_digits, format_duration
 
 if TYPE_CHECKING:
     from rushes.core.learning.durations import Interval
@@ -88,7 +88,7 @@ def quote(ctx: click.Context, /, **given: Any) -> None:
     else:
         for line in quote_lines(found, now):
             click.echo(line)
-        if found.ok and (by is not None or max_cost is not None) and not tiers:
+        if found.ok and found.invocations and (by is not None or max_cost is not None) and not tiers:
             width = sum(count for _, count in cast("Quote", found.answer).slots)
             click.echo(_row("send it", f"rushes run {given['function']} … --slots {width}"))
         for line in _beside(engine):
@@ -180,7 +180,9 @@ def _between(interval: Interval, shown: Any) -> str:
 
 
 def _energy(joules: float) -> str:
-    return f"{joules / 3_600_000:.2g} kWh" if joules >= 360_000 else f"{joules / 1000:.2g} kJ"
+    if joules >= 360_000:
+        return f"{format_digits(joules / 3_600_000)} kWh"
+    return f"{format_digits(joules / 1000)} kJ"
 
 
 def _clock(at: float, now: float) -> str:

@@ -17,7 +17,7 @@ from rushes.cli.show import counted, displacement_lines, table
 from rushes.core.money import format_dollars
 from rushes.simulator.figures import beside, in_rank
 from rushes.simulator.study import Bound, Finding, Growth
-from rushes.units import format_duration, format_size
+from rushes.units import format_digits, format_duration, format_size
 
 __all__ = ["answer_lines"]
 
@@ -75,7 +75,11 @@ def _bill_lines(finding: Finding) -> Iterator[str]:
             f"cost: {format_dollars(bill.total)}, of it {format_dollars(bill.waste)} for work done again and "
             f"{format_dollars(bill.idle)} idle{minute}"
         )
-    drawn = f"; at most {bill.peak_kw:.2g} kW, {bill.kwh:.3g} kWh in all" if bill.peak_kw and bill.kwh else ""
+    drawn = (
+        f"; at most {format_digits(bill.peak_kw)} kW, {format_digits(bill.kwh, 3)} kWh in all"
+        if bill.peak_kw and bill.kwh
+        else ""
+    )
     yield from _folded(f"headroom: {bill.headroom:.0%} of the cores in the busiest hour{drawn}")
     held = sum(group.held for group in finding.outcome.groups)
     if held:

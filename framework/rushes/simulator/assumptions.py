@@ -21,6 +21,8 @@ def assumptions_of(
     said = [*scenario.assumed, *(growth.assumed if growth else ())]
     said += [_loss(one) for one in scenario.losses]
     said += _machines(findings)
+    fillers = dict.fromkeys(one.case.filler for one in findings if one.case.filler)
+    said += [f"Headroom: what {name} work holds counts as free, for it gives way." for name in fillers]
     said.append("Invocations that run side by side do not slow each other down, and transfers take no time.")
     if any(finding.case.plan is not None for finding in findings):
         said.append(

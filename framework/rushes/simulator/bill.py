@@ -39,7 +39,8 @@ class Bill:
         peak_kw, kwh: what the machines drew; None where nobody has stated what they draw.
         peak_hosts: hosts that were paid for at once; None for a pool of one size.
         utilisation: share of the cores' time that was paid for in which something ran.
-        headroom: share of the cores that may be had which was free in the busiest hour.
+        headroom: share of the cores that may be had which was free in the busiest hour, or did what gives
+            way.
         lost: attempts that ended with their host or device.
     """
 
@@ -61,8 +62,14 @@ class Bill:
         return asdict(self)
 
 
-def bill_of(course: Course, machines: Machines | None = None) -> Bill:
-    """Add up what was paid for."""
+def bill_of(course: Course, machines: Machines | None = None, *, filler: str = "") -> Bill:
+    """Add up what was paid for.
+
+    Args:
+        course: a run.
+        machines: what a pool of one size is made of.
+        filler: the class that fills what others leave and gives way to all of them; "" for none.
+    """
     trace, fleet = course.trace, course.fleet
     if fleet is not None:
         total = sum(fleet.cost().values())
@@ -96,7 +103,7 @@ def bill_of(course: Course, machines: Machines | None = None) -> Bill:
         kwh=sum(watts) * SAMPLE_S / 3.6e6 if drawn else None,
         peak_hosts=max((sample.hosts for sample in course.samples), default=0) if fleet else None,
         utilisation=min(trace.busy_cpu_s / core_s, 1.0) if core_s else 0.0,
-        headroom=_headroom(course, fleet.plan if fleet else None),
+        headroom=_headroom(course, fleet.plan if fleet else None, filler),
         lost=trace.lost,
     )
 
@@ -121,8 +128,8 @@ def _by_show(course: Course, used: int) -> dict[str, int]:
     return dict(zip(spent, share_out(used, weights), strict=True))
 
 
-def _headroom(course: Course, plan: FleetPlan | None) -> float:
-    """What was free of all that may be had, in the hour in which most was in use."""
+def _headroom(course: Course, plan: FleetPlan | None, filler: str) -> float:
+    """What was free of all that may be had in the hour in which most was in use; the filler is free."""
     samples = course.samples
     if not samples:
         return 1.0
@@ -130,7 +137,7 @@ def _headroom(course: Course, plan: FleetPlan | None) -> float:
     if plan is not None:
         may = sum(fleet.maximum * plan.tiers[fleet.tier].machine.cpu for fleet in plan.scaling.fleets)
     width = max(int(_HOUR_S / SAMPLE_S), 1)
-    busy = [sample.busy for sample in samples]
+    busy = [sample.busy - sample.busy_by.get(filler, 0.0) for sample in samples]
     window = busiest = sum(busy[:width])
     for at in range(width, len(busy)):
         window += busy[at] - busy[at - width]

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from rushes.core.money import format_dollars
 from rushes.simulator.outcome import Group
 from rushes.simulator.study import Finding
-from rushes.units import format_duration
+from rushes.units import format_digits, format_duration
 
 __all__ = ["Figure", "beside", "figures_of", "in_rank"]
 
@@ -52,8 +52,8 @@ def figures_of(finding: Finding) -> list[Figure]:
         ("free in the busiest hour", f"{bill.headroom:.0%}", None),
         ("deadlines missed", f"{max(late):.0%}" if late else "", max(late) if late else None),
         ("hosts at most", str(bill.peak_hosts) if bill.peak_hosts is not None else "", bill.peak_hosts),
-        ("at most", f"{bill.peak_kw:.2g} kW" if bill.peak_kw else "", bill.peak_kw),
-        ("drawn", f"{bill.kwh:.3g} kWh" if bill.kwh else "", bill.kwh),
+        ("at most", f"{format_digits(bill.peak_kw)} kW" if bill.peak_kw else "", bill.peak_kw),
+        ("drawn", f"{format_digits(bill.kwh, 3)} kWh" if bill.kwh else "", bill.kwh),
         ("held for want of money", f"{held:,}" if held else "", float(held)),
         ("attempts lost with their host", f"{bill.lost:,}" if bill.lost else "", float(bill.lost)),
     ]

@@ -52,6 +52,12 @@ class Case:
     routes: Routes | None = None
     stragglers: StragglerPolicy | None = None
 
+    @property
+    def filler(self) -> str:
+        """The class that fills what others leave: the last of several, if it may be displaced; else ""."""
+        last = max(self.classes, key=lambda one: one.rank)
+        return last.name if last.may_be_displaced and len(self.classes) > 1 else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -87,7 +93,7 @@ def tried(scenario: Scenario, case: Case, seed: int = 1) -> Finding:
         seed=seed,
     )
     course = pool.follow()
-    return Finding(case, outcome_of(course.trace), bill_of(course, case.machines), course)
+    return Finding(case, outcome_of(course.trace), bill_of(course, case.machines, filler=case.filler), course)
 
 
 # -- what breaks ------------------------------------------------------------------------------------------
