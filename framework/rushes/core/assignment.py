@@ -1,41 +1,38 @@
 """A pass over the waiting work, in its order: what fits starts, what does not claims what it needs.
 
-`Assignment.run` is called whenever something may have become possible; `release` and `settle` undo and
-correct what it gave. This module must not know what happened. The theory stands at the top of `scheduler.py`.
+`Assignment.run` is called whenever something may have become possible. What a slot is given is written down
+in `handover`. This module must not know what happened. The theory stands at the top of `scheduler.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable
 
-from rushes.core.commands import Command, GoOn, Start
-from rushes.core.events import Capacity, ClassPolicy
-from rushes.core.holding import note
+from rushes.core.commands import Command
+from rushes.core.handover import Handover
 from rushes.core.learning.expected import ExpectedRuns
+from rushes.core.lending import Lending
 from rushes.core.limits import BOUNDLESS, Limits, batch_limit, class_limit, queue_limit
 from rushes.core.ordering import Flow, Lane, Level
 from rushes.core.overtaking import Overtaking
-from rushes.core.packing import MILLI, Room
+from rushes.core.packing import Room
 from rushes.core.payments import Payments
 from rushes.core.policy import SchedulerSettings
 from rushes.core.purse import Purse
-from rushes.core.slots import Slot, Slots, SlotState
+from rushes.core.slots import Slots
 from rushes.core.standing import Standing
 from rushes.core.waiting import Waiting
 from rushes.core.yielding import Yielding
 
 __all__ = ["Assignment"]
 
-# Work that asks for no cpu is not free: it is charged for a tenth of a core, so that shows still take turns.
-LEAST_CPU_CHARGED = 0.1
-
 
 class Assignment:
     """What runs on which slot, and who pays for it."""
 
     __slots__ = (
-        "_closed", "_coming", "_full", "_settings", "_warmed", "expected", "limits", "overtaking", "payments",
-        "purse", "room", "slots", "standing", "waiting", "yielding",
+        "_closed", "_coming", "_full", "_warmed", "expected", "handover", "lending", "limits", "overtaking",
+        "payments", "purse", "room", "slots", "standing", "waiting", "yielding",
     )  # fmt: skip
 
     def __init__(
@@ -50,8 +47,14 @@ class Assignment:
         self.standing = Standing(room, waiting, slots, self.expected, settings.displacement)
         self.payments = Payments(purse, waiting, slots, self.standing, self.yielding)
         self.overtaking = Overtaking(room, waiting)
-        self._settings = settings
         self.limits = Limits()
+        self.lending = Lending(
+            room, waiting, slots, purse, limits=self.limits, yielding=self.yielding, payments=self.payments
+        )
+        self.handover = Handover(
+            room, waiting, slots, settings, purse,
+            expected=self.expected, limits=self.limits, standing=self.standing, lending=self.lending,
+        )  # fmt: skip
         # Within one run:
         self._coming: dict[str, int] = {}  # slots that are opening and that nobody waits for yet
         self._warmed = False
@@ -88,9 +91,12 @@ class Assignment:
         woken, standing = self.yielding.woken, self.standing
         again = False
         for level in self.waiting.levels:
-            if woken and self._go_on(level, now, out):
-                again = True
-                break
+            if woken:
+                again, claimed = self.lending.go_on(level, now, out)
+                if claimed:
+                    self._note_full()
+                if again:
+                    break
             if standing.paused and level in standing.lines.of:
                 standing.resume(level, now, out)
             if paused or self._full or not level.shows:
@@ -161,7 +167,7 @@ class Assignment:
             and not waiting.shares.any
             and not (level.displaces and self.standing.may_free_cores(level.rank))
             and self.slots.has(lane.shape.environment)
-            and self._most(lane) == 1  # else a slot of its own may be given more
+            and self.handover.most(lane) == 1  # else a slot of its own may be given more
         )
         if is_spent and self.purse.watches:
             if not self.purse.affords(lane, now):
@@ -190,11 +196,11 @@ class Assignment:
         if not fits and allowed > 0 and not rests and not room.awaited(need):
             self.standing.make_room(lane, min(len(lane.asks), allowed), now, out)
             fits = room.fits(need)
-        most = self._most(lane)
+        most = self.handover.most(lane)
         if fits and allowed > 0 and (slot := slots.take_idle(shape.environment)) is not None:
             others = self._others(lane, allowed) if most > 1 else 0  # of one each nobody gets another's part
-            self._occupy(slot, lane)
-            self._give(slot, most, len(lane.slots) + others, now, out)
+            self.handover.occupy(slot, lane)
+            self.handover.give(slot, most, len(lane.slots) + others, now, out)
             return True
         if most > 1 and self._refill(lane, most, now, out):
             return True
@@ -228,7 +234,8 @@ class Assignment:
         if not lane.slots or self.room.drains or self.room.awaited(lane.need):
             return False
         return any(
-            slot.refillable() and self._give(slot, most, len(lane.slots), now, out) for slot in lane.slots
+            slot.refillable() and self.handover.give(slot, most, len(lane.slots), now, out)
+            for slot in lane.slots
         )
 
     def _wait(self, lane: Lane, now: float, out: list[Command]) -> None:
@@ -306,213 +313,3 @@ class Assignment:
         """Whether what a lane needs is kept for its class: then there is a slot for it, too."""
         shares = self.waiting.shares
         return shares.any and shares.within(lane.queue.policy.name, lane.need)
-
-    def _occupy(self, slot: Slot, lane: Lane) -> None:
-        """An idle slot becomes busy with a lane."""
-        shape, queue, shares = lane.shape, lane.queue, self.waiting.shares
-        slot.lane, slot.queue, slot.policy, slot.level = lane, queue.key, queue.policy, lane.flow.level
-        lane.slots[slot] = None
-        self.room.take(lane.need)
-        self.standing.occupied(slot)
-        if shape.max_slots is not None or shape.limits:
-            self.limits.take(shape)
-        if shares.any:
-            shares.note(slot.number, queue.policy.name, lane.need)
-
-    def _give(self, slot: Slot, most: int, sharers: int, now: float, out: list[Command]) -> bool:
-        """Fill a busy slot up to `most` from its lane, which `sharers` slots are to have equal parts of."""
-        lane = slot.lane
-        if lane is None:
-            return False
-        settings, backlog, flow = self._settings, slot.backlog, lane.flow
-        count = 1 - len(backlog) if most == 1 else _part_of(lane, backlog, most, sharers)
-        if count > 0 and self.purse.watches:
-            count = self.purse.reserve(lane, count, now, behind=bool(backlog))
-        if count <= 0:
-            return False
-        if slot.done:
-            self.settle(slot)
-        asks = self.waiting.take(lane, count)
-        each_s = self.expected.seconds(lane.shape.function)
-        if each_s is None:
-            each_s = settings.unknown_run_s
-        if backlog:
-            slot.each_s = (slot.each_s * len(backlog) + each_s * count) / (len(backlog) + count)
-        else:
-            slot.each_s = each_s
-            slot.begin_head(now)
-        lane.queue.served_at = now
-        level = flow.level
-        if level.unserved:
-            level.unserved.pop(lane.need, None)
-        backlog.extend(asks)
-        if len(backlog) > 1:
-            self.slots.stack(slot)
-        ids = [ask[0] for ask in asks]
-        if self.standing.any:
-            self.standing.starts(ids, now)
-        slot.low = most // 2
-        if flow.vtime > level.vtime:  # noqa: PLR1730 - hot: `max` costs three times as much
-            level.vtime = flow.vtime
-        flow.charge(each_s * count * _cpu_charged(lane))
-        lane.stand()
-        out.append(Start(slot.number, ids))
-        self.waiting.lease(lane.queue, out)
-        return True
-
-    def _most(self, lane: Lane) -> int:
-        """How many of a lane one slot may have at once."""
-        function = lane.shape.function
-        if function in self.yielding.known:
-            return 1  # what is behind one that waits would only be taken back
-        settings = self._settings
-        return self.expected.at_once(function, settings.micro_batch_s, settings.micro_batch_max)
-
-    def release(self, slot: Slot, now: float) -> None:
-        """A slot is no longer busy: what it held is free."""
-        lane = slot.lane
-        if lane is None:
-            return
-        if slot.done:
-            self.settle(slot)
-        if slot.state is SlotState.waiting:
-            self.end_wait(slot, now)
-        elif slot.state is SlotState.paused:
-            self.standing.end_pause(slot, now)
-        self.room.give(lane.need)
-        self.standing.freed(slot)
-        del lane.slots[slot]
-        if lane.shape.max_slots is not None or lane.shape.limits:
-            for name in self.limits.give(lane.shape):
-                self.waiting.unpark(name)
-        if self.waiting.shares.any:
-            note(self.waiting, slot, gone=True)
-        if not lane.asks:
-            self.waiting.tidy(lane)
-
-    def resize(self, capacity: Capacity) -> None:
-        """The pool has another capacity: needs are clamped to that, and what is held is counted anew."""
-        self.room.resize(capacity)
-        self.waiting.resize()
-        self._count_anew()
-
-    def reclass(self, classes: Sequence[ClassPolicy]) -> None:
-        """The classes are others: needs are clamped by what they may have, what is held is counted anew."""
-        busy = [slot for slot in (*self.slots, *self.slots.lost.values()) if slot.lane is not None]
-        self.waiting.reclass(classes, [slot.lane for slot in busy if slot.lane is not None])
-        self.room.resize(None)
-        for slot in busy:
-            if slot.queue is not None:
-                level = self.waiting.queue(slot.queue).level
-                self.standing.restamp(slot, slot.queue, self.waiting.policy(slot.queue), level)
-        self._count_anew()
-
-    def _count_anew(self) -> None:
-        self.standing.count_anew()
-        for slot in self.slots:
-            if (lane := slot.lane) is None or not slot.occupied:
-                continue
-            self.room.take(lane.need)
-            if slot.state is SlotState.waiting:
-                self.room.lend(lane.need)
-            elif slot.state is SlotState.paused:
-                self.room.give((lane.need[0], 0, 0, 0))
-            if self.waiting.shares.any:
-                note(self.waiting, slot)
-
-    # -- attempts that wait for parts of their own -------------------------------------------------------
-
-    def lend(self, slot: Slot, now: float) -> None:
-        """The attempt of a busy slot waits: others may have its cores, and the money that it has left."""
-        lane = slot.lane
-        if lane is not None:
-            slot.ran_before_s = slot.worked_s(now)
-            if self.purse.open:
-                self.purse.rests(slot.backlog[0][0], slot.ran_before_s, now)
-            self.slots.stand_aside(slot, SlotState.waiting)
-            self.room.lend(lane.need)
-            self.yielding.waits(lane.shape)
-            if lane.shape.limits:
-                for name in self.limits.lend(lane.shape):
-                    self.waiting.unpark(name)
-            if self.waiting.shares.any:
-                note(self.waiting, slot)
-
-    def end_wait(self, slot: Slot, now: float) -> bool:
-        """It waits no longer, whatever comes next: it has what it had before. Whether others were barred."""
-        lane = slot.lane
-        if lane is None:
-            return False
-        slot.become(SlotState.busy)
-        slot.head_since = now
-        self.room.reclaim(lane.need)
-        if lane.shape.limits:
-            self.limits.reclaim(lane.shape)
-        if self.waiting.shares.any:
-            note(self.waiting, slot)
-        freed = self.yielding.waits_no_longer(slot, lane.shape)
-        for batch in freed:
-            self.waiting.unpark(batch_limit(batch))
-        return bool(freed)
-
-    def _go_on(self, level: Level, now: float, out: list[Command]) -> bool:
-        """Of those that want to go on, let those do so whose cores are free; keep theirs for the others.
-
-        They go before all that has not begun: they hold a process, and memory. Whether others were barred by
-        one of them.
-        """
-        for slot in self.yielding.woken_first(level):
-            if slot.lane is None or slot.policy is None or self.payments.is_unpaid(slot, now):
-                continue
-            if slot.lane.shape.limits and not self.limits.may_go_on(slot.lane.shape):
-                continue
-            cpu, _, _, gpu = slot.lane.need
-            need, shares = (cpu, 0, 0, gpu), self.waiting.shares
-            barred = False
-            if shares.any:
-                if shares.times(slot.policy.name, need) < 1:
-                    continue
-                shares.enter(slot.policy.name, self.room)
-            if self.room.fits(need):
-                out.append(GoOn(slot.number, slot.backlog[0][0]))
-                barred = self.end_wait(slot, now)
-            else:
-                self.room.claim(need)
-                self._note_full()
-            if shares.any:
-                shares.leave(slot.policy.name, self.room)
-            if barred:
-                return True
-        return False
-
-    def settle(self, slot: Slot) -> None:
-        """Correct what the show was charged, and learn, from what has finished since the last time."""
-        lane = slot.lane
-        if lane is None or not slot.done:
-            return
-        lane.flow.charge((slot.spent_s - slot.each_s * slot.done) * _cpu_charged(lane))
-        lane.flow.stand()
-        self.expected.learn(lane.shape.function, slot.good_s, slot.good)
-        slot.done = slot.good = 0
-        slot.spent_s = slot.good_s = 0.0
-
-    def refund(self, slot: Slot, count: int) -> None:
-        """`count` invocations left a slot's backlog without a result: their show pays nothing."""
-        lane = slot.lane
-        if lane is not None:
-            lane.flow.charge(-slot.each_s * count * _cpu_charged(lane))
-            lane.flow.stand()
-
-
-def _part_of(lane: Lane, backlog: Sized, most: int, sharers: int) -> int:
-    """How many more of a lane a slot is given, of which it is to have `most` at most, and an equal part."""
-    count = min(most - len(backlog), len(lane.asks))
-    if count <= 0 or len(lane.asks) >= most * sharers:
-        return count
-    everything = len(lane.asks) + sum(len(other.backlog) for other in lane.slots)
-    return min(count, -(-everything // sharers) - len(backlog))
-
-
-def _cpu_charged(lane: Lane) -> float:
-    cpu = lane.need[0] / MILLI
-    return cpu if cpu > LEAST_CPU_CHARGED else LEAST_CPU_CHARGED  # noqa: FURB136 - hot

@@ -55,32 +55,33 @@ on if this scheduler is not heard of again; whoever stops it then says so (`Halt
 changes nothing. `Leased` is trusted: asks that are not in hand are taken in, asked for or not.
 
 Where it lives: order and lanes in `ordering`, what waits in `waiting`, vectors in `packing`, slots in
-`slots`, the pass in `assignment`, run times in `expected`, held work in `dependencies`, who waits for parts
-in `yielding`, who stands aside in `standing`, who may spend what in `purse`, money for what has begun in
+`slots` and what they report in `slot_reports`, the pass in `assignment`, what a slot is given in `handover`,
+run times in `expected`, held work in `dependencies`, who waits for parts in `yielding` and what they lend in
+`lending`, who stands aside in `standing`, who may spend what in `purse`, money for what has begun in
 `payments`; `why` and `pool` are answered by `explanation`. Scaling stands beside them and is not consulted
 here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Any
 
 from rushes.core.assignment import Assignment
-from rushes.core.commands import Command, Recall, Resume
+from rushes.core.commands import Command
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import (
-    AttemptFinished,
     Barred,
     Budgeted,
     Capacity,
     ClassPolicy,
     Costed,
     Deferred,
-    Event,
-    Halted,
     InvocationEnded,
+    Event,
+    AttemptFinished,
+    Halted,
     Lacks,
     Leased,
     Paused,
@@ -104,8 +105,8 @@ from rushes.core.ordering import Queue
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.purse import Purse
-from rushes.core.slots import Slot, Slots, SlotState
-from rushes.core.states import State
+from rushes.core.slot_reports import SlotReports
+from rushes.core.slots import Slots
 from rushes.core.swarm import Swarms
 from rushes.core.waiting import Waiting
 
@@ -135,20 +136,22 @@ class Scheduler:
         self._waiting = Waiting(classes, self._room, settings.lease_window, settings.burst_s)
         self._slots = Slots(_slot_limit(capacity, settings), settings)
         self._assignment = Assignment(self._room, self._waiting, self._slots, settings, self._purse)
+        self._handover = self._assignment.handover
         self._held = Dependencies()
         self._paused = False
+        self._reports = reports = SlotReports(self._assignment, settings, self._assign)
         self._on: dict[type[Any], Callable[[Any, float, list[Command]], None]] = {
-            AttemptFinished: self._finished,
+            AttemptFinished: reports.finished,
             Leased: self._leased,
             Queued: self._queued,
-            SlotReady: self._slot_ready,
-            SlotLost: self._slot_lost,
-            Returned: self._returned,
-            Halted: self._halted,
-            Waits: self._waits,
-            Woken: self._woken,
-            Reached: self._reached,
-            Lacks: self._lacks,
+            SlotReady: reports.slot_ready,
+            SlotLost: reports.slot_lost,
+            Returned: reports.returned,
+            Halted: reports.halted,
+            Waits: reports.waits,
+            Woken: reports.woken,
+            Reached: reports.reached,
+            Lacks: reports.lacks,
             Withdrawn: self._withdrawn,
             Restamped: self._restamped,
             Reclassed: self._reclassed,
@@ -253,8 +256,8 @@ class Scheduler:
         given = frozenset(self._waiting.withdraw(event.ids))
         if given:
             for slot in (*self._slots, *self._slots.lost.values()):
-                self._take_from(slot, given, now, back=False)
-            self._settle_unstarted(given, now)
+                self._reports.take_from(slot, given, now, back=False)
+            self._reports.settle_unstarted(given, now)
         self._assign(now, out)
         self._lease_all(out)
 
@@ -271,7 +274,7 @@ class Scheduler:
     def _reclassed(self, event: Reclassed, now: float, out: list[Command]) -> None:
         if not event.classes:
             return
-        self._assignment.reclass(event.classes)
+        self._handover.reclass(event.classes)
         self._waiting.age(now)
         self._assign(now, out)
         self._lease_all(out)
@@ -288,159 +291,6 @@ class Scheduler:
     def _ended(self, event: InvocationEnded, _now: float, out: list[Command]) -> None:
         out += self._held.ended(event.id, event.state)
 
-    # -- slots -----------------------------------------------------------------------------------------
-
-    def _slot_ready(self, event: SlotReady, now: float, out: list[Command]) -> None:
-        slot = self._slots.by_number.get(event.slot)
-        if slot is not None and slot.state is SlotState.opening:
-            self._slots.rest(slot, now)
-            self._assign(now, out)
-
-    def _slot_lost(self, event: SlotLost, now: float, out: list[Command]) -> None:
-        slot = self._slots.by_number.get(event.slot)
-        if slot is None:
-            return
-        if slot.occupied:
-            self._assignment.release(slot, now)
-            if slot.backlog:  # its reports are still to come
-                self._slots.lost[slot.number] = slot
-        self._slots.lose(slot, now)
-        self._assign(now, out)
-
-    def _finished(self, event: AttemptFinished, now: float, out: list[Command]) -> None:
-        # The hot path: this and the three lines of `handle` are all that most finished invocations cost.
-        slot = self._slots.by_number.get(event.slot)
-        if slot is None or not slot.backlog or slot.backlog[0][0] != event.id:
-            self._finished_elsewhere(event, now, out)
-            return
-        backlog = slot.backlog
-        backlog.popleft()
-        del self._waiting.where[event.id]
-        seconds = event.seconds
-        slot.done += 1
-        slot.spent_s += seconds
-        if event.state is State.succeeded:
-            slot.good += 1
-            slot.good_s += seconds
-        if self._purse.open:
-            self._purse.settle(event.id, seconds, now, backlog[0][0] if backlog else 0)
-        if self._assignment.standing.any:
-            self._left(slot, event, now, out)
-        slot.begin_head(now)
-        left = len(backlog)
-        if not left:
-            self._assignment.release(slot, now)
-            self._slots.rest(slot, now)
-            self._assign(now, out)
-        elif slot.state is SlotState.waiting:  # what is behind it goes on in its place
-            self._assignment.end_wait(slot, now)
-            self._assign(now, out)
-        elif left == slot.low:
-            self._assignment.settle(slot)
-            if slot.lane is not None and slot.lane.parked:  # it may have this slot, if no further
-                self._waiting.unpark(slot.lane.waits_on)
-            self._assign(now, out)
-
-    def _left(self, slot: Slot, event: AttemptFinished, now: float, out: list[Command]) -> None:
-        """The first of a slot's backlog is no longer there, and somebody has stood aside lately."""
-        standing = self._assignment.standing
-        if slot.state is SlotState.paused:  # it ended just before it was stopped, and its slot was
-            standing.end_pause(slot, now)
-            out.append(Resume(slot.number, event.id))
-        standing.left(event.id, now, ended=event.state.ended)
-        if slot.backlog:
-            standing.occupied(slot)  # what is behind it has borne nothing yet
-
-    def _finished_elsewhere(self, event: AttemptFinished, now: float, out: list[Command]) -> None:
-        """Finished out of turn, or on a slot that was lost meanwhile, or nothing that we know."""
-        self._assignment.standing.left(event.id, now, ended=event.state.ended)
-        self._purse.settle(event.id, event.seconds, now)
-        slot = self._slots.find(event.slot)
-        if slot is not None:
-            self._take_from(slot, frozenset((event.id,)), now, back=False)
-            self._assign(now, out)
-
-    def _returned(self, event: Returned, now: float, out: list[Command]) -> None:
-        slot = self._slots.find(event.slot)
-        if slot is not None:
-            slot.recalling = False
-            self._take_from(slot, frozenset(event.ids), now, back=True)
-            self._assign(now, out)
-
-    def _take_from(self, slot: Slot, ids: frozenset[int], now: float, *, back: bool) -> None:
-        """Take what a slot was given from it, back into line or out of hand."""
-        lane = slot.lane
-        first = slot.backlog[0] if slot.backlog else None
-        self._assignment.payments.draw(slot, now)
-        taken = slot.remove(ids, now)
-        if lane is None or not taken:
-            return
-        if slot.occupied:
-            self._assignment.refund(slot, len(taken))
-        if back:
-            self._settle_unstarted([ask[0] for ask in taken], now)
-            self._waiting.put_back(lane, taken, slot.queue or lane.queue.key)
-        else:
-            for ask in taken:
-                del self._waiting.where[ask[0]]
-        if slot.number in self._slots.lost:
-            if not slot.backlog:
-                del self._slots.lost[slot.number]
-        elif slot.backlog:
-            if slot.backlog[0] is not first:
-                self._begin_next(slot, now)
-        elif slot.occupied:
-            self._assignment.release(slot, now)
-            self._slots.rest(slot, now)
-
-    def _begin_next(self, slot: Slot, now: float) -> None:
-        """What ran first on a slot is gone, and what is behind it is begun."""
-        if slot.state is SlotState.waiting:
-            self._assignment.end_wait(slot, now)
-        else:
-            self._assignment.standing.end_pause(slot, now)
-            self._assignment.standing.occupied(slot)
-
-    # -- attempts that wait ------------------------------------------------------------------------------
-
-    def _waits(self, event: Waits, now: float, out: list[Command]) -> None:
-        slot = self._slots.by_number.get(event.slot)
-        if slot is None or not slot.backlog or slot.backlog[0][0] != event.id:
-            return
-        if slot.state is SlotState.paused and not slot.yields:  # it had said so before it was paused
-            self._assignment.standing.end_pause(slot, now)
-            out.append(Resume(slot.number, event.id))
-        if slot.state is not SlotState.busy:
-            return
-        self._assignment.lend(slot, now)
-        if len(slot.backlog) > 1 and not slot.recalling:
-            slot.slow = slot.recalling = True
-            out.append(Recall(slot.number))
-        self._assign(now, out)
-
-    def _woken(self, event: Woken, now: float, out: list[Command]) -> None:
-        slot = self._slots.by_number.get(event.slot)
-        if slot is None or slot.state is not SlotState.waiting or slot.backlog[0][0] != event.id:
-            return
-        self._assignment.yielding.woken[slot.number] = slot
-        self._assign(now, out)
-
-    def _reached(self, event: Reached, _now: float, _out: list[Command]) -> None:
-        slot = self._slots.by_number.get(event.slot)
-        if slot is not None and slot.backlog and slot.backlog[0][0] == event.id:
-            self._assignment.standing.reached(slot, event.fraction)
-
-    def _lacks(self, event: Lacks, now: float, out: list[Command]) -> None:
-        slot = self._slots.by_number.get(event.slot)
-        if slot is None or slot.state is not SlotState.busy or slot.backlog[0][0] != event.id:
-            return
-        holders = []
-        for number, id_ in event.holders:
-            holder = self._slots.by_number.get(number)
-            if holder is not None and holder.backlog and holder.backlog[0][0] == id_:
-                holders.append(holder)
-        self._assignment.standing.make_way(slot, holders, now, out)
-
     # -- money -----------------------------------------------------------------------------------------
 
     def _budgeted(self, event: Budgeted, now: float, out: list[Command]) -> None:
@@ -450,22 +300,8 @@ class Scheduler:
         self._assign(now, out)
         self._lease_all(out)
 
-    def _halted(self, event: Halted, now: float, out: list[Command]) -> None:
-        for number, at in event.slots:
-            slot = self._slots.by_number.get(number)
-            if slot is not None and slot.state is SlotState.busy and slot.backlog and not slot.yields:
-                self._assignment.payments.halted(slot, at, now, out)
-        self._purse.stirred = True
-        self._assign(now, out)
-
     def _costed(self, event: Costed, now: float, _out: list[Command]) -> None:
         self._purse.costs(event.id, event.nano, now)
-
-    def _settle_unstarted(self, ids: Iterable[int], now: float) -> None:
-        """These were given to a slot and never began: what was set aside for them is free."""
-        if self._purse.open:
-            for id_ in ids:
-                self._purse.settle(id_, None, now)
 
     # -- time ------------------------------------------------------------------------------------------
 
@@ -475,13 +311,13 @@ class Scheduler:
         self._lease_all(out)
 
     def _resized(self, event: Resized, now: float, out: list[Command]) -> None:
-        self._assignment.resize(event.capacity)
+        self._handover.resize(event.capacity)
         self._slots.limit = _slot_limit(event.capacity, self._settings)
         self._assign(now, out)
         self._lease_all(out)
 
     def _tick(self, _event: Tick, now: float, out: list[Command]) -> None:
-        self._recall_slow(now, out)
+        self._reports.recall_slow(now, out)
         if self._purse.watches:
             self._assignment.payments.watch(now, out)
             self._purse.passes(now)
@@ -493,18 +329,6 @@ class Scheduler:
         if not self._paused:
             self._waiting.look_past(out)
         self._waiting.forget_idle()
-
-    def _recall_slow(self, now: float, out: list[Command]) -> None:
-        """Take back what stands behind a first that runs much longer than expected."""
-        settings = self._settings
-        for slot in self._slots.stacked():
-            lane = slot.lane
-            if lane is None or slot.recalling:
-                continue
-            expected_s = self._assignment.expected.seconds(lane.shape.function) or 0.0
-            if now - slot.head_since > max(settings.recall_after_s, settings.recall_factor * expected_s):
-                slot.slow = slot.recalling = True
-                out.append(Recall(slot.number))
 
     def _assign(self, now: float, out: list[Command]) -> None:
         self._assignment.run(now, out, paused=self._paused)
