@@ -72,16 +72,16 @@ from rushes.core.assignment import Assignment
 from rushes.core.commands import Command
 from rushes.core.dependencies import Dependencies
 from rushes.core.events import (
+    AttemptFinished,
     Barred,
     Budgeted,
     Capacity,
     ClassPolicy,
     Costed,
     Deferred,
-    InvocationEnded,
     Event,
-    AttemptFinished,
     Halted,
+    InvocationEnded,
     Lacks,
     Leased,
     Paused,
