@@ -50,6 +50,31 @@ def reader_pid() -> int:
     return held.pid
 
 
+def bytes_read(pid: int) -> int:
+    said = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    return int(said["rchar"])
+
+
+@pytest.mark.parametrize("name", ["index-at-end.mov", "index-at-start.mp4", "clip.mxf"])
+def test_of_a_clip_here_its_index_and_its_beginning_are_read_and_not_what_lies_between(
+    tmp_path: Path, fresh: None, clip: Path, name: str
+) -> None:
+    """libavformat reads on instead of seeking in what is not called a file: 7 of 7 MB."""
+    long = tmp_path / name
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=4")
+    how = ("-c:v", "mpeg2video", "-b:v", "14M", "-minrate", "14M", "-maxrate", "14M", "-bufsize", "2M")
+    sound = ("-f", "lavfi", "-i", "sine=r=48000:d=4")
+    start = ("-movflags", "+faststart") if name.startswith("index-at-start") else ()
+    codec = ("-c:a", "aac" if name.endswith(".mp4") else "pcm_s16le")
+    run = ("ffmpeg", "-v", "error", *picture, *sound, *how, *codec, *start, str(long))
+    subprocess.run(run, check=True)
+    describe(str(clip))  # a reader has read what it needs itself
+    before = bytes_read(reader_pid())
+    describe(str(long))
+    assert long.stat().st_size > 5_000_000
+    assert bytes_read(reader_pid()) - before < 1_600_000
+
+
 def ask_json(path: Path, cancelled: Callable[[], bool]) -> object:
     told = {"uri": str(path), "path": str(path), "name": path.name, "count_frames": False}
     message = json.dumps(["describe", told]).encode()[1:]

@@ -1,8 +1,7 @@
 """How the bytes of a source are reached: by its name, or, in a reader, by the one descriptor it was handed.
 
-A reader cannot open anything. Its source is its standard input, which is where FFmpeg's `fd:` protocol reads
-when it is told no number. It is one open file with one position, so whoever starts to read goes to its start
-first, and what is read beside a container is read without moving that position.
+A reader cannot open anything. Its source is its standard input: one open file with one position, which
+nothing here moves. Bytes are read at a place, and libavformat is handed a file of ours that does so.
 
 A source that is not on this machine is handed as a socket at whose other end its bytes are fetched
 (`rushes.media.readers.ranged`): a reader says from where and how many, and is told them. This module must not
@@ -68,6 +67,20 @@ class Bytes:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+class _Local(Bytes):
+    """The file that was handed, as what PyAV takes for a file.
+
+    Only of what is called a file libavformat takes that a seek costs nothing. Of its own protocol `fd:` it
+    reads on instead, up to 16 MiB at a time, between an index at the end of a clip and its first frames
+    (`ff_configure_buffers_for_index`): of a clip of 400 MB 21 MB, over a network as here.
+    """
+
+    name: Final = "file:"
+
+    def close(self) -> None:
+        """The descriptor stays open for the next question about the same source."""
 
 
 class _Ranged(Bytes):
@@ -169,8 +182,7 @@ def url_of(path: str) -> str | Bytes:
     if _elsewhere:
         return _Ranged(_elsewhere[0])
     if _state["handed"]:
-        os.lseek(_HANDED, 0, os.SEEK_SET)
-        return "fd:"
+        return _Local(_HANDED)
     return f"file:{path}"
 
 
