@@ -21,7 +21,7 @@ from typing import Any
 
 import measure
 
-from rushes.journal.dynamo_shape import TABLE
+from rushes.shared_ledger.dynamo_shape import TABLE
 
 BUCKET = "rushes-bench"
 CLIP = f"s3://{BUCKET}/clip.mov"

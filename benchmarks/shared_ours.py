@@ -31,7 +31,7 @@ from urgent_among import among, stamp
 from rushes.asset import Asset
 from rushes.batch import Batch
 from rushes.engines.aws.engine import AwsEngine
-from rushes.journal.sqs import SqsQueue
+from rushes.shared_ledger.sqs import SqsQueue
 
 WARM = 40
 

@@ -29,12 +29,12 @@ from rushes.core.states import State
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
 from rushes.errors import PlatformError
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import TABLE
-from rushes.journal.sqs import SqsQueue
 from rushes.ledger import Entry, Tally, WorkItem
 from rushes.notices import Notice
 from rushes.runtime.shared.remote_scratch import sweep_scratch
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.sqs import SqsQueue
 
 __all__ = ["FaultyStudio"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from aws_server import AwsServer
 
-from rushes.journal.dynamo import DynamoLedger
 from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.storage.s3 import S3Store
 
 __all__ = ["main", "runner_of"]

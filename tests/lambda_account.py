@@ -13,11 +13,11 @@ from typing import Any
 from aws_server import AwsServer
 from lambda_runtime import LambdaRuntime, lambda_runtime, sam_event
 
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import TABLE
-from rushes.journal.sqs import SqsQueue
 from rushes.ledger import WorkItem
 from rushes.notices import Notice
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.sqs import SqsQueue
 from rushes.storage.s3 import S3Store
 
 

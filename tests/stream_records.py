@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from rushes.core.states import State
-from rushes.journal.dynamo_items import end_fields, new_item, typed
 from rushes.ledger import End, WorkItem
+from rushes.shared_ledger.dynamo_items import end_fields, new_item, typed
 
 
 def record(

@@ -22,8 +22,8 @@ from lambda_account import Account, messages
 from lambda_runtime import LambdaRuntime
 from waiting import until
 
-from rushes.journal.dynamo_items import plain
 from rushes.notices import notice_text
+from rushes.shared_ledger.dynamo_items import plain
 
 pytestmark = pytest.mark.xdist_group("lambda")
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from rushes.errors import CallerError
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import TABLE
-from rushes.journal.sqs import SqsQueue
 from rushes.ledger import Claim, WorkItem
 from rushes.ports import Ledger, Queue, Store
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.sqs import SqsQueue
 from rushes.storage.s3 import S3Store
 from rushes.storage.s3_uri import place_of
 from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract

@@ -22,12 +22,12 @@ from rushes.engines.aws.events import Asked, asked_of
 from rushes.engines.aws.handler import LambdaHandler
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import TABLE
-from rushes.journal.sqs import SqsQueue
 from rushes.ledger import WorkItem
 from rushes.notices import Notice, notice_text
 from rushes.runtime.shared.remote_attempt import run_remote
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.sqs import SqsQueue
 
 FUNCTIONS = Path(__file__).parents[1] / "runtime" / "claimed.py"
 CLIP = "s3://cards/day 1/A001+C002.mov"

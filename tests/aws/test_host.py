@@ -23,13 +23,13 @@ from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
 from rushes.engines.aws.sweeping import sweep
 from rushes.engines.local import LocalEngine
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import TABLE
 from rushes.ledger import WorkItem
 from rushes.notices import Notice
 from rushes.runtime.attempts.task import Task
 from rushes.runtime.shared.pool_run import OWNER, PoolRun
 from rushes.runtime.shared.remote_scratch import is_held, sign_of_life
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import NOW, SPEC

@@ -25,8 +25,8 @@ from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.executor import Stack, client_of, put_template
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.intake import Order, take_in
-from rushes.journal.dynamo import DynamoLedger
 from rushes.ledger import Claim
+from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.storage.s3 import S3Store
 
 

@@ -15,9 +15,9 @@ from aws_server import AwsServer
 from killed_runner import runner_of
 
 from rushes.core.states import State
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import TABLE
 from rushes.ledger import WorkItem
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
 
 TESTS = Path(__file__).parents[1]
 FUNCTIONS = TESTS / "runtime" / "claimed.py"

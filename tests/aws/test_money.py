@@ -12,10 +12,10 @@ import pytest
 
 from rushes.core.accounts import Scope
 from rushes.core.spending.budget import Payer
-from rushes.journal.dynamo_items import TABLE
-from rushes.journal.dynamo_money import DynamoMoney
 from rushes.ports import Money
 from rushes.runtime.shared.shared_money import Funds, SharedMoney
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.dynamo_money import DynamoMoney
 from rushes.testing.clock import FakeClock
 from rushes.testing.money_contract import MoneyContract
 

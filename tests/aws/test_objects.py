@@ -19,7 +19,7 @@ from rushes.core.states import State
 from rushes.engines.aws.infra.environment import Environment, stack_name
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
-from rushes.journal.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo import DynamoLedger
 
 DEAD = 4
 """Clips that come while the function can do nothing."""

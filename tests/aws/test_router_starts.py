@@ -14,10 +14,10 @@ from rushes.engines.aws.backfill import hand_over
 from rushes.engines.aws.router import EventRouter
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import TABLE
-from rushes.journal.sqs import SqsQueue
 from rushes.runtime.shared.remote_publication import HOPS, KEY
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.sqs import SqsQueue
 from rushes.storage.s3 import S3Store
 
 

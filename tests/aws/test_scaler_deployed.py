@@ -18,8 +18,8 @@ from zipped import as_zip, package
 from rushes.engines.aws.fleet_notes import Done, FleetNotes
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
-from rushes.journal.sqs import SqsQueue
 from rushes.notices import Notice
+from rushes.shared_ledger.sqs import SqsQueue
 
 FARGATE: dict[str, Any] = {
     "most_per_hour": 1,

@@ -20,8 +20,8 @@ from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.telling import Telling, change_of
-from rushes.journal.dynamo import DynamoLedger
 from rushes.ledger import Claim, End, WorkItem
+from rushes.shared_ledger.dynamo import DynamoLedger
 
 SPEC = {
     "function": "deployed:small", "version": "1", "source_digest": "", "params": "{}", "show": "dune",

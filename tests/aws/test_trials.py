@@ -32,10 +32,10 @@ from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
 from rushes.engines.aws.telling import Telling
 from rushes.engines.aws.trial import Trials
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import TABLE
-from rushes.journal.sqs import SqsQueue
 from rushes.ledger import Claim, End
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.sqs import SqsQueue
 from rushes.testing.clock import FakeClock
 
 BUCKETS = {"cards": "acme-cards", "proxies": "acme-proxies"}

@@ -15,11 +15,11 @@ from aws_server import AwsServer
 from waiting import until
 
 from rushes.core.states import State
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_items import TABLE
-from rushes.journal.sqs import SqsQueue
 from rushes.ledger import WorkItem
 from rushes.notices import Notice
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.sqs import SqsQueue
 from rushes.storage.s3 import S3Store
 
 FUNCTIONS = Path(__file__).parents[1] / "runtime" / "claimed.py"

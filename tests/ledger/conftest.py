@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from rushes.journal.dynamo_items import TABLE
+from rushes.shared_ledger.dynamo_items import TABLE
 
 _NOBODY = {"region_name": "eu-west-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
 

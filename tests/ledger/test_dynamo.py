@@ -14,13 +14,13 @@ from botocore.exceptions import ClientError
 from rushes.core.states import State
 from rushes.engines.aws.sweeping import sweep
 from rushes.errors import CallerError, PlatformError
-from rushes.journal.dynamo import DynamoLedger
-from rushes.journal.dynamo_claims import Ending, id_of
-from rushes.journal.dynamo_items import batch_key, end_fields, work_key
-from rushes.journal.dynamo_table import MEETINGS
 from rushes.ledger import LONE, Claim, End, WorkItem
 from rushes.ports import Ledger
 from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_claims import Ending, id_of
+from rushes.shared_ledger.dynamo_items import batch_key, end_fields, work_key
+from rushes.shared_ledger.dynamo_table import MEETINGS
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract
 from rushes.testing.queue import StubQueue
@@ -191,7 +191,7 @@ def test_the_same_work_or_the_same_invocation_ends_twice_beside_itself(aws: dict
 def test_ends_that_are_too_large_for_one_request_take_several(
     aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rushes.journal.dynamo_claims.MOST_BYTES", 1000)
+    monkeypatch.setattr("rushes.shared_ledger.dynamo_claims.MOST_BYTES", 1000)
     client = Counted(aws["dynamodb"])
     ledger = DynamoLedger(client, "rushes-test")
     claims = running(ledger, 3)
@@ -305,7 +305,7 @@ def test_an_item_that_cannot_be_read_is_named(
 def test_a_batch_is_cancelled_but_for_what_cannot_be_read(
     aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rushes.journal.dynamo.STEERERS", 1)  # moto takes no lock
+    monkeypatch.setattr("rushes.shared_ledger.dynamo.STEERERS", 1)  # moto takes no lock
     ledger = filled(aws["dynamodb"], 40)
     changed(aws, work_key("k7m2qx", 2), "state", {"S": "gone"})
     with pytest.raises(CallerError, match="0000000002"):

@@ -20,9 +20,9 @@ from rushes.core.accounts import ORGANISATION, Scope
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.tranches import CapState
 from rushes.errors import PlatformError
-from rushes.journal.dynamo_money import DynamoMoney
 from rushes.ports import Money
 from rushes.runtime.shared.shared_money import Funds, SharedMoney, Short
+from rushes.shared_ledger.dynamo_money import DynamoMoney
 from rushes.testing.clock import FakeClock
 from rushes.testing.money import StubMoney
 from rushes.testing.money_contract import DUNE, MoneyContract

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rushes.engines.aws.redrive import redrive
-from rushes.journal.sqs import SqsQueue
-from rushes.journal.sqs_dead import DeadLetters
 from rushes.ledger import Claim, WorkItem
 from rushes.notices import Notice, Redriven
+from rushes.shared_ledger.sqs import SqsQueue
+from rushes.shared_ledger.sqs_dead import DeadLetters
 from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import DONE, NOW, SPEC
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rushes.errors import CallerError, PlatformError
-from rushes.journal.sqs import TRIES, SqsQueue
 from rushes.notices import Message, Notice
 from rushes.ports import Queue
+from rushes.shared_ledger.sqs import TRIES, SqsQueue
 from rushes.testing.queue_contract import QueueContract
 
 NOTICES = [Notice(f"k7m2qx.{n}", "urgent", "dune") for n in range(1, 24)]

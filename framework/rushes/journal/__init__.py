@@ -1,1 +1,1 @@
-"""Adapters that keep the ledger durable; SQLite for one machine."""
+"""The journal of one machine, kept on its disk: SQLite. The ledger of many hosts is `rushes.shared_ledger`."""

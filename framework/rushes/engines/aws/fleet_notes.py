@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from rushes.journal.dynamo_items import typed
-from rushes.journal.dynamo_table import Table
+from rushes.shared_ledger.dynamo_items import typed
+from rushes.shared_ledger.dynamo_table import Table
 
 __all__ = ["Done", "FleetNotes"]
 

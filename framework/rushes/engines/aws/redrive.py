@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rushes.core.states import State
 from rushes.engines.aws.events import of_message
 from rushes.errors import CallerError
-from rushes.journal.sqs_dead import DeadLetters, Letter, dead_of
 from rushes.notices import Notice, Redriven
+from rushes.shared_ledger.sqs_dead import DeadLetters, Letter, dead_of
 
 if TYPE_CHECKING:
     from rushes.ledger import Entry

@@ -17,7 +17,7 @@ from rushes.aws_errors import answer_error, sent
 from rushes.engines.aws.ecs_fleet import EcsFleet
 from rushes.engines.aws.fleet_notes import Done, FleetNotes
 from rushes.engines.aws.scaling import Depth, FleetsPlan, Scaling, Turned, plan_from
-from rushes.journal.dynamo_document import DynamoDocument
+from rushes.shared_ledger.dynamo_document import DynamoDocument
 
 if TYPE_CHECKING:
     from rushes.engines.aws.services import Services

@@ -170,7 +170,7 @@ class Services:
         """The shared ledger; None where there is no table."""
         if not self.settings.table:
             return None
-        from rushes.journal.dynamo import DynamoLedger  # noqa: PLC0415 - botocore
+        from rushes.shared_ledger.dynamo import DynamoLedger  # noqa: PLC0415 - botocore
 
         client = self.client("dynamodb")
         self.clock.listen(client)
@@ -181,7 +181,7 @@ class Services:
         """The caps that all share; None where there is no table."""
         if not self.settings.table:
             return None
-        from rushes.journal.dynamo_money import DynamoMoney  # noqa: PLC0415 - botocore
+        from rushes.shared_ledger.dynamo_money import DynamoMoney  # noqa: PLC0415 - botocore
 
         return DynamoMoney(self.client("dynamodb"), self.settings.table, clock=self.clock)
 
@@ -195,7 +195,7 @@ class Services:
 
     def queue(self, url: str) -> Queue:
         """The queue of a URL."""
-        from rushes.journal.sqs import SqsQueue  # noqa: PLC0415 - botocore
+        from rushes.shared_ledger.sqs import SqsQueue  # noqa: PLC0415 - botocore
 
         return SqsQueue(self.client("sqs"), url)
 

@@ -20,8 +20,8 @@ from rushes.core.rollout import Figures
 from rushes.core.sinks import BATCH_ENDED
 from rushes.errors import CallerError, PlatformError
 from rushes.invocation import function_name
-from rushes.journal.dynamo_items import BAD_ITEM, entry_of, item_read, number_of, plain
 from rushes.runtime.telling.state_event import OF_RESULT, envelope
+from rushes.shared_ledger.dynamo_items import BAD_ITEM, entry_of, item_read, number_of, plain
 
 if TYPE_CHECKING:
     from rushes.engines.aws.trial import Trials

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from rushes.core.rollout import Figures, RolloutPolicy, Verdict, judge
 from rushes.errors import CallerError
-from rushes.journal.dynamo_document import DynamoDocument
-from rushes.journal.dynamo_items import typed
-from rushes.journal.dynamo_table import Table
+from rushes.shared_ledger.dynamo_document import DynamoDocument
+from rushes.shared_ledger.dynamo_items import typed
+from rushes.shared_ledger.dynamo_table import Table
 
 __all__ = ["Trial", "Trials"]
 

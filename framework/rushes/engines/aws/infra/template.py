@@ -26,7 +26,7 @@ from rushes.engines.aws.infra.versions import LONGEST_OUTPUT, METADATA, VERSIONS
 from rushes.engines.aws.infra.watching import watching
 from rushes.engines.aws.infra.workers import TABLE_ID, common, tiers_of, tried, worker
 from rushes.errors import CallerError
-from rushes.journal.dynamo_shape import TABLE
+from rushes.shared_ledger.dynamo_shape import TABLE
 
 if TYPE_CHECKING:
     from rushes.function import Function

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from rushes.aws_errors import answer_error, code_of, sent
 from rushes.core.retry import backoff_s
 from rushes.errors import CallerError, PlatformError
-from rushes.journal.dynamo_items import plain, typed
+from rushes.shared_ledger.dynamo_items import plain, typed
 
 __all__ = ["MEETINGS", "Refused", "Table", "unless_refused"]
 

@@ -36,10 +36,10 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.journal.dynamo_shape import TABLE
-from rushes.journal.dynamo_tries import tries_of
 from rushes.ledger import LONE, Claim, End, Entry, WorkItem
 from rushes.runtime.sending.shareable import as_told, require_shareable
+from rushes.shared_ledger.dynamo_shape import TABLE
+from rushes.shared_ledger.dynamo_tries import tries_of
 
 __all__ = [
     "BAD_ITEM",

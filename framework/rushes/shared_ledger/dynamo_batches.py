@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.journal.dynamo_items import (
+from rushes.ledger import LONE, End, Tally, WorkItem
+from rushes.shared_ledger.dynamo_items import (
     BAD_ITEM,
     COUNTERS,
     WAKERS,
@@ -32,8 +33,7 @@ from rushes.journal.dynamo_items import (
     wake_key,
     work_key,
 )
-from rushes.journal.dynamo_table import Table, unless_refused
-from rushes.ledger import LONE, End, Tally, WorkItem
+from rushes.shared_ledger.dynamo_table import Table, unless_refused
 
 __all__ = ["DynamoBatches", "counting", "no_batch"]
 
@@ -48,11 +48,11 @@ _SUMMED: Final = frozenset({"cached", "seconds_us", "media_us", "cost_nano", *(o
 
 
 class DynamoBatches:
-    """The part of `rushes.journal.dynamo.DynamoLedger` that is about whole batches.
+    """The part of `rushes.shared_ledger.dynamo.DynamoLedger` that is about whole batches.
 
     Args:
         client: a boto3 client for ``dynamodb``.
-        table: its name; `rushes.journal.dynamo_items.TABLE` says what it is made of.
+        table: its name; `rushes.shared_ledger.dynamo_items.TABLE` says what it is made of.
         kept_s: items vanish so long after their batch was opened; None keeps them.
         sleep: waits between transactions that met.
         clock: when something ends, UTC epoch seconds.

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from rushes.journal.sqs import TEN, SqsQueue
+from rushes.shared_ledger.sqs import TEN, SqsQueue
 
 __all__ = ["DeadLetters", "Letter", "dead_of"]
 

@@ -17,8 +17,10 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from rushes.core.states import State
-from rushes.journal.dynamo_batches import DynamoBatches, counting
-from rushes.journal.dynamo_items import (
+from rushes.ledger import Claim, End, Kept, Lapsed, Moved, NotClaimed
+from rushes.runtime.shared.together import Together
+from rushes.shared_ledger.dynamo_batches import DynamoBatches, counting
+from rushes.shared_ledger.dynamo_items import (
     WAKERS,
     cancelled,
     claim_of,
@@ -34,9 +36,7 @@ from rushes.journal.dynamo_items import (
     wake_key,
     work_key,
 )
-from rushes.journal.dynamo_tries import lapsed_try, try_field, try_of
-from rushes.ledger import Claim, End, Kept, Lapsed, Moved, NotClaimed
-from rushes.runtime.shared.together import Together
+from rushes.shared_ledger.dynamo_tries import lapsed_try, try_field, try_of
 
 __all__ = ["MINE", "STATE", "DynamoClaims", "Ending", "id_of"]
 
@@ -65,7 +65,7 @@ class Ending(NamedTuple):
 
 
 class DynamoClaims(DynamoBatches):
-    """The part of `rushes.journal.dynamo.DynamoLedger` that who works asks."""
+    """The part of `rushes.shared_ledger.dynamo.DynamoLedger` that who works asks."""
 
     @cached_property
     def _ending(self) -> Together[Ending, bool]:

@@ -23,8 +23,8 @@ from typing import Any, Final
 from rushes.core.accounts import Scope
 from rushes.core.spending.tranches import CapState, found_spent, granted, hour_of, turned
 from rushes.errors import PlatformError
-from rushes.journal.dynamo_items import ms, typed
-from rushes.journal.dynamo_table import Table, unless_refused
+from rushes.shared_ledger.dynamo_items import ms, typed
+from rushes.shared_ledger.dynamo_table import Table, unless_refused
 
 __all__ = ["DynamoMoney"]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rushes.errors import PlatformError
-from rushes.journal.dynamo_items import typed
-from rushes.journal.dynamo_table import Table
+from rushes.shared_ledger.dynamo_items import typed
+from rushes.shared_ledger.dynamo_table import Table
 
 __all__ = ["DynamoDocument"]
 

@@ -1,6 +1,6 @@
 """The shape of the shared ledger's table, apart from its items: a template needs it, and no SDK.
 
-What the keys say stands in `rushes.journal.dynamo_items`.
+What the keys say stands in `rushes.shared_ledger.dynamo_items`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The shared ledger in one DynamoDB table: every transition is one conditional request.
 
     add              one transaction for 99 invocations
-    claim, finish    one request each (`rushes.journal.dynamo_claims`)
+    claim, finish    one request each (`rushes.shared_ledger.dynamo_claims`)
 
 So an invocation takes two requests from its submission to its end, and one for every extension. A condition
 that does not hold is an answer, not an error; two transactions that meet are sent again. What an item is made
@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from rushes.core.states import State
-from rushes.journal.dynamo_batches import OPEN, counting, no_batch
-from rushes.journal.dynamo_claims import MINE, STATE, DynamoClaims, Ending, id_of
-from rushes.journal.dynamo_items import (
+from rushes.ledger import Ended, Entry
+from rushes.shared_ledger.dynamo_batches import OPEN, counting, no_batch
+from rushes.shared_ledger.dynamo_claims import MINE, STATE, DynamoClaims, Ending, id_of
+from rushes.shared_ledger.dynamo_items import (
     GROUP,
     WAKERS,
     batch_key,
@@ -32,9 +33,8 @@ from rushes.journal.dynamo_items import (
     state_of,
     work_key,
 )
-from rushes.journal.dynamo_table import unless_refused
-from rushes.journal.dynamo_tries import last_try, try_field
-from rushes.ledger import Ended, Entry
+from rushes.shared_ledger.dynamo_table import unless_refused
+from rushes.shared_ledger.dynamo_tries import last_try, try_field
 
 __all__ = ["DynamoLedger"]
 
@@ -44,7 +44,7 @@ STEERERS: Final = 8
 
 
 class DynamoLedger(DynamoClaims):
-    """A `rushes.ports.Ledger`; its arguments are those of `rushes.journal.dynamo_batches.DynamoBatches`."""
+    """A `rushes.ports.Ledger`; its arguments: those of `rushes.shared_ledger.dynamo_batches.DynamoBatches`."""
 
     # -- reading -------------------------------------------------------------------------------------------
 
