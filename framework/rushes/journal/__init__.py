@@ -1,1 +1,1 @@
-"""The journal of one machine, kept on its disk: SQLite. The ledger of many hosts is `rushes.shared_ledger`."""
+"""The journal of one machine, on its disk: SQLite. The ledger of many hosts is `rushes.shared_ledger`."""

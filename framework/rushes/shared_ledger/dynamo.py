@@ -44,7 +44,7 @@ STEERERS: Final = 8
 
 
 class DynamoLedger(DynamoClaims):
-    """A `rushes.ports.Ledger`; its arguments: those of `rushes.shared_ledger.dynamo_batches.DynamoBatches`."""
+    """A `rushes.ports.Ledger` with the arguments of `rushes.shared_ledger.dynamo_batches.DynamoBatches`."""
 
     # -- reading -------------------------------------------------------------------------------------------
 
