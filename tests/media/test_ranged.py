@@ -13,7 +13,7 @@ from rushes.media.describing.inspection import describe
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.readers import ranged
 from rushes.media.readers.ranged import TOO_SCATTERED, RangedAsset
-from rushes.range_reader import BLOCK_BYTES, MOST_AHEAD, RangeReader
+from rushes.range_reader import AT_ONCE, BLOCK_BYTES, MOST_AHEAD, RangeReader
 from rushes.stored import Stored
 
 NAMES = (
@@ -69,6 +69,25 @@ def test_of_a_long_clip_little_is_fetched(clip: Callable[[str], Path], name: str
     one = elsewhere(path)
     describe(one)
     assert fetched(one) <= min(path.stat().st_size, 400_000)
+
+
+@pytest.mark.parametrize("name", ["long-gop.mxf", "intra.mxf"])
+def test_of_mxf_the_places_of_partitions_are_said_before_they_are_read_from_the_last(
+    clip: Callable[[str], Path], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said_: list[int] = []
+    expect = RangeReader.expect
+
+    def listen(self: RangeReader, offset: int, count: int) -> None:
+        said_.append(offset)
+        expect(self, offset, count)
+
+    monkeypatch.setattr(RangeReader, "expect", listen)
+    data = clip(name).read_bytes()
+    describe(elsewhere(clip(name)))
+    assert said_ == sorted(said_, reverse=True)
+    assert len(said_) >= 2
+    assert all(data[at : at + 13] == bytes.fromhex("060e2b34020501010d01020101") for at in said_)
 
 
 def test_it_has_no_path_and_says_why(clip: Callable[[str], Path]) -> None:
@@ -142,6 +161,73 @@ def test_of_each_of_many_places_no_more_is_fetched_than_of_the_one_before() -> N
         ranges.read_at(place * 60_000_000 + 5, 16_384)
     assert len(asked) <= 101
     assert sum(length for _, length in asked[3:]) <= 98 * 3 * BLOCK_BYTES
+
+
+PLACES = [place * 60_000_000 + 5 for place in range(40, 0, -1)]
+
+
+def expecting() -> tuple[RangeReader, list[tuple[int, int]]]:
+    ranges, asked = reader(10_000_000_000)
+    for place in PLACES:
+        ranges.expect(place, 16_384)
+    return ranges, asked
+
+
+def test_places_that_were_said_are_fetched_several_at_a_time_once_one_of_them_is_read() -> None:
+    ranges, asked = expecting()
+    assert asked == []
+    ranges.read_at(PLACES[0], 16_384)
+    assert sorted(start for start, _ in asked) == sorted(
+        place // BLOCK_BYTES * BLOCK_BYTES for place in PLACES[:AT_ONCE]
+    )
+    for place in PLACES[:AT_ONCE]:
+        assert len(ranges.read_at(place, 16_384)) == 16_384
+    assert len(asked) == AT_ONCE
+    for place in PLACES:
+        ranges.read_at(place, 16_384)
+    assert (len(asked), ranges.requests) == (40, 40)
+    assert ranges.fetched_bytes == sum(length for _, length in asked) <= 40 * 3 * BLOCK_BYTES
+
+
+def test_of_places_that_were_said_and_are_not_come_to_nothing_is_fetched() -> None:
+    ranges, asked = expecting()
+    ranges.read_at(0, 100)
+    ranges.read_at(9_999_000_000, 100)
+    assert len(asked) == 2
+    ranges.read_at(PLACES[-1], 100)
+    assert len(asked) == 3  # those before it in the order are behind it
+
+
+def test_what_is_there_of_a_place_that_was_said_is_not_fetched_again() -> None:
+    ranges, asked = reader(1_000_000)
+    ranges.read_at(500_000, 100)
+    ranges.expect(400_000, 16_384)
+    ranges.expect(510_000, 16_384)
+    ranges.read_at(400_000, 100)
+    assert len(asked) == 2
+    assert ranges.read_at(510_000, 16_384) == bytes(16_384)
+    assert len(asked) == 2
+
+
+def test_places_that_are_none_are_not_believed() -> None:
+    ranges, asked = reader(1_000_000)
+    for offset, count in [(1_000_000, 10), (2**63, 10), (5, 0), (999_999, 2**40)]:
+        ranges.expect(offset, count)
+    assert ranges.read_at(999_999, 10) == b"\0"
+    assert all(start + length <= 1_000_000 for start, length in asked)
+
+
+def test_a_place_that_cannot_be_fetched_is_the_error() -> None:
+    def get(start: int, stop: int) -> bytes:
+        if start < PLACES[0] - 100_000_000:
+            raise PlatformError("the way there is broken.", code="service-unreachable")
+        return bytes(stop - start)
+
+    ranges = RangeReader(Stored("s3://b/k", 10_000_000_000, "mark", 0.0), get)
+    for place in PLACES:
+        ranges.expect(place, 16_384)
+    with pytest.raises(PlatformError, match="the way there is broken"):
+        ranges.read_at(PLACES[0], 100)
 
 
 def test_what_was_fetched_is_not_fetched_again() -> None:

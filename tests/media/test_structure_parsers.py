@@ -14,7 +14,7 @@ from rushes.media.describing.bitstream import StaticHdr, chroma_location, hdr_of
 from rushes.media.describing.hdr_boxes import content_light, dolby_vision, mastering_display
 from rushes.media.describing.isobmff import is_iso, read_iso
 from rushes.media.describing.matroska import is_matroska, read_matroska
-from rushes.media.describing.mxf import operational_pattern, was_completed
+from rushes.media.describing.mxf import list_bytes, operational_pattern, partitions, was_completed
 from rushes.media.describing.structure import Structure
 
 _TURNS = {
@@ -267,3 +267,36 @@ def test_an_open_header_partition_was_not_completed() -> None:
 
     assert was_completed(key + b"\x02\x04\x00") is True
     assert was_completed(key + b"\x02\x01\x00") is False
+
+
+_LIST = bytes.fromhex("060e2b34020501010d01020101110100")
+
+
+def _listed(*places: int, size: bytes = b"\x83") -> bytes:
+    """A list of partitions as a muxer ends a file with it."""
+    entries = b"".join(struct.pack(">IQ", 1, place) for place in places)
+    length = len(entries) + 4
+    said = size + length.to_bytes(size[0] & 0x7F) if size[0] & 0x80 else bytes((length,))
+    whole = _LIST + said + entries
+    return whole + (len(whole) + 4).to_bytes(4)
+
+
+@pytest.mark.parametrize("size", [b"\x83", b"\x87", b"\x00"])
+def test_the_list_at_the_end_of_mxf_says_where_partitions_are(size: bytes) -> None:
+    listed = _listed(0, 8192, 65_931_264, size=size)
+    assert list_bytes(b"essence" + listed) == len(listed)
+    assert partitions(listed, b"") == [0, 8192, 65_931_264]
+    head = b"run in" + bytes.fromhex("060e2b34020501010d01020101")
+    assert partitions(listed, head) == [6, 8198, 65_931_270]
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0\0\0\0", b"\0\0\0\x10", b"\xff\xff\xff\xff"])
+def test_without_a_list_no_partition_is_known(tail: bytes) -> None:
+    assert list_bytes(tail) == 0
+    assert partitions(b"essence" + tail, b"") == []
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_break_the_list_of_partitions(data: bytes) -> None:
+    assert 0 <= list_bytes(data) <= 256 * 1024
+    assert all(place >= 0 for place in partitions(_LIST + data, data))

@@ -18,12 +18,19 @@ from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError
 from rushes.media.describing.isobmff import is_iso, read_iso
 from rushes.media.describing.matroska import is_matroska, read_matroska
-from rushes.media.describing.mxf import is_mpeg_essence, is_mxf, was_completed
+from rushes.media.describing.mxf import (
+    LIST_TAIL_BYTES,
+    is_mpeg_essence,
+    is_mxf,
+    list_bytes,
+    partitions,
+    was_completed,
+)
 from rushes.media.describing.structure import Structure
 from rushes.media.describing.wholeness import missing_end
 from rushes.media.readers.formats import IMAGE_SUFFIXES
 from rushes.media.readers.guard import av_arguments, av_options
-from rushes.media.readers.handed import bytes_of, protocol, url_of
+from rushes.media.readers.handed import Bytes, bytes_of, protocol, url_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -100,6 +107,8 @@ def look(clip: Asset, path: str) -> Looked:
             structure = read_matroska(file.at, size, head)
         elif is_mxf(head):
             structure = Structure(family="mxf", live=not was_completed(head))
+            if file.is_elsewhere:
+                _announce_partitions(file, head)
         else:
             structure = Structure()
     except OSError as error:
@@ -117,6 +126,14 @@ def look(clip: Asset, path: str) -> Looked:
             fix="Copy it from the source again.",
         )
     return Looked(clip, path, size, head, structure)
+
+
+def _announce_partitions(file: Bytes, head: bytes) -> None:
+    """Say where libavformat is about to look: at each partition, from the last to the first."""
+    length = list_bytes(file.at(max(file.size - LIST_TAIL_BYTES, 0), LIST_TAIL_BYTES))
+    if 0 < length < file.size:
+        for place in reversed(partitions(file.at(file.size - length, length), head)):
+            file.expect(place, _PIECE_BYTES)
 
 
 def _refuse_playlists(clip: Asset, head: bytes) -> None:

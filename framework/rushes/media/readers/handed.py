@@ -13,10 +13,11 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from typing import Final
+from typing import ClassVar, Final
 
 __all__ = [
     "ASKED",
+    "SOON",
     "TOLD",
     "Bytes",
     "by_ranges",
@@ -30,6 +31,9 @@ __all__ = [
 
 ASKED: Final = struct.Struct("=QQ")
 """What a reader says of a source elsewhere: from which byte, and how many."""
+SOON: Final = 1 << 63
+"""Added to how many: they will be read soon, and are not told yet. Where the next is, the one before does not
+know; who fetches can fetch several at a time."""
 TOLD: Final = struct.Struct("=I")
 """Before the bytes that it is told: how many there are, fewer at the end alone."""
 _HANDED: Final = 0
@@ -43,6 +47,9 @@ _elsewhere: Final[list[int]] = []
 class Bytes:
     """The bytes of a source behind a place of their own; what `missing_end` takes for a file."""
 
+    is_elsewhere: ClassVar[bool] = False
+    """Whether each of them has to be fetched."""
+
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._at = 0
@@ -51,6 +58,9 @@ class Bytes:
     def at(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset`, fewer at the end alone."""
         return os.pread(self._descriptor, count, offset)
+
+    def expect(self, offset: int, count: int) -> None:
+        """These bytes will be read soon; of a file that is here nobody needs to know."""
 
     def seek(self, at: int, whence: int = os.SEEK_SET) -> int:
         self._at = at + (0, self._at, self.size)[whence]
@@ -87,6 +97,7 @@ class _Ranged(Bytes):
     """A source elsewhere: also what PyAV takes for a file."""
 
     name: Final = "file:"
+    is_elsewhere = True
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -99,6 +110,10 @@ class _Ranged(Bytes):
         while 0 < len(data) < min(count, self.size - offset):
             data += self._near(offset + len(data), count - len(data))
         return data
+
+    def expect(self, offset: int, count: int) -> None:
+        if 0 <= offset < self.size:
+            os.write(_HANDED, ASKED.pack(offset, count | SOON))
 
     def _near(self, offset: int, count: int) -> bytes:
         if count <= 0 or not 0 <= offset < self.size:

@@ -18,7 +18,7 @@ from typing import Final
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, PlatformError, RushesError
-from rushes.media.readers.handed import ASKED, TOLD
+from rushes.media.readers.handed import ASKED, SOON, TOLD
 from rushes.range_reader import RangeReader
 
 __all__ = ["TOO_SCATTERED", "RangedAsset"]
@@ -27,6 +27,8 @@ TOO_SCATTERED: Final = "too-scattered"
 """The code of the error that says: fetch it whole."""
 MOST_ASKED: Final = 4 * 1024 * 1024
 """Bytes that a reader is told at once."""
+MOST_EXPECTED: Final = 64 * 1024
+"""Bytes of a place that a reader says it will look at."""
 # Below this nobody saves by fetching the whole; above, a quarter of a clip is no header any more.
 FREE_BYTES: Final = 64 * 1024 * 1024
 MOST_PART: Final = 4
@@ -74,10 +76,20 @@ class RangedAsset(Asset):
         # Whoever asked may have gone: a reader that crashed, a question that was cancelled.
         with ours, suppress(OSError):
             while asked := ours.recv(ASKED.size, socket.MSG_WAITALL):
-                data = self._fetched(*ASKED.unpack(asked)) if len(asked) == ASKED.size else None
+                if len(asked) != ASKED.size:
+                    return
+                offset, count = ASKED.unpack(asked)
+                if count & SOON:
+                    self._expect(offset, count ^ SOON)
+                    continue
+                data = self._fetched(offset, count)
                 if data is None:
                     return
                 ours.sendall(TOLD.pack(len(data)) + data)
+
+    def _expect(self, offset: int, count: int) -> None:
+        if self.ranges is not None:
+            self.ranges.expect(offset, min(count, MOST_EXPECTED))
 
     def _fetched(self, offset: int, count: int) -> bytes | None:
         ranges = self.ranges
