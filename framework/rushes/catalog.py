@@ -7,15 +7,13 @@ under a private module name that follows from its absolute path, so that a slot 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
 import os
 import sys
 import sysconfig
-import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -124,23 +122,36 @@ _LIST: Final = "`rushes functions` lists what is installed; a file of yours is n
 
 
 def _find_installed(name: str) -> Function[Any, Any]:
-    listed = list(installed())
-    found = [one for one in listed if one.name == name]
+    from importlib.metadata import entry_points  # noqa: PLC0415 - not for who names a module or a file
+
+    # Who brings it is in another file of each distribution, which takes longer to parse than all of these.
+    found = sorted({one.value for one in entry_points(group=GROUP, name=name)})
     if not found:
-        close = difflib.get_close_matches(name, [one.name for one in listed], n=3, cutoff=0.5)
-        fix = f"Did you mean {' or '.join(close)}? " if close else ""
-        if Path(f"{name}.py").is_file():
-            fix = f"There is a file of that name: write ./{name}.py. "
-        raise CallerError(f"no function is called {name!r}.", code="unknown-function", fix=fix + _LIST)
-    if len({one.ref for one in found}) > 1:
-        both = " and ".join(f"{one.distribution} ({one.ref})" for one in found)
+        raise _unknown(name)
+    if len(found) > 1:
+        both = " and ".join(f"{one.distribution} ({one.ref})" for one in installed() if one.name == name)
         raise CallerError(
             f"{name!r} comes from {both}.",
             code="ambiguous-function",
-            fix=f"Name the one you mean: {found[0].ref}.",
+            fix=f"Name the one you mean: {found[0]}.",
         )
-    module, _, attribute = found[0].ref.partition(":")
+    module, _, attribute = found[0].partition(":")
     return _find_in_module(module, attribute)
+
+
+def _unknown(name: str) -> CallerError:
+    close = _near(name, [one.name for one in installed()], most=3, alike=0.5)
+    fix = f"Did you mean {' or '.join(close)}? " if close else ""
+    if Path(f"{name}.py").is_file():
+        fix = f"There is a file of that name: write ./{name}.py. "
+    return CallerError(f"no function is called {name!r}.", code="unknown-function", fix=fix + _LIST)
+
+
+def _near(name: str, names: Iterable[str], *, most: int = 1, alike: float = 0.6) -> list[str]:
+    """Those that somebody may have meant."""
+    import difflib  # noqa: PLC0415 - few names are wrong
+
+    return difflib.get_close_matches(name, list(names), n=most, cutoff=alike)
 
 
 # -- in a module ----------------------------------------------------------------------------------------
@@ -194,7 +205,7 @@ def _find_in_file(path: Path, attribute: str) -> Function[Any, Any]:
     # Not resolve(): a link to a function is another function, beside other modules.
     path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100
     if not path.is_file():
-        near = difflib.get_close_matches(path.name, _python_files(path.parent), n=1)
+        near = _near(path.name, _python_files(path.parent))
         raise CallerError(
             f"{path} does not exist." if not path.exists() else f"{path} is no file.",
             code="unknown-function",
@@ -251,7 +262,7 @@ def _pick(module: ModuleType, attribute: str, asked: str) -> Function[Any, Any]:
 
     names = [n for n, value in vars(module).items() if isinstance(value, Function)]
     if attribute not in vars(module):
-        near = difflib.get_close_matches(attribute, names, n=1) or names[:3]
+        near = _near(attribute, names) or names[:3]
         raise CallerError(
             f"{asked.rpartition(':')[0]} has no function {attribute!r}.",
             code="unknown-function",
@@ -269,6 +280,8 @@ def _pick(module: ModuleType, attribute: str, asked: str) -> Function[Any, Any]:
 
 def _refuse_import(asked: str, error: BaseException) -> NoReturn:
     """Raise a `CallerError` that names the author's own line, not Python's or ours."""
+    import traceback  # noqa: PLC0415 - most are imported
+
     if isinstance(error, SyntaxError) and error.filename:
         where, what = f"{error.filename}:{error.lineno}", f"SyntaxError: {error.msg}"
     else:

@@ -6,18 +6,18 @@ parsed with the dispatch options and those of its params model. This module must
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
-from click.shell_completion import CompletionItem
 
 from rushes.cli.dispatch import dispatch_options
 from rushes.cli.job import Job, is_job, load_job
 from rushes.errors import CallerError, RushesError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from rushes.cli.options import FieldOption
     from rushes.function import Function
 
@@ -56,7 +56,9 @@ class FunctionName(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        from rushes.catalog import installed  # noqa: PLC0415 - only when a shell asks
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only when a shell asks
+
+        from rushes.catalog import installed  # noqa: PLC0415
 
         names = [CompletionItem(one.name) for one in installed() if one.name.startswith(incomplete)]
         return names or click.Path().shell_complete(ctx, param, incomplete)
@@ -158,6 +160,8 @@ def _no_such_option(ctx: click.Context, error: click.NoSuchOption) -> click.Usag
     flat = error.option_name.lstrip("-").removeprefix("no-").replace("-", "_")
     whose = [one for one in found.fields if one.member and one.field == flat]
     if not whose:
+        import difflib  # noqa: PLC0415 - few names are wrong
+
         near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=2, cutoff=0.7)
         hint = (
             f" Did you mean {' or '.join(near)}?"

@@ -7,7 +7,6 @@ Foreign `OSError`s become ours here, in `foreign`. This module must not know wha
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import shutil
@@ -253,6 +252,8 @@ def _rename_with(source: Path, target: Path, flag: int) -> bool:
         return False
     if call(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), flag) == 0:
         return True
+    import ctypes  # noqa: PLC0415 - as below
+
     code = ctypes.get_errno()
     if code in _UNKNOWN:
         return False
@@ -261,6 +262,8 @@ def _rename_with(source: Path, target: Path, flag: int) -> bool:
 
 @cache
 def _rename_call() -> Any:
+    import ctypes  # noqa: PLC0415 - a command that sends work renames nothing
+
     libc = ctypes.CDLL(None, use_errno=True)
     call = getattr(libc, "renameatx_np" if sys.platform == "darwin" else "renameat2", None)
     if call is not None:
