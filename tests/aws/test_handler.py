@@ -21,7 +21,7 @@ from rushes.engines.aws import entry
 from rushes.engines.aws.events import Asked, asked_of
 from rushes.engines.aws.handler import LambdaHandler
 from rushes.engines.aws.services import Services
-from rushes.engines.aws.settings import AwsSettings
+from rushes.engines.aws.settings import AwsSettings, aws_settings
 from rushes.ledger import WorkItem
 from rushes.notices import Notice, notice_text
 from rushes.runtime.shared.remote_attempt import run_remote
@@ -413,3 +413,11 @@ def test_work_of_who_is_beyond_a_soft_limit_is_sent_on_to_the_class_below(cloud:
     entry = cloud.ledger.entry("k7m2qx.1")
     assert entry is not None
     assert entry.state is State.queued
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("RUSHES_KEEP", "1h"), ("RUSHES_KEEP", "0"), ("RUSHES_LEASE", "0s")]
+)
+def test_a_ledger_that_keeps_nothing_and_claims_of_no_time_are_refused(name: str, value: str) -> None:
+    with pytest.raises(CallerError, match=f"{name} is {value}"):
+        aws_settings({name: value})

@@ -132,6 +132,18 @@ def test_hosts_take_the_classes_that_triggers_give_and_those_that_are_asked_for(
         Environment("dev", hosts=True, classes=("rush",))
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{"buckets": {"cards": "*"}}, {"owned": ("a*b",)}, {"buckets": {"cards": 'x", "y'}}, {"kms_key": "*"},
+     {"queues": {"requests": "*"}}, {"queues": {"requests": "arn:aws:sqs:us-east-1:111122223333:*"}},
+     {"email": "a@b, c"}, {"kept": "0d"}, {"kept": "-5d"}, {"kept": "1h"}, {"budget_usd": float("nan")}],
+    ids=str,
+)  # fmt: skip
+def test_what_would_permit_everything_or_keep_nothing_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(CallerError):
+        Environment("dev", **asked)
+
+
 def test_a_function_without_triggers_has_no_queue(template: dict[str, Any]) -> None:
     made = template_of([deployed.asked], Environment("dev"))
     assert not _all(made, "SQS::Queue")

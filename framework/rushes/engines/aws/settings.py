@@ -6,11 +6,19 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
+from typing import Final
 
+from rushes.errors import CallerError
 from rushes.units import parse_duration
 
-__all__ = ["AwsSettings", "aws_settings", "pairs_of"]
+__all__ = ["LEAST_KEPT_S", "AwsSettings", "aws_settings", "pairs_of"]
+
+LEAST_LEASE_S: Final = 1.0
+"""A claim of no time is everybody's."""
+LEAST_KEPT_S: Final = 86_400.0
+"""Items vanish so long after their batch was opened, ended or not: with less, work that waits would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,18 @@ def _of_class(text: str, priority: str) -> str:
     return pairs_of(text).get(priority, "")
 
 
+def _seconds(name: str, text: str, least_s: float) -> float:
+    """A duration that a variable says.
+
+    Raises:
+        CallerError: it is none, or shorter than can be meant.
+    """
+    found = parse_duration(text)
+    if not least_s <= found < inf:
+        raise CallerError(f"{name} is {text}.", code="bad-value", fix=f"Expected {least_s:g} s or more.")
+    return found
+
+
 def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
     """The settings of an environment.
 
@@ -96,10 +116,10 @@ def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
         environ.get("RUSHES_OUT", ""),
         environ.get("RUSHES_SHOW") or "default",
         Path(environ.get("RUSHES_SCRATCH") or tempfile.gettempdir()),
-        parse_duration(keep) if keep else None,
+        _seconds("RUSHES_KEEP", keep, LEAST_KEPT_S) if keep else None,
         environ.get("RUSHES_STORAGE_CLASS", ""),
         environ.get("RUSHES_KMS_KEY", ""),
-        parse_duration(environ.get("RUSHES_LEASE") or "60s"),
+        _seconds("RUSHES_LEASE", environ.get("RUSHES_LEASE") or "60s", LEAST_LEASE_S),
         parse_duration(environ.get("RUSHES_POLL") or "20s"),
         environ.get("RUSHES_WORK_ROLE", ""),
         environ.get("RUSHES_TIER") or "here",

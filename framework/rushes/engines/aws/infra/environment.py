@@ -9,19 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.engines.aws.infra.host_tiers import PLAIN, HostTier
+from rushes.engines.aws.settings import LEAST_KEPT_S
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 from rushes.triggers import OnS3
-from rushes.units import parse_size
+from rushes.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from rushes.function import Function
 
 __all__ = ["Deployed", "Environment", "deployed", "family_of", "logical", "stack_name"]
 
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_QUEUE: Final = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}", re.ASCII)
+_KEY: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+", re.ASCII)
+_EMAIL: Final = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
 LONGEST: Final = 64
 """Characters in the name of a Lambda; of a queue, a class comes behind it, 80 in all."""
@@ -98,10 +104,12 @@ class Environment:
         self._check_classes()
         if self.log_days not in _RETENTIONS:
             raise _bad(f"keeps logs {self.log_days} days", f"Expected one of {_RETENTIONS[:12]}, or more.")
-        if self.budget_usd is not None and self.budget_usd <= 0:
+        if self.budget_usd is not None and not 0 < self.budget_usd < inf:
             raise _bad(f"has a budget of {self.budget_usd} dollars", "Expected more than 0.")
-        if self.email and "@" not in self.email:
+        if self.email and not _EMAIL.fullmatch(self.email):
             raise _bad(f"tells {self.email!r}", "Expected an e-mail address.")
+        self._check_places()
+        self._check_kept()
         if any(not re.fullmatch(r"[A-Za-z0-9._-]+", one) for one in self.shows):
             raise _bad(f"has shows {self.shows}", "Expected letters, digits and . _ - only.")
         if bool(self.subnets) != bool(self.security_groups):
@@ -112,6 +120,26 @@ class Environment:
                     f"has a tier {tier.name!r} whose service's name is too long", "Shorten one of them."
                 )
         parse_size(self.largest_clip)
+
+    def _check_kept(self) -> None:
+        if self.kept and not LEAST_KEPT_S <= parse_duration(self.kept) < inf:
+            raise _bad(
+                f"keeps its ledger for {self.kept}",
+                "Expected a day at least: what waits for longer vanishes.",
+            )
+
+    def _check_places(self) -> None:
+        """What stands in permissions: a * there would be every bucket, queue or key of the account."""
+        for bucket in (*self.buckets.values(), *self.owned):
+            if not _BUCKET.fullmatch(bucket):
+                raise _bad(f"has the bucket {bucket!r}", "Expected its name: small letters, digits, . and -.")
+        for arn in self.queues.values():
+            if not _QUEUE.fullmatch(arn):
+                raise _bad(f"has the queue {arn!r}", "Expected its ARN: arn:aws:sqs:REGION:ACCOUNT:NAME.")
+        if self.kms_key and not _KEY.fullmatch(self.kms_key):
+            raise _bad(
+                f"has the key {self.kms_key!r}", "Expected its ARN: arn:aws:kms:REGION:ACCOUNT:key/ID."
+            )
 
     def _check_classes(self) -> None:
         if self.classes and not self.has_hosts:
