@@ -42,17 +42,18 @@ class Finite(click.FloatRange):
         return number
 
 
-class _Days(Finite):
+class _Days(click.ParamType[float]):
     """A length of time in days: ``7``, ``7d``, ``12h``."""
+
+    name = "days"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         text = str(value).strip()
-        if not text[-1:].isalpha() or text in {"nan", "inf"}:
-            return super().convert(value, param, ctx)
         try:
-            return parse_duration(text) / _DAY_S
+            seconds = parse_duration(f"{text}d" if text[-1:].isdecimal() else text)
         except CallerError as error:
             self.fail(error.message, param, ctx)
+        return seconds / _DAY_S
 
 
 @click.command()
