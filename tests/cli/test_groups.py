@@ -15,3 +15,9 @@ def test_a_group_without_a_command_says_which_there_are(group: str) -> None:
     assert made.output.startswith("Usage: ")
     assert "\nCommands:\n" in made.output
     assert "error:" not in made.output
+
+
+@pytest.mark.parametrize("group", ["infra", "journal", "pool", "events", "budget"])
+def test_what_its_commands_do_is_said_whole(group: str) -> None:
+    made = CliRunner().invoke(app, [group, "--help"])
+    assert "..." not in made.output.partition("\nCommands:\n")[2]

@@ -87,7 +87,7 @@ def _row(one: dict[str, Any]) -> list[str]:
     return [one["name"], one["to"], *figures, state]
 
 
-@events.command("test")
+@events.command("test", short_help="Send one event of type rushes.test to sinks.")
 @click.argument("names", nargs=-1, metavar="[SINK]...")
 def test_(names: tuple[str, ...]) -> None:
     """Send one event of type rushes.test to all sinks, or to those named, and say what came of it."""

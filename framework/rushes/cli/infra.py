@@ -176,7 +176,7 @@ def diff(environment: Environment, template: dict[str, Any], /) -> None:
         click.echo("Nothing would change.")
 
 
-@infra.command()
+@infra.command(short_help="Make the environment, wait, print what is there.")
 @click.option("--image", required=True, metavar="URI", help="The container image of the functions.")
 @click.option(
     "--trial",
@@ -225,7 +225,7 @@ def deploy(
         click.echo(f"{key:<28} {printable(value)}")
 
 
-@infra.command()
+@infra.command(short_help="Hand over what lies below s3:// prefixes already.")
 @env_option
 @region_option
 @click.argument("prefixes", nargs=-1, required=True, metavar="PREFIX…")
@@ -251,7 +251,7 @@ def backfill(*, name: str, region: str, prefixes: tuple[str, ...]) -> None:
         click.echo(f"{count:,} objects below {printable(prefix)} were handed over.")
 
 
-@infra.command()
+@infra.command(short_help="Remove the environment; buckets stay.")
 @env_option
 @region_option
 @click.option("--yes", is_flag=True, help="Do not ask.")

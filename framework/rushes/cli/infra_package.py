@@ -16,7 +16,7 @@ from rushes.printing import printable
 __all__ = ["package"]
 
 
-@click.command()
+@click.command(short_help="Build the image of an environment, and push it.")
 @env_option
 @region_option
 @click.option("--repository", metavar="URI", help="Of images, without a tag.  [default: rushes-NAME in ECR]")

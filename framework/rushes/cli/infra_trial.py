@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["kept_trials", "trial", "trials_of"]
 
 
-@click.command()
+@click.command(short_help="How a new version does beside the old; decide.")
 @env_option
 @region_option
 @click.option("--promote", is_flag=True, help="Let the new version have everything, whatever the rule says.")

@@ -28,7 +28,7 @@ def pool(ctx: click.Context, /, *, as_json: bool) -> None:
         _show(ctx.obj, as_json=as_json)
 
 
-@pool.command()
+@pool.command(short_help="Give the pool N slots, or `auto`.")
 @click.argument("slots", metavar="N|auto")
 @click.pass_obj
 def resize(session: Session, /, slots: str) -> None:
