@@ -158,6 +158,7 @@ def test_what_may_have_been_added_is_never_taken_for_another(
     pool.lost.append(PlatformError("it does not answer.", code="worker-silent"))
     with pytest.raises(PlatformError):
         line.run(Invocation("lost.mov", ""), never)
+    assert pool.sealed == {"b0"}
     run_one(pool, line, start, "b1", 1)
 
 

@@ -110,15 +110,20 @@ class PoolLine:
         if self._batch is not None and self._batch.added + len(some) > MOST:
             self.close()
         batch, self._batch = self._batch, None  # what is not known to have been added is added to another
-        try:
-            found = None if batch is None else batch.add(some)
-        except CallerError as error:
-            if error.code != "not-open":  # nothing came for a while, and it was taken to be complete
-                raise
-            found = None
-        if batch is None or found is None:
-            batch = _Batch(self._engine, self._spec)
-            found = batch.add(some)
+        if batch is not None:
+            try:
+                found = batch.add(some)
+            except RushesError as error:
+                with suppress(RushesError):
+                    self._engine.seal(batch.id)
+                # Nothing came for a while, and it was taken to be complete.
+                if error.code != "not-open":
+                    raise
+            else:
+                self._batch = batch
+                return found
+        batch = _Batch(self._engine, self._spec)
+        found = batch.add(some)
         self._batch = batch
         return found
 
