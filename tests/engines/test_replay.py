@@ -14,10 +14,16 @@ import pytest
 from click.testing import CliRunner
 
 from rushes.cli.app import app
+from rushes.core.accounts import Scope, SpendLimits
 from rushes.core.events import Capacity
+from rushes.core.money import NANO
+from rushes.core.spending.machine_price import MachinePrice
+from rushes.core.spending.prices import Source, TierPrice
+from rushes.core.tiers import Purchase
 from rushes.engines.local import LocalEngine
-from rushes.journal.replay import RanBatch, ran_batches
+from rushes.journal.replay import RanBatch, kept_budgets, ran_batches
 from rushes.runtime.configuration.settings import settings_from
+from rushes.simulator.changing import ChangingPool, Course
 from rushes.simulator.pool import simulate
 from rushes.simulator.replay import replayed
 
@@ -48,6 +54,54 @@ def test_what_has_run_arrives_again_with_its_class_needs_and_run_times(
 
 
 RAN = RanBatch("a", "echo", "standard", "dune", 5.0, None, {"cpu": 1.0}, None, (1.0,), 0.0)
+
+
+PRICE = MachinePrice(
+    TierPrice("rack", Purchase.owned, "here", 3600 * NANO, Source("a test", "undated")),
+    Capacity(1.0, 2.0**34),
+)
+"""A dollar a second of a machine of one core."""
+
+
+def played(*batches: RanBatch, budgets: dict[Scope, SpendLimits]) -> Course:
+    return ChangingPool(replayed(batches, budgets), Capacity(1.0, 2.0**34), price=PRICE).follow()
+
+
+def test_the_budgets_of_the_ledger_are_read_less_what_was_spent_before(
+    plain: Find, engine: LocalEngine, clip: str, rushes_home: Path
+) -> None:
+    plain("echo").with_options(show="dune", max_cost=7).remote(clip)
+    engine.set_budget("show", "dune", {"cap": 400, "hour_cap": 20, "soft": 300})
+    journal = settings_from({"RUSHES_HOME": str(rushes_home)}).journal
+    (batch,) = ran_batches(journal)
+    assert batch.max_cost_nano == 7 * NANO
+    assert kept_budgets(journal) == {Scope("show", "dune"): SpendLimits(400, 20, 300)}
+    with closing(sqlite3.connect(journal)) as db, db:
+        db.execute("DELETE FROM costs")
+        db.execute("DELETE FROM payers")
+        db.execute("INSERT INTO payers VALUES(1,'dune','echo')")
+        at = batch.submitted - 1
+        db.execute("INSERT INTO costs VALUES(1,1,1,1,0,1,?,1000,1,150,0,0,0,0,0)", (at,))
+    before = kept_budgets(journal, since=batch.submitted)
+    assert before == {Scope("show", "dune"): SpendLimits(250, 20, 150)}
+
+
+def test_what_the_ledgers_budgets_hold_is_held_in_a_replay(rushes_home: Path) -> None:
+    long = replace(RAN, seconds=(10.0,) * 6)
+    for scope in (Scope("show", "dune"), Scope("organisation")):
+        course = played(long, budgets={scope: SpendLimits(cap=35 * NANO)})
+        assert sum(end >= 0 for end in course.trace.ended) == 3
+    capped = replace(long, max_cost_nano=25 * NANO)
+    assert sum(end >= 0 for end in played(capped, budgets={}).trace.ended) == 2
+
+
+def test_a_cap_by_the_hour_lets_a_replay_go_on_at_the_full_hour_of_the_clock() -> None:
+    long = replace(RAN, submitted=7_200.0 + 3_000.0, seconds=(10.0,) * 6)
+    course = played(long, budgets={Scope("show", "dune"): SpendLimits(hour_cap=45 * NANO)})
+    ends = sorted(course.trace.ended)
+    assert ends[0] == pytest.approx(3_010.0, abs=2)
+    assert sum(end < 3_600.0 for end in ends) == 4
+    assert 3_600.0 <= ends[4] < 3_700.0
 
 
 def test_half_a_century_in_which_nothing_came_is_played_as_a_week_and_keeps_the_hour_of_the_day() -> None:

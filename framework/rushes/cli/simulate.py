@@ -115,6 +115,7 @@ def simulate(
     from rushes.cli.simulated import (  # noqa: PLC0415 - only when something is simulated
         USUAL_TIER,
         cases_of,
+        charged_here,
         growth_of,
         limited,
         made_up,
@@ -141,7 +142,8 @@ def simulate(
     load = limited(load, cap, soft)
     whole = size_of(cores, memory, devices, replay=replay)
     # A cap is of money: where nobody says what a core costs, it costs as usual, and the answer says so.
-    cases = cases_of(policies, whole, tier or (USUAL_TIER if load.caps or load.soft else None))
+    usual = charged_here() if replay else USUAL_TIER
+    cases = cases_of(policies, whole, tier or (usual if load.limits else None))
     findings = [tried(load, case, seed) for case in cases]
     growth = growth_of(scenario or "", dimension, factor, scale, cases[0], seed, load) if dimension else None
     title = scenario or "what has run here"

@@ -23,7 +23,7 @@ from rushes.core.money import parse_dollars
 from rushes.core.spending.machine_price import MachinePrice
 from rushes.core.spending.prices import PriceBook
 from rushes.errors import CallerError
-from rushes.journal.replay import ran_batches
+from rushes.journal.replay import kept_budgets, ran_batches
 from rushes.runtime.configuration.capacity_file import CapacityFile
 from rushes.runtime.configuration.class_file import classes_of
 from rushes.runtime.configuration.machine import capacity_of
@@ -38,7 +38,16 @@ from rushes.simulator.scenarios import Demand, scenario
 from rushes.simulator.study import Case, Growth, grown
 from rushes.units import parse_size
 
-__all__ = ["USUAL_TIER", "cases_of", "growth_of", "limited", "made_up", "replayed_here", "size_of"]
+__all__ = [
+    "USUAL_TIER",
+    "cases_of",
+    "charged_here",
+    "growth_of",
+    "limited",
+    "made_up",
+    "replayed_here",
+    "size_of",
+]
 
 _DAY_S: Final = 86_400.0
 USUAL_TIER: Final = "ec2/c7i.2xlarge"
@@ -67,7 +76,14 @@ def replayed_here(since_days: float | None) -> Scenario:
             code="no-history",
             fix="Run something first, or go further back with --since.",
         )
-    return replayed(batches)
+    return replayed(batches, kept_budgets(journal, since=min(batch.submitted for batch in batches)))
+
+
+def charged_here() -> str:
+    """What this machine is in the price book, where that says what it costs; else what is usual."""
+    tier = settings_from(os.environ).tier
+    known = price_book(os.environ).tiers.get(tier)
+    return tier if known is not None and known.hour_nano else USUAL_TIER
 
 
 def limited(load: Scenario, caps: Sequence[str], soft: Sequence[str]) -> Scenario:

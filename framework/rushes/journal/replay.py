@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rushes.core.accounts import Scope, SpendLimits
 from rushes.errors import CallerError, PlatformError
 from rushes.journal.reading import read_once
 
-__all__ = ["RanBatch", "ran_batches"]
+__all__ = ["RanBatch", "kept_budgets", "ran_batches"]
 
 _LARGEST: Final = 1e15
 """Bytes, seconds since 1970, cores: no figure of a ledger is larger."""
@@ -37,6 +38,7 @@ class RanBatch:
         seconds: what each invocation took on a slot, failed attempts included; what was known before is left
             out.
         media_s: seconds of media of all of them.
+        max_cost_nano: what it might cost as a whole, or None.
     """
 
     id: str
@@ -49,6 +51,37 @@ class RanBatch:
     max_slots: int | None
     seconds: tuple[float, ...]
     media_s: float
+    max_cost_nano: int | None = None
+
+
+def kept_budgets(journal: Path, *, since: float = 0.0) -> dict[Scope, SpendLimits]:
+    """What shows and the organisation may spend, as it stands now, less what they had spent until `since`.
+
+    Raises:
+        PlatformError: it cannot be read (``journal-unreadable``).
+    """
+    with read_once(journal) as db:
+        rows = db.execute("SELECT level,name,cap,hour_cap,soft,hour_soft FROM limits WHERE level!='batch'")
+        found = {}
+        for level, name, cap, hour_cap, soft, hour_soft in rows.fetchall():
+            before = _spent_before(db, level, name, since)
+            left = [one if one is None else max(one - before, 0) for one in (cap, soft)]
+            found[Scope(level, name)] = SpendLimits(left[0], hour_cap, left[1], hour_soft)
+    return found
+
+
+def _spent_before(db: sqlite3.Connection, level: str, name: str, since: float) -> int:
+    """Nano-dollars of a payer until then; what was pruned was before it."""
+    where, values = ("1", ()) if level != "show" else ("p.show=?", (name,))
+    sums = "SELECT coalesce(sum(c.compute+c.requests+c.transfer+c.energy),0) FROM"
+    kept, pruned = (
+        db.execute(f"{sums} {rows} WHERE {where}{more}", (*values, *bound)).fetchone()[0]
+        for rows, more, bound in (
+            ("costs c JOIN payers p ON p.id=c.payer", " AND c.ended<?", (since,)),
+            ("spent c JOIN payers p ON p.id=c.payer", "", ()),
+        )
+    )
+    return int(kept + pruned)
 
 
 def ran_batches(journal: Path, *, since: float = 0.0) -> list[RanBatch]:
@@ -105,6 +138,7 @@ def _ran(
         max_slots=spec.get("max_slots"),
         seconds=tuple(_figure(one) for one in seconds),
         media_s=max(_figure(media_s), 0.0),
+        max_cost_nano=spec.get("max_cost_nano"),
     )
 
 

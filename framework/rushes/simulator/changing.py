@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rushes.core.accounts import Scope, SpendLimits
 from rushes.core.capacity.elastic import Backlog
 from rushes.core.events import Budgeted, Capacity, Paused, Resized, Returned, Shape, SlotLost
 from rushes.core.learning.run_times import ExpectedRun
@@ -86,7 +85,7 @@ class ChangingPool(RoutedPool):
     ) -> None:
         fleet = VirtualFleet(plan) if plan is not None else None
         whole = fleet.first if fleet is not None else capacity
-        limited = bool(scenario.caps or scenario.soft) and price is not None
+        limited = bool(scenario.limits) and price is not None
         purse = (
             Purse(tariff=_tariff(scenario, price), booked=False) if limited and price is not None else None
         )
@@ -102,10 +101,8 @@ class ChangingPool(RoutedPool):
 
     def follow(self) -> Course:
         """Let time pass until all work has ended, and see what comes of it."""
-        caps, soft = self._scenario.caps, self._scenario.soft
-        for show in dict.fromkeys((*caps, *soft)):
-            limits = SpendLimits(cap=caps.get(show), soft=soft.get(show))
-            self._tell(Budgeted(Scope("show", show), limits))
+        for scope, limits in self._scenario.limits.items():
+            self._tell(Budgeted(scope, limits))
         for number, loss in enumerate(self._scenario.losses):
             self._at(loss.at, self._lose, number)
             self._at(loss.until, self._regain, number)

@@ -11,10 +11,11 @@ import random
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp, log
 from typing import Final
 
+from rushes.core.accounts import Scope, SpendLimits
 from rushes.core.events import QueueKey
 
 __all__ = ["Arrival", "Loss", "RunTime", "Scenario", "drawn", "in_order"]
@@ -143,6 +144,8 @@ class Scenario:
         losses: what fails.
         caps: nano-dollars that a show may spend, by show.
         soft: nano-dollars beyond which its work goes on one class lower, likewise.
+        budgets: the limits of shows, batches and the organisation, by the hour, too; `caps` and `soft` of a
+            show stand above its own here.
         assumed: what stands behind the figures, a sentence each.
     """
 
@@ -150,7 +153,19 @@ class Scenario:
     losses: tuple[Loss, ...] = ()
     caps: Mapping[str, int] = field(default_factory=dict, hash=False)
     soft: Mapping[str, int] = field(default_factory=dict, hash=False)
+    budgets: Mapping[Scope, SpendLimits] = field(default_factory=dict, hash=False)
     assumed: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> Mapping[Scope, SpendLimits]:
+        """Who may spend how much."""
+        found = dict(self.budgets)
+        for show in dict.fromkeys((*self.caps, *self.soft)):
+            scope = Scope("show", show)
+            old = found.get(scope, SpendLimits())
+            cap, soft = self.caps.get(show, old.cap), self.soft.get(show, old.soft)
+            found[scope] = replace(old, cap=cap, soft=soft)
+        return found
 
 
 def in_order(arrivals: Iterable[Arrival]) -> tuple[Arrival, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
+from rushes.core.accounts import HOUR_S, Scope, SpendLimits
 from rushes.simulator.load import Arrival, RunTime, Scenario
 
 __all__ = ["Ran", "replayed"]
@@ -41,17 +42,33 @@ class Ran(Protocol):
     def seconds(self) -> Sequence[float]: ...
     @property
     def media_s(self) -> float: ...
+    @property
+    def max_cost_nano(self) -> int | None: ...
 
 
-def replayed(batches: Sequence[Ran]) -> Scenario:
-    """The batches as a load whose clock starts with the first of them."""
+def replayed(batches: Sequence[Ran], budgets: Mapping[Scope, SpendLimits] | None = None) -> Scenario:
+    """The batches as a load whose clock starts with the first of them.
+
+    Args:
+        batches: the oldest first.
+        budgets: what shows and the organisation may spend of what is played. With a limit by the hour the
+            clock starts with the hour of the first batch.
+    """
+    limits = dict(budgets or {})
+    capped = [one for one in batches if one.max_cost_nano is not None]
+    limits |= {Scope("batch", one.id): SpendLimits(cap=one.max_cost_nano) for one in capped}
     begins = _begins([batch.submitted for batch in batches])
+    if any(one.hour_cap is not None or one.hour_soft is not None for one in limits.values()):
+        since = min((batch.submitted for batch in batches), default=0.0) % HOUR_S
+        begins = [begin - since for begin in begins]
     return Scenario(
         tuple(_arrival(batch, begin) for batch, begin in zip(batches, begins, strict=True)),
+        budgets=limits,
         assumed=(
             "Run times, needs, classes and shows are those of the ledger; what was known before is left out.",
             "Each batch arrives whole at the moment at which it was opened.",
             "An invocation that mapped parts of its own is left out: its parts stand for it.",
+            *(["Budgets are those that the ledger has now, less what was spent before."] if limits else []),
             *(["Of weeks in which nothing came, one is played."] if len(set(begins)) > 1 else []),
         ),
     )
