@@ -38,7 +38,7 @@ Rushes = Callable[..., Result]
         (["run", "fun.py:size", "clips", "--frames", "all"], "'all' is no frame range"),
         (["run", "fun.py:size", "clips", "--settle", "a bit"], "'a bit' is no duration"),
         (["run", "fun.py:size", "clips", "--slots", "0"], "0 is not in the range"),
-        (["run", "fun.py:size", "clips", "--max-cost", "-1"], "-1.0 is not in the range"),
+        (["run", "fun.py:size", "clips", "--max-cost", "-1"], "it has to be 0 or more"),
         (["run", "fun.py:size", "clips", "--params", "nothere.yaml"], "nothere.yaml does not exist"),
         (["run", "fun.py:copy", "clips", "--out", "s3://bucket/x"], "not on this machine"),
         (["run", "fun.py:copy", "clips", "--out", "file.txt/x"], "cannot be made"),
