@@ -22,7 +22,7 @@ from rushes.invocation import PRIORITIES, BatchStatus, Finished, Spent
 if TYPE_CHECKING:
     from rushes.function import Function
 
-__all__ = ["Batch", "Handle", "Options", "Outcome", "RunnableEngine", "load_engine"]
+__all__ = ["Batch", "Handle", "Options", "Outcome", "RunnableEngine", "check_show", "load_engine"]
 
 R = TypeVar("R", bound="Result")
 
@@ -63,7 +63,7 @@ class Options:
             parse_dollars(str(self.max_cost))
         if self.slots is not None and self.slots < 1:
             raise CallerError(f"slots={self.slots} lets nothing run.", code="bad-value", fix="Use 1 or more.")
-        _check_show(self.show)
+        check_show(self.show)
         if self.deadline is not None and not 0 <= self.deadline < _END_OF_TIME:
             raise CallerError(
                 f"deadline {self.deadline!r} is no time.", code="bad-value", fix="Give UTC epoch seconds."
@@ -81,7 +81,7 @@ class Options:
             )
 
 
-def _check_show(show: str) -> None:
+def check_show(show: str) -> None:
     """A show is named in budgets, statements and tables: on one line, and not by nothing."""
     fix = f"Use 1 to {_LONGEST_SHOW} characters that can be printed, and blanks only between them."
     if len(show) > _LONGEST_SHOW:

@@ -275,6 +275,24 @@ def test_what_lies_there_is_handed_over_in_few_messages_and_worked_on_once(cloud
     assert len(set(cloud.told("standard"))) == 45
 
 
+def test_long_names_are_handed_over_in_requests_that_a_queue_takes(cloud: Cloud) -> None:
+    reel = "\U0001f3ac" * 250
+    for number in range(110):
+        cloud.clients["s3"].put_object(Bucket="cards", Key=f"{number:03}{reel}.mov", Body=b"clip")
+    sizes: list[int] = []
+
+    class Sqs:
+        """A queue that says how much it is asked to take at once."""
+
+        def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> Any:  # noqa: N803
+            sizes.append(sum(len(one["MessageBody"].encode()) for one in Entries))
+            return cloud.clients["sqs"].send_message_batch(QueueUrl=QueueUrl, Entries=Entries)
+
+    assert hand_over(S3Store(cloud.clients["s3"]), Sqs(), cloud.urls["events"], "s3://cards/") == 110
+    assert len(sizes) == 2
+    assert max(sizes) < 256 * 1024
+
+
 @pytest.mark.parametrize(
     ("hops", "starts"), [("1", True), ("2", True), ("3", False), ("9", False), ("x", True)]
 )

@@ -269,6 +269,8 @@ def test_budgets_are_set_shown_and_taken_away(rushes: Callable[..., Any], engine
         (["set", "shw:dune", "4"], "'shw:dune' is no payer: write organisation, show:NAME or batch:ID."),
         (["set", "organisation:x", "4"], "is no payer"),
         (["set", "show:dune", "cheap"], "'cheap' is no number of dollars."),
+        (["set", "show:dune", "5,00"], "has a comma that sets no thousands apart"),
+        (["set", "show:dune ", "4"], "'dune ' is no name of a show."),
         (["set", "show:dune"], "no limit is given"),
         (["set", "batch:nothere", "4"], "there is no batch 'nothere'"),
     ],

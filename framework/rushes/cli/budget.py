@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from rushes.batch import check_show
 from rushes.cli.session import Session
 from rushes.cli.show import counted
 from rushes.core.money import format_dollars, parse_dollars
@@ -107,6 +108,8 @@ def set_(
 
     Limits that are not named stay as they are. What is held goes on as far as the new ones let it.
     """
+    if payer[0] == "show":  # a blank too many, and the cap would be nobody's
+        check_show(payer[1])
     new = dict(zip(_LIMITS, (usd, given["per_hour"], given["soft"], given["soft_per_hour"]), strict=True))
     if all(nano is None for nano in new.values()):
         raise click.UsageError("no limit is given: name an amount, --per-hour, --soft or --soft-per-hour.")

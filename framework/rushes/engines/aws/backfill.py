@@ -6,7 +6,7 @@ hundred requests here, and handing it over twice does no harm. This module must 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -24,6 +24,9 @@ __all__ = ["hand_over"]
 A_MESSAGE: Final = 20
 """Objects in one message: the router has some 2 minutes for ten messages, at some 0.2 s an object."""
 TEN: Final = 10
+MOST_BYTES: Final = 240_000
+"""Of all messages of a request (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
+API_SendMessageBatch.html); a key of 1,024 bytes may be three thousand characters of JSON."""
 TRIES: Final = 5
 
 
@@ -51,9 +54,10 @@ def hand_over(
         PlatformError: a service does not answer; doing it again does no harm.
     """
     count = 0
-    for messages in _some(_some(_places(store, prefix), A_MESSAGE), TEN):
-        _send(sqs, url, [handing_over(objects, only) for objects in messages])
-        count += sum(len(objects) for objects in messages)
+    messages = ((len(some), handing_over(some, only)) for some in _some(_places(store, prefix), A_MESSAGE))
+    for together in _some(messages, TEN, lambda message: len(message[1])):
+        _send(sqs, url, [body for _, body in together])
+        count += sum(objects for objects, _ in together)
         told(count)
     return count
 
@@ -64,14 +68,18 @@ def _places(store: Store, prefix: str) -> Iterator[tuple[str, str]]:
         yield place.bucket, place.key
 
 
-def _some(all_: Iterator[Any], count: int) -> Iterator[list[Any]]:
-    """So many at a time."""
-    found = []
+def _some(
+    all_: Iterable[Any], count: int, size_of: Callable[[Any], int] = lambda _: 0
+) -> Iterator[list[Any]]:
+    """So many at a time, and no more bytes than a request may have."""
+    found: list[Any] = []
+    size = 0
     for one in all_:
-        found.append(one)
-        if len(found) == count:
+        if found and (len(found) == count or size + size_of(one) > MOST_BYTES):
             yield found
-            found = []
+            found, size = [], 0
+        found.append(one)
+        size += size_of(one)
     if found:
         yield found
 
