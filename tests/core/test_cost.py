@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.core.money import HOUR_US, KWH_NJ, NANO, owed
-from rushes.core.spending.cost import Cost, CostSums, Statement, Usage, attempt_cost
+from rushes.core.spending.cost import Cost, CostTotal, Statement, Usage, attempt_cost
 from rushes.core.spending.machine_time import WHOLE, MachineShare, MachineTime, share_of
 from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice, Transfer
 from rushes.core.tiers import Purchase
@@ -217,10 +217,10 @@ def test_an_attempt_pays_for_its_requests_and_for_what_it_moved() -> None:
 
 def test_a_published_minute_costs_what_was_spent_on_it_waste_included() -> None:
     statement = Statement()
-    statement.enter(("dune", "proxy"), CostSums(Cost(compute=600), attempts=1, published_us=120_000_000))
-    statement.enter(("dune", "proxy"), CostSums(waste=Cost(compute=301), attempts=1))  # failed
-    statement.enter(("dune", "inspect"), CostSums(Cost(compute=9), attempts=1))
-    statement.enter(("arrival", "proxy"), CostSums(Cost(compute=100), attempts=1, published_us=60_000_000))
+    statement.enter(("dune", "proxy"), CostTotal(Cost(compute=600), attempts=1, published_us=120_000_000))
+    statement.enter(("dune", "proxy"), CostTotal(waste=Cost(compute=301), attempts=1))  # failed
+    statement.enter(("dune", "inspect"), CostTotal(Cost(compute=9), attempts=1))
+    statement.enter(("arrival", "proxy"), CostTotal(Cost(compute=100), attempts=1, published_us=60_000_000))
     statement.idle["t"] = Cost(compute=90, energy=10)
 
     assert statement.of(show="dune", function="proxy").minute_nano == 451  # 901 over two minutes, rounded up

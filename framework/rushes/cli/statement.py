@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from rushes.cli.show import counted, table
 from rushes.core.money import NANO, format_dollars
-from rushes.core.spending.cost import LINES, Cost, CostSums, Statement
+from rushes.core.spending.cost import LINES, Cost, CostTotal, Statement
 from rushes.printing import without_controls
 from rushes.runtime.records.cost_records import SpentRow
 from rushes.units import format_duration
@@ -75,7 +75,7 @@ class Sheet:
         return cls(names, made, found["ledger"], found["since"], whole)
 
     @property
-    def rows(self) -> dict[tuple[str, ...], CostSums]:
+    def rows(self) -> dict[tuple[str, ...], CostTotal]:
         """By key, the dearest first."""
         return dict(sorted(self.made.rows.items(), key=lambda item: (-item[1].total, item[0])))
 
@@ -171,20 +171,20 @@ class Sheet:
         return text.getvalue()
 
 
-def _sums(line: SpentRow) -> CostSums:
+def _sums(line: SpentRow) -> CostTotal:
     spent = Cost(line.compute, line.requests, line.transfer, line.energy, line.millijoules)
     useful, waste = (Cost(), spent) if line.waste else (spent, Cost())
-    return CostSums(useful, waste, line.attempts, line.published_us)
+    return CostTotal(useful, waste, line.attempts, line.published_us)
 
 
-def _row_cells(row: CostSums) -> list[str]:
+def _row_cells(row: CostTotal) -> list[str]:
     published = format_duration(row.published_us / 1e6) if row.published_us else ""
     each = "" if row.minute_nano is None else format_dollars(row.minute_nano)
     money = [format_dollars(nano) for nano in (row.useful.total, row.waste.total, row.total)]
     return [f"{row.attempts:,}", *money, published, each]
 
 
-def _row_json(row: CostSums) -> dict[str, Any]:
+def _row_json(row: CostTotal) -> dict[str, Any]:
     return {
         "attempts": row.attempts,
         "useful": _cost_json(row.useful),

@@ -17,7 +17,7 @@ from rushes.core.money import owed
 from rushes.core.spending.machine_time import MachineShare
 from rushes.core.spending.prices import PriceBook, TierPrice
 
-__all__ = ["LINES", "Cost", "CostSums", "Statement", "Usage", "attempt_cost"]
+__all__ = ["LINES", "Cost", "CostTotal", "Statement", "Usage", "attempt_cost"]
 
 LINES: Final = ("compute", "requests", "transfer", "energy")
 _MINUTE_US: Final = 60_000_000
@@ -81,7 +81,7 @@ def attempt_cost(share: MachineShare, tier: TierPrice, book: PriceBook, usage: U
 
 
 @dataclass(slots=True)
-class CostSums:
+class CostTotal:
     """What attempts that have something in common have cost: one function's for one show."""
 
     useful: Cost = field(default_factory=Cost)
@@ -99,7 +99,7 @@ class CostSums:
         """Nano-dollars a published output minute, or None while nothing was published."""
         return owed(self.total, _MINUTE_US, self.published_us) if self.published_us > 0 else None
 
-    def __iadd__(self, other: CostSums) -> Self:
+    def __iadd__(self, other: CostTotal) -> Self:
         self.useful += other.useful
         self.waste += other.waste
         self.attempts += other.attempts
@@ -115,18 +115,18 @@ class Statement:
     whatever the number of attempts.
     """
 
-    rows: dict[tuple[str, ...], CostSums] = field(default_factory=dict)
+    rows: dict[tuple[str, ...], CostTotal] = field(default_factory=dict)
     idle: dict[str, Cost] = field(default_factory=dict)
     """By tier."""
     running: Cost = field(default_factory=Cost)
     """What attempts that have not ended have cost so far."""
 
-    def enter(self, key: tuple[str, ...], sums: CostSums) -> None:
+    def enter(self, key: tuple[str, ...], sums: CostTotal) -> None:
         """Enter sums over attempts of one key."""
-        row = self.rows.setdefault(key, CostSums())
+        row = self.rows.setdefault(key, CostTotal())
         row += sums
 
-    def of(self, *, show: str | None = None, function: str | None = None) -> CostSums:
+    def of(self, *, show: str | None = None, function: str | None = None) -> CostTotal:
         """The sum of all rows of a show, of a function, of both, or of everything; idleness is in none."""
         return _sum_of(
             row
@@ -146,8 +146,8 @@ class Statement:
         return owed(self.total, _MINUTE_US, published) if published > 0 else None
 
 
-def _sum_of(rows: Iterable[CostSums]) -> CostSums:
-    out = CostSums()
+def _sum_of(rows: Iterable[CostTotal]) -> CostTotal:
+    out = CostTotal()
     for row in rows:
         out += row
     return out
