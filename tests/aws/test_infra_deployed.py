@@ -119,7 +119,7 @@ def test_hours_messages_whole_reels_and_what_lies_there_start_what_was_deployed(
         return {Path(entry.work.source).name for batch in ended for entry in ledger.results(batch, 0, 10)}
 
     def ends(*names: str) -> None:
-        until(lambda: set(names) <= sources(), seconds=120)
+        until(lambda: set(names) <= sources(), seconds=120, pause_s=0.1)
 
     s3.put_object(Bucket=cards, Key="night/B001.mov", Body=b"night")
     s3.put_object(Bucket=cards, Key="day/C001.mov", Body=b"asked")

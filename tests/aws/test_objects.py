@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from typing import Any
 
@@ -113,7 +112,7 @@ def _whole(environment: Deployed, count: int) -> None:
     environment.clients["sqs"].send_message(
         QueueUrl=environment.outputs["QueueSmallUrgent"], MessageBody="no notice"
     )
-    until(lambda: _looked(environment.all_dead()), seconds=240)
+    until(environment.all_dead, seconds=240, pause_s=0.1)
 
     environment.knows(environment.environment.table, 120)
     name = environment.environment.name
@@ -122,10 +121,10 @@ def _whole(environment: Deployed, count: int) -> None:
     assert (found["over"], found["strange"]) == (0, 1)
     assert redrive(name) == {"schema": 1, "sent": 0, "over": 0, "strange": 1}
     environment.put(DEAD + 1, count)
-    until(lambda: _looked(sum(environment.written().values()) >= 2 * count), seconds=1800)
+    until(lambda: sum(environment.written().values()) >= 2 * count, seconds=1800, pause_s=0.1)
 
     ledger = environment.ledger
-    until(lambda: _looked(_ended(ledger) == {State.succeeded: count}), seconds=240)
+    until(lambda: _ended(ledger) == {State.succeeded: count}, seconds=240, pause_s=0.1)
     written = environment.written()
     stems = [f"dune/A{n:04} é+.txt" for n in range(1, count + 1)]
     assert sorted(written) == sorted([*stems, *(f"{one}.rushes.json" for one in stems)])
@@ -133,13 +132,6 @@ def _whole(environment: Deployed, count: int) -> None:
     assert (
         environment.clients["s3"].list_multipart_uploads(Bucket=environment.proxies).get("Uploads", []) == []
     )
-
-
-def _looked(found: bool) -> bool:  # noqa: FBT001 - a value on its way
-    """What was found; what looks at every object is not asked for without a pause."""
-    if not found:
-        time.sleep(0.1)
-    return found
 
 
 def _ended(ledger: DynamoLedger) -> dict[State, int]:

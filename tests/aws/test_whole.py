@@ -129,7 +129,7 @@ def test_messages_that_come_twice_and_out_of_order_end_each_clip_once(environmen
     queue = SqsQueue(environment.sqs, environment.url, fair=False)
     queue.send([*reversed(notices), *notices])
     environment.listen()
-    until(lambda: _ended(environment) == 12, seconds=120)
+    until(lambda: _ended(environment) == 12, seconds=120, pause_s=0.1)
     tally = environment.ledger.tally("k7m2qx")
     assert tally is not None
     assert tally.ended == {State.succeeded: 12}
@@ -147,16 +147,18 @@ def test_a_message_that_is_no_notice_ends_among_the_dead_and_the_others_do_not(
     queue = SqsQueue(environment.sqs, environment.url, fair=False)
     queue.send([first])
     environment.listen()
-    until(lambda: _ended(environment) == 1, seconds=120)  # the Lambda has started, and from now on is quick
+    until(
+        lambda: _ended(environment) == 1, seconds=120, pause_s=0.1
+    )  # the Lambda has started, and from now on is quick
     environment.sqs.set_queue_attributes(QueueUrl=environment.url, Attributes={"VisibilityTimeout": "1"})
     environment.sqs.send_message(QueueUrl=environment.url, MessageBody="no notice")
     queue.send(others)
-    until(lambda: _ended(environment) == 4, seconds=120)
+    until(lambda: _ended(environment) == 4, seconds=120, pause_s=0.1)
 
     def dead() -> Any:
         return environment.sqs.receive_message(QueueUrl=environment.dead).get("Messages")
 
-    assert [one["Body"] for one in until(dead, seconds=120)] == ["no notice"]
+    assert [one["Body"] for one in until(dead, seconds=120, pause_s=0.1)] == ["no notice"]
 
 
 def test_a_direct_call_over_http_is_answered_with_where_the_output_is(environment: Environment) -> None:
