@@ -548,7 +548,7 @@ class ModelPool:
 
     def is_short(self, ask: Ask) -> bool:
         """Whether it cannot start for want of money."""
-        return any(ask in lane.asks for lane in self.scheduler.purse.short)
+        return any(ask in lane.asks for lane in self.scheduler.purse.shortage.lanes)
 
     def _close_books(self, ask: Ask, state: State) -> None:
         self.parts.pop(ask.id, None)

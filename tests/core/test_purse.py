@@ -105,14 +105,14 @@ def test_what_does_not_fit_waits_while_money_is_reserved_and_is_held_once_spent(
     assert hold.batch == "long"
     assert hold.why.startswith("held: show dune has spent ")
     assert "held: show dune has spent $0.0000090 of its" in pool.scheduler.explain(2, pool.now)
-    assert pool.scheduler.purse.held == ["long"]
+    assert pool.scheduler.purse.shortage.held == ["long"]
 
 
 def test_a_cap_that_is_raised_lets_go_what_it_held(model_pool: Any) -> None:
     pool = pool_with(model_pool, {DUNE: SpendLimits(cap=5)})
     pool.submit("standard", "dune", LONG, 1)
     pool.deliver_all()
-    assert pool.scheduler.purse.held == ["long"]
+    assert pool.scheduler.purse.shortage.held == ["long"]
 
     pool.do(Budgeted(DUNE, SpendLimits(cap=10**9)))
 
@@ -286,11 +286,11 @@ def test_one_whose_parts_have_spent_all_goes_on_once_there_is_more(model_pool: A
     passes(pool, 1)
 
     assert pool.slots[number].waiting
-    assert pool.scheduler.purse.held == ["long"]
+    assert pool.scheduler.purse.shortage.held == ["long"]
     assert "held: batch long has spent" in pool.scheduler.explain(1, pool.now)
     pool.do(Budgeted(batch, SpendLimits(cap=price(LONG, 30))))
     assert not pool.slots[number].waiting
-    assert pool.scheduler.purse.held == []
+    assert pool.scheduler.purse.shortage.held == []
 
 
 def test_what_runs_for_a_show_that_gets_a_cap_is_under_it_with_what_it_has_spent(
@@ -579,7 +579,7 @@ def _spend(purse: Purse, seconds: deque[float], slots: int, cap: int) -> tuple[i
                     left.pop(command.slot, None)  # it may have ended meanwhile
         true = sum(price(SHORT, done) for done in ran.values())
         assert true <= cap
-        if purse.held:
+        if purse.shortage.held:
             return true, True
         now += LOOK_S
         for slot, (id_, more) in list(left.items()):
@@ -601,6 +601,6 @@ def test_each_payer_holds_by_itself(model_pool: Any, level: str) -> None:
     pool.submit("standard", "dune", LONG, 1)
     pool.deliver_all()
 
-    held = pool.scheduler.purse.holds("long")
+    held = pool.scheduler.purse.shortage.holds("long")
     assert held is not None
     assert held.scope == scope

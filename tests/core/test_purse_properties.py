@@ -466,8 +466,8 @@ class SpendingMachine(RuleBasedStateMachine):
         for id_ in list(self.pool.leased)[:3] + self.pool.running()[:3]:
             assert "not in the pool's hands" not in self.pool.scheduler.explain(id_, self.pool.now)
         purse = self.pool.scheduler.purse
-        for batch in purse.held:
-            held = purse.holds(batch)
+        for batch in purse.shortage.held:
+            held = purse.shortage.holds(batch)
             assert held is not None
             assert held.sentence.startswith("held: ")
 
@@ -494,7 +494,7 @@ class SpendingMachine(RuleBasedStateMachine):
         purse = pool.scheduler.purse
         assert set(pool.ended) == set(pool.queue_of), "every invocation ends"
         assert not purse.open
-        assert not purse.held
+        assert not purse.shortage.held
         assert not self.reservations
 
 

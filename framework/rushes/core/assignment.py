@@ -70,12 +70,12 @@ class Assignment:
 
         While `paused`, only what has begun goes on.
         """
-        if self.purse.stirred:
+        if self.purse.shortage.stirred:
             self.payments.ask_again(now)
         while self._pass(now, out, paused=paused):
             pass
-        if self.purse.untold:
-            out += self.purse.tell()
+        if self.purse.shortage.untold:
+            out += self.purse.shortage.tell()
 
     def _pass(self, now: float, out: list[Command], *, paused: bool) -> bool:
         """Go through all that waits; True when that let others stand in line, who may come before."""

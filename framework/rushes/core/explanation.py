@@ -119,7 +119,7 @@ def explain(pool: Assignment, held: Dependencies, id_: int, now: float, *, pause
         for place, ask in enumerate(slot.backlog):
             if ask[0] == id_:
                 return _given(pool, slot, place, now)
-    short = pool.purse.short.get(lane)
+    short = pool.purse.shortage.lanes.get(lane)
     said = short.sentence if short is not None else _reason(pool, lane, now)
     reason = "the pool is paused" if paused else said
     aside = pool.standing.swarms.stands(id_)
@@ -130,7 +130,7 @@ def explain(pool: Assignment, held: Dependencies, id_: int, now: float, *, pause
 def _given(pool: Assignment, slot: Slot, place: int, now: float) -> str:
     if place:
         return f"{_ordinal(place + 1)} in the backlog of slot {slot.number}"
-    short = pool.purse.refused.get(slot.backlog[0][0])
+    short = pool.purse.shortage.begun.get(slot.backlog[0][0])
     if short is not None:
         how = "paused" if slot.state is SlotState.paused else "stands still"
         return f"{how} on slot {slot.number}, having spent what was reserved for it; {short.sentence}"
@@ -153,7 +153,7 @@ def why_paused(pool: Assignment, slot: Slot) -> str:
     if slot.state is not SlotState.paused or not slot.backlog:
         return ""
     id_ = slot.backlog[0][0]
-    short, aside = pool.purse.refused.get(id_), pool.standing.swarms.stands(id_)
+    short, aside = pool.purse.shortage.begun.get(id_), pool.standing.swarms.stands(id_)
     if short is not None:
         return "it has spent what it may" if short.held else short.sentence
     return _paid_for(pool, slot) if aside is None else f"batch {aside[0]} goes first"

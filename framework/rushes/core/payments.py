@@ -43,7 +43,7 @@ class Payments:
                 self._standing.has_paid(slot)
         for slot in self._yielding.woken.values():
             purse.asks_again(slot.backlog[0][0])
-        for lane in purse.asked_again():
+        for lane in purse.shortage.asked_again():
             self._waiting.unpark(batch_limit(lane.shape.batch))
 
     def is_unpaid(self, slot: Slot, now: float) -> bool:
@@ -51,7 +51,7 @@ class Payments:
         id_ = slot.backlog[0][0]
         if id_ not in self._purse.open:
             return False
-        return id_ in self._purse.refused or not self._purse.goes_on(id_, slot.ran_before_s, now)
+        return id_ in self._purse.shortage.begun or not self._purse.goes_on(id_, slot.ran_before_s, now)
 
     def watch(self, now: float, out: list[Command]) -> None:
         """Those that may reach what is reserved for them are given more, or are paused."""

@@ -13,27 +13,25 @@ of its own it spends nothing, and what it reserved is free for them.
 Nothing here stops anybody by itself. What an attempt may spend is so many seconds of work (`Paid.seconds`),
 and never more than `LEASE_S` beyond the last look: whoever runs it stops it then, also where nobody looks.
 
-Money that is only reserved comes back: who waits for it is kept in order, so nobody who comes later takes
-what the first one waits for. `changes` is what has to be written down; whoever keeps no books asks for it now
+Who is short is `shortage`, what is asked for before a start `bills`, one reservation `paid`. `changes` is what has to be written down; whoever keeps no books asks for it now
 and then all the same, and drops it. This module must not know clocks, prices, slots or the order of work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from heapq import heappop, heappush
+from collections.abc import Iterable
 from itertools import islice
-from math import inf
 from typing import Final
 
-from rushes.core.commands import Command, Demote, Freed, Hold, Promote
-from rushes.core.events import Outlay, Shape
+from rushes.core.bills import Bills
+from rushes.core.events import Outlay
 from rushes.core.learning.run_times import RunTimes
 from rushes.core.ordering import Lane
+from rushes.core.paid import Dues, Paid
+from rushes.core.shortage import Shortage
 from rushes.core.spending.bookkeeping import Books, Changes, Reservation
 from rushes.core.spending.budget import NO_LIMITS, Budget, Granted, Payer, Refused, Scope, SpendLimits
-from rushes.core.spending.tariff import AHEAD_S, LEASE_S, LOOK_S, Asked, Tariff, asked_of
+from rushes.core.spending.tariff import AHEAD_S, LOOK_S, Tariff
 
 __all__ = ["Purse"]
 
@@ -43,55 +41,6 @@ SURELY: Final = 1.5
 """An attempt that says how much of it is left is believed up to so many times that."""
 TOLD_FROM_S: Final = 1.0
 """Work that has taken less does not know how long it will take."""
-_MARGIN_S: Final = 1e-6
-"""Sums of times are not exact to the last digit."""
-
-
-@dataclass(slots=True)
-class Paid:
-    """One reservation.
-
-    Args:
-        number: in the budget.
-        shape, payer: what runs, and for whom.
-        amount: nano-dollars that it may spend.
-        seconds: how long that lasts: for so long it may work in all.
-        looked_s: how long it had worked when it was looked at last.
-        by_next: what it can have spent `LEASE_S` later: what is charged if nothing more is ever heard of it.
-    """
-
-    number: int
-    shape: Shape
-    payer: Payer
-    amount: int
-    seconds: float = 0.0
-    looked_s: float = 0.0
-    by_next: int = 0
-    due: float = inf
-    """When it is looked at next, where that is kept: before it may have spent what it may."""
-
-    @property
-    def until_s(self) -> float:
-        """How long it may have worked before somebody has to look at it again."""
-        return self.looked_s + LEASE_S
-
-
-class Bill:
-    """Who pays for a lane, and what each of it asks for: valid until limits or run times change.
-
-    Args:
-        payer: of the lane.
-        limited: whether anybody who pays has a limit.
-    """
-
-    __slots__ = ("asked", "behind", "limited", "payer", "since")
-
-    def __init__(self, payer: Payer, since: int, *, limited: bool) -> None:
-        self.payer = payer
-        self.since = since
-        self.limited = limited
-        self.asked: Asked | None = None
-        self.behind: Asked | None = None  # the same of one that stands behind another on its slot
 
 
 class Purse:
@@ -106,9 +55,8 @@ class Purse:
     """
 
     __slots__ = (
-        "_awaited", "_charged", "_costs", "_due", "_freed", "_held", "_least", "_lowered", "_next",
-        "_parted", "_since", "_tariff", "_times", "_told", "_touched", "_turned", "booked", "budget",
-        "open", "refused", "short", "stirred", "untold", "watches",
+        "_bills", "_charged", "_costs", "_dues", "_next", "_parted", "_tariff", "_times", "_touched",
+        "_turned", "booked", "budget", "open", "shortage", "watches",
     )  # fmt: skip
 
     def __init__(
@@ -123,24 +71,13 @@ class Purse:
         self._tariff = tariff
         self._next = first
         self.booked = booked
-        self._due: list[tuple[float, int]] = []  # when which may have spent what it may, at the earliest
-        self._since = 0  # how often limits or run times have changed: older bills are made anew
         self._costs: dict[int, int] = {}  # what attempts that are about to end truly cost
         self._charged: dict[int, tuple[Payer, int]] = {}  # what was charged since `changes`, by invocation
         self._times = RunTimes()
-        self._awaited: set[Scope] = set()  # whose money that comes back is kept for somebody
-        self._least = 0  # the least that one of those who wait is short of
-        self._freed = 0  # what came back since somebody was refused
+        self._bills = Bills(self.budget, tariff, self._times)
+        self._dues = Dues()
         self.open: dict[int, Paid] = {}  # by invocation
-        self.short: dict[Lane, Refused] = {}  # what cannot start for want of money
-        self.refused: dict[int, Refused] = {}  # what has begun and cannot go on, by invocation
-        self.stirred = False
-        """Those who were short may not be any more."""
-        self.untold = False
-        """Somebody may be held, or demoted, of whom `tell` has not told."""
-        self._held: set[str] = set()  # batches, as `tell` told last
-        self._lowered: dict[str, Payer] = {}  # batches that are beyond a soft limit
-        self._told: list[Command] = []  # what `tell` has to tell beside
+        self.shortage = Shortage(self.open)
         self._turned: dict[int, int] = {}  # reservations that have changed since `changes`: their invocations
         self._touched: set[Scope] = set()  # payers whose books have
         self._parted: list[Books] = []  # of batches that have ended
@@ -157,11 +94,11 @@ class Purse:
             self.budget.begin(scope, spent.ever, spent.this_hour, now)
             self._touched.add(scope)
         self.budget.limit(scope, limits)
-        self._since += 1
+        self._bills.since += 1
         if limits == NO_LIMITS and scope.level == "batch":
             self._part(scope)
         self.watches = self._any()
-        self.stirred = True
+        self.shortage.stirred = True
 
     def _part(self, scope: Scope) -> None:
         """Nobody asks about a batch any more: what its books come to is written once more."""
@@ -172,84 +109,58 @@ class Purse:
 
     def concerns(self, lane: Lane) -> bool:
         """Whether somebody who pays for a lane has a limit."""
-        return self._bill(lane).limited
-
-    def _bill(self, lane: Lane) -> Bill:
-        bill: Bill | None = lane.bill
-        if bill is None or bill.since != self._since:
-            payer = payer_of(lane)
-            lane.bill = bill = Bill(payer, self._since, limited=self.budget.limited(payer))
-        return bill
+        return self._bills.of(lane).limited
 
     # -- before a start -----------------------------------------------------------------------------------
 
     def affords(self, lane: Lane, now: float) -> bool:
         """Whether the first of a lane may start; else the lane is short from now on."""
         bill = lane.bill
-        if bill is None or bill.since != self._since:
-            bill = self._bill(lane)
+        if bill is None or bill.since != self._bills.since:
+            bill = self._bills.of(lane)
         if not bill.limited:
             return True
-        asked, payer = bill.asked or self._asks(bill, lane.shape), bill.payer
-        if not self._awaited and not self.refused and self.budget.has(payer, asked.amount, now):
+        asked, payer = bill.asked or self._bills.asked(bill, lane.shape), bill.payer
+        shortage = self.shortage
+        if not shortage.anybody and self.budget.has(payer, asked.amount, now):
             return True
         short = self.budget.lacks(payer, asked.amount, now)
         if short is not None and short.held:  # so much will not be there again; perhaps less does
             short = self.budget.lacks(payer, asked.least, now)
-        if short is None and self._awaited:
-            short = self._behind(payer)
-        if short is None and self.refused:
-            short = self._begun(lane)
+        short = short or shortage.before(payer, lane.shape)
         if short is None:
             return True
-        self.short[lane] = short
-        self.untold = True
-        if not short.held and short.scope is not None:
-            self._awaited.add(short.scope)
-            self._least = min(self._least or short.short, short.short)
-            self._freed = 0
+        shortage.affords_not(lane, short)
         return False
-
-    def _behind(self, payer: Payer) -> Refused | None:
-        """Somebody before it in order waits for money of the same payer."""
-        scope = next((scope for scope in payer.scopes if scope in self._awaited), None)
-        if scope is None:
-            return None
-        return Refused(0, held=False, sentence=f"waits for money: earlier work of {scope} does.", short=1)
-
-    def _begun(self, lane: Lane) -> Refused | None:
-        """One of its kind has begun and cannot go on: with what is left it would come no further."""
-        alike = (one for id_, one in self.refused.items() if self.open[id_].shape == lane.shape)
-        return next(alike, None)
 
     def reserve(self, lane: Lane, count: int, now: float, *, behind: bool = False) -> int:
         """How many of the first `count` of a lane may start: money is set aside for each of them.
 
         `behind`: they stand behind another of their lane, on the same slot.
         """
-        bill = self._bill(lane)
+        bill = self._bills.of(lane)
         if not bill.limited:
             return count
-        payer, shape = bill.payer, lane.shape
+        payer, shape, bills = bill.payer, lane.shape, self._bills
         for done, ask in enumerate(islice(lane.asks, count)):
             if done < 2:  # all others are as the second is
                 if behind or done:
-                    asked = bill.behind or self._asks_behind(bill, shape)
+                    asked = bill.behind or bills.asked_behind(bill, shape)
                 else:
-                    asked = bill.asked or self._asks(bill, shape)
-                seconds = asked.seconds or self._lasts(shape, asked.amount)
+                    asked = bill.asked or bills.asked(bill, shape)
+                seconds = asked.seconds or self._bills.lasts(shape, asked.amount)
             answer = self.budget.reserve(self._next, payer, asked.amount, now)
             if isinstance(answer, Refused) and answer.held and not done:
                 # What is left of a cap, for one that may do with less than it asked for.
                 amount = self.budget.room(payer, now)
                 if amount >= asked.least:
-                    seconds = self._lasts(shape, amount)
+                    seconds = self._bills.lasts(shape, amount)
                     answer = self.budget.reserve(self._next, payer, amount, now)
             if not isinstance(answer, Granted):
                 return done
             self._enter(ask[0], Paid(self._next, shape, payer, answer.amount, seconds), 0.0, now)
             if answer.demoted:
-                self._demote(payer, answer.demoted)
+                self.shortage.demote(payer, answer.demoted)
             self._next += 1
         return count
 
@@ -260,32 +171,6 @@ class Purse:
         else:
             self._expect(id_, paid, worked_s, now)
 
-    def _asks(self, bill: Bill, shape: Shape) -> Asked:
-        asked = self._asked(shape, bill.payer, behind=False)
-        if self._is_known(shape):
-            bill.asked = asked
-        return asked
-
-    def _asks_behind(self, bill: Bill, shape: Shape) -> Asked:
-        asked = self._asked(shape, bill.payer, behind=True)
-        if self._is_known(shape):
-            bill.behind = asked
-        return asked
-
-    def _is_known(self, shape: Shape) -> bool:
-        """Whether what a shape asks for stays so until `passes`; else the next end may tell."""
-        return self._tariff is not None and self._times.longest(shape.function) is not None
-
-    def _asked(self, shape: Shape, payer: Payer, *, behind: bool) -> Asked:
-        if self._tariff is None:
-            return Asked(0, 0.0, 0)
-        known = self.budget.limits
-        limits = (known[scope] for scope in payer.scopes if scope in known)
-        return asked_of(shape, self._tariff, self._times, limits, behind=behind)
-
-    def _lasts(self, shape: Shape, amount: int) -> float:
-        return self._tariff.lasts(shape, amount) if self._tariff is not None else 0.0
-
     # -- while it runs --------------------------------------------------------------------------------------
 
     def due(self, now: float) -> set[int]:
@@ -293,15 +178,7 @@ class Purse:
 
         Where changes are written down all are looked at each time, and nothing is kept for this.
         """
-        found: set[int] = set()
-        entries, latest = self._due, now + _MARGIN_S
-        while entries and entries[0][0] <= latest:
-            at, id_ = heappop(entries)
-            paid = self.open.get(id_)
-            if paid is not None and paid.due == at:
-                paid.due = inf
-                found.add(id_)
-        return found
+        return self._dues.by(now, self.open)
 
     def look_again(self, id: int, worked_s: float, now: float) -> None:  # noqa: A002 - as everywhere
         """What has worked so long need not be looked at before it may have spent what it may."""
@@ -310,14 +187,18 @@ class Purse:
             self._expect(id, paid, worked_s, now)
 
     def _expect(self, id_: int, paid: Paid, worked_s: float, now: float) -> None:
-        at = now + max(paid.seconds - worked_s - AHEAD_S, 0.0)
-        if at < paid.due and not self.booked:
-            paid.due = at
-            heappush(self._due, (at, id_))
+        if not self.booked:
+            self._dues.expect(id_, paid, worked_s, now)
+
+    def passes(self, now: float) -> None:
+        """Time has passed: an hour may have begun, and run times were learnt, so all are asked again."""
+        self.shortage.passes(self.budget, now)
+        if self._times.passes():
+            self._bills.since += 1
 
     def adopt(self, id: int, lane: Lane, worked_s: float, now: float) -> None:  # noqa: A002 - as everywhere
         """An attempt was given to a slot before its payer had a limit: what it has spent is in the books."""
-        bill = self._bill(lane)
+        bill = self._bills.of(lane)
         if self._tariff is None or id in self.open or not bill.limited:
             return
         payer = bill.payer
@@ -349,8 +230,7 @@ class Purse:
         self._take_crumbs(id, paid, worked_s, spent, now)
         if worked_s + LOOK_S <= paid.seconds:
             return True
-        self.refused[id] = refused
-        self.untold = True
+        self.shortage.refuse(id, refused)
         return False
 
     def draws(self, id: int, worked_s: float, behind: Iterable[int], now: float) -> None:  # noqa: A002
@@ -385,8 +265,7 @@ class Purse:
             return True
         refused = self._extend(id, paid, worked_s, self._tariff.cost(paid.shape, worked_s), now)
         if refused is not None:
-            self.refused[id] = refused
-            self.untold = True
+            self.shortage.refuse(id, refused)
         return refused is None
 
     def _extend(  # noqa: PLR0917 - all that it hangs on
@@ -414,9 +293,9 @@ class Purse:
         # An extension that comes to less than there was leaves what there was.
         paid.seconds = max(seconds, paid.seconds) if answer.amount == paid.amount else seconds
         paid.amount = answer.amount
-        self._relieve(id_)
+        self.shortage.relieve(id_)
         if answer.demoted:
-            self._demote(paid.payer, answer.demoted)
+            self.shortage.demote(paid.payer, answer.demoted)
 
     def _take_crumbs(self, id_: int, paid: Paid, worked_s: float, spent: int, now: float) -> None:
         """Where there is too little for an extension, what there is: nothing of a cap is left lying."""
@@ -425,7 +304,7 @@ class Purse:
             return
         answer = self.budget.extend(paid.number, paid.amount + room, spent, now)
         if isinstance(answer, Granted):
-            self._extended(id_, paid, answer, self._lasts(paid.shape, answer.amount))
+            self._extended(id_, paid, answer, self._bills.lasts(paid.shape, answer.amount))
             self._look(id_, paid, worked_s)
 
     def _give_back(self, paid: Paid, needed_s: float, now: float) -> None:
@@ -435,12 +314,8 @@ class Purse:
         amount = self._tariff.cost(paid.shape, needed_s)
         if amount < paid.amount:
             self.budget.shrink(paid.number, amount, now)
-            self._came_back(paid.amount - amount)
+            self.shortage.came_back(paid.amount - amount)
             paid.amount, paid.seconds = amount, needed_s
-
-    def _relieve(self, id_: int) -> None:
-        if self.refused.pop(id_, None) is not None:
-            self.untold = self.stirred = True
 
     def _look(self, id_: int, paid: Paid, worked_s: float) -> None:
         paid.looked_s = worked_s
@@ -452,7 +327,7 @@ class Purse:
 
     def asks_again(self, id: int) -> None:  # noqa: A002 - as everywhere
         """Somebody who was refused money to go on after its parts is to be asked for once more."""
-        self._relieve(id)
+        self.shortage.relieve(id)
 
     def rests(self, id: int, worked_s: float, now: float) -> None:  # noqa: A002 - as everywhere
         """An attempt stands still, for want of money or to wait for its parts: what it had left is free."""
@@ -460,7 +335,7 @@ class Purse:
         if paid is None or self._tariff is None:
             return
         spent = self._tariff.cost(paid.shape, worked_s)
-        self._came_back(paid.amount - spent)
+        self.shortage.came_back(paid.amount - spent)
         self.budget.paused(paid.number, spent, now)
         paid.amount = paid.by_next = spent
         paid.seconds = paid.looked_s = worked_s
@@ -474,7 +349,7 @@ class Purse:
         if charged is not None:
             self.budget.correct(charged[0], nano - charged[1], now)
             self._touched.update(charged[0].scopes)
-            self._came_back(charged[1] - nano)
+            self.shortage.came_back(charged[1] - nano)
         elif id in self.open:
             self._costs[id] = nano
 
@@ -494,11 +369,11 @@ class Purse:
                 self._charged[id] = paid.payer, cost
         if seconds is not None:
             self._times.learn(paid.shape.function, seconds)
-        if self.refused:
-            self._relieve(id)
+        if self.shortage.begun:
+            self.shortage.relieve(id)
         if self.booked:
             self._changed(id, paid)
-        self._came_back(self.budget.settle(paid.number, cost, now).returned)
+        self.shortage.came_back(self.budget.settle(paid.number, cost, now).returned)
         if heir in self.open:
             self._begin(heir, now)
         if not self.open:
@@ -515,12 +390,6 @@ class Purse:
             self._extended(id_, paid, answer, seconds)
             self._look(id_, paid, 0.0)
             self._expect(id_, paid, 0.0, now)
-
-    def _came_back(self, nano: int) -> None:
-        self._freed += max(nano, 0)
-        # Else there is nobody to ask again.
-        if (self.short and self._freed >= self._least) or self.refused:
-            self.stirred = True
 
     def _changed(self, id_: int, paid: Paid) -> None:
         if self.booked:
@@ -546,81 +415,3 @@ class Purse:
         self._charged.clear()
         self._parted.clear()
         return Changes(books, rows, gone)
-
-    # -- those who are short -----------------------------------------------------------------------------
-
-    def asked_again(self) -> list[Lane]:
-        """Those who were short stand in line again, and are asked for in its order."""
-        again = [*self.short]
-        self.short.clear()
-        self._awaited.clear()
-        self._least = self._freed = 0
-        self.stirred = False
-        self.untold = self.untold or bool(again)
-        return again
-
-    def tell(self) -> list[Command]:
-        """Who is held now that was not, who is no longer, and who is to go on one class lower."""
-        self.untold = False
-        told, self._told = self._told, []
-        held = {batch: one for batch in self.held if (one := self.holds(batch)) is not None}
-        told += [
-            Hold(batch, one.sentence, one.frees_at) for batch, one in held.items() if batch not in self._held
-        ]
-        told += [Freed(batch) for batch in sorted(self._held - held.keys())]
-        self._held = set(held)
-        return told
-
-    def passes(self, now: float) -> None:
-        """Time has passed: an hour may have begun, and run times were learnt, so all are asked again."""
-        self.stirred = True
-        if self._times.passes():
-            self._since += 1
-        for batch, payer in list(self._lowered.items()):
-            if not self.budget.demotes(payer, now):
-                self._tell(Promote(batch))
-                del self._lowered[batch]
-
-    def _demote(self, payer: Payer, why: str) -> None:
-        batch = payer.batch
-        if batch is not None and batch not in self._lowered:
-            self._lowered[batch] = payer
-            self._tell(Demote(batch, why))
-
-    def was_demoted(self, batch: str, payer: Payer) -> None:
-        """A batch goes one class lower already: `Promote` says when it need not any more."""
-        self._lowered[batch] = payer
-
-    def _tell(self, command: Command) -> None:
-        self._told.append(command)
-        self.untold = True
-
-    def holds(self, batch: str) -> Refused | None:
-        """Why a batch is held, if anything of it is: nothing that runs can make room."""
-        return next((one for one in self._of(batch) if one.held), None)
-
-    def waits(self, batch: str) -> Refused | None:
-        """What a batch waits for, if it is for money that is reserved."""
-        return next((one for one in self._of(batch) if not one.held), None)
-
-    def _of(self, batch: str) -> Iterator[Refused]:
-        for lane, one in self.short.items():
-            if batch in {lane.shape.batch, lane.shape.charged} and lane.asks:
-                yield one
-        for id_, one in self.refused.items():
-            if (paid := self.open.get(id_)) is None:
-                continue
-            if batch in {paid.shape.batch, paid.shape.charged}:
-                yield one
-
-    @property
-    def held(self) -> list[str]:
-        """The batches of which something is held, by name: those that people sent."""
-        lanes = {payer_of(lane).batch or "" for lane, one in self.short.items() if one.held and lane.asks}
-        begun = {self.open[id_].payer.batch or "" for id_, one in self.refused.items() if one.held}
-        return sorted(lanes | begun)
-
-
-def payer_of(lane: Lane) -> Payer:
-    """Who pays for a lane: parts are paid for by the batch that people sent."""
-    return Payer(lane.queue.key.show, lane.shape.charged or lane.shape.batch)

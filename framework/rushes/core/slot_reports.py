@@ -215,7 +215,7 @@ class SlotReports:
             slot = self._slots.by_number.get(number)
             if slot is not None and slot.state is SlotState.busy and slot.backlog and not slot.yields:
                 self._payments.halted(slot, at, now, out)
-        self._purse.stirred = True
+        self._purse.shortage.stirred = True
         self._assign(now, out)
 
     def settle_unstarted(self, ids: Iterable[int], now: float) -> None:

@@ -82,7 +82,7 @@ class Budgeting:
             self._journal.keep_books(self._recovered)
         for state in self.pool.batches.values():
             if state.spec.get("demoted_from"):
-                self.purse.was_demoted(state.id, Payer(state.queue.show, state.id))
+                self.purse.shortage.was_demoted(state.id, Payer(state.queue.show, state.id))
 
     def write(self) -> None:
         """Write down what has changed; called at the end of every turn, before its commit."""
@@ -135,7 +135,7 @@ class Budgeting:
     def _row(self, scope: Scope, limits: SpendLimits) -> dict[str, Any]:
         account = self.purse.budget.account(scope)
         account.turn(int(self.pool.now // HOUR_S))
-        held = [(batch, self.purse.holds(batch)) for batch in self.purse.held]
+        held = [(batch, self.purse.shortage.holds(batch)) for batch in self.purse.shortage.held]
         return {
             "level": scope.level,
             "name": scope.name,
@@ -154,12 +154,12 @@ class Budgeting:
 
     def held(self, state: BatchState) -> Held | None:
         """Why something of a batch is held; None where nothing is."""
-        one = self.purse.holds(state.id) if self.purse.watches else None
+        one = self.purse.shortage.holds(state.id) if self.purse.watches else None
         return None if one is None else Held(one.sentence, one.frees_at, one.scope)
 
     def holds_all(self, state: BatchState) -> bool:
         """Whether all that is left of a batch is held: nothing runs, is tried again, or waits for money."""
-        if not state.sealed or self.purse.waits(state.id) is not None or self.held(state) is None:
+        if not state.sealed or self.purse.shortage.waits(state.id) is not None or self.held(state) is None:
             return False
         if state.counts[HELD] and self._journal.is_tried_again(state.number):
             return False
@@ -168,7 +168,7 @@ class Budgeting:
 
     def _stands(self, number: int, run: SlotRun) -> bool:
         """Whether an attempt stands still for want of money, or since all parts that it waits for do."""
-        refused = self.purse.refused.get(run.ask(number))
+        refused = self.purse.shortage.begun.get(run.ask(number))
         if refused is not None and refused.held:
             return True
         parts = [self.pool.batches[one] for one in run.parts or () if one in self.pool.batches]
