@@ -13,8 +13,9 @@ of its own it spends nothing, and what it reserved is free for them.
 Nothing here stops anybody by itself. What an attempt may spend is so many seconds of work (`Paid.seconds`),
 and never more than `LEASE_S` beyond the last look: whoever runs it stops it then, also where nobody looks.
 
-Who is short is `shortage`, what is asked for before a start `bills`, one reservation `paid`. `changes` is what has to be written down; whoever keeps no books asks for it now
-and then all the same, and drops it. This module must not know clocks, prices, slots or the order of work.
+Who is short is `shortage`, what is asked for before a start `bills`, one reservation `paid`. `changes` is
+what has to be written down; whoever keeps no books asks for it now and then all the same, and drops it. This
+module must not know clocks, prices, slots or the order of work.
 """
 
 from __future__ import annotations
