@@ -27,7 +27,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -54,7 +54,7 @@ from rushes.runtime.slots.spool import unpack
 from rushes.runtime.slots.talk import SlotTalk
 from rushes.runtime.wire import WIRE
 
-__all__ = ["die_with", "main"]
+__all__ = ["die_with", "main", "search_path"]
 
 # How many of the clips that are to come are told to those who can prepare for them.
 _TOLD_AHEAD: Final = 9
@@ -309,15 +309,21 @@ class SlotLoop:
             os._exit(0)
 
 
+def search_path(theirs: Sequence[str], own: Sequence[str]) -> list[str]:
+    """Where a slot looks for modules: as its submitter does, in that order, and then where it would itself.
+
+    A submitter has the folder of a project last: a ``random.py`` there is not that of the library.
+    """
+    return [*theirs, *(entry for entry in own if entry not in theirs)]
+
+
 def main() -> None:
     """The process: ``python -m rushes.runtime.slots.slot WORK_FD TALK_FD NOW_FD PID HOME [prepared]``."""
     work, talk, now, parent = (int(a) for a in sys.argv[1:5])
     die_with(parent)
     adopt_orphans()
     faulthandler.enable()
-    for entry in reversed(json.loads(os.environ.pop("RUSHES_SYS_PATH", "[]"))):
-        if entry not in sys.path:
-            sys.path.insert(0, entry)
+    sys.path[:] = search_path(json.loads(os.environ.pop("RUSHES_SYS_PATH", "[]")), sys.path)
     os.environ["RUSHES_HOME"] = sys.argv[5]  # parts of its work go to the worker that it belongs to
     slot = SlotLoop(
         socket.socket(fileno=work),
