@@ -14,6 +14,8 @@ from rushes.engines.aws.server_clock import ServerClock, ahead_s
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import AwsSettings
 
+NOW = 1_700_000_000.0
+
 
 @given(
     true=st.floats(1e9, 2e9),
@@ -51,3 +53,16 @@ def test_the_clock_of_services_hears_what_the_ledger_is_told(aws: AwsServer, uni
     services = Services(AwsSettings(unique), "host-a", aws.client)
     assert services.ledger is not None
     assert abs(services.clock() - time.time()) < 60.0
+
+
+def test_one_answer_that_is_an_hour_off_is_not_believed_and_two_are() -> None:
+    clock = ServerClock(lambda: NOW)
+    clock.hear(NOW + 600.0, NOW, NOW)  # the first is: nothing else is known
+    assert abs(clock() - NOW - 600.0) <= 2.0
+    clock.hear(NOW + 4200.0, NOW, NOW)
+    assert abs(clock() - NOW - 600.0) <= 2.0
+    clock.hear(NOW + 600.0, NOW, NOW)
+    clock.hear(NOW + 4200.0, NOW, NOW)
+    assert abs(clock() - NOW - 600.0) <= 2.0
+    clock.hear(NOW + 4200.0, NOW, NOW)
+    assert abs(clock() - NOW - 4200.0) <= 2.0

@@ -18,6 +18,8 @@ __all__ = ["ServerClock", "ahead_s"]
 
 WHOLE_S: Final = 1.0
 """Dates are cut to whole seconds."""
+JUMP_S: Final = 5.0
+"""Clocks wander by less between two answers; a suspended machine's is put right by two."""
 EASE_S: Final = 1.0
 """Nobody minds so little, and clocks that are kept wander by less."""
 
@@ -43,12 +45,13 @@ class ServerClock:
 
     def __init__(self, here: Callable[[], float] = time.time) -> None:
         self._here = here
-        self._ahead_s = 0.0
+        self._ahead_s: float | None = None
+        self._doubted_s = 0.0
         self._asked = threading.local()
 
     def __call__(self) -> float:
         """What time it is."""
-        return self._here() + self._ahead_s
+        return self._here() + (self._ahead_s or 0.0)
 
     def listen(self, client: Any) -> None:
         """Hear what a client of boto3 is told."""
@@ -64,4 +67,18 @@ class ServerClock:
         except (LookupError, TypeError, ValueError):
             return
         received = self._here()
-        self._ahead_s = ahead_s(said, getattr(self._asked, "at", received), received, self._ahead_s)
+        self.hear(said, getattr(self._asked, "at", received), received)
+
+    def hear(self, said: float, sent: float, received: float) -> None:
+        """Go by an answer; where it says quite another time than those before it, by the next that does so too.
+
+        Whoever holds work, or extends a claim, while one answer is wrong by an hour would have nobody take it
+        for that hour.
+        """
+        known = self._ahead_s
+        ahead = ahead_s(said, sent, received, known or 0.0)
+        jumps = known is not None and abs(ahead - known) > JUMP_S
+        if jumps and abs(ahead - self._doubted_s) > JUMP_S:
+            self._doubted_s = ahead
+            return
+        self._ahead_s, self._doubted_s = ahead, ahead
