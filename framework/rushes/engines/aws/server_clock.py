@@ -70,7 +70,7 @@ class ServerClock:
         self.hear(said, getattr(self._asked, "at", received), received)
 
     def hear(self, said: float, sent: float, received: float) -> None:
-        """Go by an answer; where it says quite another time than those before it, by the next that does so too.
+        """Go by an answer; one that says quite another time is believed once the next says so too.
 
         Whoever holds work, or extends a claim, while one answer is wrong by an hour would have nobody take it
         for that hour.
