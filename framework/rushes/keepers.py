@@ -28,8 +28,27 @@ class JournalKeeper(Protocol):
 class CostKeeper(Protocol):
     """An engine whose ledger knows what was spent."""
 
-    def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
-        """What attempts that ended since then cost: see `rushes.runtime.records.statement.statement`."""
+    def costs(
+        self,
+        *,
+        since: float = 0.0,
+        by: str = "function",
+        batch: str | None = None,
+        show: str | None = None,
+        function: str | None = None,
+    ) -> Mapping[str, Any]:
+        """What attempts that ended since then cost: see `rushes.runtime.records.statement.statement`.
+
+        Args:
+            since: UTC epoch seconds; 0: all.
+            by: what there is to be a sum for each of: ``function``, ``show``, ``batch`` or ``tier``.
+            batch: only this is asked for; what is of others may be left out, and need not.
+            show: the same.
+            function: the same.
+
+        Raises:
+            CallerError: its ledger does not tell apart what is asked for (``not-supported``).
+        """
         ...
 
 

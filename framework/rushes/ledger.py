@@ -236,7 +236,7 @@ class Tally:
         cached: of the succeeded, those whose result was known.
         sealed: nothing more is added.
         cancelled: a person wants it ended.
-        seconds, media_s, cost_nano: sums over what has ended.
+        seconds, media_s, cost_nano: sums over what has ended, also over what was queued again since then.
         last: when the latest end was, UTC epoch seconds; None before the first.
     """
 

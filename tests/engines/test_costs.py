@@ -54,7 +54,7 @@ def costly(priced: None, engine: LocalEngine) -> Find:
 
 def statement(engine: LocalEngine, **asked: Any) -> Sheet:
     """What `rushes cost` would say; it has to add up."""
-    found = engine.costs(batches=asked.get("by") == "batch")
+    found = engine.costs(by=asked.get("by", "function"))
     assert found["ledger"]["off"] == []
     assert found["ledger"]["owed"] == found["ledger"]["lines"]
     return Sheet.of(found, **asked)

@@ -95,7 +95,7 @@ def test_whoever_is_done_first_is_published_and_the_other_is_beaten(pair: Pair, 
     assert pair.engine.status(pair.batch.id).seconds > 1.0  # of both
     until(lambda: all(one["running"] is None for one in pair.engine.pool()["slots"]))
     # and the ledger has both, one of them as waste, and adds up
-    found = pair.engine.costs(batches=True)
+    found = pair.engine.costs(by="batch")
     lines = [row for row in found["lines"] if row.name == pair.batch.id]
     assert sorted((row.waste, row.attempts) for row in lines) == [(0, 1), (1, 1)]
     assert all(row.compute > 0 for row in lines)

@@ -14,6 +14,7 @@ from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice
 from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.core.tiers import Purchase
+from rushes.engines.aws.costs import spent
 from rushes.errors import PlatformError
 from rushes.ledger import WorkItem
 from rushes.runtime.attempts.attempt import run_attempt
@@ -110,6 +111,23 @@ def test_what_an_attempt_cost_is_spent_of_the_cap_and_the_rest_is_left(place: Pl
     after = place.runner.run(ONE)
     assert after.state is State.succeeded
     assert place.spent() == after.cost_nano >= 10 * SECOND_NANO
+
+
+def test_what_attempts_cost_is_in_the_statement_line_by_line(place: Place) -> None:
+    place.money.set_cap(DUNE, 10)
+    place.submit()
+    place.takes(10)
+    assert place.runner.run(ONE).state is State.held
+    place.money.set_cap(DUNE, 1_000_000)
+    place.clock.advance(HELD_S)
+    after = place.runner.run(ONE)
+
+    found = spent(place.ledger, str)
+
+    (line,) = found["lines"]
+    assert (line.show, line.function, line.waste, line.attempts) == ("dune", "write", 0, 1)
+    assert (line.compute, line.requests + line.compute) == (10 * SECOND_NANO, after.cost_nano)
+    assert found["ledger"]["owed"] == found["ledger"]["lines"] == after.cost_nano
 
 
 def test_what_does_not_fit_is_held_with_the_reason_and_loses_no_try(place: Place) -> None:

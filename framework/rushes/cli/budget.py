@@ -6,12 +6,12 @@ This module must not know how a cap is kept.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rushes.batch import check_show
 from rushes.cli.session import Session
 from rushes.cli.show import counted
 from rushes.core.money import format_dollars, parse_dollars
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Dollars", "budget", "keeper_of", "price_note"]
 
 _BAR: Final = 20
+_BELOW: Final = re.compile(r"-\$?[0-9.][0-9.,]*|\$-[0-9.][0-9.,]*", re.ASCII)
 _LIMITS: Final = ("cap", "hour_cap", "soft", "hour_soft")
 
 
@@ -93,7 +94,24 @@ def budget(ctx: click.Context, /, *, as_json: bool, engine: str) -> None:
         click.echo(note, err=True)
 
 
-@budget.command("set")
+class _Setting(click.Command):
+    """`budget set`, to which an amount below nothing would be an option that there is none of."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            below = next((one for one in given if _BELOW.fullmatch(one)), None)
+            if below is None or error.option_name not in {below, below[:2]}:  # click says -4 of -40
+                raise
+            said = f"an amount must be positive, and {below} is below 0: write {below.replace('-', '')}."
+            raise click.UsageError(
+                f"{said} `rushes budget unset PAYER` takes all limits away.", ctx
+            ) from error
+
+
+@budget.command("set", cls=_Setting)
 @click.argument("payer", type=_Payer())
 @click.argument("usd", type=Dollars(), required=False)
 @click.option("--per-hour", type=Dollars(), metavar="USD", help="At most so much in any clock hour (UTC).")
@@ -109,6 +127,8 @@ def set_(
     Limits that are not named stay as they are. What is held goes on as far as the new ones let it.
     """
     if payer[0] == "show":  # a blank too many, and the cap would be nobody's
+        from rushes.batch import check_show  # noqa: PLC0415 - `list` needs this module, and no pydantic
+
         check_show(payer[1])
     new = dict(zip(_LIMITS, (usd, given["per_hour"], given["soft"], given["soft_per_hour"]), strict=True))
     if all(nano is None for nano in new.values()):

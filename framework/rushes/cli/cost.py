@@ -11,6 +11,7 @@ from datetime import datetime
 
 import click
 
+from rushes.cli.batch_name import BatchName, engine_option, found_batch, whole
 from rushes.cli.session import Session
 from rushes.cli.statement import KEYS, Sheet
 from rushes.errors import CallerError
@@ -21,16 +22,20 @@ __all__ = ["cost", "since_of"]
 
 
 @click.command(short_help="What was spent, by show and function; and that it adds up.")
+@click.argument("batch", type=BatchName(), required=False)
 @click.option("--show", metavar="SHOW", help="Only what this show paid for.")
 @click.option("--function", metavar="NAME", help="Only what was spent on this function.")
 @click.option("--since", metavar="T", help="7d, 18:30, 2026-03-01: what ended since then.  [default: all]")
 @click.option("--by", type=click.Choice(list(KEYS)), default="function", help="A row for each.  [function]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; money in whole nano-dollars.")
 @click.option("--csv", "as_csv", is_flag=True, help="For a spreadsheet; money in dollars.")
+@engine_option()
 @click.pass_obj
 def cost(
     session: Session,
     *,
+    batch: str | None,
+    engine_name: str | None,
     show: str | None,
     function: str | None,
     since: str | None,
@@ -38,16 +43,21 @@ def cost(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """What was spent, by show and function, with waste and idleness; and that it adds up.
+    """What was spent on BATCH, or on all, by show and function, with waste; and that it adds up.
 
     The headline is the cost of a published minute: everything that was spent, waste included, over the
-    minutes of media in the outputs. Without a price nothing is counted: see RUSHES_PRICES.
+    minutes of media in the outputs. Without a price nothing is counted: see RUSHES_PRICES. `last` is the
+    newest batch.
     """
-    engine = session.engine()
+    if batch is not None:
+        whole(batch, "cost")
+    engine = session.engine_of(batch, engine_name)
     if not isinstance(engine, CostKeeper):
         raise CallerError("this engine keeps no costs.", code="no-costs", fix="Use --engine local.")
-    found = engine.costs(since=since_of(since, time.time()) if since else 0.0, batches=by == "batch")
-    made = Sheet.of(found, by=by, show=show, function=function)
+    start = since_of(since, time.time()) if since else 0.0
+    whose = None if batch is None else found_batch(engine, batch).batch
+    found = engine.costs(since=start, by=by, batch=whose, show=show, function=function)
+    made = Sheet.of(found, by=by, batch=whose, show=show, function=function)
     if as_json:
         click.echo(json.dumps(made.to_json()))
     elif as_csv:

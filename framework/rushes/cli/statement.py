@@ -24,6 +24,8 @@ _MINUTE_US: Final = 60_000_000
 _NOTHING: Final = (
     "nothing is counted: this machine has no price; RUSHES_PRICES names a file that gives it one"
 )
+_NONE_ENDED: Final = "no batch that was looked at has ended"
+_BILLED: Final = "not in it: what runs now; idle hosts, queues, the ledger and logs, which AWS's bill has"
 _PRUNED: Final = "(pruned)"
 KEYS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[SpentRow], tuple[str, ...]]]]] = {
     "function": (("show", "function"), lambda line: (line.show, line.function)),
@@ -58,6 +60,7 @@ class Sheet:
         found: Mapping[str, Any],
         *,
         by: str = "function",
+        batch: str | None = None,
         show: str | None = None,
         function: str | None = None,
     ) -> Sheet:
@@ -65,9 +68,10 @@ class Sheet:
         names, key_of = KEYS[by]
         made = Statement()
         for line in map(SpentRow._make, found["lines"]):
-            if show in (None, line.show) and function in (None, line.function):
+            its = batch in (None, line.name) and show in (None, line.show)
+            if its and function in (None, line.function):
                 made.enter(key_of(line), _sums(line))
-        whole = show is None and function is None
+        whole = batch is None and show is None and function is None and found["idle"] is not None
         if whole:
             compute, requests, energy, millijoules = found["running"]
             made.running = Cost(compute, requests, 0, energy, millijoules)
@@ -83,7 +87,7 @@ class Sheet:
 
     def to_text(self) -> str:
         """For a person."""
-        if not self.ledger["machines"]:
+        if not self.ledger.get("machines", 1):
             return _NOTHING
         head = [*self.names, "attempts", "useful", "waste", "total", "published", "a minute"]
         cells = [[*row, *[""] * (len(head) - len(row))] for row in self._cells()]
@@ -125,6 +129,8 @@ class Sheet:
 
     def _adds_up(self) -> str:
         ledger = self.ledger
+        if "batches" in ledger:
+            return _batches_add_up(ledger)
         time_ = f"{format_duration(ledger['seconds'])} of {counted(ledger['machines'], 'worker')}"
         due = f"price × time, {time_}, is ${_usd(ledger['owed'])}"
         if not ledger["off"]:
@@ -169,6 +175,23 @@ class Sheet:
         for tier, idle in self.made.idle.items():
             writer.writerow([f"(idle) {tier}", *blank, "", "", "", *_cost_cells(idle), "", ""])
         return text.getvalue()
+
+
+def _batches_add_up(ledger: Mapping[str, Any]) -> str:
+    """Of a ledger that many hosts share: what batches have counted against what their attempts say."""
+    lines = [_BILLED]
+    if ledger["cut"]:
+        lines.append("older batches were not looked at: name one, as in `rushes cost k7m2qx@dev`")
+    batches, owed = counted(ledger["batches"], "batch", "batches"), f"${_usd(ledger['owed'])}"
+    if not ledger["batches"]:
+        lines.append(_NONE_ENDED)
+    elif ledger["off"]:
+        off = ", ".join(ledger["off"])
+        said = f"what {batches} counted is {owed}, their attempts ${_usd(ledger['lines'])}; off in {off}"
+        lines.append(f"IT DOES NOT ADD UP: {said}")
+    else:
+        lines.append(f"it adds up: what {batches} that ended counted is {owed}, and so is the sum of lines")
+    return "\n".join(lines)
 
 
 def _sums(line: SpentRow) -> CostTotal:

@@ -239,14 +239,16 @@ class LocalEngine:
 
         return quote_here(self.settings, self._environ, function, options, params, found=found, **wishes)
 
-    def costs(self, *, since: float = 0.0, batches: bool = False) -> Mapping[str, Any]:
+    def costs(
+        self, *, since: float = 0.0, by: str = "function", batch: str | None = None, **_: object
+    ) -> Mapping[str, Any]:
         """What was spent since a time: see `rushes.runtime.records.statement`."""
         from rushes.journal.cost_sums import CostReader  # noqa: PLC0415 - only who asks needs it
         from rushes.runtime.records.statement import statement  # noqa: PLC0415
 
         self._client.request({"verb": "costs"})
         with CostReader(self.settings.journal) as sums:
-            return statement(sums, since=since, batches=batches)
+            return statement(sums, since=since, batches=by == "batch" or batch is not None)
 
     def running(self) -> bool:
         """True when a worker is up; starts none."""

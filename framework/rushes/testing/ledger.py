@@ -74,6 +74,8 @@ class _Batch:
     sealed: bool = False
     cancelled: bool = False
     touched: float = 0.0
+    before: list[End] = field(default_factory=list)
+    """Of what was queued again after it had ended: its time and money were spent all the same."""
 
 
 class StubLedger(Failing):
@@ -220,6 +222,7 @@ class StubLedger(Failing):
             for row in again:
                 if (last := _last_try(row)) is not None:
                     row.tried = [*row.tried, last][-TRIES_KEPT:]
+                found.before += [] if row.end is None else [row.end]
                 row.state, row.end, row.stop, row.attempt, row.losses = State.queued, None, False, 0, 0
                 row.spent_nano = 0
             return [row.work.invocation for row in again]
@@ -276,6 +279,7 @@ class StubLedger(Failing):
     def _tally(self, batch: str) -> Tally:
         found = self._batches[batch]
         ends = [row.end for row in found.rows.values() if row.end is not None]
+        spent = [*ends, *found.before]
         states = {state: sum(end.state is state for end in ends) for state in State if state.ended}
         return Tally(
             found.spec,
@@ -286,9 +290,9 @@ class StubLedger(Failing):
             sum(end.cached for end in ends),
             found.sealed,
             found.cancelled,
-            sum(end.seconds for end in ends),
-            sum(end.media_s for end in ends),
-            sum(end.cost_nano for end in ends),
+            sum(end.seconds for end in spent),
+            sum(end.media_s for end in spent),
+            sum(end.cost_nano for end in spent),
             max((row.ended_at for row in found.rows.values() if row.end is not None), default=None),
         )
 

@@ -256,6 +256,31 @@ class AwsEngine:
 
         set_max_cost(self._money, Scope("batch", self._inner(batch)), cap_nano)
 
+    def costs(
+        self,
+        *,
+        since: float = 0.0,
+        by: str = "function",
+        batch: str | None = None,
+        show: str | None = None,
+        function: str | None = None,
+    ) -> Mapping[str, Any]:
+        """What was spent: see `rushes.engines.aws.costs`.
+
+        Raises:
+            CallerError: by tier, which the ledger does not keep.
+        """
+        from rushes.engines.aws.costs import spent  # noqa: PLC0415 - few ask
+
+        if by == "tier":
+            raise CallerError(
+                "the ledger on AWS does not keep on which tier an attempt ran.",
+                code="not-supported",
+                fix="Ask --by function, show or batch; AWS's bill has the machines.",
+            )
+        batches = None if batch is None else [self._inner(batch)]
+        return spent(self._ledger, self._outer, batches, since=since, show=show, function=function)
+
     # -- following -----------------------------------------------------------------------------------------
 
     @cached_property
