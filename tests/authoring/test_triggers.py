@@ -85,7 +85,7 @@ def test_a_clip_that_waits_for_its_sidecar_names_it_and_the_other_way_round() ->
         ("cards", {}, "names no bucket with a pattern"),
         ("Cards/**", {}, "names no bucket with a pattern"),
         ("cards/**", {"kinds": "movies"}, "has kinds='movies'"),
-        ("cards/**", {"priority": "now"}, "has priority='now'"),
+        ("cards/**", {"priority": "Now!"}, "has priority='Now!'"),
         ("cards/**", {"ready": "sidecar"}, "has ready='sidecar'"),
         ("cards/**", {"ready": "sidecar:.x/y"}, "has ready="),
         ("cards/**", {"show": "{show}"}, "no part of its pattern is called 'show'"),

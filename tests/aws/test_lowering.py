@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rushes.core.accounts import ORGANISATION, Scope
-from rushes.engines.aws.lowering import class_below, sent_lower
+from rushes.engines.aws.lowering import classes_below, sent_lower
 from rushes.engines.aws.sweeping import raise_again
 from rushes.ledger import WorkItem
 from rushes.notices import Notice, notice_from, notice_text
@@ -53,8 +53,14 @@ def place() -> Place:
 
 
 def test_below_the_last_class_there_is_none() -> None:
-    below = [class_below(one) for one in ("interactive", "urgent", "standard", "background", "ours")]
-    assert below == ["urgent", "standard", "background", "", ""]
+    below = [classes_below(one) for one in ("interactive", "urgent", "standard", "background", "ours")]
+    assert below == [["urgent"], ["standard"], ["background"], [], []]
+
+
+def test_a_class_of_a_studios_own_is_lowered_by_its_rank() -> None:
+    ranks = {"interactive": 0, "review": 1, "urgent": 1, "dailies": 2, "standard": 2, "background": 3}
+    assert classes_below("review", ranks) == ["standard", "dailies"]
+    assert classes_below("dailies", ranks) == ["background"]
 
 
 def test_a_notice_says_that_it_was_lowered_and_an_old_one_that_it_was_not() -> None:

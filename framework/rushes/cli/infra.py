@@ -88,6 +88,7 @@ def _planned(command: F) -> F:
         from rushes import catalog  # noqa: PLC0415 - not for help
         from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - as above
         from rushes.engines.aws.infra.template import template_of  # noqa: PLC0415 - as above
+        from rushes.runtime.configuration.class_file import classes_of  # noqa: PLC0415 - as above
 
         wanted = {
             key: asked.pop(key)
@@ -97,6 +98,7 @@ def _planned(command: F) -> F:
                 "tracing", "classes",
             )
         }  # fmt: skip
+        wanted["policies"] = classes_of(os.environ)
         wanted |= _fleets(asked.pop("capacity"), asked.pop("images"))
         found = [catalog.find(one) for one in functions]
         sources = {one.name: catalog.body_digest(one) for one in found}
@@ -198,12 +200,20 @@ def deploy(
 ) -> None:
     """Make the environment as its functions want it, wait, and print what is there.
 
-    A function whose source has changed and whose version has not is refused.
+    A function whose source has changed and whose version has not is refused, and so is removing a queue in
+    which something waits.
     """
+    from rushes.engines.aws.infra.emptiness import check_empty  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.infra.queue_names import gone  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.versions import check_versions, versions_of  # noqa: PLC0415 - not for help
 
     stack = _stack(environment.name, environment.region)
-    check_versions(stack.template(), template)
+    deployed = stack.template()
+    check_versions(deployed, template)
+    if removed := gone(deployed, template):
+        check_empty(client_of("sqs", environment.region), removed)
+        click.echo(f"Empty queues go: {printable(', '.join(removed))}.", err=True)
     before = stack.parameters()
     parameters = {"ImageUri": image}
     if tried:

@@ -6,22 +6,25 @@ checks all of it at once. This module must not open a file.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from rushes.core.class_name import CLASS_NAME
 from rushes.core.classes import DEFAULT_CLASSES, REFUSE, ClassPolicy
 from rushes.core.file_entry import FileEntry
 from rushes.core.tiers import Purchase
 
-__all__ = ["CLASS_NAME", "classes_from"]
+__all__ = ["classes_from", "scheduling_of"]
 
 CODE: Final = "bad-classes"
-CLASS_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
-"""A word that can be typed as it is."""
 _LEAST_SHARE: Final = 0.01
 _NEW: Final = ClassPolicy("", -1)
+_SCHEDULED: Final = {
+    "rank": "rank", "may_displace": "may_displace", "may_be_displaced": "may_be_displaced",
+    "ageing": "ageing_s", "weights": "weights", "reserved_share": "reserved_share", "max_share": "max_share",
+}  # fmt: skip
+"""What a pool schedules a class by: its name in a file, and in a policy."""
 
 
 def classes_from(
@@ -42,6 +45,27 @@ def classes_from(
     classes = sorted(found.values(), key=lambda one: (one.rank, one.name))
     _check(top, classes)
     return tuple(classes)
+
+
+def scheduling_of(
+    classes: Iterable[ClassPolicy], base: Iterable[ClassPolicy] = DEFAULT_CLASSES
+) -> dict[str, Any]:
+    """What a pool schedules classes by, as such a file says it; empty where that is as in `base`.
+
+    Who may use a class, its hours and its places are not in it: those are for whom takes work in at the door.
+    """
+    known = {one.name: one for one in base}
+    found: dict[str, Any] = {}
+    for one in classes:
+        old = known.get(one.name)
+        said = {key: getattr(one, at) for key, at in _SCHEDULED.items()}
+        plain = old or replace(_NEW, name=one.name)
+        said = {key: value for key, value in said.items() if value != getattr(plain, _SCHEDULED[key])}
+        if "weights" in said:
+            said["weights"] = dict(one.weights)
+        if said or old is None:
+            found[one.name] = said
+    return {"classes": found} if found else {}
 
 
 def _class(entry: FileEntry, name: str, old: ClassPolicy | None) -> ClassPolicy:

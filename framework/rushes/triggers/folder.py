@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from rushes.errors import CallerError
-from rushes.invocation import PRIORITIES
 from rushes.media_kinds import AUDIO_SUFFIXES, VIDEO_SUFFIXES, suffix_of
-from rushes.triggers.s3 import IMAGE_KINDS, Kinds, ready_of
+from rushes.triggers.s3 import IMAGE_KINDS, Kinds, check_priority, ready_of
 from rushes.units import parse_duration
 
 __all__ = ["OnFolder", "is_of_kind", "on_folder"]
@@ -73,8 +72,7 @@ def on_folder(
         raise _bad(place, "names no folder of this machine", "Write a path: /mnt/cards.")
     if kinds not in {"any", *_OF_KIND}:
         raise _bad(place, f"has kinds={kinds!r}", "Expected any, video, audio or image.")
-    if priority not in PRIORITIES:
-        raise _bad(place, f"has priority={priority!r}", f"Expected one of {', '.join(PRIORITIES)}.")
+    check_priority(f"on_folder({place!r})", priority)
     settle_s = parse_duration(settle)
     sidecar, manifest = ready_of(f"on_folder({place!r})", ready)
     return OnFolder(place, settle_s, kinds, out, show, priority, sidecar, manifest)

@@ -19,11 +19,22 @@ from string import Formatter
 from typing import Any, Final, Literal, Self, TypeVar
 
 from rushes.asset import IMAGE_SUFFIXES
+from rushes.core.class_name import CLASS_NAME
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 from rushes.media_kinds import AUDIO_SUFFIXES, VIDEO_SUFFIXES, suffix_of
 
-__all__ = ["IMAGE_KINDS", "Kinds", "Match", "OnS3", "checked", "on_s3", "ready_of", "rule_of"]
+__all__ = [
+    "IMAGE_KINDS",
+    "Kinds",
+    "Match",
+    "OnS3",
+    "check_priority",
+    "checked",
+    "on_s3",
+    "ready_of",
+    "rule_of",
+]
 
 IMAGE_KINDS: Final = IMAGE_SUFFIXES
 
@@ -178,6 +189,18 @@ def on_s3(
     return checked(OnS3(pattern, kinds, out.rstrip("/"), show, priority, sidecar, manifest, ours), place)
 
 
+def check_priority(place: str, priority: str) -> None:
+    """A class may be a studio's own: which there are is said where the trigger is put to use.
+
+    Raises:
+        CallerError: it is no name of a class.
+    """
+    if not CLASS_NAME.fullmatch(priority):
+        raise _bad(
+            place, f"has priority={priority!r}", f"Expected {', '.join(PRIORITIES)}, or a class of your own."
+        )
+
+
 def checked(made: T, place: str) -> T:
     """A trigger, if it can be meant.
 
@@ -191,8 +214,7 @@ def checked(made: T, place: str) -> T:
         )
     if kinds not in {"any", "video", "audio", "image"}:
         raise _bad(place, f"has kinds={kinds!r}", "Expected any, video, audio or image.")
-    if priority not in PRIORITIES:
-        raise _bad(place, f"has priority={priority!r}", f"Expected one of {', '.join(PRIORITIES)}.")
+    check_priority(place, priority)
     _check_fields(made, "show", show, made.names)
     _check_fields(made, "out", out, made.names | {"show"})
     if out and not out.startswith("s3://"):

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rushes.engines.aws.infra.environment import family_of, logical, stack_name
+from rushes.engines.aws.infra.environment import RANKS, family_of, logical, stack_name
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.infra.versions import VERSIONS
-from rushes.engines.aws.settings import pairs_of
+from rushes.engines.aws.settings import pairs_of, ranks_of
 from rushes.errors import CallerError
-from rushes.invocation import PRIORITIES
 
 if TYPE_CHECKING:
     from rushes.function import Function
@@ -34,12 +33,14 @@ class Deployment:
         table: of the ledger.
         queues: URLs by the names that a template gives them: of a function and a class, or of hosts and one.
         versions: of its functions, by name; of those that it does not tell of there is nothing.
+        ranks: of its classes, by name, the best first.
     """
 
     name: str
     table: str
     queues: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    ranks: Mapping[str, int] = field(default_factory=lambda: ranks_of(""))
 
     def check_version(self, function: str, version: str) -> None:
         """Refuse work for another version than the one that would do it: its results would bear a wrong one.
@@ -70,7 +71,7 @@ class Deployment:
         takers = (function, group, PLAIN)
         if found := next(filter(None, (self._queue(one, priority) for one in takers)), ""):
             return found
-        its = [name for name in PRIORITIES if any(self._queue(one, name) for one in takers)]
+        its = [name for name in self.ranks if any(self._queue(one, name) for one in takers)]
         raise CallerError(
             f"environment {self.name or 'of this machine'} takes no {priority} work of {function}; "
             f"it has queues for {', '.join(its) or 'no class of it'}.",
@@ -84,7 +85,16 @@ class Deployment:
 
     def of_hosts(self, group: str = PLAIN) -> dict[str, str]:
         """The queues that hosts of a group take from, by class, the most urgent first."""
-        return {one: url for one in PRIORITIES if (url := self._queue(group, one))}
+        return {one: url for one in self.ranks if (url := self._queue(group, one))}
+
+    def by_class(self) -> list[tuple[str, str]]:
+        """The class and the URL of every queue of work, the most urgent first."""
+        ends = {name: logical(name) for name in self.ranks}
+        found = [
+            (max((n for n in ends if key.endswith(ends[n])), key=lambda n: len(ends[n]), default=""), url)
+            for key, url in self.queues.items()
+        ]
+        return sorted((one for one in found if one[0]), key=lambda one: [*ends].index(one[0]))
 
     def _queue(self, whose: str, priority: str) -> str:
         return self.queues.get(logical("Queue", whose, priority), "")
@@ -108,7 +118,12 @@ def deployment_of(name: str, environ: Mapping[str, str], clients: Any) -> Deploy
     table = environ.get("RUSHES_TABLE", "")
     routes = pairs_of(environ.get("RUSHES_ROUTES", "")) | pairs_of(environ.get("RUSHES_QUEUES", ""))
     if table and routes:
-        return Deployment("", table, {_named(route): url for route, url in routes.items()})
+        return Deployment(
+            "",
+            table,
+            {_named(route): url for route, url in routes.items()},
+            ranks=ranks_of(environ.get("RUSHES_RANKS", "")),
+        )
     raise CallerError(
         "no environment on AWS is named.",
         code="no-environment",
@@ -133,7 +148,8 @@ def _deployed(name: str, client: Any) -> Deployment:
             fix="Check the name, AWS_REGION and AWS_PROFILE, or make it: rushes infra deploy.",
         )
     queues = {k: v for k, v in outputs.items() if k.startswith("Queue")}
-    return Deployment(name, outputs["Ledger"], queues, json.loads(outputs.get(VERSIONS, "{}")))
+    versions = json.loads(outputs.get(VERSIONS, "{}"))
+    return Deployment(name, outputs["Ledger"], queues, versions, ranks_of(outputs.get(RANKS, "")))
 
 
 def _region_of(client: Any) -> str:

@@ -23,7 +23,7 @@ from rushes.engines.aws.sending import LOOKERS, Sender, marked, sendable
 from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings
 from rushes.errors import CallerError
-from rushes.invocation import PRIORITIES, BatchSpec, BatchStatus, Finished, Invocation
+from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 from rushes.runtime.refusals import has_ended, known_class
 from rushes.runtime.sending.batch_ids import new_batch_id
 from rushes.stored import Restored
@@ -341,7 +341,7 @@ class AwsEngine:
 
     def set_priority(self, batch: str, priority: str) -> None:
         inner = self._inner(batch)
-        known_class(priority)
+        known_class(priority, tuple(self.deployment.ranks))
         tally = self._followed.tally(inner, fresh=True)
         if tally.complete:
             raise has_ended(self._outer(inner))
@@ -393,12 +393,7 @@ class AwsEngine:
 
     def _queues(self) -> list[tuple[str, str]]:
         """Its queues by class."""
-        return [
-            (name, url)
-            for name in PRIORITIES
-            for key, url in self.deployment.queues.items()
-            if key.endswith(name.capitalize())
-        ]
+        return self.deployment.by_class()
 
     def control(self, verb: str, *, slots: int | None = None) -> Mapping[str, Any]:
         size = "" if slots is None else f" to {slots} slots"

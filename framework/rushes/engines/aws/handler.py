@@ -157,7 +157,7 @@ class LambdaHandler:
             url = services.settings.queue_of(priority)
             return services.queue(url) if url else None
 
-        return sent_lower(notice, self._money, queue_of)
+        return sent_lower(notice, self._money, queue_of, services.settings.ranks)
 
     def _run(self, notice: Notice, ledger: Ledger, context: Any, sent_at: float | None = None) -> After:
         from rushes.runtime.shared.claim_run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start

@@ -186,7 +186,9 @@ class Host:
         """Send a notice on to the class below, if this host takes that; why, or "" where it stays."""
         queues = {one.key: one.queue for one in self._lanes}
         prefix = f"{group}/" if group else ""
-        return sent_lower(notice, self._money, lambda name: queues.get(f"{prefix}{name}"))
+        return sent_lower(
+            notice, self._money, lambda name: queues.get(f"{prefix}{name}"), self._services.settings.ranks
+        )
 
     def _tend(self, *, ends: bool = False) -> None:
         """Look after the money that is here; what cannot be said now is said later, or found out."""

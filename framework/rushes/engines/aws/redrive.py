@@ -82,4 +82,5 @@ def _place_of(letter: Letter, sources: Sequence[str], ledger: Known) -> str | No
     entry = ledger.entry(said.invocation)
     if entry is None or entry.state is not State.queued:  # what is claimed or held is told of by the sweep
         return ""
-    return next((url for url in sources if url.endswith(f"-{said.priority}")), sources[0])
+    its = [url for url in sources if url.endswith(f"-{said.priority}")]
+    return min(its, key=len, default=sources[0])  # a class may end like another: -review, -re-review

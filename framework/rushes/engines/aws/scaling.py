@@ -11,7 +11,7 @@ This module must not know how ECS is asked, nor how a template is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple, Protocol
 
 from rushes.core.capacity.capacity_file import CapacityPolicy, capacity_from
@@ -19,8 +19,8 @@ from rushes.core.capacity.concurrency import Source, allowances, reserved_nano
 from rushes.core.capacity.elastic import Backlog, FleetMemory, Memory, aimed_at
 from rushes.core.money import NANO
 from rushes.engines.aws.fleet_notes import Done
+from rushes.engines.aws.settings import ranks_of
 from rushes.errors import PlatformError
-from rushes.invocation import PRIORITIES
 from rushes.ports import Fleet
 from rushes.runtime.scaling.scaler import Scaled, Scaler
 
@@ -49,6 +49,7 @@ class FleetsPlan:
         classes: that hosts have queues of.
         sources: of each queue of a Lambda, ``small/urgent``: nano-dollars an hour of one attempt, and the
             most at once.
+        ranks: of the classes, the best first.
     """
 
     policy: CapacityPolicy
@@ -57,6 +58,11 @@ class FleetsPlan:
     machines: Sequence[str]
     classes: Sequence[str]
     sources: Mapping[str, tuple[int, int]]
+    ranks: Mapping[str, int] = field(default_factory=lambda: ranks_of(""))
+
+    def rank_of(self, queue: str) -> int:
+        """The rank of the class of a queue, ``small/urgent``."""
+        return self.ranks.get(queue.rpartition("/")[2], max(self.ranks.values(), default=0) + 1)
 
     def fleet_of(self, group: str) -> str:
         """The tier whose fleet works for a group; "" for none."""
@@ -79,6 +85,7 @@ def plan_from(data: Mapping[str, Any]) -> FleetsPlan:
         tuple(data["machines"]),
         tuple(data["classes"]),
         {name: (int(nano), int(most)) for name, (nano, most) in data["sources"].items()},
+        dict(data.get("ranks") or ranks_of("")),
     )
 
 
@@ -105,7 +112,7 @@ def backlog_rows(
     for fleet in plan.policy.scaling.fleets:
         if some := round(busy.get(fleet.tier, 0) * fleet.at_once):
             group = plan.groups.get(fleet.tier, "")
-            starting = [one for one in PRIORITIES if one in plan.classes and fleet.starts_hosts(one)]
+            starting = [one for one in plan.ranks if one in plan.classes and fleet.starts_hosts(one)]
             if starting:
                 seconds = some * each_s.get(f"{group}/{starting[-1]}", 0.0) / 2  # half of it is done
                 rows.append(Backlog(fleet.tier, starting[-1], 0, some, seconds))
@@ -222,7 +229,7 @@ class Scaling:
             if host.state == "busy":
                 busy[owners[host.tier]] = busy.get(owners[host.tier], 0) + 1
         sources = [
-            Source(name, _rank(name), nano, most, depths[name].waiting + depths[name].taken)
+            Source(name, plan.rank_of(name), nano, most, depths[name].waiting + depths[name].taken)
             for name, (nano, most) in plan.sources.items()
         ]
         lingering = sum(plan.hourly_nano.get(t, 0) * n for t, n in around.lingering().items())
@@ -264,11 +271,6 @@ class _Clock:
 
     def now(self) -> float:
         return self.read()
-
-
-def _rank(name: str) -> int:
-    priority = name.rpartition("/")[2]
-    return PRIORITIES.index(priority) if priority in PRIORITIES else len(PRIORITIES)
 
 
 def _kept_memory(memory: Memory) -> dict[str, Any]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Final
 
 from rushes.errors import CallerError
+from rushes.invocation import PRIORITIES
 from rushes.units import parse_duration
 
-__all__ = ["LEAST_KEPT_S", "AwsSettings", "aws_settings", "pairs_of"]
+__all__ = ["LEAST_KEPT_S", "AwsSettings", "aws_settings", "pairs_of", "ranks_of"]
 
 LEAST_LEASE_S: Final = 1.0
 """A claim of no time is everybody's."""
@@ -49,6 +50,7 @@ class AwsSettings:
         tracing: attempts are told to X-Ray (`RUSHES_TRACING`).
         sdk_data: a folder with what the SDK must know (`RUSHES_SDK_DATA`, see `sdk_data.py`), or ""; one that
             the SDK itself was given (`AWS_DATA_PATH`) goes before it.
+        ranks: of the environment's classes, by name (`RUSHES_RANKS`).
     """
 
     table: str = ""
@@ -69,6 +71,7 @@ class AwsSettings:
     memory_mb: int = 0
     tracing: bool = False
     sdk_data: str = ""
+    ranks: Mapping[str, int] = field(default_factory=lambda: ranks_of(""), hash=False)
 
     def queue_of(self, priority: str) -> str:
         """The queue that notices of a class go back to, or ""."""
@@ -82,6 +85,23 @@ class AwsSettings:
 def pairs_of(text: str) -> dict[str, str]:
     """``a=x,b=y`` as a dictionary: how a variable says several things."""
     return {key: value for one in text.split(",") if one for key, _, value in [one.partition("=")]}
+
+
+def ranks_of(text: str) -> dict[str, int]:
+    """``urgent=1,dailies=1`` as ranks by class, the best first; those that ship where nothing is said.
+
+    Raises:
+        CallerError: a rank is no number.
+    """
+    if not text:
+        return {name: rank for rank, name in enumerate(PRIORITIES)}
+    try:
+        found = {name: int(rank) for name, rank in pairs_of(text).items()}
+    except ValueError as error:
+        raise CallerError(
+            f"RUSHES_RANKS is {text!r}.", code="bad-value", fix="Expected CLASS=RANK,CLASS=RANK."
+        ) from error
+    return dict(sorted(found.items(), key=lambda one: (one[1], one[0])))
 
 
 def _of_class(text: str, priority: str) -> str:
@@ -128,4 +148,5 @@ def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
         int(environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 0),
         bool(environ.get("RUSHES_TRACING")),
         "" if environ.get("AWS_DATA_PATH") else environ.get("RUSHES_SDK_DATA", ""),
+        ranks_of(environ.get("RUSHES_RANKS", "")),
     )

@@ -25,6 +25,7 @@ from rushes.engines.aws.services import Services
 from rushes.engines.aws.settings import aws_settings, pairs_of
 from rushes.engines.aws.spot import SpotWatch
 from rushes.errors import CallerError
+from rushes.runtime.configuration.class_file import classes_of
 from rushes.runtime.configuration.own_tier import barred_here
 from rushes.runtime.shared.pool_run import Pool
 
@@ -60,7 +61,9 @@ def run_host(
     plain = Services(settings, name)
     deployment = deployment_of(environment, environ, plain.client)
     queues = queues_of(deployment, environ, groups, classes)
-    services = Services(replace(settings, table=deployment.table), name)
+    if left := sorted({*deployment.ranks} - {one.name for one in classes_of(environ)}):
+        say(f"no class of this host, and left to others: {', '.join(left)}; RUSHES_CLASSES names yours")
+    services = Services(replace(settings, table=deployment.table, ranks=deployment.ranks), name)
     agent = environ.get("ECS_AGENT_URI", "")
     guard: Guard = EcsGuard(agent, services.say) if agent else NoGuard()
     told = _telling(services, ecs_task(environ))
@@ -81,11 +84,12 @@ def queues_of(
     told = (key.rpartition("/")[0] or PLAIN for key in pairs_of(environ.get("RUSHES_QUEUES", "")))
     asked = groups or tuple(dict.fromkeys(told)) or (PLAIN,)
     barred = barred_here(environ)
+    known = {one.name for one in classes_of(environ)}
     found = {
         f"{group}/{name}": url
         for group in asked
         for name, url in deployment.of_hosts(group).items()
-        if (not classes or name in classes) and name not in barred
+        if (not classes or name in classes) and name not in barred and name in known
     }
     if not found and barred:
         raise CallerError(

@@ -6,6 +6,7 @@ know what classes are used for.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,10 @@ _FIX: Final = "Correct it there, or unset RUSHES_CLASSES to use the classes that
 
 @dataclass(frozen=True, slots=True)
 class ClassFile:
-    """A file of classes."""
+    """A file of classes, or their text where the variable has it itself: so hosts on AWS are told of them."""
 
     path: Path
+    text: str = ""
 
     def read(self) -> tuple[ClassPolicy, ...]:
         """The classes that it asks for, the best first.
@@ -35,7 +37,7 @@ class ClassFile:
                 names the file and the place.
         """
         try:
-            data = read_policy(self.path)
+            data = json.loads(self.text) if self.text else read_policy(self.path)
         except OSError as error:
             raise _bad(f"the file of classes {self.path} cannot be read: {error.strerror}.") from error
         except ValueError as error:
@@ -44,12 +46,14 @@ class ClassFile:
 
     def stamp(self) -> tuple[int, ...]:
         """What changes when the file does."""
-        return stamp_of(self.path)
+        return () if self.text else stamp_of(self.path)
 
 
 def class_file(environ: Mapping[str, str]) -> ClassFile | None:
     """The file that an environment asks for; None where it asks for none."""
     asked = environ.get("RUSHES_CLASSES")
+    if asked and asked.startswith("{"):
+        return ClassFile(Path("RUSHES_CLASSES"), asked)
     return ClassFile(Path(asked).expanduser().absolute()) if asked else None
 
 

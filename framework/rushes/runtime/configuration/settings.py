@@ -111,7 +111,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
 
 def wherever(environ: Mapping[str, str]) -> dict[str, str]:
     """The same variables for a process that begins in another folder: the paths of ours are absolute."""
-    paths = {name: environ[name] for name in _PATHS if environ.get(name)}
+    paths = {name: environ[name] for name in _PATHS if environ.get(name, "{")[:1] not in {"", "{"}}
     return {**environ, **{name: str(Path(one).expanduser().absolute()) for name, one in paths.items()}}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rushes.core.class_file import CLASS_NAME
+from rushes.core.class_name import CLASS_NAME
 from rushes.errors import CallerError
 
 __all__ = ["check_header", "check_rows", "check_spec"]

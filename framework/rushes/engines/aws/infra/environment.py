@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from rushes.core.classes import DEFAULT_CLASSES, ClassPolicy
 from rushes.engines.aws.infra.host_tiers import PLAIN, HostTier
 from rushes.engines.aws.settings import LEAST_KEPT_S
 from rushes.errors import CallerError
@@ -22,7 +23,7 @@ from rushes.units import parse_duration, parse_size
 if TYPE_CHECKING:
     from rushes.function import Function
 
-__all__ = ["Deployed", "Environment", "deployed", "family_of", "logical", "stack_name"]
+__all__ = ["RANKS", "Deployed", "Environment", "deployed", "family_of", "logical", "stack_name"]
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _QUEUE: Final = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}", re.ASCII)
@@ -31,6 +32,10 @@ _EMAIL: Final = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
 LONGEST: Final = 64
 """Characters in the name of a Lambda; of a queue, a class comes behind it, 80 in all."""
+RANKS: Final = "Ranks"
+"""The output of a stack that says which classes it has where a studio has its own: ``urgent=1,dailies=1``."""
+_LONGEST_OUTPUT: Final = 1024
+"""Characters of an output of a stack."""
 _OWN: Final = frozenset(
     {"router", "sweep", "scaler", "teller", "hosts", "events", "ledger", "alarms", "minute"}
 )
@@ -56,7 +61,8 @@ class Environment:
         concurrency: attempts of one function and class at a time, 2 to 1,000.
         largest_clip: size of the largest clip that scratch has to hold.
         hosts: there are queues for hosts, which take what Lambda cannot.
-        classes: that hosts take, beside those that triggers give.
+        classes: that hosts take, beside those that triggers give and those of a studio's own.
+        policies: all classes that there are.
         log_days: how long logs are kept.
         budget_usd: dollars a month at which somebody is told; None for no budget.
         email: who is told of alarms; "" for nobody.
@@ -95,6 +101,7 @@ class Environment:
     security_groups: tuple[str, ...] = ()
     tracing: bool = False
     classes: tuple[str, ...] = ()
+    policies: tuple[ClassPolicy, ...] = DEFAULT_CLASSES
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.endswith("-"):
@@ -144,12 +151,30 @@ class Environment:
     def _check_classes(self) -> None:
         if self.classes and not self.has_hosts:
             raise _bad(f"has no hosts to take {', '.join(self.classes)}", "Give it hosts: --hosts.")
-        if unknown := [one for one in self.classes if one not in PRIORITIES]:
-            raise _bad(f"has the class {unknown[0]!r}", f"Expected some of {', '.join(PRIORITIES)}.")
+        if unknown := [one for one in self.classes if one not in self.ranks]:
+            raise _bad(f"has the class {unknown[0]!r}", f"Expected some of {', '.join(self.ranks)}.")
+        if len(self.ranks_text) > _LONGEST_OUTPUT:
+            raise _bad(f"has {len(self.ranks)} classes", "Have fewer of them, or shorten their names.")
 
     def called(self, *parts: str) -> str:
         """The name of a thing in this environment."""
         return "-".join(("rushes", self.name, *(_OTHER.sub("-", part) for part in parts)))
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """The rank of each class, the best first."""
+        return {one.name: one.rank for one in sorted(self.policies, key=lambda one: (one.rank, one.name))}
+
+    @property
+    def ranks_text(self) -> str:
+        """The same as a variable says it; "" where they are as they ship."""
+        shipped = {name: rank for rank, name in enumerate(PRIORITIES)}
+        return "" if self.ranks == shipped else ",".join(f"{k}={v}" for k, v in self.ranks.items())
+
+    @property
+    def own_classes(self) -> tuple[str, ...]:
+        """The classes that do not ship."""
+        return tuple(one for one in self.ranks if one not in PRIORITIES)
 
     @property
     def has_hosts(self) -> bool:
@@ -178,6 +203,8 @@ class Deployed(NamedTuple):
     triggers: tuple[OnS3, ...]
     version: str = ""
     """That is tried beside another one; "" for the only one."""
+    order: tuple[str, ...] = PRIORITIES
+    """All classes, the most urgent first."""
 
     @property
     def name(self) -> str:
@@ -187,7 +214,7 @@ class Deployed(NamedTuple):
     def classes(self) -> tuple[str, ...]:
         """The classes that its triggers give, the most urgent first."""
         found = {trigger.priority for trigger in self.triggers}
-        return tuple(one for one in PRIORITIES if one in found)
+        return tuple(one for one in self.order if one in found)
 
     def group(self, environment: Environment) -> str:
         """Of the hosts, those that work on it: ``hosts``, or ``hosts-nvenc`` for what wants such a device."""
@@ -245,7 +272,14 @@ def deployed(functions: Iterable[Function[Any, Any]], environment: Environment) 
             if isinstance(trigger, OnS3)
             for part in trigger.placed(environment.buckets, environment.shows)
         )
-        found[logical(one.name)] = Deployed(one, tuple(triggers))
+        made = Deployed(one, tuple(triggers), order=tuple(environment.ranks))
+        for trigger in made.triggers:
+            if trigger.priority not in environment.ranks:
+                raise _bad(
+                    f"has no class {trigger.priority!r}, and a trigger of {one.name} gives it",
+                    f"Expected one of {', '.join(environment.ranks)}; RUSHES_CLASSES names your file.",
+                )
+        found[logical(one.name)] = made
     if not found:
         raise _bad("has no function", "Name one: MODULE:FUNCTION.")
     return tuple(found.values())

@@ -5,9 +5,11 @@ What a host is made of stands in `fleets`. This module must not know what starts
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rushes.core.class_file import scheduling_of
 from rushes.engines.aws.infra import fleets, parts, permissions
 from rushes.engines.aws.infra.environment import Deployed, Environment, logical
 from rushes.engines.aws.infra.host_tiers import text_of
@@ -15,7 +17,6 @@ from rushes.engines.aws.infra.network import network
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.sizing import hour_nano, size_of
 from rushes.engines.aws.infra.workers import TABLE_ID, common, most_of, moving, working
-from rushes.invocation import PRIORITIES
 
 __all__ = ["by_group", "host_queues", "hosts", "hosts_that_come"]
 
@@ -29,7 +30,8 @@ def host_queues(all_: Sequence[Deployed], environment: Environment) -> dict[str,
     )
     # Where nothing is started by events, hosts are for what people send: that is standard unless they say so.
     asked = {*environment.classes, *(name for one in all_ for name in one.classes)} or {USUAL}
-    classes = [name for name in PRIORITIES if name in asked]
+    asked |= {*environment.own_classes}
+    classes = [name for name in environment.ranks if name in asked]
     return {group: {name: logical("Queue", group, name) for name in classes} for group in groups}
 
 
@@ -71,12 +73,14 @@ def hosts_that_come(
     moves = any(one.triggers for one in all_)
     if moves:
         made["WorkHosts"] = parts.work_role("RoleHost", moving(all_, environment))
+    rules = scheduling_of(environment.policies)
     for tier in environment.fleets:
         variables = {
             **common(environment),
             "RUSHES_QUEUES": parts.joined(by_group({tier.group: queues[tier.group]})),
             "RUSHES_TIER": tier.price,
             "RUSHES_WORK_ROLE": arn("WorkHosts") if moves else "",
+            **({"RUSHES_CLASSES": json.dumps(rules, separators=(",", ":"))} if rules else {}),
         }
         made |= fleets.fleet_of(tier, variables, environment)
     sources = {
@@ -96,6 +100,7 @@ def _scaler(
         "hosts": {tier.name: tier.group for tier in environment.fleets},
         "machines": sorted(tier.name for tier in environment.fleets if tier.type),
         "classes": sorted({name for ids in queues.values() for name in ids}),
+        **({"ranks": environment.ranks} if environment.ranks_text else {}),
         "sources": {
             f"{one.name}/{name}": [
                 hour_nano(size_of(one.function, environment.largest_clip)),

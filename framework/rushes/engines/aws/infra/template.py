@@ -19,9 +19,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.engines.aws.infra import parts, permissions, starting
-from rushes.engines.aws.infra.environment import Deployed, Environment, deployed, logical
+from rushes.engines.aws.infra.environment import RANKS, Deployed, Environment, deployed, logical
 from rushes.engines.aws.infra.hosting import by_group, host_queues, hosts, hosts_that_come
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
+from rushes.engines.aws.infra.queue_names import check_names
 from rushes.engines.aws.infra.versions import LONGEST_OUTPUT, METADATA, VERSIONS
 from rushes.engines.aws.infra.watching import watching
 from rushes.engines.aws.infra.workers import TABLE_ID, common, tiers_of, tried, worker
@@ -74,6 +75,14 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
             code="bad-environment",
             fix="Deploy some functions as an environment of their own.",
         )
+    host_pairs = host_queues(all_, environment) if environment.has_hosts else {}
+    check_names(
+        [
+            *((one.name, name) for one in on_lambda for name in one.classes),
+            *((group, name) for group, ids in host_pairs.items() for name in ids),
+        ],
+        environment,
+    )
     resources = {TABLE_ID: _table(environment), **_buckets(environment)}
     if environment.has_hosts:
         resources |= hosts(all_, environment)
@@ -110,7 +119,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
             ),
         },
         "Resources": resources,
-        "Outputs": _outputs(resources) | _versions(all_, environment),
+        "Outputs": _outputs(resources) | _versions(all_, environment) | _ranks(environment),
     }
 
 
@@ -246,6 +255,11 @@ def _versions(all_: Iterable[Deployed], environment: Environment) -> dict[str, A
     has = {one.name: environment.trials.get(one.function.name, one.function.version) for one in all_}
     said = json.dumps(has, separators=(",", ":"))
     return {VERSIONS: {"Value": said}} if has and len(said) <= LONGEST_OUTPUT else {}
+
+
+def _ranks(environment: Environment) -> dict[str, Any]:
+    """Which classes there are, for who sends and who takes, where they are not those that ship."""
+    return {RANKS: {"Value": environment.ranks_text}} if environment.ranks_text else {}
 
 
 def _outputs(resources: dict[str, Any]) -> dict[str, Any]:

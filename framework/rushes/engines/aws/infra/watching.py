@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any, Final
 
 from rushes.engines.aws.infra.environment import Environment, logical
 from rushes.engines.aws.infra.parts import ref
 from rushes.engines.aws.infra.sizing import NANO_A_GB_HOUR
+from rushes.invocation import PRIORITIES
 
 __all__ = ["watching"]
 
@@ -32,7 +34,7 @@ def watching(
     for id_, one in resources.items():
         named = one["Properties"]
         if one["Type"] == "AWS::SQS::Queue":
-            made[f"Alarm{id_}"] = _of_queue(id_, named["QueueName"])
+            made[f"Alarm{id_}"] = _of_queue(id_, named["QueueName"], environment)
         elif one["Type"] == "AWS::Lambda::Function":
             made[f"Alarm{id_}"] = _errors(id_, named["FunctionName"])
     if environment.budget_usd is not None:
@@ -74,18 +76,31 @@ def _topic_policy() -> dict[str, Any]:
     }
 
 
-def _of_queue(id_: str, name: str) -> dict[str, Any]:
+def _of_queue(id_: str, name: str, environment: Environment) -> dict[str, Any]:
     dimensions = [{"Name": "QueueName", "Value": {"Fn::GetAtt": [id_, "QueueName"]}}]
     if id_.startswith("Dead"):
         return _alarm(
             f"{name}-not-empty", "A message was set aside", "AWS/SQS",
             "ApproximateNumberOfMessagesVisible", dimensions, 0, "Maximum",
         )  # fmt: skip
-    limit = WAIT_S.get(name.rpartition("-")[2], WAIT_S["events"])
+    limit = _longest_wait_s(name, environment)
     return _alarm(
         f"{name}-waits", f"A message waits longer than {limit} s", "AWS/SQS",
         "ApproximateAgeOfOldestMessage", dimensions, limit, "Maximum",
     )  # fmt: skip
+
+
+def _longest_wait_s(name: str, environment: Environment) -> int:
+    """Of a class of a studio's own its target, else what the shipped class of its rank may wait."""
+    ends = [one for one in environment.policies if name.endswith(f"-{one.name}")]
+    if not ends:
+        return WAIT_S["events"]
+    policy = max(ends, key=lambda one: len(one.name))
+    if policy.name in WAIT_S:
+        return WAIT_S[policy.name]
+    if policy.target_s:
+        return max(ceil(policy.target_s), 60)
+    return WAIT_S[PRIORITIES[min(max(policy.rank, 0), len(PRIORITIES) - 1)]]
 
 
 def _errors(id_: str, name: str) -> dict[str, Any]:

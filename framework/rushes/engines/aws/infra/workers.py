@@ -114,4 +114,5 @@ def common(environment: Environment) -> dict[str, Any]:
         "RUSHES_TABLE": ref(TABLE_ID),
         "RUSHES_KEEP": environment.kept,
         "RUSHES_KMS_KEY": environment.kms_key,
+        **({"RUSHES_RANKS": environment.ranks_text} if environment.ranks_text else {}),
     }
