@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rushes import catalog
 from rushes.core.learning.work import HERE, WorkTraits
 from rushes.engines.local import LocalEngine
 from rushes.errors import PlatformError
+from rushes.journal import estimates
 from rushes.journal.estimates import MOST_OF_A_KIND, SqliteLearntRuns
 from rushes.media.describing.inspection import describe
 from rushes.runtime.sending.workload import work_of
@@ -143,6 +145,28 @@ def test_the_next_worker_knows_what_this_one_has_run(
     until(lambda: not engine.running() and kept.before())
     assert 0 < kept.before()[echo.ref].late_s < 0.05
     assert echo.starmap([(clip, {"n": 100 + n}) for n in range(50)]).wait().counts.succeeded == 50
+
+
+def test_what_one_process_has_learnt_another_that_opens_it_first_does_not_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "estimates.db"
+    path.touch()
+    kept = SqliteLearntRuns(path, tmp_path / "journal.db")
+    looked = estimates._version
+    rows = "INSERT INTO runs(function,kind,work,seconds,runs) VALUES('mine:f','','[]',1.0,1.0)"
+
+    def late(db: sqlite3.Connection) -> int:
+        """Between our first look and our own transaction another process is there, and learns."""
+        monkeypatch.setattr(estimates, "_version", looked)
+        found = looked(db)
+        with SqliteLearntRuns(path, tmp_path / "journal.db")._open() as other:
+            other.execute(rows)
+        return found
+
+    monkeypatch.setattr(estimates, "_version", late)
+
+    assert kept.before()["mine:f"].runs == 1.0
 
 
 def test_an_encode_in_chunks_is_learnt_with_what_its_parts_took(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from rushes.runtime.sources.inputs import Found
 Find = Callable[[str], Any]
 
 
-def rows(function: Any, clip: str, numbers: range, gate: Path) -> list[Invocation]:
+def rows(function: Any, clip: str, numbers: Iterable[int], gate: Path) -> list[Invocation]:
     """Invocations that wait for a gate."""
     options = function.options
     found = (Found(Asset(clip), params={"n": n, "gate": str(gate)}) for n in numbers)
@@ -47,8 +47,10 @@ def test_what_waits_and_what_runs_of_a_batch_ends_and_the_others_go_on(
     engine: LocalEngine, plain: Find, clip: str, tmp_path: Path, function: str
 ) -> None:
     gate, its = tmp_path / "gate", plain(function)
+    if function == "mostly_short":  # known as short, many of them lie with a slot behind the one that runs
+        assert its.starmap([(clip, {"n": n}) for n in range(50)]).wait().counts.succeeded == 50
     batch = opened(engine, its, gate)
-    assert engine.submit(batch, rows(its, clip, range(20), gate)) == 20
+    assert engine.submit(batch, rows(its, clip, [1000] * 20, gate)) == 20
     until(lambda: engine.status(batch).counts.running)
     running = [int(one["invocation"].rpartition(".")[2]) for one in engine.status(batch).running][:1]
     gone = [*running, 19, 20]

@@ -34,6 +34,19 @@ _MEAN_COUNTS: Final = 64
 """A batch's mean stands for no more runs than these."""
 _BUSY_S: Final = 10.0
 SUCCEEDED: Final = 4  # by `rushes.journal.schema`
+_TABLES: Final = (
+    "DROP TABLE IF EXISTS runs",
+    "DROP TABLE IF EXISTS read",
+    "DROP TABLE IF EXISTS settled",
+    """CREATE TABLE runs(
+        id INTEGER PRIMARY KEY, function TEXT NOT NULL, kind TEXT NOT NULL, work TEXT NOT NULL,
+        seconds REAL NOT NULL, runs REAL NOT NULL)""",
+    "CREATE INDEX by_function ON runs(function, kind, id)",
+    "CREATE TABLE read(batch INTEGER PRIMARY KEY, seq INTEGER NOT NULL)",
+    "CREATE TABLE settled(batch INTEGER NOT NULL)",
+    "INSERT INTO settled VALUES(0)",
+    f"PRAGMA user_version={SCHEMA}",
+)
 
 
 class SqliteLearntRuns:
@@ -123,24 +136,21 @@ def _before(runs: Sequence[tuple[float, float]]) -> Before:
     return Before(mean_s, late_s, whole)
 
 
+def _version(db: sqlite3.Connection) -> int:
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return found
+
+
 def _prepare(db: sqlite3.Connection) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == SCHEMA:
+    if _version(db) == SCHEMA:
         return
-    # Another version's runs may mean something else, and are learnt again in a moment.
-    db.executescript(
-        """BEGIN IMMEDIATE;
-        DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS read; DROP TABLE IF EXISTS settled;
-        CREATE TABLE runs(
-            id INTEGER PRIMARY KEY, function TEXT NOT NULL, kind TEXT NOT NULL, work TEXT NOT NULL,
-            seconds REAL NOT NULL, runs REAL NOT NULL);
-        CREATE INDEX by_function ON runs(function, kind, id);
-        CREATE TABLE read(batch INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
-        CREATE TABLE settled(batch INTEGER NOT NULL);
-        INSERT INTO settled VALUES(0);
-        PRAGMA user_version=2;
-        COMMIT;"""
-    )
+    db.execute("BEGIN IMMEDIATE")
+    # Whoever waited here looks again: another process may have made it, and learnt, meanwhile.
+    if _version(db) != SCHEMA:
+        # Another version's runs may mean something else, and are learnt again in a moment.
+        for statement in _TABLES:
+            db.execute(statement)
+    db.execute("COMMIT")
 
 
 class _Batch(NamedTuple):
