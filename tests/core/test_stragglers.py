@@ -193,4 +193,6 @@ def test_nothing_happens_before_the_time_that_was_said(steps: Any, expectation: 
 
         sooner = progress.seen(progress.ran_s + found.for_s * 0.99)
 
-        assert not isinstance(judge(sooner, expectation, Hedges(), POLICY), Kill)
+        # What is left may be the last digit of a second: then rounding alone decides whether it is over.
+        if found.for_s > 1e-6:
+            assert not isinstance(judge(sooner, expectation, Hedges(), POLICY), Kill)
