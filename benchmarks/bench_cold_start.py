@@ -12,7 +12,7 @@ import imageio_ffmpeg
 import measure
 from report import AT_MOST, Goal, Options, Row, Section
 
-from rushes.engines.aws.sdk_data import make
+from rushes.engines.aws.access.sdk_data import make
 
 _EACH = 7
 """Processes of a method in a round; the median of them is the round's figure."""

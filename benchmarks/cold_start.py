@@ -25,7 +25,7 @@ _IMPORTS = {
     "least": (
         "import botocore.session, os, pydantic\n"
         "from aws_lambda_powertools import Logger, Metrics\n"
-        "from rushes.engines.aws.sdk_data import loader_of\n"
+        "from rushes.engines.aws.access.sdk_data import loader_of\n"
         "class Video(pydantic.BaseModel):\n    codec: str\n"
         "Video(codec='h264'), Logger(service='x'), Metrics(namespace='x', service='x')\n"
         "session = botocore.session.Session()\n"

@@ -8,11 +8,12 @@ import signal
 import sys
 from typing import Any
 
-from rushes.engines.aws import host as host_module
-from rushes.engines.aws import lane, sweeping
-from rushes.engines.aws.host import Host
-from rushes.engines.aws.services import Services
-from rushes.engines.aws.settings import aws_settings
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import aws_settings
+from rushes.engines.aws.hosts import host as host_module
+from rushes.engines.aws.hosts import lane
+from rushes.engines.aws.hosts.host import Host
+from rushes.engines.aws.notices import sweeping
 from rushes.engines.local import LocalEngine
 from rushes.storage import s3_transfers
 

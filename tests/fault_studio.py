@@ -26,8 +26,8 @@ from fault_proxy import FaultProxy
 from waiting import until
 
 from rushes.core.states import State
-from rushes.engines.aws.services import Services
-from rushes.engines.aws.settings import AwsSettings
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import AwsSettings
 from rushes.errors import PlatformError
 from rushes.ledger import Entry, Tally, WorkItem
 from rushes.notices import Notice

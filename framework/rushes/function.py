@@ -318,7 +318,8 @@ class Function(Generic[P, R]):
     def lambda_handler(self) -> Callable[[Any, Any], Any]:
         """What AWS Lambda calls for this function: with messages of SQS, events of S3, or directly."""
         return cast(
-            "Callable[[Any, Any], Any]", import_module("rushes.engines.aws.handler").LambdaHandler(self)
+            "Callable[[Any, Any], Any]",
+            import_module("rushes.engines.aws.called.handler").LambdaHandler(self),
         )
 
     def _launch(

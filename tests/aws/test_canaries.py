@@ -141,8 +141,8 @@ def test_the_process_that_reads_clips_has_no_credential(account: Account, media:
 
 _TRACED = """
 import sys
-from rushes.engines.aws.services import Services
-from rushes.engines.aws.settings import AwsSettings
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import AwsSettings
 from rushes.runtime.attempts.raised import as_error
 services = Services(AwsSettings(tracing=sys.argv[1] == "on"), "burst")
 with services.traced("attempt", "k7m2qx.1") as note:

@@ -18,7 +18,7 @@ from fault_plan import ROUGH, Call, Fault, Plan, call_of
 from fault_proxy import FaultProxy, between
 from fault_studio import FaultyStudio
 
-from rushes.engines.aws.redrive import redrive
+from rushes.engines.aws.notices.redrive import redrive
 from rushes.engines.local import LocalEngine
 from rushes.storage.s3 import S3Store
 

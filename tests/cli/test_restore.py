@@ -13,9 +13,9 @@ from moto import mock_aws
 
 from rushes.cli.app import app
 from rushes.cli.session import Session
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.engine import AwsEngine
-from rushes.engines.aws.services import Services
-from rushes.engines.aws.settings import AwsSettings
 from rushes.storage.s3 import S3Store
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore

@@ -17,9 +17,9 @@ from rushes.cli.session import Session
 from rushes.cli.statement import Sheet
 from rushes.core.spending.cost import Cost
 from rushes.core.states import State
-from rushes.engines.aws.costs import spent
-from rushes.engines.aws.deployment import Deployment
 from rushes.engines.aws.engine import AwsEngine
+from rushes.engines.aws.infra.deployment import Deployment
+from rushes.engines.aws.laptop.costs import spent
 from rushes.journal.sqlite import SqliteJournal
 from rushes.ledger import Claim, End, WorkItem
 from rushes.ports import Ledger

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rushes.core.states import State
-from rushes.engines.aws.sweeping import sweep
+from rushes.engines.aws.notices.sweeping import sweep
 from rushes.errors import CallerError, PlatformError
 from rushes.ledger import LONE, Claim, End, WorkItem
 from rushes.ports import Ledger

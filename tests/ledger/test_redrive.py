@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rushes.engines.aws.redrive import redrive
+from rushes.engines.aws.notices.redrive import redrive
 from rushes.ledger import Claim, WorkItem
 from rushes.notices import Notice, Redriven
 from rushes.shared_ledger.sqs import SqsQueue

@@ -14,7 +14,7 @@ from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice
 from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.core.tiers import Purchase
-from rushes.engines.aws.costs import spent
+from rushes.engines.aws.laptop.costs import spent
 from rushes.errors import PlatformError
 from rushes.ledger import WorkItem
 from rushes.runtime.attempts.attempt import run_attempt

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rushes import CallerError, MediaError
-from rushes.engines.aws.prints import LONGEST_LINE, unsigned_prints
+from rushes.engines.aws.called.prints import LONGEST_LINE, unsigned_prints
 from rushes.media.running.redact import carries_signature, unsigned
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.sending.shareable import as_told, require_shareable

@@ -244,7 +244,7 @@ def backfill(*, name: str, region: str, prefixes: tuple[str, ...]) -> None:
 
     What was worked on is not worked on again. The router takes it from there; this command only lists.
     """
-    from rushes.engines.aws.backfill import hand_over  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.called.backfill import hand_over  # noqa: PLC0415 - botocore
     from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
     from rushes.storage.s3 import S3Store  # noqa: PLC0415 - as above
 

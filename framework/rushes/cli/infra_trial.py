@@ -16,8 +16,8 @@ from rushes.errors import CallerError
 from rushes.printing import printable
 
 if TYPE_CHECKING:
+    from rushes.engines.aws.called.trial import Trials
     from rushes.engines.aws.infra.executor import Stack
-    from rushes.engines.aws.trial import Trials
 
 __all__ = ["kept_trials", "trial", "trials_of"]
 
@@ -57,8 +57,8 @@ def trial(*, name: str, region: str, promote: bool, back: bool, function: str) -
 
 
 def kept_trials(table: str, region: str) -> Trials:
+    from rushes.engines.aws.called.trial import Trials  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - botocore
-    from rushes.engines.aws.trial import Trials  # noqa: PLC0415 - as above
 
     return Trials(client_of("dynamodb", region), table)
 

@@ -16,12 +16,12 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.states import State
-from rushes.engines.aws.deployment import Deployment, deployment_of, group_of
-from rushes.engines.aws.followed import LOOKED_AT, Followed
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import aws_settings
+from rushes.engines.aws.infra.deployment import Deployment, deployment_of, group_of
 from rushes.engines.aws.infra.host_tiers import PLAIN
-from rushes.engines.aws.sending import LOOKERS, Sender, marked, sendable
-from rushes.engines.aws.services import Services
-from rushes.engines.aws.settings import aws_settings
+from rushes.engines.aws.laptop.followed import LOOKED_AT, Followed
+from rushes.engines.aws.laptop.sending import LOOKERS, Sender, marked, sendable
 from rushes.errors import CallerError
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 from rushes.runtime.refusals import has_ended, known_class
@@ -130,7 +130,7 @@ class AwsEngine:
         Raises:
             CallerError: an option means nothing here, or the environment takes no such work.
         """
-        from rushes.engines.aws.refusals import check_sendable, place_of_outputs  # noqa: PLC0415 - as above
+        from rushes.engines.aws.laptop.refusals import check_sendable, place_of_outputs  # noqa: PLC0415 - as above
         from rushes.runtime.sending.submission import batch_spec  # noqa: PLC0415 - as above
 
         check_sendable(function, options)
@@ -234,7 +234,7 @@ class AwsEngine:
 
     def budgets(self) -> Mapping[str, Any]:
         """Who has a cap; that of a batch is shown with its status."""
-        from rushes.engines.aws.caps import price_note, rows_of  # noqa: PLC0415 - few ask
+        from rushes.engines.aws.laptop.caps import price_note, rows_of  # noqa: PLC0415 - few ask
 
         plain = self._plain
         region = plain.settings.region or plain.client("sqs").meta.region_name
@@ -244,7 +244,7 @@ class AwsEngine:
     def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
         """Give a payer other limits, or none."""
         from rushes.core.accounts import Scope  # noqa: PLC0415 - few ask
-        from rushes.engines.aws.caps import set_limits  # noqa: PLC0415 - few ask
+        from rushes.engines.aws.laptop.caps import set_limits  # noqa: PLC0415 - few ask
 
         whose = self._inner(name) if level == "batch" else name
         set_limits(self._money, Scope(level, whose), limits)  # type: ignore[arg-type]  # as the CLI checks
@@ -252,7 +252,7 @@ class AwsEngine:
     def set_max_cost(self, batch: str, cap_nano: int | None) -> None:
         """Give a batch that was sent with a cap another one, or none."""
         from rushes.core.accounts import Scope  # noqa: PLC0415 - few ask
-        from rushes.engines.aws.caps import set_max_cost  # noqa: PLC0415 - few ask
+        from rushes.engines.aws.laptop.caps import set_max_cost  # noqa: PLC0415 - few ask
 
         set_max_cost(self._money, Scope("batch", self._inner(batch)), cap_nano)
 
@@ -265,12 +265,12 @@ class AwsEngine:
         show: str | None = None,
         function: str | None = None,
     ) -> Mapping[str, Any]:
-        """What was spent: see `rushes.engines.aws.costs`.
+        """What was spent: see `rushes.engines.aws.laptop.costs`.
 
         Raises:
             CallerError: by tier, which the ledger does not keep.
         """
-        from rushes.engines.aws.costs import spent  # noqa: PLC0415 - few ask
+        from rushes.engines.aws.laptop.costs import spent  # noqa: PLC0415 - few ask
 
         if by == "tier":
             raise CallerError(
@@ -353,7 +353,7 @@ class AwsEngine:
 
     def redrive(self) -> Redriven:
         """Send again what queues have set aside, as far as there is something to do."""
-        from rushes.engines.aws.redrive import redrive  # noqa: PLC0415 - seldom
+        from rushes.engines.aws.notices.redrive import redrive  # noqa: PLC0415 - seldom
 
         urls = dict.fromkeys(self.deployment.queues.values())
         return redrive(self._ledger, self.services.client("sqs"), urls)

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 from rushes.errors import CallerError
 
 if TYPE_CHECKING:
-    from rushes.engines.aws.router import EventRouter
-    from rushes.engines.aws.services import Services
-    from rushes.engines.aws.telling import Telling
+    from rushes.engines.aws.access.services import Services
+    from rushes.engines.aws.called.router import EventRouter
+    from rushes.engines.aws.called.telling import Telling
 
 __all__ = ["route", "scale", "sweep", "tell", "work"]
 
@@ -43,8 +43,8 @@ def route(event: Any, context: Any) -> Any:
 
 def sweep(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lambda calls it
     """Tells of what lapsed and of waits that are over."""
-    from rushes.engines.aws.sweeping import raise_again  # noqa: PLC0415 - not for `work`
-    from rushes.engines.aws.sweeping import sweep as told_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.notices.sweeping import raise_again  # noqa: PLC0415 - not for `work`
+    from rushes.engines.aws.notices.sweeping import sweep as told_of  # noqa: PLC0415 - as above
 
     services = _services("sweep")
     if services.ledger is None:
@@ -62,14 +62,14 @@ def sweep(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lamb
 
 def _trials() -> dict[str, str]:
     """Functions of which a new version is tried, with their old ones."""
-    from rushes.engines.aws.settings import pairs_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.access.settings import pairs_of  # noqa: PLC0415 - as above
 
     return pairs_of(os.environ.get("RUSHES_TRIALS", ""))
 
 
 def _looked_at(trials: Iterable[str], services: Services) -> dict[str, str]:
     """Decide what becomes of new versions; gives what was decided."""
-    from rushes.engines.aws.trial import Trials  # noqa: PLC0415 - where something is tried
+    from rushes.engines.aws.called.trial import Trials  # noqa: PLC0415 - where something is tried
 
     found: dict[str, str] = {}
     kept = Trials(services.client("dynamodb"), services.settings.table)
@@ -84,8 +84,8 @@ def _looked_at(trials: Iterable[str], services: Services) -> dict[str, str]:
 
 def scale(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lambda calls it
     """Looks at queues and hosts, and says how many hosts there are to be."""
-    from rushes.engines.aws.scaler_lambda import scaled_once, scaling_of  # noqa: PLC0415 - as above
-    from rushes.engines.aws.settings import pairs_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.access.settings import pairs_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.fleet.scaler_lambda import scaled_once, scaling_of  # noqa: PLC0415 - as above
 
     services = _services("scaler")
     sources = pairs_of(os.environ.get("RUSHES_SOURCES", ""))
@@ -101,12 +101,12 @@ def tell(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lambd
 
 @cache
 def _telling() -> Telling:
-    from rushes.engines.aws.telling import Telling  # noqa: PLC0415 - not for `work`
+    from rushes.engines.aws.called.telling import Telling  # noqa: PLC0415 - not for `work`
 
     services = _services("teller")
     if services.ledger is None:
         raise CallerError("the teller has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
-    from rushes.engines.aws.trial import Trials  # noqa: PLC0415 - as above
+    from rushes.engines.aws.called.trial import Trials  # noqa: PLC0415 - as above
 
     trials = _trials()
     return Telling(
@@ -136,8 +136,8 @@ def _worker() -> Callable[[Any, Any], Any]:
 @cache
 def _router() -> EventRouter:
     from rushes import catalog  # noqa: PLC0415 - not for `sweep`
-    from rushes.engines.aws.router import EventRouter  # noqa: PLC0415 - not for `work`
-    from rushes.engines.aws.settings import pairs_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.access.settings import pairs_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.called.router import EventRouter  # noqa: PLC0415 - not for `work`
 
     functions = [catalog.find(one) for one in _said("RUSHES_FUNCTIONS").split(",")]
     buckets = pairs_of(os.environ.get("RUSHES_BUCKETS", ""))
@@ -156,14 +156,14 @@ def _router() -> EventRouter:
 
 @cache
 def _services(name: str) -> Services:
-    from rushes.engines.aws.services import Services  # noqa: PLC0415 - as above
-    from rushes.engines.aws.settings import aws_settings  # noqa: PLC0415 - as above
+    from rushes.engines.aws.access.services import Services  # noqa: PLC0415 - as above
+    from rushes.engines.aws.access.settings import aws_settings  # noqa: PLC0415 - as above
 
     return Services(aws_settings(), name)
 
 
 def _routes() -> dict[str, str]:
-    from rushes.engines.aws.settings import pairs_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.access.settings import pairs_of  # noqa: PLC0415 - as above
 
     return pairs_of(_said("RUSHES_ROUTES"))
 

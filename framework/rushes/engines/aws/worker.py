@@ -16,14 +16,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from rushes.engines.aws.deployment import Deployment, deployment_of
-from rushes.engines.aws.ecs_agent import EcsGuard, ecs_task
-from rushes.engines.aws.fleet_notes import Done, FleetNotes
-from rushes.engines.aws.host import Guard, Host, NoGuard
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import aws_settings, pairs_of
+from rushes.engines.aws.fleet.fleet_notes import Done, FleetNotes
+from rushes.engines.aws.hosts.ecs_agent import EcsGuard, ecs_task
+from rushes.engines.aws.hosts.host import Guard, Host, NoGuard
+from rushes.engines.aws.hosts.spot import SpotWatch
+from rushes.engines.aws.infra.deployment import Deployment, deployment_of
 from rushes.engines.aws.infra.host_tiers import PLAIN
-from rushes.engines.aws.services import Services
-from rushes.engines.aws.settings import aws_settings, pairs_of
-from rushes.engines.aws.spot import SpotWatch
 from rushes.errors import CallerError
 from rushes.runtime.configuration.class_file import classes_of
 from rushes.runtime.configuration.own_tier import barred_here

@@ -13,8 +13,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.core.classes import DEFAULT_CLASSES, ClassPolicy
+from rushes.engines.aws.access.settings import LEAST_KEPT_S
 from rushes.engines.aws.infra.host_tiers import PLAIN, HostTier
-from rushes.engines.aws.settings import LEAST_KEPT_S
 from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 from rushes.triggers import OnS3

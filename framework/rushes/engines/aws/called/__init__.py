@@ -1,0 +1,1 @@
+"""What Lambda calls: functions, the router of events, and what tells of changes and of trials."""

@@ -1,0 +1,365 @@
+"""``function.lambda_handler``: what AWS Lambda calls for one function.
+
+    messages of SQS      notices of the ledger, or S3's own: only those that failed come back
+    events of S3         through EventBridge or by S3 itself
+    direct calls         {"source": "s3://…", "params": {…}, "out": "s3://…"}; answered with the result
+
+With a ledger (`RUSHES_TABLE`) every object that came is an invocation whose id follows from the object, so an
+event that comes five times is worked on once. Without one, the same work is done again and its publication
+finds that it is there.
+
+Nothing of an SDK is imported before the first event: a cold start imports the function and little else. A
+zip cannot hold ffmpeg and PyAV, whose unpacked size is beyond Lambda's limit for one; functions on Lambda are
+container images. This module must not know which functions there are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final
+
+from rushes.core.states import State
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import aws_settings
+from rushes.engines.aws.called.intake import Order, take_in
+from rushes.engines.aws.called.prints import unsigned_prints
+from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, of_message
+from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, RushesError, error_from_dict
+from rushes.notices import Notice
+
+if TYPE_CHECKING:
+    from rushes.core.spending.run_price import RunPrice
+    from rushes.function import Function
+    from rushes.ports import Ledger, Queue
+    from rushes.runtime.attempts.task import Task
+    from rushes.runtime.shared.claim_run import After
+    from rushes.runtime.shared.shared_caps import SharedCaps
+    from rushes.stored import Stored
+
+__all__ = ["LambdaHandler"]
+
+MARGIN_S: Final = 20.0
+"""Before Lambda ends the process: time to stop ffmpeg, say so in the ledger, and answer."""
+LONGEST_DELAY_S: Final = 900
+"""That SQS keeps a message back; what waits longer is told again by whoever sweeps the ledger."""
+
+
+class LambdaHandler:
+    """Called by Lambda with an event and a context.
+
+    Args:
+        function: the author's.
+        services: what to talk to; None makes them of the environment.
+        clock: UTC epoch seconds.
+    """
+
+    def __init__(
+        self,
+        function: Function[Any, Any],
+        services: Services | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._function = function
+        self._given = services
+        self._clock = clock
+        self._call = _Call(0.0, None)
+
+    @cached_property
+    def _services(self) -> Services:
+        return self._given or Services(aws_settings(), self._function.name)
+
+    @cached_property
+    def _money(self) -> SharedCaps | None:
+        """What this process may spend of caps, from one call to the next."""
+        return self._services.share(f"lambda:{self._function.name}", self._clock)
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        """Do what an event asks for.
+
+        Returns:
+            For messages of a queue, those that failed, as Lambda wants them; else what came of each clip.
+
+        Raises:
+            RushesError: of an event of S3 or a direct call of which a clip failed.
+        """
+        left = getattr(context, "get_remaining_time_in_millis", None)
+        now = self._clock()
+        self._call = _Call(now, None if left is None else now + left() / 1000)
+        if self._services.begin(getattr(context, "aws_request_id", "")) and self._function.describes:
+            from rushes.media.readers.reader import begin  # noqa: PLC0415 - a process, not at a cold start
+
+            begin()  # PyAV is imported there while the SDK is imported here
+        try:
+            if is_queue_event(event):
+                return self._messages(event, context)
+            return [self._asked(one, context) for one in asked_of(event)]
+        except RushesError as error:  # Lambda writes what is raised into its log, and answers with it
+            from rushes.runtime.attempts.raised import as_error  # noqa: PLC0415 - as in `_run`
+
+            raise as_error(error, self._function.name) from None
+        finally:
+            self._services.flush()
+
+    # -- messages ------------------------------------------------------------------------------------------
+
+    def _messages(self, event: Any, context: Any) -> Any:
+        from aws_lambda_powertools.utilities import batch  # noqa: PLC0415 - half a second, and only for these
+
+        # All of a batch may fail, when the ledger does not answer: they come back one by one, not as a fault.
+        processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
+        return batch.process_partial_response(
+            event, lambda record: self._message(record, context), processor, context
+        )
+
+    def _message(self, record: Any, context: Any) -> None:
+        said = of_message(record.body)
+        if isinstance(said, Notice):
+            sent_ms = record.raw_event.get("attributes", {}).get("SentTimestamp")
+            self._notice(said, context, int(sent_ms) / 1000 if sent_ms else None)
+            return
+        for one in said:
+            try:
+                self._asked(one, context)
+            except (CallerError, MediaError) as error:  # it would fail again
+                self._services.say("failed", object=f"s3://{one.bucket}/{one.key}", error=error.to_dict())
+
+    def _notice(self, notice: Notice, context: Any, sent_at: float | None) -> None:
+        services = self._services
+        if services.ledger is None:
+            raise CallerError(
+                "a notice came, and there is no ledger.", code="no-ledger", fix="Set RUSHES_TABLE."
+            )
+        back = services.settings.queue_of(notice.priority)
+        if back and not self._call.has_time(self._clock()):
+            services.queue(back).send([notice])  # a message that failed would be hidden for a while
+            return
+        if why := self._lowered(notice):
+            services.say("lowered", invocation=notice.invocation, reason=why)
+            return
+        self._run(notice, services.ledger, context, sent_at)
+
+    def _lowered(self, notice: Notice) -> str:
+        """Send a notice on to the class below, where its payer is beyond a soft limit; gives why."""
+        if self._money is None:
+            return ""
+        from rushes.engines.aws.notices.lowering import sent_lower  # noqa: PLC0415 - the runtime, not at a cold start
+
+        services = self._services
+
+        def queue_of(priority: str) -> Queue | None:
+            url = services.settings.queue_of(priority)
+            return services.queue(url) if url else None
+
+        return sent_lower(notice, self._money, queue_of, services.settings.ranks)
+
+    def _run(self, notice: Notice, ledger: Ledger, context: Any, sent_at: float | None = None) -> After:
+        from rushes.runtime.shared.claim_run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start
+        from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - with it
+
+        if not self._call.has_time(self._clock()):
+            raise PlatformError(
+                f"there is too little time left for {notice.invocation}.",
+                code="no-time",
+                fix="It comes again by itself.",
+            )
+        services, settings = self._services, self._services.settings
+        runner = ClaimRunner(
+            ledger,
+            services.store,
+            settings.scratch,
+            f"lambda:{getattr(context, 'aws_request_id', os.getpid())}",
+            lambda uri: local_name(place_of(uri).key),
+            clock=self._clock,
+            lease_s=settings.lease_s,
+            grant=services.grant,
+            price=self._price(),
+            region=services.region,
+            money=self._money,
+        )
+        back, longer = settings.queue_of(notice.priority), settings.longer_of(notice.priority)
+        try:
+            with services.traced("attempt", notice.invocation) as note, unsigned_prints():
+                after = runner.run(
+                    notice.invocation,
+                    ends_at=self._call.stops_at,
+                    longer=bool(longer),
+                    since=self._call.billed_from,
+                )
+                note("state", after.state.value if after.state else "unknown")
+        finally:
+            self._call.done(self._clock())
+            if self._money is not None:
+                with suppress(PlatformError):  # it comes back when this process was not heard of
+                    self._money.tend(keep=True)
+        if after.too_long:
+            services.queue(longer).send([notice])
+        elif after.again_s is not None and after.again_s <= LONGEST_DELAY_S and back:
+            services.queue(back).send([notice], delay_s=ceil(after.again_s))
+        if after.unpriced:
+            services.say("unpriced", missing=after.unpriced)
+        state = after.state.value if after.state else "unknown"
+        services.tell(state, notice.invocation, attempted=after.attempt > 0, cost_nano=after.cost_nano,
+                      turnaround_s=None if sent_at is None else self._clock() - sent_at)  # fmt: skip
+        return after
+
+    def _price(self) -> RunPrice | None:
+        """Of the next attempt: the request itself is paid for once."""
+        price = self._services.price
+        return price.further() if price is not None and self._call.begun else price
+
+    # -- clips ---------------------------------------------------------------------------------------------
+
+    def _asked(self, asked: Asked, context: Any) -> Any:
+        """Work on a clip, and give what came of it."""
+        from rushes.storage.s3_uri import uri_of  # noqa: PLC0415 - not at a cold start
+
+        uri = uri_of(asked.bucket, asked.key, asked.version)
+        out = self._out(asked, uri)
+        found = self._services.store.look(uri)
+        if self._services.ledger is None:
+            with self._services.traced("attempt", found.uri):
+                return self._alone(asked, out, found)
+        return self._through_ledger(asked, out, found, self._services.ledger, context)
+
+    def _out(self, asked: Asked, uri: str) -> str | None:
+        """Where outputs go; None for a function that makes none.
+
+        Raises:
+            CallerError: nobody said, or it is where the clip came from (``own-output``).
+        """
+        if not self._function.makes_outputs:
+            return None
+        out = asked.out or self._services.settings.out
+        if not out:
+            raise CallerError(
+                f"{self._function.name} makes files and was given no place for them.",
+                code="no-out",
+                fix="Set RUSHES_OUT to s3://BUCKET/PREFIX, or say out in the call.",
+            )
+        if uri.startswith(f"{out.rstrip('/')}/"):
+            raise CallerError(
+                f"{uri} is below {out}, where outputs go: each would be the next clip.",
+                code="own-output",
+                fix="Let outputs go to another bucket or prefix.",
+            )
+        return out
+
+    def _through_ledger(
+        self, asked: Asked, out: str | None, found: Stored, ledger: Ledger, context: Any
+    ) -> Any:
+        """As an invocation whose id follows from the clip, so that an event that comes again is the same."""
+        order = Order(
+            self._function, found, self._function.params(None, **asked.params), out,
+            asked.show or self._services.settings.show,
+        )  # fmt: skip
+        notice = take_in(order, ledger, self._clock())
+        after = self._run(notice, ledger, context)
+        entry = ledger.entry(notice.invocation)
+        if entry is None or entry.end is None:
+            state = after.state or State.queued
+            raise PlatformError(
+                f"{found.uri} is {state.value}, not done yet.", code="not-done", fix="It is tried again."
+            )
+        data = json.loads(entry.end.data)
+        if entry.end.state is State.cancelled:
+            raise Cancelled(f"{found.uri} was cancelled.")
+        if entry.end.state is State.failed:
+            raise error_from_dict(data["error"])
+        return {"invocation": notice.invocation, "source": found.uri, **data}
+
+    def _alone(self, asked: Asked, out: str | None, found: Stored) -> Any:
+        """Without a ledger: the publication settles who was first."""
+        from rushes.asset import Asset  # noqa: PLC0415 - as in `_run`
+        from rushes.invocation import Spent  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.attempts.raised import as_error  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.attempts.task import Task  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.sending.shareable import as_told  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.shared.meter import Meter  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.shared.remote_attempt import reach_of, run_remote  # noqa: PLC0415 - as in `_run`
+        from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - as in `_run`
+
+        services = self._services
+        show = asked.show or services.settings.show
+        order = Order(self._function, found, self._function.params(None, **asked.params), out, show)
+        meter = Meter(self._price(), self._clock, self._call.billed_from, region=services.region)
+        task: Task = Task(
+            self._function,
+            Asset(found.uri),
+            order.params,
+            f"lambda-{order.key[:12]}",
+            key=order.key,
+            fingerprint=order.mark,
+            show=show,
+            out=out,
+            spent=(lambda: Spent(meter.cost().total)) if services.price is not None else None,
+        )
+        stops_at = self._call.stops_at
+        try:
+            with unsigned_prints(), services.grant(reach_of(task), meter) as store:
+                made = run_remote(
+                    task,
+                    store,
+                    services.settings.scratch,
+                    report=lambda *_: None,
+                    may_publish=lambda _: None,
+                    cancelled=lambda: stops_at is not None and self._clock() >= stops_at,
+                    local_name=lambda uri: local_name(place_of(uri).key),
+                )
+        except Exception as error:  # noqa: BLE001 - what a body raises becomes ours
+            meter.stop()
+            services.tell("failed", task.invocation, cost_nano=meter.cost().total)
+            # Lambda writes what is raised into its log: an author's exception is told there as everywhere.
+            raise as_error(error, self._function.name) from None
+        else:
+            meter.stop()
+            services.tell("succeeded", task.invocation, cost_nano=meter.cost().total)
+        finally:
+            self._call.done(self._clock())
+        return {
+            "invocation": task.invocation,
+            "source": found.uri,
+            **json.loads(as_told(made.data().decode())),
+        }
+
+
+@dataclass
+class _Call:
+    """One call of the handler, and how far it is.
+
+    Args:
+        billed_from: when what is billed for the next attempt began, UTC epoch seconds.
+        ends_at: when Lambda ends the process, or None.
+    """
+
+    billed_from: float
+    ends_at: float | None
+    begun: int = 0
+    """Attempts so far."""
+    _from: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._from = self.billed_from
+
+    @property
+    def stops_at(self) -> float | None:
+        """When an attempt has to stop."""
+        return None if self.ends_at is None else self.ends_at - MARGIN_S
+
+    def has_time(self, now: float) -> bool:
+        """Whether another attempt may begin: half of the time is left.
+
+        What came in one batch with longer work is not to be taken for too long itself.
+        """
+        return not self.begun or self.ends_at is None or now - self._from <= (self.ends_at - self._from) / 2
+
+    def done(self, now: float) -> None:
+        """An attempt has ended."""
+        self.begun += 1
+        self.billed_from = now

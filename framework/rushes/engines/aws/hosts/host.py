@@ -1,0 +1,212 @@
+"""A host that takes work from shared queues: a machine of ECS, a workstation, anything with credentials.
+
+It has one poller for each class, so an urgent message is heard however much other work is here; the work
+itself goes to the machine's own pool, whose scheduler makes room for it (`rushes.engines.aws.hosts.lane`).
+What lapses, and what waits for its next try, is told of again by a sweep. On SIGTERM, or a notice that a spot
+host is taken back, everything is given back at once and loses no try. While something is here the host's
+guard is held, so that nobody who makes the fleet smaller ends it. This module must not know how the pool
+works, nor who guards.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rushes.core.retry import MOST_LAPSES
+from rushes.engines.aws.hosts.lane import Lane
+from rushes.engines.aws.notices import sweeping
+from rushes.engines.aws.notices.lowering import sent_lower
+from rushes.errors import CallerError, PlatformError, RushesError
+from rushes.runtime.attempts.raised import as_error
+from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.runtime.shared.pool_run import PoolRun, cancel_left_behind
+from rushes.runtime.shared.remote_scratch import is_held, sign_of_life, sweep_scratch
+from rushes.storage.s3_uri import local_name, place_of
+
+if TYPE_CHECKING:
+    from rushes.engines.aws.access.services import Services
+    from rushes.notices import Notice
+    from rushes.ports import Ledger
+    from rushes.runtime.shared.pool_run import Pool
+
+__all__ = ["Guard", "Host", "NoGuard"]
+
+SWEEP_S: Final = 60.0
+"""Between two looks at what lapsed."""
+LOOK_S: Final = 1.0
+"""Between two looks at whether a host is still busy."""
+
+
+class Guard(Protocol):
+    """Keeps a host from being ended while it is busy. Neither verb raises."""
+
+    def hold(self) -> None:
+        """Something is here; said before it is begun, and again while it lasts."""
+        ...
+
+    def release(self) -> None:
+        """Nothing is here; said again while that lasts."""
+        ...
+
+
+class NoGuard:
+    """Of a host that nobody ends."""
+
+    def hold(self) -> None:
+        return
+
+    def release(self) -> None:
+        return
+
+
+class Host:
+    """Works for shared queues until it is stopped.
+
+    Args:
+        services: the ledger, the store, the log.
+        engine: this machine's own pool.
+        queues: URL of the queue of each class; of a group of hosts by ``<group>/<class>``.
+        name: of this host.
+        width: invocations of one class that are worked on at a time.
+        clock: UTC epoch seconds; None: by the ledger's service.
+        guard: keeps it from being ended while it is busy.
+        told: called once a minute with what was done of each class since the last time, and the seconds of
+            that; gives whether the host is to take no more work.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        engine: Pool,
+        queues: Mapping[str, str],
+        *,
+        name: str,
+        width: int,
+        clock: Callable[[], float] | None = None,
+        guard: Guard | None = None,
+        told: Callable[[Mapping[str, tuple[int, float]]], bool] = lambda _: False,
+    ) -> None:
+        if services.ledger is None:
+            raise CallerError("a host has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
+        self._services = services
+        self._ledger: Ledger = services.ledger
+        self._clock = clock or services.clock
+        self._guard = guard or NoGuard()
+        self._told = told
+        self._stopping = threading.Event()
+        self._money = services.share(name, self._clock)
+        self._pool, self._life = engine, ExitStack()
+        sign = self._life.enter_context(sign_of_life(services.settings.scratch))
+        self._runs = {key: PoolRun(engine, key.rpartition("/")[2], sign) for key in queues}
+        self._lanes = [
+            Lane(
+                key,
+                services.queue(url),
+                ClaimRunner(
+                    self._ledger,
+                    services.store,
+                    services.settings.scratch,
+                    name,
+                    lambda uri: local_name(place_of(uri).key),
+                    clock=self._clock,
+                    lease_s=services.settings.lease_s,
+                    most_lapses=MOST_LAPSES,
+                    run_here=self._runs[key],
+                    grant=services.grant,
+                    price=services.price,
+                    region=services.region,
+                    money=self._money,
+                ),
+                width,
+                poll_s=services.settings.poll_s,
+                guard=self._guard,
+                say=services.say,
+                lower=partial(self._lower, key.rpartition("/")[0]),
+            )
+            for key, url in queues.items()
+        ]
+
+    @property
+    def here(self) -> int:
+        """Invocations that are here."""
+        return sum(one.here for one in self._lanes)
+
+    def run(self) -> None:
+        """Work until `stop` is called; returns when everything that was here has ended or was given back."""
+        with suppress(RushesError):
+            self._ledger.spec("-")  # its answer puts the clock right, before anything is timed
+        self._try(lambda: cancel_left_behind(self._pool, is_held))
+        for one in self._lanes:
+            one.start()
+        queues = {one.key: one.queue for one in self._lanes}
+        swept_at = time.monotonic()
+        while not self._stopping.wait(LOOK_S):
+            (self._guard.hold if self.here else self._guard.release)()
+            if time.monotonic() - swept_at < SWEEP_S:
+                continue
+            swept_at = time.monotonic()
+            sweep_scratch(self._services.settings.scratch)
+            for look in (lambda: sweeping.sweep(self._ledger, queues, self._clock()), self._tend, self._tell):
+                self._try(look)
+        for one in self._lanes:
+            one.join()
+        for run in self._runs.values():
+            self._try(run.close)  # what is left open there is taken to be complete a minute later
+        for look in (lambda: self._tend(ends=True), self._tell):
+            self._try(look)
+        self._guard.release()
+        self._life.close()
+
+    def _try(self, look: Callable[[], object]) -> None:
+        """Do what is done again a minute later; whatever goes wrong, what is here goes on and is guarded."""
+        try:
+            look()
+        except PlatformError:
+            return
+        except Exception as error:  # noqa: BLE001 - a host whose own thread ends works on unguarded
+            self._services.say("fault", error=as_error(error, "the host").to_dict())
+
+    def stop(self) -> None:
+        """Give everything back and return: also from a signal handler."""
+        self._stopping.set()
+        for one in self._lanes:
+            one.stop()
+
+    def drain(self, *, drained: bool = True) -> None:
+        """Take no more work, or take work again; what is here goes on."""
+        for one in self._lanes:
+            one.drained = drained
+
+    def _lower(self, group: str, notice: Notice) -> str:
+        """Send a notice on to the class below, if this host takes that; why, or "" where it stays."""
+        queues = {one.key: one.queue for one in self._lanes}
+        prefix = f"{group}/" if group else ""
+        return sent_lower(
+            notice, self._money, lambda name: queues.get(f"{prefix}{name}"), self._services.settings.ranks
+        )
+
+    def _tend(self, *, ends: bool = False) -> None:
+        """Look after the money that is here; what cannot be said now is said later, or found out."""
+        with suppress(RushesError):
+            if self._money is not None:
+                if ends:
+                    self._money.close()
+                else:
+                    self._money.tend()
+            if self._services.money is not None:
+                self._services.money.reclaim(self._clock())
+                queues = {one.key: one.queue for one in self._lanes}
+                sweeping.raise_again(self._ledger, queues, self._services.money)
+
+    def _tell(self) -> None:
+        done = {one.key: one.take_done() for one in self._lanes}
+        try:
+            self.drain(drained=self._told(done))
+        except RushesError:
+            for one in self._lanes:  # it is told the next time
+                one.put_back(done[one.key])

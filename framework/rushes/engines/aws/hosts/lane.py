@@ -1,0 +1,211 @@
+"""One class on a host: a poller of its queue, and threads that each work on one invocation.
+
+Of each class as many are here as the host is wide, and of short work a little more, so that clips are fetched
+while others run and a request carries many messages (`rushes.core.capacity.intake`). A notice is deleted once
+its invocation is claimed: a queue keeps a message back for twelve hours at most, the ledger for as long as
+the host lives. Ten are deleted in one request; one that comes again meanwhile does no harm. This module must
+not know what is worked on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from rushes.core.capacity.intake import MOST, mean_after, wanted
+from rushes.errors import RushesError
+from rushes.runtime.attempts.raised import as_error
+
+if TYPE_CHECKING:
+    from rushes.engines.aws.hosts.host import Guard
+    from rushes.notices import Message, Notice
+    from rushes.ports import Queue
+    from rushes.runtime.shared.claim_run import ClaimRunner
+
+__all__ = ["Lane"]
+
+ROOM_S: Final = 1.0
+"""Between two looks at what is to be deleted, while there is no room."""
+REST_S: Final = 5.0
+"""Between tries of a service that does not answer."""
+T = TypeVar("T")
+
+
+class Lane:
+    """Takes messages of one queue and works on them.
+
+    Args:
+        key: its class, or ``<group>/<class>``.
+        queue: where they come from.
+        runner: works on one.
+        width: at a time.
+        poll_s: how long a request to an empty queue waits.
+        guard: held before the first is begun.
+        say: writes a line of the log.
+        lower: sends a notice on to the class below, and says why; "" where it stays.
+        clock: seconds, on any clock.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        queue: Queue,
+        runner: ClaimRunner,
+        width: int,
+        *,
+        poll_s: float,
+        guard: Guard,
+        say: Callable[..., None],
+        lower: Callable[[Notice], str] = lambda _: "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.key = key
+        self.queue = queue
+        self.drained = False
+        """It takes no more."""
+        self._runner = runner
+        self._width = width
+        self._poll_s = poll_s
+        self._guard = guard
+        self._say = say
+        self._lower = lower
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._here = 0
+        self._mean_s: float | None = None
+        self._done = (0, 0.0)
+        self._finished: list[Message] = []
+        self._workers = ThreadPoolExecutor(width, thread_name_prefix=key)
+        self._poller = threading.Thread(target=self._poll, name=f"poll {key}")
+
+    @property
+    def here(self) -> int:
+        """Invocations that are here."""
+        return self._here
+
+    def start(self) -> None:
+        """Begin to take messages."""
+        self._poller.start()
+
+    def stop(self) -> None:
+        """Take no more, and give back what runs; returns at once. Also from a signal handler."""
+        self._stopping.set()
+        self._runner.yield_back()
+
+    def join(self) -> None:
+        """Return when nothing is here any more."""
+        self._poller.join()
+        self._workers.shutdown()
+        self._flush()
+
+    def take_done(self) -> tuple[int, float]:
+        """How many were worked on since this was asked last, and for how many seconds."""
+        with self._changed:
+            done, self._done = self._done, (0, 0.0)
+            return done
+
+    def put_back(self, done: tuple[int, float]) -> None:
+        """What was taken was told to nobody."""
+        with self._changed:
+            self._done = self._done[0] + done[0], self._done[1] + done[1]
+
+    # -- taking --------------------------------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            count = self._room()
+            if not count:
+                self._flush()
+                continue
+            if self._finished and not self._here:
+                self._flush()  # the next message may be long in coming
+            found = self._try(partial(self.queue.receive, count, self._poll_s)) or ()
+            if found and self._stopping.is_set():
+                self._try(partial(self.queue.extend, found, 0))  # another host may have them at once
+                return
+            if found:
+                self._take(found)
+
+    def _room(self) -> int:
+        """How many to ask for; waits a moment for room where there is none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping.is_set() or self._wanted(), ROOM_S)
+            return 0 if self._stopping.is_set() else self._wanted()
+
+    def _wanted(self) -> int:
+        return 0 if self.drained else wanted(self._here, self._width, self._mean_s)
+
+    def _take(self, found: Any) -> None:
+        with self._changed:
+            self._here += len(found)
+        self._guard.hold()
+        for message in found:
+            self._workers.submit(self._work, message)
+
+    # -- working -------------------------------------------------------------------------------------------
+
+    def _work(self, message: Message) -> None:
+        began = self._clock()
+        try:
+            self._try(lambda: self._run(message))
+        finally:
+            seconds = self._clock() - began
+            with self._changed:
+                self._here -= 1
+                self._mean_s = mean_after(self._mean_s, seconds)
+                self._done = self._done[0] + 1, self._done[1] + seconds
+                self._changed.notify()
+
+    def _run(self, message: Message) -> None:
+        if self._stopping.is_set():
+            self.queue.extend([message], 0)
+            return
+        if why := self._lower(message.notice):
+            self._say("lowered", invocation=message.notice.invocation, reason=why)
+            self._delete(message)
+            return
+        claimed: list[Message] = []
+
+        def claim() -> None:
+            claimed.append(message)
+            self._delete(message)
+
+        after = self._runner.run(message.notice.invocation, claimed=claim)
+        state = after.state.value if after.state else "unknown"
+        if after.unpriced:
+            self._say("unpriced", missing=after.unpriced)
+        cost = {"cost_usd": after.cost_nano / 1e9} if after.cost_nano else {}
+        self._say(state, invocation=message.notice.invocation, **cost)
+        if self._stopping.is_set() and after.again_s == 0.0:
+            self.queue.send([message.notice])  # another host may have it at once
+        elif not claimed:
+            self._delete(message)  # it is done with, or the sweep tells of it in time
+
+    def _delete(self, message: Message) -> None:
+        with self._changed:
+            self._finished.append(message)
+            many = len(self._finished) >= MOST
+        if many:
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._changed:
+            finished, self._finished = self._finished, []
+        if finished:
+            self._try(lambda: self.queue.done(finished))
+
+    def _try(self, act: Callable[[], T]) -> T | None:
+        """Do something that may fail for a while; what it left undone comes again."""
+        try:
+            return act()
+        except RushesError as error:
+            self._say("waits", error=error.to_dict())
+        except Exception as error:  # noqa: BLE001 - a poller that ends leaves its class unheard, and says nothing
+            self._say("fault", error=as_error(error, f"the lane {self.key}").to_dict())
+        self._stopping.wait(REST_S)
+        return None

@@ -1,0 +1,162 @@
+"""Where the parts of an environment are: its table, and the queue of each function and class.
+
+A machine that sends work or takes it is told the name of the environment and asks its stack; one that may
+not, or an environment that something else has made, says in variables where they are. This module must not
+know what is sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rushes.engines.aws.access.settings import pairs_of, ranks_of
+from rushes.engines.aws.infra.environment import RANKS, family_of, logical, stack_name
+from rushes.engines.aws.infra.host_tiers import PLAIN
+from rushes.engines.aws.infra.versions import VERSIONS
+from rushes.errors import CallerError
+
+if TYPE_CHECKING:
+    from rushes.function import Function
+
+__all__ = ["Deployment", "deployment_of", "group_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One environment, as who sends work or takes it sees it.
+
+    Args:
+        name: of the environment; "" where variables say what is where.
+        table: of the ledger.
+        queues: URLs by the names that a template gives them: of a function and a class, or of hosts and one.
+        versions: of its functions, by name; of those that it does not tell of there is nothing.
+        ranks: of its classes, by name, the best first.
+    """
+
+    name: str
+    table: str
+    queues: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    ranks: Mapping[str, int] = field(default_factory=lambda: ranks_of(""))
+
+    def check_version(self, function: str, version: str) -> None:
+        """Refuse work for another version than the one that would do it: its results would bear a wrong one.
+
+        Raises:
+            CallerError: it is another (``other-version``).
+        """
+        there = self.versions.get(function, version)
+        if there != version:
+            raise CallerError(
+                f"environment {self.name} has {function}@{there}, and here it is {function}@{version}.",
+                code="other-version",
+                fix=f"Install what has {there}, or deploy {version}: rushes infra deploy.",
+                details={"function": function, "here": version, "there": there},
+            )
+
+    def queue_of(self, function: str, group: str, priority: str) -> str:
+        """The queue that work of a function and class goes to: its Lambda's, else that of hosts.
+
+        Args:
+            function: its name.
+            group: of hosts, those that it is best on: ``hosts-nvenc``.
+            priority: the class.
+
+        Raises:
+            CallerError: the environment has none (``no-queue``).
+        """
+        takers = (function, group, PLAIN)
+        if found := next(filter(None, (self._queue(one, priority) for one in takers)), ""):
+            return found
+        its = [name for name in self.ranks if any(self._queue(one, name) for one in takers)]
+        raise CallerError(
+            f"environment {self.name or 'of this machine'} takes no {priority} work of {function}; "
+            f"it has queues for {', '.join(its) or 'no class of it'}.",
+            code="no-queue",
+            fix=f"Use one of these classes, or have hosts take it: infra deploy --hosts --class {priority}.",
+        )
+
+    def is_for_hosts(self, function: str, priority: str) -> bool:
+        """Whether no Lambda of its own takes work of a function and class."""
+        return not self._queue(function, priority)
+
+    def of_hosts(self, group: str = PLAIN) -> dict[str, str]:
+        """The queues that hosts of a group take from, by class, the most urgent first."""
+        return {one: url for one in self.ranks if (url := self._queue(group, one))}
+
+    def by_class(self) -> list[tuple[str, str]]:
+        """The class and the URL of every queue of work, the most urgent first."""
+        ends = {name: logical(name) for name in self.ranks}
+        found = [
+            (max((n for n in ends if key.endswith(ends[n])), key=lambda n: len(ends[n]), default=""), url)
+            for key, url in self.queues.items()
+        ]
+        return sorted((one for one in found if one[0]), key=lambda one: [*ends].index(one[0]))
+
+    def _queue(self, whose: str, priority: str) -> str:
+        return self.queues.get(logical("Queue", whose, priority), "")
+
+
+def deployment_of(name: str, environ: Mapping[str, str], clients: Any) -> Deployment:
+    """The environment of that name, or that the variables tell of.
+
+    Args:
+        name: of the environment; "" for `RUSHES_AWS_ENV`, else for `RUSHES_TABLE` with `RUSHES_ROUTES` or
+            `RUSHES_QUEUES`.
+        environ: variables.
+        clients: gives a client of boto3 for a service.
+
+    Raises:
+        CallerError: none is named (``no-environment``), or there is no such stack (``not-found``).
+    """
+    name = name or environ.get("RUSHES_AWS_ENV", "")
+    if name:
+        return _deployed(name, clients("cloudformation"))
+    table = environ.get("RUSHES_TABLE", "")
+    routes = pairs_of(environ.get("RUSHES_ROUTES", "")) | pairs_of(environ.get("RUSHES_QUEUES", ""))
+    if table and routes:
+        return Deployment(
+            "",
+            table,
+            {_named(route): url for route, url in routes.items()},
+            ranks=ranks_of(environ.get("RUSHES_RANKS", "")),
+        )
+    raise CallerError(
+        "no environment on AWS is named.",
+        code="no-environment",
+        fix="Say --engine aws:NAME, or set RUSHES_AWS_ENV; `rushes infra deploy` makes one.",
+    )
+
+
+def group_of(function: Function[Any, Any]) -> str:
+    """Of the hosts, those that a function is best on."""
+    family = family_of(function)
+    return f"{PLAIN}-{family}" if family else PLAIN
+
+
+def _deployed(name: str, client: Any) -> Deployment:
+    from rushes.engines.aws.infra.executor import Stack  # noqa: PLC0415 - botocore
+
+    outputs = Stack(client, stack_name(name)).outputs()
+    if outputs is None or "Ledger" not in outputs:
+        raise CallerError(
+            f"there is no environment {name!r} in {_region_of(client)} of this account.",
+            code="not-found",
+            fix="Check the name, AWS_REGION and AWS_PROFILE, or make it: rushes infra deploy.",
+        )
+    queues = {k: v for k, v in outputs.items() if k.startswith("Queue")}
+    versions = json.loads(outputs.get(VERSIONS, "{}"))
+    return Deployment(name, outputs["Ledger"], queues, versions, ranks_of(outputs.get(RANKS, "")))
+
+
+def _region_of(client: Any) -> str:
+    return str(client.meta.region_name)
+
+
+def _named(route: str) -> str:
+    """What a template calls the queue of ``<function>/<class>``; a class alone is that of hosts."""
+    function, slash, priority = route.rpartition("/")
+    return logical("Queue", function if slash else PLAIN, priority)

@@ -1,0 +1,1 @@
+"""Messages about work: what they say, sent again where one was lost or set aside, sent on one class lower."""

@@ -1,0 +1,86 @@
+"""Dead letters, sent again: what queues set aside because nobody could take it in.
+
+A message is set aside after some deliveries, whatever was wrong: a ledger that did not answer, a process
+that was killed with nine others in its batch. What of that has ended meanwhile, or is told of by the sweep,
+is only removed. What waits is sent back to its queue, and runs once however often this is done: the ledger
+says who has it. This module must not know where an environment is described.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rushes.core.states import State
+from rushes.engines.aws.notices.events import of_message
+from rushes.errors import CallerError
+from rushes.notices import Notice, Redriven
+from rushes.shared_ledger.sqs_dead import DeadLetters, Letter, dead_of
+
+if TYPE_CHECKING:
+    from rushes.ledger import Entry
+
+__all__ = ["redrive"]
+
+
+class Known(Protocol):
+    """What is asked of a ledger."""
+
+    def entry(self, invocation: str) -> Entry | None:
+        """One invocation; None where there is none."""
+        ...
+
+
+def redrive(ledger: Known, client: Any, urls: Iterable[str]) -> Redriven:
+    """Send again what these queues have set aside.
+
+    Args:
+        ledger: knows what has ended.
+        client: a boto3 client for ``sqs``.
+        urls: of the queues, not of those where dead letters are.
+
+    Raises:
+        CallerError: there is no such queue.
+        PlatformError: a service does not answer; said again, it goes on.
+    """
+    sources: dict[str, list[str]] = {}
+    for url in dict.fromkeys(urls):
+        if dead := dead_of(client, url):
+            sources.setdefault(dead, []).append(url)
+    done = [_emptied(DeadLetters(client, dead), its, ledger) for dead, its in sources.items()]
+    return Redriven(*(sum(counts) for counts in zip(*done, strict=True)))
+
+
+def _emptied(dead: DeadLetters, sources: Sequence[str], ledger: Known) -> Redriven:
+    """Send on what is among the dead of these queues; strange letters are seen again at the end."""
+    sent, ended, strange = 0, 0, list[Letter]()
+    try:
+        while letters := dead.letters():
+            sorted_: dict[str | None, list[Letter]] = {}
+            for one in letters:
+                sorted_.setdefault(_place_of(one, sources, ledger), []).append(one)
+            strange += sorted_.pop(None, [])
+            over = sorted_.pop("", [])
+            dead.remove(over)
+            for url, some in sorted_.items():
+                dead.move(some, str(url))
+            sent, ended = sent + sum(map(len, sorted_.values())), ended + len(over)
+    finally:
+        for start in range(0, len(strange), 10):
+            dead.leave(strange[start : start + 10])
+    return Redriven(sent, ended, len(strange))
+
+
+def _place_of(letter: Letter, sources: Sequence[str], ledger: Known) -> str | None:
+    """The queue that a letter goes back to; "": none, it is over; None: it is no letter of ours."""
+    try:
+        said = of_message(letter.body)
+    except CallerError:
+        return None
+    if not isinstance(said, Notice):
+        return sources[0]
+    entry = ledger.entry(said.invocation)
+    if entry is None or entry.state is not State.queued:  # what is claimed or held is told of by the sweep
+        return ""
+    its = [url for url in sources if url.endswith(f"-{said.priority}")]
+    return min(its, key=len, default=sources[0])  # a class may end like another: -review, -re-review

@@ -1,0 +1,343 @@
+"""New versions: refused where the version is the old one, tried with a share, and decided about by rule."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import deployed
+import pytest
+from aws_server import AwsServer
+from click.testing import CliRunner
+from infra_reading import all_of, may
+from moto_cloud import clients_of, empty
+from stream_records import record
+from waiting import until
+from zipped import as_zip, package
+
+from rushes import Asset, CallerError, Params, Result, catalog, function, on_s3
+from rushes.cli.app import app
+from rushes.core.rollout import Figures, RolloutPolicy
+from rushes.core.states import State
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import AwsSettings
+from rushes.engines.aws.called.router import EventRouter
+from rushes.engines.aws.called.telling import Telling
+from rushes.engines.aws.called.trial import Trials
+from rushes.engines.aws.infra.environment import Environment
+from rushes.engines.aws.infra.executor import Stack
+from rushes.engines.aws.infra.template import template_of
+from rushes.engines.aws.infra.versions import Version, check_versions, versions_of
+from rushes.ledger import Claim, End
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.sqs import SqsQueue
+from rushes.testing.clock import FakeClock
+
+BUCKETS = {"cards": "acme-cards", "proxies": "acme-proxies"}
+
+
+def planned(version: str = "1", source: str = "a", **more: Any) -> dict[str, Any]:
+    """The template of `small` as it would be in a version."""
+    one = copy.copy(deployed.small)
+    one._declared = replace(one._declared, version=version)
+    environment = Environment("dev", buckets=BUCKETS, sources={"small": source}, **more)
+    return template_of([one], environment)
+
+
+# -- versions ---------------------------------------------------------------------------------------------
+
+
+def test_a_changed_source_under_an_unchanged_version_is_refused() -> None:
+    with pytest.raises(CallerError, match="the source of small has changed, and its version is 1") as caught:
+        check_versions(planned("1", "a"), planned("1", "b"))
+    assert caught.value.code == "changed-source"
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (None, planned("1", "a")),
+        (planned("1", "a"), planned("1", "a")),
+        (planned("1", "a"), planned("2", "b")),
+        (planned("2", "b"), planned("1", "a")),  # back to an earlier one
+        (planned("1", ""), planned("1", "b")),  # nobody wrote down what it was
+        ({"Resources": {}}, planned("1", "b")),
+    ],
+)
+def test_every_other_deployment_is_not(before: Any, now: Any) -> None:
+    check_versions(before, now)
+
+
+def test_a_template_says_which_versions_it_has() -> None:
+    assert versions_of(planned("2", "b")) == {"small": Version("2", "b")}
+
+
+def test_a_stack_tells_by_which_version_what_a_machine_sends_is_done() -> None:
+    assert json.loads(planned("2", "b")["Outputs"]["Versions"]["Value"]) == {"small": "2"}
+    tried = planned("2", "b", trials={"small": "1"})
+    assert json.loads(tried["Outputs"]["Versions"]["Value"]) == {"small": "1"}
+
+
+def test_the_source_of_a_function_is_its_module_with_those_beside_it_that_it_imports() -> None:
+    found = catalog.body_digest(catalog.find("inspect"))
+    assert len(found) == 64
+    assert found != catalog.body_digest(catalog.find("proxy"))
+
+
+# -- the template -----------------------------------------------------------------------------------------
+
+
+def test_a_version_that_is_tried_has_a_lambda_queues_and_an_image_of_its_own() -> None:
+    made = planned("2", "b", trials={"small": "1"})
+    functions = all_of(made, "Lambda::Function")
+    assert functions["FunctionSmall"]["Code"] == {"ImageUri": {"Ref": "StableImageUri"}}
+    assert functions["FunctionSmallTrial"]["Code"] == {"ImageUri": {"Ref": "ImageUri"}}
+    assert functions["FunctionSmall"]["Description"].startswith("deployed:small version 1")
+    assert functions["FunctionRouter"]["Environment"]["Variables"]["RUSHES_TRIALS"] == "small=1"
+    assert functions["FunctionRouter"]["Code"] == {"ImageUri": {"Ref": "ImageUri"}}
+    names = {one["QueueName"] for one in all_of(made, "SQS::Queue").values()}
+    assert {"rushes-dev-small-urgent", "rushes-dev-small-trial-urgent"} <= names
+    assert made["Metadata"]["Rushes"]["trials"] == {"small": "1"}
+    assert may(made, "Teller", "dynamodb:GetItem", "arn:of:Ledger")
+    assert not may(made, "Teller", "events:PutEvents", "arn:aws:events:r:1:event-bus/default")
+
+
+def test_what_nothing_starts_cannot_be_tried() -> None:
+    with pytest.raises(CallerError, match="no new version of asked can be tried"):
+        template_of([deployed.asked], Environment("dev", trials={"asked": "0"}))
+
+
+# -- a trial ----------------------------------------------------------------------------------------------
+
+
+@function(version="2", retries=0, triggers=[on_s3("cards/**", priority="urgent")])
+def look(clip: Asset, params: Params) -> Result:
+    """An inspection."""
+    raise AssertionError
+
+
+class Cloud:
+    def __init__(self, clients: dict[str, Any]) -> None:
+        self.clients = clients
+        self.clients["s3"].create_bucket(Bucket="cards")
+        self.clients["dynamodb"].create_table(TableName="rushes", **TABLE)
+        self.urls = {
+            name: self.clients["sqs"].create_queue(QueueName=name.replace("/", "-"))["QueueUrl"]
+            for name in ("look/urgent", "look-trial/urgent")
+        }
+        self.ledger = DynamoLedger(self.clients["dynamodb"], "rushes")
+        self.clock = FakeClock()
+        self.trials = self.fresh()
+
+    def fresh(self) -> Trials:
+        policy = RolloutPolicy((25.0, 50.0), least=3)
+        return Trials(self.clients["dynamodb"], "rushes", policy, self.clock.now)
+
+    def router(self) -> EventRouter:
+        services = Services(AwsSettings("rushes"), "router", self.clients.__getitem__)
+        return EventRouter([look], self.urls, services, self.clock.now, trials={"look": "1"})
+
+    def comes(self, router: EventRouter, number: int) -> str:
+        """A clip comes; gives the version that it goes to, as its spec says."""
+        key = f"{number:03}.mov"
+        self.clients["s3"].put_object(Bucket="cards", Key=key, Body=b"%d" % number)
+        detail = {"bucket": {"name": "cards"}, "object": {"key": key}}
+        (invocation,) = router({"source": "aws.s3", "detail": detail}, None)
+        spec = self.ledger.spec(invocation.rpartition(".")[0])
+        assert spec is not None
+        assert spec["title"] == {"1": "look", "2": "look-trial"}[spec["version"]]
+        return str(spec["version"])
+
+    def told(self, queue: str) -> int:
+        return len(SqsQueue(self.clients["sqs"], self.urls[queue]).receive(100, 0))
+
+
+@pytest.fixture(scope="module")
+def mocked() -> Iterator[dict[str, Any]]:
+    with clients_of("s3", "dynamodb", "sqs") as found:
+        yield found
+
+
+@pytest.fixture
+def cloud(mocked: dict[str, Any]) -> Iterator[Cloud]:
+    yield Cloud(mocked)
+    empty()
+
+
+def test_a_share_of_the_work_goes_to_the_new_version_and_to_its_queue(cloud: Cloud) -> None:
+    assert {cloud.comes(cloud.router(), number) for number in range(3)} == {"1"}  # not begun yet
+    cloud.trials.begin("look", "1", "2")
+    router = cloud.router()
+    versions = [cloud.comes(router, number) for number in range(100, 140)]
+    assert 3 <= versions.count("2") <= 18
+    assert (cloud.told("look/urgent"), cloud.told("look-trial/urgent")) == (
+        3 + versions.count("1"), versions.count("2"),
+    )  # fmt: skip
+
+
+def test_an_event_that_comes_again_stays_with_its_version_when_the_share_has_changed(cloud: Cloud) -> None:
+    cloud.trials.begin("look", "1", "2")
+    router = cloud.router()
+    before = [cloud.comes(router, number) for number in range(12)]
+    for share in (100.0, 0.0):
+        cloud.trials.decide("look", share)
+        cloud.clock.advance(60)
+        assert [cloud.comes(router, number) for number in range(12)] == before
+
+
+def test_a_trial_widens_and_takes_over_by_what_both_have_done_since(cloud: Cloud) -> None:
+    trials = cloud.trials
+    trials.count("look", "1", Figures(50, 40, 5000.0, 50_000))  # long before it began
+    trials.begin("look", "1", "2")
+    acts = []
+    for _ in range(3):
+        for version in ("1", "2"):
+            trials.count("look", version, Figures(2, 0, 20.0, 2000))
+        first = cloud.fresh().look("look")
+        for version in ("1", "2"):
+            trials.count("look", version, Figures(2, 0, 20.0, 2000))
+        cloud.clock.advance(60)
+        second = cloud.fresh().look("look")
+        acts.append((first and first.act, second and second.act))
+    assert acts == [("wait", "widen"), ("wait", "promote"), (None, None)]
+    found = trials.of("look")
+    assert found is not None
+    assert (found.share, found.over) == (100.0, True)
+
+
+def test_a_version_that_fails_goes_back_and_gets_no_more_work(cloud: Cloud) -> None:
+    cloud.trials.begin("look", "1", "2")
+    router = cloud.router()
+    cloud.trials.count("look", "1", Figures(20, 0, 200.0, 20_000))
+    cloud.trials.count("look", "2", Figures(20, 20, 200.0, 20_000))
+    verdict = cloud.fresh().look("look")
+    assert verdict is not None
+    assert (verdict.act, verdict.share) == ("roll back", 0.0)
+    assert "failed 100.0% of 20" in verdict.reason
+    cloud.clock.advance(60)
+    assert {cloud.comes(router, number) for number in range(12)} == {"1"}
+    assert cloud.fresh().look("look") is None
+
+
+def test_a_trial_that_is_deployed_again_goes_on(cloud: Cloud) -> None:
+    cloud.trials.begin("look", "1", "2")
+    cloud.trials.decide("look", 50.0)
+    assert cloud.fresh().begin("look", "1", "2").share == 50.0
+    assert cloud.fresh().begin("look", "1", "3").share == 25.0  # another version is another trial
+
+
+def test_ends_are_counted_by_version_from_the_stream(cloud: Cloud) -> None:
+    spec = {"function": "studio:look", "version": "2", "submitted": 1_700_000_000 - 30.0}
+    other = {"function": "studio:other", "version": "2", "submitted": 1.0}
+    told = Telling(None, lambda _: spec, "dev", cloud.trials, {"look": "1"})
+    ends = ("succeeded", "succeeded", "failed", "cancelled", "held")
+    assert told.tell([record("running", end, number=n) for n, end in enumerate(ends, 1)]) == []
+    Telling(None, lambda _: other, "dev", cloud.trials, {"look": "1"}).tell([record("running", "failed")])
+    assert cloud.trials.figures("look") == {"2": Figures(3, 1, 90.0, 21)}
+
+
+def test_an_invocation_of_the_old_version_says_so_wherever_it_is_worked_on(cloud: Cloud) -> None:
+    router = cloud.router()
+    cloud.comes(router, 1)
+    (message,) = SqsQueue(cloud.clients["sqs"], cloud.urls["look/urgent"]).receive(10, 0)
+    claim = cloud.ledger.claim(message.notice.invocation, "host", 1.0, 2.0)
+    assert isinstance(claim, Claim)
+    assert cloud.ledger.finish(claim, End(State.succeeded, "{}"))
+    spec = cloud.ledger.spec(message.notice.invocation.rpartition(".")[0])
+    assert spec is not None
+    assert spec["version"] == "1"
+
+
+@pytest.mark.soak
+def test_each_clip_is_worked_on_by_the_version_that_it_was_given(
+    aws: AwsServer, clients: dict[str, Any], unique: str
+) -> None:
+    """Both versions run for real; a receipt says which made what, and the stream is counted."""
+    s3, name = clients["s3"], f"w{unique[-8:]}"
+    buckets = {one: f"{unique}-{one}" for one in ("cards", "proxies", "code")}
+    for bucket in ("proxies", "code"):
+        s3.create_bucket(Bucket=buckets[bucket])
+    for key, version in (("package.zip", "2"), ("stable.zip", "1")):
+        s3.put_object(Bucket=buckets["code"], Key=key, Body=package({"small": version}))
+    new = copy.copy(deployed.small)
+    new._declared = replace(deployed.small._declared, version="2")
+    environment = Environment(name, buckets=buckets, owned=(buckets["cards"],), trials={"small": "1"})
+    stack = Stack(aws.client("cloudformation"), f"rushes-{name}", sleep=lambda _: time.sleep(0.05))
+    template = as_zip(template_of([new], environment), aws, buckets["code"])
+    stack.deploy(template, {"ImageUri": "new", "StableImageUri": "old"}, {})
+    trials = Trials(clients["dynamodb"], environment.table, RolloutPolicy((50.0,), least=1000))
+    trials.begin("small", "1", "2")
+
+    for number in range(12):
+        s3.put_object(Bucket=buckets["cards"], Key=f"dune/day1/A{number:03}.mov", Body=b"clip %d" % number)
+
+    def receipts() -> list[str]:
+        found = s3.list_objects_v2(Bucket=buckets["proxies"]).get("Contents", [])
+        return [one["Key"] for one in found if one["Key"].endswith(".rushes.json")]
+
+    until(lambda: len(receipts()) == 12, seconds=300)
+    made = [
+        json.loads(s3.get_object(Bucket=buckets["proxies"], Key=key)["Body"].read()) for key in receipts()
+    ]
+    ledger = DynamoLedger(clients["dynamodb"], environment.table)
+    specs = [ledger.spec(one["invocation"].rpartition(".")[0]) or {} for one in made]
+    assert [one["version"] for one in made] == [one["version"] for one in specs]
+
+    def counted() -> dict[str, int]:
+        return {version: one.ended for version, one in trials.figures("small").items()}
+
+    versions = [one["version"] for one in made]
+    until(lambda: counted() == {one: versions.count(one) for one in set(versions)}, seconds=120)
+    answer = aws.client("lambda").invoke(FunctionName=environment.called("sweep"))
+    assert json.loads(answer["Payload"].read())["trials"] == {"small": "wait"}
+    assert stack.destroy()
+
+
+# -- the commands -----------------------------------------------------------------------------------------
+
+
+def test_the_commands_refuse_try_show_and_decide(
+    aws: AwsServer, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    env = f"v{unique[-8:]}"
+    registry = "1.dkr.ecr.us-east-1.amazonaws.com/rushes"
+
+    def said(*args: str, status: int = 0) -> str:
+        made = CliRunner().invoke(app, ["infra", *args, "--env", env])
+        assert made.exit_code == status, made.output
+        return made.output
+
+    def deploy(image: str, *more: str, status: int = 0) -> str:
+        return said("deploy", "deployed:small", "--image", f"{registry}:{image}", *more, status=status)
+
+    assert "not deployed yet" in deploy("1", "--trial", "small", status=2)
+    deploy("1")
+    assert "there is only version 1" in deploy("1", "--trial", "small", status=2)
+    monkeypatch.setattr("rushes.catalog.body_digest", lambda _: "another")
+    assert "Raise it: @function(version=" in deploy("2", status=2)
+
+    one = catalog.find("deployed:small")
+    changed = replace(one._declared, version="2")
+    monkeypatch.setattr(one, "_declared", changed)
+    monkeypatch.setattr("rushes.catalog.find", lambda _: one)
+    assert "small: version 2 has 5 % of the work." in deploy("2", "--trial", "small")
+    parameters = aws.client("cloudformation").describe_stacks(StackName=f"rushes-{env}")["Stacks"][0][
+        "Parameters"
+    ]
+    assert {one["ParameterKey"]: one["ParameterValue"] for one in parameters} == {
+        "ImageUri": f"{registry}:2", "StableImageUri": f"{registry}:1",
+    }  # fmt: skip
+    assert "version 2 has 5 % of the work." in said("trial", "small")
+    assert "version 2 has 0 % of the work. A person decided." in said("trial", "small", "--back")
+    assert "there is no trial of look" in said("trial", "look", status=2)
+    deploy("3", "--trial", "small")  # another build of it: the old version stays on its image
+    assert said("destroy", "--yes")

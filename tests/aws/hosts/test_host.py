@@ -1,0 +1,325 @@
+"""A host that works for shared queues: real pool, real server, and it may be stopped at any time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from aws_server import AwsServer
+from waiting import until
+
+from rushes import Asset, PlatformError, catalog
+from rushes.core.states import State
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import AwsSettings
+from rushes.engines.aws.hosts.host import Host
+from rushes.engines.aws.notices.sweeping import sweep
+from rushes.engines.local import LocalEngine
+from rushes.ledger import WorkItem
+from rushes.notices import Notice
+from rushes.runtime.attempts.task import Task
+from rushes.runtime.shared.pool_run import OWNER, PoolRun
+from rushes.runtime.shared.remote_scratch import is_held, sign_of_life
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.testing.clock import FakeClock
+from rushes.testing.ledger import StubLedger
+from rushes.testing.ledger_contract import NOW, SPEC
+from rushes.testing.queue import StubQueue
+
+FUNCTIONS = Path(__file__).parents[1] / "hosted.py"
+
+
+class Studio:
+    """Queues, a table, buckets, and hosts that work for them."""
+
+    def __init__(self, server: AwsServer, name: str, engine: LocalEngine, scratch: Path) -> None:
+        self.clients = {one: server.client(one) for one in ("s3", "dynamodb", "sqs")}
+        self.cards, self.proxies = f"{name}-cards", f"{name}-proxies"
+        for bucket in (self.cards, self.proxies):
+            self.clients["s3"].create_bucket(Bucket=bucket)
+        self.clients["dynamodb"].create_table(TableName=name, **TABLE)
+        self.urls = {
+            one: self.clients["sqs"].create_queue(QueueName=f"{name}-{one}")["QueueUrl"]
+            for one in ("urgent", "background")
+        }
+        self.settings = AwsSettings(name, scratch=scratch, poll_s=1.0)
+        self.engine = engine
+        self.ledger = DynamoLedger(self.clients["dynamodb"], name)
+        self._running: list[tuple[Host, threading.Thread]] = []
+
+    def host(self, name: str = "host-a") -> Host:
+        """Another host, working."""
+        services = Services(self.settings, name, self.clients.__getitem__)
+        host = Host(services, self.engine, self.urls, name=name, width=3)
+        thread = threading.Thread(target=host.run)
+        thread.start()
+        self._running.append((host, thread))
+        return host
+
+    def stop(self) -> None:
+        for host, _ in self._running:
+            host.stop()
+        for _, thread in self._running:
+            thread.join()
+        self._running.clear()
+
+    def submit(
+        self,
+        batch: str,
+        function: str,
+        count: int,
+        priority: str = "urgent",
+        *,
+        places: Sequence[tuple[str, str]] = (),
+        **params: Any,
+    ) -> None:
+        """A batch of as many clips, and its messages; `places`: the subfolder of each, and its tag."""
+        spec = {
+            "function": f"{FUNCTIONS}:{function}", "version": "1", "source_digest": "", "params": "{}",
+            "show": "dune", "priority": priority, "deadline": None, "out": f"s3://{self.proxies}/{batch}",
+            "name": None, "receipts": "beside", "retries": 1,
+        }  # fmt: skip
+        self.ledger.open(batch, spec, time.time())
+        work = []
+        for n in range(1, count + 1):
+            self.clients["s3"].put_object(Bucket=self.cards, Key=f"{batch}/A{n:03}.mov", Body=b"clip %d" % n)
+            uri = f"s3://{self.cards}/{batch}/A{n:03}.mov"
+            subdir, tag = places[n - 1] if places else ("", "")
+            one = WorkItem(f"{batch}.{n}", uri, f"{batch}{n:08x}", None, json.dumps(params), subdir, tag)
+            work.append(one)
+        self.ledger.add(batch, work)
+        self.ledger.seal(batch)
+        services = Services(self.settings, "test", self.clients.__getitem__)
+        services.queue(self.urls[priority]).send([Notice(one.invocation, priority, "dune") for one in work])
+
+    def ended(self, batch: str) -> dict[State, int]:
+        tally = self.ledger.tally(batch)
+        assert tally is not None
+        return dict(tally.ended)
+
+    def all_succeed(self, batch: str, count: int) -> bool:
+        """Whether all of a batch have succeeded by now; what failed fails the test at once, and says why."""
+        ended = self.ended(batch)
+        if ended.get(State.failed):
+            entries = [self.ledger.entry(f"{batch}.{n}") for n in range(1, count + 1)]
+            pytest.fail(
+                str([one.end.data for one in entries if one and one.end and one.end.state is State.failed])
+            )
+        return ended == {State.succeeded: count}
+
+    def outputs(self, batch: str) -> list[str]:
+        found = self.clients["s3"].list_objects_v2(Bucket=self.proxies, Prefix=f"{batch}/")
+        return [one["Key"] for one in found.get("Contents", ())]
+
+
+@pytest.fixture
+def studio(
+    aws: AwsServer, unique: str, rushes_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Studio]:
+    monkeypatch.setenv("RUSHES_CPU", "1")
+    engine, scratch = LocalEngine(), tmp_path / "scratch"
+    scratch.mkdir()
+    made = Studio(aws, unique, engine, scratch)
+    yield made
+    made.stop()
+    assert list(scratch.iterdir()) == []
+    engine.control("stop")
+    engine.close()
+
+
+def test_a_host_works_off_a_queue_on_its_own_pool(studio: Studio) -> None:
+    studio.submit("k7m2qx", "copy", 12)
+    studio.host()
+    until(lambda: studio.all_succeed("k7m2qx", 12), seconds=120)
+    assert len([key for key in studio.outputs("k7m2qx") if key.endswith(".txt")]) == 12
+    receipt = (
+        studio.clients["s3"]
+        .get_object(Bucket=studio.proxies, Key="k7m2qx/A001.txt.rushes.json")["Body"]
+        .read()
+    )
+    assert json.loads(receipt)["source"]["uri"] == f"s3://{studio.cards}/k7m2qx/A001.mov"
+
+
+def test_what_hosts_make_mirrors_the_folders_of_the_clips_and_takes_nobodys_name(studio: Studio) -> None:
+    studio.submit("k7m2qx", "copy", 3, places=[("day 1", ""), ("day 2/b", ""), ("day 1", "~ab12")])
+    studio.host()
+    until(lambda: studio.all_succeed("k7m2qx", 3), seconds=120)
+    made = [key for key in studio.outputs("k7m2qx") if key.endswith(".txt")]
+    assert made == ["k7m2qx/day 1/A001.txt", "k7m2qx/day 1/A003~ab12.txt", "k7m2qx/day 2/b/A002.txt"]
+
+
+def test_work_without_files_shares_a_batch_of_the_hosts_pool(studio: Studio) -> None:
+    studio.submit("k7m2qx", "measure", 30)
+    studio.host()
+    until(lambda: studio.all_succeed("k7m2qx", 30), seconds=120)
+    entries = studio.ledger.results("k7m2qx", 0, 30)
+    assert [json.loads(one.end.data)["result"]["read"] for one in entries if one.end] == [
+        f"clip {n}" for n in range(1, 31)
+    ]
+    studio.stop()
+    batches = studio.engine.batches()
+    assert [one.counts.succeeded for one in batches] == [30]
+    until(lambda: all(one.ended is not None for one in studio.engine.batches()))
+
+
+def test_a_failure_of_the_media_is_the_ledgers_result(studio: Studio) -> None:
+    studio.submit("k7m2qx", "cut_short", 1)
+    studio.host()
+    until(lambda: studio.ended("k7m2qx") == {State.failed: 1}, seconds=120)
+    entry = studio.ledger.entry("k7m2qx.1")
+    assert entry is not None
+    assert entry.end is not None
+    assert json.loads(entry.end.data)["error"]["code"] == "truncated"
+
+
+def test_urgent_work_takes_the_core_from_background_work_that_another_queue_brought(
+    studio: Studio, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    studio.submit("bbbbbb", "hold", 1, "background", gate=str(gate))
+    studio.host()
+    until(lambda: any(s["seconds"] > 1.1 for s in studio.engine.pool().get("slots", ()) if s["running"]))
+    studio.submit("kkkkkk", "copy", 2)
+    until(lambda: studio.all_succeed("kkkkkk", 2), seconds=120)
+    assert studio.ended("bbbbbb") == {}
+    gate.touch()
+    until(lambda: studio.all_succeed("bbbbbb", 1), seconds=120)
+    entry = studio.ledger.entry("bbbbbb.1")
+    assert entry is not None
+    assert entry.attempt == 1
+
+
+def test_what_runs_and_what_waits_on_a_host_goes_on_in_the_class_that_a_person_gives_its_batch(
+    studio: Studio, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    studio.settings = replace(studio.settings, lease_s=3.0)
+    studio.submit("bbbbbb", "hold", 2, "background", gate=str(gate))
+    studio.host()
+    until(lambda: len(studio.engine.batches()) == 2, seconds=60)  # on one core: one runs, and one waits
+    studio.ledger.restamp("bbbbbb", "urgent")
+    until(lambda: {one.priority for one in studio.engine.batches()} == {"urgent"}, seconds=60)
+    gate.touch()
+    until(lambda: studio.all_succeed("bbbbbb", 2), seconds=120)
+
+
+def test_a_host_that_is_stopped_gives_its_work_to_another_and_loses_no_try(
+    studio: Studio, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    studio.submit("k7m2qx", "hold", 1, gate=str(gate))
+    studio.host("host-a")
+    until(lambda: any(slot["running"] for slot in studio.engine.pool().get("slots", ())))
+    studio.stop()
+    entry = studio.ledger.entry("k7m2qx.1")
+    assert entry is not None
+    assert (entry.state, entry.attempt) == (State.queued, 0)
+    gate.touch()
+    studio.host("host-b")
+    until(lambda: studio.all_succeed("k7m2qx", 1), seconds=120)
+
+
+@pytest.fixture
+def swept() -> tuple[StubLedger, StubQueue, FakeClock]:
+    clock, ledger = FakeClock(NOW), StubLedger()
+    ledger.open("k7m2qx", SPEC, NOW)
+    ledger.add("k7m2qx", [WorkItem(f"k7m2qx.{n}", "s3://b/a.mov") for n in (1, 2)])
+    ledger.seal("k7m2qx")
+    return ledger, StubQueue(clock), clock
+
+
+def test_a_sweep_tells_of_what_lapsed_once(swept: tuple[StubLedger, StubQueue, FakeClock]) -> None:
+    ledger, queue, clock = swept
+    ledger.claim("k7m2qx.1", "dead", NOW, NOW + 60)
+    told: Callable[[], int] = lambda: sweep(ledger, {"urgent": queue}, clock.now())  # noqa: E731
+    assert told() == 0
+    clock.advance(60)
+    assert (told(), told()) == (1, 0)
+    assert [one.notice.invocation for one in queue.receive(10, 0)] == ["k7m2qx.1"]
+
+
+def test_what_a_killed_host_left_in_its_pool_is_cancelled_by_the_next_one_and_what_others_have_is_not(
+    studio: Studio, tmp_path: Path
+) -> None:
+    (tmp_path / "c.mov").write_bytes(b"clip")
+    function = catalog.find(f"{FUNCTIONS}:hold")
+    gate = tmp_path / "gate"
+    with sign_of_life(tmp_path) as living:
+        tags: list[dict[str, str]] = [{}, {OWNER: str(living)}, {OWNER: str(tmp_path / "gone")}]
+        batches = [
+            studio.engine.launch(
+                function,
+                replace(function.options, out=str(tmp_path / f"out-{n}"), tags=its),
+                [(Asset(str(tmp_path / "c.mov")), None)],
+                function.params(None, gate=str(gate)),
+            )[0]
+            for n, its in enumerate(tags)
+        ]
+        studio.host()
+        until(lambda: studio.engine.status(batches[2]).counts.cancelled == 1)
+        gate.touch()
+        until(lambda: all(studio.engine.status(one).counts.succeeded for one in batches[:2]))
+
+
+def test_a_killed_process_shows_no_sign_of_life(tmp_path: Path) -> None:
+    text = (
+        "import sys, pathlib, time\n"
+        "from rushes.runtime.shared.remote_scratch import sign_of_life\n"
+        "with sign_of_life(pathlib.Path(sys.argv[1])) as sign:\n"
+        "    print(sign, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", text, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as one:
+        assert one.stdout is not None
+        sign = Path(one.stdout.readline().strip())
+        assert is_held(sign)
+        one.kill()
+        one.wait()
+        assert sign.exists()
+        assert not is_held(sign)
+
+
+class Unreachable:
+    """A pool that takes work and is not heard of again."""
+
+    def __init__(self) -> None:
+        self.withdrawn: list[tuple[str, list[int]]] = []
+
+    def open(self, *_: Any) -> str:
+        return "k7m2qx"
+
+    def submit(self, *_: Any, **__: Any) -> int:
+        return 1
+
+    def seal(self, *_: Any) -> None:
+        return
+
+    def results(self, *_: Any, **__: Any) -> Any:
+        raise PlatformError("it does not answer.", code="worker-silent")
+
+    def withdraw(self, batch: str, numbers: list[int]) -> None:
+        self.withdrawn.append((batch, numbers))
+
+
+@pytest.mark.parametrize(("function", "out"), [("copy", "out"), ("measure", None)])
+def test_work_that_nobody_follows_any_more_is_withdrawn(
+    tmp_path: Path, function: str, out: str | None
+) -> None:
+    pool, found = Unreachable(), catalog.find(f"{FUNCTIONS}:{function}")
+    (tmp_path / "a.mov").write_bytes(b"clip")
+    place = None if out is None else str(tmp_path / out)
+    task = Task(found, Asset(str(tmp_path / "a.mov")), found.params(), "k7m2qx.1", out=place)
+    with pytest.raises(PlatformError):
+        PoolRun(cast("Any", pool), "urgent")(task, lambda *_: None, lambda _: None, lambda: False)
+    assert pool.withdrawn == [("k7m2qx", [1])]
