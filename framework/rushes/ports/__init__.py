@@ -10,6 +10,7 @@ from rushes.ports.fleet import Fleet
 from rushes.ports.ledger import Claims, Desk, Intake, Lapses, Ledger
 from rushes.ports.money import Money
 from rushes.ports.queue import Queue
+from rushes.ports.runs import RunCounts
 from rushes.ports.store import Store
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "Ledger",
     "Money",
     "Queue",
+    "RunCounts",
     "Store",
 ]

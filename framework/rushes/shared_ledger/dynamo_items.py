@@ -6,6 +6,7 @@ One table. ``pk`` and ``sk`` say what an item is:
     B#<batch>            C#<k>   of every sixteenth invocation, how many ended in which state, and the sums
     I#<batch>#<group>    <n>     an invocation; a group has 256 of them, so no partition grows without end
     K#<show>#<key>       K       the invocation whose success has a key
+    L#<function>         …       what its runs took (`rushes.shared_ledger.dynamo_runs`)
 
 The index ``wake`` (``wk``, ``wa``) has what somebody has to look at some day: under ``OPEN`` the batches of
 which something may be left to do, under ``W#<batch>#<k>`` the invocations that are claimed or wait for their

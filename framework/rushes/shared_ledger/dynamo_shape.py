@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["TABLE"]
+__all__ = ["RUNS", "TABLE"]
+
+RUNS: Final = "L#"
+"""What the keys of items begin with that say what runs of a function took: permissions go by it."""
 
 TABLE: Final[Mapping[str, Any]] = {
     "AttributeDefinitions": [
