@@ -19,8 +19,10 @@ from rushes.errors import PlatformError
 from rushes.ledger import WorkItem
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Task
-from rushes.runtime.shared.attempt_money import HELD_S, AttemptMoney, fund
-from rushes.runtime.shared.claim_run import LEASE_S, LOOKS, ClaimRunner
+from rushes.runtime.shared.after_failure import HELD_S
+from rushes.runtime.shared.attempt_money import AttemptMoney, fund
+from rushes.runtime.shared.claim_run import LEASE_S, ClaimRunner
+from rushes.runtime.shared.claim_watch import LOOKS
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.remote_publication import mark_of
 from rushes.runtime.shared.shared_caps import SharedCaps

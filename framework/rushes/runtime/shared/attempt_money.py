@@ -15,10 +15,8 @@ from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.runtime.shared.shared_money import Funds, SharedMoney, Short
 
-__all__ = ["HELD_S", "AttemptMoney", "fund"]
+__all__ = ["AttemptMoney", "fund"]
 
-HELD_S: Final = 600.0
-"""What is held for want of money is tried again after so long: each try is two requests."""
 FIRST_LOOKS: Final = 3
 """Looks that are paid for before an attempt starts."""
 AHEAD: Final = 2.0

@@ -2,9 +2,9 @@
 
 The claim is extended from a thread while the attempt runs. When it is lost, or a person cancels the batch,
 the attempt is asked to stop, and nothing of it becomes visible: whether it may publish is asked of the ledger
-itself. How a failure goes on is decided by `rushes.core.retry`, as everywhere. What an attempt has cost is
-said with whatever it came to, so that one that is tried again, or handed on, is paid for once. What died
-between its gate and its end is ended by whoever claims it next, without the body, if its outputs are there.
+itself. What follows a failure is decided by `after_failure`. What an attempt has cost is said with whatever
+it came to, so that one that is tried again, or handed on, is paid for once. What died between its gate and
+its end is ended by whoever claims it next, without the body, if its outputs are there.
 This module must not know which ledger and which store it is, nor where the notice came from.
 """
 
@@ -13,29 +13,29 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
-from math import inf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
-from rushes.core.capacity.fitting import reached
-from rushes.core.retry import FULL_CODES, LOSS_CODES, MOST_LOSSES, GiveUp, GoUp, backoff_s, decide
+from rushes.core.retry import MOST_LOSSES, backoff_s
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
-from rushes.errors import Cancelled, PlatformError, RushesError
+from rushes.errors import PlatformError
 from rushes.invocation import Spent, function_name
-from rushes.ledger import Claim, End, Moved, NotClaimed
+from rushes.ledger import Claim, End, NotClaimed
 from rushes.ports import Claims, Store
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.loaded_batch import LoadedBatch, learn
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.attempts.task import Made, Task
-from rushes.runtime.shared.attempt_money import HELD_S, AttemptMoney, fund
+from rushes.runtime.shared.after_failure import GivenBack, HeldFor, Next, after_failure, held_for_money
+from rushes.runtime.shared.attempt_money import AttemptMoney, fund
+from rushes.runtime.shared.claim_watch import LOOKS, ClaimWatch
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.remote_attempt import Run, StoreReach, reach_of, run_remote
 from rushes.runtime.shared.remote_intent import published_before
@@ -47,11 +47,7 @@ __all__ = ["After", "ClaimRunner", "Grant"]
 
 LEASE_S: Final = 60.0
 """How long a claim holds that nobody extends: as long as a host may be dead before another takes over."""
-
-
 BATCHES_KNOWN: Final = 64
-LOOKS: Final = 3
-"""At an attempt, while its claim holds that nobody extends."""
 LONGEST_REST_S: Final = 10.0
 """Between two tries to say how an attempt ended."""
 
@@ -159,8 +155,8 @@ class ClaimRunner:
             return self._set_aside(claim, meter)
         money = self._fund(claim, spec, meter)
         if isinstance(money, Short):
-            return self._hold(claim, money, meter)
-        watch = _Watch(
+            return self._go_on(claim, held_for_money(money, self.clock(), begun=False), meter)
+        watch = ClaimWatch(
             self.ledger, claim, self.clock, self.lease_s, meter,
             money=money, stopping=self._stopping, ends_at=ends_at,
         )  # fmt: skip
@@ -170,9 +166,12 @@ class ClaimRunner:
         except Exception as error:  # noqa: BLE001 - everything that a body can raise becomes an end
             watch.settle()
             failure = as_error(error, function_name(str(spec["function"])))
-            if watch.yields and not longer and isinstance(failure, Cancelled) and not self._stopping.is_set():
-                failure = _too_long(self.clock() - now)
-            after = self._failed(claim, spec, watch, failure, seconds=self.clock() - now, longer=longer)
+            ended = self.clock()
+            then = after_failure(
+                claim, failure, watch.why(), now=ended, seconds=ended - now,
+                retries=int(spec.get("retries", 2)), longer=longer,
+            )  # fmt: skip
+            after = self._go_on(claim, then, meter)
         else:
             watch.settle()
             body, seconds = made.data().decode(), self.clock() - now
@@ -192,16 +191,7 @@ class ClaimRunner:
         look_s = self.lease_s / LOOKS
         return fund(self.money, payer, meter, look_s, capped=capped, least=claim.spent_nano)
 
-    def _hold(
-        self, claim: Claim, short: Short, meter: Meter, error: Mapping[str, Any] | None = None
-    ) -> After:
-        """Let it wait for money: no try of it is used up. `error` tells of an attempt that had begun."""
-        now, cost_nano = self.clock(), meter.cost().total
-        until = min(now + HELD_S, short.frees_at or inf)
-        held = self.ledger.hold(claim, until, short.sentence, free=True, cost_nano=cost_nano, error=error)
-        return After(State.held, until - now) if held else After(State.running, self.lease_s)
-
-    def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: _Watch, meter: Meter) -> Made:
+    def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: ClaimWatch, meter: Meter) -> Made:
         known, work = self._of(claim.work.batch, spec), claim.work
         params = known.params
         if work.params is not None:
@@ -243,66 +233,19 @@ class ClaimRunner:
             self._known[batch] = learn({**spec, "id": batch}, self.scratch)
         return self._known[batch]
 
-    def _failed(  # noqa: PLR0911 - one for each thing that may have ended it
-        self,
-        claim: Claim,
-        spec: Mapping[str, Any],
-        watch: _Watch,
-        failure: RushesError,
-        *,
-        seconds: float,
-        longer: bool,
-    ) -> After:
-        meter = watch.meter
-        if watch.lost:
-            return After(State.running, self.lease_s)
-        if watch.cancelled:
-            return self._end(claim, End(State.cancelled, "{}", seconds), meter)
-        if watch.short is not None and isinstance(failure, Cancelled):
-            error = {"kind": "policy", "code": "out-of-money", "message": watch.short.sentence}
-            return self._hold(claim, watch.short, meter, error)
-        if watch.yields and isinstance(failure, Cancelled):
-            going = self._stopping.is_set()
-            reason = "its host had to go" if going else "it did not fit into the time that was left"
-            error = {"kind": "platform", "code": "given-back", "message": reason}
-            if self.ledger.give_back(claim, reason, cost_nano=meter.cost().total, error=error):
-                return After(State.queued, 0.0, too_long=not going)
-            return After(State.running, self.lease_s)
-        retries, losses = int(spec.get("retries", 2)), claim.losses
-        if failure.code in LOSS_CODES:
-            # The ledger counts claims that lapsed, and tries: what retries do not account for was lost, too.
-            losses = max(losses + 1, claim.attempt - retries)
-        own_machine = watch.ends_at is not None
-        verdict = decide(
-            failure.kind,
-            failure.code,
-            claim.attempt - losses,
-            losses,
-            retries,
-            claim.work.n,
-            tries=claim.fence,
-            progressed=True,  # what hangs is stopped by the attempt's own watchdog, under another code
-            # A host has a disk and memory that others use too; who ends soon has a machine of its own.
-            outgrew=reached(failure.code, None, seconds, progressed=True, own_machine=own_machine),
-            # Nobody comes by to make room on a host that is rented.
-            queued_s=inf if failure.code in FULL_CODES else 0.0,
-            up=longer,
-        )
-        if isinstance(verdict, GoUp):
-            cost_nano = meter.cost().total
-            if self.ledger.give_back(claim, verdict.reason, cost_nano=cost_nano, error=failure.to_dict()):
-                return After(State.queued, 0.0, too_long=True)
-            return After(State.running, self.lease_s)
-        body = failure.to_dict()
-        if isinstance(verdict, GiveUp):
-            body |= {"verdict": verdict.reason, "attempts": claim.attempt}
-            return self._end(claim, End(State.failed, json.dumps({"error": body}), seconds), meter)
-        until = self.clock() + verdict.delay_s
+    def _go_on(self, claim: Claim, then: Next, meter: Meter) -> After:
+        """Say in the ledger what follows; where it does not take it, another has the claim."""
+        if isinstance(then, End):
+            return self._end(claim, then, meter)
         cost_nano = meter.cost().total
-        held = self.ledger.hold(
-            claim, until, verdict.reason, free=verdict.free, cost_nano=cost_nano, error=body
-        )
-        return After(State.held, verdict.delay_s) if held else After(State.running, self.lease_s)
+        if isinstance(then, GivenBack):
+            if self.ledger.give_back(claim, then.reason, cost_nano=cost_nano, error=then.error):
+                return After(State.queued, 0.0, too_long=then.too_long)
+        elif isinstance(then, HeldFor):
+            until, reason, free = self.clock() + then.delay_s, then.reason, then.free
+            if self.ledger.hold(claim, until, reason, free=free, cost_nano=cost_nano, error=then.error):
+                return After(State.held, then.delay_s)
+        return After(State.running, self.lease_s)
 
     def _set_aside(self, claim: Claim, meter: Meter) -> After:
         """End what took down, one after another, those who worked on it: nobody is left to say why."""
@@ -341,112 +284,3 @@ class ClaimRunner:
                 if self.clock() >= until:
                     raise
         raise AssertionError("unreachable: a count has no end")
-
-
-def _too_long(seconds: float) -> PlatformError:
-    return PlatformError(
-        f"it was not done after {seconds:.0f} s, all the time that this tier has, and no tier takes longer.",
-        code="time-limit",
-        fix="Give the environment a tier of hosts, or encode in chunks.",
-    )
-
-
-class _Watch:
-    """Keeps one claim, and knows why its attempt has to stop."""
-
-    def __init__(
-        self,
-        ledger: Claims,
-        claim: Claim,
-        clock: Callable[[], float],
-        lease_s: float,
-        meter: Meter,
-        *,
-        money: AttemptMoney | None,
-        stopping: threading.Event,
-        ends_at: float | None,
-    ) -> None:
-        self._ledger, self._claim, self._clock, self._lease_s = ledger, claim, clock, lease_s
-        self.meter = meter
-        self._money = money
-        self._stopping = stopping
-        self.ends_at = ends_at
-        self._until = claim.until
-        self._done = threading.Event()
-        self.lost = False
-        self.cancelled = False
-        self.priority = claim.priority
-        """The class that a person has given it, or ""."""
-
-    @property
-    def yields(self) -> bool:
-        """Its host is going, or this process ends soon."""
-        return self._stopping.is_set() or (self.ends_at is not None and self._clock() >= self.ends_at)
-
-    def stopped(self) -> bool:
-        """Whether the attempt has to stop."""
-        return self.lost or self.cancelled or self.yields or self.short is not None
-
-    @property
-    def short(self) -> Short | None:
-        """Why there is no money for it to go on."""
-        return None if self._money is None else self._money.short
-
-    def settle(self) -> None:
-        """The attempt has ended: what is counted from now on is not its own."""
-        self.meter.stop()
-        if self._money is not None:
-            self._money.settle()
-
-    def require(self, intent: str) -> None:
-        """Go on only where the claim holds at this moment; what is published then is said beforehand.
-
-        Raises:
-            Cancelled: the batch was.
-            PlatformError: another has it (``superseded``), or the ledger does not say.
-        """
-        self._extend(intent)
-        if self.cancelled:
-            raise Cancelled("its batch was cancelled.", code="cancelled")
-        if self.lost:
-            raise PlatformError(
-                "this attempt was overtaken; it publishes nothing.",
-                code="superseded",
-                fix="Its successor goes on.",
-            )
-        if self._money is not None:
-            self._money.look()
-            if self._money.short is not None:
-                raise Cancelled(self._money.short.sentence, code="cancelled")
-
-    @contextmanager
-    def extending(self) -> Iterator[None]:
-        """Extend the claim from time to time while something runs."""
-        thread = threading.Thread(target=self._keep, name=f"claim {self._claim.work.invocation}", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._done.set()
-            thread.join()
-
-    def _keep(self) -> None:
-        while not self._done.wait(self._lease_s / LOOKS):
-            if self._money is not None:
-                self._money.look()
-            try:
-                self._extend()
-            except RushesError:
-                # The ledger did not answer: it is asked again, until the claim has lapsed.
-                self.lost = self.lost or self._clock() >= self._until
-            if self.lost or self.cancelled or self.short is not None:
-                return
-
-    def _extend(self, intent: str = "") -> None:
-        until = self._clock() + self._lease_s
-        kept = self._ledger.extend(self._claim, until, cost_nano=self.meter.cost().total, intent=intent)
-        self.lost, self.cancelled = kept == "lost", kept == "stop"
-        if isinstance(kept, Moved):
-            self.priority = kept.priority
-        if not self.lost:
-            self._until = until
