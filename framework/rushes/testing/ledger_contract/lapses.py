@@ -1,0 +1,50 @@
+"""What somebody is told of again: it lapsed, has not ended, was not sealed. Part of `LedgerContract`."""
+
+# ruff: noqa: S101 - a suite of tests
+
+from __future__ import annotations
+
+from rushes.ledger import WorkItem
+from rushes.ports import Ledger
+from rushes.testing.ledger_contract.filled import DONE, NOW, SPEC, FilledLedger, claimed
+
+__all__ = ["LapsesContract"]
+
+
+class LapsesContract(FilledLedger):
+    """What somebody is told of again: what lapsed, what has not ended, what nobody sealed."""
+
+    def test_what_is_given_back_and_nobody_is_told_of_is_told_of_once_its_claim_would_have_lapsed(
+        self, filled: Ledger
+    ) -> None:
+        filled.give_back(claimed(filled), "spot notice")
+        assert filled.lapsed("k7m2qx", NOW + 59, NOW + 100) == []
+        assert [one.invocation for one in filled.lapsed("k7m2qx", NOW + 61, NOW + 100)] == ["k7m2qx.1"]
+
+    def test_somebody_is_told_again_of_what_lapsed_and_nobody_else_meanwhile(self, filled: Ledger) -> None:
+        claimed(filled, 1)
+        filled.hold(claimed(filled, 2), NOW + 30, "x")
+        assert filled.lapsed("k7m2qx", NOW + 29, NOW + 100) == []
+        assert [one.invocation for one in filled.lapsed("k7m2qx", NOW + 30, NOW + 100)] == ["k7m2qx.2"]
+        found = filled.lapsed("k7m2qx", NOW + 61, NOW + 100)
+        assert [(one.invocation, one.priority, one.show) for one in found] == [("k7m2qx.1", "urgent", "dune")]
+        assert filled.lapsed("k7m2qx", NOW + 62, NOW + 100) == []
+        assert len(filled.lapsed("k7m2qx", NOW + 100, NOW + 200)) == 2
+
+    def test_nobody_is_told_again_of_what_has_ended(self, filled: Ledger) -> None:
+        filled.finish(claimed(filled), DONE)
+        assert filled.lapsed("k7m2qx", NOW + 1e6, NOW + 2e6) == []
+
+    def test_a_batch_is_unfinished_until_its_last_has_ended(self, filled: Ledger) -> None:
+        for n in (1, 2, 3):
+            assert list(filled.unfinished()) == ["k7m2qx"]
+            filled.finish(claimed(filled, n), DONE)
+        assert list(filled.unfinished()) == []
+
+    def test_a_batch_that_nobody_adds_to_and_nobody_sealed_was_abandoned(self, ledger: Ledger) -> None:
+        for batch in ("aaaaaa", "bbbbbb", "cccccc"):
+            ledger.open(batch, SPEC, NOW)
+        ledger.seal("bbbbbb")
+        ledger.add("cccccc", [WorkItem("cccccc.1", "s3://b/a.mov")])  # now, by the clock of the ledger
+        assert list(ledger.abandoned(NOW - 1)) == []
+        assert list(ledger.abandoned(NOW + 1)) == ["aaaaaa"]
