@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 from rushes import (
     Asset,
     Context,
@@ -79,3 +82,18 @@ def often(clip: Asset, params: Params) -> Looked:
 def asked(clip: Asset, params: Params) -> Looked:
     """Is called directly, and by nothing else."""
     raise AssertionError
+
+
+class Gated(Params):
+    gate: str = ""
+
+
+@function(version="1", stall_s=600)
+def hold(clip: Asset, params: Gated, ctx: Context) -> Wrote:
+    """Runs until it is let go; at once where nothing holds it."""
+    while params.gate and not Path(params.gate).exists():
+        ctx.progress(-1.0)
+        time.sleep(0.02)
+    out = ctx.output(f"{clip.stem}.txt")
+    out.path.write_bytes(clip.path.read_bytes())
+    return Wrote(file=out)

@@ -68,8 +68,9 @@ class Options:
             raise CallerError(
                 f"deadline {self.deadline!r} is no time.", code="bad-value", fix="Give UTC epoch seconds."
             )
-        # Which classes a studio has is for its pool to say.
-        if self.priority not in PRIORITIES and not os.environ.get("RUSHES_CLASSES"):
+        # Which classes a studio has is for its pool to say, or for the environment that it is sent to.
+        its_own = self.engine != "local" or os.environ.get("RUSHES_CLASSES")
+        if self.priority not in PRIORITIES and not its_own:
             raise CallerError(
                 f"priority {self.priority!r} is no class.",
                 code="bad-value",

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from rushes.invocation import BatchStatus
     from rushes.ports import Engine
 
-__all__ = ["BatchName", "batch_argument", "engine_option", "found_batch", "found_invocation", "whole"]
+__all__ = [
+    "BatchName",
+    "batch_argument",
+    "engine_option",
+    "found_batch",
+    "found_invocation",
+    "meant",
+    "whole",
+]
 
 LAST: Final = "last"
 _PAGE: Final = 1000
@@ -75,6 +83,40 @@ def engine_option() -> Callable[[Any], Any]:
         metavar="local|aws:ENV",
         help="Whose batches; a name like k7m2qx@dev says that by itself.",
     )
+
+
+def meant(
+    session: Session, name: str | None, engine_name: str | None, *, acts: bool = False
+) -> tuple[Engine, str | None]:
+    """The engine that has a batch, or one of its invocations, and its name there.
+
+    ``last``, and nothing, is what this machine sent last, wherever it sent it; and with ``--engine aws:ENV``
+    what it sent last there.
+
+    Args:
+        session: of the command.
+        name: as it was written.
+        engine_name: as it was asked for.
+        acts: the command changes what it is about.
+
+    Raises:
+        CallerError: it acts on the newest batch of an environment that this machine has sent nothing to: that
+            is somebody else's (``not-sent-here``).
+    """
+    if name is not None and name.partition(".")[0] != LAST:
+        return session.engine_of(name, engine_name), name
+    if sent := session.sent_last(engine_name):
+        if name is None:
+            click.echo(f"the newest batch, {sent}:", err=True)
+        dot_number = "".join((name or LAST).partition(".")[1:])
+        return session.engine_of(sent, engine_name), f"{sent}{dot_number}"
+    if acts and engine_name not in {None, "local"}:
+        raise CallerError(
+            f"this machine has sent nothing to {engine_name}: its last batch is somebody else's.",
+            code="not-sent-here",
+            fix=f"Name the batch: `rushes list --engine {engine_name}`.",
+        )
+    return session.engine_of(name, engine_name), name
 
 
 def found_batch(engine: Engine, batch: str | None) -> BatchStatus:

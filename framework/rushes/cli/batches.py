@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rushes.cli.batch_name import batch_argument, engine_option, found_batch, whole
+from rushes.cli.batch_name import batch_argument, engine_option, found_batch, meant, whole
 from rushes.cli.budget import Dollars, keeper_of
 from rushes.cli.class_name import ClassName
 from rushes.cli.quoted import quoted_lines
@@ -54,8 +54,8 @@ def follow(ctx: click.Context, /, batch: str | None, *, engine_name: str | None,
     from rushes.cli.sinks import JsonSink, NothingSink  # noqa: PLC0415
 
     session: Session = ctx.obj
-    engine = session.engine_of(batch, engine_name)
-    found = found_batch(engine, batch)
+    engine, name = meant(session, batch, engine_name)
+    found = found_batch(engine, name)
     sink = JsonSink() if as_json else NothingSink()
     outcome = follow_batch(session, engine, found.batch, sink)
     quiet = as_json and not session.watched
@@ -72,7 +72,7 @@ def follow(ctx: click.Context, /, batch: str | None, *, engine_name: str | None,
 @click.pass_obj
 def status(session: Session, batch: str | None, *, engine_name: str | None, as_json: bool) -> None:
     """Where BATCH, or the newest, stands: counts, pace, and what runs now."""
-    found = found_batch(session.engine_of(batch, engine_name), batch)
+    found = found_batch(*meant(session, batch, engine_name))
     if as_json:
         click.echo(json.dumps(_status_json(found)))
         return
@@ -128,8 +128,8 @@ def _standing(found: BatchStatus) -> list[str]:
 def cancel(session: Session, batch: str, *, engine_name: str | None) -> None:
     """Cancel what has not ended of BATCH; nothing half-written is left."""
     whole(batch, "cancel")
-    engine = session.engine_of(batch, engine_name)
-    found = found_batch(engine, batch)
+    engine, name = meant(session, batch, engine_name, acts=True)
+    found = found_batch(engine, name)
     if found.ended is not None:
         click.echo(f"{found.batch} had ended already: {counts_line(found.counts)}", err=True)
         return
@@ -163,8 +163,8 @@ def set_(
     whole(batch, "set")
     if priority is None and max_cost is None:
         raise click.UsageError("nothing is to be set: give --priority or --max-cost.")
-    engine = session.engine_of(batch, engine_name)
-    found = found_batch(engine, batch)
+    engine, name = meant(session, batch, engine_name, acts=True)
+    found = found_batch(engine, name)
     changes = []
     if max_cost is not None:
         cap = None if isinstance(max_cost, str) else max_cost
@@ -183,8 +183,8 @@ def set_(
 def retry(session: Session, batch: str, *, engine_name: str | None) -> None:
     """Queue the failed and cancelled invocations of BATCH again."""
     whole(batch, "retry")
-    engine = session.engine_of(batch, engine_name)
-    found = found_batch(engine, batch)
+    engine, name = meant(session, batch, engine_name, acts=True)
+    found = found_batch(engine, name)
     count = engine.retry(found.batch)
     if count:
         click.echo(f"{counted(count, 'invocation')} queued again: rushes follow {found.batch}", err=True)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import click
 
-from rushes.cli.batch_name import BatchName, engine_option, found_batch, whole
+from rushes.cli.batch_name import BatchName, engine_option, found_batch, meant, whole
 from rushes.cli.session import Session
 from rushes.cli.statement import KEYS, Sheet
 from rushes.errors import CallerError
@@ -51,11 +51,13 @@ def cost(
     """
     if batch is not None:
         whole(batch, "cost")
-    engine = session.engine_of(batch, engine_name)
+    engine, name = (
+        meant(session, batch, engine_name) if batch else (session.engine_of(None, engine_name), None)
+    )
     if not isinstance(engine, CostKeeper):
         raise CallerError("this engine keeps no costs.", code="no-costs", fix="Use --engine local.")
     start = since_of(since, time.time()) if since else 0.0
-    whose = None if batch is None else found_batch(engine, batch).batch
+    whose = None if name is None else found_batch(engine, name).batch
     found = engine.costs(since=start, by=by, batch=whose, show=show, function=function)
     made = Sheet.of(found, by=by, batch=whose, show=show, function=function)
     if as_json:

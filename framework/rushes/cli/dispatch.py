@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rushes.cli.class_name import ClassName
+from rushes.cli.class_name import ClassName, check_class
 from rushes.errors import CallerError
 from rushes.units import parse_duration
 
@@ -105,6 +105,7 @@ def options_from(given: Mapping[str, Any], base: Options, *, now: float | None =
 
     Raises:
         CallerError: a value cannot be read.
+        click.BadParameter: this machine has no such class.
     """
     from dataclasses import replace  # noqa: PLC0415 - with the function, whose module has it loaded
 
@@ -124,6 +125,8 @@ def options_from(given: Mapping[str, Any], base: Options, *, now: float | None =
         )
         if given.get(name) is not None
     }
+    if given.get("priority") is not None:
+        check_class(str(given["priority"]), str(changes.get("engine", base.engine)))
     if given.get("out") is not None:
         changes["out"] = _out(str(given["out"]))
     if "receipts" in changes and changes["receipts"] not in {"beside", "none"}:

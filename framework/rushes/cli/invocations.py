@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rushes.cli.batch_name import engine_option, found_invocation
+from rushes.cli.batch_name import engine_option, found_invocation, meant
 from rushes.cli.explanation import end_of, explanation, state_said, values
 from rushes.cli.results import function_of
 from rushes.cli.session import Session
@@ -37,8 +37,8 @@ _INVOCATION = click.argument("invocation", metavar="[BATCH.N]", required=False)
 @click.pass_obj
 def why(session: Session, invocation: str | None, *, as_json: bool, engine_name: str | None) -> None:
     """Why an invocation waits, runs or failed: what it waits for, what was tried, what to do."""
-    engine = session.engine_of(invocation, engine_name)
-    invocation = found_invocation(engine, invocation)
+    engine, name = meant(session, invocation, engine_name)
+    invocation = found_invocation(engine, name)
     found = engine.explain(invocation)
     if as_json:
         click.echo(json.dumps(found, default=str))
@@ -65,8 +65,8 @@ def _command_that_frees(engine: Engine, invocation: str) -> str:
 @click.pass_obj
 def logs(session: Session, invocation: str | None, *, path: bool, engine_name: str | None) -> None:
     """What the attempts of an invocation logged and printed, the tools' own words among it."""
-    engine = session.engine_of(invocation, engine_name)
-    invocation = found_invocation(engine, invocation)
+    engine, name = meant(session, invocation, engine_name)
+    invocation = found_invocation(engine, name)
     found = engine.explain(invocation)
     log = found.get("log")
     if not log:
@@ -104,8 +104,8 @@ def receipt(session: Session, of: str | None, *, engine_name: str | None) -> Non
         return
     if of is not None and "/" in of:
         raise CallerError(f"{of} does not exist.", code="not-found", fix="Name an output or an invocation.")
-    engine = session.engine_of(of, engine_name)
-    of = found_invocation(engine, of)
+    engine, name = meant(session, of, engine_name)
+    of = found_invocation(engine, name)
     found = engine.explain(of)
     row = dict(found.get("result") or {})
     path = row.get("receipt")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
-from rushes.cli.batch_name import found_invocation
+from rushes.cli.batch_name import found_invocation, meant
 from rushes.cli.explanation import end_of
 from rushes.cli.session import Session
 from rushes.errors import CallerError
+from rushes.keepers import ObjectKeeper
 from rushes.printing import printable
 
 __all__ = ["reproduce"]
@@ -59,8 +60,14 @@ def _receipt_path(session: Session, text: str) -> str:
     path = Path(text).expanduser()
     if path.exists() or "/" in text or not text.partition(".")[2].isdigit():
         return str(path)
-    engine = session.engine()
-    found = engine.explain(found_invocation(engine, text))
+    engine, name = meant(session, text, None)
+    if isinstance(engine, ObjectKeeper):
+        raise CallerError(
+            f"{name} was made in a bucket, and only what is on this machine can be made again and compared.",
+            code="not-local",
+            fix="Copy its clip here (`aws s3 cp`), run the same here, and compare the two.",
+        )
+    found = engine.explain(found_invocation(engine, name))
     row = found.get("result") or {}
     members = (end_of(found).result or {}).get("functions") or {}
     each = [str(one["receipt"]) for one in members.values() if one.get("receipt")]

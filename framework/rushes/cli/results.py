@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rushes.cli.batch_name import batch_argument, engine_option, found_batch
+from rushes.cli.batch_name import batch_argument, engine_option, found_batch, meant
 from rushes.cli.notes import Notes
 from rushes.cli.session import Session
 from rushes.cli.show import counts_line, one_line, short_name, table
@@ -59,8 +59,8 @@ def results(
 
     Without BATCH, of the newest.
     """
-    engine = session.engine_of(batch, engine_name)
-    found = found_batch(engine, batch)
+    engine, name = meant(session, batch, engine_name)
+    found = found_batch(engine, name)
     ends = _Ends(engine, found.batch, **which)
     if as_json:
         for page in ends.pages():

@@ -54,6 +54,7 @@ def run(ctx: click.Context, /, **given: Any) -> None:
     engine = session.engine(work.options.engine)
     work = _quoted(engine, work, given)
     batch, invocations = opened(engine, work)
+    session.sent(batch)
     _note_free(engine, work)
     sink = sink_for(
         work.function, as_json=given["json"], chosen=work.chosen_format, terminal=session.prints_to_terminal
@@ -85,6 +86,7 @@ def submit(ctx: click.Context, /, **given: Any) -> None:
     engine = session.engine(work.options.engine)
     work = _quoted(engine, work, given)
     batch, invocations = opened(engine, work)
+    session.sent(batch)
     _note_free(engine, work)
     try:
         total = engine.submit(batch, invocations)

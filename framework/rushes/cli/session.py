@@ -6,10 +6,13 @@ import an engine before a command asks for one.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rushes.ports import Engine
 
 __all__ = ["Session"]
@@ -50,6 +53,28 @@ class Session:
             asked = "aws" if where in {"", "aws"} else f"aws:{where}"
         return self.engine(asked or "local")
 
+    def sent(self, batch: str) -> None:
+        """Remember that a batch was sent: it is the ``last`` one of this machine."""
+        if self._given is None:
+            from rushes.runtime.sending.sent_last import remember_sent  # noqa: PLC0415 - few commands send
+
+            remember_sent(_home(), batch)
+
+    def sent_last(self, asked: str | None = None) -> str:
+        """The batch that this machine sent last, where that is in another ledger than its own; else "".
+
+        Args:
+            asked: the engine that was asked for, or None for whichever it was sent to.
+        """
+        if self._given is not None or asked == "local":
+            return ""
+        from rushes.runtime.sending.sent_last import recall_sent  # noqa: PLC0415 - as above
+
+        if asked is None:
+            return recall_sent(_home())
+        where = asked.partition(":")[2] or os.environ.get("RUSHES_AWS_ENV") or asked
+        return recall_sent(_home(), where)
+
     @property
     def watched(self) -> bool:
         """True when progress may be drawn: standard error is a terminal."""
@@ -64,6 +89,12 @@ class Session:
     def answers(self) -> bool:
         """True when a question can be asked and answered."""
         return sys.stderr.isatty() and sys.stdin is not None and sys.stdin.isatty()
+
+
+def _home() -> Path:
+    from rushes.runtime.configuration.settings import settings_from  # noqa: PLC0415 - not for help
+
+    return settings_from(os.environ).home
 
 
 def _load(name: str) -> Any:

@@ -66,6 +66,7 @@ class LocalEngine:
         params: Params,
     ) -> tuple[str, int]:
         """Open, submit and seal a batch; returns its id and how many invocations it has."""
+        from rushes.runtime.sending.sent_last import remember_sent  # noqa: PLC0415 - a follower sends nothing
         from rushes.runtime.sending.submission import batch_spec, invocations  # noqa: PLC0415
         from rushes.runtime.sources.inputs import Found, distinct  # noqa: PLC0415 - a follower does not need it
 
@@ -79,11 +80,13 @@ class LocalEngine:
             batch = self.open(spec)
             count = self._submit(batch, chain(first, rows))
             self.seal(batch)
+            remember_sent(self.settings.home, batch)
             return batch, count
         batch, opening = messages.opening(spec)
         self._client.request_all(
             [opening, messages.submission(batch, first), ({"verb": "seal", "batch": batch}, b"")]
         )
+        remember_sent(self.settings.home, batch)
         return batch, len(first)
 
     def open(self, spec: BatchSpec) -> str:

@@ -116,6 +116,10 @@ def test_a_laptop_sends_to_lambda_follows_and_reads_what_came_of_it(cards: str) 
     assert json.loads(rushes("status", batch, "--json").output)["counts"]["succeeded"] == 2
     assert len(lines(rushes("results", batch, "--json"))) == 2
 
+    assert f"{batch} ·" in rushes("status", "last").output
+    assert "succeeded" in rushes("why", "last.1").output
+    assert "dune" in rushes("cost", "last").output
+
     again = rushes("run", "deployed:look", cards, "--engine", "aws", "--json", "--show", "dune")
     assert [one["cached"] for one in lines(again)] == [True, True]
 

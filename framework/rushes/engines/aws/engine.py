@@ -194,6 +194,11 @@ class AwsEngine:
             self._ledger.cancel(self._inner(batch))
             raise
         self.seal(batch)
+        if self._given[0] is None:  # what others made for it may be nobody's machine
+            from rushes.runtime.configuration.settings import settings_from  # noqa: PLC0415 - as above
+            from rushes.runtime.sending.sent_last import remember_sent  # noqa: PLC0415 - as above
+
+            remember_sent(settings_from(self._environ).home, batch)
         return batch, total
 
     def open(self, spec: BatchSpec) -> str:
