@@ -276,7 +276,7 @@ def destroy(ctx: click.Context, /, *, name: str, region: str, yes: bool) -> None
     kept = [
         str(one["Properties"]["BucketName"])
         for one in template["Resources"].values()
-        if one.get("DeletionPolicy") == "Retain"
+        if one["Type"] == "AWS::S3::Bucket"
     ]
     if not yes:
         if not ctx.obj.answers:

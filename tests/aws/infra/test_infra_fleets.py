@@ -69,6 +69,16 @@ def test_a_busy_machine_is_not_ended_and_a_deployment_starts_no_host_beyond_the_
         assert one["DeploymentConfiguration"] == {"MinimumHealthyPercent": 0, "MaximumPercent": 100}
 
 
+def test_the_first_tier_on_ec2_takes_nothing_from_those_on_fargate(template: dict[str, Any]) -> None:
+    before = template_of(FUNCTIONS, with_fleets(FARGATE))
+    for one in (before, template):  # what a cluster names itself it would give up while it is in use
+        assert all_of(one, "ECS::Cluster")["Cluster"] == {"ClusterName": "rushes-dev"}
+        (providers,) = all_of(one, "ECS::ClusterCapacityProviderAssociations").values()
+        assert providers["CapacityProviders"][:2] == ["FARGATE", "FARGATE_SPOT"]
+        services = [it for it in one["Resources"].values() if it["Type"] == "AWS::ECS::Service"]
+        assert all("Providers" in it["DependsOn"] for it in services)
+
+
 def test_spot_is_spot_a_card_is_asked_for_and_machines_hold_one_host_each(template: dict[str, Any]) -> None:
     services = all_of(template, "ECS::Service")
     assert services["ServiceCpuSpot"]["CapacityProviderStrategy"][0]["CapacityProvider"] == "FARGATE_SPOT"

@@ -38,11 +38,19 @@ def cluster(environment: Environment) -> dict[str, Any]:
     log = arn("LogHosts")
     on_ec2 = [one for one in environment.fleets if one.type]
     made: dict[str, Any] = {
-        CLUSTER: {
-            "Type": "AWS::ECS::Cluster",
+        CLUSTER: {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": environment.called()}},
+        # Apart from the cluster, always: one that named them itself would give up those that are in use when
+        # the first tier on EC2 comes, which ECS refuses.
+        "Providers": {
+            "Type": "AWS::ECS::ClusterCapacityProviderAssociations",
             "Properties": {
-                "ClusterName": environment.called(),
-                **({} if on_ec2 else {"CapacityProviders": ["FARGATE", "FARGATE_SPOT"]}),
+                "Cluster": ref(CLUSTER),
+                "CapacityProviders": [
+                    "FARGATE",
+                    "FARGATE_SPOT",
+                    *(ref(id_of("Provider", t)) for t in on_ec2),
+                ],
+                "DefaultCapacityProviderStrategy": [{"CapacityProvider": "FARGATE", "Weight": 1}],
             },
         },
         "LogHosts": {
@@ -72,18 +80,6 @@ def cluster(environment: Environment) -> dict[str, Any]:
     }
     if on_ec2:
         made |= machine_role(environment)
-        made["Providers"] = {
-            "Type": "AWS::ECS::ClusterCapacityProviderAssociations",
-            "Properties": {
-                "Cluster": ref(CLUSTER),
-                "CapacityProviders": [
-                    "FARGATE",
-                    "FARGATE_SPOT",
-                    *(ref(id_of("Provider", t)) for t in on_ec2),
-                ],
-                "DefaultCapacityProviderStrategy": [{"CapacityProvider": "FARGATE", "Weight": 1}],
-            },
-        }
     return made
 
 
@@ -175,10 +171,4 @@ def _service(tier: HostTier, environment: Environment) -> dict[str, Any]:
         }
     properties["CapacityProviderStrategy"] = [{"CapacityProvider": provider, "Weight": 1}]
     way_out = [] if environment.subnets else ["RouteOut"]
-    associated = ["Providers"] if any(one.type for one in environment.fleets) else []
-    depends = [*associated, *way_out]
-    return {
-        "Type": "AWS::ECS::Service",
-        **({"DependsOn": depends} if depends else {}),
-        "Properties": properties,
-    }
+    return {"Type": "AWS::ECS::Service", "DependsOn": ["Providers", *way_out], "Properties": properties}

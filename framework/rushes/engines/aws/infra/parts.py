@@ -15,10 +15,11 @@ from rushes.engines.aws.infra.sizing import LEAST_SCRATCH_MB, Size
 
 __all__ = [
     "SMALL",
+    "TRIES",
+    "TRIES_IN_TURN",
     "LambdaPlan",
     "arn",
     "assumed_by",
-    "bucket",
     "called_by_rule",
     "every_minute",
     "from_rule",
@@ -36,10 +37,11 @@ SMALL: Final = Size(512, 120, LEAST_SCRATCH_MB)
 """Of what moves no media: it reads heads of objects, and writes the ledger and queues."""
 TRIES: Final = 5
 """Deliveries of a message before it is set aside. Failures of the work itself are counted in the ledger."""
+TRIES_IN_TURN: Final = 100
+"""The same where more messages are taken than may be worked on at a time: what is throttled until its queue
+shows it again has been delivered once more, and nothing is wrong with it."""
 KEPT_S: Final = 14 * 86_400
 """The longest that SQS keeps a message."""
-UNFINISHED_DAYS: Final = 2
-"""After so long an upload that nobody ended is removed: longer than any attempt can last."""
 
 
 class LambdaPlan(NamedTuple):
@@ -58,6 +60,9 @@ class LambdaPlan(NamedTuple):
     """What single attempts may, each with a session that permits a part of it; nothing: they are none."""
     image: str = "ImageUri"
     """The parameter that has it."""
+    waits: bool = False
+    """It sends back to its own queue what has to wait. Lambda takes sixteen times of that for a loop and ends
+    it (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html): here the ledger counts."""
 
     @property
     def id(self) -> str:
@@ -80,7 +85,7 @@ def joined(of: Mapping[str, str]) -> Any:
     return {"Fn::Join": ["", texts]} if texts else ""
 
 
-def queue(name: str, *, dead: str = "", hidden_s: int = 60) -> dict[str, Any]:
+def queue(name: str, *, dead: str = "", hidden_s: int = 60, tries: int = TRIES) -> dict[str, Any]:
     """A standard queue; without `dead` one where messages are set aside."""
     properties: dict[str, Any] = {
         "QueueName": name,
@@ -89,7 +94,7 @@ def queue(name: str, *, dead: str = "", hidden_s: int = 60) -> dict[str, Any]:
         "SqsManagedSseEnabled": True,
     }
     if dead:
-        properties["RedrivePolicy"] = {"deadLetterTargetArn": arn(dead), "maxReceiveCount": TRIES}
+        properties["RedrivePolicy"] = {"deadLetterTargetArn": arn(dead), "maxReceiveCount": tries}
     return {
         "Type": "AWS::SQS::Queue",
         "DeletionPolicy": "Delete",
@@ -169,6 +174,8 @@ def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
         properties["TracingConfig"] = {"Mode": "Active"}
     if plan.most is not None:
         properties["ReservedConcurrentExecutions"] = plan.most
+    if plan.waits:
+        properties["RecursiveLoop"] = "Allow"
     return {
         log: {
             "Type": "AWS::Logs::LogGroup",
@@ -203,35 +210,6 @@ def work_role(owner: str, statements: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def bucket(name: str) -> dict[str, Any]:
-    """A bucket that tells EventBridge of what comes, and that a stack never takes with it."""
-    return {
-        "Type": "AWS::S3::Bucket",
-        "DeletionPolicy": "Retain",
-        "UpdateReplacePolicy": "Retain",
-        "Properties": {
-            "BucketName": name,
-            "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
-            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
-            "PublicAccessBlockConfiguration": {
-                "BlockPublicAcls": True,
-                "BlockPublicPolicy": True,
-                "IgnorePublicAcls": True,
-                "RestrictPublicBuckets": True,
-            },
-            "LifecycleConfiguration": {
-                "Rules": [
-                    {
-                        "Id": "unfinished-uploads",
-                        "Status": "Enabled",
-                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UNFINISHED_DAYS},
-                    }
-                ]
-            },
-        },
-    }
-
-
 def from_rule(queues: Sequence[str], rule: str) -> dict[str, Any]:
     """A rule of EventBridge may send to queues."""
     return {
@@ -255,7 +233,12 @@ def from_rule(queues: Sequence[str], rule: str) -> dict[str, Any]:
 
 
 def every_minute(function_id: str, environment: Environment, what: str = "") -> dict[str, Any]:
-    """A Lambda that is called once a minute; `what` tells it from others that are."""
+    """A Lambda that is called once a minute; `what` tells it from others that are.
+
+    A call that fails, or finds no room for a minute, is not made up for: the next one does all of it. Lambda
+    would try it twice more, and keep it for six hours (https://docs.aws.amazon.com/lambda/latest/dg/
+    invocation-async-error-handling.html), so that all of these came at once when there is room again.
+    """
     rule = logical("Minute", what)
     return {
         rule: {
@@ -274,6 +257,15 @@ def every_minute(function_id: str, environment: Environment, what: str = "") -> 
             },
         },
         f"{rule}Permission": called_by_rule(function_id, rule),
+        f"{rule}Once": {
+            "Type": "AWS::Lambda::EventInvokeConfig",
+            "Properties": {
+                "FunctionName": ref(function_id),
+                "Qualifier": "$LATEST",
+                "MaximumRetryAttempts": 0,
+                "MaximumEventAgeInSeconds": 60,
+            },
+        },
     }
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.engines.aws.infra import parts, permissions, starting
+from rushes.engines.aws.infra.buckets import buckets
 from rushes.engines.aws.infra.environment import RANKS, Deployed, Environment, deployed, logical
 from rushes.engines.aws.infra.hosting import by_group, host_queues, hosts, hosts_that_come
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
@@ -83,7 +84,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
         ],
         environment,
     )
-    resources = {TABLE_ID: _table(environment), **_buckets(environment)}
+    resources = {TABLE_ID: _table(environment), **buckets(environment)}
     if environment.has_hosts:
         resources |= hosts(all_, environment)
     for one in on_lambda:
@@ -128,7 +129,8 @@ def _image(what: str) -> dict[str, Any]:
 
 
 def _table(environment: Environment) -> dict[str, Any]:
-    shape = {**TABLE, "TableName": environment.table, "SSESpecification": {"SSEEnabled": True}}
+    # Encrypted by a key that AWS owns, as every table is: one of KMS would be paid for by the request.
+    shape = {**TABLE, "TableName": environment.table}
     shape["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": True}
     if environment.tells or environment.trials:
         shape["StreamSpecification"] = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
@@ -139,11 +141,6 @@ def _table(environment: Environment) -> dict[str, Any]:
         "UpdateReplacePolicy": "Retain",
         "Properties": shape,
     }
-
-
-def _buckets(environment: Environment) -> dict[str, Any]:
-    """Buckets that the environment makes: they tell of what comes, and stay when it goes."""
-    return {logical("Bucket", name): parts.bucket(name) for name in environment.owned}
 
 
 def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:

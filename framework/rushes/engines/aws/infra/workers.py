@@ -73,6 +73,7 @@ def worker(one: Deployed, environment: Environment) -> dict[str, Any]:
         one.function.max_concurrency,
         moving([one], environment) if one.triggers else (),
         "StableImageUri" if one.name in environment.trials else "ImageUri",
+        waits=True,
     )
     made = parts.lambda_of(plan, environment)
     if not ids:
@@ -80,9 +81,13 @@ def worker(one: Deployed, environment: Environment) -> dict[str, Any]:
     dead = logical("Dead", one.name)
     made[dead] = queue(environment.called(one.name, "dead"))
     most = most_of(one, environment)
+    in_turn = one.function.max_concurrency is not None and most * len(ids) > one.function.max_concurrency
+    tries = parts.TRIES_IN_TURN if in_turn else parts.TRIES
     for name, id_ in ids.items():
         # Six times the limit of an attempt, as AWS asks for; what dies earlier, the sweep tells of again.
-        made[id_] = queue(environment.called(one.name, name), dead=dead, hidden_s=6 * size.timeout_s)
+        made[id_] = queue(
+            environment.called(one.name, name), dead=dead, hidden_s=6 * size.timeout_s, tries=tries
+        )
         made[logical("Source", one.name, name)] = parts.mapping(id_, plan.id, batch=1, most=most)
     return made
 
