@@ -1,4 +1,4 @@
-"""Batches as a program follows them: dispatch options, the engine behind them, outcomes as they come.
+"""Batches as a program follows them: the engine behind them, outcomes as they come.
 
 This module must not know how an engine works; it names one and asks it.
 """
@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 from rushes.asset import Asset
-from rushes.core.money import parse_dollars
 from rushes.core.states import State
 from rushes.declaration import Params, Result
 from rushes.errors import CallerError, PolicyError, error_from_dict
-from rushes.invocation import PRIORITIES, BatchStatus, Finished, Spent
+from rushes.invocation import BatchStatus, Finished, Spent
 
 if TYPE_CHECKING:
     from rushes.function import Function
+    from rushes.options import Options
 
-__all__ = ["Batch", "Handle", "Options", "Outcome", "RunnableEngine", "check_show", "load_engine"]
+__all__ = ["Batch", "Handle", "Outcome", "RunnableEngine", "load_engine"]
 
 R = TypeVar("R", bound="Result")
 
@@ -30,65 +30,6 @@ _OURS: Final = {
     "local": ("rushes.engines.local", "LocalEngine"),
     "aws": ("rushes.engines.aws.engine", "AwsEngine"),
 }
-_LONGEST_SHOW: Final = 255
-_END_OF_TIME: Final = 253_402_300_800.0
-"""The year 10000: what lies behind it is a mistake, and no calendar can show it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How invocations are dispatched; nothing here changes a result, so nothing here is in its key."""
-
-    out: str | None = None
-    priority: str = "standard"
-    show: str = "default"
-    deadline: float | None = None
-    name: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    receipts: str = "beside"
-    force: bool = False
-    slots: int | None = None
-    engine: str = "local"
-    after: tuple[Handle[Any] | Batch[Any] | str, ...] = ()
-    on_failure: str = "cancel"
-    exclusive: str | None = None
-    """A template of a key of which no two invocations run at a time: ``"reel-{reel}"``."""
-    settle_s: float = 0.0
-    """How long a source must have been unchanged before it is read."""
-    max_cost: float | str | None = None
-    """Dollars that may be spent on the batch; what does not fit is held."""
-
-    def __post_init__(self) -> None:
-        if self.max_cost is not None:
-            parse_dollars(str(self.max_cost))
-        if self.slots is not None and self.slots < 1:
-            raise CallerError(f"slots={self.slots} lets nothing run.", code="bad-value", fix="Use 1 or more.")
-        check_show(self.show)
-        if self.deadline is not None and not 0 <= self.deadline < _END_OF_TIME:
-            raise CallerError(
-                f"deadline {self.deadline!r} is no time.", code="bad-value", fix="Give UTC epoch seconds."
-            )
-        # Which classes a studio has is for its pool to say, or for the environment that it is sent to.
-        its_own = self.engine != "local" or os.environ.get("RUSHES_CLASSES")
-        if self.priority not in PRIORITIES and not its_own:
-            raise CallerError(
-                f"priority {self.priority!r} is no class.",
-                code="bad-value",
-                fix=f"Use one of {', '.join(PRIORITIES)}.",
-            )
-        if self.on_failure not in {"cancel", "run"}:
-            raise CallerError(
-                f"on_failure {self.on_failure!r} is no policy.", code="bad-value", fix="Use cancel or run."
-            )
-
-
-def check_show(show: str) -> None:
-    """A show is named in budgets, statements and tables: on one line, and not by nothing."""
-    fix = f"Use 1 to {_LONGEST_SHOW} characters that can be printed, and blanks only between them."
-    if len(show) > _LONGEST_SHOW:
-        raise CallerError(f"the name of the show has {len(show)} characters.", code="bad-value", fix=fix)
-    if not show or show != show.strip() or not show.isprintable():
-        raise CallerError(f"{show!r} is no name of a show.", code="bad-value", fix=fix)
 
 
 class RunnableEngine(Protocol):

@@ -42,7 +42,7 @@ RESERVED: Final = frozenset(
 class Params(BaseModel):
     """The options of a function: a frozen pydantic model, which becomes its CLI options and JSON schema."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
 
 class NoParams(Params):
@@ -57,8 +57,12 @@ class Result(BaseModel):
     what is missing; a field that is removed, renamed or changes its meaning or unit raises `SCHEMA`.
     """
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
     SCHEMA: ClassVar[int] = 1
+
+
+# Ours are built when used. An author's model is built where it is written: what is wrong is said at import.
+Params.model_config["defer_build"] = Result.model_config["defer_build"] = False
 
 
 @dataclass(frozen=True, slots=True)

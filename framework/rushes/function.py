@@ -13,14 +13,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, update_wrapper
+from functools import cache, cached_property, update_wrapper
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
 from rushes.asset import Asset, AssetLike, Output
-from rushes.batch import Batch, Handle, Options, Outcome, RunnableEngine, load_engine
 from rushes.context import Context
 from rushes.declaration import (
     RESERVED,
@@ -35,26 +34,22 @@ from rushes.declaration import (
     signature_of,
 )
 from rushes.errors import CallerError
-from rushes.option_errors import bad_params
+from rushes.options import Options
 
 if TYPE_CHECKING:
+    from rushes.batch import Batch, Handle, RunnableEngine
     from rushes.triggers import Trigger
 
 __all__ = [
     "RESERVED",
-    "Batch",
     "Bound",
     "Function",
-    "Handle",
     "NoParams",
     "Options",
-    "Outcome",
     "Params",
     "Resources",
     "Result",
-    "RunnableEngine",
     "function",
-    "load_engine",
 ]
 
 P = TypeVar("P", bound="Params")
@@ -193,7 +188,7 @@ class Function(Generic[P, R]):
             PlatformError: this machine is at fault.
         """
         options = replace(self.options, out=os.fspath(out)) if out is not None else self.options
-        engine = load_engine("local")
+        engine = _engine("local")
         return cast("R", engine.call(self, Asset.of(source), self.params(params, **overrides), options))
 
     def params(self, params: P | None = None, /, **overrides: Any) -> P:
@@ -209,6 +204,8 @@ class Function(Generic[P, R]):
         try:
             return model.model_validate(values)
         except ValidationError as problem:
+            from rushes.option_errors import bad_params  # noqa: PLC0415 - most options are right
+
             raise bad_params(self.name, model, problem) from problem
 
     def shared_params(self, **shared: Any) -> P:
@@ -273,6 +270,8 @@ class Function(Generic[P, R]):
 
     def spawn(self, source: AssetLike, params: P | None = None, **overrides: Any) -> Handle[R]:
         """Submit one invocation and return a handle on it."""
+        from rushes.batch import Handle  # noqa: PLC0415 - as in `_engine`
+
         return Handle(self.map([source], params, **overrides))
 
     def remote(self, source: AssetLike, params: P | None = None, **overrides: Any) -> R:
@@ -298,7 +297,7 @@ class Function(Generic[P, R]):
         """
         from rushes.keepers import Quoter  # noqa: PLC0415 - few ask
 
-        engine = load_engine(self.options.engine)
+        engine = _engine(self.options.engine)
         if not isinstance(engine, Quoter):
             raise CallerError(
                 f"the engine {self.options.engine} gives no quotes.",
@@ -317,10 +316,18 @@ class Function(Generic[P, R]):
     @cached_property
     def lambda_handler(self) -> Callable[[Any, Any], Any]:
         """What AWS Lambda calls for this function: with messages of SQS, events of S3, or directly."""
-        return cast(
-            "Callable[[Any, Any], Any]",
-            import_module("rushes.engines.aws.called.handler").LambdaHandler(self),
-        )
+
+        @cache
+        def made() -> Callable[
+            [Any, Any], Any
+        ]:  # at the first event: a cold start imports the function alone
+            handler = import_module("rushes.engines.aws.called.handler")
+            return cast("Callable[[Any, Any], Any]", handler.LambdaHandler(self))
+
+        def handle(event: Any, context: Any) -> Any:
+            return made()(event, context)
+
+        return handle
 
     def _launch(
         self, items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]], params: P
@@ -331,8 +338,10 @@ class Function(Generic[P, R]):
                 code="main-function",
                 fix=f"Move it to a module and import it, or run `rushes run ./FILE.py:{self.name}`.",
             )
-        engine = load_engine(self.options.engine)
+        engine = _engine(self.options.engine)
         batch, total = engine.launch(self, self.options, items, params)
+        from rushes.batch import Batch  # noqa: PLC0415 - as in `_engine`
+
         return Batch(engine, batch, self.result_model, total)
 
     def __repr__(self) -> str:
@@ -352,6 +361,13 @@ class Bound(Generic[P, R]):
 
     def __call__(self) -> R:
         return self.function(self.source, self.params)
+
+
+def _engine(name: str) -> RunnableEngine:
+    """The engine of a name; batches and engines are imported by who sends or runs, not by who declares."""
+    from rushes.batch import load_engine  # noqa: PLC0415 - as said
+
+    return load_engine(name)
 
 
 class _Decorator(Protocol):

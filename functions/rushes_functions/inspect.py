@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -94,6 +90,8 @@ def render(
         first: False when headers have been written before.
         clips: where the clip of each result is; cameras name the clips of every card alike.
     """
+    import json  # noqa: PLC0415 - who inspects on another machine renders nothing
+
     data = [result["media"] for result in results if result]
     paths = [path for path, result in zip(clips, results, strict=True) if result] if clips else []
     if format == "json":
@@ -111,5 +109,13 @@ def render(
         return as_ale(infos, header=first)
     from rushes.media.describing.report import as_text  # noqa: PLC0415 - one of four
 
+    return as_text(infos, paths, **_terminal())
+
+
+def _terminal() -> dict[str, Any]:
+    import os  # noqa: PLC0415 - as in `render`
+    import shutil  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return as_text(infos, paths, width=shutil.get_terminal_size((120, 24)).columns, colour=colour)
+    return {"width": shutil.get_terminal_size((120, 24)).columns, "colour": colour}

@@ -9,7 +9,7 @@ import pytest
 
 import make_media
 from rushes import Asset, MediaError
-from rushes.batch import Options
+from rushes.options import Options
 from rushes.runtime.attempts.direct import make_here
 from rushes.runtime.attempts.task import Made
 from rushes_functions.inspect import inspect

@@ -127,7 +127,7 @@ def set_(
     Limits that are not named stay as they are. What is held goes on as far as the new ones let it.
     """
     if payer[0] == "show":  # a blank too many, and the cap would be nobody's
-        from rushes.batch import check_show  # noqa: PLC0415 - `list` needs this module, and no pydantic
+        from rushes.options import check_show  # noqa: PLC0415 - `list` needs this module, and no pydantic
 
         check_show(payer[1])
     new = dict(zip(_LIMITS, (usd, given["per_hour"], given["soft"], given["soft_per_hour"]), strict=True))

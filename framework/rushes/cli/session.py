@@ -102,6 +102,6 @@ def _load(name: str) -> Any:
         from rushes.engines.local import LocalEngine  # noqa: PLC0415
 
         return LocalEngine()
-    from rushes.function import load_engine  # noqa: PLC0415
+    from rushes.batch import load_engine  # noqa: PLC0415
 
     return load_engine(name)

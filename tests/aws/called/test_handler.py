@@ -284,6 +284,56 @@ def test_nothing_of_an_sdk_is_imported_before_the_first_event(module: str) -> No
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+def modules_after(code: str) -> set[str]:
+    said = subprocess.check_output(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], text=True
+    )
+    return set(said.split())
+
+
+def test_a_handler_of_ones_own_imports_its_function_and_no_engine() -> None:
+    found = modules_after("from rushes_functions.inspect import inspect; handler = inspect.lambda_handler")
+
+    late = ("batch", "catalog", "core", "engines", "invocation", "ports", "runtime", "storage")
+    assert not found & {f"rushes.{name}" for name in late}
+    assert not found & {"asyncio", "click", "importlib.metadata", "rich", "shutil", "subprocess", "yaml"}
+
+
+def test_a_handler_of_ones_own_builds_no_model_before_the_first_event() -> None:
+    code = (
+        "from rushes_functions import inspect as module; module.inspect.lambda_handler\n"
+        "models = (module.InspectParams, module.InspectResult, module.MediaInfo)\n"
+        "print([model.__name__ for model in models if model.__pydantic_complete__])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_a_first_call_without_a_ledger_imports_nothing_of_one() -> None:
+    used = (
+        "rushes.engines.aws.called.handler, rushes.media.describing.inspection, rushes.runtime.shared.meter, "
+        "rushes.runtime.configuration.price_files, rushes.runtime.shared.remote_attempt, rushes.storage.s3"
+    )
+    found = modules_after(f"import {used}; from rushes_functions.inspect import inspect")
+
+    assert not found & {f"rushes.{name}" for name in ("batch", "joint", "ledger", "ports", "shared_ledger")}
+    assert not found & {"av", "boto3", "s3transfer", "sqlite3", "tomllib", "yaml"}
+
+
+def test_what_a_first_call_has_imported_is_looked_through_for_cycles_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
+    monkeypatch.setattr("gc.set_threshold", done.append)
+    monkeypatch.setattr(entry, "_worker", lambda: lambda event, _: done.append(event))
+    entry._warm.cache_clear()
+
+    entry.work("first", None)
+    entry.work("second", None)
+
+    assert done == ["first", "frozen", entry._OBJECTS_BEFORE_COLLECTING, "second"]
+
+
 def test_the_reader_of_clips_gets_ready_before_the_function_is_imported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

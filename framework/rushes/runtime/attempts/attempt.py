@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rushes.joint import Joint
+from rushes.function import Function
 from rushes.media.running.allowance import allow
 from rushes.runtime.attempts.local_context import LocalContext, destination_of
 from rushes.runtime.attempts.task import Gate, Keeper, Made, Reporter, Task
@@ -49,7 +49,7 @@ def run_attempt(
     """
     if not task.member:  # the members of a joint invocation have the room of all
         allow(parse_size(task.function.resources.memory))
-    if isinstance(task.function, Joint):
+    if _is_joint(task.function):
         from rushes.runtime.attempts.joint_attempt import run_joint  # noqa: PLC0415 - few are
 
         return run_joint(task, report, gate, cancelled, keep=keep, run=run_attempt)
@@ -67,6 +67,14 @@ def run_attempt(
         finally:
             context.close()
     return _run_with_outputs(task, report, gate, cancelled)
+
+
+def _is_joint(function: Function[Any, Any]) -> bool:
+    if type(function) is Function:
+        return False
+    from rushes.joint import Joint  # noqa: PLC0415 - its models take longer to make than to ask its type
+
+    return isinstance(function, Joint)
 
 
 def _run_with_outputs(task: Task, report: Reporter, gate: Gate, cancelled: Callable[[], bool]) -> Made:

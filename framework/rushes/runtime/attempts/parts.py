@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rushes.asset import Asset, AssetLike
-from rushes.batch import Options, Outcome
+from rushes.batch import Outcome
 from rushes.core.states import State
 from rushes.errors import Cancelled, PolicyError
 from rushes.function import Function
 from rushes.invocation import Finished
+from rushes.options import Options
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.refusals import DEEPEST, too_deep
 from rushes.runtime.sources.inputs import Found, distinct

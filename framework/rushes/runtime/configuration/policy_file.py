@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import stat
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +51,8 @@ def read_policy(path: Path) -> Any:
     try:
         if path.suffix == ".json":
             return json.loads(text)
+        import tomllib  # noqa: PLC0415 - expressions to compile, for a format that few of these have
+
         return tomllib.loads(text) if path.suffix == ".toml" else _yaml(text, path.suffix)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

@@ -13,7 +13,6 @@ from typing import Final
 from rushes.core.spending.price_entries import book_from, merged, parse_entries
 from rushes.core.spending.prices import PriceBook
 from rushes.errors import CallerError
-from rushes.runtime.configuration.policy_file import policy_text
 
 __all__ = ["price_book"]
 
@@ -32,6 +31,8 @@ def price_book(environ: Mapping[str, str]) -> PriceBook:
     asked = environ.get("RUSHES_PRICES")
     if not asked:
         return book_from(entries, _SHIPPED)
+    from rushes.runtime.configuration.policy_file import policy_text  # noqa: PLC0415 - few have their own
+
     path = Path(asked).expanduser()
     try:
         text = policy_text(path)

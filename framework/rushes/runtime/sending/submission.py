@@ -21,7 +21,6 @@ from pydantic import BaseModel, ValidationError
 
 from rushes import catalog
 from rushes.asset import Asset
-from rushes.batch import Options
 from rushes.core.money import parse_dollars
 from rushes.declaration import Params, mentions
 from rushes.errors import CallerError, RushesError
@@ -29,6 +28,7 @@ from rushes.function import Function
 from rushes.invocation import BatchSpec, Invocation
 from rushes.joint import Joint, members_of
 from rushes.option_errors import bad_params
+from rushes.options import Options
 from rushes.runtime.outputs.destination import check_template
 from rushes.runtime.sending.exclusive import Exclusive
 from rushes.runtime.sending.shareable import require_shareable

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from rushes.asset import Asset
-from rushes.batch import Options
 from rushes.core.retry import LOSS_CODES
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, error_from_dict
 from rushes.invocation import BatchStatus, Finished
 from rushes.ledger import LONE
+from rushes.options import Options
 from rushes.runtime.attempts.task import Gate, Made, Reporter, Task
 from rushes.runtime.ownership import receipt_paths
 from rushes.runtime.sending.submission import batch_spec, invocations

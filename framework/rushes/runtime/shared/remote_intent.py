@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rushes.errors import CallerError
-from rushes.ports import Store
 from rushes.runtime.attempts.task import Made
+
+if TYPE_CHECKING:
+    from rushes.ports import Store
 
 __all__ = ["intent_text", "published_before"]
 
