@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rushes import CallerError
-from rushes.batch import Options
 from rushes.cli.app import app
 from rushes.cli.session import Session
 from rushes.invocation import BatchStatus, Counts
+from rushes.options import Options
 from rushes.ports import Engine
 from rushes.runtime.sending.sent_last import recall_sent, remember_sent
 from rushes.testing import StubEngine
