@@ -14,6 +14,7 @@ from rushes.asset import Asset
 from rushes.media.devices.device_turns import Devices
 from rushes.media.devices.ledger import open_ledger
 from rushes.media.encoding.encode import encode
+from rushes.media.encoding.means import Means
 from rushes.media.planning.choice import parse_choice
 from rushes.media.profile import Profile
 
@@ -27,8 +28,10 @@ if __name__ == "__main__":
         Asset.of(source),
         Path(target),
         PROFILE,
-        choice=parse_choice(chosen, fallback),
-        devices=Devices(lambda: open_ledger(os.environ), wait_s=60.0, cores=2),
+        means=Means(
+            parse_choice(chosen, fallback),
+            devices=Devices(lambda: open_ledger(os.environ), wait_s=60.0, cores=2),
+        ),
     )
     tried = [one.to_dict() for one in made.tried]
     print(json.dumps([made.encoder, made.frames, list(made.warnings), tried]))  # noqa: T201 - its answer

@@ -34,6 +34,7 @@ from rushes.media.devices.device_turns import Devices
 from rushes.media.devices.ledger import open_ledger
 from rushes.media.devices.tries import KnownHost, Tries, Try
 from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.encoding.means import Means
 from rushes.media.planning.choice import EncoderChoice, parse_choice
 from rushes.media.planning.device_graph import Spot
 from rushes.media.profile import Profile
@@ -49,13 +50,15 @@ Make = Callable[..., Encoded]
 def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
     """Encodes a clip of 75 frames in three parts, by the families that are chosen."""
 
-    def run(choice: EncoderChoice, makers: Makers | None = None, **more: Any) -> Encoded:
+    def run(
+        choice: EncoderChoice, makers: Makers | None = None, devices: Devices | None = None, **more: Any
+    ) -> Encoded:
         return encode_chunked(
             Asset.of(clip("faststart.mp4")),
             tmp_path / "out.mp4",
             _PROFILE,
             chunks=3,
-            choice=choice,
+            means=Means(choice, devices=devices),
             makers=makers,
             **more,
         )
@@ -156,7 +159,9 @@ def test_a_clip_that_cannot_be_cut_is_encoded_whole_by_the_families_that_are_cho
     devices(FakeDevice("nvenc"))
     source = Asset.of(clip("faststart.mp4")).with_frames(10, 40)
 
-    made = encode_chunked(source, tmp_path / "out.mp4", _PROFILE, chunks=3, choice=parse_choice("nvenc"))
+    made = encode_chunked(
+        source, tmp_path / "out.mp4", _PROFILE, chunks=3, means=Means(parse_choice("nvenc"))
+    )
 
     assert (made.family, made.frames) == ("nvenc", 30)
     assert made.warnings[-1] == "encoded whole: only a range of its frames is wanted"
@@ -185,14 +190,13 @@ def cards_of(made: Encoded) -> list[str]:
 def eight(clip: Callable[[str], Path], tmp_path: Path) -> Make:
     """Encodes a clip of 200 frames in eight parts, two at once, on two cards."""
 
-    def run(choice: EncoderChoice, threads: int = 2, **more: Any) -> Encoded:
+    def run(choice: EncoderChoice, threads: int = 2, devices: Devices | None = None, **more: Any) -> Encoded:
         return encode_chunked(
             Asset.of(clip("long.mp4")),
             tmp_path / "eight.mp4",
             _PROFILE.model_copy(update={"threads": threads}),
             chunks=8,
-            choice=choice,
-            host=host_of(*TWO),
+            means=Means(choice, host_of(*TWO), devices),
             **more,
         )
 

@@ -29,6 +29,7 @@ from rushes.media.devices.device_report import standings
 from rushes.media.devices.device_turns import Devices
 from rushes.media.devices.ledger import DeviceLedger, Place, open_ledger
 from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.encoding.means import Means
 from rushes.media.encoding.verify import Verification
 from rushes.media.encoding.verify import verify as verify_result
 from rushes.media.planning.choice import parse_choice
@@ -100,7 +101,7 @@ class Crowd:
     def make(self, number: int = 0, encoder: str = "nvenc", fallback: str = "allow") -> Encoded:
         target = self.folder / f"{number}.mp4"
         choice = parse_choice(encoder, fallback)
-        return encode(Asset.of(self.source), target, _PROFILE, choice=choice, devices=self.devices)
+        return encode(Asset.of(self.source), target, _PROFILE, means=Means(choice, devices=self.devices))
 
     def make_all(self, count: int, encoder: str = "nvenc", fallback: str = "allow") -> list[Beside]:
         running = [

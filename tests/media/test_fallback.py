@@ -19,6 +19,7 @@ from rushes.media.devices.probe_cache import probe
 from rushes.media.devices.tries import KnownHost
 from rushes.media.encoders import FAMILIES
 from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.encoding.means import Means, Spelling
 from rushes.media.planning.choice import EncoderChoice, parse_choice
 from rushes.media.profile import Profile
 from rushes.media.running.builds import VARIABLE, bundled_ffmpeg
@@ -34,7 +35,7 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
     """Encodes a clip of 75 frames, by the families that are chosen."""
 
     def run(choice: EncoderChoice, profile: Profile = _PROFILE, source: str = "faststart.mp4") -> Encoded:
-        return encode(Asset.of(clip(source)), tmp_path / "out.mp4", profile, choice=choice)
+        return encode(Asset.of(clip(source)), tmp_path / "out.mp4", profile, means=Means(choice))
 
     return run
 
@@ -238,8 +239,8 @@ def test_a_profile_may_be_spelt_anew_for_each_encoder(
         Asset.of(clip("prores.mov")),
         tmp_path / "out.mp4",
         _PROFILE,
-        choice=parse_choice("nvenc"),
-        spelt=spelt,
+        means=Means(parse_choice("nvenc")),
+        spelling=Spelling(spelt),
     )
 
     assert asked == ["h264_nvenc", "libx264"]
@@ -262,7 +263,7 @@ def test_once_a_probe_has_found_a_device_an_encode_by_any_encoder_uses_it(
     trials = len(fake.calls())
 
     host = known_host(os.environ, 1001.0)
-    made = encode(Asset.of(clip("prores.mov")), tmp_path / "out.mp4", _PROFILE, host=host)
+    made = encode(Asset.of(clip("prores.mov")), tmp_path / "out.mp4", _PROFILE, means=Means(host=host))
 
     assert before.capability is None
     assert host.capability is not None
@@ -323,7 +324,7 @@ def test_an_error_of_a_source_never_falls_back(devices: Callable[..., StandIn], 
     hollow.write_bytes(b"\0" * 4096)
 
     with pytest.raises(RushesError) as failed:
-        encode(Asset.of(hollow), tmp_path / "out.mp4", _PROFILE, choice=parse_choice("nvenc"))
+        encode(Asset.of(hollow), tmp_path / "out.mp4", _PROFILE, means=Means(parse_choice("nvenc")))
 
     assert failed.value.code == "not-media"
     assert fake.calls() == []

@@ -18,6 +18,7 @@ from rushes.errors import Cancelled, PlatformError
 from rushes.media.describing.inspection import describe
 from rushes.media.devices.tries import KnownHost
 from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.encoding.means import Means, Spelling
 from rushes.media.measuring.gate import QualityGate, measuring_build, picture_bit_rate
 from rushes.media.planning.choice import parse_choice
 from rushes.media.profile import Profile
@@ -74,12 +75,14 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
             source,
             tmp_path / "out.mp4",
             profile or wish(quality=18),
-            choice=choice,
-            host=KnownHost(
-                named=frozenset({"nvenc", "netint"}), quality={"libx264": 99.0, **dict.fromkeys(_NI, 99.0)}
+            means=Means(
+                choice,
+                KnownHost(
+                    named=frozenset({"nvenc", "netint"}),
+                    quality={"libx264": 99.0, **dict.fromkeys(_NI, 99.0)},
+                ),
             ),
-            spelt=spelt,
-            gate=QualityGate(source, describe(source), promise, choice, always=always),
+            spelling=Spelling(spelt, QualityGate(source, describe(source), promise, choice, always=always)),
         )
 
     return run
@@ -211,7 +214,13 @@ def test_a_cancel_while_it_is_measured_is_a_cancel(
     )
 
     with pytest.raises(Cancelled):
-        encode(source, tmp_path / "out.mp4", wish(quality=18), choice=choice, gate=stopped)
+        encode(
+            source,
+            tmp_path / "out.mp4",
+            wish(quality=18),
+            means=Means(choice),
+            spelling=Spelling(gate=stopped),
+        )
 
     assert not (tmp_path / "out.mp4").exists()
 

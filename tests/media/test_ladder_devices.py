@@ -15,6 +15,7 @@ from rushes.errors import MediaError, PlatformError
 from rushes.media.devices.capability import Capability, Curve, Finding, SeenDevice
 from rushes.media.devices.tries import KnownHost
 from rushes.media.encoders import FAMILIES
+from rushes.media.encoding.means import Means
 from rushes.media.ladders.ladder import Ladder, LadderPlan, Rung
 from rushes.media.ladders.rendition_files import key_frames, refuse_unaligned
 from rushes.media.ladders.renditions import MadeLadder, make_renditions, supervised
@@ -68,8 +69,7 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
             stills_folder=tmp_path,
             build=find_build(),
             run=supervised(find_build(), Supervision(cwd=tmp_path, on_progress=listen)),
-            choice=choice,
-            host=host or KnownHost(named=frozenset({"nvenc", "netint", "ama", "qsv"})),
+            means=Means(choice, host or KnownHost(named=frozenset({"nvenc", "netint", "ama", "qsv"}))),
             checking=Supervision(cwd=tmp_path),
         )
 
@@ -242,8 +242,7 @@ def test_damage_in_the_source_is_no_device_s_fault(
             stills_folder=tmp_path,
             build=find_build(),
             run=supervised(find_build(), Supervision(cwd=tmp_path)),
-            choice=parse_choice("nvenc"),
-            host=KnownHost(named=frozenset({"nvenc"})),
+            means=Means(parse_choice("nvenc"), KnownHost(named=frozenset({"nvenc"}))),
         )
 
     assert not (tmp_path / "renditions").exists()

@@ -15,6 +15,7 @@ from rushes.core.devices import CPU
 from rushes.media.devices.device_turns import Devices
 from rushes.media.devices.ledger import DeviceLedger, open_ledger
 from rushes.media.devices.tries import KnownHost
+from rushes.media.encoding.means import Means
 from rushes.media.ladders.ladder import Ladder, Rung
 from rushes.media.ladders.renditions import MadeLadder, make_renditions, supervised
 from rushes.media.planning.choice import parse_choice
@@ -59,9 +60,11 @@ class Shared:
             stills_folder=self.folder,
             build=find_build(),
             run=run,
-            choice=parse_choice(encoder, fallback),
-            host=KnownHost(named=frozenset({"nvenc"})),
-            devices=Devices(lambda: self.ledger, wait_s=30.0, cores=2),
+            means=Means(
+                parse_choice(encoder, fallback),
+                KnownHost(named=frozenset({"nvenc"})),
+                Devices(lambda: self.ledger, wait_s=30.0, cores=2),
+            ),
         )
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rushes.asset import Asset, Output
 from rushes.media.chunking import chunk_commands as commands
@@ -29,21 +28,17 @@ from rushes.media.chunking.stitch import CheckedPart, stitch
 from rushes.media.describing.inspection import describe
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.devices.fallback import Tried, warning_of
-from rushes.media.devices.tries import KnownHost, Tries, Try, plan_tries
-from rushes.media.encoding.encode import IN_SOFTWARE, Encoded, build_of, encode, expected_of, unchanged
+from rushes.media.devices.tries import Try
+from rushes.media.encoding.encode import AS_IT_IS, USUAL, Encoded, build_of, encode, expected_of
+from rushes.media.encoding.means import Means, Spelling
 from rushes.media.encoding.trying import first_that_works
 from rushes.media.encoding.verify import verify
-from rushes.media.planning.choice import ANY, EncoderChoice
 from rushes.media.planning.wanted import wanted_of
 from rushes.media.profile import Profile
 from rushes.media.readers.guard import check_source, output_args
 from rushes.media.running.box import weakest
-from rushes.media.running.builds import Build, find_build, named_families
+from rushes.media.running.builds import Build, find_build
 from rushes.media.running.process import Supervision, ToolRun, check, run_ffmpeg
-
-if TYPE_CHECKING:
-    from rushes.media.devices.device_turns import Devices
-    from rushes.media.measuring.gate import Gate
 
 __all__ = ["encode_chunked"]
 
@@ -71,11 +66,8 @@ def encode_chunked(
     supervision: Supervision | None = None,
     build: Build | None = None,
     info: MediaInfo | None = None,
-    choice: EncoderChoice = ANY,
-    host: KnownHost | None = None,
-    spelt: Callable[[Profile, str], Profile] = unchanged,
-    gate: Gate | None = None,
-    devices: Devices | None = None,
+    means: Means = USUAL,
+    spelling: Spelling = AS_IT_IS,
 ) -> Encoded:
     """Encode `source` into `target` in parts, as exact as `encode` would in one piece.
 
@@ -94,11 +86,8 @@ def encode_chunked(
         supervision: limits, progress, cancellation and log, of all parts together.
         build: as of `encode`, as are the following.
         info: a description of `source`.
-        choice: the encoders that may make it.
-        host: what works on this host.
-        spelt: the profile as one encoder is to be given it.
-        gate: measures what a try has made.
-        devices: shares this host's devices; each part takes a turn of its own.
+        means: by what it may be made; each part takes a turn of its own at a device.
+        spelling: how each encoder is given the profile, and what measures the result.
 
     Raises:
         CallerError: the profile does not fit the source; nothing has run.
@@ -109,7 +98,6 @@ def encode_chunked(
     check_source(source)
     info = info or describe(source)
     software = build or find_build()
-    host = host or KnownHost(named=named_families())
     path = Path(target)
     began = time.monotonic()
     try:
@@ -117,27 +105,25 @@ def encode_chunked(
         log = _Log(warnings=list(commands.warnings_of(profile)))
         with kept_folders(supervision, keep, digest_of(source, profile)) as (kept, own):
             wanted = wanted_of(info, profile, source.frames)
-            makers = makers or SideBySide(profile.threads, Cards(devices, wanted, host))
+            way = means.way(wanted)
+            makers = makers or SideBySide(profile.threads, Cards(means.devices, wanted, way.host))
             work = _Work(
                 ground, path, kept, log, makers, replace(supervision, cwd=own),
-                software=software, build=build, wish=profile, spelt=spelt, gate=gate,
+                software=software, build=build, wish=profile, spelling=spelling,
             )  # fmt: skip
-            tries = Tries((IN_SOFTWARE,), ()) if wanted is None else plan_tries(choice, wanted, host)
-            turns = devices.turns(tries, wanted, host) if devices is not None else None
-            teams = teams_of(tries)
+            teams = teams_of(way.tries)
             encoded, used, tried = first_that_works(
-                choice,
-                replace(tries, tries=tuple(teams)),
-                host,
+                means.choice,
+                replace(way.tries, tries=tuple(teams)),
+                way.host,
                 plan=work.plan,
                 make=work.make,
-                turns=TeamTurns(turns, teams) if turns is not None else None,
+                turns=TeamTurns(way.turns, teams) if way.turns is not None else None,
             )
     except Uncuttable as reason:
         made = encode(
             source, target, profile,
-            supervision=supervision, build=build, info=info, choice=choice, host=host, spelt=spelt, gate=gate,
-            devices=devices,
+            supervision=supervision, build=build, info=info, means=means, spelling=spelling,
         )  # fmt: skip
         return replace(made, warnings=(*made.warnings, f"encoded whole: {reason}"))
     return replace(_told(encoded, used, tried, log.parts), seconds=time.monotonic() - began)
@@ -172,20 +158,19 @@ class _Work:
     software: Build
     build: Build | None
     wish: Profile
-    spelt: Callable[[Profile, str], Profile]
-    gate: Gate | None
+    spelling: Spelling
 
     def plan(self, one: Try) -> Clip:
         """Where this try cuts, and the command of each part."""
         ffmpeg = self.software if one.family == "software" else build_of(one.family, self.build)
-        wish = self.spelt(self.wish, one.encoder) if one.encoder else self.wish
+        wish = self.spelling.wish_of(self.wish, one)
         return cut(self.ground, wish, build=ffmpeg, target=self.path, spot=one.spot)
 
     def make(self, one: Try, clip: Clip) -> Encoded:
         """The result of one try, measured where that was asked for; nothing is there when this raises."""
         try:
             made = self._made(clip)
-            quality = self.gate(self.path, clip.profile, one) if self.gate is not None else None
+            quality = self.spelling.judge(self.path, clip.profile, one)
         except BaseException:
             self.path.unlink(missing_ok=True)
             raise

@@ -7,7 +7,7 @@ reads, and leaves no half of a result behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,15 +17,13 @@ from rushes.errors import PlatformError
 from rushes.media.describing.inspection import describe
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.describing.second_opinion import blamed
-from rushes.media.devices.capability import CPU
 from rushes.media.devices.fallback import Tried, really_decoded_by, warning_of
-from rushes.media.devices.tries import KnownHost, Tries, Try, plan_tries
+from rushes.media.devices.tries import Try
 from rushes.media.encoding.encode_folder import own_folder, stage
+from rushes.media.encoding.means import Means, Spelling
 from rushes.media.encoding.passes import measure_loudness, run_plan
 from rushes.media.encoding.trying import first_that_works
 from rushes.media.encoding.verify import ExpectedOutput, SourceTruth, Verification, source_truth, verify
-from rushes.media.planning.choice import ANY, EncoderChoice
-from rushes.media.planning.device_graph import HERE
 from rushes.media.planning.plan import EncodePlan, PlannedOutput, plan_encode
 from rushes.media.planning.wanted import wanted_of
 from rushes.media.profile import Profile
@@ -37,12 +35,14 @@ from rushes.media.running.dialect import damage_in
 from rushes.media.running.process import Supervision, ToolRun
 
 if TYPE_CHECKING:
-    from rushes.media.devices.device_turns import Devices, DeviceTurns
-    from rushes.media.measuring.gate import Gate
+    from rushes.media.devices.device_turns import DeviceTurns
     from rushes.media.planning.tracks import Loudness
     from rushes.media.quality.parity import Parity
 
-__all__ = ["IN_SOFTWARE", "Encoded", "build_of", "encode", "expected_of", "unchanged"]
+__all__ = ["AS_IT_IS", "USUAL", "Encoded", "build_of", "encode", "expected_of"]
+
+USUAL: Final = Means()
+AS_IT_IS: Final = Spelling()
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,6 @@ class Encoded:
     parts: tuple[Mapping[str, Any], ...] = ()
 
 
-IN_SOFTWARE: Final = Try(CPU, "", HERE)
-"""The only try of an output without a picture of its own."""
-
-
-def unchanged(profile: Profile, _encoder: str) -> Profile:
-    """The profile as it is, whichever encoder is given it."""
-    return profile
-
-
 def encode(
     source: Asset,
     target: Output | Path,
@@ -106,11 +97,8 @@ def encode(
     supervision: Supervision | None = None,
     build: Build | None = None,
     info: MediaInfo | None = None,
-    choice: EncoderChoice = ANY,
-    host: KnownHost | None = None,
-    spelt: Callable[[Profile, str], Profile] = unchanged,
-    gate: Gate | None = None,
-    devices: Devices | None = None,
+    means: Means = USUAL,
+    spelling: Spelling = AS_IT_IS,
 ) -> Encoded:
     """Encode `source` into `target` as `profile` wishes, and verify the result against the source.
 
@@ -121,13 +109,8 @@ def encode(
         supervision: limits, progress, cancellation and log of every command.
         build: the ffmpeg to use; None for the one that the environment names.
         info: a description of `source`, where the caller has one already.
-        choice: the encoders that may make it, and whether another may step in when one fails.
-        host: what works on this host; None for what is known without a probe: software, and the families
-            that the environment names a build for.
-        spelt: the profile as one encoder (ffmpeg's name of it) is to be given it: the same quality is another
-            number on another encoder's scale.
-        gate: measures what a try has made, and may refuse it; None for none.
-        devices: shares this host's devices with whoever else encodes here; None to take them as if alone.
+        means: by what it may be made.
+        spelling: how each encoder is given the profile, and what measures the result.
 
     Raises:
         CallerError: the profile does not fit the source; nothing has run.
@@ -138,7 +121,6 @@ def encode(
     check_source(source)
     info = info or describe(source)
     software = build or find_build()
-    host = host or KnownHost(named=named_families())
     assumed = assumption(info, profile.video.frame_rate)
     rate = sequence_rate(info, profile.video.frame_rate)
     info = at_rate(info, rate)
@@ -148,15 +130,13 @@ def encode(
     with own_folder(supervision.cwd) as folder:
         own = replace(supervision, cwd=folder)
         making = _Making(
-            source, Path(target), profile, info, opened, truth, software, build, spelt, gate, own, folder
+            source, Path(target), profile, info, opened, truth, software, build, spelling, own, folder
         )
         making.measure()
-        wanted = wanted_of(info, profile, source.frames)
-        tries = Tries((IN_SOFTWARE,), ()) if wanted is None else plan_tries(choice, wanted, host)
-        turns = devices.turns(tries, wanted, host) if devices is not None else None
-        making.share(turns)
+        way = means.way(wanted_of(info, profile, source.frames))
+        making.share(way.turns)
         encoded, used, tried = first_that_works(
-            choice, tries, host, plan=making.plan, make=making.make, turns=turns
+            means.choice, way.tries, way.host, plan=making.plan, make=making.make, turns=way.turns
         )
     decoder = really_decoded_by(used, making.runs[-1].stderr_tail)
     tried = (*tried[:-1], replace(tried[-1], encoder=encoded.encoder, decoder=decoder))
@@ -183,7 +163,7 @@ class _Making:
         opened: the options and ``-i`` that open the source.
         truth: what the source really has.
         software, given: the build for software; the one that the caller gave, if any.
-        spelt, gate, supervision: as of `encode`, with the encode's own folder.
+        spelling, supervision: as of `encode`, with the encode's own folder.
         folder: where what a graph reads is staged.
     """
 
@@ -195,8 +175,7 @@ class _Making:
     truth: SourceTruth
     software: Build
     given: Build | None
-    spelt: Callable[[Profile, str], Profile]
-    gate: Gate | None
+    spelling: Spelling
     supervision: Supervision
     folder: Path
     loudness: list[Loudness] | None = None
@@ -229,7 +208,7 @@ class _Making:
     def plan(self, one: Try) -> _Planned:
         """What is to be run for a try."""
         build = self.software if one.family == "software" else build_of(one.family, self.given)
-        wish = self.spelt(self.profile, one.encoder) if one.encoder else self.profile
+        wish = self.spelling.wish_of(self.profile, one)
         plan = plan_encode(
             self.info,
             wish,
@@ -249,7 +228,7 @@ class _Making:
         inside = self._inside(one, planned)
         try:
             verification = self._run(planned, inside)
-            quality = self.gate(self.path, planned.profile, one) if self.gate is not None else None
+            quality = self.spelling.judge(self.path, planned.profile, one)
         except BaseException as error:
             self.path.unlink(missing_ok=True)
             if one.family == "software" and isinstance(error, PlatformError) and not self.salvages:

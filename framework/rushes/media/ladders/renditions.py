@@ -10,13 +10,13 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Final, Protocol
 
 from rushes.asset import Asset
 from rushes.media.describing.inspection import describe
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.devices.fallback import Tried, warning_of
-from rushes.media.devices.tries import KnownHost
+from rushes.media.encoding.means import Means
 from rushes.media.encoding.verify import Level, SourceTruth, Verification, source_truth
 from rushes.media.ladders.ladder import LadderPlan, plan_ladder
 from rushes.media.ladders.rendition_files import refuse_odd, taken_stills
@@ -25,7 +25,7 @@ from rushes.media.ladders.rung_plan import RungWish, rung_wishes
 from rushes.media.ladders.rungs import Ladder
 from rushes.media.ladders.still_branches import SHEET, THUMBNAILS
 from rushes.media.measuring.gate import QualityGate
-from rushes.media.planning.choice import SOFTWARE, EncoderChoice
+from rushes.media.planning.choice import SOFTWARE
 from rushes.media.quality.curves import with_own
 from rushes.media.quality.parity import Parity
 from rushes.media.quality.same_quality import SameQuality
@@ -34,10 +34,8 @@ from rushes.media.readers.sequence_rate import at_rate, stated_rate
 from rushes.media.running.builds import Build
 from rushes.media.running.process import Progress, Supervision, ToolRun, check, never, run_ffmpeg
 
-if TYPE_CHECKING:
-    from rushes.media.devices.device_turns import Devices
-
 __all__ = [
+    "IN_SOFTWARE_ALONE",
     "LadderRunner",
     "MadeLadder",
     "Runner",
@@ -46,6 +44,8 @@ __all__ = [
     "supervised",
     "taken_stills",
 ]
+
+IN_SOFTWARE_ALONE: Final = Means(SOFTWARE)
 
 
 class Runner(Protocol):
@@ -119,11 +119,9 @@ def make_renditions(
     run: LadderRunner,
     level: Level = "packets",
     cancelled: Callable[[], bool] = never,
-    choice: EncoderChoice = SOFTWARE,
-    host: KnownHost | None = None,
+    means: Means = IN_SOFTWARE_ALONE,
     checking: Supervision | None = None,
     check: bool = False,
-    devices: Devices | None = None,
 ) -> MadeLadder:
     """Every rung, sound and still of `ladder`, from one decode where one can feed all, each verified.
 
@@ -136,11 +134,9 @@ def make_renditions(
         run: how a command is run.
         level: how thoroughly each is read back.
         cancelled: asked while files are read.
-        choice: the encoders that may make a rung, and whether another may step in.
-        host: what works on this host.
+        means: by what a rung may be made.
         checking: of the commands that measure what another encoder made; None: nothing is measured.
         check: measure every rung, whatever made it.
-        devices: shares this host's devices with whoever else encodes here; None to take them as if alone.
 
     Raises:
         CallerError: the ladder does not fit the source; nothing has run.
@@ -150,7 +146,6 @@ def make_renditions(
     """
     clip = _Clip.of(source, ladder, cancelled)
     wishes, said = rung_wishes(clip.info, ladder)
-    host = host or KnownHost()
     making = RungMaking(
         source=source,
         info=clip.info,
@@ -164,12 +159,11 @@ def make_renditions(
         level=level,
         cancelled=cancelled,
         wishes={wish.name: wish for wish in wishes},
-        spellings={wish.name: _spelling(clip, wish, choice, host, checking, always=check) for wish in wishes},
-        devices=devices,
+        spellings={wish.name: _spelling(clip, wish, means, checking, always=check) for wish in wishes},
     )
     folder.mkdir(parents=True)
     try:
-        making.make_all(choice, host)
+        making.make_all(means)
         refuse_odd({name: making.pictures[name].frames for name in making.wishes})
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -239,19 +233,19 @@ class _Clip:
 def _spelling(
     clip: _Clip,
     wish: RungWish,
-    choice: EncoderChoice,
-    host: KnownHost,
+    means: Means,
     checking: Supervision | None,
     *,
     always: bool,
 ) -> RungSpelling:
-    same = SameQuality(wish.profile, clip.info, with_own(host.worth) if host.worth else None)
+    worth = means.known().worth
+    same = SameQuality(wish.profile, clip.info, with_own(worth) if worth else None)
     expected = same.expected(wish.profile)
     if checking is None:
-        return RungSpelling(same.spelt, expected)
+        return RungSpelling(same.spelt, expected=expected)
     promise = same.promise(wish.profile)
-    gate = QualityGate(clip.source, clip.info, promise, choice, always=always, supervision=checking)
-    return RungSpelling(same.spelt, expected, gate)
+    gate = QualityGate(clip.source, clip.info, promise, means.choice, always=always, supervision=checking)
+    return RungSpelling(same.spelt, gate, expected)
 
 
 def _as_made(making: RungMaking, said: Sequence[str]) -> LadderPlan:

@@ -18,6 +18,7 @@ from rushes.errors import PlatformError, RushesError
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.devices.fallback import Outcome, Tried, told
 from rushes.media.devices.tries import KnownHost, Tries, Try, plan_tries
+from rushes.media.encoding.means import Means, Spelling
 from rushes.media.encoding.trying import nothing_to_try, tried_of
 from rushes.media.encoding.verify import Level, SourceTruth, Verification, verify
 from rushes.media.ladders.ladder import LadderPlan, plan_ladder
@@ -32,11 +33,9 @@ from rushes.media.ladders.rung_plan import RungWish, plan_rung
 from rushes.media.ladders.rung_tries import Group, PendingRung, after_failure, next_group, one_on
 from rushes.media.ladders.rungs import Ladder
 from rushes.media.ladders.still_branches import SHEET, THUMBNAILS
-from rushes.media.measuring.gate import Gate
 from rushes.media.planning.choice import EncoderChoice
 from rushes.media.planning.device_graph import HERE
 from rushes.media.planning.wanted import wanted_of
-from rushes.media.profile import Profile
 from rushes.media.quality.parity import Parity
 from rushes.media.readers.guard import output_args
 from rushes.media.running.builds import Build, find_build
@@ -44,7 +43,6 @@ from rushes.media.running.dialect import classify, damage_in
 from rushes.media.running.process import ToolRun
 
 if TYPE_CHECKING:
-    from rushes.media.devices.device_turns import Devices
     from rushes.media.ladders.rung_turns import RungTurns
 
 __all__ = ["LadderRunner", "RungMaking", "RungSpelling"]
@@ -67,18 +65,14 @@ class LadderRunner(Protocol):
 
 
 @dataclass(frozen=True)
-class RungSpelling:
+class RungSpelling(Spelling):
     """One rung as each encoder is to be given it, and what measures a result.
 
     Args:
-        spelt: the profile in an encoder's own values.
         expected: VMAF that each encoder is expected to reach.
-        gate: measures what another encoder made; None for nothing.
     """
 
-    spelt: Callable[[Profile, str], Profile]
     expected: Mapping[str, float] = field(default_factory=dict)
-    gate: Gate | None = None
 
 
 @dataclass
@@ -98,7 +92,6 @@ class RungMaking:
         cancelled: asked while files are read.
         wishes: the rungs by name, the largest first.
         spellings: of each rung.
-        devices: shares this host's devices with whoever else encodes here; None to take them as if alone.
     """
 
     source: Asset
@@ -114,7 +107,6 @@ class RungMaking:
     cancelled: Callable[[], bool]
     wishes: dict[str, RungWish]
     spellings: dict[str, RungSpelling]
-    devices: Devices | None = None
 
     plans: list[LadderPlan] = field(default_factory=list)
     runs: list[ToolRun] = field(default_factory=list)
@@ -126,17 +118,18 @@ class RungMaking:
     beside: bool = True
     turns: RungTurns | None = None
 
-    def make_all(self, choice: EncoderChoice, host: KnownHost) -> None:
-        """Make every rung, sound and still.
+    def make_all(self, means: Means) -> None:
+        """Make every rung by what it may be made, and every sound and still.
 
         Raises:
             RushesError: the error that stands; its `details` have ``tried``.
         """
-        pending = [PendingRung(name, tries) for name, tries in self._tries(choice, host).items()]
-        if self.devices is not None:
+        host = means.known()
+        pending = [PendingRung(name, tries) for name, tries in self._tries(means.choice, host).items()]
+        if means.devices is not None:
             from rushes.media.ladders.rung_turns import RungTurns  # noqa: PLC0415 - where there are devices alone
 
-            self.turns = RungTurns(self.devices, host, pending)
+            self.turns = RungTurns(means.devices, host, pending)
         try:
             while pending:
                 pending = self._next(pending)
@@ -246,13 +239,13 @@ class RungMaking:
         """None for a rung that is as planned, else the same at its next try."""
         rendition = next(one for one in plan.renditions if one.name == rung.name)
         file = self.folder / f"{rung.name}.mp4"
-        wish, gate = self._wish(rung), self.spellings[rung.name].gate
+        wish, spelling = self._wish(rung), self.spellings[rung.name]
         try:
             expected = expected_picture(rendition, plan, self.source, self.truth)
             found = verify(file, expected, self.level, cancelled=self.cancelled)
             if rung.on_device:
                 refuse_unaligned(file, plan, self.cancelled)
-            parity = gate(file, wish.profile, rung.next) if gate is not None else None
+            parity = spelling.judge(file, wish.profile, rung.next)
         except PlatformError as error:
             self._note(rung, "failed", began, error)
             file.unlink(missing_ok=True)
@@ -277,7 +270,7 @@ class RungMaking:
 
     def _wish(self, rung: PendingRung) -> RungWish:
         wish = self.wishes[rung.name]
-        profile = self.spellings[rung.name].spelt(wish.profile, rung.next.encoder)
+        profile = self.spellings[rung.name].wish_of(wish.profile, rung.next)
         return replace(wish, profile=profile, spot=rung.next.spot)
 
     def _build_of(self, family: str) -> Build:

@@ -21,6 +21,7 @@ from rushes.media.devices.capability import Capability, Finding
 from rushes.media.devices.tries import KnownHost
 from rushes.media.encoders import VideoEncoder, rows_of
 from rushes.media.encoding.encode import encode
+from rushes.media.encoding.means import Means
 from rushes.media.measuring.gate import measuring_build
 from rushes.media.measuring.lossless import cut
 from rushes.media.measuring.metrics import measure
@@ -185,8 +186,7 @@ class _Bench:
                     target,
                     profile,
                     supervision=own,
-                    choice=choice,
-                    host=KnownHost(self.found),
+                    means=Means(choice, KnownHost(self.found)),
                 )
             except RushesError:
                 continue  # it does not take this size, or its card is full: fewer points, or no curve

@@ -21,6 +21,7 @@ from rushes.media.describing.inspection import describe
 from rushes.media.devices.known_host import known_host
 from rushes.media.devices.tries import KnownHost
 from rushes.media.encoding.encode import Encoded, encode
+from rushes.media.encoding.means import Means, Spelling
 from rushes.media.measuring.gate import QualityGate
 from rushes.media.planning.choice import EncoderChoice, parse_choice
 from rushes.media.planning.wanted import wanted_of
@@ -74,19 +75,19 @@ def make_encode(
             Path(target),
             profile,
             supervision=supervision(ctx),
-            choice=choice,
-            host=host,
             info=info,
-            spelt=quality.spelt,
-            gate=QualityGate(
-                source,
-                info,
-                promise or quality.promise(profile),
-                choice,
-                always=check,
-                supervision=checking(ctx),
+            means=Means(choice, host, devices),
+            spelling=Spelling(
+                quality.spelt,
+                QualityGate(
+                    source,
+                    info,
+                    promise or quality.promise(profile),
+                    choice,
+                    always=check,
+                    supervision=checking(ctx),
+                ),
             ),
-            devices=devices,
         )
     ctx.evidence.encodes.append(made)
     ctx.evidence.provenances.append(Provenance.of_encode(made))
@@ -166,11 +167,9 @@ def make_ladder(
             run=supervised(build, supervision(ctx), share),
             level=level,
             cancelled=lambda: ctx.cancelled,
-            choice=choice,
-            host=host,
+            means=Means(choice, host, devices),
             checking=checking(ctx),
             check=check,
-            devices=devices,
         )
     ctx.evidence.runs.extend(made.runs)
     ctx.evidence.provenances.append(Provenance.of_ladder(made))
