@@ -203,8 +203,10 @@ def deploy(
     A function whose source has changed and whose version has not is refused, and so is removing a queue in
     which something waits.
     """
-    from rushes.engines.aws.infra.emptiness import check_empty  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.infra.account import prepare  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.infra.emptiness import check_empty  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.infra.premises import premises_of  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.queue_names import gone  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.versions import check_versions, versions_of  # noqa: PLC0415 - not for help
 
@@ -214,6 +216,8 @@ def deploy(
     if removed := gone(deployed, template):
         check_empty(client_of("sqs", environment.region), removed)
         click.echo(f"Empty queues go: {printable(', '.join(removed))}.", err=True)
+    region = environment.region
+    prepare(premises_of(template), region, lambda name: client_of(name, region), _told)
     before = stack.parameters()
     parameters = {"ImageUri": image}
     if tried:
@@ -305,6 +309,11 @@ def _placed(body: bytes, bucket: str, environment: Environment) -> str:
 
     key = f"rushes/{environment.name}/{hashlib.sha256(body).hexdigest()[:16]}.json"
     return put_template(body, bucket, key, environment.region)
+
+
+def _told(text: str) -> None:
+    """Say something beside what a command prints."""
+    click.echo(printable(text), err=True)
 
 
 def _line(change: Change) -> str:

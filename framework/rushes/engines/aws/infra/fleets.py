@@ -10,7 +10,7 @@ This module must not know functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rushes.engines.aws.infra import permissions
@@ -33,8 +33,13 @@ from rushes.engines.aws.infra.parts import arn, assumed_by, ref
 __all__ = ["CLUSTER", "cluster", "fleet_of", "service_name", "tasks_of"]
 
 
-def cluster(environment: Environment) -> dict[str, Any]:
-    """The cluster, the log of its hosts and the roles that they share."""
+def cluster(policies: Sequence[str], environment: Environment) -> dict[str, Any]:
+    """The cluster, the log of its hosts and the roles that they share.
+
+    Args:
+        policies: that say what a host may do, by logical id.
+        environment: where.
+    """
     log = arn("LogHosts")
     on_ec2 = [one for one in environment.fleets if one.type]
     made: dict[str, Any] = {
@@ -66,7 +71,7 @@ def cluster(environment: Environment) -> dict[str, Any]:
             "Type": "AWS::IAM::Role",
             "Properties": {
                 "AssumeRolePolicyDocument": assumed_by("ecs-tasks.amazonaws.com"),
-                "ManagedPolicyArns": [ref("HostPolicy")],
+                "ManagedPolicyArns": [ref(one) for one in policies],
                 "Policies": own(permissions.protecting(tasks_of(environment))),
             },
         },

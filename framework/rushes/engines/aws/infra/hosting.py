@@ -15,6 +15,7 @@ from rushes.engines.aws.infra.environment import Deployed, Environment, logical
 from rushes.engines.aws.infra.host_tiers import text_of
 from rushes.engines.aws.infra.network import network
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
+from rushes.engines.aws.infra.quotas import parted
 from rushes.engines.aws.infra.sizing import hour_nano, size_of
 from rushes.engines.aws.infra.workers import TABLE_ID, common, most_of, moving, working
 
@@ -49,19 +50,23 @@ def hosts(all_: Sequence[Deployed], environment: Environment) -> dict[str, Any]:
         for name, id_ in ids.items():
             made[id_] = queue(environment.called(group, name), dead=dead, hidden_s=120)
     arns = [arn(id_) for ids in queues.values() for id_ in ids.values()]
-    statements = [
-        *working(all_, environment),
-        permissions.consuming(arns),
-        permissions.sending(arns),
-    ]
-    made["HostPolicy"] = {
-        "Type": "AWS::IAM::ManagedPolicy",
-        "Properties": {
-            "Description": f"What a host of Rushes may do in {environment.name}",
-            "PolicyDocument": permissions.policy(statements),
-        },
-    }
+    statements = [*working(all_, environment), permissions.passing_on(arns), permissions.looking_itself_up()]
+    for id_, some in _policies([one for one in statements if one]).items():
+        made[id_] = {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {
+                "Description": f"What a host of Rushes may do in {environment.name}",
+                "PolicyDocument": permissions.policy(some),
+            },
+        }
     return made
+
+
+def _policies(statements: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    """Statements by the policy that has them: ``HostPolicy``, and where they are many ``HostPolicy2`` too."""
+    return {
+        f"HostPolicy{number if number > 1 else ''}": some for number, some in enumerate(parted(statements), 1)
+    }
 
 
 def hosts_that_come(
@@ -69,7 +74,8 @@ def hosts_that_come(
 ) -> dict[str, Any]:
     """Hosts that come and go by themselves, and the scaler that says how many."""
     queues = host_queues(all_, environment)
-    made = fleets.cluster(environment) | network(environment)
+    own = [id_ for id_, one in hosts(all_, environment).items() if one["Type"] == "AWS::IAM::ManagedPolicy"]
+    made = fleets.cluster(own, environment) | network(environment)
     moves = any(one.triggers for one in all_)
     if moves:
         made["WorkHosts"] = parts.work_role("RoleHost", moving(all_, environment))

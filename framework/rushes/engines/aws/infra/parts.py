@@ -29,6 +29,7 @@ __all__ = [
     "mapping_arn",
     "queue",
     "ref",
+    "routers",
     "stream_mapping",
     "work_role",
 ]
@@ -40,6 +41,7 @@ TRIES: Final = 5
 TRIES_IN_TURN: Final = 100
 """The same where more messages are taken than may be worked on at a time: what is throttled until its queue
 shows it again has been delivered once more, and nothing is wrong with it."""
+ROUTERS: Final = 10
 KEPT_S: Final = 14 * 86_400
 """The longest that SQS keeps a message."""
 
@@ -101,6 +103,11 @@ def queue(name: str, *, dead: str = "", hidden_s: int = 60, tries: int = TRIES) 
         "UpdateReplacePolicy": "Delete",
         "Properties": properties,
     }
+
+
+def routers(environment: Environment) -> int:
+    """Routers at a time: enough for all that comes, and no more than a function where an account has few."""
+    return min(ROUTERS, environment.concurrency)
 
 
 def mapping(queue_id: str, function_id: str, *, batch: int, most: int) -> dict[str, Any]:

@@ -29,7 +29,9 @@ __all__ = [
     "listing",
     "logging",
     "looking_at_queues",
+    "looking_itself_up",
     "out_buckets",
+    "passing_on",
     "policy",
     "protecting",
     "pulling",
@@ -100,6 +102,18 @@ def consuming(queues: Sequence[Any]) -> Statement | None:
 def sending(queues: Sequence[Any]) -> Statement | None:
     """May send to queues."""
     return _allow(["sqs:SendMessage"], list(queues))
+
+
+def passing_on(queues: Sequence[Any]) -> Statement | None:
+    """May take messages of queues, and send to them."""
+    return _allow([*_CONSUME, "sqs:SendMessage"], list(queues))
+
+
+def looking_itself_up() -> Statement:
+    """May ask its own stack where its table and queues are."""
+    place = "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}"
+    # Who asks by its name alone asks for all that ever had it.
+    return _of(["cloudformation:DescribeStacks"], [{"Fn::Sub": f"{place}:stack/${{AWS::StackName}}/*"}])
 
 
 def encrypting(key: str) -> Statement | None:

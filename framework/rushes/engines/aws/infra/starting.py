@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from rushes.engines.aws.infra import parts
 from rushes.engines.aws.infra.environment import Deployed, Environment, logical
 from rushes.engines.aws.infra.parts import arn, queue
+from rushes.engines.aws.infra.quotas import MOST_PATTERN
 from rushes.triggers import OnS3, OnSchedule, OnSqs, rule_of
 
 __all__ = ["Intakes", "hours", "intakes", "rule"]
@@ -35,7 +36,7 @@ def rule(triggers: Sequence[OnS3], environment: Environment) -> dict[str, Any]:
             "Properties": {
                 "Name": environment.called("objects"),
                 "Description": "Objects that triggers may want",
-                "EventPattern": rule_of(wanted),
+                "EventPattern": _pattern(wanted),
                 "State": "ENABLED",
                 "Targets": [
                     {
@@ -47,6 +48,20 @@ def rule(triggers: Sequence[OnS3], environment: Environment) -> dict[str, Any]:
             },
         },
         "EventsPolicy": parts.from_rule(["QueueEvents", "DeadEvents"], "Rule"),
+    }
+
+
+def _pattern(wanted: Sequence[OnS3]) -> dict[str, Any]:
+    """What the rule lets through; of buckets alone, where all that keys begin with is more than a rule takes.
+
+    The router matches what comes exactly, so a wider rule costs calls of it and starts nothing more.
+    """
+    found = rule_of(wanted)
+    if len(json.dumps(found, separators=(",", ":"))) <= MOST_PATTERN:
+        return found
+    buckets = sorted({one.bucket for one in wanted})
+    return {name: found[name] for name in ("source", "detail-type")} | {
+        "detail": {"bucket": {"name": buckets}}
     }
 
 
@@ -96,12 +111,12 @@ def intakes(
         found[name] = there.rpartition(":")[2] if there else environment.called("in", name)
         if there:
             arns.append(there)
-            source = parts.mapping(id_, router, batch=10, most=10)
+            source = parts.mapping(id_, router, batch=10, most=parts.routers(environment))
             source["Properties"]["EventSourceArn"] = there
         else:
             arns.append(arn(id_))
             made[dead] = queue(environment.called("in", name, "dead"))
             made[id_] = queue(found[name], dead=dead, hidden_s=6 * parts.SMALL.timeout_s)
-            source = parts.mapping(id_, router, batch=10, most=10)
+            source = parts.mapping(id_, router, batch=10, most=parts.routers(environment))
         made[logical("Source", "in", name)] = source
     return found, Intakes(made, arns)

@@ -24,6 +24,7 @@ from rushes.engines.aws.infra.environment import RANKS, Deployed, Environment, d
 from rushes.engines.aws.infra.hosting import by_group, host_queues, hosts, hosts_that_come
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.queue_names import check_names
+from rushes.engines.aws.infra.quotas import check_quotas
 from rushes.engines.aws.infra.versions import LONGEST_OUTPUT, METADATA, VERSIONS
 from rushes.engines.aws.infra.watching import watching
 from rushes.engines.aws.infra.workers import TABLE_ID, common, tiers_of, tried, worker
@@ -53,7 +54,8 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
     """The template of an environment with these functions.
 
     Raises:
-        CallerError: one cannot run on Lambda and there are no hosts, or two would share a name.
+        CallerError: one cannot run on Lambda and there are no hosts, two would share a name, or AWS takes no
+            more of something.
     """
     all_ = deployed(functions, environment)
     on_lambda, on_hosts = tiers_of(all_, environment)
@@ -96,7 +98,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
     if environment.tells or environment.trials:
         resources |= _telling(environment)
     resources |= watching(resources, [one.name for one in on_lambda], environment)
-    return {
+    template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Rushes, environment {environment.name}",
         "Metadata": {
@@ -122,6 +124,8 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
         "Resources": resources,
         "Outputs": _outputs(resources) | _versions(all_, environment) | _ranks(environment),
     }
+    check_quotas(template)
+    return template
 
 
 def _image(what: str) -> dict[str, Any]:
@@ -179,7 +183,7 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
         "QueueEvents": queue(
             environment.called("events"), dead="DeadEvents", hidden_s=6 * parts.SMALL.timeout_s
         ),
-        "SourceEvents": parts.mapping("QueueEvents", plan.id, batch=10, most=10),
+        "SourceEvents": parts.mapping("QueueEvents", plan.id, batch=10, most=parts.routers(environment)),
         **of_intakes.resources,
         **starting.rule(triggers, environment),
         **starting.hours(wanted, environment, plan.id),
