@@ -139,7 +139,7 @@ def test_headers_are_read_once_until_the_clip_changes(
         asked.append(question)
         return real(*question)
 
-    monkeypatch.setattr("rushes.media.readers.questions.ask", counted)
+    monkeypatch.setattr("rushes.media.readers.reader.ask", counted)
     proxy, sources = catalog.find("proxy"), sorted(clips.iterdir())
 
     first = proxy.quote(sources)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final
-
-from pydantic import TypeAdapter
 
 from rushes.asset import Asset
 from rushes.media.describing import index
@@ -19,18 +18,14 @@ from rushes.media.describing.first_frame import first_frame_here
 from rushes.media.describing.index_reading import index_here, key_frames_here, times_here
 from rushes.media.describing.schema import MediaInfo, VideoStream
 from rushes.media.describing.second_opinion import problem_here
-from rushes.media.describing.stills import Picture, picture_here
-from rushes.media.describing.truth import SourceTruth, packet_count_here, truth_here
-from rushes.media.encoding.verify import ExpectedOutput, Verification, verify_here
+from rushes.media.describing.stills import picture_here
+from rushes.media.describing.truth import packet_count_here, truth_here
+from rushes.media.encoding.verify import ExpectedOutput, verify_here
 
 __all__ = ["ANSWERS"]
 
 Arguments = Mapping[str, Any]
 
-_TRUTHS: Final = TypeAdapter(SourceTruth)
-_VERIFICATIONS: Final = TypeAdapter(Verification)
-_EXPECTED: Final = TypeAdapter(ExpectedOutput)
-_PICTURES: Final = TypeAdapter(Picture)
 # Built when first used otherwise, which would be in the first answer, and import what the seal forbids.
 MediaInfo.model_rebuild()
 
@@ -44,7 +39,9 @@ def _describe(a: Arguments) -> bytes:
 
 
 def _picture(a: Arguments) -> bytes:
-    return _PICTURES.dump_json(picture_here(_clip(a), a["path"]))
+    found = picture_here(_clip(a), a["path"])
+    stream = found.stream.model_dump(mode="json")
+    return json.dumps({"stream": stream, "tags": found.tags, "rate": found.rate}).encode()
 
 
 def _first_frame(a: Arguments) -> bytes:
@@ -53,7 +50,8 @@ def _first_frame(a: Arguments) -> bytes:
 
 
 def _truth(a: Arguments) -> bytes:
-    return _TRUTHS.dump_json(truth_here(_clip(a), strict=a["strict"], every_packet=a["every_packet"]))
+    found = truth_here(_clip(a), strict=a["strict"], every_packet=a["every_packet"])
+    return json.dumps(asdict(found)).encode()
 
 
 def _packets(a: Arguments) -> bytes:
@@ -61,8 +59,8 @@ def _packets(a: Arguments) -> bytes:
 
 
 def _verify(a: Arguments) -> bytes:
-    expected = _EXPECTED.validate_python(a["expected"])
-    return _VERIFICATIONS.dump_json(verify_here(_clip(a).path, expected, a["level"]))
+    found = verify_here(_clip(a).path, ExpectedOutput(**a["expected"]), a["level"])
+    return json.dumps(asdict(found)).encode()
 
 
 def _decodes(a: Arguments) -> bytes:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from rushes.errors import MediaError, RushesError
 from rushes.media.readers import handed
-from rushes.media.readers.reader_process import LENGTH
+from rushes.media.readers.framing import LENGTH
 from rushes.media.readers.sealing import seal
 from rushes.media.running.cores import usable_cores
 
@@ -41,7 +41,6 @@ def main(descriptor: int, asker: int) -> None:
     """Answer what is asked through the inherited socket until the asker closes it."""
     if os.getppid() != asker:
         sys.exit()
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
     talk = socket.socket(fileno=descriptor)
     # Full of what nobody reads, stderr must not stop the reader.
     os.set_blocking(2, False)
@@ -52,6 +51,8 @@ def main(descriptor: int, asker: int) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     time.localtime()  # reads the zone's file, once
     gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
+    gc.enable()
     own_bytes = _address_space()
     walls = seal()
     _say(talk, 1, json.dumps({"walls": walls}).encode())

@@ -32,8 +32,8 @@ from rushes.media.describing.truth import (
 )
 from rushes.media.describing.wholeness import missing_end
 from rushes.media.readers.decoding import Decoding, decode_from
+from rushes.media.readers.patience import UnreadableError
 from rushes.media.readers.questions import ask_about
-from rushes.media.readers.reader import UnreadableError
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -16,7 +16,6 @@ from rushes.asset import Asset
 from rushes.errors import CallerError
 from rushes.media.readers.guard import check_source
 from rushes.media.readers.ranged import RangedAsset
-from rushes.media.readers.reader import Question, ask
 
 __all__ = ["ask_about", "is_one_file", "open_checked", "place_of"]
 
@@ -48,6 +47,7 @@ def ask_about(
         CallerError: the file is missing, unreadable or no regular file.
         MediaError: it is empty, or what the reader says of it.
     """
+    from rushes.media.readers.reader import Question, ask  # noqa: PLC0415 - readers import this, and ask nobody
 
     def message(uri: str, place: str, name: str) -> bytes:
         told = {"uri": uri, "path": place, "name": name, **arguments}

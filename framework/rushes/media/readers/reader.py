@@ -22,9 +22,9 @@ from typing import Final, Generic, TypeVar
 from rushes.errors import Cancelled, PlatformError, RushesError, error_from_dict
 from rushes.media.readers.coming import coming
 from rushes.media.readers.patience import FIX, Patience, UnreadableError, allowed_for_reading
-from rushes.media.readers.reader_process import LENGTH, GoneError, ReaderProcess
+from rushes.media.readers.reader_process import GoneError, ReaderProcess
 
-__all__ = ["FILES_A_READER", "LENGTH", "Question", "UnreadableError", "ask", "begin", "walls", "walls_used"]
+__all__ = ["FILES_A_READER", "Question", "UnreadableError", "ask", "begin", "walls", "walls_used"]
 
 Answer = TypeVar("Answer")
 

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import socket
-import struct
 import sys
 import time
 from collections import deque
@@ -19,21 +18,22 @@ from functools import cached_property
 from typing import Final
 
 from rushes.errors import PlatformError, RushesError
+from rushes.media.readers.framing import LENGTH
 from rushes.media.readers.patience import FIX, TICK_S, Starting, UnreadableError, Watch
 from rushes.media.running.child import Child, environment
 
-__all__ = ["LENGTH", "MAX_ANSWER_BYTES", "GoneError", "ReaderProcess"]
+__all__ = ["MAX_ANSWER_BYTES", "GoneError", "ReaderProcess"]
 
-LENGTH: Final = struct.Struct("=IB")
-"""Before every message: its length, and what it is: 1 for an answer, 0 for an error."""
 MAX_ANSWER_BYTES: Final = 256 * 1024**2
 _RECEIVE_BYTES: Final = 256 * 1024
 _DYING_S: Final = 2.0
 _SAID_BYTES: Final = 4096
 _KEPT: Final = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH")
 _KEPT_START: Final = ("LC_", "RUSHES_SLOT_OF")
+# What is imported stays: cycles are looked for in what comes after it.
 _CODE: Final = (
-    "import sys; sys.path[:] = {path!r}; from rushes.media.reading import main; main({socket}, {parent})"
+    "import gc, sys; gc.disable(); sys.path[:] = {path!r}; "
+    "from rushes.media.reading import main; main({socket}, {parent})"
 )
 
 
