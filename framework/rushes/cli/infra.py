@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from rushes.cli.infra_options import env_option, region_option
+from rushes.cli.infra_backfill import backfill
+from rushes.cli.infra_destroy import destroy
+from rushes.cli.infra_options import env_option, region_option, stack_of
 from rushes.cli.infra_package import package
 from rushes.cli.infra_trial import kept_trials, trial, trials_of
 from rushes.cli.show import counted
@@ -26,7 +28,6 @@ from rushes.printing import printable
 if TYPE_CHECKING:
     from rushes.engines.aws.infra.changes import Change
     from rushes.engines.aws.infra.environment import Environment
-    from rushes.engines.aws.infra.executor import Stack
 
 __all__ = ["infra"]
 
@@ -102,7 +103,7 @@ def _planned(command: F) -> F:
         wanted |= _fleets(asked.pop("capacity"), asked.pop("images"))
         found = [catalog.find(one) for one in functions]
         sources = {one.name: catalog.body_digest(one) for one in found}
-        trials = trials_of(_stack(name, region), found, tried) if (tried := asked.get("tried")) else {}
+        trials = trials_of(stack_of(name, region), found, tried) if (tried := asked.get("tried")) else {}
         environment = Environment(name, region, **wanted, sources=sources, trials=trials)
         template = template_of(found, environment)
         return command(environment, template, **asked)
@@ -165,7 +166,7 @@ def diff(environment: Environment, template: dict[str, Any], /) -> None:
     """Print what deploying would change."""
     from rushes.engines.aws.infra.changes import changes_of  # noqa: PLC0415 - not for help
 
-    deployed = _stack(environment.name, environment.region).template()
+    deployed = stack_of(environment.name, environment.region).template()
     found = changes_of(deployed, template)
     where = f"Environment {environment.name} in {environment.region}"
     if deployed is None:
@@ -210,7 +211,7 @@ def deploy(
     from rushes.engines.aws.infra.queue_names import gone  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.versions import check_versions, versions_of  # noqa: PLC0415 - not for help
 
-    stack = _stack(environment.name, environment.region)
+    stack = stack_of(environment.name, environment.region)
     deployed = stack.template()
     check_versions(deployed, template)
     if removed := gone(deployed, template):
@@ -237,70 +238,6 @@ def deploy(
         click.echo(f"{function}: version {trial.new} has {trial.share:g} % of the work.", err=True)
     for key, value in sorted(done.outputs.items()):
         click.echo(f"{key:<28} {printable(value)}")
-
-
-@infra.command(short_help="Hand over what lies below s3:// prefixes already.")
-@env_option
-@region_option
-@click.argument("prefixes", nargs=-1, required=True, metavar="PREFIX…")
-def backfill(*, name: str, region: str, prefixes: tuple[str, ...]) -> None:
-    """Hand over what lies below s3:// prefixes already, as if it came now.
-
-    What was worked on is not worked on again. The router takes it from there; this command only lists.
-    """
-    from rushes.engines.aws.called.backfill import hand_over  # noqa: PLC0415 - botocore
-    from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
-    from rushes.storage.s3 import S3Store  # noqa: PLC0415 - as above
-
-    url = (_stack(name, region).outputs() or {}).get("QueueEvents")
-    if url is None:
-        raise CallerError(
-            f"environment {name} is not there, or has no router: none of its functions has a trigger.",
-            code="no-queue",
-            fix="Check its name and region; or declare triggers, and deploy it again.",
-        )
-    store, sqs = S3Store(client_of("s3", region)), client_of("sqs", region)
-    for prefix in prefixes:
-        count = hand_over(store, sqs, url, prefix)
-        click.echo(f"{count:,} objects below {printable(prefix)} were handed over.")
-
-
-@infra.command(short_help="Remove the environment; buckets stay.")
-@env_option
-@region_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_context
-def destroy(ctx: click.Context, /, *, name: str, region: str, yes: bool) -> None:
-    """Remove the environment with its ledger and queues; buckets stay, with all that is in them."""
-    stack = _stack(name, region)
-    template = stack.template()
-    if template is None:
-        click.echo(f"There is no environment {printable(name)} in {printable(region)}.")
-        return
-    kept = [
-        str(one["Properties"]["BucketName"])
-        for one in template["Resources"].values()
-        if one["Type"] == "AWS::S3::Bucket"
-    ]
-    if not yes:
-        if not ctx.obj.answers:
-            raise CallerError(
-                f"environment {name} would be removed, and nobody is here to be asked.",
-                code="not-confirmed",
-                fix="Say --yes.",
-            )
-        click.confirm(f"Remove environment {name} in {region}, with its ledger and what waits?", abort=True)
-    stack.destroy(say=lambda text: click.echo(text, err=True))
-    click.echo(f"Environment {printable(name)} is gone.")
-    for bucket in kept:
-        click.echo(f"Bucket {printable(bucket)} stays.")
-
-
-def _stack(name: str, region: str) -> Stack:
-    from rushes.engines.aws.infra.environment import stack_name  # noqa: PLC0415 - not for help
-    from rushes.engines.aws.infra.executor import Stack, client_of  # noqa: PLC0415 - botocore
-
-    return Stack(client_of("cloudformation", region), stack_name(name))
 
 
 def _placed(body: bytes, bucket: str, environment: Environment) -> str:
@@ -332,5 +269,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+infra.add_command(backfill)
+infra.add_command(destroy)
 infra.add_command(package)
 infra.add_command(trial)

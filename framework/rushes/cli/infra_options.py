@@ -1,12 +1,15 @@
-"""The options of all commands of `infra`: which environment, and where. It must not know commands."""
+"""What all commands of `infra` have: which environment, where, and its stack. It must not know commands."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-__all__ = ["env_option", "region_option"]
+if TYPE_CHECKING:
+    from rushes.engines.aws.infra.executor import Stack
+
+__all__ = ["env_option", "region_option", "stack_of"]
 
 NOBODY_SAYS: Final = "us-east-1"
 
@@ -20,6 +23,14 @@ def _region(_: click.Context, __: click.Parameter, said: str | None) -> str:
     except ImportError:  # `synth` works without it
         return NOBODY_SAYS
     return region_of_profile() or NOBODY_SAYS
+
+
+def stack_of(name: str, region: str) -> Stack:
+    """The stack that an environment is."""
+    from rushes.engines.aws.infra.environment import stack_name  # noqa: PLC0415 - not for help
+    from rushes.engines.aws.infra.executor import Stack, client_of  # noqa: PLC0415 - botocore
+
+    return Stack(client_of("cloudformation", region), stack_name(name))
 
 
 env_option: Final = click.option(

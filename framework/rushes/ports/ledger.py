@@ -105,6 +105,10 @@ class Lapses(Protocol):
         """The batches of which something may be left to do, but those that stand alone."""
         ...
 
+    def alone(self) -> Sequence[str]:
+        """Of the invocations that stand alone those that somebody has, or that wait for their next try."""
+        ...
+
     def abandoned(self, before: float) -> Sequence[str]:
         """Batches that are not sealed and that nobody has added to since then: their submitter is gone."""
         ...

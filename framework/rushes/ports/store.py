@@ -24,8 +24,8 @@ class Store(Protocol):
         """What is there, without reading it."""
         ...
 
-    def listing(self, prefix: str) -> Iterator[Stored]:
-        """What is below a prefix, in the order of its keys."""
+    def listing(self, prefix: str, *, after: str = "") -> Iterator[Stored]:
+        """What is below a prefix, in the order of its keys; with `after`, what comes behind that object."""
         ...
 
     def fetch(self, uri: str, target: Path, told: Callable[[int], None] | None = None) -> Stored:

@@ -182,6 +182,14 @@ class DynamoBatches:
                 self._table.send(f"close batch {batch}", done)
         return found
 
+    def alone(self) -> Sequence[str]:
+        found = (
+            number_of(item)
+            for number in range(WAKERS)
+            for item in self._table.query("look for what stands alone", wk=wake_key(LONE, number))
+        )
+        return [f"{batch}.{n}" for batch, n in found]
+
     def abandoned(self, before: float) -> Sequence[str]:
         keys = [{"pk": item["pk"], "sk": item["sk"]} for item in self._table.query("list batches", wk=OPEN)]
         heads = self._table.items([typed(key) for key in keys], "look for batches that nobody sends")

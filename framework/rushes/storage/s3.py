@@ -92,9 +92,12 @@ class S3Store:
             found: Any = self._client.head_object(**_named(place), ChecksumMode="ENABLED")
         return _stored(place, found)
 
-    def listing(self, prefix: str) -> Iterator[Stored]:
+    def listing(self, prefix: str, *, after: str = "") -> Iterator[Stored]:
         place = place_of(prefix)
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.key)
+        behind = {"StartAfter": place_of(after).key} if after else {}
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=place.bucket, Prefix=place.key, **behind
+        )
         with s3_errors(prefix, "list"):
             for page in pages:
                 for one in page.get("Contents", ()):

@@ -268,6 +268,12 @@ class StubLedger(Failing):
             some = (batch for batch in self._batches if not batch.startswith(LONE))
             return [batch for batch in some if not self._tally(batch).complete]
 
+    def alone(self) -> Sequence[str]:
+        with self._called("alone"):
+            some = (one for name, one in self._batches.items() if name.startswith(LONE))
+            rows = (row for one in some for row in one.rows.values())
+            return [r.work.invocation for r in rows if not r.state.ended and r.told_at is not None]
+
     def spec(self, batch: str) -> Mapping[str, Any] | None:
         with self._called("spec"):
             return self._batches[batch].spec if batch in self._batches else None

@@ -59,10 +59,10 @@ class StubStore:
         self._called("look", uri)
         return self._found(uri)[0]
 
-    def listing(self, prefix: str) -> Iterator[Stored]:
+    def listing(self, prefix: str, *, after: str = "") -> Iterator[Stored]:
         self._called("listing", prefix)
         for uri in sorted(self._objects, key=str.encode):
-            if uri.startswith(prefix):
+            if uri.startswith(prefix) and uri.encode() > after.encode():
                 yield self._objects[uri][0]
 
     def fetch(self, uri: str, target: Path, told: Told | None = None) -> Stored:

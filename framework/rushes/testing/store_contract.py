@@ -170,6 +170,9 @@ class StoreContract:
             f"{self.root}day1/a.mov",
             f"{self.root}day1/b.mov",
         ]
+        behind = store.listing(f"{self.root}day1/", after=f"{self.root}day1/a.mov")
+        assert [one.uri for one in behind] == [f"{self.root}day1/b.mov"]
+        assert list(store.listing(f"{self.root}day1/", after=f"{self.root}day1/b.mov")) == []
 
     def test_nothing_on_its_way_is_nothing_to_abandon(self, store: Store) -> None:
         assert store.abandon(f"{self.root}none") == 0

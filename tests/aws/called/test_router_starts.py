@@ -262,11 +262,14 @@ def test_what_lies_there_is_handed_over_in_few_messages_and_worked_on_once(cloud
     for number in range(45):
         cloud.clients["s3"].put_object(Bucket="cards", Key=f"{number:02}.mov", Body=b"clip")
     store = S3Store(cloud.clients["s3"])
-    heard: list[int] = []
+    heard: list[tuple[int, str]] = []
 
-    count = hand_over(store, cloud.clients["sqs"], cloud.urls["events"], "s3://cards/", told=heard.append)
+    def told(count: int, last: str) -> None:
+        heard.append((count, last))
 
-    assert (count, heard) == (45, [45])
+    count = hand_over(store, cloud.clients["sqs"], cloud.urls["events"], "s3://cards/", told=told)
+
+    assert (count, heard) == (45, [(45, "s3://cards/44.mov")])
     attributes = cloud.clients["sqs"].get_queue_attributes(
         QueueUrl=cloud.urls["events"], AttributeNames=["ApproximateNumberOfMessages"]
     )

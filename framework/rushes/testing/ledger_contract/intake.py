@@ -60,6 +60,7 @@ class IntakeContract(FilledLedger):
         claim = ledger.claim(works[2].invocation, "host-a", NOW, NOW + 60)
         assert isinstance(claim, Claim)
         assert ledger.finish(claim, DONE) is True
+        assert sorted(ledger.alone()) == ["eab0.1", "eab1.1"]
         found = ledger.lapsed(LONE, NOW + 61, NOW + 100, lambda one: one.invocation == "eab1.1")
         assert [(one.invocation, one.show) for one in found] == [("eab1.1", "dune")]
         assert [one.invocation for one in ledger.lapsed(LONE, NOW + 61, NOW + 100)] == ["eab0.1"]

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from rushes.aws_errors import answer_error, sent
 from rushes.engines.aws.notices.events import handing_over
 from rushes.errors import PlatformError
-from rushes.storage.s3_uri import place_of
+from rushes.storage.s3_uri import place_of, uri_of
 
 if TYPE_CHECKING:
     from rushes.ports import Store
@@ -37,7 +37,8 @@ def hand_over(
     prefix: str,
     only: str = "",
     *,
-    told: Callable[[int], None] = lambda _: None,
+    after: str = "",
+    told: Callable[[int, str], None] = lambda _, __: None,
 ) -> int:
     """Hand over every object below a prefix; gives how many.
 
@@ -47,23 +48,25 @@ def hand_over(
         url: of the router's queue of events.
         prefix: URI.
         only: the one trigger that they are for, or "".
-        told: hears how many there are so far.
+        after: an object; those before it, and it, were handed over already.
+        told: hears how many there are so far, and which was the last.
 
     Raises:
         CallerError: it is not permitted, or there is no such bucket or queue.
         PlatformError: a service does not answer; doing it again does no harm.
     """
     count = 0
-    messages = ((len(some), handing_over(some, only)) for some in _some(_places(store, prefix), A_MESSAGE))
+    places = _some(_places(store, prefix, after), A_MESSAGE)
+    messages = ((some, handing_over(some, only)) for some in places)
     for together in _some(messages, TEN, lambda message: len(message[1])):
         _send(sqs, url, [body for _, body in together])
-        count += sum(objects for objects, _ in together)
-        told(count)
+        count += sum(len(some) for some, _ in together)
+        told(count, uri_of(*together[-1][0][-1]))
     return count
 
 
-def _places(store: Store, prefix: str) -> Iterator[tuple[str, str]]:
-    for one in store.listing(prefix):
+def _places(store: Store, prefix: str, after: str) -> Iterator[tuple[str, str]]:
+    for one in store.listing(prefix, after=after):
         place = place_of(one.uri)
         yield place.bucket, place.key
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from rushes.aws_errors import answer_error, code_of, sent
 from rushes.errors import CallerError
 
-__all__ = ["check_empty"]
+__all__ = ["check_empty", "messages_in"]
 
 _COUNTS: Final = (
     "ApproximateNumberOfMessages",
@@ -37,7 +37,7 @@ def check_empty(client: Any, names: Iterable[str]) -> None:
         CallerError: there are messages in one (``queue-not-empty``).
         PlatformError: SQS does not answer.
     """
-    full = {name: count for name in names if (count := _count(client, name))}
+    full = messages_in(client, names)
     if full:
         raise CallerError(
             f"deploying would remove {', '.join(f'{k} with {v:,} messages' for k, v in full.items())}.",
@@ -46,6 +46,15 @@ def check_empty(client: Any, names: Iterable[str]) -> None:
             "their batches; `rushes redrive` empties queues of dead letters.",
             details=full,
         )
+
+
+def messages_in(client: Any, names: Iterable[str]) -> dict[str, int]:
+    """How many messages are in queues that are not empty: those that wait, and those that somebody has.
+
+    Raises:
+        PlatformError: SQS does not answer.
+    """
+    return {name: count for name in names if (count := _count(client, name))}
 
 
 def _count(client: Any, name: str) -> int:
