@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from rushes.core.states import State
 
 __all__ = [
+    "OWNER",
     "PRIORITIES",
     "BatchSpec",
     "BatchStatus",
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 PRIORITIES: Final = ("interactive", "urgent", "standard", "background")
+
+OWNER: Final = "rushes-host"
+"""The tag of a batch that a host handed to its machine's pool: in whose name that works."""
 
 _NANO: Final = 1_000_000_000  # as in `rushes.core.money`, which every start of a command would pay for
 

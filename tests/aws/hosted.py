@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 from rushes import Asset, Context, MediaError, Output, Params, Result, function
+from rushes.media.running.builds import find_build
 
 
 class Gated(Params):
@@ -71,3 +72,11 @@ def deadly(clip: Asset, params: Params, ctx: Context) -> Wrote:
     """Kills the process that it runs in."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
+
+
+@function(version="1")
+def encodes(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """Needs an ffmpeg that runs."""
+    out = ctx.output(f"{clip.stem}.txt")
+    out.path.write_text(find_build("software").version)
+    return Wrote(file=out)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rushes import CallerError, PlatformError
+from rushes import CallerError, PlatformError, RushesError
 from rushes.core.retry import SERVICE_TRIES
 from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice
 from rushes.core.spending.run_price import RunPrice
@@ -240,7 +240,7 @@ def test_work_that_is_too_big_for_the_disk_goes_up_where_the_machine_is_its_own(
     after = runner.run(ONE, ends_at=clock.now() + 800 if alone else None, longer=longer)
 
     assert (after.state, after.too_long) == (becomes.state, becomes.too_long)
-    assert (entry(ledger).attempt == 0) is becomes.too_long
+    assert entry(ledger).attempt == int(after.state is State.failed)  # a disk that is full costs no try
     if after.state is State.failed:
         assert "too big for the scratch" in json.loads(entry(ledger).end.data)["error"]["verdict"]
 
@@ -447,3 +447,163 @@ def test_what_a_pool_has_set_aside_is_not_tried_by_another(
     submit("write", out=OUT)
     store.fail_next("fetch", PlatformError("it was set aside by the host's pool.", code="set-aside"))
     assert _outcome(runner.run(ONE)) == After(State.failed)
+
+
+# -- a machine that is not fit ------------------------------------------------------------------------------
+
+
+def test_what_a_machine_cannot_do_goes_back_as_if_it_had_never_been_here(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def unfit(failure: RushesError, invocation: str, function: str) -> str:
+        asked.append((failure.code, invocation))
+        return "its disk is full"
+
+    runner.unfit, runner.price = unfit, ON_LAMBDA
+    submit("raises", kind="platform", retries=0)
+    after = runner.run(ONE)
+    assert (after.state, after.again_s, after.unfit) == (State.queued, 0.0, "its disk is full")
+    assert asked == [("tool-failed", ONE)]
+    found = entry(ledger)
+    assert (found.state, found.attempt, found.losses) == (State.queued, 0, 0)
+    assert "its disk is full" in found.reason
+    assert [(one.outcome, one.cost_nano) for one in found.tried] == [("tool-failed", 0)]
+    assert after.cost_nano == 0
+
+    runner.unfit = lambda *_: ""  # on a machine that is well it is the first try
+    assert runner.run(ONE).state is State.failed
+    assert json.loads(entry(ledger).end.data)["error"]["attempts"] == 1
+
+
+def test_a_scratch_that_is_not_there_is_the_machines_fault(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    codes: list[str] = []
+
+    def unfit(failure: RushesError, *_: str) -> str:
+        codes.append(failure.code)
+        return "no scratch"
+
+    runner.unfit, runner.scratch = unfit, runner.scratch / "gone"
+    submit("write", out=OUT)
+    assert runner.run(ONE).unfit == "no scratch"
+    assert codes == ["no-scratch"]
+
+
+def test_a_clip_that_no_disk_of_this_host_could_hold_fails_and_says_so(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore
+) -> None:
+    submit("write", out=OUT, retries=0)
+    store.fail_next("fetch", PlatformError("it has 300 GiB, the disk 100.", code="scratch-too-small"))
+    assert runner.run(ONE).state is State.failed
+    assert json.loads(entry(ledger).end.data)["error"]["message"] == "it has 300 GiB, the disk 100."
+
+
+def test_a_disk_that_is_full_on_host_after_host_ends_the_work_in_the_end(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT, retries=0)
+    tries, after = 0, After(State.queued)
+    while after.state is not State.failed:
+        tries += 1
+        store.fail_next("fetch", PlatformError("no room.", code="disk-full"))
+        after = runner.run(ONE)
+        clock.advance(after.again_s or 0.0)
+    assert tries == SERVICE_TRIES + 1
+
+
+# -- services that do not answer while it publishes ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        PlatformError("slow down.", code="service-busy"),
+        PlatformError("no route.", code="service-unreachable"),
+        CallerError("the credentials are not valid.", code="no-credentials"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["publish", "look"])
+def test_what_is_made_is_not_made_again_because_a_service_does_not_answer(
+    runner: ClaimRunner,
+    submit: Callable[..., None],
+    ledger: StubLedger,
+    store: StubStore,
+    *,
+    tmp_path: Path,
+    failure: RushesError,
+    verb: str,
+) -> None:
+    tally = tmp_path / "ran"
+    submit("several", out=OUT, tally=str(tally))
+    made = runner.run_here
+
+    def then_fails(*args: Any, **more: Any) -> Any:
+        done = made(*args, **more)
+        for _ in range(4):
+            store.fail_next(verb, failure)
+        return done
+
+    runner.run_here = then_fails
+    assert runner.run(ONE).state is State.succeeded
+    assert tally.read_text() == "ran\n"
+    assert entry(ledger).attempt == 1
+
+
+def test_a_ledger_that_knows_no_credentials_of_a_host_for_hours_costs_no_second_encode(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock, tmp_path: Path
+) -> None:
+    tally = tmp_path / "ran"
+    submit("several", out=OUT, tally=str(tally))
+    made, expired = runner.run_here, CallerError("they have expired.", code="no-credentials")
+
+    def then_expires(*args: Any, **more: Any) -> Any:
+        done = made(*args, **more)
+        for _ in range(40):
+            ledger.fail_next("extend", expired)
+        return done
+
+    runner.run_here = then_expires
+    began = clock.now()
+    assert runner.run(ONE).state is State.succeeded
+    assert clock.now() - began > 600  # ten of its claims' lives later somebody signed in
+    assert tally.read_text() == "ran\n"
+
+
+def test_what_another_made_meanwhile_is_not_published_by_who_comes_back(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT)
+    made = runner.run_here
+
+    def overtaken(*args: Any, **more: Any) -> Any:
+        done = made(*args, **more)
+        ledger.fail_next("extend", CallerError("they have expired.", code="no-credentials"))
+        claim = ledger.claim(ONE, "host-b", clock.now() + 10 * LEASE_S, clock.now() + 20 * LEASE_S)
+        assert isinstance(claim, Claim)
+        return done
+
+    runner.run_here = overtaken
+    assert runner.run(ONE).state is State.running
+    assert (entry(ledger).state, entry(ledger).holder) == (State.running, "host-b")
+    with pytest.raises(CallerError):
+        store.look(f"{OUT}/A001.txt")
+
+
+def test_who_is_told_to_go_does_not_wait_for_a_service(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore
+) -> None:
+    submit("write", out=OUT)
+    for _ in range(50):
+        store.fail_next("publish", PlatformError("slow down.", code="service-busy"))
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        runner.yield_back()
+
+    runner.sleep = sleep
+    assert runner.run(ONE).state is State.held
+    assert len(slept) == 1

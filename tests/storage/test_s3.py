@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -180,16 +179,23 @@ def test_a_range_that_never_comes_is_the_platforms_fault(s3: Any) -> None:
     assert caught.value.code == "service-unreachable"
 
 
+@pytest.mark.parametrize(
+    ("total", "said", "code"),
+    [
+        (5000, r"a\.mov has 1000 B, and 999 B are free", "disk-full"),
+        (999, r"a\.mov has 1000 B, and the disk of .* has 999 B in all", "scratch-too-small"),
+    ],
+)
 def test_what_is_larger_than_the_disk_has_room_is_refused_before_a_byte_is_carried(
-    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, total: int, said: str, code: str
 ) -> None:
     s3.put_object(Bucket="rushes-test", Key="a.mov", Body=bytes(1000))
-    monkeypatch.setattr("rushes.storage.s3.shutil.disk_usage", lambda _: SimpleNamespace(free=999))
+    monkeypatch.setattr("rushes.storage.s3.shutil.disk_usage", lambda _: (total, 0, 999))
 
-    with pytest.raises(PlatformError, match=r"a\.mov has 1000 B, and 999 B are free") as refused:
+    with pytest.raises(PlatformError, match=said) as refused:
         S3Store(s3).fetch("s3://rushes-test/a.mov", tmp_path / "a.mov")
 
-    assert refused.value.code == "disk-full"
+    assert refused.value.code == code
     assert list(tmp_path.iterdir()) == []
 
 

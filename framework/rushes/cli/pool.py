@@ -6,6 +6,7 @@ This module must not know what the slots run.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,18 @@ __all__ = ["drain", "pause", "pool", "resize", "resume", "worker"]
 
 
 @click.group(invoke_without_command=True)
+@click.option(
+    "--engine", "engine_name", metavar="local|aws:ENV", default="local", help="Whose; of AWS its queues."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
-def pool(ctx: click.Context, /, *, as_json: bool) -> None:
-    """The slots of this machine, what they run, and what waits; `resize` gives it more or fewer."""
+def pool(ctx: click.Context, /, *, engine_name: str, as_json: bool) -> None:
+    """The slots of this machine, what they run, and what waits; `resize` gives it more or fewer.
+
+    With --engine aws:ENV: what waits in the queues of that environment, and which of its hosts rest.
+    """
     if ctx.invoked_subcommand is None:
-        _show(ctx.obj, as_json=as_json)
+        _show(ctx.obj, engine_name, as_json=as_json)
 
 
 @pool.command(short_help="Give the pool N slots, or `auto`.")
@@ -41,8 +48,8 @@ def resize(session: Session, /, slots: str) -> None:
     click.echo(f"the pool has {size}; what runs beyond that goes on to its end", err=True)
 
 
-def _show(session: Session, *, as_json: bool) -> None:
-    engine = session.engine()
+def _show(session: Session, engine_name: str, *, as_json: bool) -> None:
+    engine = session.engine(engine_name)
     if not engine.running():
         click.echo("{}" if as_json else "no worker runs; the next `rushes run` starts one")
         return
@@ -50,6 +57,26 @@ def _show(session: Session, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
+    if "resting" in found:  # of many machines: who they are, comes and goes
+        _show_resting(found["resting"])
+    else:
+        _show_machine(found)
+    queues = found.get("queues") or []
+    if queues:
+        rows = [[q["priority"], q["show"], f"{q['waiting']:,}"] for q in queues]
+        click.echo(table(["class", "show", "waiting"], rows, right=frozenset({2})))
+    elif "resting" in found:
+        click.echo("nothing waits")
+
+
+def _show_resting(resting: Sequence[Mapping[str, Any]]) -> None:
+    """Hosts that are not fit for work, and why."""
+    for one in resting:
+        rested = format_duration(max(float(one["said"]) - float(one["since"]), 0.0))
+        click.echo(click.style(f"host {one['host']} rests for {rested}: {one['reason']}", fg="yellow"))
+
+
+def _show_machine(found: Mapping[str, Any]) -> None:
     capacity = found.get("capacity", {})
     worker_ = found.get("worker") or {}
     cores = float(capacity.get("cpu", 0))
@@ -68,10 +95,6 @@ def _show(session: Session, *, as_json: bool) -> None:
         click.echo(table(["slot", "process", "runs", "clip", "for"], [_slot_row(one) for one in slots]))
     else:
         click.echo("no slots are up; they start with the first invocation")
-    queues = found.get("queues") or []
-    if queues:
-        rows = [[q["priority"], q["show"], f"{q['waiting']:,}"] for q in queues]
-        click.echo(table(["class", "show", "waiting"], rows, right=frozenset({2})))
 
 
 def _show_size(elastic: dict[str, Any]) -> None:

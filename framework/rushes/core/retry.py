@@ -6,7 +6,8 @@
     or a tool killed from outside      invocation aside: what kills three slots is poison
     the worker itself lost             at once and for free: the invocation had no part in it
     a device full or sick, or a disk   for free, every minute for a day: it may be taken by others, mended, or
-                                       somebody makes room
+                                       somebody makes room. Of work that another handed to this machine: never
+                                       here, but by whoever handed it; a disk of hosts twenty times
     a service between hosts            for free, twenty times: the work had no part in it. Only where it is
                                        said how often it was begun
     a time limit, while it got on      never: work of that size would reach the same limit again
@@ -50,6 +51,8 @@ ASIDE_CODES: Final = frozenset({"set-aside"})
 WORKER_LOST_CODES: Final = frozenset({"worker-lost"})
 DEVICE_CODES: Final = frozenset({"no-free-device"})
 FULL_CODES: Final = frozenset({"disk-full"})
+GONE_CODES: Final = FULL_CODES | {"device-sick", "no-device", "no-scratch"}
+"""What comes back to a machine only by somebody's hand."""
 TIME_CODES: Final = frozenset({"time-limit", "timeout"})
 SERVICE_CODES: Final = frozenset(
     {"service-busy", "service-unreachable", "damaged-transfer", "clock-skewed", "target-taken"}
@@ -108,6 +111,7 @@ def decide(  # noqa: C901, PLR0911, PLR0917 - a table, read from above
     tries: int = 0,
     outgrew: Size | None = None,
     up: bool = False,
+    lent: bool = False,
 ) -> RetryAfter | GoUp | GiveUp:
     """What follows a failed attempt.
 
@@ -123,6 +127,7 @@ def decide(  # noqa: C901, PLR0911, PLR0917 - a table, read from above
         tries: how often it was begun in all, free ones included; 0 where services have no part in it.
         outgrew: the limit of its tier that it has reached (`fitting.reached`).
         up: there is a tier that has more of it.
+        lent: another handed it to this machine, and may hand it to a better one: it does not wait here.
     """
     if code in WORKER_LOST_CODES:
         return RetryAfter(0.0, "the worker stopped while it ran; this costs no attempt", free=True)
@@ -137,7 +142,9 @@ def decide(  # noqa: C901, PLR0911, PLR0917 - a table, read from above
         return GoUp(reason) if up else GiveUp(f"{reason}, and no tier has more")
     if code in TIME_CODES and progressed:
         return GiveUp("it was getting on when it reached its time limit, and would reach it again")
-    if code in DEVICE_CODES | FULL_CODES and queued_s < AWAITED_S and tries <= AWAITED_TRIES:
+    if lent and code in GONE_CODES:
+        return GiveUp(f"handed back: this machine lacks what it needs ({code})")
+    if code in DEVICE_CODES | FULL_CODES and queued_s < AWAITED_S and tries <= _awaited_tries(code):
         delay_s = LONGEST_DELAY_S * (1.0 - JITTER * _fraction(id, attempt))
         what = "a device" if code in DEVICE_CODES else "room on a disk"
         return RetryAfter(delay_s, f"it waits for {what} ({code}); this costs no attempt", free=True)
@@ -151,6 +158,12 @@ def decide(  # noqa: C901, PLR0911, PLR0917 - a table, read from above
         attempts = "attempt" if attempt == 1 else "attempts"
         return GiveUp(f"{attempt} {attempts} failed (last: {code}); its function allows {retries} retries")
     return RetryAfter(backoff_s(attempt, id), f"{code}; retry {attempt} of {retries}")
+
+
+def _awaited_tries(code: str) -> int:
+    """Beyond so many, where it is said how many there were, what it waits for does not come by waiting."""
+    # Who is full rests until it has room (`host_health`): what meets that on host after host is too big.
+    return SERVICE_TRIES if code in FULL_CODES else AWAITED_TRIES
 
 
 def backoff_s(

@@ -360,9 +360,17 @@ def _require_room(found: Stored, folder: Path) -> None:
     """Refuse what cannot fit before a byte of it is carried: on a disk that is too small it never will.
 
     Raises:
-        PlatformError: the object is larger than what is free (``disk-full``).
+        PlatformError: the object is larger than what is free (``disk-full``), or than the disk is
+            (``scratch-too-small``).
     """
-    free = shutil.disk_usage(folder).free
+    total, _, free = shutil.disk_usage(folder)
+    if found.size_bytes > total:
+        raise PlatformError(
+            f"{found.uri} has {format_size(found.size_bytes)}, and the disk of {folder} has "
+            f"{format_size(total)} in all.",
+            code="scratch-too-small",
+            fix="Give it to a host with more scratch: `scratch` of its tier.",
+        )
     if found.size_bytes > free:
         raise PlatformError(
             f"{found.uri} has {format_size(found.size_bytes)}, and {format_size(free)} are free in {folder}.",

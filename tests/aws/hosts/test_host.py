@@ -20,13 +20,18 @@ from rushes import Asset, PlatformError, catalog
 from rushes.core.states import State
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
+from rushes.engines.aws.fleet.fleet_notes import RESTS_S, FleetNotes, Resting
 from rushes.engines.aws.hosts.host import Host
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.engines.local import LocalEngine
+from rushes.invocation import OWNER
 from rushes.ledger import WorkItem
 from rushes.notices import Notice
 from rushes.runtime.attempts.task import Task
-from rushes.runtime.shared.pool_run import OWNER, PoolRun
+from rushes.runtime.shared import machine_looks
+from rushes.runtime.shared.host_fitness import HostFitness
+from rushes.runtime.shared.machine_looks import looks_of
+from rushes.runtime.shared.pool_run import PoolRun
 from rushes.runtime.shared.remote_scratch import is_held, sign_of_life
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
@@ -56,10 +61,10 @@ class Studio:
         self.ledger = DynamoLedger(self.clients["dynamodb"], name)
         self._running: list[tuple[Host, threading.Thread]] = []
 
-    def host(self, name: str = "host-a") -> Host:
+    def host(self, name: str = "host-a", **more: Any) -> Host:
         """Another host, working."""
         services = Services(self.settings, name, self.clients.__getitem__)
-        host = Host(services, self.engine, self.urls, name=name, width=3)
+        host = Host(services, self.engine, self.urls, name=name, width=3, **more)
         thread = threading.Thread(target=host.run)
         thread.start()
         self._running.append((host, thread))
@@ -323,3 +328,87 @@ def test_work_that_nobody_follows_any_more_is_withdrawn(
     with pytest.raises(PlatformError):
         PoolRun(cast("Any", pool), "urgent")(task, lambda *_: None, lambda _: None, lambda: False)
     assert pool.withdrawn == [("k7m2qx", [1])]
+
+
+# -- hosts that are not fit ---------------------------------------------------------------------------------
+
+
+def fitness_of(studio: Studio, said: list[str]) -> HostFitness:
+    looks = looks_of(studio.settings.scratch, studio.engine.pool, lambda: studio.ledger.spec("-"))
+    return HostFitness(looks, {""}, say=lambda what, **_: said.append(what))
+
+
+def test_a_host_without_ffmpeg_fails_nothing_and_another_does_its_work(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "ffmpeg"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("RUSHES_FFMPEG", str(broken))
+    said: list[str] = []
+    studio.submit("k7m2qx", "encodes", 8)
+    sick = studio.host("host-sick", fitness=fitness_of(studio, said))
+    until(lambda: "rests" in said, seconds=60)
+    until(lambda: not sick.here, seconds=60)
+    entries = studio.ledger.entries("k7m2qx", range(1, 9))
+    assert {(one.state, one.attempt) for one in entries} == {(State.queued, 0)}
+    studio.stop()
+
+    monkeypatch.delenv("RUSHES_FFMPEG")
+    studio.host("host-well", fitness=fitness_of(studio, said))
+    until(lambda: studio.all_succeed("k7m2qx", 8), seconds=120)
+    entries = studio.ledger.entries("k7m2qx", range(1, 9))
+    assert {one.attempt for one in entries} == {1}
+    assert {one.outcome for entry in entries for one in entry.tried} <= {"bad-ffmpeg", "succeeded"}
+
+
+def test_a_host_whose_disk_fills_rests_and_works_off_all_once_there_is_room(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rushes.core.host_health.FIRST_REST_S", 0.5)
+    monkeypatch.setattr("rushes.runtime.shared.host_fitness.FRESH_S", 0.0)
+    full = [True]
+    monkeypatch.setattr(machine_looks, "room_wanted", lambda *_, **__: 2**60 if full[0] else 0)
+    said: list[str] = []
+    fitness = fitness_of(studio, said)
+    fitness.tend()
+    studio.submit("k7m2qx", "copy", 6)
+    assert said == ["rests"]
+    studio.host(fitness=fitness)
+    until(lambda: len(said) == 1 and studio.ledger.spec("k7m2qx") is not None)
+    full[0] = False
+    until(lambda: studio.all_succeed("k7m2qx", 6), seconds=60)
+    assert said[-1] == "works again"
+    entries = studio.ledger.entries("k7m2qx", range(1, 7))
+    assert {(one.attempt, *(past.outcome for past in one.tried)) for one in entries} == {(1, "succeeded")}
+
+
+def test_a_host_that_has_rested_for_long_leaves_where_another_takes_its_place(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rushes.runtime.shared.host_fitness.LEAVES_AFTER_S", 0.0)
+    monkeypatch.setattr(machine_looks, "room_wanted", lambda *_, **__: 2**60)
+    staying = studio.host("host-stays", fitness=fitness_of(studio, []))
+    leaving = studio.host("host-leaves", fitness=fitness_of(studio, []), leaves=True)
+    until(lambda: bool(leaving.left))
+    until(lambda: not studio._running[1][1].is_alive())
+    assert "is full" in leaving.left
+    assert (staying.left, studio._running[0][1].is_alive()) == ("", True)
+
+
+def test_hosts_that_rest_are_told_of_and_forgotten_once_they_work(studio: Studio) -> None:
+    clock = FakeClock(NOW)
+    notes = FleetNotes(studio.clients["dynamodb"], studio.settings.table, clock.now)
+    assert notes.resting() == []
+    notes.rest("b", "its disk is full", NOW - 60)
+    notes.rest("a", "no card answers", NOW - 30)
+    notes.drain(["arn:aws:ecs:eu-west-1:1:task/dev/abc"])
+    assert notes.resting() == [
+        Resting("a", "no card answers", NOW - 30, NOW),
+        Resting("b", "its disk is full", NOW - 60, NOW),
+    ]
+    notes.work("a")
+    notes.work("c")
+    assert [one.host for one in notes.resting()] == ["b"]
+    clock.advance(RESTS_S)
+    assert notes.resting() == []

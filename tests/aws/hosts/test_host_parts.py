@@ -6,13 +6,14 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from waiting import until
 
-from rushes import CallerError
+from rushes import CallerError, RushesError
 from rushes.core.states import State
 from rushes.engines.aws.hosts.ecs_agent import EXPIRES_MIN, IDLE_S, RENEW_S, EcsGuard, ecs_task
 from rushes.engines.aws.hosts.lane import Lane
@@ -142,6 +143,94 @@ def test_a_drained_host_takes_nothing_until_it_may_again(lane: Lane) -> None:
     lane.start()
     lane.drained = False
     until(lambda: runner.begun)
+
+
+class Resting:
+    """Of a host that rests until it is told to work."""
+
+    def __init__(self) -> None:
+        self.limit = 0.0
+        self.heard_of: list[str] = []
+        self.succeeded_here = 0
+
+    def most(self, group: str) -> float:
+        assert group == "hosts"
+        return self.limit
+
+    def succeeded(self) -> None:
+        self.succeeded_here += 1
+
+    def heard(self, error: RushesError) -> None:
+        self.heard_of.append(error.code)
+
+
+def resting_lane(queue: StubQueue, runner: Any, fitness: Resting) -> Lane:
+    return Lane(
+        "hosts/urgent", queue, runner, 2, poll_s=0.0, guard=Guarding(), say=lambda *_, **__: None,
+        fitness=fitness, clock=lambda: 0.0,
+    )  # fmt: skip
+
+
+def test_a_host_that_rests_takes_nothing_and_one_on_trial_takes_one() -> None:
+    queue, runner, fitness = Counting(), Runner(), Resting()
+    lane = resting_lane(queue, cast("Any", runner), fitness)
+    queue.send(notices(5))
+    assert lane._wanted() == 0
+    fitness.limit = 1
+    assert lane._wanted() == 1
+    lane.start()
+    until(lambda: len(runner.begun) == 1)
+    assert (lane.here, queue.waiting()) == (1, 4)
+    fitness.limit = inf
+    runner.go.set()
+    until(lambda: len(runner.begun) == 5)
+    lane.stop()
+    lane.join()
+    assert fitness.succeeded_here == 5
+
+
+def test_what_came_to_a_host_that_rests_by_then_is_there_for_others_as_if_it_had_never_come() -> None:
+    queue, runner = Counting(), Runner()
+    lane = resting_lane(queue, cast("Any", runner), Resting())
+    queue.send(notices(1))
+    (message,) = queue.receive(1, 0)
+    lane._run(message)
+    lane._flush()
+    (again,) = queue.receive(10, 0)
+    assert (again.notice, again.times) == (message.notice, 1)  # a queue sets aside what it gave too often
+    assert runner.begun == []
+
+
+class Unfit(Runner):
+    """Finds that its machine is at fault."""
+
+    def run(self, invocation: str, *, claimed: Any) -> After:
+        self.begun.append(invocation)
+        claimed()
+        return After(State.queued, 0.0, unfit="its disk is full")
+
+
+def test_what_a_host_gave_back_is_told_of_again_at_once() -> None:
+    queue, runner, fitness = Counting(), Unfit(), Resting()
+    fitness.limit = inf
+    lane = resting_lane(queue, cast("Any", runner), fitness)
+    queue.send(notices(1))
+    (message,) = queue.receive(1, 0)
+    lane._run(message)
+    lane._flush()
+    assert [one.notice for one in queue.receive(10, 0)] == [message.notice]
+
+
+def test_a_host_hears_of_credentials_that_its_queue_does_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rushes.engines.aws.hosts.lane.REST_S", 0.001)
+    queue, fitness = Counting(), Resting()
+    fitness.limit = inf
+    queue.fail_next("receive", CallerError("they have expired.", code="no-credentials"))
+    lane = resting_lane(queue, cast("Any", Runner()), fitness)
+    lane.start()
+    until(lambda: fitness.heard_of == ["no-credentials"])
+    lane.stop()
+    lane.join()
 
 
 class Broken(Counting):

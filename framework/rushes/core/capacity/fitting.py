@@ -51,6 +51,7 @@ SIZES: Final[Mapping[str, Size]] = {
     "out-of-memory": Size.memory,
     "killed": Size.memory,
     "disk-full": Size.scratch,
+    "scratch-too-small": Size.scratch,
 }
 """By the code of an error: what was too small, where it was the tier's own limit that was reached."""
 

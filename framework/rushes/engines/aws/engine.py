@@ -30,6 +30,7 @@ from rushes.stored import Restored
 
 if TYPE_CHECKING:
     from rushes.asset import Asset
+    from rushes.engines.aws.fleet.fleet_notes import Resting
     from rushes.function import Function, Options, Params, Result
     from rushes.notices import Redriven
     from rushes.ports import Ledger, Money
@@ -382,7 +383,7 @@ class AwsEngine:
         return True
 
     def pool(self) -> Mapping[str, Any]:
-        """What waits in its queues; who works on it comes and goes."""
+        """What waits in its queues, and which hosts rest; who works on it comes and goes."""
         queues = [
             {"priority": name, "show": "every show", "waiting": self.services.queue(url).waiting()}
             for name, url in self._queues()
@@ -394,7 +395,14 @@ class AwsEngine:
             "worker": {},
             "slots": [],
             "queues": [one for one in queues if one["waiting"]],
+            "resting": [one._asdict() for one in self._resting()],
         }
+
+    def _resting(self) -> list[Resting]:
+        """Hosts that are not fit for work, and say so."""
+        from rushes.engines.aws.fleet.fleet_notes import FleetNotes  # noqa: PLC0415 - seldom
+
+        return FleetNotes(self.services.client("dynamodb"), self.services.settings.table).resting()
 
     def _queues(self) -> list[tuple[str, str]]:
         """Its queues by class."""

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,9 +25,11 @@ from rushes.engines.aws.hosts.host import Guard, Host, NoGuard
 from rushes.engines.aws.hosts.spot import SpotWatch
 from rushes.engines.aws.infra.deployment import Deployment, deployment_of
 from rushes.engines.aws.infra.host_tiers import PLAIN
-from rushes.errors import CallerError
+from rushes.errors import CallerError, PlatformError
 from rushes.runtime.configuration.class_file import classes_of
 from rushes.runtime.configuration.own_tier import barred_here
+from rushes.runtime.shared.host_fitness import HostFitness
+from rushes.runtime.shared.machine_looks import looks_of
 from rushes.runtime.shared.pool_run import Pool
 
 __all__ = ["queues_of", "run_host"]
@@ -55,6 +58,7 @@ def run_host(
 
     Raises:
         CallerError: there is no such environment, or it has no queues for such hosts.
+        PlatformError: this machine is not fit for the work (``host-unfit``, ``no-scratch``).
     """
     settings = aws_settings(environ)
     name = f"{socket.gethostname()}:{os.getpid()}"
@@ -66,11 +70,21 @@ def run_host(
     services = Services(replace(settings, table=deployment.table, ranks=deployment.ranks), name)
     agent = environ.get("ECS_AGENT_URI", "")
     guard: Guard = EcsGuard(agent, services.say) if agent else NoGuard()
-    told = _telling(services, ecs_task(environ))
-    host = Host(services, pool, queues, name=name, width=width, guard=guard, told=told)
+    fitness = _fitness_of(services, pool, queues)
+    told = _telling(services, ecs_task(environ), name, fitness)
+    host = Host(
+        services, pool, queues, name=name, width=width, guard=guard, told=told, fitness=fitness,
+        leaves=bool(agent),  # ECS puts another in its place; who stands in a studio is seen to by somebody
+    )  # fmt: skip
     say(f"host {name} takes {', '.join(queues)}; Ctrl-C gives back what runs and ends it")
     with _stopped_by_signals(host), _watched_for_notices(host, environ, agent=agent):
         host.run()
+    if host.left:
+        raise PlatformError(
+            f"host {name} has left: {host.left}.",
+            code="host-unfit",
+            fix="No work is lost, and another takes its place; see that this machine has what is named.",
+        )
 
 
 def queues_of(
@@ -107,12 +121,33 @@ def queues_of(
     return found
 
 
-def _telling(services: Services, task: str) -> Callable[[Mapping[str, tuple[int, float]]], bool]:
-    """Tells the scaler what was done, and hears from it whether this task is to take no more."""
+def _fitness_of(services: Services, pool: Pool, queues: Mapping[str, str]) -> HostFitness:
+    """What this machine knows of itself."""
+    ledger = services.ledger
+    looks = looks_of(
+        services.settings.scratch, pool.pool, lambda: None if ledger is None else ledger.spec("-")
+    )
+    return HostFitness(looks, {key.rpartition("/")[0] for key in queues}, say=services.say)
+
+
+def _telling(
+    services: Services, task: str, name: str, fitness: HostFitness
+) -> Callable[[Mapping[str, tuple[int, float]]], bool]:
+    """Tells the scaler what was done, and hears from it whether this task is to take no more.
+
+    Who rests says so there, too.
+    """
     notes = FleetNotes(services.client("dynamodb"), services.settings.table)
+    rested = False
 
     def told(done: Mapping[str, tuple[int, float]]) -> bool:
+        nonlocal rested
         notes.add({key: Done(*one) for key, one in done.items()})
+        if why := fitness.why:
+            notes.rest(name, why, time.time() - (fitness.rests_s or 0.0))
+        elif rested:
+            notes.work(name)
+        rested = bool(why)
         return bool(task) and notes.is_drained(task)
 
     return told

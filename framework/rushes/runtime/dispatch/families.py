@@ -15,7 +15,7 @@ from typing import Any, Final
 from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.errors import Cancelled
-from rushes.invocation import function_name
+from rushes.invocation import OWNER, function_name
 from rushes.runtime.dispatch.pool import Pool, SlotRun
 from rushes.runtime.outputs.scratch import clear_kept
 from rushes.runtime.ownership import scratch_root_of
@@ -47,13 +47,15 @@ def inherited(pool: Pool, spec: dict[str, Any]) -> dict[str, Any]:
         raise too_deep(function_name(spec["function"]))
     row = pool.journal.status_of(number)
     queue = parent.queue if row is None else pool.queue_keys[row.queue]
+    tags = parent.spec.get("tags") or {}
+    lent = {OWNER: tags[OWNER]} if OWNER in tags else {}
     return {
         **spec,
         "priority": queue.priority,
         "show": queue.show,
         "deadline": parent.spec.get("deadline"),
         "environment": parent.spec.get("environment") or {},
-        "tags": {**(spec.get("tags") or {}), "parent": spec["parent"]},
+        "tags": {**(spec.get("tags") or {}), **lent, "parent": spec["parent"]},
         "depth": depth,
         "charged": parent.shape.charged or parent.id,
         "place": [run.row.ord - 1, run.row.queued_at],

@@ -15,7 +15,7 @@ from rushes.core.capacity.fitting import reached
 from rushes.core.retry import LOSS_CODES, RetryAfter, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError
-from rushes.invocation import Spent
+from rushes.invocation import OWNER, Spent
 from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.families import Families
 from rushes.runtime.dispatch.hedging import Hedging
@@ -320,12 +320,14 @@ class Hearing:
             self.pool.feed(ev.AttemptFinished(slot, run.ask(number), after, seconds))
             return
         retries = int(state.spec.get("retries", 2))
+        lent = OWNER in (state.spec.get("tags") or {})
         progressed = progress_of(run, seconds).progresses
         limit_s = self.pool.most_run_s
         verdict = decide(
-            error["kind"], error["code"], run.attempt - losses, losses, retries, number,
+            error["kind"], _cause(error, lent=lent), run.attempt - losses, losses, retries, number,
             queued_s=self.pool.now - run.row.queued_at, progressed=progressed,
             outgrew=reached(error["code"], limit_s, seconds, progressed=progressed, own_machine=False),
+            lent=lent,
         )  # fmt: skip
         self.pool.journal.attempt(
             [(number, run.attempt, self.pool.now, seconds, error["code"], json.dumps(error))]
@@ -392,6 +394,13 @@ class Hearing:
             slot.let_go()
             self.pool.dying.append(slot)
             self._unwatch(slot)
+
+
+def _cause(error: dict[str, Any], *, lent: bool) -> str:
+    """The code of a failure; that no device was free means of another's work that one is full, not sick."""
+    code = str(error["code"])
+    sick = code == "no-free-device" and (error.get("details") or {}).get("because") == "device-sick"
+    return "device-sick" if lent and sick else code
 
 
 def _loss(slot: SlotProcess, how: str) -> dict[str, Any]:

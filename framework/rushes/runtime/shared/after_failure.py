@@ -3,6 +3,7 @@
     its claim is another's        nothing is said: who has it says how it ends
     a person cancelled the batch  it ends as cancelled
     nobody pays for it any more   held until there is money, without using up a try
+    its machine is not fit        given back as if it had never been there
     its host goes                 given back, at once and for free
     its process ends soon         given back for whoever has longer; where nobody has, it is too long
     anything else                 `rushes.core.retry` decides, as everywhere
@@ -17,11 +18,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import Any, Final
 
 from rushes.core.capacity.fitting import reached
-from rushes.core.retry import FULL_CODES, LOSS_CODES, GiveUp, GoUp, decide
+from rushes.core.retry import LOSS_CODES, GiveUp, GoUp, decide
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.ledger import Claim, End
@@ -52,6 +52,7 @@ class Stopped:
         short: there is no money for it to go on.
         going: its host has to go.
         out_of_time: its process ends soon, whatever it does.
+        unfit: what its machine lacks for any work, or "".
         own_machine: its process has a time to end, and with it a machine that it shares with nobody.
     """
 
@@ -60,6 +61,7 @@ class Stopped:
     short: Short | None = None
     going: bool = False
     out_of_time: bool = False
+    unfit: str = ""
     own_machine: bool = False
 
 
@@ -76,11 +78,13 @@ class GivenBack:
         reason: for `rushes why`.
         error: kind, code and message, of this attempt.
         too_long: it is for who has longer, or more of what it outgrew.
+        unfit: what the machine lacks that gives it back, or "".
     """
 
     reason: str
     error: Mapping[str, Any]
     too_long: bool = False
+    unfit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ class HeldFor:
 Next = Overtaken | GivenBack | HeldFor | End
 
 
-def after_failure(
+def after_failure(  # noqa: PLR0911 - a table, read from above
     claim: Claim,
     failure: RushesError,
     stopped: Stopped,
@@ -129,6 +133,9 @@ def after_failure(
         return Overtaken()
     if stopped.cancelled:
         return End(State.cancelled, "{}", seconds)
+    if stopped.unfit:
+        reason = f"its host could not do it: {stopped.unfit}"
+        return GivenBack(reason, failure.to_dict(), unfit=stopped.unfit)
     if obeyed and stopped.out_of_time and not stopped.going and not longer:
         failure = _endless(seconds)
     elif obeyed and stopped.short is not None:
@@ -175,8 +182,6 @@ def _tried_again(
         progressed=True,  # what hangs is stopped by the attempt's own watchdog, under another code
         # A host has a disk and memory that others use too; who ends soon has a machine of its own.
         outgrew=reached(failure.code, None, seconds, progressed=True, own_machine=stopped.own_machine),
-        # Nobody comes by to make room on a host that is rented.
-        queued_s=inf if failure.code in FULL_CODES else 0.0,
         up=longer,
     )
     error = failure.to_dict()

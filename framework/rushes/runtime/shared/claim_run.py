@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
-from rushes.core.retry import MOST_LOSSES, backoff_s
+from rushes.core.retry import HOST_CODES, MOST_LOSSES, backoff_s
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
-from rushes.errors import PlatformError
+from rushes.errors import PlatformError, RushesError
 from rushes.invocation import Spent, function_name
 from rushes.ledger import Claim, End, NotClaimed
 from rushes.ports import Claims, Store
@@ -37,6 +37,7 @@ from rushes.runtime.shared.after_failure import GivenBack, HeldFor, Next, after_
 from rushes.runtime.shared.attempt_money import AttemptMoney, fund
 from rushes.runtime.shared.claim_watch import LOOKS, ClaimWatch
 from rushes.runtime.shared.meter import Meter
+from rushes.runtime.shared.patient_publication import Patience
 from rushes.runtime.shared.remote_attempt import Run, StoreReach, reach_of, run_remote
 from rushes.runtime.shared.remote_intent import published_before
 from rushes.runtime.shared.remote_scratch import sweep_scratch
@@ -65,6 +66,7 @@ class After(NamedTuple):
         attempt: which try there was; 0 for none.
         cost_nano: what that cost.
         unpriced: what of that has no price, and is not in it; "" for nothing.
+        unfit: why this machine could not do it, whatever the work is; "" where it could.
     """
 
     state: State | None
@@ -73,6 +75,7 @@ class After(NamedTuple):
     attempt: int = 0
     cost_nano: int = 0
     unpriced: str = ""
+    unfit: str = ""
 
 
 @dataclass
@@ -93,6 +96,8 @@ class ClaimRunner:
         price: of an attempt here; None where nothing has one.
         region: where this is.
         money: what may be spent of caps; None: nobody asks.
+        unfit: told what an attempt failed of, its invocation and function; says why this machine is at fault,
+            and not the work, which goes back then as if it had never been here. "" where it is not.
         sleep: waits between tries to say how an attempt ended.
     """
 
@@ -109,6 +114,7 @@ class ClaimRunner:
     price: RunPrice | None = None
     region: str = ""
     money: SharedCaps | None = None
+    unfit: Callable[[RushesError, str, str], str] = lambda *_: ""
     sleep: Callable[[float], object] = time.sleep
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, LoadedBatch] = field(default_factory=dict, repr=False)
@@ -164,11 +170,14 @@ class ClaimRunner:
             with watch.extending():
                 made = self._attempt(claim, spec, watch, meter)
         except Exception as error:  # noqa: BLE001 - everything that a body can raise becomes an end
-            watch.settle()
             failure = as_error(error, function_name(str(spec["function"])))
+            unfit = "" if watch.stopped() else self.unfit(failure, invocation, str(spec["function"]))
+            if unfit:
+                meter.waive()
+            watch.settle()
             ended = self.clock()
             then = after_failure(
-                claim, failure, watch.why(), now=ended, seconds=ended - now,
+                claim, failure, replace(watch.why(), unfit=unfit), now=ended, seconds=ended - now,
                 retries=int(spec.get("retries", 2)), longer=longer,
             )  # fmt: skip
             after = self._go_on(claim, then, meter)
@@ -223,6 +232,7 @@ class ClaimRunner:
                 cancelled=watch.stopped,
                 local_name=self.local_name,
                 run=self.run_here,
+                patience=Patience(self.clock, self.sleep),
             )
 
     def _of(self, batch: str, spec: Mapping[str, Any]) -> LoadedBatch:
@@ -240,7 +250,7 @@ class ClaimRunner:
         cost_nano = meter.cost().total
         if isinstance(then, GivenBack):
             if self.ledger.give_back(claim, then.reason, cost_nano=cost_nano, error=then.error):
-                return After(State.queued, 0.0, too_long=then.too_long)
+                return After(State.queued, 0.0, too_long=then.too_long, unfit=then.unfit)
         elif isinstance(then, HeldFor):
             until, reason, free = self.clock() + then.delay_s, then.reason, then.free
             if self.ledger.hold(claim, until, reason, free=free, cost_nano=cost_nano, error=then.error):
@@ -273,13 +283,15 @@ class ClaimRunner:
         """Say how it ended; again where the ledger does not answer: else all the work would be done again.
 
         Raises:
-            PlatformError: it has not answered for as long as a claim holds.
+            RushesError: it has not answered for as long as a claim holds.
         """
         until = self.clock() + self.lease_s
         for failures in count(1):
             try:
                 return self.ledger.finish(claim, end)
-            except PlatformError:
+            except RushesError as error:
+                if error.kind != "platform" and error.code not in HOST_CODES:
+                    raise
                 self.sleep(backoff_s(failures, claim.work.n, longest_s=LONGEST_REST_S))
                 if self.clock() >= until:
                     raise

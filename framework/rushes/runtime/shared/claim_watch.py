@@ -10,8 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Final
 
+from rushes.core.retry import HOST_CODES
 from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.ledger import Claim, Moved
 from rushes.ports import Claims
@@ -24,6 +26,11 @@ __all__ = ["LOOKS", "ClaimWatch"]
 
 LOOKS: Final = 3
 """At an attempt, while its claim holds that nobody extends."""
+
+
+SILENT_S: Final = 900.0
+"""After its claim has lapsed an attempt goes on while the ledger does not answer: a network that was away for
+two minutes costs nobody hours of an encode. Another may have begun it; only one publishes."""
 
 
 class ClaimWatch:
@@ -124,9 +131,11 @@ class ClaimWatch:
                 self._money.look()
             try:
                 self._extend()
-            except RushesError:
-                # The ledger did not answer: it is asked again, until the claim has lapsed.
-                self._lost = self._lost or self._clock() >= self._until
+            except RushesError as error:
+                # Silence is no verdict: what is made is published by the ledger's word alone, and may be
+                # wanted still. Who has no credentials any more may be signed in again.
+                patience_s = inf if error.code in HOST_CODES else SILENT_S
+                self._lost = self._lost or self._clock() >= self._until + patience_s
             if self._over():
                 return
 

@@ -42,6 +42,7 @@ class Meter:
         self._storage = ""
         self._charged_nano = 0
         self._until: float | None = None
+        self._waived = False
         self.unpriced = ""
         """What it has used that has no price; "" while all of it has."""
 
@@ -73,6 +74,10 @@ class Meter:
         """The attempt is over: what is counted from now on is not its own."""
         self._until = self._clock()
 
+    def waive(self) -> None:
+        """The machine was at fault: nobody pays for this attempt."""
+        self._waived = True
+
     @property
     def usage(self) -> Usage:
         """What it has used beside its machine's time."""
@@ -91,7 +96,7 @@ class Meter:
 
     def cost(self) -> Cost:
         """What it has cost until now."""
-        if self._price is None:
+        if self._price is None or self._waived:
             return Cost()
         until = self._clock() if self._until is None else self._until
         elapsed_us = micros(max(until - self._since, 0.0))

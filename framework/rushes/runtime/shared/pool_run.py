@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
@@ -18,7 +18,7 @@ from rushes.asset import Asset
 from rushes.core.retry import LOSS_CODES
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, error_from_dict
-from rushes.invocation import BatchStatus, Finished
+from rushes.invocation import OWNER, BatchStatus, Finished
 from rushes.ledger import LONE
 from rushes.options import Options
 from rushes.runtime.attempts.task import Gate, Made, Reporter, Task
@@ -32,8 +32,6 @@ __all__ = ["Pool", "PoolRun", "cancel_left_behind"]
 
 LINES: Final = 16
 """Kinds of work that have a batch of the pool open for more of them."""
-OWNER: Final = "rushes-host"
-"""The tag that says in whose name a pool works."""
 NEWEST: Final = 1000
 """Batches of a pool that are looked at: each is an attempt or a kind of work, and a host has some tens."""
 
@@ -47,6 +45,10 @@ class Pool(HostPool, Protocol):
 
     def cancel(self, batch: str) -> None:
         """End all of a batch."""
+        ...
+
+    def pool(self) -> Mapping[str, Any]:
+        """What it has, and what it does now."""
         ...
 
 

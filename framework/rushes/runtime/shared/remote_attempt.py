@@ -23,9 +23,10 @@ from rushes.errors import CallerError
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Gate, Made, Reporter, Task
 from rushes.runtime.shared.described_in_place import described_in_place, require_same
+from rushes.runtime.shared.patient_publication import Patience, publish_patiently
 from rushes.runtime.shared.remote_frames import fetch_clip
-from rushes.runtime.shared.remote_publication import Target, publish_made
-from rushes.runtime.shared.remote_scratch import attempt_scratch
+from rushes.runtime.shared.remote_publication import Target
+from rushes.runtime.shared.remote_scratch import attempt_scratch, in_scratch
 from rushes.stored import Stored
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def run_remote(
     cancelled: Callable[[], bool],
     local_name: Callable[[str], str],
     run: Run = run_attempt,
+    patience: Patience | None = None,
 ) -> Made:
     """Fetch, run the body, verify, publish; nothing half-written is ever visible.
 
@@ -73,6 +75,7 @@ def run_remote(
         cancelled: whether somebody wants it to stop.
         local_name: a file name for a URI.
         run: the attempt on what is here by then.
+        patience: with services that do not answer while it publishes; None for what is usual.
 
     Raises:
         RushesError: as `run_attempt`; ``source-changed`` where the clip is not what was submitted, and
@@ -83,9 +86,11 @@ def run_remote(
         described = described_in_place(task, store, report, cancelled)
         if described is not None:
             return described
-        source, found = _fetched(task.source, folder / "source", store, local_name)
+        with in_scratch(scratch):
+            source, found = _fetched(task.source, folder / "source", store, local_name)
         require_same(task, found)
-        params = _with_assets(task.params, folder, store, local_name)
+        with in_scratch(scratch):
+            params = _with_assets(task.params, folder, store, local_name)
         local = replace(task, source=source, params=params, fingerprint="", settle_s=0.0)
         if task.out is not None:
             (folder / "out").mkdir()
@@ -94,7 +99,7 @@ def run_remote(
         if task.out is None or not made.published:
             return made
         place = Target(store, task.out, folder / "out", task.key, found, task.invocation, task.attempt)
-        return publish_made(made, place, may_publish)
+        return publish_patiently(made, place, may_publish, cancelled, patience or Patience())
 
 
 def reach_of(task: Task) -> StoreReach:

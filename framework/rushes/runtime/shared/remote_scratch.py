@@ -7,6 +7,7 @@ pool is known. This module must not know what is in a folder.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -17,7 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["attempt_scratch", "is_held", "sign_of_life", "sweep_scratch"]
+from rushes.errors import PlatformError
+
+__all__ = ["attempt_scratch", "in_scratch", "is_held", "sign_of_life", "sweep_scratch"]
 
 _NAME: Final = "rushes-attempt-"
 _HOST: Final = "rushes-host-"
@@ -25,11 +28,37 @@ YOUNG_S: Final = 60.0
 """A folder is made before it is locked: one that is so new is let alone."""
 
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def in_scratch(root: Path) -> Iterator[None]:
+    """What goes wrong with files here is this machine's fault: no body has run yet.
+
+    Raises:
+        PlatformError: the disk is full (``disk-full``), or nothing can be written there (``no-scratch``).
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in _FULL
+        raise PlatformError(
+            f"scratch in {root} {'is full' if full else 'cannot be used'}: {error.strerror or error}.",
+            code="disk-full" if full else "no-scratch",
+            fix="Make room there, or see that it may be written; RUSHES_SCRATCH names another folder.",
+        ) from error
+
+
 @contextmanager
 def attempt_scratch(root: Path, invocation: str) -> Iterator[Path]:
-    """A folder of its own for one attempt, gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}{invocation}-", dir=root))
-    held = os.open(folder, os.O_RDONLY)
+    """A folder of its own for one attempt, gone afterwards.
+
+    Raises:
+        PlatformError: it cannot be made.
+    """
+    with in_scratch(root):
+        folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}{invocation}-", dir=root))
+        held = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield folder
@@ -40,9 +69,14 @@ def attempt_scratch(root: Path, invocation: str) -> Iterator[Path]:
 
 @contextmanager
 def sign_of_life(root: Path) -> Iterator[Path]:
-    """A file that is locked for as long as this process lives, and is gone afterwards."""
-    root.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=_HOST, dir=root)
+    """A file that is locked for as long as this process lives, and is gone afterwards.
+
+    Raises:
+        PlatformError: it cannot be made.
+    """
+    with in_scratch(root):
+        root.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=_HOST, dir=root)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield Path(name)

@@ -1,7 +1,8 @@
 """What hosts and the scaler tell each other, as small items beside the ledger.
 
 A host says how much it has done, in counts that only grow, so that the scaler learns how long work takes; the
-scaler says which tasks are to take no more work. Both cost a host one request a minute, whatever it does.
+scaler says which tasks are to take no more work. Both cost a host one request a minute, whatever it does. One
+that rests says why, once a minute, and what it said is forgotten when it says no more.
 This module must not know how either is used.
 """
 
@@ -14,10 +15,33 @@ from typing import Any, Final, NamedTuple
 from rushes.shared_ledger.dynamo_items import typed
 from rushes.shared_ledger.dynamo_table import Table
 
-__all__ = ["Done", "FleetNotes"]
+__all__ = ["Done", "FleetNotes", "Resting"]
 
+NOTES: Final = "F#notes"
+_HOST: Final = "host "
+MOST_REASON: Final = 600
 KEPT_S: Final = 86_400
 """A drained task that is still there after a day has been told often enough."""
+
+
+RESTS_S: Final = 180
+"""What a host said of itself holds for so long: three of its minutes."""
+
+
+class Resting(NamedTuple):
+    """A host that takes no work, or none of some groups.
+
+    Args:
+        host: its name.
+        reason: in a sentence.
+        since: UTC epoch seconds.
+        said: when it said so last.
+    """
+
+    host: str
+    reason: str
+    since: float
+    said: float
 
 
 class Done(NamedTuple):
@@ -63,6 +87,30 @@ class FleetNotes:
         item = self._table.item(_drained(task))
         return item is not None and "ttl" in item
 
+    def rest(self, host: str, reason: str, since: float) -> None:
+        """This host rests; said again once a minute while it does."""
+        now = self._clock()
+        values = {
+            ":why": reason[:MOST_REASON], ":since": round(since), ":said": round(now),
+            ":ttl": round(now + KEPT_S),
+        }  # fmt: skip
+        change = "SET reason=:why, since=:since, said=:said, #ttl=:ttl"
+        self._table.attempt(_key(f"{_HOST}{host}"), change, values, "", {"#ttl": "ttl"})
+
+    def work(self, host: str) -> None:
+        """This host works again, or is gone."""
+        self._table.attempt(_key(f"{_HOST}{host}"), "SET said=:no", {":no": 0}, "attribute_exists(said)")
+
+    def resting(self) -> list[Resting]:
+        """The hosts that rest, by name."""
+        now = self._clock()
+        found = [
+            Resting(str(one["sk"])[len(_HOST) :], str(one["reason"]), float(one["since"]), float(one["said"]))
+            for one in self._table.query("look for hosts that rest", pk=NOTES)
+            if str(one["sk"]).startswith(_HOST) and "reason" in one
+        ]
+        return [one for one in found if now - one.said < RESTS_S]
+
     def add(self, done: Mapping[str, Done]) -> None:
         """Count what has been done, by ``<group>/<class>``."""
         if not any(one.ended for one in done.values()):
@@ -86,7 +134,7 @@ class FleetNotes:
 
 
 def _key(name: str) -> dict[str, Any]:
-    return typed({"pk": "F#notes", "sk": name})
+    return typed({"pk": NOTES, "sk": name})
 
 
 def _drained(task: str) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 It has one poller for each class, so an urgent message is heard however much other work is here; the work
 itself goes to the machine's own pool, whose scheduler makes room for it (`rushes.engines.aws.hosts.lane`).
 What lapses, and what waits for its next try, is told of again by a sweep. On SIGTERM, or a notice that a spot
-host is taken back, everything is given back at once and loses no try. While something is here the host's
-guard is held, so that nobody who makes the fleet smaller ends it. This module must not know how the pool
-works, nor who guards.
+host is taken back, everything is given back at once and loses no try. A host that cannot do its work gives it
+back untouched, rests, and says so (`rushes.core.host_health`). While something is here the host's guard is
+held, so that nobody who makes the fleet smaller ends it. This module must not know how the pool works, nor
+who guards.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.access.services import Services
     from rushes.notices import Notice
     from rushes.ports import Ledger
+    from rushes.runtime.shared.host_fitness import HostFitness
     from rushes.runtime.shared.pool_run import Pool
 
 __all__ = ["Guard", "Host", "NoGuard"]
@@ -77,6 +79,8 @@ class Host:
         guard: keeps it from being ended while it is busy.
         told: called once a minute with what was done of each class since the last time, and the seconds of
             that; gives whether the host is to take no more work.
+        fitness: of this machine; None: nobody doubts it.
+        leaves: whether it ends when it has rested for long, for another to take its place.
     """
 
     def __init__(
@@ -90,6 +94,8 @@ class Host:
         clock: Callable[[], float] | None = None,
         guard: Guard | None = None,
         told: Callable[[Mapping[str, tuple[int, float]]], bool] = lambda _: False,
+        fitness: HostFitness | None = None,
+        leaves: bool = False,
     ) -> None:
         if services.ledger is None:
             raise CallerError("a host has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
@@ -98,6 +104,10 @@ class Host:
         self._clock = clock or services.clock
         self._guard = guard or NoGuard()
         self._told = told
+        self._fitness, self._leaves = fitness, leaves
+        self._said_why = ""
+        self.left = ""
+        """Why it left the fleet by itself."""
         self._stopping = threading.Event()
         self._money = services.share(name, self._clock)
         self._pool, self._life = engine, ExitStack()
@@ -121,12 +131,14 @@ class Host:
                     price=services.price,
                     region=services.region,
                     money=self._money,
+                    unfit=_asked_of(fitness, key),
                 ),
                 width,
                 poll_s=services.settings.poll_s,
                 guard=self._guard,
                 say=services.say,
                 lower=partial(self._lower, key.rpartition("/")[0]),
+                fitness=fitness,
             )
             for key, url in queues.items()
         ]
@@ -147,6 +159,7 @@ class Host:
         swept_at = time.monotonic()
         while not self._stopping.wait(LOOK_S):
             (self._guard.hold if self.here else self._guard.release)()
+            self._look_after_itself()
             if time.monotonic() - swept_at < SWEEP_S:
                 continue
             swept_at = time.monotonic()
@@ -161,6 +174,19 @@ class Host:
             self._try(look)
         self._guard.release()
         self._life.close()
+
+    def _look_after_itself(self) -> None:
+        """Rest, or work again; leave where it has rested for long, and nothing is here any more."""
+        if self._fitness is None:
+            return
+        self._try(self._fitness.tend)
+        if (why := self._fitness.why) != self._said_why:
+            self._said_why = why
+            self._try(self._tell)
+        if self._leaves and self._fitness.is_to_leave and not self.here:
+            self.left = self._fitness.why
+            self._services.say("leaves", reason=self.left)
+            self.stop()
 
     def _try(self, look: Callable[[], object]) -> None:
         """Do what is done again a minute later; whatever goes wrong, what is here goes on and is guarded."""
@@ -210,3 +236,13 @@ class Host:
         except RushesError:
             for one in self._lanes:  # it is told the next time
                 one.put_back(done[one.key])
+
+
+def _asked_of(fitness: HostFitness | None, key: str) -> Callable[[RushesError, str, str], str]:
+    """Asks a host whether it, and not the work of a lane, is at fault."""
+    group = key.rpartition("/")[0]
+
+    def unfit(failure: RushesError, invocation: str, function: str) -> str:
+        return "" if fitness is None else fitness.unfit(failure, invocation, function, group)
+
+    return unfit

@@ -3,8 +3,9 @@
 Of each class as many are here as the host is wide, and of short work a little more, so that clips are fetched
 while others run and a request carries many messages (`rushes.core.capacity.intake`). A notice is deleted once
 its invocation is claimed: a queue keeps a message back for twelve hours at most, the ledger for as long as
-the host lives. Ten are deleted in one request; one that comes again meanwhile does no harm. This module must
-not know what is worked on.
+the host lives. Ten are deleted in one request; one that comes again meanwhile does no harm. While the
+host rests, nothing is taken, and what came all the same is sent back as if it had never been received: a
+queue counts how often it gives a message, and sets it aside. This module must not know what is worked on.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from rushes.core.capacity.intake import MOST, mean_after, wanted
+from rushes.core.states import State
 from rushes.errors import RushesError
 from rushes.runtime.attempts.raised import as_error
 
@@ -26,13 +29,42 @@ if TYPE_CHECKING:
     from rushes.ports import Queue
     from rushes.runtime.shared.claim_run import ClaimRunner
 
-__all__ = ["Lane"]
+__all__ = ["Fitness", "Lane"]
 
 ROOM_S: Final = 1.0
 """Between two looks at what is to be deleted, while there is no room."""
 REST_S: Final = 5.0
 """Between tries of a service that does not answer."""
 T = TypeVar("T")
+
+
+class Fitness(Protocol):
+    """What a lane asks its host, and tells it."""
+
+    def most(self, group: str) -> float:
+        """How many may be here at a time: 0 while the host rests."""
+        ...
+
+    def succeeded(self) -> None:
+        """Work has succeeded here."""
+        ...
+
+    def heard(self, error: RushesError) -> None:
+        """A service did not answer as it should."""
+        ...
+
+
+class _Well:
+    """Of a host that nobody doubts."""
+
+    def most(self, group: str) -> float:  # noqa: ARG002 - of all
+        return inf
+
+    def succeeded(self) -> None:
+        return
+
+    def heard(self, error: RushesError) -> None:  # noqa: ARG002 - nor is this one doubted for it
+        return
 
 
 class Lane:
@@ -47,6 +79,7 @@ class Lane:
         guard: held before the first is begun.
         say: writes a line of the log.
         lower: sends a notice on to the class below, and says why; "" where it stays.
+        fitness: of the host.
         clock: seconds, on any clock.
     """
 
@@ -61,6 +94,7 @@ class Lane:
         guard: Guard,
         say: Callable[..., None],
         lower: Callable[[Notice], str] = lambda _: "",
+        fitness: Fitness | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.key = key
@@ -73,6 +107,8 @@ class Lane:
         self._guard = guard
         self._say = say
         self._lower = lower
+        self._fitness = fitness or _Well()
+        self._group = key.rpartition("/")[0]
         self._clock = clock
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -138,7 +174,9 @@ class Lane:
             return 0 if self._stopping.is_set() else self._wanted()
 
     def _wanted(self) -> int:
-        return 0 if self.drained else wanted(self._here, self._width, self._mean_s)
+        count = 0 if self.drained else wanted(self._here, self._width, self._mean_s)
+        most = self._fitness.most(self._group)
+        return count if most >= count + self._here else max(int(most) - self._here, 0)
 
     def _take(self, found: Any) -> None:
         with self._changed:
@@ -165,6 +203,9 @@ class Lane:
         if self._stopping.is_set():
             self.queue.extend([message], 0)
             return
+        if not self._fitness.most(self._group):
+            self._send_back(message)
+            return
         if why := self._lower(message.notice):
             self._say("lowered", invocation=message.notice.invocation, reason=why)
             self._delete(message)
@@ -181,10 +222,18 @@ class Lane:
             self._say("unpriced", missing=after.unpriced)
         cost = {"cost_usd": after.cost_nano / 1e9} if after.cost_nano else {}
         self._say(state, invocation=message.notice.invocation, **cost)
-        if self._stopping.is_set() and after.again_s == 0.0:
-            self.queue.send([message.notice])  # another host may have it at once
+        if after.state is State.succeeded:
+            self._fitness.succeeded()
+        if after.unfit or (self._stopping.is_set() and after.again_s == 0.0):
+            self._send_back(message, known=bool(claimed))  # another host may have it at once
         elif not claimed:
             self._delete(message)  # it is done with, or the sweep tells of it in time
+
+    def _send_back(self, message: Message, *, known: bool = False) -> None:
+        """Let another have it, as it was; `known`: what came is deleted already, or will be."""
+        self.queue.send([message.notice])
+        if not known:
+            self._delete(message)
 
     def _delete(self, message: Message) -> None:
         with self._changed:
@@ -205,6 +254,7 @@ class Lane:
             return act()
         except RushesError as error:
             self._say("waits", error=error.to_dict())
+            self._fitness.heard(error)
         except Exception as error:  # noqa: BLE001 - a poller that ends leaves its class unheard, and says nothing
             self._say("fault", error=as_error(error, f"the lane {self.key}").to_dict())
         self._stopping.wait(REST_S)

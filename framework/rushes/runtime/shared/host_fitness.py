@@ -1,0 +1,136 @@
+"""A host that looks at itself before it blames the work: acts on what `rushes.core.host_health` decides.
+
+After a failure that may be the machine's, the part of it that is in doubt is looked at, once for all that
+fail of it at the same moment; where it is wanting, the work is not at fault. Parts that rest are looked at
+again when their time has come. This module must not know how a part is looked at, nor where work comes from.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from math import inf
+from typing import Final
+
+from rushes.core.host_health import DOUBTS, LEAVES_AFTER_S, HostHealth, Part
+from rushes.core.retry import ASIDE_CODES, SERVICE_CODES
+from rushes.errors import RushesError
+from rushes.runtime.attempts.raised import as_error
+
+__all__ = ["HostFitness", "Look"]
+
+Look = Callable[[str, bool], str]
+"""Looks at a part, for a group of hosts, which may rest already: why it is of no use, or ""."""
+FRESH_S: Final = 2.0
+"""A look is as good as another so long after it."""
+
+
+class HostFitness:
+    """What one host knows of itself; any thread may ask.
+
+    Args:
+        looks: how parts are looked at; what is not among them is taken to be well.
+        groups: of hosts that it is one of.
+        clock: seconds, on a clock that goes forward.
+        say: writes a line of the log.
+    """
+
+    def __init__(
+        self,
+        looks: Mapping[Part, Look],
+        groups: Collection[str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[..., None] = lambda *_, **__: None,
+    ) -> None:
+        self._looks = looks
+        self._groups = frozenset(groups)
+        self._clock = clock
+        self._say = say
+        self._health = HostHealth()
+        self._seen: dict[tuple[Part, str], tuple[float, str]] = {}
+        self._turn = threading.RLock()
+
+    def most(self, group: str) -> float:
+        """How many a lane of a group may have here at a time: 0 while it rests."""
+        health = self._health
+        return health.most(group) if health.rests else inf
+
+    def unfit(self, failure: RushesError, invocation: str, function: str, group: str) -> str:
+        """Why this machine, and not the work, is at fault for a failure; "" where it is not known to be."""
+        part = DOUBTS.get(failure.code)
+        if part is not None and part in self._looks:
+            if why := self._looked(part, group if part is Part.device else ""):
+                return why
+        elif failure.kind != "platform" or failure.code in SERVICE_CODES:
+            return ""
+        if failure.kind == "platform" and failure.code not in ASIDE_CODES:
+            with self._turn:
+                if self._health.failed(invocation, function, failure.code, self._clock()):
+                    self._tell()
+        return ""
+
+    def succeeded(self) -> None:
+        """Work has succeeded here."""
+        if not self._health.in_doubt:
+            return
+        with self._turn:
+            if self._health.succeeded():
+                self._tell()
+
+    def heard(self, error: RushesError) -> None:
+        """A service did not answer as it should: maybe it is this host's to mend."""
+        part = DOUBTS.get(error.code)
+        if part is Part.credentials and part in self._looks:
+            self._looked(part, "")
+
+    def tend(self) -> None:
+        """Said every second: looks at what costs nothing, and at what rests once its time has come."""
+        with self._turn:
+            due = self._health.due(self._clock())
+        for part, group in dict.fromkeys([*due, (Part.disk, "")]):
+            if part in self._looks:
+                self._looked(part, group)
+
+    @property
+    def why(self) -> str:
+        """Why it rests, in all or in part; "" where it does not."""
+        with self._turn:
+            return self._health.why(self._groups)
+
+    @property
+    def rests_s(self) -> float | None:
+        """For how long it has taken nothing at all; None where it does."""
+        with self._turn:
+            since = self._health.rests_since(self._groups)
+            return None if since is None else self._clock() - since
+
+    @property
+    def is_to_leave(self) -> bool:
+        """Whether it has taken nothing for so long that another should take its place."""
+        rests_s = self.rests_s
+        return rests_s is not None and rests_s >= LEAVES_AFTER_S
+
+    def _looked(self, part: Part, group: str) -> str:
+        with self._turn:  # who fails of the same meanwhile waits for this look
+            at, why = self._seen.get((part, group), (-inf, ""))
+            if self._clock() - at >= FRESH_S:
+                why = self._look_at(part, group)
+                self._seen[part, group] = self._clock(), why
+            if self._health.found(part, why, self._clock(), group):
+                self._tell()
+            return why
+
+    def _look_at(self, part: Part, group: str) -> str:
+        try:
+            return self._looks[part](group, self._health.is_resting(part, group))
+        except Exception as error:  # noqa: BLE001 - a look that fails says that the part is of no use
+            return f"{part.value} could not be looked at: {as_error(error, 'the host').message}"
+
+    def _tell(self) -> None:
+        why = self._health.why(self._groups)
+        if why:
+            self._say("rests", reason=why)
+        else:
+            self._say("works again")
