@@ -223,6 +223,64 @@ def test_transactions_that_meet_for_ever_are_the_platforms_fault(aws: dict[str, 
     assert ledger.finish(claim, DONE) is True
 
 
+class Busy:
+    """A client whose next writes of one item meet a transaction."""
+
+    def __init__(self, client: Any, meet: int) -> None:
+        self._client = client
+        self.meet = meet
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name not in {"update_item", "put_item"}:
+            return found
+
+        def call(**asked: Any) -> Any:
+            if self.meet:
+                self.meet -= 1
+                raise ClientError({"Error": {"Code": "TransactionConflictException", "Message": ""}}, name)
+            return found(**asked)
+
+        return call
+
+
+def test_a_write_that_meets_a_transaction_is_sent_again(aws: dict[str, Any]) -> None:
+    filled(aws["dynamodb"])
+    client = Busy(aws["dynamodb"], 2)
+    ledger = DynamoLedger(client, "rushes-test", sleep=lambda _: None)
+    claim = claimed(ledger)
+    client.meet = 2
+    assert ledger.extend(claim, NOW + 90) == "kept"
+    client.meet = 2
+    ledger.seal("k7m2qx")
+    client.meet = 2
+    ledger.open("other", SPEC, NOW)
+    assert client.meet == 0
+
+
+def test_a_write_that_meets_transactions_for_ever_is_the_platforms_fault(aws: dict[str, Any]) -> None:
+    filled(aws["dynamodb"])
+    ledger = DynamoLedger(Busy(aws["dynamodb"], MEETINGS), "rushes-test", sleep=lambda _: None)
+    with pytest.raises(PlatformError) as caught:
+        claimed(ledger)
+    assert caught.value.code == "service-busy"
+    assert claimed(ledger).attempt == 1
+
+
+def test_what_is_known_and_large_is_added_in_as_many_transactions_as_it_takes(aws: dict[str, Any]) -> None:
+    client = Counted(aws["dynamodb"])
+    ledger = filled(client)
+    client.requests.clear()
+    work = [WorkItem(f"k7m2qx.{n}", "s3://b/a.mov", "aa") for n in range(2, 14)]
+    said = End(State.succeeded, f'"{hashlib.shake_256(b"noise").hexdigest(250_000)}"', cached=True)
+    ledger.add("k7m2qx", work, {one.invocation: said for one in work})
+    # Half a megabyte each, and a transaction takes four, items and all.
+    assert client.requests["transact_write_items"] == 3
+    tally = ledger.tally("k7m2qx")
+    assert tally is not None
+    assert (tally.total, tally.ended) == (13, {State.succeeded: 12})
+
+
 def test_a_result_that_the_ledger_cannot_keep_is_refused(aws: dict[str, Any]) -> None:
     noise = hashlib.shake_256(b"noise").hexdigest(500_000)
     ledger = filled(aws["dynamodb"])

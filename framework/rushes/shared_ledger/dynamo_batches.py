@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from itertools import islice
 from typing import Any, Final
@@ -39,6 +39,10 @@ __all__ = ["DynamoBatches", "counting", "no_batch"]
 
 AT_ONCE: Final = 99
 """Invocations in one transaction, which takes 100 items; the batch is the other one."""
+MOST_BYTES: Final = 3_000_000
+ITEM_BYTES: Final = 4_000
+"""Of a transaction, which takes 4 MB; and of an invocation beside its options and its end: its clip has a key
+of 1,024 bytes, and is named with its fingerprint."""
 SPECS_KEPT: Final = 1000
 OPEN: Final = "OPEN"
 DONE: Final = "DONE"
@@ -103,9 +107,8 @@ class DynamoBatches:
     def add(self, batch: str, work: Sequence[WorkItem], ended: Mapping[str, End] | None = None) -> None:
         ttl, ended = self._spec(batch)[1], ended or {}
         # A count for each sixteenth of what has ended already is an item of the transaction, too.
-        at_once = AT_ONCE - (COUNTERS if ended else 0)
-        for start in range(0, len(work), at_once):
-            self._add_some(batch, work[start : start + at_once], ended, ttl)
+        for some in _at_once(work, ended, AT_ONCE - (COUNTERS if ended else 0)):
+            self._add_some(batch, some, ended, ttl)
 
     def _add_some(
         self, batch: str, work: Sequence[WorkItem], ended: Mapping[str, End], ttl: int | None
@@ -305,6 +308,22 @@ def counting(
         {f":{name}": value for name, value in values.items()},
         names={f"#{name}": name for name in values},
     )
+
+
+def _at_once(work: Sequence[WorkItem], ended: Mapping[str, End], most: int) -> Iterator[list[WorkItem]]:
+    """Work in parts that one transaction takes: so many, and so many bytes."""
+    some: list[WorkItem] = []
+    left_bytes = MOST_BYTES
+    for one in work:
+        end = ended.get(one.invocation)
+        size_bytes = ITEM_BYTES + len(one.params or "") + (0 if end is None else len(end.data))
+        if some and (len(some) == most or size_bytes > left_bytes):
+            yield some
+            some, left_bytes = [], MOST_BYTES
+        some.append(one)
+        left_bytes -= size_bytes
+    if some:
+        yield some
 
 
 def no_batch(batch: str) -> CallerError:

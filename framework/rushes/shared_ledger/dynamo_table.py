@@ -36,6 +36,10 @@ class Refused(Exception):  # noqa: N818 - an outcome, not an error
         self.item = item
 
 
+class _Met(Exception):  # noqa: N818 - as above
+    """A transaction that was under way had an item of a request; nothing was written."""
+
+
 class _Cancelled(Exception):  # noqa: N818 - as above
     """A transaction was cancelled; `codes` say why, part by part."""
 
@@ -74,8 +78,11 @@ class Table:
         Raises:
             Refused: the condition does not hold.
         """
-        with self.asking(act):
-            self._client.put_item(TableName=self.name, Item=item, ConditionExpression=condition)
+        self._asked(
+            act,
+            self._client.put_item,
+            {"TableName": self.name, "Item": item, "ConditionExpression": condition},
+        )
 
     def send(self, act: str, asked: Mapping[str, Any]) -> None:
         """Send what `update` has made.
@@ -83,8 +90,7 @@ class Table:
         Raises:
             Refused: the condition does not hold.
         """
-        with self.asking(act):
-            self._client.update_item(**asked)
+        self._asked(act, self._client.update_item, asked)
 
     def update(
         self,
@@ -113,14 +119,26 @@ class Table:
     ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         """The item after a change; or None, and the item as it is where the condition did not hold."""
         asked = self.update(key, change, values, condition, names)
+        asked |= {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
-            with self.asking("write to the ledger"):
-                done = self._client.update_item(
-                    **asked, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD"
-                )
+            done = self._asked("write to the ledger", self._client.update_item, asked)
         except Refused as refused:
             return None, plain(refused.item) if refused.item else None
         return plain(done["Attributes"]), None
+
+    def _asked(self, act: str, request: Callable[..., Any], asked: Mapping[str, Any]) -> Any:
+        """The answer to a request that writes one item.
+
+        It is refused while a transaction has that item (https://docs.aws.amazon.com/amazondynamodb/latest/
+        developerguide/transaction-apis.html#transaction-conflict-handling), and the SDK does not wait for it.
+        """
+        for meeting in range(1, MEETINGS + 1):
+            try:
+                with self.asking(act):
+                    return request(**asked)
+            except _Met:
+                self._sleep(backoff_s(meeting, hash(act), first_s=0.02, longest_s=3.0))
+        raise _busy(act)
 
     def transact(self, parts: Sequence[Mapping[str, Any]], act: str) -> list[bool]:
         """All of it, or nothing: then which conditions did not hold."""
@@ -138,11 +156,7 @@ class Table:
                 token = hashlib.sha256(f"{token}{meeting}".encode()).hexdigest()[:36]
             else:
                 return []
-        raise PlatformError(
-            f"others write the same again and again; could not {act}.",
-            code="service-busy",
-            fix="It is tried again by itself.",
-        )
+        raise _busy(act)
 
     def item(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
         with self.asking("read the ledger"):
@@ -213,6 +227,8 @@ class Table:
             if code == "TransactionCanceledException":
                 reasons: Any = error.response.get("CancellationReasons", ())
                 raise _Cancelled([str(one.get("Code")) for one in reasons]) from error
+            if code == "TransactionConflictException":
+                raise _Met from error
             if code == "ResourceNotFoundException":
                 raise CallerError(
                     f"there is no table {self.name!r} to {act}.",
@@ -220,3 +236,11 @@ class Table:
                     fix="Deploy the environment first, or check its name and region.",
                 ) from error
             raise answer_error(error, act) from error
+
+
+def _busy(act: str) -> PlatformError:
+    return PlatformError(
+        f"others write the same again and again; could not {act}.",
+        code="service-busy",
+        fix="It is tried again by itself.",
+    )
