@@ -78,6 +78,10 @@ _WANTED: Final = (
     click.option("--email", default="", metavar="ADDRESS", help="Who is told of alarms."),
     click.option("--keep", "kept", default="", metavar="90d", help="How long the ledger keeps what ended."),
     click.option("--kms-key", default="", metavar="ARN", help="That outputs are encrypted with."),
+    click.option(
+        "--clip-key", "clip_keys", multiple=True, metavar="ARN",
+        help="That clips are encrypted with, where it is another.  [repeatable]",
+    ),
 )  # fmt: skip
 
 
@@ -95,7 +99,7 @@ def _planned(command: F) -> F:
             key: asked.pop(key)
             for key in (
                 "buckets", "owned", "shows", "queues", "concurrency", "largest_clip", "hosts", "log_days",
-                "budget_usd", "email", "kept", "kms_key", "subnets", "security_groups", "tells",
+                "budget_usd", "email", "kept", "kms_key", "clip_keys", "subnets", "security_groups", "tells",
                 "tracing", "classes",
             )
         }  # fmt: skip

@@ -283,6 +283,35 @@ def test_a_store_is_granted_with_a_session_of_its_own_and_asked_for_once(
     assert len(sts.asked) == 2
 
 
+class Packed(Sts):
+    """STS that finds policies too large when it has packed them, whatever their characters."""
+
+    def assume_role(self, **asked: Any) -> Any:
+        if len(asked["Policy"]) > 1024:
+            answer: Any = {"Error": {"Code": "PackedPolicyTooLarge", "Message": ""}}
+            raise ClientError(answer, "AssumeRole")
+        return super().assume_role(**asked)
+
+
+def test_a_policy_that_is_too_large_packed_is_said_more_shortly(clock: FakeClock, meter: Meter) -> None:
+    sts = Packed(clock)
+    reach = StoreReach(tuple(f"s3://cards/{'very-long-name-' * 20}{n}.mov" for n in range(5)), None)
+    assert len(session_policy(reach)) > 1024
+    with _granting(sts, clock)(reach, meter):
+        pass
+    (asked,) = sts.asked
+    assert len(asked["Policy"]) <= 1024
+
+
+def test_keys_of_clips_may_be_read_with_and_those_of_outputs_written_with() -> None:
+    keys = [f"arn:aws:kms:eu-west-1:111122223333:key/{name}" for name in ("outputs", "cards", "sound")]
+    said = json.loads(session_policy(REACH, "aws", keys[0], keys[1:]))
+    permitted = [(one["Action"], one["Resource"]) for one in said["Statement"][-2:]]
+    assert permitted == [
+        (["kms:GenerateDataKey", "kms:Decrypt"], keys[:1]), (["kms:Decrypt"], keys[1:]),
+    ]  # fmt: skip
+
+
 @pytest.mark.usefixtures("buckets")
 def test_what_outlasts_a_session_goes_on_with_the_next(
     sts: Sts, clock: FakeClock, meter: Meter, tmp_path: Path

@@ -29,6 +29,7 @@ ALL = (deployed.small, deployed.look, deployed.heavy, deployed.asked)
 FULL = Environment(
     "dev", "eu-west-1", BUCKETS, ("acme-dev-cards",), ("dune",), hosts=True, budget_usd=40.0,
     email="a@example.org", kept="90d", kms_key="arn:aws:kms:eu-west-1:111122223333:key/k",
+    clip_keys=("arn:aws:kms:eu-west-1:111122223333:key/clips",),
 )  # fmt: skip
 
 
@@ -375,6 +376,11 @@ _CARDS, _PROXIES, _SOUND = (f"arn:aws:s3:::{one}" for one in ("acme-dev-cards", 
         ("Small", "dynamodb:DeleteTable", "arn:of:Ledger", False),
         ("Small", "kms:Decrypt", "arn:aws:kms:eu-west-1:111122223333:key/k", True),
         ("Small", "kms:Decrypt", "arn:aws:kms:eu-west-1:111122223333:key/other", False),
+        ("Small", "kms:Decrypt", "arn:aws:kms:eu-west-1:111122223333:key/clips", True),
+        ("WorkSmall", "kms:Decrypt", "arn:aws:kms:eu-west-1:111122223333:key/clips", True),
+        ("WorkSmall", "kms:GenerateDataKey", "arn:aws:kms:eu-west-1:111122223333:key/clips", False),
+        ("WorkSmall", "s3:GetObjectVersion", f"{_PROXIES}/dune/A001.mov", True),
+        ("Router", "kms:Decrypt", "arn:aws:kms:eu-west-1:111122223333:key/clips", True),
         ("Small", "logs:PutLogEvents", "arn:of:LogSmall", True),
         ("Small", "logs:PutLogEvents", "arn:of:LogLook", False),
         ("Asked", "s3:GetObject", f"{_CARDS}/dune/day1/A001.mov", False),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from rushes.engines.aws.access.session_policy import session_policy
+from rushes.engines.aws.access.session_policy import MOST_CHARACTERS, session_policy
 from rushes.errors import CallerError
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ LASTS_S: Final = 3600
 LEFT_S: Final = 1800.0
 """That a session has to have left when a transfer begins."""
 KEPT: Final = 16
+_SIZES: Final = (MOST_CHARACTERS, MOST_CHARACTERS // 2, MOST_CHARACTERS // 4)
+"""Of policies that are tried one after the other
+(https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html, PackedPolicyTooLarge)."""
 _BODY_S: Final = 14 * 60
 """botocore looks into the environment again for what expires within 15 minutes, and takes nothing that has
 expired: longer than any attempt on Lambda, and so short that no body works with the session of another."""
@@ -126,14 +129,10 @@ class Granting:
                 fix="Set RUSHES_WORK_ROLE to its ARN, arn:aws:iam::ACCOUNT:role/NAME, or unset it.",
             )
         act = f"work as {role}"
+        keys = self._settings.kms_key, self._settings.clip_keys
         try:
             with sent(act):
-                said = self._client("sts", None).assume_role(
-                    RoleArn=role,
-                    RoleSessionName="rushes-attempt",
-                    Policy=session_policy(reach, found[1], self._settings.kms_key),
-                    DurationSeconds=LASTS_S,
-                )["Credentials"]
+                said = self._assumed(role, lambda most: session_policy(reach, found[1], *keys, most))
         except ClientError as error:
             failure = answer_error(error, act)
             if failure.code == "not-permitted":
@@ -144,6 +143,29 @@ class Granting:
         return Session(
             said["AccessKeyId"], said["SecretAccessKey"], said["SessionToken"], said["Expiration"].timestamp()
         )
+
+    def _assumed(self, role: str, policy_of: Callable[[int], str]) -> Any:
+        """Credentials with the first policy of `_SIZES` that STS does not find too large.
+
+        It packs them, and may refuse one that has no more characters than it takes.
+        """
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - as above
+
+        from rushes.aws_errors import code_of  # noqa: PLC0415 - as above
+
+        sts = self._client("sts", None)
+        for most in _SIZES:
+            try:
+                return sts.assume_role(
+                    RoleArn=role,
+                    RoleSessionName="rushes-attempt",
+                    Policy=policy_of(most),
+                    DurationSeconds=LASTS_S,
+                )["Credentials"]
+            except ClientError as error:
+                if most == _SIZES[-1] or not code_of(error).startswith("PackedPolicyTooLarge"):
+                    raise
+        raise AssertionError("unreachable: the last returns or raises")
 
     @contextmanager
     def _signed_in(self, session: Session | None) -> Iterator[None]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.asset import IMAGE_SUFFIXES
@@ -35,22 +35,30 @@ _NAMES: Final = 12
 """Of a sequence at most: so many say 1001 to 1096 but for the ends of decades."""
 _UNSAYABLE: Final = re.compile(r"[^\x20-\xff]+")
 _READ: Final = ["s3:GetObject", "s3:GetObjectVersion"]
-_WRITE: Final = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+_WRITE: Final = ["s3:PutObject", *_READ, "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
 _LIST: Final = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
 
 
-def session_policy(reach: StoreReach, partition: str = "aws", kms_key: str = "") -> str:
+def session_policy(
+    reach: StoreReach,
+    partition: str = "aws",
+    kms_key: str = "",
+    clip_keys: Sequence[str] = (),
+    most: int = MOST_CHARACTERS,
+) -> str:
     """The policy of an attempt as JSON.
 
     Args:
         reach: what it has to reach.
         partition: ``aws``, ``aws-cn`` …: the first part of an ARN.
         kms_key: ARN of the key that outputs are encrypted with, or "".
+        clip_keys: ARNs of those that clips are encrypted with, where they are others.
+        most: characters; fewer than AWS says where it has said that it is too large all the same.
     """
     text = ""
     for longest, names in _narrower():
-        text = _text(reach, partition, kms_key, longest, names)
-        if len(text) <= MOST_CHARACTERS:
+        text = _text(reach, partition, (kms_key, clip_keys), longest, names)
+        if len(text) <= most:
             break
     return text
 
@@ -65,7 +73,10 @@ def _narrower() -> Iterator[tuple[int, int]]:
         yield longest, 0
 
 
-def _text(reach: StoreReach, partition: str, kms_key: str, longest: int, names: int) -> str:
+def _text(
+    reach: StoreReach, partition: str, keys: tuple[str, Sequence[str]], longest: int, names: int
+) -> str:
+    kms_key, clip_keys = keys
     reads = [one for uri in reach.reads for one in _read(partition, place_of(uri), longest, names)]
     statements = [_allow(_READ, reads)]
     if reach.out is not None:
@@ -78,6 +89,8 @@ def _text(reach: StoreReach, partition: str, kms_key: str, longest: int, names: 
         ]
     if kms_key:
         statements.append(_allow(["kms:GenerateDataKey", "kms:Decrypt"], [kms_key]))
+    if clip_keys:
+        statements.append(_allow(["kms:Decrypt"], list(clip_keys)))
     return json.dumps(
         {"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"), ensure_ascii=False
     )

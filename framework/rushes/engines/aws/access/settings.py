@@ -37,6 +37,7 @@ class AwsSettings:
         kept_s: items of the ledger vanish after so long (`RUSHES_KEEP`); None keeps them.
         storage_class: of what is written (`RUSHES_STORAGE_CLASS`), or "".
         kms_key: that outputs are encrypted with (`RUSHES_KMS_KEY`), or "".
+        clip_keys: that clips are encrypted with, where they are others (`RUSHES_CLIP_KEYS`).
         lease_s: how long a claim holds that nobody extends (`RUSHES_LEASE`): so long a host may be dead, or
             out of reach, before another takes its work over.
         poll_s: how long a host's request to an empty queue waits (`RUSHES_POLL`), 20 at most: so long a host
@@ -72,6 +73,7 @@ class AwsSettings:
     tracing: bool = False
     sdk_data: str = ""
     ranks: Mapping[str, int] = field(default_factory=lambda: ranks_of(""), hash=False)
+    clip_keys: tuple[str, ...] = ()
 
     def queue_of(self, priority: str) -> str:
         """The queue that notices of a class go back to, or ""."""
@@ -149,4 +151,5 @@ def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
         bool(environ.get("RUSHES_TRACING")),
         "" if environ.get("AWS_DATA_PATH") else environ.get("RUSHES_SDK_DATA", ""),
         ranks_of(environ.get("RUSHES_RANKS", "")),
+        tuple(one for one in environ.get("RUSHES_CLIP_KEYS", "").split(",") if one),
     )

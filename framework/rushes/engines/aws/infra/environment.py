@@ -68,6 +68,7 @@ class Environment:
         email: who is told of alarms; "" for nobody.
         kept: how long the ledger keeps what has ended, ``90d``; "" for ever.
         kms_key: ARN of the key that outputs are encrypted with, or "".
+        clip_keys: ARNs of those that clips are encrypted with, where they are others.
         fleets: hosts that it starts and ends by itself; with any, there are queues for hosts.
         capacity: how many of them and what they may cost, as `host_tiers.document_of` writes it; and under
             ``targets`` in how many seconds the work of classes should be done, where a studio says so.
@@ -102,6 +103,7 @@ class Environment:
     tracing: bool = False
     classes: tuple[str, ...] = ()
     policies: tuple[ClassPolicy, ...] = DEFAULT_CLASSES
+    clip_keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.endswith("-"):
@@ -143,10 +145,9 @@ class Environment:
         for arn in self.queues.values():
             if not _QUEUE.fullmatch(arn):
                 raise _bad(f"has the queue {arn!r}", "Expected its ARN: arn:aws:sqs:REGION:ACCOUNT:NAME.")
-        if self.kms_key and not _KEY.fullmatch(self.kms_key):
-            raise _bad(
-                f"has the key {self.kms_key!r}", "Expected its ARN: arn:aws:kms:REGION:ACCOUNT:key/ID."
-            )
+        for key in (*([self.kms_key] if self.kms_key else []), *self.clip_keys):
+            if not _KEY.fullmatch(key):
+                raise _bad(f"has the key {key!r}", "Expected its ARN: arn:aws:kms:REGION:ACCOUNT:key/ID.")
 
     def _check_classes(self) -> None:
         if self.classes and not self.has_hosts:

@@ -23,6 +23,7 @@ __all__ = [
     "claiming",
     "consuming",
     "counting_trials",
+    "decrypting",
     "encrypting",
     "joining",
     "keeping",
@@ -49,7 +50,8 @@ __all__ = [
 
 _TOKEN: Final = re.compile(r"\*\*/?|\*|\?|\{[a-z0-9_]*\}")
 _READ: Final = ["s3:GetObject", "s3:GetObjectVersion"]
-_WRITE: Final = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+# What is there is read by its version, where a bucket has versions.
+_WRITE: Final = ["s3:PutObject", *_READ, "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
 _LIST: Final = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
 _LEDGER: Final = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem",
                   "dynamodb:Query", "dynamodb:ConditionCheckItem"]  # fmt: skip
@@ -119,6 +121,11 @@ def looking_itself_up() -> Statement:
 def encrypting(key: str) -> Statement | None:
     """May use the key that outputs are encrypted with."""
     return _allow(["kms:GenerateDataKey", "kms:Decrypt"], [key]) if key else None
+
+
+def decrypting(keys: Sequence[str]) -> Statement | None:
+    """May read what is encrypted with keys; S3 asks for that also where a checksum is all that is read."""
+    return _allow(["kms:Decrypt"], list(keys))
 
 
 def logging(group: Any) -> Statement:

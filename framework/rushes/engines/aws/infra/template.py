@@ -171,6 +171,7 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
             permissions.reading(triggers),
             permissions.listing(trigger.bucket for trigger in triggers),
             permissions.encrypting(environment.kms_key),
+            permissions.decrypting(environment.clip_keys),
             permissions.claiming(arn(TABLE_ID)),
             permissions.consuming([arn("QueueEvents"), *of_intakes.arns]),
             permissions.sending([*queues, arn("QueueEvents")]),

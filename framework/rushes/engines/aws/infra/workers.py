@@ -64,6 +64,7 @@ def worker(one: Deployed, environment: Environment) -> dict[str, Any]:
             # It looks at the objects that it is told of; what is done with them, attempts may, one by one.
             permissions.reading(one.triggers),
             permissions.encrypting(environment.kms_key),
+            permissions.decrypting(environment.clip_keys),
             permissions.claiming(arn(TABLE_ID)),
             permissions.consuming(own),
             permissions.sending([*own, *(arn(id_) for id_ in longer.values())]),
@@ -111,6 +112,7 @@ def moving(some: Sequence[Deployed], environment: Environment) -> list[Any]:
         permissions.writing(makers),
         permissions.listing(permissions.out_buckets(makers)),
         permissions.encrypting(environment.kms_key),
+        permissions.decrypting(environment.clip_keys),
     ]
 
 
@@ -119,5 +121,6 @@ def common(environment: Environment) -> dict[str, Any]:
         "RUSHES_TABLE": ref(TABLE_ID),
         "RUSHES_KEEP": environment.kept,
         "RUSHES_KMS_KEY": environment.kms_key,
+        "RUSHES_CLIP_KEYS": ",".join(environment.clip_keys),
         **({"RUSHES_RANKS": environment.ranks_text} if environment.ranks_text else {}),
     }
