@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,12 +20,22 @@ from moto import mock_aws
 
 from rushes import CallerError, PlatformError
 from rushes.cli.app import app
+from rushes.engines.aws.infra import image_build
 from rushes.engines.aws.infra.environment import Environment
-from rushes.engines.aws.infra.image import Image, Step, image_name, requirements_of, steps
-from rushes.engines.aws.infra.image_build import make_repository, password_of, run_steps
+from rushes.engines.aws.infra.image import Image, Step, image_name, named, requirements_of, steps, with_base
+from rushes.engines.aws.infra.image_build import run_steps
+from rushes.engines.aws.infra.lock import lock_of
+from rushes.engines.aws.infra.registry import (
+    digest_of,
+    keep_deployed,
+    make_repository,
+    password_of,
+    pinned_of,
+)
 
 ROOT = Path(__file__).parents[3]
-ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+ACCOUNT = "123456789012"  # whose moto takes everybody for
+ECR = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
 # Wheels are made of checkouts by the build back-end that is here: nothing is asked of an index.
 pytestmark = pytest.mark.xdist_group("wheel")
 
@@ -67,6 +79,78 @@ def test_the_commands_of_an_image(repository: str, push: bool, verbs: list[str])
     )  # fmt: skip
 
 
+def test_docker_makes_one_image_and_no_list_of_it_and_its_attestation() -> None:
+    """Lambda takes no lists: "image manifest, config or layer media type … is not supported"."""
+    (made,) = steps(Image(f"{ECR}/rushes-dev", "t"), "/ctx", "docker", push=False)
+    assert "--provenance=false" in made.argv
+
+
+def test_what_only_the_build_may_read_is_handed_to_it_and_is_not_in_the_folder() -> None:
+    (made,) = steps(Image("r/i", "t"), "/ctx", "buildah", push=False, secrets={"pip": "/home/a/pip.conf"})
+    assert made.text == (
+        "buildah build --platform linux/amd64 --secret id=pip,src=/home/a/pip.conf --tag r/i:t /ctx"
+    )
+    mounted = (ROOT / "infra" / "Dockerfile").read_text()
+    assert "--mount=type=secret,id=pip," in mounted
+    assert "--mount=type=secret,id=ca," in mounted
+
+
+def test_built_again_nothing_old_is_used() -> None:
+    (made,) = steps(Image("r/i", "t"), "/ctx", "podman", push=False, again=True)
+    assert {"--pull", "--no-cache"} <= {*made.argv}
+
+
+def test_another_base_stands_in_the_folder_and_in_the_name() -> None:
+    shipped = (ROOT / "infra" / "Dockerfile").read_text()
+    other = with_base(shipped, "mirror.example.org/python:3.12-slim@sha256:" + "0" * 64)
+    assert "ARG BASE=mirror.example.org/python:3.12-slim@sha256:000" in other
+    names = {
+        image_name("r/i", Environment("dev"), {"Dockerfile": one.encode()}).tag for one in (shipped, other)
+    }
+    assert len(names) == 2
+    with pytest.raises(CallerError, match="is no image to build on"):
+        with_base(shipped, "a b\nRUN x")
+
+
+REPORT = {
+    "install": [
+        {
+            "download_info": {
+                "url": "https://index.example.org/click-8.5.1-py3-none-any.whl",
+                "archive_info": {"hashes": {"sha256": "ab" * 32}},
+            },
+            "metadata": {"name": "Click", "version": "8.5.1"},
+        },
+        {
+            "download_info": {
+                "url": "file:///build/wheels/studio_dailies-1.4-py3-none-any.whl",
+                "archive_info": {"hashes": {"sha256": "cd" * 32}},
+            },
+            "metadata": {"name": "studio-dailies", "version": "1.4"},
+        },
+    ]
+}
+
+
+def test_a_lock_has_what_indexes_served_and_the_folder_has_the_rest() -> None:
+    lock = lock_of(REPORT)
+    assert lock == f"click==8.5.1 --hash=sha256:{'ab' * 32}\n"
+    said = requirements_of(
+        "rushes[aws]==1", ["studio_dailies==1.4"], lock=lock,
+        hashes={"rushes[aws]==1": "11", "studio_dailies==1.4": "22"},
+    )  # fmt: skip
+    assert said.splitlines() == [
+        "rushes[aws]==1 --hash=sha256:11",
+        "studio_dailies==1.4 --hash=sha256:22",
+        lock.strip(),
+    ]
+
+
+def test_a_lock_without_hashes_is_none() -> None:
+    with pytest.raises(CallerError, match="has no hashes"):
+        requirements_of("rushes[aws]==1", [], lock="click==8.5.1\n")
+
+
 @pytest.mark.parametrize("one", ["studio dailies", "-r other.txt", "a; b", "git+https://x/y", "a\nb"])
 def test_what_is_no_package_gets_into_no_image(one: str) -> None:
     with pytest.raises(CallerError, match="is no package"):
@@ -103,28 +187,111 @@ def test_a_tool_that_is_not_installed_is_named() -> None:
     assert caught.value.code == "missing-tool"
 
 
-def test_a_repository_is_made_once_and_keeps_the_newest() -> None:
+@pytest.fixture
+def ecr() -> Iterator[Any]:
     with mock_aws():
-        ecr = boto3.client(
+        yield boto3.client(
             "ecr",
             region_name="eu-west-1",
             aws_access_key_id="a",
             aws_secret_access_key="b",  # noqa: S106
         )
-        said: list[str] = []
-        for _ in range(2):
-            make_repository(ecr, Image(f"{ECR}/rushes-dev", "t"), said.append)
-        (found,) = ecr.describe_repositories()["repositories"]
-        assert (found["repositoryName"], found["imageTagMutability"], len(said)) == (
-            "rushes-dev",
-            "IMMUTABLE",
-            1,
-        )
-        assert (
-            "imageCountMoreThan"
-            in ecr.get_lifecycle_policy(repositoryName="rushes-dev")["lifecyclePolicyText"]
-        )
-        assert password_of(ecr)
+
+
+def pushed(ecr: Any, tag: str) -> str:
+    """An image as a tool pushes it; gives its digest."""
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"mediaType": "c", "size": 1, "digest": f"sha256:{tag}"},
+        "layers": [],
+    }
+    made = ecr.put_image(
+        registryId=ACCOUNT, repositoryName="rushes-dev", imageManifest=json.dumps(manifest), imageTag=tag
+    )
+    return str(made["image"]["imageId"]["imageDigest"])
+
+
+def test_a_repository_is_made_once_keeps_the_newest_and_lets_lambda_fetch(ecr: Any) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        make_repository(ecr, Image(f"{ECR}/rushes-dev", "t"), said.append)
+    (found,) = ecr.describe_repositories()["repositories"]
+    assert (found["repositoryName"], found["imageTagMutability"], len(said)) == (
+        "rushes-dev",
+        "IMMUTABLE",
+        1,
+    )
+    text = ecr.get_lifecycle_policy(repositoryName="rushes-dev")["lifecyclePolicyText"]
+    deployed, rest = (one["selection"] for one in json.loads(text)["rules"])
+    assert (deployed["tagPrefixList"], rest["tagStatus"]) == (["deployed-"], "any")
+    policy = json.loads(ecr.get_repository_policy(repositoryName="rushes-dev")["policyText"])
+    assert policy["Statement"][0]["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert password_of(ecr)
+
+
+def test_what_is_deployed_is_named_by_its_digest(ecr: Any) -> None:
+    make_repository(ecr, Image(f"{ECR}/rushes-dev", "t"), lambda _: None)
+    assert digest_of(ecr, named(f"{ECR}/rushes-dev:dev-1")) == ""
+    digest = pushed(ecr, "dev-1")
+    uri = pinned_of(f"{ECR}/rushes-dev:dev-1", "eu-west-1", lambda _: ecr)
+    assert uri == f"{ECR}/rushes-dev@{digest}"
+    assert pinned_of(uri, "eu-west-1", lambda _: ecr) == uri
+    assert pinned_of("none", "eu-west-1", lambda _: ecr) == "none"
+
+
+@pytest.mark.parametrize(
+    ("uri", "region", "why"),
+    [
+        (f"{ECR}/rushes-dev:dev-2", "eu-west-1", "there is no image"),
+        (f"{ECR}/other:dev-1", "eu-west-1", "there is no image"),
+        (f"{ECR}/rushes-dev@sha256:{'0' * 64}", "eu-west-2", "lies in eu-west-1"),
+    ],
+)
+def test_an_image_that_lambda_could_not_fetch_is_refused(ecr: Any, uri: str, region: str, why: str) -> None:
+    make_repository(ecr, Image(f"{ECR}/rushes-dev", "t"), lambda _: None)
+    with pytest.raises(CallerError, match=why):
+        pinned_of(uri, region, lambda _: ecr)
+
+
+def test_an_image_that_is_deployed_is_kept_whatever_is_pushed_later(ecr: Any) -> None:
+    make_repository(ecr, Image(f"{ECR}/rushes-dev", "t"), lambda _: None)
+    uri = f"{ECR}/rushes-dev@{pushed(ecr, 'dev-1')}"
+    for _ in range(2):
+        keep_deployed(ecr, uri, "dev")
+    (found,) = ecr.describe_images(repositoryName="rushes-dev")["imageDetails"]
+    digest = uri.partition("@sha256:")[2]
+    assert sorted(found["imageTags"]) == [f"deployed-dev-{digest[:16]}", "dev-1"]
+
+
+def test_what_is_in_the_registry_is_not_built_again_unless_one_says_so(
+    ecr: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A second build would be other bytes under a name that stays: ECR would refuse it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    built: list[list[str]] = []
+
+    def run_steps_(all_: list[Step], **_: Any) -> None:
+        built.append([one.argv[1] for one in all_])
+        pushed(ecr, named(all_[-1].argv[-1]).tag)
+
+    monkeypatch.setattr(image_build, "run_steps", run_steps_)
+    monkeypatch.setattr(image_build, "_rushes", lambda _: "rushes[aws]==1")
+
+    def package(*more: str) -> str:
+        asked = ["infra", "package", "--env", "dev", "--region", "eu-west-1", "--push", *more, "studio==1"]
+        made = CliRunner().invoke(app, asked)
+        assert made.exit_code == 0, made.output
+        assert made.stdout.startswith(f"{ECR}/rushes-dev@sha256:")
+        return made.stdout
+
+    first = package()
+    assert package() == first
+    assert built == [["build", "login", "push"]]
+    package("--again")
+    assert len(built) == 2
+    assert len(ecr.list_images(repositoryName="rushes-dev")["imageIds"]) == 2
 
 
 # -- the folder -------------------------------------------------------------------------------------------
@@ -162,7 +329,7 @@ def test_what_the_steps_of_the_image_install_is_rushes_and_starts(tmp_path: Path
     lines = (context / "Dockerfile").read_text().replace("\\\n", "").splitlines()
     copied = [line.split()[-2] for line in lines if line.startswith("COPY")]
     assert sorted(copied) == ["entrypoint.sh", "requirements.txt", "wheels"]
-    (install,) = (line for line in lines if line.startswith("RUN pip install"))
+    (install,) = (line for line in lines if "pip install" in line)
     assert "--find-links /build/wheels --requirement /build/requirements.txt" in install
     wanted = [one for one in (context / "requirements.txt").read_text().split() if "==" in one]
     env = tmp_path / "env"

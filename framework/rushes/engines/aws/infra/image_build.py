@@ -7,8 +7,9 @@ image is called, nor which commands make it.
 
 from __future__ import annotations
 
-import base64
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,25 +20,26 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from botocore.exceptions import ClientError
-
-from rushes.aws_errors import answer_error, code_of, sent
-from rushes.engines.aws.infra.image import Image, Step, requirements_of
+from rushes.engines.aws.infra.image import Step, requirements_of, with_base
 from rushes.errors import CallerError, PlatformError
 
-__all__ = ["files_of", "make_folder", "make_repository", "password_of", "run_steps"]
+__all__ = ["files_of", "make_folder", "run_steps"]
 
-_PARTS: Final = ("Dockerfile", "entrypoint.sh")
-KEPT_IMAGES: Final = 20
-"""Of a repository that we made: the newest; those before them are removed by ECR."""
+_BUILT: Final = "1580601600"
+"""The second that is written into wheels, that of hatchling: what is the same makes the same wheel."""
 
 
-def make_folder(folder: Path, wanted: Sequence[str]) -> None:
+def make_folder(
+    folder: Path, wanted: Sequence[str], *, base: str = "", lock: Path | None = None, stamp: str = ""
+) -> None:
     """Put everything that an image is made of into an empty folder.
 
     Args:
         folder: where.
         wanted: what has the functions: requirements, wheels, folders of projects.
+        base: the image that it is built on; "" for the one that the Dockerfile names.
+        lock: requirements with hashes, of what indexes serve; None to take what they have today.
+        stamp: tells it from others that are made of the same.
 
     Raises:
         CallerError: the folder is not empty, or one of them cannot be used.
@@ -49,12 +51,17 @@ def make_folder(folder: Path, wanted: Sequence[str]) -> None:
     for one in wanted:
         if not one.endswith(".whl") and not Path(one).expanduser().is_dir():
             requirements_of("rushes", [one])  # before a wheel of anything is made
+    dockerfile = _shipped("Dockerfile").read_text(encoding="utf-8")
+    if base:
+        dockerfile = with_base(dockerfile, base)
+    locked = "" if lock is None else lock.read_text(encoding="utf-8")
     wheels = folder / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
-    names = [_named(one, wheels) for one in wanted]
-    (folder / "requirements.txt").write_text(requirements_of(_rushes(wheels), names), encoding="utf-8")
-    for part in _PARTS:
-        shutil.copyfile(_shipped(part), folder / part)
+    rushes, *names = _rushes(wheels), *(_named(one, wheels) for one in wanted)
+    text = requirements_of(rushes, names, lock=locked, hashes=_hashes(wheels))
+    (folder / "requirements.txt").write_text(text, encoding="utf-8")
+    (folder / "Dockerfile").write_text(dockerfile + (f"# {stamp}\n" if stamp else ""), encoding="utf-8")
+    shutil.copyfile(_shipped("entrypoint.sh"), folder / "entrypoint.sh")
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -93,7 +100,7 @@ def run_steps(
             raise CallerError(
                 f"{tool} is not installed.",
                 code="missing-tool",
-                fix="Install it, or say --tool podman; --context DIR makes the folder alone.",
+                fix="Install it, or name another with --tool; --context DIR --dry-run makes a folder alone.",
             ) from error
         if done.returncode != 0:
             raise PlatformError(
@@ -101,63 +108,6 @@ def run_steps(
                 code="package-failed",
                 fix="What it said stands above. Mend that, and do it again: what was done is found again.",
             )
-
-
-def make_repository(ecr: Any, image: Image, say: Callable[[str], None]) -> None:
-    """See to it that ECR has the repository of an image; one that it has stays as it is.
-
-    Raises:
-        CallerError: it is not permitted.
-    """
-    name, act = image.repository.partition("/")[2], f"make the repository {image.repository}"
-    rule = {
-        "rulePriority": 1,
-        "description": f"the newest {KEPT_IMAGES}",
-        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES},
-        "action": {"type": "expire"},
-    }
-    try:
-        with sent(act):
-            ecr.create_repository(
-                repositoryName=name,
-                imageTagMutability="IMMUTABLE",
-                imageScanningConfiguration={"scanOnPush": True},
-            )
-            ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps({"rules": [rule]}))
-    except ClientError as error:
-        if code_of(error) != "RepositoryAlreadyExistsException":
-            raise answer_error(error, act) from error
-        return
-    say(f"made the repository {image.repository}")
-
-
-def account_of(sts: Any) -> str:
-    """The number of the account that the credentials are of.
-
-    Raises:
-        CallerError: there are none, or they are not valid.
-    """
-    act = "ask whose account it is"
-    try:
-        with sent(act):
-            return str(sts.get_caller_identity()["Account"])
-    except ClientError as error:
-        raise answer_error(error, act) from error
-
-
-def password_of(ecr: Any) -> str:
-    """A password for the registry, good for twelve hours.
-
-    Raises:
-        CallerError: it is not permitted.
-    """
-    act = "sign in to the registry"
-    try:
-        with sent(act):
-            token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    except ClientError as error:
-        raise answer_error(error, act) from error
-    return base64.b64decode(token).decode().partition(":")[2]
 
 
 def _rushes(wheels: Path) -> str:
@@ -192,7 +142,12 @@ def _named(one: str, wheels: Path) -> str:
 
 def _requirement(wheel: Path) -> str:
     name, version = wheel.name.split("-")[:2]
-    return f"{name}=={version}"
+    return f"{'rushes[aws]' if name == 'rushes' else name}=={version}"
+
+
+def _hashes(wheels: Path) -> dict[str, str]:
+    """The SHA-256 of each wheel, by its requirement."""
+    return {_requirement(one): hashlib.sha256(one.read_bytes()).hexdigest() for one in wheels.iterdir()}
 
 
 def _wheel_of(project: Path, wheels: Path) -> Path:
@@ -202,7 +157,11 @@ def _wheel_of(project: Path, wheels: Path) -> Path:
     # An absolute path: of `./dailies` a Path leaves `dailies`, which pip would look for in a registry.
     folder = str(project.absolute())
     done = subprocess.run(
-        [*argv, "--wheel-dir", str(wheels), folder], capture_output=True, text=True, check=False
+        [*argv, "--wheel-dir", str(wheels), folder],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"SOURCE_DATE_EPOCH": _BUILT, **os.environ},
     )
     made = [one for one in wheels.iterdir() if one not in before]
     if done.returncode != 0 or len(made) != 1:
