@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rushes.engines.aws.infra.deployment import Deployment
 from rushes.engines.aws.notices.redrive import redrive
 from rushes.ledger import Claim, WorkItem
 from rushes.notices import Notice, Redriven
@@ -96,3 +97,47 @@ def test_a_queue_that_sets_nothing_aside_has_no_dead(
     aws: dict[str, Any], urls: dict[str, str], ledger: StubLedger
 ) -> None:
     assert redrive(ledger, aws["sqs"], [urls["alone"]]) == Redriven(0, 0, 0)
+
+
+def test_each_letter_goes_to_those_whose_it_is(aws: dict[str, Any], ledger: StubLedger) -> None:
+    """One queue of dead letters is that of all hosts; a person has moved some into another function's."""
+    sqs = aws["sqs"]
+
+    def queue(name: str, dead: str) -> str:
+        there = sqs.create_queue(QueueName=dead)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=there, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "3"})
+        return str(sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"])
+
+    queues = {
+        "QueueHostsUrgent": queue("e-hosts-urgent", "e-hosts-dead"),
+        "QueueHostsNvencUrgent": queue("e-hosts-nvenc-urgent", "e-hosts-dead"),
+        "QueueProxyUrgent": queue("e-proxy-urgent", "e-proxy-dead"),
+        "QueueInspectUrgent": queue("e-inspect-urgent", "e-inspect-dead"),
+    }
+    its = {
+        "bcard": {"title": "encode", "group": "hosts-nvenc", "function": "m:encode"},
+        "bproxy": {"title": "proxy", "group": "hosts", "function": "m:proxy"},
+        "bcardless": {"title": "encode", "group": "hosts-netint", "function": "m:encode"},
+    }
+    for batch, spec in its.items():
+        ledger.open(batch, {**SPEC, **spec}, NOW)
+        ledger.add(batch, [WorkItem(f"{batch}.{n}", "s3://b/a.mov") for n in (1, 2)])
+        ledger.seal(batch)
+
+    def dead(name: str, *invocations: str) -> None:
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        SqsQueue(sqs, url).send([Notice(one, "urgent", "dune") for one in invocations])
+
+    dead("e-hosts-dead", "bcard.1", "bproxy.1", "bcardless.1")
+    dead("e-inspect-dead", "bproxy.2", "bcard.2")
+
+    home = Deployment("dev", "t", queues).home_of
+    assert redrive(ledger, sqs, queues.values(), home) == Redriven(5, 0, 0)
+    assert sorted(told(aws, queues["QueueHostsNvencUrgent"])) == ["bcard.1", "bcard.2"]
+    assert sorted(told(aws, queues["QueueHostsUrgent"])) == [
+        "bcardless.1",
+        "bproxy.1",
+    ]  # handed on by its Lambda
+    assert told(aws, queues["QueueProxyUrgent"]) == ["bproxy.2"]
+    assert told(aws, queues["QueueInspectUrgent"]) == []

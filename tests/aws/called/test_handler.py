@@ -21,7 +21,9 @@ from rushes.engines.aws import entry
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings, aws_settings
 from rushes.engines.aws.called.handler import LambdaHandler
+from rushes.engines.aws.called.misrouted import whose
 from rushes.engines.aws.notices.events import Asked, asked_of
+from rushes.engines.aws.notices.sweeping import sweep
 from rushes.ledger import WorkItem
 from rushes.notices import Notice, notice_text
 from rushes.runtime.shared.remote_attempt import run_remote
@@ -471,3 +473,48 @@ def test_work_of_who_is_beyond_a_soft_limit_is_sent_on_to_the_class_below(cloud:
 def test_a_ledger_that_keeps_nothing_and_claims_of_no_time_are_refused(name: str, value: str) -> None:
     with pytest.raises(CallerError, match=f"{name} is {value}"):
         aws_settings({name: value})
+
+
+# -- what came to the wrong function ------------------------------------------------------------------------
+
+
+def test_a_notice_of_another_function_runs_nothing_and_is_told_of_to_its_own(cloud: Cloud) -> None:
+    (notice,) = submitted(cloud, {}, name="raises")
+    handler = cloud.handler("write")
+    assert handler(messages(notice_text(notice)), CONTEXT) == {"batchItemFailures": []}
+    found = cloud.ledger.entry(notice.invocation)
+    assert found is not None
+    assert (found.state, found.attempt, found.losses) == (State.queued, 0, 0)
+    assert [one.outcome for one in found.tried] == ["misrouted"]
+    assert "came to write, and it is of raises" in found.reason
+    assert cloud.outputs() == []
+    spec = cloud.ledger.spec("k7m2qx") or {}
+    assert whose(spec, handler._function) == "raises"
+
+    queue = SqsQueue(cloud("sqs"), cloud.urls["urgent"])
+    assert sweep(cloud.ledger, {"urgent": queue}, NOW + 2) == 1
+    assert cloud.waiting("urgent") == [notice]
+
+
+def test_a_notice_of_another_function_that_somebody_works_on_is_done_with(cloud: Cloud) -> None:
+    (notice,) = submitted(cloud, {}, name="raises")
+    cloud.ledger.claim(notice.invocation, "its own", NOW, NOW + 60)
+    assert cloud.handler("write")(messages(notice_text(notice)), CONTEXT) == {"batchItemFailures": []}
+    found = cloud.ledger.entry(notice.invocation)
+    assert found is not None
+    assert (found.state, found.holder) == (State.running, "its own")
+
+
+@pytest.mark.parametrize(
+    ("spec", "other"),
+    [
+        ({"function": "studio.dailies:write"}, ""),
+        ({"function": "write"}, ""),
+        ({"function": "m:written", "title": "write"}, ""),
+        ({"function": "m:write", "title": "write@2"}, ""),
+        ({"function": "m:other", "title": "other"}, "other"),
+        ({"function": "m:write+m:other"}, "write+other"),
+    ],
+)
+def test_whose_work_is_goes_by_the_name_of_its_function(spec: dict[str, str], other: str) -> None:
+    assert whose(spec, catalog.find(f"{FUNCTIONS}:write")) == other

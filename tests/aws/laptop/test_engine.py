@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -62,6 +63,11 @@ class Cloud:
 
     def queue(self, url: str) -> StubQueue:
         return self.queues[url]
+
+    def client(self, service: str) -> Any:
+        """A table in which no host has said anything."""
+        assert service == "dynamodb"
+        return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: []))
 
     def start(self) -> None:
         for thread in self._threads:
@@ -453,7 +459,7 @@ def test_what_queues_have_set_aside_is_sent_again_and_the_command_says_what_beca
 ) -> None:
     cloud, asked = Setting(tmp_path), list[Any]()
 
-    def redriven(ledger: Any, client: Any, urls: Any) -> Redriven:
+    def redriven(ledger: Any, client: Any, urls: Any, home: Any) -> Redriven:
         asked.extend([ledger, client, list(urls)])
         return Redriven(2, 1, 1)
 

@@ -362,7 +362,7 @@ class AwsEngine:
         from rushes.engines.aws.notices.redrive import redrive  # noqa: PLC0415 - seldom
 
         urls = dict.fromkeys(self.deployment.queues.values())
-        return redrive(self._ledger, self.services.client("sqs"), urls)
+        return redrive(self._ledger, self.services.client("sqs"), urls, self.deployment.home_of)
 
     def restore(self, uris: Sequence[str], *, days: int, speed: str) -> Restored:
         """Ask for what is archived, several objects at once."""

@@ -136,6 +136,11 @@ class LambdaHandler:
             raise CallerError(
                 "a notice came, and there is no ledger.", code="no-ledger", fix="Set RUSHES_TABLE."
             )
+        from rushes.engines.aws.called.misrouted import passed_on  # noqa: PLC0415 - the ledger, as the runtime
+
+        if why := passed_on(services.ledger, notice, self._function, self._clock()):
+            services.say("misrouted", invocation=notice.invocation, reason=why)
+            return
         back = services.settings.queue_of(notice.priority)
         if back and not self._call.has_time(self._clock()):
             services.queue(back).send([notice])  # a message that failed would be hidden for a while

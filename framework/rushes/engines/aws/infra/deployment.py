@@ -8,7 +8,7 @@ know what is sent.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from rushes.engines.aws.infra.environment import RANKS, family_of, logical, stac
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.infra.versions import VERSIONS
 from rushes.errors import CallerError
+from rushes.invocation import function_name
 
 if TYPE_CHECKING:
     from rushes.function import Function
@@ -78,6 +79,20 @@ class Deployment:
             code="no-queue",
             fix=f"Use one of these classes, or have hosts take it: infra deploy --hosts --class {priority}.",
         )
+
+    def home_of(self, spec: Mapping[str, Any], priority: str, near: Container[str]) -> str:
+        """The queue of this environment that a notice is for; "" where there is none.
+
+        Args:
+            spec: of its batch: of which function it is, and which hosts it is best on.
+            priority: its class.
+            near: URLs of the queues that it may have come from: what a Lambda handed on to hosts is theirs.
+        """
+        function = str(spec.get("title") or "") or function_name(str(spec["function"]))
+        group = str(spec.get("group") or "") or PLAIN
+        hosts = self._queue(group, priority) or self._queue(PLAIN, priority)
+        own = self._queue(function, priority)
+        return hosts if hosts in near or not own else own
 
     def is_for_hosts(self, function: str, priority: str) -> bool:
         """Whether no Lambda of its own takes work of a function and class."""

@@ -3,13 +3,16 @@
 A message is set aside after some deliveries, whatever was wrong: a ledger that did not answer, a process
 that was killed with nine others in its batch. What of that has ended meanwhile, or is told of by the sweep,
 is only removed. What waits is sent back to its queue, and runs once however often this is done: the ledger
-says who has it. This module must not know where an environment is described.
+says who has it, and whose it is: what a person moved into the queue of another function goes to its own, and
+what wants a card to hosts that have one. All dead queues are emptied at the same time. This module must not
+know where an environment is described.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rushes.core.states import State
 from rushes.engines.aws.notices.events import of_message
@@ -23,42 +26,57 @@ if TYPE_CHECKING:
 __all__ = ["redrive"]
 
 
+Home = Callable[[Mapping[str, Any], str, Container[str]], str]
+"""Gives the URL of the queue that work is for: by the specification of its batch, its class, and the queues
+that it may have come from; "" where there is none."""
+AT_ONCE: Final = 16
+
+
 class Known(Protocol):
-    """What is asked of a ledger."""
+    """What is asked of a ledger; several threads may ask."""
+
+    def spec(self, batch: str) -> Mapping[str, Any] | None:
+        """What a batch was opened with; None where there is none."""
+        ...
 
     def entry(self, invocation: str) -> Entry | None:
         """One invocation; None where there is none."""
         ...
 
 
-def redrive(ledger: Known, client: Any, urls: Iterable[str]) -> Redriven:
+def redrive(ledger: Known, client: Any, urls: Iterable[str], home: Home = lambda *_: "") -> Redriven:
     """Send again what these queues have set aside.
 
     Args:
         ledger: knows what has ended.
         client: a boto3 client for ``sqs``.
         urls: of the queues, not of those where dead letters are.
+        home: says which of them work is for; what it knows none for goes by its class alone.
 
     Raises:
         CallerError: there is no such queue.
         PlatformError: a service does not answer; said again, it goes on.
     """
+    its = list(dict.fromkeys(urls))
     sources: dict[str, list[str]] = {}
-    for url in dict.fromkeys(urls):
-        if dead := dead_of(client, url):
-            sources.setdefault(dead, []).append(url)
-    done = [_emptied(DeadLetters(client, dead), its, ledger) for dead, its in sources.items()]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for url, dead in zip(its, threads.map(lambda one: dead_of(client, one), its), strict=True):
+            if dead:
+                sources.setdefault(dead, []).append(url)
+        done = threads.map(
+            lambda dead: _emptied(DeadLetters(client, dead), sources[dead], ledger, home), sources
+        )
     return Redriven(*(sum(counts) for counts in zip(*done, strict=True)))
 
 
-def _emptied(dead: DeadLetters, sources: Sequence[str], ledger: Known) -> Redriven:
+def _emptied(dead: DeadLetters, sources: Sequence[str], ledger: Known, home: Home) -> Redriven:
     """Send on what is among the dead of these queues; strange letters are seen again at the end."""
     sent, ended, strange = 0, 0, list[Letter]()
     try:
         while letters := dead.letters():
             sorted_: dict[str | None, list[Letter]] = {}
             for one in letters:
-                sorted_.setdefault(_place_of(one, sources, ledger), []).append(one)
+                sorted_.setdefault(_place_of(one, sources, ledger, home), []).append(one)
             strange += sorted_.pop(None, [])
             over = sorted_.pop("", [])
             dead.remove(over)
@@ -71,7 +89,7 @@ def _emptied(dead: DeadLetters, sources: Sequence[str], ledger: Known) -> Redriv
     return Redriven(sent, ended, len(strange))
 
 
-def _place_of(letter: Letter, sources: Sequence[str], ledger: Known) -> str | None:
+def _place_of(letter: Letter, sources: Sequence[str], ledger: Known, home: Home) -> str | None:
     """The queue that a letter goes back to; "": none, it is over; None: it is no letter of ours."""
     try:
         said = of_message(letter.body)
@@ -82,5 +100,11 @@ def _place_of(letter: Letter, sources: Sequence[str], ledger: Known) -> str | No
     entry = ledger.entry(said.invocation)
     if entry is None or entry.state is not State.queued:  # what is claimed or held is told of by the sweep
         return ""
+    spec = ledger.spec(said.invocation.rpartition(".")[0])
+    if spec is None:
+        return ""
+    if found := home(spec, said.priority, sources):
+        return found
+    # Of a class that the environment has no more: whoever takes it reads its class in the ledger.
     its = [url for url in sources if url.endswith(f"-{said.priority}")]
     return min(its, key=len, default=sources[0])  # a class may end like another: -review, -re-review
