@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from infra_reading import all_of, resolved
 
 from rushes import Asset, CallerError, Params, Result, function, on_s3
+from rushes.engines.aws.access.settings import pairs_of, places_of
 from rushes.engines.aws.infra.environment import Environment
-from rushes.engines.aws.infra.quotas import MOST_MANAGED, MOST_PATTERN, parted
+from rushes.engines.aws.infra.quotas import MOST_MANAGED, MOST_PATTERN, check_quotas, parted
 from rushes.engines.aws.infra.template import template_of
 
 SHOWS = tuple(f"a-show-of-a-long-name-{number:02}" for number in range(40))
@@ -28,6 +29,16 @@ def _made(name: str, *places: str, out: str = "s3://proxies/{show}") -> Any:
         return Result()
 
     body.__name__ = body.__qualname__ = name
+    return function(version="1", triggers=triggers)(body)
+
+
+def _in_classes(name: str) -> Any:
+    def body(clip: Asset, params: Params) -> Result:
+        """Does nothing."""
+        return Result()
+
+    body.__name__ = body.__qualname__ = name
+    triggers = [on_s3(f"cards/{one}/**", priority=one) for one in ("urgent", "standard", "background")]
     return function(version="1", triggers=triggers)(body)
 
 
@@ -81,6 +92,35 @@ def test_variables_that_no_lambda_takes_are_refused_with_their_size() -> None:
         template_of([_made(name, f"cards/{{show}}/{name}/**") for name in names], Environment("dev"))
     assert caught.value.code == "bad-environment"
     assert "AWS takes" in str(caught.value)
+
+
+def test_fifty_queues_fit_into_what_a_router_is_told_and_each_is_one_that_is_made() -> None:
+    many = [_in_classes(f"f{n:02}") for n in range(17)]
+    made = template_of(many, Environment("production"))
+    names = {one["QueueName"] for one in all_of(made, "SQS::Queue").values()}
+    told = all_of(made, "Lambda::Function")["FunctionRouter"]["Environment"]["Variables"]["RUSHES_ROUTES"]
+    first, url, others = told["Fn::Join"][1]
+    place = f"https://sqs.eu-west-1.amazonaws.com/1/{all_of(made, 'SQS::Queue')[url['Ref']]['QueueName']}"
+    found = places_of(f"{first}{place}{others}")
+    assert len(found) == 17 * 3
+    assert {one.rpartition("/")[2] for one in found.values()} <= names
+    assert {one.rpartition("/")[0] for one in found.values()} == {place.rpartition("/")[0]}
+    assert found["f03/urgent"].endswith("/rushes-production-f03-urgent")
+
+
+@pytest.mark.parametrize("text", ["", "a=https://q/1/a", "a=https://q/1/a,b=https://q/2/b"])
+def test_places_that_are_said_in_full_stand_as_they_are(text: str) -> None:
+    assert places_of(text) == pairs_of(text)
+
+
+def test_a_template_that_no_bucket_may_hand_over_and_rules_that_no_bus_takes_are_refused() -> None:
+    rule = {"Type": "AWS::Events::Rule", "Properties": {}}
+    rules = {"Resources": {f"R{n}": rule for n in range(301)}, "Outputs": {}}
+    with pytest.raises(CallerError, match="rules: 301, and AWS takes 300"):
+        check_quotas(rules)
+    long = {"Resources": {"A": {"Type": "Custom", "Properties": {"Text": "x" * 10**6}}}, "Outputs": {}}
+    with pytest.raises(CallerError, match="bytes of a template"):
+        check_quotas(long)
 
 
 def test_a_rule_that_would_be_too_long_hears_of_whole_buckets() -> None:

@@ -178,9 +178,9 @@ def _services(name: str) -> Services:
 
 
 def _routes() -> dict[str, str]:
-    from rushes.engines.aws.access.settings import pairs_of  # noqa: PLC0415 - as above
+    from rushes.engines.aws.access.settings import places_of  # noqa: PLC0415 - as above
 
-    return pairs_of(_said("RUSHES_ROUTES"))
+    return places_of(_said("RUSHES_ROUTES"))
 
 
 def _said(variable: str) -> str:

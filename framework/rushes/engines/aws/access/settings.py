@@ -14,7 +14,7 @@ from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 from rushes.units import parse_duration
 
-__all__ = ["LEAST_KEPT_S", "AwsSettings", "aws_settings", "pairs_of", "ranks_of"]
+__all__ = ["LEAST_KEPT_S", "AwsSettings", "aws_settings", "pairs_of", "places_of", "ranks_of"]
 
 LEAST_LEASE_S: Final = 1.0
 """A claim of no time is everybody's."""
@@ -87,6 +87,13 @@ class AwsSettings:
 def pairs_of(text: str) -> dict[str, str]:
     """``a=x,b=y`` as a dictionary: how a variable says several things."""
     return {key: value for one in text.split(",") if one for key, _, value in [one.partition("=")]}
+
+
+def places_of(text: str) -> dict[str, str]:
+    """``a=URL,b=~NAME`` as URLs by name: a name alone is that of a queue beside the first that has a URL."""
+    found = pairs_of(text)
+    beside = next((url.rpartition("/")[0] for url in found.values() if "/" in url), "")
+    return {key: f"{beside}/{one[1:]}" if one.startswith("~") else one for key, one in found.items()}
 
 
 def ranks_of(text: str) -> dict[str, int]:

@@ -12,7 +12,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rushes.engines.aws.access.settings import pairs_of, ranks_of
+from rushes.engines.aws.access.settings import pairs_of, places_of, ranks_of
 from rushes.engines.aws.infra.environment import RANKS, family_of, logical, stack_name
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.infra.versions import VERSIONS
@@ -131,7 +131,7 @@ def deployment_of(name: str, environ: Mapping[str, str], clients: Any) -> Deploy
     if name:
         return _deployed(name, clients("cloudformation"))
     table = environ.get("RUSHES_TABLE", "")
-    routes = pairs_of(environ.get("RUSHES_ROUTES", "")) | pairs_of(environ.get("RUSHES_QUEUES", ""))
+    routes = places_of(environ.get("RUSHES_ROUTES", "")) | pairs_of(environ.get("RUSHES_QUEUES", ""))
     if table and routes:
         return Deployment(
             "",

@@ -30,6 +30,7 @@ __all__ = [
     "queue",
     "ref",
     "routers",
+    "routes",
     "stream_mapping",
     "work_role",
 ]
@@ -85,6 +86,19 @@ def joined(of: Mapping[str, str]) -> Any:
     for name, id_ in of.items():
         texts += [f"{',' if texts else ''}{name}=", ref(id_)]
     return {"Fn::Join": ["", texts]} if texts else ""
+
+
+def routes(of: Mapping[str, str], resources: Mapping[str, Any]) -> Any:
+    """``a=URL,b=~NAME``: the URL of the first, and of the others their names, so that as many fit as may.
+
+    See `rushes.engines.aws.access.settings.places_of`.
+    """
+    named = iter(of.items())
+    first = next(named, None)
+    if first is None:
+        return ""
+    others = "".join(f",{name}=~{resources[id_]['Properties']['QueueName']}" for name, id_ in named)
+    return {"Fn::Join": ["", [f"{first[0]}=", ref(first[1]), *([others] if others else [])]]}
 
 
 def queue(name: str, *, dead: str = "", hidden_s: int = 60, tries: int = TRIES) -> dict[str, Any]:

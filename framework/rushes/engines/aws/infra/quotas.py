@@ -27,7 +27,12 @@ MOST_PATTERN: Final = 2_048
 (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html)."""
 MOST_OUTPUTS: Final = 200
 MOST_RESOURCES: Final = 500
-"""Of a stack (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html)."""
+MOST_BODY: Final = 1_000_000
+"""Of a stack, and bytes of its template, which goes through a bucket then
+(https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html)."""
+MOST_RULES: Final = 300
+"""Of an event bus, for all environments of an account and region
+(https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html)."""
 _LONG: Final = "x" * 130
 """As long as the ARN of a queue, or its URL, may be."""
 _ELSEWHERE: Final = "Deploy some of the functions, or of the shows, as an environment of their own."
@@ -44,6 +49,8 @@ def check_quotas(template: Mapping[str, Any]) -> None:
     sizes = [
         ("resources of a stack", len(resources), MOST_RESOURCES),
         ("outputs of a stack", len(template["Outputs"]), MOST_OUTPUTS),
+        ("bytes of a template", len(json.dumps(template, separators=(",", ":")).encode()), MOST_BODY),
+        ("rules", sum(one["Type"] == "AWS::Events::Rule" for one in resources.values()), MOST_RULES),
         *(size for id_, one in resources.items() for size in _sizes(id_, one, resources)),
     ]
     for what, size, most in sizes:

@@ -15,7 +15,7 @@ This module must not know how a template is deployed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.engines.aws.infra import parts, permissions, starting
@@ -28,7 +28,6 @@ from rushes.engines.aws.infra.quotas import check_quotas
 from rushes.engines.aws.infra.versions import LONGEST_OUTPUT, METADATA, VERSIONS
 from rushes.engines.aws.infra.watching import watching
 from rushes.engines.aws.infra.workers import TABLE_ID, common, tiers_of, tried, worker
-from rushes.errors import CallerError
 from rushes.shared_ledger.dynamo_shape import TABLE
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["template_of"]
 
-MOST_ROUTES: Final = 30
-"""URLs of queues in the router's variables, which hold 4 KB in all."""
 _ROUTER: Final = logical("Function", "router")
 
 
@@ -72,12 +69,6 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
             for name in one.classes
         ),
     ]
-    if len(routes) > MOST_ROUTES:
-        raise CallerError(
-            f"{len(routes)} queues of functions and classes; a router takes {MOST_ROUTES}.",
-            code="bad-environment",
-            fix="Deploy some functions as an environment of their own.",
-        )
     host_pairs = host_queues(all_, environment) if environment.has_hosts else {}
     check_names(
         [
@@ -92,7 +83,8 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
     for one in on_lambda:
         resources |= worker(one, environment)
     if routes:
-        resources |= _routing(all_, routes, environment) | _sweeping(all_, routes, environment)
+        routing = _routing(all_, routes, environment, resources)
+        resources |= routing | _sweeping(all_, routes, environment, resources)
     if environment.fleets:
         resources |= hosts_that_come(all_, on_lambda, environment)
     if environment.tells or environment.trials:
@@ -147,7 +139,12 @@ def _table(environment: Environment) -> dict[str, Any]:
     }
 
 
-def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
+def _routing(
+    all_: Sequence[Deployed],
+    routes: Sequence[_Route],
+    environment: Environment,
+    resources: Mapping[str, Any],
+) -> dict[str, Any]:
     """What comes, by rule, hour and message, the queue of events behind it, and the router."""
     wanted = [one for one in all_ if one.triggers]
     triggers = [trigger for one in wanted for trigger in one.triggers]
@@ -160,7 +157,7 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
         {
             **common(environment),
             "RUSHES_FUNCTIONS": ",".join(one.function.ref for one in wanted),
-            "RUSHES_ROUTES": _routes_text(routes),
+            "RUSHES_ROUTES": parts.routes(_named(routes), resources),
             "RUSHES_BUCKETS": ",".join(f"{a}={b}" for a, b in sorted(environment.buckets.items())),
             "RUSHES_SHOWS": ",".join(environment.shows),
             "RUSHES_INTAKES": ",".join(f"{name}={of}" for name, of in intakes.items()),
@@ -191,7 +188,12 @@ def _routing(all_: Sequence[Deployed], routes: Sequence[_Route], environment: En
     }
 
 
-def _sweeping(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, Any]:
+def _sweeping(
+    all_: Sequence[Deployed],
+    routes: Sequence[_Route],
+    environment: Environment,
+    resources: Mapping[str, Any],
+) -> dict[str, Any]:
     """Once a minute somebody tells of what lapsed."""
     # What people send may be of a class that no trigger of its function gives: hosts work on that.
     hosts = by_group(host_queues(all_, environment)) if environment.has_hosts else {}
@@ -202,7 +204,7 @@ def _sweeping(all_: Sequence[Deployed], routes: Sequence[_Route], environment: E
         parts.SMALL,
         {
             **common(environment),
-            "RUSHES_ROUTES": parts.joined({**_named(routes), **hosts}),
+            "RUSHES_ROUTES": parts.routes({**_named(routes), **hosts}, resources),
             "RUSHES_TRIALS": _trials_text(environment),
         },
         [permissions.claiming(arn(TABLE_ID)), permissions.sending(queues)],
@@ -242,10 +244,6 @@ def _telling(environment: Environment) -> dict[str, Any]:
 
 def _trials_text(environment: Environment) -> str:
     return ",".join(f"{name}={version}" for name, version in environment.trials.items())
-
-
-def _routes_text(routes: Sequence[_Route]) -> Any:
-    return parts.joined(_named(routes))
 
 
 def _named(routes: Sequence[_Route]) -> dict[str, str]:
