@@ -22,6 +22,7 @@ class Task:
     arn: str
     service: str
     created: float
+    definition: str
     status: str = "PROVISIONING"
     protected: bool = False
 
@@ -29,6 +30,7 @@ class Task:
 @dataclass
 class Service:
     desired: int = 0
+    definition: str = "host:1"
     events: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -67,6 +69,9 @@ class EcsDouble:
     def settle(self) -> None:
         """Let every service act until it has what it was told."""
         for name, service in self.services.items():
+            for task in [one for one in self.tasks.values() if one.service == name]:
+                if task.definition != service.definition and not task.protected:
+                    del self.tasks[task.arn]
             mine = [task for task in self.tasks.values() if task.service == name]
             for _ in range(service.desired - len(mine)):
                 self._start(name)
@@ -84,7 +89,8 @@ class EcsDouble:
     def _start(self, name: str) -> Task:
         arn = f"arn:aws:ecs:us-east-1:1:task/{self.cluster}/{self._next:032x}"
         self._next += 1
-        self.tasks[arn] = Task(arn, name, self._clock() + self._next / 1e6)
+        definition = self.services[name].definition
+        self.tasks[arn] = Task(arn, name, self._clock() + self._next / 1e6, definition)
         return self.tasks[arn]
 
     def _answer(self, model: Any, params: Any, **_: Any) -> Any:
@@ -111,6 +117,7 @@ class EcsDouble:
                 {
                     "serviceName": name,
                     "desiredCount": self.services[name].desired,
+                    "taskDefinition": self.services[name].definition,
                     "runningCount": self._count(name, "RUNNING"),
                     "pendingCount": self._count(name, "PROVISIONING"),
                     "events": self.services[name].events,
@@ -125,7 +132,9 @@ class EcsDouble:
         }
 
     def _UpdateService(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as above
-        self.services[asked["service"]].desired = asked["desiredCount"]
+        service = self.services[asked["service"]]
+        service.desired = asked.get("desiredCount", service.desired)
+        service.definition = asked.get("taskDefinition", service.definition)
         return {"service": {}}
 
     def _ListTasks(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as above
@@ -139,6 +148,7 @@ class EcsDouble:
             "tasks": [
                 {
                     "taskArn": task.arn,
+                    "taskDefinitionArn": task.definition,
                     "lastStatus": task.status,
                     "createdAt": datetime.fromtimestamp(task.created, UTC),
                 }

@@ -42,9 +42,17 @@ def package(versions: Mapping[str, str] | None = None) -> bytes:
 _KEYS = {"ImageUri": "package.zip", "StableImageUri": "stable.zip"}
 
 
+_UNKNOWN = {"AWS::ECS::ClusterCapacityProviderAssociations"}
+
+
 def as_zip(template: dict[str, Any], server: AwsServer, bucket: str) -> dict[str, Any]:
-    """The template with a zip for each image, which finds the server."""
+    """The template with a zip for each image, which finds the server; and without what that does not know."""
     made = copy.deepcopy(template)
+    unknown = {id_ for id_, one in made["Resources"].items() if one["Type"] in _UNKNOWN}
+    made["Resources"] = {id_: one for id_, one in made["Resources"].items() if id_ not in unknown}
+    for one in made["Resources"].values():
+        if "DependsOn" in one:
+            one["DependsOn"] = [it for it in one["DependsOn"] if it not in unknown]
     for one in made["Resources"].values():
         if one["Type"] != "AWS::Lambda::Function":
             continue

@@ -26,11 +26,11 @@ class Ecs(EcsFleet):
     told: list[tuple[str, bool]]
 
 
-def fleet_on(double: EcsDouble, clock: FakeClock, kept: Kept) -> Ecs:
+def fleet_on(double: EcsDouble, clock: FakeClock, kept: Kept, **definitions: str) -> Ecs:
     told: list[tuple[str, bool]] = []
     made = Ecs(
         double.client("ecs"), double.client("autoscaling"), "rushes-dev", services=TIERS,
-        machines={"gpu": TIERS["gpu"]}, kept=kept,
+        machines={"gpu": TIERS["gpu"]}, definitions=definitions, kept=kept,
         drained=lambda tasks: told.extend((one, True) for one in tasks),
         resumed=lambda tasks: told.extend((one, False) for one in tasks), clock=clock.now,
     )  # fmt: skip
@@ -96,6 +96,35 @@ def test_an_order_whose_scaler_died_is_the_same_order_for_the_next_one(
     assert list(again.order("cpu", 2, "t1")) == list(first)
     assert {host.id for host in again.hosts()} == set(first)
     assert double.services[TIERS["cpu"]].desired == 2
+
+
+def test_a_new_image_is_told_to_its_service_and_busy_hosts_end_on_the_old_one(
+    ecs: Ecs, double: EcsDouble, clock: FakeClock, kept: Kept
+) -> None:
+    ecs.order("cpu", 2, "t1")
+    double.settle()
+    busy, idle = double.tasks.values()
+    busy.protected = True
+
+    deployed = fleet_on(double, clock, kept, cpu="host:2")
+    assert len(deployed.hosts()) == 2
+    assert double.services[TIERS["cpu"]].definition == "host:2"
+    assert double.services[TIERS["gpu"]].definition == "host:1"  # nobody said what that is to be
+    assert (busy.arn, True) in deployed.told  # it takes no more, so that it ends one day
+
+    double.settle()
+    assert busy.arn in double.tasks
+    assert idle.arn not in double.tasks
+    assert sorted(one.definition for one in double.tasks.values()) == ["host:1", "host:2"]
+    busy.protected = False
+    double.settle()
+    assert [one.definition for one in double.tasks.values()] == ["host:2", "host:2"]
+
+    double.asked.clear()
+    deployed.told.clear()
+    deployed.hosts()
+    assert "UpdateService" not in {name for name, _ in double.asked}
+    assert not deployed.told
 
 
 def test_a_service_that_a_deployment_set_to_none_is_told_again(ecs: Ecs, double: EcsDouble) -> None:

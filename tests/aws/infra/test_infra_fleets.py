@@ -79,6 +79,21 @@ def test_the_first_tier_on_ec2_takes_nothing_from_those_on_fargate(template: dic
         assert all("Providers" in it["DependsOn"] for it in services)
 
 
+def test_a_new_image_changes_no_service_for_a_stack_would_wait_for_busy_hosts(
+    template: dict[str, Any],
+) -> None:
+    for id_, one in template["Resources"].items():
+        if one["Type"] == "AWS::ECS::Service":
+            task = id_.replace("Service", "Task", 1)
+            family = template["Resources"][task]["Properties"]["Family"]
+            assert one["Properties"]["TaskDefinition"] == family
+            assert task in one["DependsOn"]
+    scaler = all_of(template, "Lambda::Function")["FunctionScaler"]["Environment"]["Variables"]
+    _, said = scaler["RUSHES_TASKS"]["Fn::Join"]
+    tasks = {"Ref": "TaskCpuSpot"}, {"Ref": "TaskLarge"}, {"Ref": "TaskGpu"}, {"Ref": "TaskVpu"}
+    assert [one for one in said if isinstance(one, dict)] == [*tasks]
+
+
 def test_spot_is_spot_a_card_is_asked_for_and_machines_hold_one_host_each(template: dict[str, Any]) -> None:
     services = all_of(template, "ECS::Service")
     assert services["ServiceCpuSpot"]["CapacityProviderStrategy"][0]["CapacityProvider"] == "FARGATE_SPOT"

@@ -94,7 +94,10 @@ def scale(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lamb
 
     services = _services("scaler")
     sources = pairs_of(os.environ.get("RUSHES_SOURCES", ""))
-    scaling = scaling_of(services, _said("RUSHES_ENV"), _said("RUSHES_FLEETS"), sources)
+    definitions = pairs_of(os.environ.get("RUSHES_TASKS", ""))
+    scaling = scaling_of(
+        services, _said("RUSHES_ENV"), _said("RUSHES_FLEETS"), sources, definitions=definitions
+    )
     return scaled_once(scaling, services)
 
 

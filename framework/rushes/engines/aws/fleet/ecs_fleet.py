@@ -6,6 +6,10 @@ here, whatever changed since it was looked at. Which host is which task stands i
 down before the service is told, so an order whose answer was lost is no second order; where the two differ,
 the service is told again. On EC2 machines follow tasks by themselves.
 
+Which image hosts run is told to a service from here, too: CloudFormation would wait for its busy hosts, and
+take the whole deployment back when they work for longer than three hours (https://docs.aws.amazon.com/
+AmazonECS/latest/developerguide/task-scale-in-protection.html). Hosts of an earlier image take no more work.
+
 This module must not know how many hosts there should be.
 """
 
@@ -63,6 +67,7 @@ class EcsFleet:
         cluster: its name.
         services: name of the service of each tier.
         machines: of the tiers on EC2, the group of machines.
+        definitions: of each tier the ARN of the task that its hosts are to be; of others any will do.
         kept: where the book is.
         drained: is told of tasks that are to take no more work.
         resumed: is told of those that are to take work again.
@@ -77,6 +82,7 @@ class EcsFleet:
         *,
         services: Mapping[str, str],
         machines: Mapping[str, str],
+        definitions: Mapping[str, str] | None = None,
         kept: Kept,
         drained: Callable[[Sequence[str]], None],
         resumed: Callable[[Sequence[str]], None],
@@ -87,6 +93,7 @@ class EcsFleet:
         self._cluster = cluster
         self._services = dict(services)
         self._machines = dict(machines)
+        self._definitions = dict(definitions or {})
         self._kept = kept
         self._drained = drained
         self._resumed = resumed
@@ -94,6 +101,7 @@ class EcsFleet:
         self._book = FleetBook.of(kept.read())
         self._refused: dict[str, Refusal] = {}
         self._told: dict[str, int] = {}
+        self._has_definition: dict[str, str] = {}
 
     # -- rushes.ports.Fleet --------------------------------------------------------------------------------
 
@@ -158,6 +166,7 @@ class EcsFleet:
 
     def _look(self) -> None:
         now = self._clock()
+        old: list[str] = []
         by_name = {service: tier for tier, service in self._services.items()}
         for names in _some(list(by_name), AT_ONCE):
             with self._asking("look at the services of"):
@@ -172,14 +181,22 @@ class EcsFleet:
             for service in found["services"]:
                 tier = by_name[service["serviceName"]]
                 self._told[tier] = int(service["desiredCount"])
+                self._has_definition[tier] = str(service.get("taskDefinition", ""))
                 self._hear(tier, service.get("events", ()), now)
                 some = service["runningCount"] + service["pendingCount"] + service["desiredCount"]
                 tasks = self._tasks(service["serviceName"]) if some or self._has(tier) else []
-                self._book.look(tier, tasks, now)
+                self._book.look(tier, [_seen(one, busy=is_busy) for one, is_busy in tasks], now)
+                old += [one["taskArn"] for one, _ in tasks if self._is_old(tier, one["taskDefinitionArn"])]
         self._obey()
+        if old:
+            self._drained(old)
 
-    def _tasks(self, service: str) -> list[SeenTask]:
-        """The tasks of a service that are there or coming, the oldest first."""
+    def _is_old(self, tier: str, definition: str) -> bool:
+        """Whether a task, or a service, is of another image than is deployed."""
+        return definition != self._definitions.get(tier, definition)
+
+    def _tasks(self, service: str) -> list[tuple[dict[str, Any], bool]]:
+        """The tasks of a service that are there or coming, the oldest first, and which of them are busy."""
         with self._asking("list the tasks of"):
             pages = self._ecs.get_paginator("list_tasks").paginate(
                 cluster=self._cluster, serviceName=service, desiredStatus="RUNNING"
@@ -193,11 +210,8 @@ class EcsFleet:
                 kept = self._ecs.get_task_protection(cluster=self._cluster, tasks=some)
             busy |= {one["taskArn"] for one in kept["protectedTasks"] if one.get("protectionEnabled")}
         found.sort(key=lambda one: (one.get("createdAt") is None, one.get("createdAt"), one["taskArn"]))
-        return [
-            SeenTask(one["taskArn"], _state(one, busy=one["taskArn"] in busy))
-            for one in found
-            if one["lastStatus"] in {*_STATES, "RUNNING"}
-        ]
+        there = {*_STATES, "RUNNING"}
+        return [(one, one["taskArn"] in busy) for one in found if one["lastStatus"] in there]
 
     def _obey(self) -> None:
         """Write the book down, then tell every service what it says."""
@@ -207,11 +221,15 @@ class EcsFleet:
             self._resumed(staying)
         for tier, service in self._services.items():
             wanted = self._book.wanted(tier)
-            if self._told.get(tier) == wanted:
+            said: dict[str, Any] = {} if self._told.get(tier) == wanted else {"desiredCount": wanted}
+            if self._is_old(tier, self._has_definition.get(tier, "")):
+                said["taskDefinition"] = self._definitions[tier]
+            if not said:
                 continue
             with self._asking(f"have {wanted} tasks in {service} of"):
-                self._ecs.update_service(cluster=self._cluster, service=service, desiredCount=wanted)
+                self._ecs.update_service(cluster=self._cluster, service=service, **said)
             self._told[tier] = wanted
+            self._has_definition[tier] = self._definitions.get(tier, "")
 
     def _hear(self, tier: str, events: Sequence[Mapping[str, Any]], now: float) -> None:
         for event in events:
@@ -256,6 +274,10 @@ def _some(all_: Sequence[T], count: int) -> Iterator[list[T]]:
     """So many at a time."""
     for start in range(0, len(all_), count):
         yield list(all_[start : start + count])
+
+
+def _seen(task: Mapping[str, Any], *, busy: bool) -> SeenTask:
+    return SeenTask(task["taskArn"], _state(task, busy=busy))
 
 
 def _state(task: Mapping[str, Any], *, busy: bool) -> HostState:

@@ -100,6 +100,8 @@ def scaling_of(
     parameter: str,
     sources: Mapping[str, str],
     clock: Callable[[], float] = time.time,
+    *,
+    definitions: Mapping[str, str] | None = None,
 ) -> Scaling:
     """The scaler of an environment.
 
@@ -109,6 +111,7 @@ def scaling_of(
         parameter: of Systems Manager, that has the plan.
         sources: UUID of the mapping of each queue of a Lambda.
         clock: UTC epoch seconds.
+        definitions: of each tier, the ARN of the task that its hosts are to be.
 
     Raises:
         CallerError: the plan cannot be used.
@@ -116,7 +119,7 @@ def scaling_of(
     with _asking(f"read the parameter {parameter}"):
         found = services.client("ssm").get_parameter(Name=parameter)
     plan = plan_from(json.loads(found["Parameter"]["Value"]))
-    fleet = _fleet(services, environment, plan, clock)
+    fleet = _fleet(services, environment, plan, definitions or {}, clock)
     return Scaling(plan, fleet, AwsAround(services, environment, sources, fleet), clock)
 
 
@@ -146,7 +149,13 @@ def _measure(turned: Turned, services: Services) -> None:
         services.gauge("dollars-an-hour", turned.dollars_an_hour)
 
 
-def _fleet(services: Services, environment: str, plan: FleetsPlan, clock: Callable[[], float]) -> EcsFleet:
+def _fleet(
+    services: Services,
+    environment: str,
+    plan: FleetsPlan,
+    definitions: Mapping[str, str],
+    clock: Callable[[], float],
+) -> EcsFleet:
     dynamo, table = services.client("dynamodb"), services.settings.table
     notes = FleetNotes(dynamo, table)
     names = {tier: f"rushes-{environment}-hosts-{tier}" for tier in plan.groups}
@@ -156,6 +165,7 @@ def _fleet(services: Services, environment: str, plan: FleetsPlan, clock: Callab
         f"rushes-{environment}",
         services=names,
         machines={tier: names[tier] for tier in plan.machines},
+        definitions=definitions,
         kept=DynamoDocument(dynamo, table, "F#fleet"),
         drained=notes.drain,
         resumed=notes.resume,

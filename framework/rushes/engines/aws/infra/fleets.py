@@ -2,8 +2,9 @@
 
 A host is one task: of Fargate, or alone on a machine of EC2. Every service wants no task until the scaler
 says otherwise, and machines follow tasks, so an environment with nothing to do has neither. What is busy is
-protected twice: its task by itself, and its machine by ECS for as long as a task is on it. A deployment stops
-idle tasks first and starts new ones after, so that there are never more than were allowed; busy tasks end on
+protected twice: its task by itself, and its machine by ECS for as long as a task is on it. A new image is
+told to a service by the scaler and not by the stack, which would wait for what is busy. Then idle tasks are
+stopped first and new ones started after, so that there are never more than were allowed; busy tasks end on
 the image on which they began.
 This module must not know functions.
 """
@@ -30,7 +31,7 @@ from rushes.engines.aws.infra.machines import (
 )
 from rushes.engines.aws.infra.parts import arn, assumed_by, ref
 
-__all__ = ["CLUSTER", "cluster", "fleet_of", "service_name", "tasks_of"]
+__all__ = ["CLUSTER", "cluster", "fleet_of", "service_name", "task_id", "tasks_of"]
 
 
 def cluster(policies: Sequence[str], environment: Environment) -> dict[str, Any]:
@@ -96,10 +97,15 @@ def fleet_of(tier: HostTier, variables: Mapping[str, Any], environment: Environm
         variables: of its hosts.
         environment: where.
     """
-    made = {id_of("Task", tier): _task(tier, variables, environment)}
+    made = {task_id(tier): _task(tier, variables, environment)}
     if tier.type:
         made |= machines_of(tier, environment)
     return {**made, id_of("Service", tier): _service(tier, environment)}
+
+
+def task_id(tier: HostTier) -> str:
+    """What the task of a tier is called in the template."""
+    return id_of("Task", tier)
 
 
 # -- tasks and services ------------------------------------------------------------------------------------
@@ -154,7 +160,8 @@ def _service(tier: HostTier, environment: Environment) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "Cluster": ref(CLUSTER),
         "ServiceName": service_name(environment, tier.name),
-        "TaskDefinition": ref(id_of("Task", tier)),
+        # The latest when the service is made. A reference would change with each image.
+        "TaskDefinition": service_name(environment, tier.name),
         "DesiredCount": 0,
         "DeploymentConfiguration": {"MinimumHealthyPercent": 0, "MaximumPercent": 100},
         "EnableECSManagedTags": True,
@@ -176,4 +183,8 @@ def _service(tier: HostTier, environment: Environment) -> dict[str, Any]:
         }
     properties["CapacityProviderStrategy"] = [{"CapacityProvider": provider, "Weight": 1}]
     way_out = [] if environment.subnets else ["RouteOut"]
-    return {"Type": "AWS::ECS::Service", "DependsOn": ["Providers", *way_out], "Properties": properties}
+    return {
+        "Type": "AWS::ECS::Service",
+        "DependsOn": [task_id(tier), "Providers", *way_out],
+        "Properties": properties,
+    }

@@ -127,6 +127,7 @@ def _scaler(
             "RUSHES_ENV": environment.name,
             "RUSHES_FLEETS": ref("Fleets"),
             "RUSHES_SOURCES": parts.joined(sources),
+            "RUSHES_TASKS": parts.joined({tier.name: fleets.task_id(tier) for tier in environment.fleets}),
         },
         [
             permissions.keeping(arn(TABLE_ID)),

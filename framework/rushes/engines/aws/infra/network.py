@@ -34,7 +34,7 @@ def network(environment: Environment) -> dict[str, Any]:
         "Routes": {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": ref("Network"), "Tags": named}},
         "RouteOut": {
             "Type": "AWS::EC2::Route",
-            "DependsOn": "GatewayAttached",
+            "DependsOn": ["GatewayAttached"],
             "Properties": {
                 "RouteTableId": ref("Routes"), "DestinationCidrBlock": "0.0.0.0/0",
                 "GatewayId": ref("Gateway"),
