@@ -51,9 +51,14 @@ class Account:
         return [one["Key"] for one in found]
 
     def of(
-        self, function: str, variables: Mapping[str, str] = MappingProxyType({}), *, timeout_s: int = 60
+        self,
+        function: str,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        *,
+        timeout_s: int = 60,
+        walled: bool = False,
     ) -> LambdaRuntime:
-        """A Lambda of a function of `on_lambda`."""
+        """A Lambda of a function of `on_lambda`; `walled`, it finds what Lambda has, and no more."""
         ref = function if ":" in function else f"on_lambda:{function}"
         said = {
             "RUSHES_FUNCTION": ref,
@@ -68,7 +73,8 @@ class Account:
             **variables,
         }
         folder = self._folder / f"{function.rpartition(':')[2]}-{len(list(self._folder.iterdir()))}"
-        return self._lambdas.enter_context(lambda_runtime(folder, self._package, said, timeout_s=timeout_s))
+        made = lambda_runtime(folder, self._package, said, timeout_s=timeout_s, walled=walled)
+        return self._lambdas.enter_context(made)
 
     def submit(self, function: str, *sources: str, **params: str) -> list[Notice]:
         """A batch of clips, in the ledger; nobody is told."""

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
+from lambda_walls import walls
 from waiting import until
 
 ROOT = Path(__file__).parents[1]
@@ -123,9 +124,24 @@ def unpacked_wheel(folder: Path) -> Path:
 
 @contextmanager
 def lambda_runtime(
-    folder: Path, package: Path, variables: Mapping[str, str], *, handler: str = "work", timeout_s: int = 60
+    folder: Path,
+    package: Path,
+    variables: Mapping[str, str],
+    *,
+    handler: str = "work",
+    timeout_s: int = 60,
+    walled: bool = False,
 ) -> Iterator[LambdaRuntime]:
-    """A Lambda of the image's entry point, with `package` and the libraries that this environment has."""
+    """A Lambda of the image's entry point, with `package` and the libraries that this environment has.
+
+    Args:
+        folder: for its log, and its scratch where it has no walls.
+        package: the wheel, unpacked, and modules beside it.
+        variables: of it.
+        handler: of the entry.
+        timeout_s: that a call may take.
+        walled: it finds what Lambda has, and no more.
+    """
     program = emulator()
     scratch = folder / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -133,8 +149,7 @@ def lambda_runtime(
     environ = {
         "PATH": f"{_HOME / 'bin'}:{os.environ['PATH']}",
         "LANG": "C.UTF-8",
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
+        **({"HOME": "/tmp"} if walled else {"HOME": str(scratch), "TMPDIR": str(scratch)}),
         # A folder named here is not searched for .pth files: this checkout's own sources stay out.
         "PYTHONPATH": f"{package}:{sysconfig.get_paths()['purelib']}",
         "AWS_LAMBDA_FUNCTION_NAME": "rushes-test",
@@ -149,6 +164,7 @@ def lambda_runtime(
         "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
         "--runtime-api-address", f"127.0.0.1:{inner}",
         "--log-level", "error",
+        *(walls(ROOT, package) if walled else ()),
         str(ROOT / "infra" / "entrypoint.sh"), f"rushes.engines.aws.entry.{handler}",
     ]  # fmt: skip
     log_file = folder / "lambda.log"

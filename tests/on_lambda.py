@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -63,6 +64,29 @@ def die(clip: Asset, params: Wanted, ctx: Context) -> Wrote:
 def who(clip: Asset, params: Params) -> Identity:
     """Says with whose credentials a body would ask AWS."""
     return Identity(key=os.environ["AWS_ACCESS_KEY_ID"])
+
+
+class Place(Result):
+    user: int
+    scratch_bytes: int
+    writable: list[str]
+    shared_memory: bool
+    box: bool
+
+
+@function(version="1")
+def place(clip: Asset, params: Params) -> Place:
+    """Says what it finds around it."""
+    scratch = os.statvfs("/tmp")
+    return Place(
+        user=os.getuid(),
+        scratch_bytes=scratch.f_blocks * scratch.f_frsize,
+        writable=[
+            one for one in ("/", "/dev", "/etc", "/opt", "/tmp", "/var/tmp") if os.access(one, os.W_OK)
+        ],
+        shared_memory=Path("/dev/shm").exists(),
+        box=shutil.which("bwrap") is not None,
+    )
 
 
 class Told(Result):

@@ -102,6 +102,7 @@ def test_spot_is_spot_a_card_is_asked_for_and_machines_hold_one_host_each(templa
     (gpu,), (vpu,) = (tasks[one]["ContainerDefinitions"] for one in ("TaskGpu", "TaskVpu"))
     assert gpu["ResourceRequirements"] == [{"Type": "GPU", "Value": "1"}]
     assert (vpu["Privileged"], gpu.get("Privileged")) == (True, None)
+    assert (vpu["User"], gpu.get("User")) == ("0", None)  # of NETINT's nodes root alone opens one
     assert tasks["TaskCpuSpot"]["EphemeralStorage"] == {"SizeInGiB": 100}
     launch = all_of(template, "EC2::LaunchTemplate")["LaunchVpu"]["LaunchTemplateData"]
     assert launch["ImageId"] == "ami-0123456789abcdef0"

@@ -20,7 +20,7 @@ from moto import mock_aws
 
 from rushes import CallerError, PlatformError
 from rushes.cli.app import app
-from rushes.engines.aws.infra import image_build
+from rushes.engines.aws.infra import image_build, own_wheel
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.image import Image, Step, image_name, named, requirements_of, steps, with_base
 from rushes.engines.aws.infra.image_build import run_steps
@@ -277,7 +277,7 @@ def test_what_is_in_the_registry_is_not_built_again_unless_one_says_so(
         pushed(ecr, named(all_[-1].argv[-1]).tag)
 
     monkeypatch.setattr(image_build, "run_steps", run_steps_)
-    monkeypatch.setattr(image_build, "_rushes", lambda _: "rushes[aws]==1")
+    monkeypatch.setattr(own_wheel, "requirement", lambda *_: "rushes[aws]==1")
 
     def package(*more: str) -> str:
         asked = ["infra", "package", "--env", "dev", "--region", "eu-west-1", "--push", *more, "studio==1"]
@@ -355,8 +355,24 @@ def test_what_the_steps_of_the_image_install_is_rushes_and_starts(tmp_path: Path
     said = subprocess.run(started, env=variables, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert str(site) in said.stdout
 
-    # Who has no checkout finds the same files in the wheel.
+    # Who has no checkout finds the same files in the wheel, and makes the same wheel of its installation.
     (wheel,) = (context / "wheels").glob("rushes-*.whl")
+    again = tmp_path / "again"
+    again.mkdir()
+    subprocess.run([*pip, "--force-reinstall", wheel], check=True, cwd=tmp_path)
+    program = (
+        "import sys, pathlib; from rushes.engines.aws.infra import own_wheel; "
+        "print(own_wheel.requirement(pathlib.Path(sys.argv[1]), None), own_wheel.checkout())"
+    )
+    said = subprocess.run(
+        [env / "bin/python", "-I", "-c", program, again], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == [next(one for one in wanted if one.startswith("rushes[")), "None"]
+    with zipfile.ZipFile(wheel) as first, zipfile.ZipFile(again / wheel.name) as second:
+        assert sorted(first.namelist()) == sorted(second.namelist())
+        for name in first.namelist():
+            if not name.endswith("/RECORD"):
+                assert first.read(name) == second.read(name), name
     with zipfile.ZipFile(wheel) as archive:
         for name in ("Dockerfile", "entrypoint.sh"):
             place = f"rushes/engines/aws/infra/image_files/{name}"

@@ -152,7 +152,9 @@ def _task(tier: HostTier, variables: Mapping[str, Any], environment: Environment
                 {"Name": "NVIDIA_DRIVER_CAPABILITIES", "Value": "compute,video,utility"}
             )
         elif tier.family:
-            container["Privileged"] = True  # ECS knows no other cards, and their nodes have many names
+            # ECS knows no other cards: their nodes have many names, and most are root's alone, which another
+            # user of a privileged container sees and may not open.
+            container |= {"Privileged": True, "User": "0"}
     return {"Type": "AWS::ECS::TaskDefinition", "Properties": task}
 
 

@@ -1,25 +1,22 @@
 """Makes the folder that an image is built of, and runs the commands of its plan.
 
-Rushes goes into the image as it runs here: a release by its version, a checkout as a wheel of it. Functions
-go in by requirement, as a wheel, or as a wheel of their project's folder. This module must not decide what an
-image is called, nor which commands make it.
+Rushes goes into the image as it runs here. Functions go in by requirement, as a wheel, or as a wheel of their
+project's folder. This module must not decide what an image is called, nor which commands make it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+from rushes.engines.aws.infra import own_wheel
 from rushes.engines.aws.infra.image import Step, requirements_of, with_base
 from rushes.errors import CallerError, PlatformError
 
@@ -57,7 +54,7 @@ def make_folder(
     locked = "" if lock is None else lock.read_text(encoding="utf-8")
     wheels = folder / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
-    rushes, *names = _rushes(wheels), *(_named(one, wheels) for one in wanted)
+    rushes, *names = own_wheel.requirement(wheels, _wheel_of), *(_named(one, wheels) for one in wanted)
     text = requirements_of(rushes, names, lock=locked, hashes=_hashes(wheels))
     (folder / "requirements.txt").write_text(text, encoding="utf-8")
     (folder / "Dockerfile").write_text(dockerfile + (f"# {stamp}\n" if stamp else ""), encoding="utf-8")
@@ -108,23 +105,6 @@ def run_steps(
                 code="package-failed",
                 fix="What it said stands above. Mend that, and do it again: what was done is found again.",
             )
-
-
-def _rushes(wheels: Path) -> str:
-    """The requirement of Rushes as it runs here; of a checkout, a wheel is made."""
-    version = metadata.version("rushes")
-    if (checkout := _checkout()) is not None:
-        _wheel_of(checkout, wheels)
-    return f"rushes[aws]=={version}"
-
-
-def _checkout() -> Path | None:
-    """The folder that Rushes runs from, where it is installed as an editable checkout."""
-    said = metadata.distribution("rushes").read_text("direct_url.json")
-    data = json.loads(said) if said else {}
-    if not data.get("dir_info", {}).get("editable"):
-        return None
-    return Path(url2pathname(urlsplit(data["url"]).path))
 
 
 def _named(one: str, wheels: Path) -> str:
@@ -178,7 +158,7 @@ def _shipped(part: str) -> Path:
     place = resources.files("rushes.engines.aws.infra").joinpath("image_files", part)
     if isinstance(place, Path) and place.is_file():
         return place
-    checkout = _checkout()
+    checkout = own_wheel.checkout()
     if checkout is not None and (checkout / "infra" / part).is_file():
         return checkout / "infra" / part
     raise CallerError(f"this installation has no {part}.", code="bad-package", fix="Install Rushes again.")
