@@ -134,6 +134,13 @@ class Desk(Protocol):
         """How far a batch is; None where there is none. With `active`, what is claimed or waits is named."""
         ...
 
+    def lone(self, batches: Sequence[str]) -> Sequence[tuple[str, Tally, Entry]]:
+        """How far batches are that stand alone, each with its invocation, many in a request.
+
+        Those that there are no more are left out; nothing is said of what is claimed.
+        """
+        ...
+
     def batches(self, limit: int) -> Sequence[str]:
         """The newest batches, the newest first."""
         ...

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from rushes.core.states import State
-from rushes.ledger import Ended, Entry
+from rushes.ledger import Ended, Entry, Tally
 from rushes.shared_ledger.dynamo_batches import OPEN, counting, no_batch
 from rushes.shared_ledger.dynamo_claims import MINE, STATE, DynamoClaims, Ending, id_of
 from rushes.shared_ledger.dynamo_items import (
@@ -24,9 +24,11 @@ from rushes.shared_ledger.dynamo_items import (
     WAKERS,
     batch_key,
     cancelled,
+    count_key,
     done_key,
     entry_of,
     group_key,
+    item_read,
     known_key,
     ms,
     number_of,
@@ -65,6 +67,23 @@ class DynamoLedger(DynamoClaims):
         found = self._table.items([work_key(batch, n) for n in numbers], f"read batch {batch}")
         by_number = {number_of(item)[1]: item for item in found}
         return [entry_of(by_number[n]) for n in numbers if n in by_number]
+
+    def lone(self, batches: Sequence[str]) -> Sequence[tuple[str, Tally, Entry]]:
+        keys = [key for one in batches for key in (batch_key(one), count_key(one, 1), work_key(one, 1))]
+        parts: dict[str, dict[str, dict[str, Any]]] = {}
+        for item in self._table.items(keys, "read batches that stand alone"):
+            kind = str(item["sk"])[:1]
+            batch = number_of(item)[0] if kind not in {"B", "C"} else str(item["pk"]).removeprefix("B#")
+            parts.setdefault(batch, {})[kind] = item
+        found = []
+        for batch in batches:
+            its = parts.get(batch, {})
+            head, work = its.pop("B", None), its.pop("0", None)
+            if head is not None and work is not None:
+                with item_read(head):
+                    tally = self._tally(batch, head, [head, *its.values()], active=False)
+                found.append((batch, tally, entry_of(work)))
+        return found
 
     def ends(self, batch: str, since: float) -> Sequence[Ended]:
         found = (

@@ -282,6 +282,12 @@ class StubLedger(Failing):
         with self._called("tally"):
             return self._tally(batch) if batch in self._batches else None
 
+    def lone(self, batches: Sequence[str]) -> Sequence[tuple[str, Tally, Entry]]:
+        with self._called("lone"):
+            there = [one for one in batches if one in self._batches]
+            rows = [next(iter(self._batches[one].rows.values())) for one in there]
+            return [(one, self._tally(one), _entry(row)) for one, row in zip(there, rows, strict=True)]
+
     def _tally(self, batch: str) -> Tally:
         found = self._batches[batch]
         ends = [row.end for row in found.rows.values() if row.end is not None]

@@ -67,6 +67,12 @@ class IntakeContract(FilledLedger):
         done = ledger.tally("eab2")
         assert done is not None
         assert done.complete
+        three = ledger.lone(["eab2", "e9999", "eab0"])
+        assert [(batch, tally.complete, entry.work.source) for batch, tally, entry in three] == [
+            ("eab2", True, "s3://b/a.mov"), ("eab0", False, "s3://b/a.mov"),
+        ]  # fmt: skip
+        assert three[0][1] == done
+        assert three[0][2] == ledger.entry("eab2.1")
 
     def test_a_batch_that_is_not_sealed_is_unfinished(self, ledger: Ledger) -> None:
         ledger.open("k7m2qx", SPEC, NOW)
