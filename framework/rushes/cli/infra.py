@@ -206,7 +206,7 @@ def deploy(
     """Make the environment as its functions want it, wait, and print what is there.
 
     A function whose source has changed and whose version has not is refused, and so is removing a queue in
-    which something waits.
+    which something waits, or a tier that has hosts.
     """
     from rushes.engines.aws.infra.account import prepare  # noqa: PLC0415 - botocore
     from rushes.engines.aws.infra.emptiness import check_empty  # noqa: PLC0415 - as above
@@ -214,6 +214,7 @@ def deploy(
     from rushes.engines.aws.infra.premises import premises_of  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.queue_names import gone  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.registry import pinned_of  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.infra.vacancy import check_vacant, leaving  # noqa: PLC0415 - botocore
     from rushes.engines.aws.infra.versions import check_versions, versions_of  # noqa: PLC0415 - not for help
 
     image = pinned_of(image, environment.region, lambda region: client_of("ecr", region))
@@ -224,6 +225,8 @@ def deploy(
         check_empty(client_of("sqs", environment.region), removed)
         click.echo(f"Empty queues go: {printable(', '.join(removed))}.", err=True)
     region = environment.region
+    if services := leaving(deployed, template):
+        check_vacant(client_of("ecs", region), environment.called(), services)
     prepare(premises_of(template), region, lambda name: client_of(name, region), _told)
     before = stack.parameters()
     parameters = {"ImageUri": image}

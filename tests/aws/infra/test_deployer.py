@@ -199,6 +199,7 @@ BESIDE: Final[Mapping[str, str]] = {
     "arn:aws:s3:::templates/rushes/dev/0123.json": "s3:PutObject s3:GetObject",
     _BUCKET: "s3:ListBucket s3:GetBucketNotification s3:GetBucketLocation",
     _ANY: "sts:GetCallerIdentity ecr:GetAuthorizationToken ecr:CreateRepository ecr:PutLifecyclePolicy "
+    "ecr:DescribeImages ecr:BatchGetImage ecr:SetRepositoryPolicy "
     "ecr:InitiateLayerUpload ecr:UploadLayerPart ecr:CompleteLayerUpload ecr:PutImage "
     "lambda:GetAccountSettings",
     f"arn:aws:sqs:{_HERE}:rushes-dev-events": "sqs:SendMessage",
