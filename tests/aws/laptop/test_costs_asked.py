@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -41,8 +40,8 @@ class Counted:
 
 
 @pytest.fixture
-def counted(aws: AwsServer, unique: str) -> Iterator[Counted]:
-    yield Counted(aws, unique)
+def counted(aws: AwsServer, unique: str) -> Counted:
+    return Counted(aws, unique)
 
 
 def test_thirty_three_events_are_one_request_of_a_statement(counted: Counted) -> None:
