@@ -53,6 +53,18 @@ _BUSY: Final = frozenset(
 )
 
 
+_ENDED: Final[tuple[type[Exception], ...]] = tuple(
+    found
+    for name in (
+        "SSOError", "TokenRetrievalError", "NoAuthTokenError", "LoginError", "RefreshWithMFAUnsupportedError",
+        "MetadataRetrievalError",
+    )
+    if (found := getattr(aws, name, None)) is not None
+)  # fmt: skip
+"""Credentials that were there, and are had again only by signing in, or when who gives them answers."""
+_STILL_EXPIRED: Final = "refreshed credentials are still expired"
+
+
 def code_of(error: BaseException) -> str:
     """The code of a service's answer; "" for what is none."""
     response: Any = getattr(error, "response", None) or {}
@@ -137,6 +149,12 @@ def sent(act: str) -> Iterator[None]:
             code="no-credentials",
             fix="Sign in (`aws configure sso`), or give this host a role.",
         ) from error
+    except _ENDED as error:
+        raise _ended(act) from error
+    except RuntimeError as error:  # botocore has no class for it
+        if _STILL_EXPIRED not in str(error):
+            raise
+        raise _ended(act) from error
     except aws.ProfileNotFound as error:
         raise CallerError(
             f"there is no profile {error.kwargs['profile']!r} to {act}.",
@@ -159,6 +177,14 @@ def sent(act: str) -> Iterator[None]:
             code="service-unreachable",
             fix="Check the network, AWS_REGION and AWS_ENDPOINT_URL; what is queued is tried again.",
         ) from error
+
+
+def _ended(act: str) -> CallerError:
+    return CallerError(
+        f"the credentials to {act} have expired, and could not be had anew.",
+        code="no-credentials",
+        fix="Sign in again (`aws sso login`), or see that this host's role can be had; what runs goes on.",
+    )
 
 
 def _host_of(error: BaseException) -> str:

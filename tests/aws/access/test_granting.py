@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.template import template_of
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.remote_attempt import StoreReach
+from rushes.runtime.sources.fingerprint import sha256_file
 from rushes.testing.clock import FakeClock
 
 ROLE = "arn:aws:iam::123456789012:role/rushes-dev-WorkSmall-1"
@@ -312,15 +314,76 @@ def test_keys_of_clips_may_be_read_with_and_those_of_outputs_written_with() -> N
     ]  # fmt: skip
 
 
+def _signers(store: Any) -> list[str]:
+    """Whose credentials requests are signed with, from now on."""
+    found: list[str] = []
+
+    def hear(request: Any, **_: Any) -> None:
+        said = request.headers["Authorization"]
+        found.append(said.partition(b"Credential=")[2].partition(b"/")[0].decode())
+
+    store._client.meta.events.register("before-send", hear)
+    return found
+
+
 @pytest.mark.usefixtures("buckets")
 def test_what_outlasts_a_session_goes_on_with_the_next(
     sts: Sts, clock: FakeClock, meter: Meter, tmp_path: Path
 ) -> None:
     with _granting(sts, clock)(REACH, meter) as store:
-        store.fetch(REACH.reads[0], tmp_path / "clip")
-        clock.advance(2400)
+        signers = _signers(store)
+        for _ in range(4):
+            store.look(REACH.reads[0])
+            clock.advance(1100)
+    assert signers == ["ASIA1", "ASIA1", "ASIA1", "ASIA2"]
+    assert len(sts.asked) == 2
+
+
+@pytest.mark.usefixtures("buckets")
+def test_one_upload_that_takes_hours_is_signed_with_sessions_that_live(
+    sts: Sts, clock: FakeClock, meter: Meter, tmp_path: Path
+) -> None:
+    _s3("own").create_bucket(Bucket="proxies")
+    made = tmp_path / "made.mov"
+    made.write_bytes(bytes(24 * 2**20))
+    out = f"{REACH.out}/made.mov"
+    with _granting(sts, clock)(REACH, meter) as store:
+        client: Any = store
+        signers = _signers(store)
+        client._client.meta.events.register("before-sign", lambda **_: clock.advance(1300))
+        store.publish(made, out, sha256_file(made))
+    assert len(set(signers)) >= 2
+    assert _s3("own").head_object(Bucket="proxies", Key="dune/made.mov")["ContentLength"] == 24 * 2**20
+
+
+@pytest.mark.usefixtures("buckets")
+def test_a_session_that_lives_is_used_while_no_other_is_to_be_had(
+    sts: Sts, clock: FakeClock, meter: Meter
+) -> None:
+    with _granting(sts, clock)(REACH, meter) as store:
+        clock.advance(3300)
+        sts.refusal = ClientError({"Error": {"Code": "ExpiredToken", "Message": "no"}}, "AssumeRole")
+        store.look(REACH.reads[0])
+        clock.advance(290)
+        with pytest.raises(CallerError) as caught:
+            store.look(REACH.reads[0])
+        assert caught.value.code == "no-credentials"
+        sts.refusal = None
         store.look(REACH.reads[0])
     assert len(sts.asked) == 2
+
+
+@pytest.mark.usefixtures("buckets")
+def test_many_attempts_at_a_time_ask_once_for_each_reach(sts: Sts, clock: FakeClock, meter: Meter) -> None:
+    granting = _granting(sts, clock)
+
+    def attempt(number: int) -> None:
+        with granting(REACH._replace(out=f"s3://proxies/{number % 8}"), meter) as store:
+            store.look(REACH.reads[0])
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(attempt, range(64)))
+    assert len(sts.asked) == 8
 
 
 def test_without_a_work_role_nobody_is_asked(sts: Sts, clock: FakeClock, meter: Meter) -> None:

@@ -2,21 +2,24 @@
 
 With a work role (`RUSHES_WORK_ROLE`) every attempt has a session of it whose policy names its clip and the
 place of its outputs: one request to STS an attempt, none where the last one reached the same. Without one it
-has what this process has. On Lambda, where one attempt runs at a time, the author's body finds the session in
-its environment, as if that were all there is. This module must not know what an attempt does.
+has what this process has. Each request is signed with a session that lives, so an upload may take longer than
+one. On Lambda, where one attempt runs at a time, the author's body finds the session in its environment, as
+if that were all there is. This module must not know what an attempt does.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.engines.aws.access.session_policy import MOST_CHARACTERS, session_policy
-from rushes.errors import CallerError
+from rushes.errors import CallerError, RushesError
 
 if TYPE_CHECKING:
     from rushes.engines.aws.access.settings import AwsSettings
@@ -30,8 +33,12 @@ LASTS_S: Final = 3600
 """The longest that a role may be had by who has one already
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining)."""
 LEFT_S: Final = 1800.0
-"""That a session has to have left when a transfer begins."""
-KEPT: Final = 16
+"""That a session has to have left when an attempt begins: a body on Lambda finds it in its environment."""
+SIGNS_S: Final = 600.0
+"""And when it signs a request; else another is asked for."""
+LEAST_S: Final = 30.0
+"""And where no other is to be had just now."""
+KEPT: Final = 64
 _SIZES: Final = (MOST_CHARACTERS, MOST_CHARACTERS // 2, MOST_CHARACTERS // 4)
 """Of policies that are tried one after the other
 (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html, PackedPolicyTooLarge)."""
@@ -74,8 +81,8 @@ class Granting:
         self._client = client
         self._environ = environ
         self._clock = clock
-        self._sessions: OrderedDict[StoreReach, Session] = OrderedDict()
-        self._clients: dict[Session | None, tuple[Any, Any]] = {}
+        self._accesses: OrderedDict[StoreReach | None, _Access] = OrderedDict()
+        self._turn = threading.Lock()
 
     @contextmanager
     def __call__(self, reach: StoreReach, meter: Meter) -> Iterator[Store]:
@@ -85,35 +92,28 @@ class Granting:
             CallerError: the work role may not be had (``not-permitted``), or is none (``bad-role``).
             PlatformError: STS does not answer.
         """
-        session = self._session(reach)
-        with self._signed_in(session):
-            yield cast("Store", _Renewed(lambda: self._store(reach, meter)))
+        access = self._access(reach)
+        with self._signed_in(access.session(LEFT_S)):
+            yield self._store(access, meter)
 
-    def _store(self, reach: StoreReach, meter: Meter) -> Store:
+    def _store(self, access: _Access, meter: Meter) -> Store:
         from rushes.storage.s3 import S3Options, S3Store  # noqa: PLC0415 - botocore, not at a cold start
-        from rushes.storage.s3_metered import MeteredClient, Regions  # noqa: PLC0415 - with it
+        from rushes.storage.s3_metered import MeteredClient  # noqa: PLC0415 - with it
 
-        session = self._session(reach)
-        if session not in self._clients:
-            if len(self._clients) >= KEPT:
-                self._clients.clear()
-            made = self._client("s3", session)
-            self._clients[session] = made, Regions(made)
-        client, regions = self._clients[session]
+        client, regions = access.client
         options = S3Options(self._settings.storage_class, self._settings.kms_key)
         return S3Store(MeteredClient(client, meter, regions), options)
 
-    def _session(self, reach: StoreReach) -> Session | None:
-        """Credentials that reach so far, with enough time left; None without a work role."""
-        if not self._settings.work_role:
-            return None
-        known = self._sessions.pop(reach, None)
-        if known is None or known.until - self._clock() < LEFT_S:
-            known = self._asked(reach)
-        self._sessions[reach] = known
-        while len(self._sessions) > KEPT:
-            self._sessions.popitem(last=False)
-        return known
+    def _access(self, reach: StoreReach) -> _Access:
+        """What reaches so far; without a work role all share what this process has."""
+        whose = reach if self._settings.work_role else None
+        ask = partial(self._asked, reach) if whose is not None else None
+        with self._turn:  # of a host many attempts ask at a time
+            found = self._accesses.pop(whose, None) or _Access(ask, self._client, self._clock)
+            self._accesses[whose] = found
+            while len(self._accesses) > KEPT:
+                self._accesses.popitem(last=False)
+        return found
 
     def _asked(self, reach: StoreReach) -> Session:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - as above
@@ -188,11 +188,71 @@ class Granting:
                     environ[name] = value
 
 
-class _Renewed:
-    """A store that is made anew for each verb: what outlasts a session goes on with the next."""
+class _Access:
+    """How far one reach goes: its session, and the client that signs with it, each request with a living one.
 
-    def __init__(self, made: Callable[[], Store]) -> None:
-        self._made = made
+    Args:
+        ask: asks STS for a session; None: there is none, and the process's own credentials are used.
+        client: gives a client of boto3 for a service.
+        clock: UTC epoch seconds.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._made(), name)
+    def __init__(
+        self,
+        ask: Callable[[], Session] | None,
+        client: Callable[[str, Session | None], Any],
+        clock: Callable[[], float],
+    ) -> None:
+        self._ask = ask
+        self._new_client = client
+        self._clock = clock
+        self._session: Session | None = None
+        self._signs: Any = None
+        self._made: tuple[Any, Any] | None = None
+        self._turn = threading.RLock()
+
+    def session(self, left_s: float) -> Session | None:
+        """A session that has so long left; None where there is none.
+
+        Raises:
+            RushesError: no other is to be had, and the one that there was is at its end.
+        """
+        if self._ask is None:
+            return None
+        with self._turn:
+            known = self._session
+            if known is not None and known.until - self._clock() >= left_s:
+                return known
+            try:
+                found = self._ask()
+            except RushesError:
+                if known is None or known.until - self._clock() < LEAST_S:
+                    raise
+                return known  # another may be had later, and this one is good yet
+            self._session, self._signs = found, None
+            return found
+
+    @property
+    def client(self) -> tuple[Any, Any]:
+        """A client for S3, and what it knows of the regions of buckets."""
+        with self._turn:
+            if self._made is None:
+                from rushes.storage.s3_metered import Regions  # noqa: PLC0415 - as above
+
+                made = self._new_client("s3", self.session(LEFT_S))
+                if self._ask is not None:
+                    made.meta.events.register("before-sign.s3", self._sign)
+                self._made = made, Regions(made)
+            return self._made
+
+    def _sign(self, request: Any, **_: Any) -> None:
+        """Let a request be signed with a session that lives: an upload may take longer than one."""
+        from botocore.credentials import Credentials  # noqa: PLC0415 - as above
+
+        with self._turn:
+            session = self.session(SIGNS_S)
+            if session is None:
+                return
+            if self._signs is None:
+                self._signs = Credentials(*session[:3])
+            request.context.setdefault("signing", {})["request_credentials"] = self._signs

@@ -1,9 +1,9 @@
 """A notice that came to the Lambda of another function: passed on, and never run there.
 
 A person moves messages from one queue to another, and a notice does not say whose it is; the ledger does.
-Here it would run under the role of this function, which may not read its clip, and fail for good. Nor may this
-function send to the queues of others. So the notice is taken in by a claim that is given back at once: what is
-given back is told of again by the sweep, to those whose it is. This module must not know queues.
+Here it would run under the role of this function, which may not read its clip, and fail for good. Nor may
+this function send to the queues of others. So the notice is taken in by a claim that is given back at once:
+what is given back is told of again by the sweep, to those whose it is. This module must not know queues.
 """
 
 from __future__ import annotations
