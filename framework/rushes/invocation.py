@@ -103,6 +103,7 @@ class Invocation(NamedTuple):
         problem: an error found before submission (a manifest's missing line); it fails as such.
         fingerprint: what the source was when it was submitted.
         exclusive: keys of which at most one invocation runs at a time.
+        size_bytes: of the clip, where a store has said it; else 0.
     """
 
     source: str
@@ -116,6 +117,7 @@ class Invocation(NamedTuple):
     problem: Mapping[str, Any] | None = None
     fingerprint: str = ""
     exclusive: tuple[str, ...] = ()
+    size_bytes: int = 0
 
 
 class Finished(NamedTuple):

@@ -11,7 +11,7 @@ nothing again where all of it is there.
     queued → running    claimed
     running → running   claimed by another, once the claim has lapsed: one loss more
     running → held      it failed and is to be tried again
-    running → queued    given back
+    running → queued    given back, maybe for a larger tier
     held → running      claimed, once its time has come
     running → ended     finished, by its holder alone; queued, held → cancelled
     ended → queued      it failed or was cancelled, and a person wants it tried again
@@ -31,6 +31,8 @@ from rushes.core.states import State
 __all__ = [
     "LAPSED",
     "LONE",
+    "ON_HOSTS",
+    "ON_LAMBDA",
     "TRIES_KEPT",
     "Claim",
     "End",
@@ -41,7 +43,9 @@ __all__ = [
     "Moved",
     "NotClaimed",
     "PastAttempt",
+    "Routed",
     "Tally",
+    "Waiting",
     "WorkItem",
 ]
 
@@ -53,6 +57,9 @@ TRIES_KEPT: Final = 16
 """Of an invocation, the latest attempts that did not end it are remembered."""
 LAPSED: Final = "lapsed"
 """The outcome of an attempt whose claim nobody extended."""
+ON_LAMBDA: Final = "lambda"
+ON_HOSTS: Final = "hosts"
+"""Who an invocation is for where there is a choice: a Lambda, which has a machine for each, or hosts."""
 
 
 class Moved(NamedTuple):
@@ -63,6 +70,24 @@ class Moved(NamedTuple):
 
 Kept = Literal["kept", "lost", "stop"] | Moved
 """What became of a claim that was to be extended: it holds, another has it, or its batch was cancelled."""
+
+
+class Routed(NamedTuple):
+    """On which tier an invocation is to run, and why.
+
+    Args:
+        tier: `ON_LAMBDA` or `ON_HOSTS`.
+        reason: in one sentence; "" where nothing is known that would speak for either.
+        expected_s: that it is expected to take there; None where nobody knows.
+        late_s: within which it should be done at the latest; None likewise.
+        limit_s: after which the Lambda is stopped; None where there is none.
+    """
+
+    tier: str
+    reason: str = ""
+    expected_s: float | None = None
+    late_s: float | None = None
+    limit_s: float | None = None
 
 
 class WorkItem(NamedTuple):
@@ -77,6 +102,8 @@ class WorkItem(NamedTuple):
         subdir: folder below ``out``.
         tag: ``~ab12`` where another input would make the same name.
         fingerprint: what the source was when it was submitted.
+        size_bytes: of its clip; 0 for unknown.
+        routed: where it is to run; None where there was no choice.
     """
 
     invocation: str
@@ -87,6 +114,13 @@ class WorkItem(NamedTuple):
     subdir: str = ""
     tag: str = ""
     fingerprint: str = ""
+    size_bytes: int = 0
+    routed: Routed | None = None
+
+    @property
+    def tier(self) -> str:
+        """Who it is for; "" for whoever has the queue of its function."""
+        return "" if self.routed is None else self.routed.tier
 
     @property
     def batch(self) -> str:
@@ -221,6 +255,15 @@ class Lapsed(NamedTuple):
     """Of its batch: the function's name."""
     group: str = ""
     """Of its batch: which hosts it is best on."""
+    tier: str = ""
+    """Who it is for."""
+
+
+class Waiting(NamedTuple):
+    """An invocation that waits, and who it is for."""
+
+    invocation: str
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)

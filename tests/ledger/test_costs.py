@@ -21,7 +21,7 @@ from rushes.engines.aws.engine import AwsEngine
 from rushes.engines.aws.infra.deployment import Deployment
 from rushes.engines.aws.laptop.costs import spent
 from rushes.journal.sqlite import SqliteJournal
-from rushes.ledger import Claim, End, WorkItem
+from rushes.ledger import Claim, End, Waiting, WorkItem
 from rushes.ports import Ledger
 from rushes.runtime.records.cost_records import CostRow
 from rushes.shared_ledger.dynamo import DynamoLedger
@@ -218,7 +218,7 @@ def test_only_what_ended_since_then_is_told(made: tuple[Ledger, FakeClock]) -> N
 def test_what_is_tried_again_by_a_person_keeps_what_it_has_cost(made: tuple[Ledger, FakeClock]) -> None:
     ledger, clock = made
     do(ledger, clock, "bcdf", [([("again", 3)], State.failed, Cost(20, 2), 0.0)])
-    assert ledger.retry("bcdf") == ["bcdf.1"]
+    assert ledger.retry("bcdf") == [Waiting("bcdf.1")]
     claim = claimed(ledger, clock, "bcdf.1")
     clock.advance(TIME_S)
     ledger.finish(claim, End(State.succeeded, '{"cost": {"compute": 40}}', TIME_S, 6.0, 40))

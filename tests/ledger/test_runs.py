@@ -58,7 +58,7 @@ def test_what_a_hand_wrote_beside_the_counts_says_nothing(aws: dict[str, Any]) -
     found = runs.counted("proxy")
     book = SizedRuns("1", found["lambda"], 2900)
 
-    assert (expected := book.expected(2**20)) is not None
+    assert (expected := book.expected(2**10)) is not None
     assert 2 < expected.likely_s < 6
     assert book.runs == pytest.approx(5)
 

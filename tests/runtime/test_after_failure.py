@@ -73,14 +73,14 @@ def test_why_it_stopped_has_an_order(failure: RushesError, stopped: Stopped, fol
 def test_a_host_that_goes_gives_back_and_sends_nothing_up() -> None:
     back = follows(ASKED, Stopped(going=True, out_of_time=True))
     assert isinstance(back, GivenBack)
-    assert (back.reason, back.too_long) == ("its host had to go", False)
+    assert (back.reason, back.too_big) == ("its host had to go", None)
     assert back.error["code"] == "given-back"
 
 
 def test_what_does_not_fit_into_the_time_goes_to_who_has_longer() -> None:
     back = follows(ASKED, Stopped(out_of_time=True, own_machine=True))
     assert isinstance(back, GivenBack)
-    assert back.too_long
+    assert back.too_big is not None
 
 
 def test_what_does_not_fit_into_the_longest_time_that_there_is_has_failed() -> None:
@@ -102,7 +102,7 @@ def test_memory_that_a_machine_of_its_own_lacks_is_for_a_larger_one() -> None:
     failure = PlatformError("killed.", code="out-of-memory")
     back = follows(failure, Stopped(own_machine=True))
     assert isinstance(back, GivenBack)
-    assert back.too_long
+    assert back.too_big is not None
     assert error_of(follows(failure, Stopped(own_machine=True), longer=False))["code"] == "out-of-memory"
 
 
@@ -166,7 +166,7 @@ def test_something_follows_whatever_happened(
     if isinstance(after, HeldFor):
         assert 0.0 <= after.delay_s <= HELD_S
         assert after.error is not None
-    if isinstance(after, GivenBack) and after.too_long:
+    if isinstance(after, GivenBack) and after.too_big is not None:
         assert longer  # nobody is handed what nobody has room for
 
 

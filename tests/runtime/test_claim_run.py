@@ -17,15 +17,17 @@ from rushes.core.spending.prices import PriceBook, Source, Storage, TierPrice
 from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.core.tiers import Purchase
-from rushes.ledger import Claim, WorkItem
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, Routed, WorkItem
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Task
-from rushes.runtime.shared.claim_run import LEASE_S, After, ClaimRunner
+from rushes.runtime.shared.claim_run import DIED_HERE, LEASE_S, After, ClaimRunner
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.remote_attempt import StoreReach
 from rushes.runtime.shared.remote_publication import mark_of
+from rushes.runtime.shared.run_log import RunLog
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
+from rushes.testing.runs import StubRunCounts
 from rushes.testing.store import StubStore
 
 CLIP, OUT = "stub://cards/A001.mov", "stub://proxies/dune"
@@ -67,9 +69,9 @@ def submit(ledger: StubLedger, store: StubStore, clock: FakeClock) -> Callable[.
             "receipts": "beside", "retries": retries,
         }  # fmt: skip
         ledger.open("k7m2qx", spec, clock.now())
-        work = WorkItem(
-            ONE, CLIP, "ab" * 32, params=json.dumps(params), fingerprint=mark_of(store.look(CLIP))
-        )
+        about = {name: params.pop(name) for name in ("size_bytes", "routed") if name in params}
+        mark = mark_of(store.look(CLIP))
+        work = WorkItem(ONE, CLIP, "ab" * 32, params=json.dumps(params), fingerprint=mark, **about)
         ledger.add("k7m2qx", [work])
         ledger.seal("k7m2qx")
 
@@ -245,6 +247,98 @@ def test_work_that_is_too_big_for_the_disk_goes_up_where_the_machine_is_its_own(
         assert "too big for the scratch" in json.loads(entry(ledger).end.data)["error"]["verdict"]
 
 
+# -- on which tier, and what it took there ------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept() -> StubRunCounts:
+    return StubRunCounts()
+
+
+@pytest.fixture
+def on_lambda(runner: ClaimRunner, kept: StubRunCounts, clock: FakeClock) -> ClaimRunner:
+    return replace(runner, tier=ON_LAMBDA, runs=RunLog(kept, ON_LAMBDA, clock.now))
+
+
+def learnt(runner: ClaimRunner, kept: StubRunCounts, function: str) -> list[str]:
+    """The names of the cells in which its runs were counted."""
+    assert runner.runs is not None
+    runner.runs.tend(ends=True)
+    return [name for rows in kept.counted(function).values() for one in rows for name in one.counts]
+
+
+def test_what_a_run_took_is_counted_by_the_size_of_its_clip(
+    on_lambda: ClaimRunner, submit: Callable[..., None], kept: StubRunCounts
+) -> None:
+    submit("write", out=OUT, size_bytes=5 * 10**9)
+    on_lambda.run(ONE)
+    (name,) = learnt(on_lambda, kept, "write")
+    assert name.startswith("r")
+
+
+def test_of_a_clip_whose_size_nobody_said_nothing_is_learnt(
+    on_lambda: ClaimRunner, submit: Callable[..., None], kept: StubRunCounts
+) -> None:
+    submit("write", out=OUT)
+    on_lambda.run(ONE)
+    assert learnt(on_lambda, kept, "write") == []
+
+
+def test_what_did_not_fit_is_for_hosts_from_then_on_and_teaches(
+    on_lambda: ClaimRunner,
+    submit: Callable[..., None],
+    ledger: StubLedger,
+    kept: StubRunCounts,
+    clock: FakeClock,
+) -> None:
+    submit("waits", size_bytes=5 * 10**9)
+    assert on_lambda.run(ONE, ends_at=clock.now() - 1).too_long
+    routed = entry(ledger).work.routed
+    assert routed == Routed(ON_HOSTS, "hosts: it did not fit into the time that was left.")
+    (name,) = learnt(on_lambda, kept, "waits")
+    assert name.startswith("t")
+
+
+def test_a_lambda_does_not_begin_again_what_is_for_hosts_and_hosts_do(
+    on_lambda: ClaimRunner, runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    submit("write", out=OUT, routed=Routed(ON_HOSTS, "hosts: it is long."))
+    for _ in range(3):
+        assert _outcome(on_lambda.run(ONE)) == After(State.queued, 0.0, too_long=True)
+    assert (entry(ledger).attempt, entry(ledger).tried) == (0, ())
+    assert _outcome(replace(runner, tier=ON_HOSTS).run(ONE)) == After(State.succeeded)
+
+
+def test_a_lambda_without_hosts_behind_it_does_what_it_is_told(
+    on_lambda: ClaimRunner, submit: Callable[..., None]
+) -> None:
+    submit("write", out=OUT, routed=Routed(ON_HOSTS))
+    assert _outcome(on_lambda.run(ONE, longer=False)) == After(State.succeeded)
+
+
+def test_what_lambdas_died_under_goes_to_hosts(
+    on_lambda: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, kept: StubRunCounts
+) -> None:
+    submit("write", out=OUT, size_bytes=5 * 10**9)
+    for number in range(DIED_HERE):
+        ledger.claim(ONE, f"lambda:{number}", float(number), number + 1.0)
+    assert on_lambda.run(ONE).too_long
+    assert entry(ledger).work.tier == ON_HOSTS
+    assert [name[0] for name in learnt(on_lambda, kept, "write")] == ["m"]
+
+
+def test_a_receipt_says_on_which_tier_it_was_to_run_and_why(
+    on_lambda: ClaimRunner, submit: Callable[..., None], store: StubStore
+) -> None:
+    routed = Routed(ON_LAMBDA, "lambda: it is short (12 s) and small.", 12.0, 15.0, 880.0)
+    submit("write", out=OUT, routed=routed)
+    on_lambda.run(ONE)
+    (receipt,) = [one.uri for one in store.listing(OUT) if one.uri.endswith(".rushes.json")]
+    with store.reader(receipt) as file:
+        data = json.loads(file.readall() or b"")
+    assert data["routed"] == routed._asdict()
+
+
 @pytest.mark.parametrize("after", [True, False])
 def test_an_end_that_the_ledger_does_not_answer_is_said_again(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, *, after: bool
@@ -323,7 +417,7 @@ PRICED = PriceBook(
     },
     storage={"us-east-1": Storage(5, 1, 0, Source("a test", "undated"))},
 )
-ON_LAMBDA = RunPrice(PRICED.tier("lambda/1gib"), PRICED)
+LAMBDA_PRICE = RunPrice(PRICED.tier("lambda/1gib"), PRICED)
 
 
 def _takes(clock: FakeClock, seconds: float) -> Any:
@@ -348,7 +442,7 @@ def _granting(store: StubStore) -> Any:
 
 
 def _priced(runner: ClaimRunner, clock: FakeClock, seconds: float, **more: Any) -> ClaimRunner:
-    return replace(runner, run_here=_takes(clock, seconds), price=ON_LAMBDA, **more)
+    return replace(runner, run_here=_takes(clock, seconds), price=LAMBDA_PRICE, **more)
 
 
 def test_an_attempt_is_priced_by_its_time_its_request_and_what_it_asked_of_the_store(
@@ -391,7 +485,7 @@ def test_what_lambda_gave_up_and_a_host_did_is_paid_for_once_by_each(
         task.charge(1234)  # what the host's own pool has counted
         return run_attempt(task, *rest)
 
-    host = replace(runner, run_here=on_pool, price=replace(ON_LAMBDA.further(), timed=False))
+    host = replace(runner, run_here=on_pool, price=replace(LAMBDA_PRICE.further(), timed=False))
     assert host.run(ONE).state is State.succeeded
     end = entry(ledger).end
     assert end.cost_nano == first.cost_nano + 1234
@@ -411,7 +505,7 @@ def test_an_attempt_that_died_is_paid_for_as_far_as_its_claim_was_extended(
 
 
 def test_what_has_no_price_ends_no_work_and_says_so() -> None:
-    meter = Meter(ON_LAMBDA, lambda: 10.0, 0.0, region="eu-west-1")
+    meter = Meter(LAMBDA_PRICE, lambda: 10.0, 0.0, region="eu-west-1")
     meter.asked("get", "mars")
     assert meter.cost().total == 10 * SECOND_NANO + 7
     assert "'mars'" in meter.unpriced
@@ -461,7 +555,7 @@ def test_what_a_machine_cannot_do_goes_back_as_if_it_had_never_been_here(
         asked.append((failure.code, invocation))
         return "its disk is full"
 
-    runner.unfit, runner.price = unfit, ON_LAMBDA
+    runner.unfit, runner.price = unfit, LAMBDA_PRICE
     submit("raises", kind="platform", retries=0)
     after = runner.run(ONE)
     assert (after.state, after.again_s, after.unfit) == (State.queued, 0.0, "its disk is full")

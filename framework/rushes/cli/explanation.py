@@ -41,6 +41,7 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
         lines.append(f"  a part of {printable(str(found['parent']))}")
     if state in {"queued", "held", "paused"} and found.get("reason"):
         lines.append(f"  waits: {printable(str(found['reason']))}")
+    lines.append(f"  {_routed(found.get('routed') or {})}")
     if found.get("next"):
         lines.append(f"  next: {printable(str(found['next']))}")
     if state == "running":
@@ -75,6 +76,20 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
     if found.get("log"):
         lines.append(f"  log: rushes logs {found['invocation']}")
     return [line for line in lines if line.strip()]
+
+
+def _routed(said: Mapping[str, Any]) -> str:
+    """Where it was sent, and why, with what was expected of it."""
+    if not said.get("reason"):
+        return f"for {printable(str(said['tier']))}: nothing like it was seen before" if said else ""
+    expected, late, limit = (said.get(name) for name in ("expected_s", "late_s", "limit_s"))
+    figures = [
+        f"{name} {format_duration(float(value))}"
+        for name, value in (("expected", expected), ("at the latest", late), ("limit", limit))
+        if value is not None
+    ]
+    text = f"for {printable(str(said['reason']))}"
+    return f"{text.rstrip('.')} ({', '.join(figures)})" if figures else text.rstrip(".")
 
 
 def end_of(found: Mapping[str, Any]) -> Finished:

@@ -137,7 +137,8 @@ def _fleets(file: Path | None, images: dict[str, str]) -> dict[str, Any]:
     tiers = counted_by(price_book({}).tiers, host_tiers(policy, images))
     document = document_of(read_policy(file), policy, price_book(os.environ), tiers)
     targets = {one.name: one.target_s for one in classes_of(os.environ) if one.target_s}
-    return {"fleets": tiers, "capacity": {**document, "targets": targets} if targets else document}
+    capacity = {**document, "targets": targets} if targets else document
+    return {"fleets": tiers, "capacity": capacity, "routing": policy.routing}
 
 
 @click.group()

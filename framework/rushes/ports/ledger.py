@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from rushes.ledger import Claim, End, Ended, Entry, Kept, Lapsed, NotClaimed, Tally, WorkItem
+from rushes.ledger import (
+    Claim,
+    End,
+    Ended,
+    Entry,
+    Kept,
+    Lapsed,
+    NotClaimed,
+    Routed,
+    Tally,
+    Waiting,
+    WorkItem,
+)
 
 __all__ = ["Claims", "Desk", "Intake", "Lapses", "Ledger"]
 
@@ -93,8 +105,12 @@ class Claims(Protocol):
         *,
         cost_nano: int = 0,
         error: Mapping[str, Any] | None = None,
+        routed: Routed | None = None,
     ) -> bool:
-        """Let somebody else have it; this attempt does not count. False where it was lost."""
+        """Let somebody else have it; this attempt does not count. False where it was lost.
+
+        With `routed` it is for that tier from now on, whoever is told of it.
+        """
         ...
 
 
@@ -122,7 +138,8 @@ class Lapses(Protocol):
             batch: one; `rushes.ledger.LONE` for all that stand alone.
             now: UTC epoch seconds.
             again_at: the same.
-            mine: whether who asks can tell of it; what is not theirs is left to others.
+            mine: whether who asks can tell of it; what is not theirs is left to others. It may be asked of
+                one invocation for each tier that it could be for.
         """
         ...
 
@@ -169,7 +186,7 @@ class Desk(Protocol):
         """End what waits; what runs hears `stop` when its claim is extended. Gives how many were ended."""
         ...
 
-    def retry(self, batch: str) -> Sequence[str]:
+    def retry(self, batch: str) -> Sequence[Waiting]:
         """Queue again what failed or was cancelled; gives those that somebody has to be told of."""
         ...
 
@@ -177,7 +194,7 @@ class Desk(Protocol):
         """Give a batch another class, all of it that has not ended: who has some hears when it extends."""
         ...
 
-    def waiting(self, batch: str) -> Sequence[str]:
+    def waiting(self, batch: str) -> Sequence[Waiting]:
         """The invocations of a batch that wait, for their turn or their next try."""
         ...
 

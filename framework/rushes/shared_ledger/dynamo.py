@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from rushes.core.states import State
-from rushes.ledger import Ended, Entry, Tally
+from rushes.ledger import Ended, Entry, Tally, Waiting
 from rushes.shared_ledger.dynamo_batches import OPEN, counting, no_batch
 from rushes.shared_ledger.dynamo_claims import MINE, STATE, DynamoClaims, Ending, id_of
 from rushes.shared_ledger.dynamo_items import (
@@ -133,7 +133,7 @@ class DynamoLedger(DynamoClaims):
             item = self._table.item(work_key(batch, n)) or {"state": State.cancelled.value}
         return 0
 
-    def retry(self, batch: str) -> Sequence[str]:
+    def retry(self, batch: str) -> Sequence[Waiting]:
         # The batch first: from then on a sweep looks after what of it is queued again.
         opened = self._table.update(
             batch_key(batch),
@@ -150,8 +150,8 @@ class DynamoLedger(DynamoClaims):
         found = (item for item in self._invocations(batch, 0) if item.get("state") in again)
         return [one for one in self._each(self._retry_one, found) if one]
 
-    def _retry_one(self, item: Mapping[str, Any]) -> str:
-        """Queue an invocation again and take it off its count, together; "" where another did."""
+    def _retry_one(self, item: Mapping[str, Any]) -> Waiting | None:
+        """Queue an invocation again and take it off its count, together; None where another did."""
         batch, n = number_of(item)
         last = last_try(item)
         kept = "" if last is None else f", {try_field(int(item['fence']))}=:try"
@@ -172,7 +172,7 @@ class DynamoLedger(DynamoClaims):
         ttl = self._spec(batch)[1]
         counted = counting(self._table, batch, n, {item["state"]: -1}, ttl=ttl, at=None)
         refused = self._table.transact([{"Update": queued}, {"Update": counted}], f"queue {batch}.{n} again")
-        return "" if refused else f"{batch}.{n}"
+        return None if refused else _waiting(item)
 
     def restamp(self, batch: str, priority: str) -> None:
         stamped = self._table.update(
@@ -194,16 +194,20 @@ class DynamoLedger(DynamoClaims):
         with unless_refused():
             self._table.send(f"give {batch}.{n} another class", stamped)
 
-    def waiting(self, batch: str) -> Sequence[str]:
+    def waiting(self, batch: str) -> Sequence[Waiting]:
         waits = {State.queued.value, State.held.value}
-        found = (number_of(item)[1] for item in self._invocations(batch, 0) if item.get("state") in waits)
-        return [f"{batch}.{n}" for n in found]
+        return [_waiting(item) for item in self._invocations(batch, 0) if item.get("state") in waits]
 
     def _each(self, act: Callable[[Mapping[str, Any]], T], items: Iterable[Mapping[str, Any]]) -> list[T]:
         """Do it to all of them; what is wrong with one keeps it from no other, and is raised at the end."""
         with ThreadPoolExecutor(STEERERS) as threads:
             asked = [threads.submit(act, item) for item in items]
         return [one.result() for one in asked]
+
+
+def _waiting(item: Mapping[str, Any]) -> Waiting:
+    batch, n = number_of(item)
+    return Waiting(f"{batch}.{n}", str(item.get("tier", "")))
 
 
 def _running(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from rushes.core.states import State
-from rushes.ledger import Claim, End, Kept, Lapsed, Moved, NotClaimed
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, Kept, Lapsed, Moved, NotClaimed, Routed
 from rushes.runtime.shared.together import Together
 from rushes.shared_ledger.dynamo_batches import DynamoBatches, counting
 from rushes.shared_ledger.dynamo_items import (
@@ -31,6 +31,7 @@ from rushes.shared_ledger.dynamo_items import (
     ms,
     number_of,
     packed,
+    routed_fields,
     sums_of,
     typed,
     wake_key,
@@ -43,6 +44,8 @@ __all__ = ["MINE", "STATE", "DynamoClaims", "Ending", "id_of"]
 MOST_ENDS: Final = 32
 """In one transaction, which takes 100 items and 4 MB: an invocation, its key, and a count for each batch."""
 MOST_BYTES: Final = 3_000_000
+_TIERS: Final = 3
+"""That an invocation may be for: a Lambda, hosts, or whoever there is."""
 MINE: Final = "fence=:fence AND #state=:running"
 STATE: Final = {"#state": "state"}
 
@@ -174,10 +177,13 @@ class DynamoClaims(DynamoBatches):
         *,
         cost_nano: int = 0,
         error: Mapping[str, Any] | None = None,
+        routed: Routed | None = None,
     ) -> bool:
         # It stays among what somebody has to look at: who gives it back may die before anybody is told.
-        change = "SET #state=:to, reason=:reason{} REMOVE #until, so_far"
-        values = {":to": "queued", ":reason": reason}
+        its = {} if routed is None else routed_fields(routed)
+        sets = "".join(f", {name}=:{name}" for name in its)
+        change = f"SET #state=:to, reason=:reason{sets}{{}} REMOVE #until, so_far"
+        values = {":to": "queued", ":reason": reason, **{f":{name}": one for name, one in its.items()}}
         return self._let_go(claim, change, values, free=True, cost_nano=cost_nano, error=error)
 
     def _let_go(
@@ -298,16 +304,20 @@ class DynamoClaims(DynamoBatches):
                 spec = specs[its] = specs.get(its) or self._now(its)
                 told = (str(spec.get(name) or "") for name in ("priority", "show", "title", "group"))
                 one = Lapsed(f"{its}.{n}", *told)
-                if not mine(one):
+                # Whose it is only the item itself says: so that is asked with the request that takes it.
+                takes = [tier for tier in ("", ON_LAMBDA, ON_HOSTS) if mine(one._replace(tier=tier))]
+                if not takes:
                     continue
-                won, _ = self._table.attempt(
-                    work_key(its, n),
-                    "SET wa=:again",
-                    {":again": ms(again_at), ":was": item["wa"]},
-                    "wa=:was",
-                )
+                values = {":again": ms(again_at), ":was": item["wa"]}
+                condition = "wa=:was"
+                if len(takes) < _TIERS:
+                    named = {f":t{number}": tier for number, tier in enumerate(filter(None, takes))}
+                    values |= named
+                    ways = ["attribute_not_exists(tier)"] if "" in takes else []
+                    condition += f" AND ({' OR '.join([*ways, *(f'tier={name}' for name in named)])})"
+                won, _ = self._table.attempt(work_key(its, n), "SET wa=:again", values, condition)
                 if won is not None:
-                    out.append(one)
+                    out.append(one._replace(tier=str(won.get("tier", ""))))
         return sorted(out, key=lambda one: int(one.invocation.rpartition(".")[2]))
 
 

@@ -37,7 +37,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import LONE, Claim, End, Entry, WorkItem
+from rushes.ledger import LONE, Claim, End, Entry, Routed, WorkItem
 from rushes.runtime.sending.shareable import as_told, require_shareable
 from rushes.shared_ledger.dynamo_shape import TABLE
 from rushes.shared_ledger.dynamo_tries import tries_of
@@ -63,6 +63,7 @@ __all__ = [
     "number_of",
     "packed",
     "plain",
+    "routed_fields",
     "spec_text",
     "state_of",
     "sums_of",
@@ -148,6 +149,10 @@ def new_item(work: WorkItem, ttl: int | None, end: End | None = None, at: float 
     require_shareable(work.params or "")
     if work.frames is not None:
         item["frames"] = list(work.frames)
+    if work.size_bytes:
+        item["size_bytes"] = work.size_bytes
+    if work.routed is not None:
+        item |= routed_fields(work.routed)
     if ttl is not None:
         item["ttl"] = ttl
     if end is not None:
@@ -169,6 +174,23 @@ def sums_of(ends: Iterable[End]) -> dict[str, int]:
     return dict(total)
 
 
+def routed_fields(routed: Routed) -> dict[str, Any]:
+    """The fields of an item that say where it is to run; the tier alone where nobody knows why."""
+    found: dict[str, Any] = {"tier": routed.tier}
+    if routed.reason:
+        seconds = (routed.expected_s, routed.late_s, routed.limit_s)
+        found["route"] = [routed.reason, *(None if one is None else ms(one) for one in seconds)]
+    return found
+
+
+def _routed_of(item: Mapping[str, Any]) -> Routed | None:
+    if "tier" not in item:
+        return None
+    reason, *seconds = item.get("route") or ("", None, None, None)
+    expected_s, late_s, limit_s = (None if one is None else int(one) / 1000 for one in seconds)
+    return Routed(str(item["tier"]), str(reason), expected_s, late_s, limit_s)
+
+
 def _work_of(item: Mapping[str, Any]) -> WorkItem:
     batch, n = number_of(item)
     frames = item.get("frames")
@@ -181,6 +203,8 @@ def _work_of(item: Mapping[str, Any]) -> WorkItem:
         item.get("subdir", ""),
         item.get("tag", ""),
         item.get("fingerprint", ""),
+        int(item.get("size_bytes", 0)),
+        _routed_of(item),
     )
 
 

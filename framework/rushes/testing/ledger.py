@@ -26,7 +26,9 @@ from rushes.ledger import (
     Moved,
     NotClaimed,
     PastAttempt,
+    Routed,
     Tally,
+    Waiting,
     WorkItem,
 )
 from rushes.testing.failing import Failing
@@ -196,11 +198,16 @@ class StubLedger(Failing):
         *,
         cost_nano: int = 0,
         error: Mapping[str, Any] | None = None,
+        routed: Routed | None = None,
     ) -> bool:
         with self._called("give_back"):
-            return self._let_go(
+            row = self._held(claim)
+            given = self._let_go(
                 claim, State.queued, None, reason, free=True, cost_nano=cost_nano, error=error
             )
+            if row is not None and row.state is State.queued and routed is not None:
+                row.work = row.work._replace(routed=routed)
+            return given
 
     def cancel(self, batch: str) -> int:
         with self._called("cancel"):
@@ -214,7 +221,7 @@ class StubLedger(Failing):
                 row.stop = not row.state.ended
             return ended
 
-    def retry(self, batch: str) -> Sequence[str]:
+    def retry(self, batch: str) -> Sequence[Waiting]:
         with self._called("retry"):
             found = self._require(batch)
             found.cancelled = False
@@ -225,7 +232,7 @@ class StubLedger(Failing):
                 found.before += [] if row.end is None else [row.end]
                 row.state, row.end, row.stop, row.attempt, row.losses = State.queued, None, False, 0, 0
                 row.spent_nano = 0
-            return [row.work.invocation for row in again]
+            return [Waiting(row.work.invocation, row.work.tier) for row in again]
 
     def restamp(self, batch: str, priority: str) -> None:
         with self._called("restamp"):
@@ -234,10 +241,11 @@ class StubLedger(Failing):
             for row in found.rows.values():
                 row.priority = "" if row.state.ended else priority
 
-    def waiting(self, batch: str) -> Sequence[str]:
+    def waiting(self, batch: str) -> Sequence[Waiting]:
         with self._called("waiting"):
             rows = self._require(batch).rows.values()
-            return [row.work.invocation for row in rows if row.state in {State.queued, State.held}]
+            waits = [row.work for row in rows if row.state in {State.queued, State.held}]
+            return [Waiting(one.invocation, one.tier) for one in waits]
 
     def abandoned(self, before: float) -> Sequence[str]:
         with self._called("abandoned"):
@@ -254,10 +262,9 @@ class StubLedger(Failing):
                 for row in found.rows.values():
                     if row.state.ended or row.told_at is None or row.told_at > now:
                         continue
-                    told = (
-                        str(found.spec.get(name) or "") for name in ("priority", "show", "title", "group")
-                    )
-                    one = Lapsed(row.work.invocation, *told)
+                    fields = ("priority", "show", "title", "group")
+                    told = (str(found.spec.get(name) or "") for name in fields)
+                    one = Lapsed(row.work.invocation, *told)._replace(tier=row.work.tier)
                     if mine(one):
                         row.told_at = again_at
                         out.append(one)

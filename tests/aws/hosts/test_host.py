@@ -25,7 +25,7 @@ from rushes.engines.aws.hosts.host import Host
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.engines.local import LocalEngine
 from rushes.invocation import OWNER
-from rushes.ledger import WorkItem
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Routed, WorkItem
 from rushes.notices import Notice
 from rushes.runtime.attempts.task import Task
 from rushes.runtime.shared import machine_looks
@@ -250,6 +250,35 @@ def test_a_sweep_tells_of_what_lapsed_once(swept: tuple[StubLedger, StubQueue, F
     clock.advance(60)
     assert (told(), told()) == (1, 0)
     assert [one.notice.invocation for one in queue.receive(10, 0)] == ["k7m2qx.1"]
+
+
+@pytest.mark.parametrize(
+    ("tier", "of_hosts", "of_all"),
+    [("", "urgent", "write/urgent"), (ON_LAMBDA, "", "write/urgent"), (ON_HOSTS, "urgent", "hosts/urgent")],
+)
+def test_a_sweep_tells_those_for_whom_something_is(tier: str, of_hosts: str, of_all: str) -> None:
+    """Of what lapsed, to whom a host tells of it, and to whom who knows every queue does; "" leaves it."""
+    for known, told in ((("urgent",), of_hosts), (("hosts/urgent", "write/urgent"), of_all)):
+        clock, ledger = FakeClock(NOW), StubLedger()
+        ledger.open("k7m2qx", SPEC | {"title": "write", "group": ""}, NOW)
+        ledger.add("k7m2qx", [WorkItem("k7m2qx.1", "s3://b/a.mov", routed=Routed(tier) if tier else None)])
+        ledger.claim("k7m2qx.1", "dead", NOW, NOW + 60)
+        queues = {name: StubQueue(clock) for name in known}
+        sweep(ledger, queues, NOW + 61)
+        assert [name for name, queue in queues.items() if queue.waiting()] == ([told] if told else [])
+
+
+def test_what_waits_when_its_submitter_has_gone_is_told_of_by_tier() -> None:
+    clock, ledger = FakeClock(NOW), StubLedger(lambda: NOW)
+    ledger.open("k7m2qx", SPEC | {"title": "write", "group": ""}, NOW)
+    tiers = (None, Routed(ON_LAMBDA), Routed(ON_HOSTS))
+    ledger.add(
+        "k7m2qx", [WorkItem(f"k7m2qx.{n}", "s3://b/a.mov", routed=one) for n, one in enumerate(tiers, 1)]
+    )
+    queues = {name: StubQueue(clock) for name in ("hosts/urgent", "write/urgent")}
+    assert sweep(ledger, queues, NOW + 10_000) == 3
+    found = {name: [one.notice.invocation for one in queue.receive(9, 0)] for name, queue in queues.items()}
+    assert found == {"hosts/urgent": ["k7m2qx.3"], "write/urgent": ["k7m2qx.1", "k7m2qx.2"]}
 
 
 def test_what_a_killed_host_left_in_its_pool_is_cancelled_by_the_next_one_and_what_others_have_is_not(

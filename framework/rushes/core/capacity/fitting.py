@@ -118,6 +118,8 @@ class RoutingPolicy:
     Args:
         short_s, small_bytes: work that is expected to take no longer, from no larger a source, is small.
         preview_s: where no run time is known, work on no more media than this is small.
+        tries_unknown: where no run time is known, work goes to a tier that has a machine for each first: what
+            is too long for it goes up.
         spread: where only the expected run time is known, a run may take so many times as long.
         worth_nano: by class, nano-dollars that it is worth to end a second sooner.
         allowed: by class; a class that is not named may go anywhere.
@@ -131,6 +133,7 @@ class RoutingPolicy:
     short_s: float = 60.0
     small_bytes: int = 1 << 30
     preview_s: float = 30.0
+    tries_unknown: bool = False
     spread: float = 3.0
     worth_nano: Mapping[str, int] = field(default_factory=dict, hash=False)
     allowed: Mapping[str, Allowed] = field(default_factory=dict, hash=False)
@@ -169,6 +172,8 @@ def why_small(work: Routable, policy: RoutingPolicy) -> str:
     """What makes it short and small; "" when it is not."""
     if work.headers_only:
         return "an inspection"
+    if work.run_s is None and policy.tries_unknown:
+        return "of unknown length, and what is too long for it goes up"
     if work.source_bytes > policy.small_bytes:
         return ""
     if work.run_s is not None:

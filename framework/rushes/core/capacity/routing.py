@@ -2,10 +2,10 @@
 
 Of the tiers that nothing speaks against (`core/capacity/fitting.py`), short and small work takes one that
 starts a machine for every invocation (previews, the first seconds of a clip, an inspection), and other work
-takes hosts. Among those it is the cheapest, transfer from and to other regions included; a class may say what
-a second sooner is worth to it. Where a price is not known, that speaks against a tier. Work that a tier
-stopped because it was too big for it never goes to a tier of that size again. Work that has waited for long
-may hop to where it would end much sooner.
+takes hosts. Among those it is the cheapest, transfer from and to other regions included. A class may say what
+a second sooner is worth to it: then long work, too, goes where all in all it costs least. Where a price is
+not known, that speaks against a tier. Work that a tier stopped because it was too big for it never goes to a
+tier of that size again. Work that has waited for long may hop to where it would end much sooner.
 
 This module must not know queues, hosts or clocks.
 """
@@ -105,8 +105,10 @@ def route(work: Routable, market: Market, policy: RoutingPolicy) -> Route | NoRo
     if not options:
         return NoRoute(_nowhere(objections), objections)
     small = why_small(work, policy)
-    fitting = [option for option in options if option.tier.per_invocation == bool(small)]
     worth = policy.worth_nano.get(work.priority, 0)
+    fitting = [option for option in options if option.tier.per_invocation == bool(small)]
+    if worth and not small and work.run_s is not None and fitting:
+        fitting = options  # a host that has to start first is not sooner
     best = min(fitting or options, key=lambda o: (o.cost_nano + ceil(worth * o.ends_s), o.ends_s))
     why = f"it is {small}" if small else _why_long(work, policy)
     if not fitting:

@@ -1,10 +1,10 @@
 """How long runs took by the size of their clips: counts that any number of processes add up.
 
-A run is one count more in a cell: of its size, in steps of a half octave, and of its seconds, in steps of a
-quarter. Sums of products would be smaller, but one wrong value in them is wrong for ever; a count is one,
-whatever was measured, so what is far off stays one run among many. A run that a tier stopped says that its
-work takes *more* than that, and is counted as twice as long; one that its memory or scratch could not hold is
-counted by its size.
+A run is one count more in a cell, of its size and of its seconds, both in steps of a quarter of an octave.
+Sums of products would be smaller, but one wrong value in them is wrong for ever; a count is one, whatever was
+measured, so what is far off stays one run among many. A run that a tier stopped says that its work takes
+*more* than that, and is counted as twice as long; one that its memory or scratch could not hold is counted by
+its size.
 
 What is read from them is a curve, a start and so much for each byte (`curves.py`, which gives less weight to
 what is far off), and how runs of about the same size lie off it. So neither work that grows faster than its
@@ -37,7 +37,7 @@ _ALONE: Final = 1.5
 """A run that nothing near it resembles is no sign that the next one takes as long."""
 _FADES: Final = 0.5
 """What counts of one week weigh against those of the week after."""
-_SIZE_STEPS: Final = 2
+_SIZE_STEPS: Final = 4
 _SECONDS_STEPS: Final = 4
 _LEAST_S, _MOST_S = 0.01, 1e6
 _MOST_BYTES: Final = 2**60
@@ -99,7 +99,7 @@ def cell(outcome: Outcome, size_bytes: int, seconds: float) -> str:
 
 
 class _Cell(NamedTuple):
-    """Runs of one size and time; `size` in half octaves."""
+    """Runs of one size and time; `size` in steps."""
 
     outcome: Outcome
     size: int

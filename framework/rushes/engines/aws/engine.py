@@ -24,16 +24,19 @@ from rushes.engines.aws.laptop.followed import LOOKED_AT, Followed
 from rushes.engines.aws.laptop.sending import LOOKERS, Sender, marked, sendable
 from rushes.errors import CallerError
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
+from rushes.ledger import ON_HOSTS
 from rushes.runtime.refusals import has_ended, known_class
 from rushes.runtime.sending.batch_ids import new_batch_id
-from rushes.stored import Restored
+from rushes.stored import Restored, Stored
 
 if TYPE_CHECKING:
     from rushes.asset import Asset
     from rushes.engines.aws.fleet.fleet_notes import Resting
     from rushes.function import Function, Options, Params, Result
+    from rushes.ledger import Routed
     from rushes.notices import Redriven
-    from rushes.ports import Ledger, Money
+    from rushes.ports import Ledger, Money, Queue
+    from rushes.runtime.shared.run_log import RunBook
     from rushes.runtime.sources.inputs import Found
 
 __all__ = ["AwsEngine"]
@@ -112,8 +115,32 @@ class AwsEngine:
 
     def _sender(self, spec: Mapping[str, Any]) -> Sender:
         where = str(spec["title"]), str(spec.get("group", "")), str(spec["priority"])
-        url = self.deployment.queue_of(*where)
-        return Sender(self._ledger, self.services.store, self.services.queue(url))
+
+        def queue(tier: str) -> Queue:
+            return self.services.queue(self.deployment.queue_of(*where, tier))
+
+        return Sender(self._ledger, self.services.store, queue, self._placing(spec))
+
+    def _placing(self, spec: Mapping[str, Any]) -> Callable[[int], Routed | None]:
+        """Where work of a batch on a clip of so many bytes is to run, as far as there is a choice."""
+        from rushes import catalog  # noqa: PLC0415 - a follower sends nothing
+        from rushes.engines.aws.infra.choices import choices_from  # noqa: PLC0415 - as above
+        from rushes.engines.aws.notices.choosing import Chooser  # noqa: PLC0415 - as above
+
+        title, group, priority = (str(spec.get(one) or "") for one in ("title", "group", "priority"))
+        hosts = self.deployment.hosts_beside(title, group, priority)
+        choices = choices_from(self.deployment.choices) if hosts else None
+        if choices is None:
+            return lambda _: None
+        function = catalog.find(str(spec["function"]))
+        return Chooser(choices, self._runs).placing(function, str(spec["version"]), priority, hosts)
+
+    @cached_property
+    def _runs(self) -> RunBook:
+        """What runs of this environment took."""
+        from rushes.runtime.shared.run_log import RunBook  # noqa: PLC0415 - as above
+
+        return RunBook(self.services.runs, self._clock)
 
     # -- clips and places ----------------------------------------------------------------------------------
 
@@ -148,18 +175,19 @@ class AwsEngine:
     ) -> Iterator[Invocation]:
         """One a clip, with what that was."""
         from rushes.runtime.sending.submission import invocations  # noqa: PLC0415 - as above
+        from rushes.runtime.shared.remote_publication import object_mark  # noqa: PLC0415 - as above
 
-        look = lru_cache(maxsize=MARKS_KEPT)(self._mark)
-        return invocations(function, options, params, marked(found, look), look)
+        look = lru_cache(maxsize=MARKS_KEPT)(self._look)
+        there = marked(found, look)
+        return invocations(function, options, params, there, lambda asset: object_mark(look(asset)))
 
-    def _mark(self, asset: Asset) -> str:
+    def _look(self, asset: Asset) -> Stored:
         from rushes.runtime.shared.remote_frames import look_clip  # noqa: PLC0415 - as above
         from rushes.runtime.shared.remote_inputs import local_input  # noqa: PLC0415 - as above
-        from rushes.runtime.shared.remote_publication import object_mark  # noqa: PLC0415 - as above
 
         if "://" not in asset.uri:
             raise local_input(asset.uri)
-        return object_mark(look_clip(self.services.store, asset.uri))
+        return look_clip(self.services.store, asset.uri)
 
     def read(self, uri: str) -> bytes:
         """An object that was made."""
@@ -307,7 +335,9 @@ class AwsEngine:
     def explain(self, invocation: str) -> Mapping[str, Any]:
         found = dict(self._followed.explain(invocation))
         what = str(found["spec"].get("title", ""))
-        if found["state"] == State.queued.value and self.deployment.is_for_hosts(what, found["priority"]):
+        hosts = (found["routed"] or {}).get("tier") == ON_HOSTS
+        hosts = hosts or self.deployment.is_for_hosts(what, found["priority"])
+        if found["state"] == State.queued.value and hosts:
             where = f"aws:{self.deployment.name}" if self.deployment.name else "aws"
             found["next"] = (
                 f"Hosts take it. Where none runs, any machine is one: rushes worker --engine {where}"

@@ -169,6 +169,7 @@ def _router() -> EventRouter:
         intakes=pairs_of(os.environ.get("RUSHES_INTAKES", "")),
         events=os.environ.get("RUSHES_EVENTS_QUEUE", ""),
         trials=_trials(),
+        tiers=os.environ.get("RUSHES_TIERS", ""),
     )
 
 

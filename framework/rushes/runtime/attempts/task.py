@@ -66,6 +66,7 @@ class Task:
         spent: asks what it has cost until now; None where that is not counted.
         charge: told in nano-dollars what a pool has counted for it; None: nobody wants to know.
         class_now: asks for the class that a person has given it meanwhile; "" for none.
+        routed: on which tier it was to run, and why, as its receipt says it; None where there was no choice.
     """
 
     function: Function[Any, Any]
@@ -98,6 +99,7 @@ class Task:
     spent: Callable[[], Spent] | None = None
     charge: Callable[[int], None] | None = None
     class_now: Callable[[], str] = lambda: ""
+    routed: Mapping[str, Any] | None = None
 
     @property
     def scratch_name(self) -> str:
@@ -131,6 +133,8 @@ class Made:
     """What there was to do (`rushes.runtime.sending.workload`), where its seconds are worth learning from."""
     read: dict[str, Any] | None = None
     """Of a clip that stayed where it is: which object it was, and how much of it was fetched."""
+    worked_s: float | None = None
+    """What a pool was at work on it; None: as long as whoever asked waited."""
 
     def data(self) -> bytes:
         """The row's data: JSON, the result spliced in as it is, but for links in it that give access."""

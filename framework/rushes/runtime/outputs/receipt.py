@@ -26,6 +26,7 @@ __all__ = [
     "Receipt",
     "ReceiptOutput",
     "ReceiptPart",
+    "ReceiptRouted",
     "ReceiptSource",
     "Timings",
     "TriedEncoder",
@@ -132,6 +133,16 @@ class Timings(_Part):
     cpu_s: float = 0.0
 
 
+class ReceiptRouted(_Part):
+    """On which tier it was to run, of an environment that has several."""
+
+    tier: str
+    reason: str = ""
+    expected_s: float | None = None
+    late_s: float | None = None
+    limit_s: float | None = None
+
+
 def _named(value: Any) -> Any:
     """Receipts of 0.1 held the encoders' names alone."""
     return {"encoder": value} if isinstance(value, str) else value
@@ -170,6 +181,7 @@ class Receipt(_Part):
     show: str = "default"
     cost_usd: float | None = None
     joules: float | None = None
+    routed: ReceiptRouted | None = None
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 

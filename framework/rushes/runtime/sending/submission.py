@@ -231,6 +231,7 @@ def invocations(
             problem,
             mark,
             exclusive_keys,
+            item.size_bytes,
         )
 
 

@@ -20,7 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rushes.core.capacity.fitting import reached
+from rushes.core.capacity.fitting import Size, reached
+from rushes.core.learning.sized_runs import Outcome
 from rushes.core.retry import LOSS_CODES, GiveUp, GoUp, decide
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
@@ -77,13 +78,13 @@ class GivenBack:
     Args:
         reason: for `rushes why`.
         error: kind, code and message, of this attempt.
-        too_long: it is for who has longer, or more of what it outgrew.
+        too_big: it is for who has longer, or more of what it outgrew, which is this; None: for anybody.
         unfit: what the machine lacks that gives it back, or "".
     """
 
     reason: str
     error: Mapping[str, Any]
-    too_long: bool = False
+    too_big: Outcome | None = None
     unfit: str = ""
 
 
@@ -104,6 +105,11 @@ class HeldFor:
     error: Mapping[str, Any] | None = None
 
 
+_OUTCOMES: Final = {
+    Size.time: Outcome.too_long,
+    Size.memory: Outcome.memory,
+    Size.scratch: Outcome.scratch,
+}
 Next = Overtaken | GivenBack | HeldFor | End
 
 
@@ -141,9 +147,9 @@ def after_failure(  # noqa: PLR0911 - a table, read from above
     elif obeyed and stopped.short is not None:
         return held_for_money(stopped.short, now, begun=True)
     elif obeyed and stopped.going:
-        return _given_back("its host had to go", too_long=False)
+        return _given_back("its host had to go")
     elif obeyed and stopped.out_of_time:
-        return _given_back("it did not fit into the time that was left", too_long=True)
+        return _given_back("it did not fit into the time that was left", Outcome.too_long)
     return _tried_again(claim, failure, stopped, seconds=seconds, retries=retries, longer=longer)
 
 
@@ -160,8 +166,8 @@ def held_for_money(short: Short, now: float, *, begun: bool) -> HeldFor:
     return HeldFor(delay_s, short.sentence, free=True, error=error if begun else None)
 
 
-def _given_back(reason: str, *, too_long: bool) -> GivenBack:
-    return GivenBack(reason, {"kind": "platform", "code": "given-back", "message": reason}, too_long)
+def _given_back(reason: str, too_big: Outcome | None = None) -> GivenBack:
+    return GivenBack(reason, {"kind": "platform", "code": "given-back", "message": reason}, too_big)
 
 
 def _tried_again(
@@ -171,6 +177,8 @@ def _tried_again(
     if failure.code in LOSS_CODES:
         # The ledger counts claims that lapsed, and tries: what retries do not account for was lost, too.
         losses = max(losses + 1, claim.attempt - retries)
+    # A host has a disk and memory that others use too; who ends soon has a machine of its own.
+    outgrew = reached(failure.code, None, seconds, progressed=True, own_machine=stopped.own_machine)
     verdict = decide(
         failure.kind,
         failure.code,
@@ -180,13 +188,12 @@ def _tried_again(
         claim.work.n,
         tries=claim.fence,
         progressed=True,  # what hangs is stopped by the attempt's own watchdog, under another code
-        # A host has a disk and memory that others use too; who ends soon has a machine of its own.
-        outgrew=reached(failure.code, None, seconds, progressed=True, own_machine=stopped.own_machine),
+        outgrew=outgrew,
         up=longer,
     )
     error = failure.to_dict()
     if isinstance(verdict, GoUp):
-        return GivenBack(verdict.reason, error, too_long=True)
+        return GivenBack(verdict.reason, error, _OUTCOMES[outgrew or Size.time])
     if isinstance(verdict, GiveUp):
         error |= {"verdict": verdict.reason, "attempts": claim.attempt}
         return End(State.failed, json.dumps({"error": error}), seconds)

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
+from rushes.core.learning.sized_runs import Outcome
 from rushes.core.retry import HOST_CODES, MOST_LOSSES, backoff_s
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
 from rushes.errors import PlatformError, RushesError
 from rushes.invocation import Spent, function_name
-from rushes.ledger import Claim, End, NotClaimed
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, NotClaimed, Routed
 from rushes.ports import Claims, Store
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.loaded_batch import LoadedBatch, learn
@@ -41,6 +42,7 @@ from rushes.runtime.shared.patient_publication import Patience
 from rushes.runtime.shared.remote_attempt import Run, StoreReach, reach_of, run_remote
 from rushes.runtime.shared.remote_intent import published_before
 from rushes.runtime.shared.remote_scratch import sweep_scratch
+from rushes.runtime.shared.run_log import RunLog
 from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.runtime.shared.shared_money import Short
 
@@ -49,6 +51,8 @@ __all__ = ["After", "ClaimRunner", "Grant"]
 LEASE_S: Final = 60.0
 """How long a claim holds that nobody extends: as long as a host may be dead before another takes over."""
 BATCHES_KNOWN: Final = 64
+DIED_HERE: Final = 2
+"""Claims that lapsed, after which a Lambda lets hosts have it: one whose memory is full is killed whole."""
 LONGEST_REST_S: Final = 10.0
 """Between two tries to say how an attempt ended."""
 
@@ -99,6 +103,8 @@ class ClaimRunner:
         unfit: told what an attempt failed of, its invocation and function; says why this machine is at fault,
             and not the work, which goes back then as if it had never been here. "" where it is not.
         sleep: waits between tries to say how an attempt ended.
+        tier: what this is, where there is a choice: `rushes.ledger.ON_LAMBDA` or `ON_HOSTS`; "" for neither.
+        runs: told what attempts here took; None: nobody.
     """
 
     ledger: Claims
@@ -116,6 +122,8 @@ class ClaimRunner:
     money: SharedCaps | None = None
     unfit: Callable[[RushesError, str, str], str] = lambda *_: ""
     sleep: Callable[[float], object] = time.sleep
+    tier: str = ""
+    runs: RunLog | None = None
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, LoadedBatch] = field(default_factory=dict, repr=False)
 
@@ -157,6 +165,26 @@ class ClaimRunner:
             return After(claim.state, None if over else max((claim.until or now) - now, 1.0))
         claimed()
         meter = Meter(self.price, self.clock, now if since is None else since, region=self.region)
+        if longer and self.tier == ON_LAMBDA:
+            if claim.work.tier == ON_HOSTS:  # a notice that came again, or stayed behind
+                return self._given_back(claim, meter, f"it is for {ON_HOSTS}")._replace(too_long=True)
+            if claim.losses >= DIED_HERE:
+                self._learn(claim, spec, 0.0, Outcome.memory)
+                reason = f"{claim.losses} Lambdas that worked on it died or fell silent"
+                return self._given_back(claim, meter, reason, up=True)
+        return self._run(claim, spec, meter, since=now, ends_at=ends_at, longer=longer)
+
+    def _run(
+        self,
+        claim: Claim,
+        spec: Mapping[str, Any],
+        meter: Meter,
+        *,
+        since: float,
+        ends_at: float | None,
+        longer: bool,
+    ) -> After:
+        """Work on what is ours now, unless there is a reason not to."""
         if claim.losses >= self.most_lapses:
             return self._set_aside(claim, meter)
         money = self._fund(claim, spec, meter)
@@ -171,19 +199,25 @@ class ClaimRunner:
                 made = self._attempt(claim, spec, watch, meter)
         except Exception as error:  # noqa: BLE001 - everything that a body can raise becomes an end
             failure = as_error(error, function_name(str(spec["function"])))
-            unfit = "" if watch.stopped() else self.unfit(failure, invocation, str(spec["function"]))
+            unfit = (
+                "" if watch.stopped() else self.unfit(failure, claim.work.invocation, str(spec["function"]))
+            )
             if unfit:
                 meter.waive()
             watch.settle()
             ended = self.clock()
             then = after_failure(
-                claim, failure, replace(watch.why(), unfit=unfit), now=ended, seconds=ended - now,
+                claim, failure, replace(watch.why(), unfit=unfit), now=ended, seconds=ended - since,
                 retries=int(spec.get("retries", 2)), longer=longer,
             )  # fmt: skip
+            if isinstance(then, GivenBack) and then.too_big is not None:
+                self._learn(claim, spec, ended - since, then.too_big)
             after = self._go_on(claim, then, meter)
         else:
             watch.settle()
-            body, seconds = made.data().decode(), self.clock() - now
+            body, seconds = made.data().decode(), self.clock() - since
+            if not made.cached and not claim.intent:  # else it was there already, perhaps
+                self._learn(claim, spec, made.worked_s or seconds, Outcome.ran)
             end = End(State.succeeded, body, seconds, made.media_s, cached=made.cached)
             if watch.cancelled and not made.published:  # what is asked to stop may return like any other
                 end = End(State.cancelled, "{}", seconds)
@@ -217,6 +251,7 @@ class ClaimRunner:
             tag=work.tag,
             charge=meter.charge,
             class_now=lambda: watch.priority,
+            routed=None if work.routed is None else work.routed._asdict(),
             **known.shared,
         )
         if self.price is not None:
@@ -235,6 +270,13 @@ class ClaimRunner:
                 patience=Patience(self.clock, self.sleep),
             )
 
+    def _learn(self, claim: Claim, spec: Mapping[str, Any], seconds: float, outcome: Outcome) -> None:
+        """Note what an attempt took, for its function and the size of its clip."""
+        if self.runs is not None:
+            function = self._of(claim.work.batch, spec).function.name
+            version = str(spec.get("version", ""))
+            self.runs.ran(function, version, claim.work.size_bytes, seconds, outcome)
+
     def _of(self, batch: str, spec: Mapping[str, Any]) -> LoadedBatch:
         """A batch's function and options, loaded once."""
         if batch not in self._known:
@@ -247,14 +289,31 @@ class ClaimRunner:
         """Say in the ledger what follows; where it does not take it, another has the claim."""
         if isinstance(then, End):
             return self._end(claim, then, meter)
-        cost_nano = meter.cost().total
         if isinstance(then, GivenBack):
-            if self.ledger.give_back(claim, then.reason, cost_nano=cost_nano, error=then.error):
-                return After(State.queued, 0.0, too_long=then.too_long, unfit=then.unfit)
-        elif isinstance(then, HeldFor):
+            up = then.too_big is not None
+            after = self._given_back(claim, meter, then.reason, error=then.error, up=up)
+            return after._replace(unfit=then.unfit)
+        cost_nano = meter.cost().total
+        if isinstance(then, HeldFor):
             until, reason, free = self.clock() + then.delay_s, then.reason, then.free
             if self.ledger.hold(claim, until, reason, free=free, cost_nano=cost_nano, error=then.error):
                 return After(State.held, then.delay_s)
+        return After(State.running, self.lease_s)
+
+    def _given_back(
+        self,
+        claim: Claim,
+        meter: Meter,
+        reason: str,
+        *,
+        error: Mapping[str, Any] | None = None,
+        up: bool = False,
+    ) -> After:
+        """Let somebody else have it; `up`: who has more than is had here, and from now on nobody else."""
+        routed = Routed(ON_HOSTS, f"{ON_HOSTS}: {reason}.") if up else None
+        cost_nano = meter.cost().total
+        if self.ledger.give_back(claim, reason, cost_nano=cost_nano, error=error, routed=routed):
+            return After(State.queued, 0.0, too_long=up)
         return After(State.running, self.lease_s)
 
     def _set_aside(self, claim: Claim, meter: Meter) -> After:

@@ -189,6 +189,7 @@ def _made_of(finished: Finished) -> Made:
         finished.media_s,
         finished.cached,
         [_fact(Path(path)) for path in finished.outputs],
+        worked_s=finished.seconds or None,
     )
 
 

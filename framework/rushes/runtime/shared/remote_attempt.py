@@ -98,7 +98,9 @@ def run_remote(
         made = run(local, report, lambda _: None, cancelled)  # nobody sees what it puts into this folder
         if task.out is None or not made.published:
             return made
-        place = Target(store, task.out, folder / "out", task.key, found, task.invocation, task.attempt)
+        place = Target(
+            store, task.out, folder / "out", task.key, found, task.invocation, task.attempt, task.routed
+        )
         return publish_patiently(made, place, may_publish, cancelled, patience or Patience())
 
 

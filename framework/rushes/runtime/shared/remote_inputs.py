@@ -13,6 +13,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import IO, Final
 
 from rushes.asset import IMAGE_SUFFIXES, Asset
@@ -120,8 +121,7 @@ class _Expansion:
                 continue
             try:
                 for one in self._named(line.source):
-                    changed = Found(one.asset, one.subdir, one.tag, one.problem, line.params, one.mark)
-                    yield limited(changed, line.frames)
+                    yield limited(replace(one, params=line.params), line.frames)
             except RushesError as error:
                 if error.kind != "caller":
                     raise
@@ -226,7 +226,7 @@ class _Expansion:
         subdir = _safe(folder)
         tag, again = self._places.take(subdir, asset.stem, f"{folder}/{asset.name}", one.uri)
         if not again:
-            yield Found(asset, subdir, tag, mark=object_mark(one))
+            yield Found(asset, subdir, tag, mark=object_mark(one), size_bytes=one.size_bytes)
 
 
 def _pattern(uri: str) -> tuple[str, re.Pattern[str]]:

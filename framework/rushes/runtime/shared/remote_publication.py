@@ -61,6 +61,7 @@ class Target:
         source: what they were made of.
         invocation: which made them, as whoever asked knows it.
         attempt: which try that was.
+        routed: on which tier it was to run, and why; None where there was no choice.
     """
 
     store: Store
@@ -70,6 +71,7 @@ class Target:
     source: Stored
     invocation: str = ""
     attempt: int = 1
+    routed: Mapping[str, Any] | None = None
 
     @property
     def about(self) -> dict[str, str]:
@@ -189,7 +191,7 @@ def _receipt_text(made: Made, places: Mapping[str, str], target: Target) -> str:
     data["source"] |= {"uri": target.source.uri, "fingerprint": mark_of(target.source)}
     # A host's own pool has another key and other names for it; who takes over goes by this key.
     data |= {"key": target.key or data["key"], "invocation": target.invocation or data["invocation"]}
-    data["attempt"] = target.attempt
+    data |= {"attempt": target.attempt, "routed": target.routed}
     return as_told(json.dumps(data, indent=1, ensure_ascii=True)) + "\n"
 
 

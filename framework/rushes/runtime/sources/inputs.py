@@ -45,6 +45,7 @@ class Found:
         problem: `RushesError.to_dict` of what keeps it from being used, or None.
         params: options that a manifest gives to this clip alone, not validated, or None.
         mark: what the clip was when it was found, where that is known already; else it is looked at.
+        size_bytes: how large it was then, where a store has said it; else 0.
     """
 
     asset: Asset
@@ -53,6 +54,7 @@ class Found:
     problem: dict[str, Any] | None = None
     params: dict[str, Any] | None = None
     mark: str = ""
+    size_bytes: int = 0
 
 
 def expand(

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rushes.core.states import State
-from rushes.ledger import Claim, End, NotClaimed
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, NotClaimed, Routed, Waiting
 from rushes.ports import Ledger
-from rushes.testing.ledger_contract.filled import DONE, NOW, FilledLedger, claimed
+from rushes.testing.ledger_contract.filled import DONE, NOW, SPEC, FilledLedger, claimed, work_item
 
 __all__ = ["ClaimsContract"]
 
@@ -73,8 +73,28 @@ class ClaimsContract(FilledLedger):
         fourth = claimed(filled, now=NOW + 91)
         assert fourth.intent == said
         assert filled.finish(fourth, End(State.failed, "{}"))
-        assert filled.retry("k7m2qx") == ["k7m2qx.1"]
+        assert filled.retry("k7m2qx") == [Waiting("k7m2qx.1")]
         assert claimed(filled, now=NOW + 92).intent == ""
+
+    def test_what_is_known_of_its_size_and_tier_is_told_with_its_claim(self, ledger: Ledger) -> None:
+        its = Routed(ON_LAMBDA, "lambda: it is short.", 12.5, None, 880.0)
+        ledger.open("k7m2qx", SPEC, NOW)
+        ledger.add("k7m2qx", [work_item(1, size_bytes=5 * 10**9, routed=its), work_item(2)])
+        assert claimed(ledger, 1).work == work_item(1, size_bytes=5 * 10**9, routed=its)
+        assert claimed(ledger, 2).work == work_item(2)
+        assert [one.work.tier for one in ledger.entries("k7m2qx", [1, 2])] == [ON_LAMBDA, ""]
+
+    def test_what_is_given_back_for_a_larger_tier_is_for_that_from_then_on(self, filled: Ledger) -> None:
+        up = Routed(ON_HOSTS, "hosts: it did not fit into the time that was left.")
+        old = claimed(filled)
+        assert filled.give_back(old, "too long", routed=up)
+        assert filled.give_back(old, "too long", routed=up)
+        assert Waiting("k7m2qx.1", ON_HOSTS) in filled.waiting("k7m2qx")
+        again = claimed(filled, now=NOW + 1)
+        assert (again.attempt, again.work.routed) == (1, up)
+        assert filled.give_back(again, "spot notice")
+        assert filled.finish(claimed(filled, now=NOW + 2), End(State.failed, "{}"))
+        assert filled.retry("k7m2qx") == [Waiting("k7m2qx.1", ON_HOSTS)]
 
     def test_an_end_is_kept_once_and_counted_once(self, filled: Ledger) -> None:
         claim = claimed(filled)

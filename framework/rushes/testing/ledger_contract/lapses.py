@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from rushes.ledger import WorkItem
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Routed, WorkItem
 from rushes.ports import Ledger
-from rushes.testing.ledger_contract.filled import DONE, NOW, SPEC, FilledLedger, claimed
+from rushes.testing.ledger_contract.filled import DONE, NOW, SPEC, FilledLedger, claimed, work_item
 
 __all__ = ["LapsesContract"]
 
@@ -30,6 +30,20 @@ class LapsesContract(FilledLedger):
         assert [(one.invocation, one.priority, one.show) for one in found] == [("k7m2qx.1", "urgent", "dune")]
         assert filled.lapsed("k7m2qx", NOW + 62, NOW + 100) == []
         assert len(filled.lapsed("k7m2qx", NOW + 100, NOW + 200)) == 2
+
+    def test_who_is_told_again_may_leave_what_is_for_another_tier(self, ledger: Ledger) -> None:
+        ledger.open("k7m2qx", SPEC, NOW)
+        tiers = (None, Routed(ON_LAMBDA), Routed(ON_HOSTS, "hosts: it is long.", 300.0, None, 880.0))
+        ledger.add("k7m2qx", [work_item(n, routed=its) for n, its in enumerate(tiers, 1)])
+        for n in (1, 2, 3):
+            claimed(ledger, n)
+        later = NOW + 61
+        of_hosts = ledger.lapsed("k7m2qx", later, NOW + 200, lambda one: one.tier == ON_HOSTS)
+        others = ledger.lapsed("k7m2qx", later, NOW + 200, lambda one: one.tier != ON_LAMBDA)
+        left = ledger.lapsed("k7m2qx", later, NOW + 200)
+        assert [(one.invocation, one.tier) for one in of_hosts] == [("k7m2qx.3", ON_HOSTS)]
+        assert [(one.invocation, one.tier) for one in others] == [("k7m2qx.1", "")]
+        assert [(one.invocation, one.tier) for one in left] == [("k7m2qx.2", ON_LAMBDA)]
 
     def test_nobody_is_told_again_of_what_has_ended(self, filled: Ledger) -> None:
         filled.finish(claimed(filled), DONE)

@@ -8,7 +8,7 @@ import pytest
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import End, Moved, NotClaimed
+from rushes.ledger import End, Moved, NotClaimed, Waiting
 from rushes.ports import Ledger
 from rushes.testing.ledger_contract.filled import DONE, NOW, FilledLedger, claimed
 
@@ -58,7 +58,7 @@ class SteeringContract(FilledLedger):
         filled.finish(old, End(State.failed, '{"error":{"code":"truncated"}}', 2.0))
         filled.cancel("k7m2qx")
         assert list(filled.unfinished()) == []
-        assert sorted(filled.retry("k7m2qx")) == ["k7m2qx.2", "k7m2qx.3"]
+        assert sorted(filled.retry("k7m2qx")) == [Waiting("k7m2qx.2"), Waiting("k7m2qx.3")]
         assert list(filled.unfinished()) == ["k7m2qx"]
         assert list(filled.retry("k7m2qx")) == []
         tally = filled.tally("k7m2qx")
@@ -74,7 +74,7 @@ class SteeringContract(FilledLedger):
         claimed(filled, 1)
         filled.finish(claimed(filled, 2), DONE)
         filled.restamp("k7m2qx", "background")
-        assert list(filled.waiting("k7m2qx")) == ["k7m2qx.3"]
+        assert list(filled.waiting("k7m2qx")) == [Waiting("k7m2qx.3")]
         tally = filled.tally("k7m2qx")
         assert tally is not None
         assert tally.spec["priority"] == "background"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.access.granting import Granting, Session
     from rushes.engines.aws.access.server_clock import ServerClock
     from rushes.engines.aws.access.settings import AwsSettings
-    from rushes.ports import Ledger, Money, Queue, Store
+    from rushes.ports import Ledger, Money, Queue, RunCounts, Store
     from rushes.runtime.shared.shared_caps import SharedCaps
 
 __all__ = ["Services"]
@@ -184,6 +184,13 @@ class Services:
         from rushes.shared_ledger.dynamo_money import DynamoMoney  # noqa: PLC0415 - botocore
 
         return DynamoMoney(self.client("dynamodb"), self.settings.table, clock=self.clock)
+
+    @cached_property
+    def runs(self) -> RunCounts:
+        """What runs took, where there is a table."""
+        from rushes.shared_ledger.dynamo_runs import DynamoRunCounts  # noqa: PLC0415 - botocore
+
+        return DynamoRunCounts(self.client("dynamodb"), self.settings.table)
 
     def share(self, holder: str, clock: Callable[[], float]) -> SharedCaps | None:
         """What a process of this name may spend of them; None where attempts have no price."""

@@ -14,8 +14,10 @@ from rushes.errors import CallerError
 from rushes.invocation import PRIORITIES
 from rushes.units import parse_duration
 
-__all__ = ["LEAST_KEPT_S", "AwsSettings", "aws_settings", "pairs_of", "places_of", "ranks_of"]
+__all__ = ["LEAST_KEPT_S", "STOP_S", "AwsSettings", "aws_settings", "pairs_of", "places_of", "ranks_of"]
 
+STOP_S: Final = 20.0
+"""Before Lambda ends the process: time to stop ffmpeg, say so in the ledger, and answer."""
 LEAST_LEASE_S: Final = 1.0
 """A claim of no time is everybody's."""
 LEAST_KEPT_S: Final = 86_400.0

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.states import State
 from rushes.engines.aws.access.services import Services
-from rushes.engines.aws.access.settings import aws_settings
+from rushes.engines.aws.access.settings import STOP_S, aws_settings
 from rushes.engines.aws.called.intake import Order, take_in
 from rushes.engines.aws.called.prints import unsigned_prints
 from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, of_message
@@ -40,13 +40,12 @@ if TYPE_CHECKING:
     from rushes.ports import Ledger, Queue
     from rushes.runtime.attempts.task import Task
     from rushes.runtime.shared.claim_run import After
+    from rushes.runtime.shared.run_log import RunLog
     from rushes.runtime.shared.shared_caps import SharedCaps
     from rushes.stored import Stored
 
 __all__ = ["LambdaHandler"]
 
-MARGIN_S: Final = 20.0
-"""Before Lambda ends the process: time to stop ffmpeg, say so in the ledger, and answer."""
 LONGEST_DELAY_S: Final = 900
 """That SQS keeps a message back; what waits longer is told again by whoever sweeps the ledger."""
 
@@ -79,6 +78,16 @@ class LambdaHandler:
     def _money(self) -> SharedCaps | None:
         """What this process may spend of caps, from one call to the next."""
         return self._services.share(f"lambda:{self._function.name}", self._clock)
+
+    @cached_property
+    def _runs(self) -> RunLog | None:
+        """What runs of this process took, from one call to the next."""
+        if not self._services.settings.table:
+            return None
+        from rushes.ledger import ON_LAMBDA  # noqa: PLC0415 - not at a cold start
+        from rushes.runtime.shared.run_log import RunLog  # noqa: PLC0415 - the runtime, as in `_run`
+
+        return RunLog(self._services.runs, ON_LAMBDA, self._clock)
 
     def __call__(self, event: Any, context: Any) -> Any:
         """Do what an event asks for.
@@ -165,6 +174,7 @@ class LambdaHandler:
         return sent_lower(notice, self._money, queue_of, services.settings.ranks)
 
     def _run(self, notice: Notice, ledger: Ledger, context: Any, sent_at: float | None = None) -> After:
+        from rushes.ledger import ON_LAMBDA  # noqa: PLC0415 - not at a cold start
         from rushes.runtime.shared.claim_run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - with it
 
@@ -187,6 +197,8 @@ class LambdaHandler:
             price=self._price(),
             region=services.region,
             money=self._money,
+            tier=ON_LAMBDA,
+            runs=self._runs,
         )
         back, longer = settings.queue_of(notice.priority), settings.longer_of(notice.priority)
         try:
@@ -203,6 +215,8 @@ class LambdaHandler:
             if self._money is not None:
                 with suppress(PlatformError):  # it comes back when this process was not heard of
                     self._money.tend(keep=True)
+            if self._runs is not None:
+                self._runs.tend()
         if after.too_long:
             services.queue(longer).send([notice])
         elif after.again_s is not None and after.again_s <= LONGEST_DELAY_S and back:
@@ -355,7 +369,7 @@ class _Call:
     @property
     def stops_at(self) -> float | None:
         """When an attempt has to stop."""
-        return None if self.ends_at is None else self.ends_at - MARGIN_S
+        return None if self.ends_at is None else self.ends_at - STOP_S
 
     def has_time(self, now: float) -> bool:
         """Whether another attempt may begin: half of the time is left.

@@ -19,6 +19,7 @@ from rushes.notices import Notice
 if TYPE_CHECKING:
     from rushes.declaration import Params
     from rushes.function import Function
+    from rushes.ledger import Routed
     from rushes.ports import Intake
     from rushes.stored import Stored
 
@@ -38,6 +39,7 @@ class Order:
         priority: the class.
         old_version: that does it where the function here is a newer one that is only tried, or "".
         title: by whose queue it is told of; "" for the function's own.
+        routed: who is to do it, a Lambda or hosts; None where there is no choice.
     """
 
     function: Function[Any, Any]
@@ -48,6 +50,7 @@ class Order:
     priority: str = "standard"
     old_version: str = ""
     title: str = ""
+    routed: Routed | None = None
 
     @cached_property
     def params_text(self) -> str:
@@ -115,7 +118,13 @@ def take_in(order: Order, ledger: Intake, now: float) -> Notice:
         "submitted": round(now, 3),
     }  # fmt: skip
     work = WorkItem(
-        f"{batch}.1", order.source.uri, order.key, params=order.params_text, fingerprint=order.mark
+        f"{batch}.1",
+        order.source.uri,
+        order.key,
+        params=order.params_text,
+        fingerprint=order.mark,
+        size_bytes=order.source.size_bytes,
+        routed=order.routed,
     )
     ledger.enter(spec, work, now)
     return Notice(work.invocation, order.priority, order.show)

@@ -27,14 +27,18 @@ from rushes.core.states import State
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import aws_settings
 from rushes.engines.aws.called.intake import Order, take_in
+from rushes.engines.aws.infra.deployment import group_of
+from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, of_message
 from rushes.errors import CallerError, RushesError
+from rushes.ledger import ON_HOSTS, Routed
 from rushes.notices import Notice
 from rushes.runtime.shared.remote_publication import KEY, hops_of
 from rushes.triggers import OnS3, OnSchedule, OnSqs
 
 if TYPE_CHECKING:
     from rushes.engines.aws.called.trial import Trials
+    from rushes.engines.aws.notices.choosing import Chooser
     from rushes.function import Function
     from rushes.ports import Ledger
     from rushes.stored import Stored
@@ -59,6 +63,8 @@ class EventRouter:
         intakes: URL or ARN of the queue of each `on_sqs`, by its name.
         events: URL of the queue that events come from: what is a lot is handed over there; "" for at once.
         trials: functions of which a new version is tried, with the version that the rest of the work has.
+        tiers: where functions have a Lambda and hosts have queues for them, too, what there is to choose from
+            (`infra.choices`), or "".
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class EventRouter:
         intakes: Mapping[str, str] | None = None,
         events: str = "",
         trials: Mapping[str, str] | None = None,
+        tiers: str = "",
     ) -> None:
         self._wanted = [
             _Wanted(function, trigger, f"{function.name}/{number}")
@@ -87,6 +94,7 @@ class EventRouter:
         self._intakes = {_last(place): name for name, place in (intakes or {}).items()}
         self._events = events
         self._trials = dict(trials or {})
+        self._tiers = tiers
 
     @cached_property
     def _services(self) -> Services:
@@ -157,10 +165,10 @@ class EventRouter:
     def _routed(self, one: Asked, intake: str, ledger: Ledger) -> list[tuple[str, Notice]]:
         """The queue and the notice of each function that wants an object."""
         return [
-            (self._queue(taker, notice.priority), notice)
+            told
             for wanted in self._wanted
             if wanted.hears(one, intake) and (match := wanted.trigger.match(one.bucket, one.key)) is not None
-            for taker, notice in self._taken_in(wanted, match, one, ledger)
+            for told in self._taken_in(wanted, match, one, ledger)
         ]
 
     def backfill(self, prefix: str) -> list[Notice]:
@@ -193,7 +201,7 @@ class EventRouter:
     def _taken_in(
         self, wanted: _Wanted, match: Match, asked: Asked, ledger: Ledger
     ) -> list[tuple[str, Notice]]:
-        """Invocations, with whose they are; none where the object is gone, is our own, or is not ready."""
+        """Queues and notices; none where the object is gone, is our own, or is not ready."""
         from rushes.engines.aws.called.readiness import ready  # noqa: PLC0415 - botocore comes with it
         from rushes.storage.s3_uri import place_of  # noqa: PLC0415 - as above
 
@@ -213,10 +221,12 @@ class EventRouter:
             params = function.params(None, **asked.params)
             show, out = asked.show or own.show, out if function.makes_outputs else None
             order = self._of_version(Order(function, source, params, out, show, own.priority), ledger)
+            order = replace(order, routed=self._placed(order))
             notice = take_in(order, ledger, self._clock())
             entry = ledger.entry(notice.invocation)
             if entry is None or entry.state is State.queued:
-                found.append((order.taker, notice))
+                tier = "" if entry is None else entry.work.tier  # as it was when it came first
+                found.append((self._queue(order.taker, notice.priority, group_of(function), tier), notice))
         return found
 
     def _of_version(self, order: Order, ledger: Ledger) -> Order:
@@ -251,8 +261,31 @@ class EventRouter:
             self._services.count("loops")
         return False
 
-    def _queue(self, function: str, priority: str) -> str:
-        found = self._queues.get(f"{function}/{priority}") or self._queues.get(priority)
+    def _placed(self, order: Order) -> Routed | None:
+        """Who is to do what is ordered, a Lambda or hosts; None where there is no choice."""
+        function, priority = order.function, order.priority
+        if self._chooser is None or f"{order.taker}/{priority}" not in self._queues:
+            return None
+        groups = dict.fromkeys((group_of(function), PLAIN))
+        group = next((one for one in groups if f"{one}/{priority}" in self._queues), "")
+        if not group:
+            return None
+        placing = self._chooser.placing(function, order.version, priority, group)
+        return placing(order.source.size_bytes)
+
+    @cached_property
+    def _chooser(self) -> Chooser | None:
+        from rushes.engines.aws.infra.choices import choices_from  # noqa: PLC0415 - where there is a choice
+        from rushes.engines.aws.notices.choosing import Chooser  # noqa: PLC0415 - as above
+        from rushes.runtime.shared.run_log import RunBook  # noqa: PLC0415 - as above
+
+        choices = choices_from(self._tiers)
+        return None if choices is None else Chooser(choices, RunBook(self._services.runs, self._clock))
+
+    def _queue(self, function: str, priority: str, group: str, tier: str) -> str:
+        takers = (group, PLAIN, function) if tier == ON_HOSTS else (function,)
+        names = [*(f"{one}/{priority}" for one in takers), priority]
+        found = next((self._queues[name] for name in names if name in self._queues), None)
         if found is None:
             raise CallerError(
                 f"there is no queue for class {priority} of {function}.",

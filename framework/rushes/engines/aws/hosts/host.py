@@ -23,10 +23,12 @@ from rushes.engines.aws.hosts.lane import Lane
 from rushes.engines.aws.notices import sweeping
 from rushes.engines.aws.notices.lowering import sent_lower
 from rushes.errors import CallerError, PlatformError, RushesError
+from rushes.ledger import ON_HOSTS
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.shared.claim_run import ClaimRunner
 from rushes.runtime.shared.pool_run import PoolRun, cancel_left_behind
 from rushes.runtime.shared.remote_scratch import is_held, sign_of_life, sweep_scratch
+from rushes.runtime.shared.run_log import RunLog
 from rushes.storage.s3_uri import local_name, place_of
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ class Host:
         """Why it left the fleet by itself."""
         self._stopping = threading.Event()
         self._money = services.share(name, self._clock)
+        self._log = RunLog(services.runs, ON_HOSTS, self._clock)
         self._pool, self._life = engine, ExitStack()
         sign = self._life.enter_context(sign_of_life(services.settings.scratch))
         self._runs = {key: PoolRun(engine, key.rpartition("/")[2], sign) for key in queues}
@@ -132,6 +135,8 @@ class Host:
                     region=services.region,
                     money=self._money,
                     unfit=_asked_of(fitness, key),
+                    tier=ON_HOSTS,
+                    runs=self._log,
                 ),
                 width,
                 poll_s=services.settings.poll_s,
@@ -172,6 +177,7 @@ class Host:
             self._try(run.close)  # what is left open there is taken to be complete a minute later
         for look in (lambda: self._tend(ends=True), self._tell):
             self._try(look)
+        self._log.tend(ends=True)
         self._guard.release()
         self._life.close()
 
@@ -230,6 +236,7 @@ class Host:
                 sweeping.raise_again(self._ledger, queues, self._services.money)
 
     def _tell(self) -> None:
+        self._log.tend()
         done = {one.key: one.take_done() for one in self._lanes}
         try:
             self.drain(drained=self._told(done))

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rushes.engines.aws.access.settings import pairs_of, places_of, ranks_of
+from rushes.engines.aws.infra.choices import CHOICES
 from rushes.engines.aws.infra.environment import RANKS, family_of, logical, stack_name
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.infra.versions import VERSIONS
 from rushes.errors import CallerError
 from rushes.invocation import function_name
+from rushes.ledger import ON_HOSTS
 
 if TYPE_CHECKING:
     from rushes.function import Function
@@ -35,6 +37,7 @@ class Deployment:
         queues: URLs by the names that a template gives them: of a function and a class, or of hosts and one.
         versions: of its functions, by name; of those that it does not tell of there is nothing.
         ranks: of its classes, by name, the best first.
+        choices: what it says of its tiers, where it has Lambdas and hosts (`infra.choices`), or "".
     """
 
     name: str
@@ -42,6 +45,7 @@ class Deployment:
     queues: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     ranks: Mapping[str, int] = field(default_factory=lambda: ranks_of(""))
+    choices: str = ""
 
     def check_version(self, function: str, version: str) -> None:
         """Refuse work for another version than the one that would do it: its results would bear a wrong one.
@@ -58,18 +62,19 @@ class Deployment:
                 details={"function": function, "here": version, "there": there},
             )
 
-    def queue_of(self, function: str, group: str, priority: str) -> str:
+    def queue_of(self, function: str, group: str, priority: str, tier: str = "") -> str:
         """The queue that work of a function and class goes to: its Lambda's, else that of hosts.
 
         Args:
             function: its name.
             group: of hosts, those that it is best on: ``hosts-nvenc``.
             priority: the class.
+            tier: who the work is for; hosts come first where they are.
 
         Raises:
             CallerError: the environment has none (``no-queue``).
         """
-        takers = (function, group, PLAIN)
+        takers = (group, PLAIN, function) if tier == ON_HOSTS else (function, group, PLAIN)
         if found := next(filter(None, (self._queue(one, priority) for one in takers)), ""):
             return found
         its = [name for name in self.ranks if any(self._queue(one, name) for one in takers)]
@@ -93,6 +98,12 @@ class Deployment:
         hosts = self._queue(group, priority) or self._queue(PLAIN, priority)
         own = self._queue(function, priority)
         return hosts if hosts in near or not own else own
+
+    def hosts_beside(self, function: str, group: str, priority: str) -> str:
+        """The group of hosts that takes such work beside a Lambda of the function; "" for no choice."""
+        if not self._queue(function, priority):
+            return ""
+        return next((one for one in (group, PLAIN) if one and self._queue(one, priority)), "")
 
     def is_for_hosts(self, function: str, priority: str) -> bool:
         """Whether no Lambda of its own takes work of a function and class."""
@@ -138,6 +149,7 @@ def deployment_of(name: str, environ: Mapping[str, str], clients: Any) -> Deploy
             table,
             {_named(route): url for route, url in routes.items()},
             ranks=ranks_of(environ.get("RUSHES_RANKS", "")),
+            choices=environ.get("RUSHES_TIERS", ""),
         )
     raise CallerError(
         "no environment on AWS is named.",
@@ -164,7 +176,8 @@ def _deployed(name: str, client: Any) -> Deployment:
         )
     queues = {k: v for k, v in outputs.items() if k.startswith("Queue")}
     versions = json.loads(outputs.get(VERSIONS, "{}"))
-    return Deployment(name, outputs["Ledger"], queues, versions, ranks_of(outputs.get(RANKS, "")))
+    ranks = ranks_of(outputs.get(RANKS, ""))
+    return Deployment(name, outputs["Ledger"], queues, versions, ranks, outputs.get(CHOICES, ""))
 
 
 def _region_of(client: Any) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from rushes.core.capacity.fitting import RoutingPolicy
 from rushes.core.classes import DEFAULT_CLASSES, ClassPolicy
 from rushes.engines.aws.access.settings import LEAST_KEPT_S
 from rushes.engines.aws.infra.host_tiers import PLAIN, HostTier
@@ -72,6 +73,7 @@ class Environment:
         fleets: hosts that it starts and ends by itself; with any, there are queues for hosts.
         capacity: how many of them and what they may cost, as `host_tiers.document_of` writes it; and under
             ``targets`` in how many seconds the work of classes should be done, where a studio says so.
+        routing: what a person has decided on where work goes, of Lambdas and hosts.
         sources: digest of the source of each function, by name, where it is known.
         trials: functions that get a new version for a share of their work: the version that the rest has.
         tells: EventBridge is told of what becomes of work.
@@ -95,6 +97,7 @@ class Environment:
     kms_key: str = ""
     fleets: tuple[HostTier, ...] = ()
     capacity: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    routing: RoutingPolicy = field(default_factory=RoutingPolicy, hash=False)
     sources: Mapping[str, str] = field(default_factory=dict, hash=False)
     trials: Mapping[str, str] = field(default_factory=dict, hash=False)
     tells: bool = False

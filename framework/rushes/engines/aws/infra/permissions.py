@@ -6,8 +6,9 @@ permitted, ``Day``, ``day``, ``DAY`` and the pattern's own.
 
 Listing a bucket of outputs is permitted whole: S3 says *forbidden* instead of *not found* without it, and a
 condition on a prefix does not hold for the request that asks for one object. Names can be seen there, content
-cannot. The ledger is one table: its keys say nothing of a function, so every function may write any item of
-it. This module must not know what else is in a template.
+cannot. The ledger is one table: the keys of work say nothing of a function, so every function may write any
+item of it; but what runs of a function took, by which others decide where work goes, it alone may say, and
+hosts. This module must not know what else is in a template.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
+
+from rushes.shared_ledger.dynamo_shape import RUNS
 
 if TYPE_CHECKING:
     from rushes.triggers import OnS3
@@ -45,6 +48,7 @@ __all__ = [
     "telling",
     "throttling",
     "tracing",
+    "working_on",
     "writing",
 ]
 
@@ -53,8 +57,9 @@ _READ: Final = ["s3:GetObject", "s3:GetObjectVersion"]
 # What is there is read by its version, where a bucket has versions.
 _WRITE: Final = ["s3:PutObject", *_READ, "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
 _LIST: Final = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
-_LEDGER: Final = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem",
-                  "dynamodb:Query", "dynamodb:ConditionCheckItem"]  # fmt: skip
+_READ_LEDGER: Final = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query",
+                       "dynamodb:ConditionCheckItem"]  # fmt: skip
+_WRITE_LEDGER: Final = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
 _CONSUME: Final = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
                    "sqs:GetQueueAttributes"]  # fmt: skip
 
@@ -89,11 +94,22 @@ def out_buckets(triggers: Iterable[OnS3]) -> set[str]:
 
 def claiming(table: Any) -> Statement:
     """May read and write the ledger."""
-    return {
-        "Effect": "Allow",
-        "Action": _LEDGER,
-        "Resource": [table, {"Fn::Join": ["", [table, "/index/*"]]}],
-    }
+    return _of([*_READ_LEDGER, *_WRITE_LEDGER], _with_index(table))
+
+
+def working_on(table: Any, functions: Iterable[str]) -> list[Statement]:
+    """May read and write the ledger, but say what runs took of these functions alone; ``*`` for all."""
+    others = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": [f"{RUNS}*"]}}
+    own = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{RUNS}{name}" for name in functions]}}
+    return [
+        _of(_READ_LEDGER, _with_index(table)),
+        {**_of(_WRITE_LEDGER, table), "Condition": others},
+        {**_of(["dynamodb:UpdateItem"], table), "Condition": own},
+    ]
+
+
+def _with_index(table: Any) -> list[Any]:
+    return [table, {"Fn::Join": ["", [table, "/index/*"]]}]
 
 
 def consuming(queues: Sequence[Any]) -> Statement | None:

@@ -17,7 +17,7 @@ from rushes.units import parse_size
 if TYPE_CHECKING:
     from rushes.function import Function
 
-__all__ = ["NANO_A_GB_HOUR", "Size", "hour_nano", "size_of", "unfit"]
+__all__ = ["MB", "MB_A_CORE", "NANO_A_GB_HOUR", "Size", "hour_nano", "size_of", "unfit"]
 
 MB: Final = 1024 * 1024
 MOST_MB: Final = 10_240
@@ -28,7 +28,7 @@ NANO_A_GB_HOUR: Final = 60_000_120
 """Nano-dollars of Lambda on x86, 3,600 times $0.0000166667, its first price step; other regions cost more
 (https://aws.amazon.com/lambda/pricing/)."""
 MARGIN_S: Final = 60
-"""Beside an attempt's own limit: fetching, publishing, and the 20 s in which it is stopped."""
+"""Beside an attempt's own limit: fetching, publishing, and the time in which it is stopped."""
 
 
 class Size(NamedTuple):

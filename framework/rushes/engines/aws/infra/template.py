@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rushes.engines.aws.infra import parts, permissions, starting
 from rushes.engines.aws.infra.buckets import buckets
+from rushes.engines.aws.infra.choices import CHOICES, choices_text
 from rushes.engines.aws.infra.environment import RANKS, Deployed, Environment, deployed, logical
 from rushes.engines.aws.infra.hosting import by_group, host_queues, hosts, hosts_that_come
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["template_of"]
 
+MOST_ROUTES: Final = 40
+"""With which a router's variables, 4 KB in all, have room for the queues of hosts and what these cost."""
 _ROUTER: Final = logical("Function", "router")
 
 
@@ -114,7 +117,10 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
             ),
         },
         "Resources": resources,
-        "Outputs": _outputs(resources) | _versions(all_, environment) | _ranks(environment),
+        "Outputs": _outputs(resources)
+        | _versions(all_, environment)
+        | _ranks(environment)
+        | _choices(environment),
     }
     check_quotas(template)
     return template
@@ -148,7 +154,8 @@ def _routing(
     """What comes, by rule, hour and message, the queue of events behind it, and the router."""
     wanted = [one for one in all_ if one.triggers]
     triggers = [trigger for one in wanted for trigger in one.triggers]
-    queues = [arn(one) for one in dict.fromkeys(route.queue for route in routes)]
+    beside = _beside(all_, routes, environment)
+    queues = [arn(one) for one in dict.fromkeys([*(route.queue for route in routes), *beside.values()])]
     intakes, of_intakes = starting.intakes(triggers, environment, _ROUTER)
     plan = LambdaPlan(
         "router",
@@ -157,7 +164,8 @@ def _routing(
         {
             **common(environment),
             "RUSHES_FUNCTIONS": ",".join(one.function.ref for one in wanted),
-            "RUSHES_ROUTES": parts.routes(_named(routes), resources),
+            "RUSHES_ROUTES": parts.routes({**_named(routes), **beside}, resources),
+            "RUSHES_TIERS": choices_text(environment) if beside else "",
             "RUSHES_BUCKETS": ",".join(f"{a}={b}" for a, b in sorted(environment.buckets.items())),
             "RUSHES_SHOWS": ",".join(environment.shows),
             "RUSHES_INTAKES": ",".join(f"{name}={of}" for name, of in intakes.items()),
@@ -246,6 +254,17 @@ def _trials_text(environment: Environment) -> str:
     return ",".join(f"{name}={version}" for name, version in environment.trials.items())
 
 
+def _beside(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Environment) -> dict[str, str]:
+    """The queues of hosts that take what Lambdas of the same class would; none where there is no room."""
+    if not environment.has_hosts:
+        return {}
+    own = {route.queue for route in routes}
+    pairs = [(one, name) for one in all_ for name in one.classes if logical("Queue", one.name, name) in own]
+    groups = sorted({(one.group(environment), name) for one, name in pairs})
+    found = {f"{group}/{name}": logical("Queue", group, name) for group, name in groups}
+    return found if len(routes) + len(found) <= MOST_ROUTES else {}
+
+
 def _named(routes: Sequence[_Route]) -> dict[str, str]:
     return {f"{route.function}/{route.priority}": route.queue for route in routes}
 
@@ -260,6 +279,12 @@ def _versions(all_: Iterable[Deployed], environment: Environment) -> dict[str, A
 def _ranks(environment: Environment) -> dict[str, Any]:
     """Which classes there are, for who sends and who takes, where they are not those that ship."""
     return {RANKS: {"Value": environment.ranks_text}} if environment.ranks_text else {}
+
+
+def _choices(environment: Environment) -> dict[str, Any]:
+    """What there is to choose from, for who sends work that a Lambda or hosts may do."""
+    text = choices_text(environment)
+    return {CHOICES: {"Value": text}} if text else {}
 
 
 def _outputs(resources: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def worker(one: Deployed, environment: Environment) -> dict[str, Any]:
             permissions.reading(one.triggers),
             permissions.encrypting(environment.kms_key),
             permissions.decrypting(environment.clip_keys),
-            permissions.claiming(arn(TABLE_ID)),
+            *permissions.working_on(arn(TABLE_ID), [one.function.name]),
             permissions.consuming(own),
             permissions.sending([*own, *(arn(id_) for id_ in longer.values())]),
         ],
@@ -100,7 +100,7 @@ def most_of(one: Deployed, environment: Environment) -> int:
 
 def working(some: Sequence[Deployed], environment: Environment) -> list[Any]:
     """What working on these functions takes: clips, outputs, the ledger."""
-    return [*moving(some, environment), permissions.claiming(arn(TABLE_ID))]
+    return [*moving(some, environment), *permissions.working_on(arn(TABLE_ID), ["*"])]
 
 
 def moving(some: Sequence[Deployed], environment: Environment) -> list[Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import End, Entry, WorkItem
+from rushes.ledger import End, Entry, Routed, Waiting, WorkItem
 from rushes.notices import Notice
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rushes.invocation import Invocation
     from rushes.ports import Ledger, Queue, Store
     from rushes.runtime.sources.inputs import Found
+    from rushes.stored import Stored
 
 __all__ = ["Sender", "marked", "sendable"]
 
@@ -40,12 +41,14 @@ class Sender:
     Args:
         ledger: takes it.
         store: where outputs of known results are.
-        queue: of the batch's class.
+        queue: of the batch's class, by who its messages are for.
+        place: where work on a clip of so many bytes is to run; None where there is no choice.
     """
 
     ledger: Ledger
     store: Store
-    queue: Queue
+    queue: Callable[[str], Queue]
+    place: Callable[[int], Routed | None] = lambda _: None
 
     def send(
         self, batch: str, spec: Mapping[str, Any], invocations: Iterable[Invocation], first: int = 1
@@ -64,20 +67,37 @@ class Sender:
         """
         count, source = 0, iter(invocations)
         while chunk := list(islice(source, CHUNK)):
-            work = [_work(f"{batch}.{first + count + place}", one) for place, one in enumerate(chunk)]
+            work = [self._work(f"{batch}.{first + count + n}", one) for n, one in enumerate(chunk)]
             ended = dict(self._known(spec, work, chunk))
             for one, invocation in zip(work, chunk, strict=True):
                 if invocation.problem is not None:
                     ended[one.invocation] = End(State.failed, json.dumps({"error": dict(invocation.problem)}))
             self.ledger.add(batch, work, ended)
-            self.tell(spec, [one.invocation for one in work if one.invocation not in ended])
+            waits = (one for one in work if one.invocation not in ended)
+            self.tell(spec, [Waiting(one.invocation, one.tier) for one in waits])
             count += len(chunk)
         return count
 
-    def tell(self, spec: Mapping[str, Any], invocations: Sequence[str]) -> None:
+    def tell(self, spec: Mapping[str, Any], waiting: Sequence[Waiting]) -> None:
         """Say that there may be something to do."""
         priority, show = str(spec["priority"]), str(spec["show"])
-        self.queue.send([Notice(one, priority, show) for one in invocations])
+        for tier in dict.fromkeys(one.tier for one in waiting):
+            its = (one.invocation for one in waiting if one.tier == tier)
+            self.queue(tier).send([Notice(one, priority, show) for one in its])
+
+    def _work(self, invocation: str, one: Invocation) -> WorkItem:
+        return WorkItem(
+            invocation,
+            one.source,
+            one.key if one.problem is None else "",
+            one.frames,
+            one.params,
+            one.subdir,
+            one.tag,
+            one.fingerprint,
+            one.size_bytes,
+            self.place(one.size_bytes) if one.problem is None else None,
+        )
 
     # -- what is known -------------------------------------------------------------------------------------
 
@@ -126,14 +146,16 @@ class Sender:
         return bool(found.mark == fact["mark"])
 
 
-def marked(found: Iterable[Found], look: Callable[[Asset], str]) -> Iterator[Found]:
-    """Clips with their marks: those of which no listing told are looked at, several at once."""
+def marked(found: Iterable[Found], look: Callable[[Asset], Stored]) -> Iterator[Found]:
+    """Clips with their marks and sizes: those of which no listing told are looked at, several at once."""
+    from rushes.runtime.shared.remote_publication import object_mark  # noqa: PLC0415 - a follower sends nothing
 
     def with_mark(one: Found) -> Found:
         if one.mark or one.problem is not None:
             return one
         try:
-            return replace(one, mark=look(one.asset))
+            there = look(one.asset)
+            return replace(one, mark=object_mark(there), size_bytes=there.size_bytes)
         except CallerError as error:
             return replace(one, problem=error.to_dict())
 
@@ -158,16 +180,3 @@ def sendable(invocations: Iterable[Invocation]) -> Iterator[Invocation]:
                 fix="Send it once the others have ended, or run it here: --engine local.",
             )
         yield one
-
-
-def _work(invocation: str, one: Invocation) -> WorkItem:
-    return WorkItem(
-        invocation,
-        one.source,
-        one.key if one.problem is None else "",
-        one.frames,
-        one.params,
-        one.subdir,
-        one.tag,
-        one.fingerprint,
-    )

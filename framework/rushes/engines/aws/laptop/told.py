@@ -137,6 +137,7 @@ def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, An
         "losses": entry.losses,
         "reason": reason,
         "slot": entry.holder,
+        "routed": None if entry.work.routed is None else entry.work.routed._asdict(),
         "until": entry.until,
         "priority": spec["priority"],
         "show": spec["show"],

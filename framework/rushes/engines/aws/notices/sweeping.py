@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from rushes.core.spending.budget import Payer
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.errors import CallerError
-from rushes.ledger import LONE, Lapsed
+from rushes.ledger import LONE, ON_HOSTS, ON_LAMBDA, Lapsed, Waiting
 from rushes.notices import Notice
 from rushes.ports import Lapses
 
@@ -38,7 +38,7 @@ class Swept(Lapses, Protocol):
         """What a batch was opened with."""
         ...
 
-    def waiting(self, batch: str) -> Sequence[str]:
+    def waiting(self, batch: str) -> Sequence[Waiting]:
         """The invocations of a batch that wait."""
         ...
 
@@ -97,32 +97,52 @@ def raise_again(ledger: Swept, queues: Mapping[str, Queue], money: Money) -> int
             continue
         spec = tally.spec if tally is not None else {}
         if raised.intersection(Payer(str(spec.get("show") or "")).scopes):
-            its = [str(spec.get(name) or "") for name in ("priority", "show", "title", "group")]
-            told += _tell(queues, [Lapsed(one, *its) for one in ledger.waiting(batch)])
+            told += _tell(queues, _lying(ledger, batch, spec))
     return told
 
 
 def _completed(ledger: Swept, queues: Mapping[str, Queue], batch: str) -> int:
     """Take a batch to be complete as it is: its submitter died, maybe before it told of what it had added."""
     spec = ledger.spec(batch) or {}
-    its = [str(spec.get(name) or "") for name in ("priority", "show", "title", "group")]
-    told = _tell(queues, [Lapsed(one, *its) for one in ledger.waiting(batch)])
+    told = _tell(queues, _lying(ledger, batch, spec))
     ledger.seal(batch)
     return told
 
 
+def _lying(ledger: Swept, batch: str, spec: Mapping[str, Any]) -> list[Lapsed]:
+    """All of a batch that waits."""
+    priority, show, title, group = (
+        str(spec.get(name) or "") for name in ("priority", "show", "title", "group")
+    )
+    return [Lapsed(one, priority, show, title, group, tier) for one, tier in ledger.waiting(batch)]
+
+
 def _tell(queues: Mapping[str, Queue], some: Sequence[Lapsed]) -> int:
-    """Tell those who take work of a function and class; nobody, where there is no such queue here."""
-    queue = _queue_of(queues, some[0]) if some else None
-    if queue is None:
-        return 0
-    queue.send([Notice(one.invocation, one.priority, one.show) for one in some])
-    return len(some)
+    """Tell those who take work of a function and class; nobody, where there is no such queue here.
+
+    All are of one batch; on some of it a Lambda may work, and on the rest hosts.
+    """
+    told = 0
+    for tier in dict.fromkeys(one.tier for one in some):
+        its = [one for one in some if one.tier == tier]
+        queue = _queue_of(queues, its[0])
+        if queue is not None:
+            queue.send([Notice(one.invocation, one.priority, one.show) for one in its])
+            told += len(its)
+    return told
 
 
 def _queue_of(queues: Mapping[str, Queue], one: Lapsed) -> Queue | None:
-    group = one.group or PLAIN
-    names = [f"{one.title}/{one.priority}", f"{group}/{one.priority}"]
-    if group == PLAIN:
-        names.append(one.priority)
+    """The queue of those who are to work on it, as far as it is known here; None leaves it to others."""
+    own, group = f"{one.title}/{one.priority}", one.group or PLAIN
+    # What stands alone does not say which hosts its function is best on: those who take anything will do.
+    of_hosts = [f"{group}/{one.priority}", *([one.priority] if group == PLAIN else [])]
+    if one.tier == ON_LAMBDA and not any(_is_lambdas(name) for name in queues):
+        return None  # a host: somebody who knows the queues of Lambdas looks, too
+    names = [*of_hosts, own] if one.tier == ON_HOSTS else [own, *of_hosts]
     return next((queues[name] for name in names if name in queues), None)
+
+
+def _is_lambdas(name: str) -> bool:
+    whose, slash, _ = name.rpartition("/")
+    return bool(slash) and whose.partition("-")[0] != PLAIN
