@@ -6,8 +6,6 @@ in `handover`. This module must not know what happened. The theory stands at the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from rushes.core.commands import Command
 from rushes.core.handover import Handover
 from rushes.core.learning.expected import ExpectedRuns
@@ -81,10 +79,8 @@ class Assignment:
         """Go through all that waits; True when that let others stand in line, who may come before."""
         self.room.begin()
         shares = self.waiting.shares
-        serve = self._serve
         if shares.any:
             shares.begin()
-            serve = self._serve_share
         self._coming.clear()
         self._warmed = self._full = self._closed = False
         aside: list[Lane] = []
@@ -102,7 +98,7 @@ class Assignment:
             if paused or self._full or not level.shows:
                 continue
             if level.displaces or not self._is_out(level):
-                self._serve_level(level, serve, now, out, aside)
+                self._serve_level(level, now, out, aside)
         for lane in aside:
             lane.stand()
         return again
@@ -118,26 +114,21 @@ class Assignment:
             shares.leave(name, self.room)
         return went
 
-    def _serve_level(
-        self,
-        level: Level,
-        serve: Callable[[Lane, float, list[Command]], bool],
-        now: float,
-        out: list[Command],
-        aside: list[Lane],
-    ) -> None:
+    def _serve_level(self, level: Level, now: float, out: list[Command], aside: list[Lane]) -> None:
         """Start what can start of one level; lanes that cannot go `aside` for the rest of the pass."""
-        shows, passed = level.shows, self.overtaking.passed
+        shows, passed, shared = level.shows, self.overtaking.passed, self.waiting.shares.any
         lane = None if level.overdue is None else self.overtaking.first(level)
-        if lane is not None and not serve(lane, now, out) and not self._full:
-            self._set_aside(lane, aside, out)
+        if lane is not None:
+            went = self._serve_share(lane, now, out) if shared else self._serve(lane, now, out)
+            if not went and not self._full:
+                self._set_aside(lane, aside, out)
         while not self._full and (flow := shows.first()) is not None:
             lane = flow.lanes.first()
             if lane is None:
                 flow.stand()
             elif self.room.free[0] <= 0 and self._is_spent(lane, now):
                 self._full = True
-            elif not serve(lane, now, out):
+            elif not (self._serve_share(lane, now, out) if shared else self._serve(lane, now, out)):
                 # Where nobody else is looked at it need not leave its line, only to stand there again.
                 if self._full or (not passed and self._is_out(level)):
                     break
@@ -180,7 +171,7 @@ class Assignment:
         shares = self.waiting.shares
         if not shares.any or self.waiting.cpuless:
             return False
-        return shares.is_out(level.classes, self.room.free, own=self._closed)
+        return shares.is_out(level.classes, self.room.free[0], own=self._closed)
 
     def _serve(self, lane: Lane, now: float, out: list[Command]) -> bool:
         """Start the first of `lane`, or claim what it needs. Whether to look at this show again."""

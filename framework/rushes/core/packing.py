@@ -20,7 +20,8 @@ Need = tuple[int, int, int, int]
 DIMENSIONS: Final = ("cpu", "memory", "scratch", "gpu")
 MILLI: Final = 1000
 """Cores and devices are counted in thousandths."""
-UNLIMITED: Final = 1 << 62
+UNLIMITED: Final = 1 << 60
+"""More than anybody has, and twice that is a small integer still where the core is compiled."""
 
 
 class Room:

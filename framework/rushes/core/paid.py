@@ -52,28 +52,48 @@ class Paid:
 
 
 class Dues:
-    """When what is open may have spent what it may, at the earliest."""
+    """When what is open may have spent what it may, at the earliest.
 
-    __slots__ = ("_entries",)
+    It is asked once a second, so what is due in one second lies together, in no order: every attempt comes in
+    and goes out, and one line of them all would be sorted for nothing.
+    """
+
+    __slots__ = ("_of", "_seconds")
 
     def __init__(self) -> None:
-        self._entries: list[tuple[float, int]] = []
+        self._of: dict[int, list[tuple[float, int]]] = {}  # by whole second: when, and which
+        self._seconds: list[int] = []  # those of `_of`, as a heap
 
     def expect(self, id: int, paid: Paid, worked_s: float, now: float) -> None:  # noqa: A002 - as everywhere
         """What has worked so long need not be looked at before it may have spent what it may."""
         at = now + max(paid.seconds - worked_s - AHEAD_S, 0.0)
         if at < paid.due:
             paid.due = at
-            heappush(self._entries, (at, id))
+            self._put(int(at), (at, id))
+
+    def _put(self, second: int, entry: tuple[float, int]) -> None:
+        together = self._of.get(second)
+        if together is None:
+            self._of[second] = [entry]
+            heappush(self._seconds, second)
+        else:
+            together.append(entry)
 
     def by(self, now: float, open: Mapping[int, Paid]) -> set[int]:  # noqa: A002 - as `Purse.open`
         """Those that may have spent what they may by now; whoever looks at them calls `expect`."""
         found: set[int] = set()
-        entries, latest = self._entries, now + _MARGIN_S
-        while entries and entries[0][0] <= latest:
-            at, id_ = heappop(entries)
-            paid = open.get(id_)
-            if paid is not None and paid.due == at:
-                paid.due = inf
-                found.add(id_)
+        seconds, latest = self._seconds, now + _MARGIN_S
+        later: list[tuple[float, int]] = []  # of the second that it is
+        while seconds and seconds[0] <= latest:
+            for entry in self._of.pop(heappop(seconds)):
+                at, id_ = entry
+                if at > latest:
+                    later.append(entry)
+                    continue
+                paid = open.get(id_)
+                if paid is not None and paid.due == at:
+                    paid.due = inf
+                    found.add(id_)
+        for entry in later:
+            self._put(int(entry[0]), entry)
         return found

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from rushes.core.bills import Bills
+from rushes.core.bills import Bill, Bills
 from rushes.core.events import Outlay
 from rushes.core.learning.run_times import RunTimes
 from rushes.core.ordering import Lane
@@ -116,7 +116,7 @@ class Purse:
 
     def affords(self, lane: Lane, now: float) -> bool:
         """Whether the first of a lane may start; else the lane is short from now on."""
-        bill = lane.bill
+        bill: Bill | None = lane.bill
         if bill is None or bill.since != self._bills.since:
             bill = self._bills.of(lane)
         if not bill.limited:

@@ -22,9 +22,8 @@ from rushes.core.packing import MILLI, UNLIMITED, Need, Room
 __all__ = ["Shares"]
 
 _NOTHING: Final[Need] = (0, 0, 0, 0)
-_CPU, _MEMORY, _SCRATCH, _GPU = range(4)
-_COMPUTING: Final = (_CPU, _GPU)
-"""A maximum counts in these."""
+_CPU: Final = 0
+_GPU: Final = 3
 _ALL: Final = 0b1111
 """All dimensions, as bits."""
 
@@ -58,8 +57,8 @@ class Shares:
     """What each class holds, what is kept for it, and how much it may have at most."""
 
     __slots__ = (
-        "_claim", "_claimed", "_kept", "_lacked", "_left_of", "_of", "_owned", "_parts", "_policies",
-        "_reserving", "_seen", "_touched", "_used", "any",
+        "_claim", "_claimed", "_kept", "_lacked", "_left_free", "_left_part", "_of", "_owned", "_parts",
+        "_policies", "_reserving", "_seen", "_touched", "_used", "any",
     )  # fmt: skip
 
     def __init__(self, classes: Iterable[ClassPolicy], capacity: Need) -> None:
@@ -69,7 +68,8 @@ class Shares:
         self._parts: dict[str, _Part] = {}
         self._touched: list[_Part] = []  # of which something was claimed in this pass
         # What a class was shown last, and what was free then: while that is so it is not added up again.
-        self._left_of: tuple[Need, _Part] | None = None
+        self._left_part: _Part | None = None
+        self._left_free: Need = _NOTHING
         self._seen: Need = _NOTHING
         self.resize(capacity)
         self.begin()
@@ -99,7 +99,8 @@ class Shares:
         """What a slot holds now, and for which class; gives the class whose maximum that may open again."""
         before = self._of.pop(slot, None)
         if before is not None:
-            part, (a, b, c, d) = before
+            part = before[0]
+            a, b, c, d = before[1]
             e, f, g, h = part.held
             part.held = (e - a, f - b, g - c, h - d)
             if part.reserved != _NOTHING:
@@ -125,7 +126,7 @@ class Shares:
         part.own, part.used = own, used
         a, b, c, d = own
         part.foreign = (not a) | (not b) << 1 | (not c) << 2 | (not d) << 3
-        self._left_of = None
+        self._left_part = None
 
     def held(self, name: str) -> Need:
         """What a class holds."""
@@ -161,8 +162,13 @@ class Shares:
         part = self._parts.get(name)
         if part is None or part.most is None:
             return 1 << 30
-        most, held = part.most, part.held
-        return min((max(most[d] - held[d], 0) // need[d] for d in _COMPUTING if need[d]), default=1 << 30)
+        # A maximum counts in cores and devices; written out, as every lane that is looked at comes here.
+        most, held, found = part.most, part.held, 1 << 30
+        if need[_CPU]:
+            found = max(most[_CPU] - held[_CPU], 0) // need[_CPU]
+        if need[_GPU]:
+            found = min(max(most[_GPU] - held[_GPU], 0) // need[_GPU], found)
+        return found
 
     def spare(self, name: str) -> Need:
         """What may be taken from a class: what it holds beyond what is kept for it, in each dimension."""
@@ -199,14 +205,14 @@ class Shares:
         for part in self._touched:
             part.begin()
         self._touched.clear()
-        self._left_of = None
+        self._left_part = None
 
     def enter(self, name: str, room: Room) -> None:
         """Let `room` be what a class may have of it, until `leave`."""
         part = self._parts.get(name) or self._part(name)
         foreign, free = part.foreign, room.free
         self._seen = seen = self._left(part, free)
-        self._left_of = (free, part)
+        self._left_part, self._left_free = part, free
         room.show(
             seen,
             part.lacked | self._lacked & foreign,
@@ -217,8 +223,8 @@ class Shares:
     def leave(self, name: str, room: Room) -> None:
         """What was claimed of `room` meanwhile was claimed by that class: of its own part first."""
         part = self._parts.get(name) or self._part(name)
-        left_of, free, left = self._left_of, room.free, room.left
-        is_same = left_of is not None and left_of[0] is free and left_of[1] is part
+        free, left = room.free, room.left
+        is_same = self._left_part is part and self._left_free == free
         before = self._seen if is_same else self._left(part, free)
         self._touched.append(part)
         if left != before:
@@ -228,7 +234,7 @@ class Shares:
                 part.claims = _plus(part.claims, mine)
                 claim = _minus(claim, mine)
             self._claim = _plus(self._claim, claim)
-            self._left_of = None
+            self._left_part = None
         kept = room.kept - (self._kept if part.foreign & 1 else part.kept)
         if kept > 0:
             part.kept += kept
@@ -239,9 +245,9 @@ class Shares:
         self._lacked |= lacked
         self._claimed |= claimed
 
-    def is_out(self, names: Iterable[str], free: Need, *, own: bool = False) -> bool:
+    def is_out(self, names: dict[str, int], free_cpu: int, *, own: bool = False) -> bool:
         """Whether these classes can have no more cores in this pass, or no more of their `own`."""
-        if not own and max(free[_CPU] - self._owned[_CPU], 0) > self._claim[_CPU]:
+        if not own and free_cpu - self._owned[_CPU] > self._claim[_CPU]:  # no claim is negative
             return False
         for name in names:
             part = self._parts.get(name)
@@ -252,14 +258,18 @@ class Shares:
     def _left(self, part: _Part, free: Need) -> Need:
         """What a class may take, less what is claimed."""
         # Written out, as `_minus`, `_plus` and `_least` of all four: every lane that is looked at comes here.
-        (a, b, c, d), (e, f, g, h), (i, j, k, m) = free, self._owned, self._claim
+        # Taken apart one by one: compiled, a tuple of tuples would be made and walked through.
+        a, b, c, d = free
+        e, f, g, h = self._owned
+        i, j, k, m = self._claim
         e, f, g, h = a - e, b - f, c - g, d - h
         e = e - i if e > i else 0
         f = f - j if f > j else 0
         g = g - k if g > k else 0
         h = h - m if h > m else 0
         if part.foreign != _ALL:
-            (i, j, k, m), (w, x, y, z) = part.own, part.claims
+            i, j, k, m = part.own
+            w, x, y, z = part.claims
             if i > w:
                 e += i - w
             if j > x:

@@ -410,8 +410,10 @@ class Standing:
     def _resume_shares(self, level: Level, now: float, out: list[Command]) -> None:
         """The same, where a class may have to wait and another may not."""
         shares, line = self._waiting.shares, self.lines.of.get(level)
+        if line is None:
+            return
         waits: set[str] = set()
-        for place in list(line.places) if line is not None else ():
+        for place in list(line.places):
             slot = self.paused[place[2]]
             if slot.lane is None or slot.policy is None or slot.policy.name in waits:
                 continue
@@ -422,11 +424,11 @@ class Standing:
             if self._room.resumes(cpu, shares.may_take(name, self._room.free)[0]):
                 self.end_pause(slot, now)
                 out.append(Resume(slot.number, slot.backlog[0][0]))
-            elif line is not None:  # as have all others of its class
+            else:  # as have all others of its class
                 self._room.claim((line.cpu_of.get(name, cpu), 0, 0, 0))
                 waits.add(name)
             shares.leave(name, self._room)
-            if line is None or len(waits) >= max(len(line.cpu_of), 1):
+            if len(waits) >= max(len(line.cpu_of), 1):
                 return
 
     def end_pause(self, slot: Slot, now: float) -> None:
