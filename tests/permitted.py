@@ -169,7 +169,8 @@ def _holds(test: str, conditions: Mapping[str, Any], facts: Mapping[str, Sequenc
         values = facts.get(key, ())
         if not values and not test.startswith("ForAllValues:"):
             return False
-        if not all(any(fnmatchcase(value, one) for one in patterns) for value in values):
+        like = [any(fnmatchcase(value, one) for one in patterns) for value in values]
+        if any(like) if "Not" in test else not all(like):
             return False
     return True
 
