@@ -85,19 +85,21 @@ class Deployment:
             fix=f"Use one of these classes, or have hosts take it: infra deploy --hosts --class {priority}.",
         )
 
-    def home_of(self, spec: Mapping[str, Any], priority: str, near: Container[str]) -> str:
+    def home_of(self, spec: Mapping[str, Any], priority: str, near: Container[str], tier: str = "") -> str:
         """The queue of this environment that a notice is for; "" where there is none.
 
         Args:
             spec: of its batch: of which function it is, and which hosts it is best on.
             priority: its class.
             near: URLs of the queues that it may have come from: what a Lambda handed on to hosts is theirs.
+            tier: who it is for, as the ledger says it; "" where nobody chose.
         """
         function = str(spec.get("title") or "") or function_name(str(spec["function"]))
         group = str(spec.get("group") or "") or PLAIN
         hosts = self._queue(group, priority) or self._queue(PLAIN, priority)
         own = self._queue(function, priority)
-        return hosts if hosts in near or not own else own
+        at_hosts = tier == ON_HOSTS or (not tier and hosts in near)
+        return (hosts or own) if at_hosts else (own or hosts)
 
     def hosts_beside(self, function: str, group: str, priority: str) -> str:
         """The group of hosts that takes such work beside a Lambda of the function; "" for no choice."""

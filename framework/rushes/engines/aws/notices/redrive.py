@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["redrive"]
 
 
-Home = Callable[[Mapping[str, Any], str, Container[str]], str]
-"""Gives the URL of the queue that work is for: by the specification of its batch, its class, and the queues
-that it may have come from; "" where there is none."""
+Home = Callable[[Mapping[str, Any], str, Container[str], str], str]
+"""Gives the URL of the queue that work is for: by the specification of its batch, its class, the queues that
+it may have come from, and who it is for, a Lambda or hosts; "" where there is none."""
 AT_ONCE: Final = 16
 
 
@@ -103,7 +103,7 @@ def _place_of(letter: Letter, sources: Sequence[str], ledger: Known, home: Home)
     spec = ledger.spec(said.invocation.rpartition(".")[0])
     if spec is None:
         return ""
-    if found := home(spec, said.priority, sources):
+    if found := home(spec, said.priority, sources, entry.work.tier):
         return found
     # Of a class that the environment has no more: whoever takes it reads its class in the ledger.
     its = [url for url in sources if url.endswith(f"-{said.priority}")]

@@ -1,0 +1,213 @@
+"""Who an object that came is for, a Lambda or hosts: by its size, what runs took, and who had it before."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto_cloud import clients_of, empty
+
+from rushes import Asset, Context, Output, Params, Resources, Result, function, on_s3
+from rushes.core.learning.sized_runs import WEEK_S, Counted, Outcome, cell
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import AwsSettings
+from rushes.engines.aws.called.router import EventRouter
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, Routed
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.dynamo_runs import DynamoRunCounts
+from rushes.shared_ledger.sqs import SqsQueue
+
+NOW = 1_700_000_000.0
+WEEK = int(NOW // WEEK_S)
+TIERS = json.dumps({"clip": 2000, "region": "us-east-1"})
+QUEUES = ("small/urgent", "hosts/urgent", "look/standard")
+
+
+class Wrote(Result):
+    file: Output
+
+
+@function(
+    version="2",
+    resources=Resources(cpu=2, memory="2GiB"),
+    triggers=[
+        on_s3("cards/{show}/**", kinds="video", show="{show}", out="s3://proxies/{show}", priority="urgent")
+    ],
+)
+def small(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """A proxy."""
+    raise AssertionError
+
+
+@function(version="1", triggers=[on_s3("sound/**")])
+def look(clip: Asset, params: Params) -> Result:
+    """Of it hosts have no queue."""
+    raise AssertionError
+
+
+class Counting:
+    """A client that counts requests."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.asked: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name == "get_paginator":
+            return lambda verb: (self.asked.update([verb]), found(verb))[1]
+        if not callable(found):
+            return found
+
+        def call(**asked: Any) -> Any:
+            self.asked[name] += 1
+            return found(**asked)
+
+        return call
+
+
+class Cloud:
+    def __init__(self, clients: dict[str, Any]) -> None:
+        self.clients = clients
+        for bucket in ("cards", "sound", "proxies"):
+            clients["s3"].create_bucket(Bucket=bucket)
+        clients["dynamodb"].create_table(TableName="rushes", **TABLE)
+        self.urls = {
+            name: clients["sqs"].create_queue(QueueName=name.replace("/", "-"))["QueueUrl"] for name in QUEUES
+        }
+        self.ledger = DynamoLedger(clients["dynamodb"], "rushes")
+        self.runs = DynamoRunCounts(clients["dynamodb"], "rushes")
+        self.table = Counting(clients["dynamodb"])
+
+    def router(self, tiers: str = TIERS) -> EventRouter:
+        services = Services(AwsSettings("rushes"), "router", self._client)
+        return EventRouter([small, look], self.urls, services, lambda: NOW, tiers=tiers)
+
+    def _client(self, service: str) -> Any:
+        return self.table if service == "dynamodb" else self.clients[service]
+
+    def put(self, key: str, size: int, bucket: str = "cards") -> dict[str, Any]:
+        self.clients["s3"].put_object(Bucket=bucket, Key=key, Body=bytes(size))
+        return {"source": "aws.s3", "detail": {"bucket": {"name": bucket}, "object": {"key": key}}}
+
+    def learnt(self, tier: str, seconds: float, size: int, runs: int = 20) -> None:
+        """So many runs took so long on clips of that size."""
+        self.runs.add("small", tier, Counted("2", WEEK, {cell(Outcome.ran, size, seconds): runs}))
+
+    def told(self) -> dict[str, list[str]]:
+        """Who was told of what."""
+        queues = {name: SqsQueue(self.clients["sqs"], url) for name, url in self.urls.items()}
+        found = {
+            name: [one.notice.invocation for one in queue.receive(10, 0)] for name, queue in queues.items()
+        }
+        return {name: one for name, one in found.items() if one}
+
+    def routed(self, invocation: str) -> Routed | None:
+        entry = self.ledger.entry(invocation)
+        assert entry is not None
+        return entry.work.routed
+
+
+@pytest.fixture(scope="module")
+def mocked() -> Iterator[dict[str, Any]]:
+    with clients_of("s3", "dynamodb", "sqs") as found:
+        yield found
+
+
+@pytest.fixture
+def cloud(mocked: dict[str, Any]) -> Iterator[Cloud]:
+    yield Cloud(mocked)
+    empty()
+
+
+def test_what_nobody_knows_anything_of_goes_to_its_lambda(cloud: Cloud) -> None:
+    (invocation,) = cloud.router()(cloud.put("dune/a.mov", 1000), None)
+
+    assert cloud.told() == {"small/urgent": [invocation]}
+    assert cloud.routed(invocation) == Routed(ON_LAMBDA, limit_s=None)
+
+
+def test_a_clip_for_which_a_lambda_has_no_room_goes_to_hosts(cloud: Cloud) -> None:
+    (invocation,) = cloud.router()(cloud.put("dune/a.mov", 3000), None)
+
+    assert cloud.told() == {"hosts/urgent": [invocation]}
+    routed = cloud.routed(invocation)
+    assert routed is not None
+    assert routed.reason.startswith("hosts: lambda is not for it: it takes sources up to")
+
+
+def test_the_size_of_a_clip_says_who_works_on_it(cloud: Cloud) -> None:
+    for size, seconds in ((50, 15.0), (500, 150.0), (1500, 1500.0)):
+        cloud.learnt("lambda", seconds, size)
+    router = cloud.router()
+
+    (long,) = router(cloud.put("dune/long.mov", 1500), None)
+    (short,) = router(cloud.put("dune/short.mov", 50), None)
+
+    assert cloud.told() == {"hosts/urgent": [long], "small/urgent": [short]}
+    why = cloud.routed(long)
+    assert why is not None
+    assert (why.tier, why.limit_s) == (ON_HOSTS, 880.0)
+    assert why.expected_s == pytest.approx(1500, rel=0.4)
+
+
+def test_what_is_known_is_asked_for_once_however_much_comes(cloud: Cloud) -> None:
+    cloud.learnt("lambda", 5.0, 1000)
+    router = cloud.router()
+    router(cloud.put("dune/0.mov", 1000), None)
+    cloud.table.asked.clear()
+
+    for number in range(1, 6):
+        router(cloud.put(f"dune/{number}.mov", 1000), None)
+
+    assert cloud.table.asked == {"transact_write_items": 5, "get_item": 5}
+
+
+def test_an_event_that_comes_again_goes_to_those_who_had_it_first(cloud: Cloud) -> None:
+    event = cloud.put("dune/a.mov", 1000)
+    (invocation,) = cloud.router()(event, None)
+    cloud.told()
+    cloud.learnt("lambda", 5000.0, 1000)
+
+    cloud.router()(event, None)
+
+    assert cloud.told() == {"small/urgent": [invocation]}
+
+
+def test_what_a_lambda_gave_up_goes_to_hosts_when_its_event_comes_again(cloud: Cloud) -> None:
+    event = cloud.put("dune/a.mov", 1000)
+    (invocation,) = cloud.router()(event, None)
+    claim = cloud.ledger.claim(invocation, "lambda:1", NOW, NOW + 60)
+    assert isinstance(claim, Claim)
+    cloud.ledger.give_back(claim, "too long", routed=Routed(ON_HOSTS, "hosts: too long."))
+    cloud.told()
+
+    cloud.router()(event, None)
+
+    assert cloud.told() == {"hosts/urgent": [invocation]}
+
+
+@pytest.mark.parametrize("tiers", ["", TIERS])
+def test_where_there_is_no_choice_nobody_makes_one(cloud: Cloud, tiers: str) -> None:
+    event = cloud.put("a.wav", 3000, "sound") if tiers else cloud.put("dune/a.mov", 3000)
+    (invocation,) = cloud.router(tiers)(event, None)
+
+    assert cloud.told() == {"look/standard" if tiers else "small/urgent": [invocation]}
+    assert cloud.routed(invocation) is None
+
+
+def test_a_table_that_does_not_say_what_runs_took_keeps_nothing_waiting(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rushes.errors import PlatformError  # noqa: PLC0415 - of this test
+
+    def silent(*_: Any) -> Any:
+        raise PlatformError("no answer.", code="service-unreachable")
+
+    monkeypatch.setattr(DynamoRunCounts, "counted", silent)
+
+    assert len(cloud.router()(cloud.put("dune/a.mov", 1000), None)) == 1
