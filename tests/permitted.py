@@ -167,6 +167,10 @@ def _holds(test: str, conditions: Mapping[str, Any], facts: Mapping[str, Sequenc
     for key, said in conditions.items():
         patterns = [said] if isinstance(said, str) else said
         values = facts.get(key, ())
+        if test == "Null":
+            if bool(values) is (said == "true"):
+                return False
+            continue
         if not values and not test.startswith("ForAllValues:"):
             return False
         like = [any(fnmatchcase(value, one) for one in patterns) for value in values]

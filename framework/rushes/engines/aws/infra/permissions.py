@@ -224,7 +224,9 @@ def counting_trials(table: Any) -> Statement:
 def telling() -> Statement:
     """May put events of ours on the default bus, and of nobody else."""
     bus = {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"}
-    return {**_of(["events:PutEvents"], bus), "Condition": {"StringEquals": {"events:source": "rushes"}}}
+    # A request has several events: each has to be ours.
+    ours = {"ForAllValues:StringEquals": {"events:source": "rushes"}, "Null": {"events:source": "false"}}
+    return {**_of(["events:PutEvents"], bus), "Condition": ours}
 
 
 def reading_parameter(name: str) -> Statement:
