@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -27,6 +28,9 @@ AWSCloudFormation/latest/UserGuide/cloudformation-limits.html)."""
 POLL_S: Final = 2.0
 _BROKEN: Final = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
 """Of these a stack can only be removed."""
+_STUCK: Final = "UPDATE_ROLLBACK_FAILED"
+_BEGUN: Final = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
+"""How a stack stands in the event with which a change begins."""
 
 
 def client_of(service: str, region: str) -> Any:
@@ -175,6 +179,13 @@ class Stack:
                 code="stack-broken",
                 fix="Remove it with `rushes infra destroy`, then deploy again.",
             )
+        if status == _STUCK:
+            raise CallerError(
+                f"stack {self._name} is {status}: what was there before could not be put back.",
+                code="stack-broken",
+                fix="Mend what its events name, then: "
+                f"aws cloudformation continue-update-rollback --stack-name {self._name}",
+            )
         if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
             raise CallerError(
                 f"stack {self._name} is {status}: somebody changes it now.",
@@ -231,7 +242,7 @@ class Stack:
             events = self._client.describe_stack_events(StackName=id_ or self._name)["StackEvents"]
         return [
             f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', 'no reason')}"
-            for one in events
+            for one in takewhile(lambda one: not _begins(one), events)
             if one.get("ResourceStatus", "").endswith("_FAILED")
             and "cancelled" not in one.get("ResourceStatusReason", "")
         ][:5]
@@ -262,6 +273,12 @@ class Stack:
                 code="not-found" if gone else "deploy-failed",
                 fix="Deploy it first." if gone else "Change what it names, and try again.",
             ) from error
+
+
+def _begins(event: Mapping[str, Any]) -> bool:
+    """Whether with this event somebody began a change of the stack: what failed before is of another one."""
+    its = event.get("PhysicalResourceId") == event.get("StackId")
+    return its and event.get("ResourceStatus") in _BEGUN
 
 
 def _outputs(found: Mapping[str, Any] | None) -> dict[str, str]:
