@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,8 @@ import pytest
 from waiting import until
 
 from rushes import PlatformError
+from rushes.engines.local import LocalEngine
+from rushes.invocation import BatchSpec
 from rushes.journal.ballast import BALLAST_BYTES
 from rushes.journal.schema import MIGRATIONS
 from rushes.journal.sqlite import SqliteJournal
@@ -305,3 +308,38 @@ def test_the_engine_goes_on_when_space_returns(
             return False
 
     assert until(works)
+
+
+def test_a_journal_of_another_user_says_whose_it_is_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    with pytest.raises(PlatformError, match=r"journal\.sqlite3 cannot be written: Operation not") as caught:
+        SqliteJournal(tmp_path / "journal.sqlite3")
+    assert (caught.value.code, "chown -R" in caught.value.fix) == ("journal-unwritable", True)
+
+
+def test_a_journal_that_sqlite_finds_read_only_is_not_to_be_moved_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(sqlite3, "connect", read_only)
+    with pytest.raises(PlatformError, match="cannot be written: it is read-only") as caught:
+        SqliteJournal(tmp_path / "journal.sqlite3")
+    assert caught.value.code == "journal-unwritable"
+
+
+def test_a_file_of_the_folder_that_cannot_be_written_is_named(
+    rushes_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (rushes_home / "start.lock").mkdir(parents=True)  # for root, too
+    engine = LocalEngine()
+    with pytest.raises(PlatformError, match=r"start\.lock cannot be written: Is a directory") as caught:
+        engine.open(BatchSpec("m:f", "1"))
+    assert caught.value.code == "no-home"
+    engine.close()

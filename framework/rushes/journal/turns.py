@@ -46,6 +46,8 @@ class SqliteTurns:
             self._migrate()
         except sqlite3.Error as error:
             raise _unreadable(path, error) from error
+        except OSError as error:
+            raise _unwritable(path, error.strerror or str(error)) from error
         self._open = False
         self._turn: list[tuple[str, Sequence[Row]]] = []
         self.ballast = Ballast(path.with_name("ballast"))
@@ -161,10 +163,21 @@ class SqliteTurns:
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> PlatformError:
+    if "readonly" in str(error):
+        return _unwritable(path, "it is read-only")
     aside = f"{path}.{time.strftime('%Y%m%d')}"
     return PlatformError(
         f"the journal {path} cannot be used: {error}.",
         code="journal-unreadable",
         fix=f"Move it to {aside} to start a new one; outputs and receipts are not touched.",
         details={"sqlite": str(error)},
+    )
+
+
+def _unwritable(path: Path, why: str) -> PlatformError:
+    """Somebody else's, or on a disk that is mounted to be read: who ran with more rights has left it so."""
+    return PlatformError(
+        f"the journal {path} cannot be written: {why}.",
+        code="journal-unwritable",
+        fix=f"Give {path.parent} and all in it to this user (chown -R), or set RUSHES_HOME to another.",
     )

@@ -11,10 +11,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from rushes.errors import PlatformError, error_from_dict
 from rushes.runtime.configuration.settings import Settings, wherever
@@ -185,11 +185,11 @@ class Client:
     def _start(self) -> socket.socket:
         """Start a detached worker, once, however many terminals try; wait until it answers."""
         log = self._settings.home / "worker.log"
-        with (self._settings.home / "start.lock").open("w") as lock:
+        with _opened(self._settings.home / "start.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with suppress(OSError):
                 return self._connect()
-            with log.open("ab") as file:
+            with _opened(log, "ab") as file:
                 began = file.tell()
                 process = subprocess.Popen(
                     self._argv,
@@ -214,6 +214,25 @@ class Client:
                 pause = min(pause * 1.5, 0.1)
             process.returncode = process.returncode or 0
         raise _no_start(self._settings, log, began)
+
+
+@contextmanager
+def _opened(path: Path, mode: str) -> Iterator[IO[Any]]:
+    """A file of our own folder, open.
+
+    Raises:
+        PlatformError: it cannot be written, though the folder can: somebody else's, or mounted to be read.
+    """
+    try:
+        file = path.open(mode)
+    except OSError as error:
+        raise PlatformError(
+            f"{path} cannot be written: {error.strerror}.",
+            code="no-home",
+            fix=f"Give {path.parent} and all in it to this user (chown -R), or set RUSHES_HOME to another.",
+        ) from error
+    with file:
+        yield file
 
 
 def _gone(settings: Settings) -> PlatformError:
