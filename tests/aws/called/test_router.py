@@ -188,3 +188,12 @@ def test_events_of_nobody_are_refused_as_such(cloud: Cloud, event: dict[str, Any
     cloud.put("cards", "a.mov")
     with pytest.raises(CallerError):
         cloud.router(event, None)
+
+
+@pytest.mark.parametrize("part", [" dune", "dune\u200b", "d" * 300])
+def test_a_part_of_a_key_that_is_no_name_of_a_show_pays_for_nothing(cloud: Cloud, part: str) -> None:
+    """As `--show` is: it would stand in budgets, statements and tables, beside one that looks like it."""
+    with pytest.raises(CallerError) as caught:
+        cloud.router(cloud.put("cards", f"{part}/day1/A001.mov"), None)
+    assert caught.value.code == "bad-value"
+    assert (cloud.told("urgent"), [*cloud.ledger.batches(10)]) == ([], [])

@@ -106,10 +106,13 @@ def take_in(order: Order, ledger: Intake, now: float) -> Notice:
     """Put an invocation into the ledger, if it is not there; gives the notice of it.
 
     Raises:
+        CallerError: its show, of a key or a message, has a name that no show may have (``bad-value``).
         PlatformError: the ledger does not answer; asking again does no harm.
     """
     from rushes.ledger import WorkItem  # noqa: PLC0415 - as above
+    from rushes.options import check_show  # noqa: PLC0415 - as above
 
+    check_show(order.show)
     batch = order.batch
     spec = {
         "function": order.function.ref, "version": order.version, "source_digest": "",

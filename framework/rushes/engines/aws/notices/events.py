@@ -140,7 +140,8 @@ def _of_event_bridge(detail: Mapping[str, Any]) -> Asked:
 
 
 def _direct(event: Mapping[str, Any]) -> Asked:
-    from rushes.storage.s3_uri import place_of  # noqa: PLC0415 - few are called directly
+    from rushes.options import check_show  # noqa: PLC0415 - few are called directly
+    from rushes.storage.s3_uri import place_of  # noqa: PLC0415 - as above
 
     unknown = set(event) - {"source", "params", "out", "show"}
     params = event.get("params", {})
@@ -149,6 +150,8 @@ def _direct(event: Mapping[str, Any]) -> Asked:
         raise CallerError(
             f"a direct call {what}.", code="bad-event", fix="It may have source, params, out and show."
         )
+    if event.get("show"):
+        check_show(str(event["show"]))
     place = place_of(event["source"])
     return Asked(
         place.bucket,
