@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
+from pydantic.errors import PydanticSchemaGenerationError
 
 from rushes import Asset, CallerError, Context, Output, Params, Resources, Result, function
 from rushes.function import Function, Options
+
+
+class Strange:
+    """Nothing that a model can check."""
 
 
 class Size(Params):
@@ -110,6 +115,18 @@ def test_what_can_be_refused_is_refused_at_import_with_the_name_and_the_fix(
     assert what in refused.value.message
     assert fix in refused.value.fix
     assert refused.value.code == "bad-function"
+
+
+@pytest.mark.parametrize("base", [Params, Result])
+def test_a_model_that_cannot_be_checked_is_refused_where_it_is_written(base: type[BaseModel]) -> None:
+    class Whole(base):  # type: ignore[valid-type, misc]
+        height: int = 540
+
+    assert Whole.__pydantic_complete__  # ours, of which these are made, are built when used
+    with pytest.raises(PydanticSchemaGenerationError, match="Strange"):
+
+        class Wrong(base):  # type: ignore[valid-type, misc]
+            what: Strange
 
 
 def test_a_decorator_without_brackets_is_refused() -> None:
