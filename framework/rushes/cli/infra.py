@@ -18,6 +18,7 @@ import click
 
 from rushes.cli.infra_backfill import backfill
 from rushes.cli.infra_destroy import destroy
+from rushes.cli.infra_image import chosen, keep
 from rushes.cli.infra_options import env_option, region_option, stack_of
 from rushes.cli.infra_package import package
 from rushes.cli.infra_trial import kept_trials, trial, trials_of
@@ -214,11 +215,10 @@ def deploy(
     from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.premises import premises_of  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.queue_names import gone  # noqa: PLC0415 - not for help
-    from rushes.engines.aws.infra.registry import pinned_of  # noqa: PLC0415 - botocore
     from rushes.engines.aws.infra.vacancy import check_vacant, leaving  # noqa: PLC0415 - botocore
     from rushes.engines.aws.infra.versions import check_versions, versions_of  # noqa: PLC0415 - not for help
 
-    image = pinned_of(image, environment.region, lambda region: client_of("ecr", region))
+    image = chosen(image, environment.region, template)
     stack = stack_of(environment.name, environment.region)
     deployed = stack.template()
     check_versions(deployed, template)
@@ -246,23 +246,9 @@ def deploy(
             function, old, versions[function].version
         )
         click.echo(f"{function}: version {trial.new} has {trial.share:g} % of the work.", err=True)
-    _keep_image(image, environment)
+    keep(image, environment)
     for key, value in sorted(done.outputs.items()):
         click.echo(f"{key:<28} {printable(value)}")
-
-
-def _keep_image(image: str, environment: Environment) -> None:
-    """Mark an image of ECR as deployed; without the permission it stays as long as the newest do."""
-    from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - botocore
-    from rushes.engines.aws.infra.image import is_pinned, named  # noqa: PLC0415 - not for help
-    from rushes.engines.aws.infra.registry import keep_deployed  # noqa: PLC0415 - botocore
-
-    if not is_pinned(image) or not named(image.partition("@")[0]).account:
-        return
-    try:
-        keep_deployed(client_of("ecr", environment.region), image, environment.name)
-    except CallerError as error:
-        click.echo(f"The image is kept as long as it is among the newest: {printable(str(error))}", err=True)
 
 
 def _placed(body: bytes, bucket: str, environment: Environment) -> str:

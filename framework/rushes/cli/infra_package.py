@@ -65,6 +65,7 @@ def package(
     import tempfile  # noqa: PLC0415 - not for help
 
     from rushes.engines.aws.infra import image_build, registry  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.infra.contents import LABEL, label_of  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.image import image_name, steps  # noqa: PLC0415 - as above
@@ -79,7 +80,8 @@ def package(
         folder = context or Path(made)
         image_build.make_folder(folder, packages, base=base, lock=lock, stamp=stamp)
         image = image_name(repository, environment, image_build.files_of(folder))
-        all_ = steps(image, str(folder), tool, push=push, secrets=secrets, again=again)
+        labels = {LABEL: label_of(folder / "wheels")}
+        all_ = steps(image, str(folder), tool, push=push, secrets=secrets, labels=labels, again=again)
         if dry_run:
             for step in all_:
                 _say(f"$ {step.text}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -53,7 +54,7 @@ class Step(NamedTuple):
     @property
     def text(self) -> str:
         """It as a person would type it."""
-        return " ".join(self.argv)
+        return shlex.join(self.argv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,7 @@ def steps(
     *,
     push: bool,
     secrets: Mapping[str, str] = MappingProxyType({}),
+    labels: Mapping[str, str] = MappingProxyType({}),
     again: bool = False,
 ) -> list[Step]:
     """The commands that make an image of a folder, in their order.
@@ -198,6 +200,7 @@ def steps(
         tool: that builds.
         push: to its registry.
         secrets: files that the build may read and the image has not, by the names that the Dockerfile has.
+        labels: that the image says of itself.
         again: of fresh parts: the base as it is now, and nothing that an earlier build has left.
     """
     argv = [tool, "build", "--platform", "linux/amd64"]
@@ -209,6 +212,8 @@ def steps(
         argv += ["--pull", "--no-cache"]
     for name, path in sorted(secrets.items()):
         argv += ["--secret", f"id={name},src={path}"]
+    for name, text in sorted(labels.items()):
+        argv += ["--label", f"{name}={text}"]
     found = [Step((*argv, "--tag", image.uri, folder))]
     if push and image.region:
         found.append(Step((tool, "login", "--username", "AWS", "--password-stdin", image.registry), "ecr"))

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from rushes.aws_errors import answer_error, code_of, sent
 from rushes.engines.aws.infra.image import Image, is_pinned, named
+from rushes.engines.aws.infra.labels import MANIFESTS
 from rushes.errors import CallerError
 
 __all__ = ["account_of", "digest_of", "keep_deployed", "make_repository", "password_of", "pinned_of"]
@@ -123,8 +124,9 @@ def keep_deployed(ecr: Any, uri: str, environment: str) -> None:
     tag = f"{_DEPLOYED}{environment}-{digest.partition(':')[2][:16]}"
     try:
         with sent(act):
-            found = ecr.batch_get_image(**_whose(image), imageIds=[{"imageDigest": digest}])["images"]
-            if not found or found[0]["imageId"].get("imageTag") == tag:
+            asked = {"imageIds": [{"imageDigest": digest}], "acceptedMediaTypes": [*MANIFESTS]}
+            found = ecr.batch_get_image(**_whose(image), **asked)["images"]
+            if not found:
                 return
             manifest = {"imageManifest": found[0]["imageManifest"]}
             if kind := found[0].get("imageManifestMediaType"):

@@ -102,6 +102,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
                     one.name: {
                         "version": one.function.version,
                         "source": environment.sources.get(one.name, ""),
+                        "ref": one.function.ref,
                     }
                     for one in all_
                 },

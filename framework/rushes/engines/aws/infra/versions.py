@@ -30,18 +30,17 @@ LONGEST_OUTPUT: Final = 1024
 
 
 class Version(NamedTuple):
-    """A function as it is in an environment: its version, and a digest of its source where that is known."""
+    """A function as it is in an environment: its version, a digest of its source where known, its place."""
 
     version: str
     source: str
+    ref: str = ""
 
 
 def versions_of(template: Mapping[str, Any] | None) -> dict[str, Version]:
     """The versions of a template's functions, by name."""
     said = (template or {}).get("Metadata", {}).get(METADATA, {}).get("functions", {})
-    return {
-        name: Version(str(one.get("version", "")), str(one.get("source", ""))) for name, one in said.items()
-    }
+    return {name: Version(*(str(one.get(key, "")) for key in Version._fields)) for name, one in said.items()}
 
 
 def check_versions(deployed: Mapping[str, Any] | None, planned: Mapping[str, Any]) -> None:
