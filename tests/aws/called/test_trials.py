@@ -74,7 +74,7 @@ def test_every_other_deployment_is_not(before: Any, now: Any) -> None:
 
 
 def test_a_template_says_which_versions_it_has() -> None:
-    assert versions_of(planned("2", "b")) == {"small": Version("2", "b")}
+    assert versions_of(planned("2", "b")) == {"small": Version("2", "b", "deployed:small")}
 
 
 def test_a_stack_tells_by_which_version_what_a_machine_sends_is_done() -> None:
