@@ -11,9 +11,9 @@ import pytest
 from rushes import catalog
 from rushes.cli.dispatch import day_note, deadline_of
 from rushes.cli.progress import Pace, lines_of
+from rushes.cli.seen_ends import FAILURES_SHOWN, SeenEnds, exit_code
 from rushes.cli.show import failure_line, fields, one_line, speed, summary_line, table
 from rushes.cli.sinks import sink_for
-from rushes.cli.tally import FAILURES_SHOWN, Tally, exit_code
 from rushes.cli.values import columns_of, csv_of, in_short, table_of
 from rushes.core.states import State
 from rushes.errors import CallerError
@@ -40,23 +40,23 @@ def end(seq: int, state: State, *, code: str = "", kind: str = "media", **more: 
     ],
 )
 def test_the_worst_code_wins(states: list[str], interrupted: bool, code: int) -> None:  # noqa: FBT001
-    tally = Tally()
+    ends = SeenEnds()
     for seq, name in enumerate(states, 1):
         if name == "budget":
-            tally.add([end(seq, State.failed, kind="policy", code="budget-spent")])
+            ends.add([end(seq, State.failed, kind="policy", code="budget-spent")])
         else:
-            tally.add([end(seq, State(name))])
+            ends.add([end(seq, State(name))])
 
-    assert exit_code(tally, interrupted=interrupted) == code
+    assert exit_code(ends, interrupted=interrupted) == code
 
 
 def test_a_tally_counts_all_and_keeps_few() -> None:
-    tally = Tally()
+    ends = SeenEnds()
 
-    tally.add(end(seq, State.failed) for seq in range(1, 1001))
+    ends.add(end(seq, State.failed) for seq in range(1, 1001))
 
-    assert tally.counts.failed == 1000
-    assert [one.seq for one in tally.failures] == list(range(1, FAILURES_SHOWN + 1))
+    assert ends.counts.failed == 1000
+    assert [one.seq for one in ends.failures] == list(range(1, FAILURES_SHOWN + 1))
 
 
 NOON = datetime(2026, 3, 1, 12, 0).astimezone().timestamp()

@@ -28,7 +28,7 @@ from rushes.core.tiers import Purchase
 from rushes.journal.schema import MIGRATIONS
 from rushes.journal.sqlite import SqliteJournal
 from rushes.journal.turns import SqliteTurns
-from rushes.runtime.dispatch.metering import KEEP_EVERY_S, End, Metering
+from rushes.runtime.dispatch.metering import KEEP_EVERY_S, MeteredEnd, Metering
 from rushes.runtime.dispatch.pool import SlotRun
 from rushes.runtime.records.batches import BatchState, shape_of
 from rushes.runtime.records.ports import LeasedRow
@@ -173,7 +173,9 @@ class Ledger(RuleBasedStateMachine):
             number = one.given.popleft()
             del self.pool.running[number]
             ends.append(
-                End(number, took, wasted=bad, wasted_for="vfx" if bad and took > 2 else "", media_s=took)
+                MeteredEnd(
+                    number, took, wasted=bad, wasted_for="vfx" if bad and took > 2 else "", media_s=took
+                )
             )
         self.charged += len(ends)
         self.meter.settle(one, ends)  # type: ignore[arg-type]
@@ -290,7 +292,7 @@ def test_a_row_that_is_lost_or_entered_twice_is_found(tmp_path: Path) -> None:
     pool.now += 3
     pool.slots[1].given.clear()
     del pool.running[row.id]
-    meter.settle(pool.slots[1], [End(row.id, 3.0)])  # type: ignore[arg-type]
+    meter.settle(pool.slots[1], [MeteredEnd(row.id, 3.0)])  # type: ignore[arg-type]
     meter.close()
     assert audit(journal.machines(), journal.machine_sums())["off"] == []
 

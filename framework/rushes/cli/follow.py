@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rushes.cli import interrupt
+from rushes.cli.seen_ends import SeenEnds, exit_code
 from rushes.cli.show import failure_line, held_lines, summary_line, waits_line
-from rushes.cli.tally import Tally, exit_code
 from rushes.errors import CallerError, RushesError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Sending(threading.Thread):
 class Followed:
     """How following a batch ended."""
 
-    tally: Tally
+    ends: SeenEnds
     elapsed_s: float
     interrupted: bool = False
     left: bool = False
@@ -104,7 +104,7 @@ class _Follower:
         self._batch = batch
         self._sink = sink
         self._sending = sending
-        self._tally = Tally()
+        self._ends = SeenEnds()
         self._began = time.monotonic()
         self._seen = 0
         self._told: set[str] = set()
@@ -175,14 +175,14 @@ class _Follower:
         if not page:
             return
         self._seen = page[-1].seq
-        self._tally.add(page)
+        self._ends.add(page)
         if self._session.prints_to_terminal and self._sink.writes(page):
             self._hide()
         self._sink.add(page)
 
     def _over(self, page: Sequence[Finished]) -> bool:
         if self._sending is not None and self._sending.total is not None:
-            return self._tally.ended >= self._sending.total
+            return self._ends.ended >= self._sending.total
         if page or (self._sending is not None and self._sending.is_alive()):
             return False
         return self._engine.status(self._batch).ended is not None
@@ -240,7 +240,7 @@ class _Follower:
     def _outcome(self, *, interrupted: bool = False, left: bool = False) -> Followed:
         self._hide()
         self._sink.close()
-        return Followed(self._tally, time.monotonic() - self._began, interrupted, left)
+        return Followed(self._ends, time.monotonic() - self._began, interrupted, left)
 
     # -- progress -----------------------------------------------------------------------------------------
 
@@ -268,13 +268,13 @@ def _say(text: str) -> None:
         click.echo(text, err=True)
 
 
-def _may_succeed(tally: Tally) -> bool:
+def _may_succeed(ends: SeenEnds) -> bool:
     """Whether `retry` is worth naming: a wrong call fails again until it is another call."""
-    seen = tally.failures
-    all_wrong = len(seen) == tally.counts.failed and all(
+    seen = ends.failures
+    all_wrong = len(seen) == ends.counts.failed and all(
         (one.error or {}).get("kind") == "caller" for one in seen
     )
-    return bool(tally.counts.cancelled) or (tally.counts.failed > 0 and not all_wrong)
+    return bool(ends.counts.cancelled) or (ends.counts.failed > 0 and not all_wrong)
 
 
 def report(outcome: Followed, *, batch: str, function: str, out: str | None, quiet: bool = False) -> int:
@@ -287,22 +287,22 @@ def report(outcome: Followed, *, batch: str, function: str, out: str | None, qui
         out: where outputs are, or None.
         quiet: say nothing: standard output carries the same as JSON, and nobody watches.
     """
-    tally = outcome.tally
+    ends = outcome.ends
     if not outcome.left and not quiet:
-        for one in tally.failures:
+        for one in ends.failures:
             click.echo(failure_line(one), err=True)
-        more = tally.counts.failed - len(tally.failures)
+        more = ends.counts.failed - len(ends.failures)
         if more > 0:
             click.echo(f"  and {more:,} more: rushes results {batch} --failed", err=True)
-        for line in tally.notes.lines(batch):
+        for line in ends.notes.lines(batch):
             click.echo(f"{click.style('!', fg='yellow')} {line}", err=True)
         made = summary_line(
-            function, tally.counts, outcome.elapsed_s, tally.media_s, out, cost_nano=tally.cost_nano
+            function, ends.counts, outcome.elapsed_s, ends.media_s, out, cost_nano=ends.cost_nano
         )
         click.echo(made, err=True)
-        if _may_succeed(tally):
+        if _may_succeed(ends):
             click.echo(f"  again, what did not succeed: rushes retry {batch}", err=True)
         if outcome.held is not None:
             for line in held_lines(outcome.held):
                 click.echo(line, err=True)
-    return exit_code(tally, interrupted=outcome.interrupted, held=outcome.held is not None)
+    return exit_code(ends, interrupted=outcome.interrupted, held=outcome.held is not None)

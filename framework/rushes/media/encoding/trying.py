@@ -18,13 +18,13 @@ from rushes.media.planning.choice import EncoderChoice
 if TYPE_CHECKING:
     from rushes.media.devices.device_turns import Turn
 
-__all__ = ["Turns", "first_that_works", "nothing_to_try", "tried_of"]
+__all__ = ["TryTurns", "first_that_works", "nothing_to_try", "tried_of"]
 
 P = TypeVar("P")
 T = TypeVar("T")
 
 
-class Turns(Protocol):
+class TryTurns(Protocol):
     """Says whose turn it is, where others use the same devices."""
 
     def take(self, rest: Sequence[Try]) -> Turn:
@@ -47,7 +47,7 @@ def first_that_works(
     *,
     plan: Callable[[Try], P],
     make: Callable[[Try, P], T],
-    turns: Turns | None = None,
+    turns: TryTurns | None = None,
 ) -> tuple[T, Try, tuple[Tried, ...]]:
     """What the first try that works has made, which one it was, and what became of each, itself the last.
 
@@ -83,7 +83,7 @@ def _go_through(
     *,
     plan: Callable[[Try], P],
     make: Callable[[Try, P], T],
-    turns: Turns | None,
+    turns: TryTurns | None,
 ) -> tuple[T, Try, tuple[Tried, ...]]:
     """As `first_that_works`; what became of each is in `tried`, however this ends."""
     while True:

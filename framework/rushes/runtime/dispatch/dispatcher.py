@@ -5,7 +5,7 @@ the journal, and nothing of it leaves the process before the commit: packets to 
 wait in `after_commit`. So whatever anybody was told is true after a power cut.
 
     admission   takes invocations in
-    lending     gives them to slots
+    supply      gives them to slots
     spares      has a slot ready for what is urgent
     hearing     takes the answers
     watch       stops what hangs, and what people cancel
@@ -38,11 +38,11 @@ from rushes.runtime.dispatch.families import Families
 from rushes.runtime.dispatch.guarding import Guarding
 from rushes.runtime.dispatch.hearing import Hearing
 from rushes.runtime.dispatch.hedging import Hedging
-from rushes.runtime.dispatch.lending import Lending
 from rushes.runtime.dispatch.metering import Metering
 from rushes.runtime.dispatch.pool import CANCELLED, FAILED, Pool
 from rushes.runtime.dispatch.reports import Reports
 from rushes.runtime.dispatch.spares import Spares
+from rushes.runtime.dispatch.supply import Supply
 from rushes.runtime.dispatch.watch import Watch
 from rushes.runtime.outputs.scratch import clear_batch
 from rushes.runtime.ownership import scratch_root_of
@@ -77,27 +77,27 @@ class Dispatcher:
         self.admission = Admission(pool)
         self.guarding = Guarding(pool)
         self.spares = Spares(pool, watch, unwatch)
-        self.lending = Lending(pool, self.spares, watch)
+        self.supply = Supply(pool, self.spares, watch)
         self.families = Families(pool)
         self.displacing = Displacing(pool, self.guarding)
         self.hedging = Hedging(pool, self.displacing)
         self.hearing = Hearing(
-            pool, self.lending, self.families, self.displacing, self.hedging, unwatch=unwatch
+            pool, self.supply, self.families, self.displacing, self.hedging, unwatch=unwatch
         )
-        self.watch = Watch(pool, self.lending, self.hearing, self.displacing, self.hedging)
+        self.watch = Watch(pool, self.supply, self.hearing, self.displacing, self.hedging)
         self.budgeting = budgeting
         self.reports = Reports(pool, self.families, self.displacing, budgeting)
         budgeting.pool = pool
         pool.carry_out = {
-            cmd.Start: lambda command, _: self.lending.start(command.slot, command.ids),
-            cmd.Lease: lambda command, todo: todo.append(self.lending.lease(command)),
-            cmd.OpenSlot: self.lending.open_slot,
-            cmd.GoOn: lambda command, _: self.lending.go_on(command.slot, command.id),
+            cmd.Start: lambda command, _: self.supply.start(command.slot, command.ids),
+            cmd.Lease: lambda command, todo: todo.append(self.supply.lease(command)),
+            cmd.OpenSlot: self.supply.open_slot,
+            cmd.GoOn: lambda command, _: self.supply.go_on(command.slot, command.id),
             cmd.Pause: lambda command, _: self.displacing.pause(command),
             cmd.Resume: lambda command, _: self.displacing.resume(command),
             cmd.GiveBack: lambda command, _: self.displacing.give_back(command),
             cmd.CloseSlot: lambda command, _: self.hearing.close(command.slot),
-            cmd.Recall: lambda command, todo: todo.extend(self.lending.recall(command.slot)),
+            cmd.Recall: lambda command, todo: todo.extend(self.supply.recall(command.slot)),
             cmd.Release: lambda command, todo: todo.extend(self.admission.release(command)),
             cmd.Hold: lambda command, _: budgeting.tell(command),
             cmd.Freed: lambda command, _: budgeting.tell(command),
@@ -114,7 +114,7 @@ class Dispatcher:
         self.pool.tell_time(self.pool.clock(), time.monotonic_ns())
         self.pool.slept_s = 0.0
         journal = self.pool.journal
-        self.lending.next_epoch()
+        self.supply.next_epoch()
         for number, priority, show in journal.queues():
             self.pool.name_queue(ev.QueueKey(priority, show), number)
         for row in journal.open_batches():

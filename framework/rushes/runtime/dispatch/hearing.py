@@ -20,8 +20,7 @@ from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.families import Families
 from rushes.runtime.dispatch.hedging import Hedging
 from rushes.runtime.dispatch.joint_rows import member_keys
-from rushes.runtime.dispatch.lending import Lending
-from rushes.runtime.dispatch.metering import End
+from rushes.runtime.dispatch.metering import MeteredEnd
 from rushes.runtime.dispatch.pool import (
     FAILED,
     HELD,
@@ -32,6 +31,7 @@ from rushes.runtime.dispatch.pool import (
     error_body,
     progress_of,
 )
+from rushes.runtime.dispatch.supply import Supply
 from rushes.runtime.records.batches import state_number
 from rushes.runtime.slots.processes import SlotProcess
 from rushes.runtime.wire import WIRE, encode_packet
@@ -45,7 +45,7 @@ class Hearing:
     def __init__(
         self,
         pool: Pool,
-        lending: Lending,
+        supply: Supply,
         families: Families,
         displacing: Displacing,
         hedging: Hedging,
@@ -53,7 +53,7 @@ class Hearing:
         unwatch: Callable[[SlotProcess], None],
     ) -> None:
         self.pool = pool
-        self.lending = lending
+        self.supply = supply
         self.families = families
         self.displacing = displacing
         self.hedging = hedging
@@ -93,7 +93,7 @@ class Hearing:
 
     def _ready(self, slot: SlotProcess, header: Any) -> None:
         if header[1] != WIRE:
-            self.lending.start_failed(
+            self.supply.start_failed(
                 slot.environment,
                 f"speaks protocol {header[1]} (Rushes {header[3]}); this worker speaks {WIRE}",
                 final=True,
@@ -101,7 +101,7 @@ class Hearing:
             slot.kill()
             return
         slot.ready = True
-        self.lending.warmed(slot.environment)
+        self.supply.warmed(slot.environment)
         self.pool.feed(ev.SlotReady(slot.number))
 
     def _left(self, slot: SlotProcess, number: int, fence: int) -> SlotRun | None:
@@ -126,7 +126,7 @@ class Hearing:
         ascii_only = len(text) == len(body)
         at = loaded = 0
         meter, hedged = self.pool.meter, self.pool.hedged
-        ends: list[End] = []
+        ends: list[MeteredEnd] = []
         told: list[ev.AttemptFinished] = []
         for number, fence, seconds, media_s, cached, size in header[1]:
             data = text[at : at + size] if ascii_only else body[at : at + size].decode("utf-8", "replace")
@@ -141,7 +141,7 @@ class Hearing:
             state = self.pool.batches[number >> 32]
             if state.number != loaded:
                 loaded = state.number
-                self.lending.loaded(loaded)
+                self.supply.loaded(loaded)
             state.seconds += seconds
             state.media_s += media_s
             state.move(RUNNING, SUCCEEDED)
@@ -153,7 +153,7 @@ class Hearing:
                 if number in self.pool.awaited:
                     self._tell_waiters(number)
             else:
-                ends.append(End(number, seconds, media_s=media_s, hedge=run.hedge))
+                ends.append(MeteredEnd(number, seconds, media_s=media_s, hedge=run.hedge))
                 told.append(ev.AttemptFinished(slot.number, ask, State.succeeded, seconds))
         if meter is not None:
             # What they have cost is known before what they leave of their money is given to others.
@@ -181,7 +181,7 @@ class Hearing:
     def _back(self, slot: SlotProcess, numbers: list[int]) -> None:
         """What a slot had taken with a long one, and gave back unstarted."""
         slot.drop(numbers)
-        numbers = self.lending.back_in_hand(slot.number, numbers)
+        numbers = self.supply.back_in_hand(slot.number, numbers)
         if self.pool.meter is not None:
             self.pool.meter.look(slot)
         self.pool.feed(ev.Returned(slot.number, numbers))
@@ -290,7 +290,7 @@ class Hearing:
         if self.pool.meter is not None:
             state = self.pool.batches[number >> 32]
             swarm, show = run.given_back_for if not state.stopping else ("", "")
-            end = End(number, seconds, wasted=True, wasted_for=show, hedge=run.hedge)
+            end = MeteredEnd(number, seconds, wasted=True, wasted_for=show, hedge=run.hedge)
             for nano in self.pool.meter.settle(slot, [end]):
                 if swarm:
                     self.displacing.undone(swarm, state.id, nano)
@@ -357,19 +357,19 @@ class Hearing:
         """A slot has died: only what it was running is affected."""
         del self.pool.slots[slot.number]
         self._unwatch(slot)
-        back = self.lending.take_back(slot)
+        back = self.supply.take_back(slot)
         culprit = slot.current
         how = slot.bury()
         if not slot.ready:
-            self.lending.start_failed(slot.environment, "never came up" if slot.killed_for else how)
+            self.supply.start_failed(slot.environment, "never came up" if slot.killed_for else how)
         elif culprit and not culprit & 0xFFFFFFFF:
-            self.lending.load_failed(culprit >> 32, _loss(slot, how))
+            self.supply.load_failed(culprit >> 32, _loss(slot, how))
         # First, so that nothing is given to it again; the scheduler waits for the reports that follow.
         self.pool.feed(ev.SlotLost(slot.number))
         # Of what it had taken, only the one that ran is charged; the others were not begun, or their answers
         # were still under way, and they made no files: those say so before anything becomes visible.
         others = [number for number in slot.given if number != culprit]
-        back += self.lending.back_in_hand(slot.number, others)
+        back += self.supply.back_in_hand(slot.number, others)
         mine = culprit in slot.given
         if mine and culprit in self.pool.hedged:
             ran_s = self.pool.now - slot.began

@@ -21,7 +21,7 @@ from rushes.core.stragglers import Expectation, Hedge, Hedges, StragglerPolicy, 
 from rushes.errors import PlatformError
 from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.joint_rows import is_joint
-from rushes.runtime.dispatch.metering import End
+from rushes.runtime.dispatch.metering import MeteredEnd
 from rushes.runtime.dispatch.pool import PAUSED, RUNNING, Pool, SlotRun, progress_of
 from rushes.runtime.records.batches import BatchState
 from rushes.runtime.slots.processes import SlotProcess
@@ -179,7 +179,7 @@ class Hedging:
         pool.journal.attempt([(number, run.attempt, pool.now, seconds, code, json.dumps(told))])
         slot.answered(number, pool.now)
         if pool.meter is not None:
-            pool.meter.settle(slot, [End(number, seconds, wasted=True, hedge=run.hedge)])
+            pool.meter.settle(slot, [MeteredEnd(number, seconds, wasted=True, hedge=run.hedge)])
         pool.feed(ev.AttemptFinished(slot.number, run.ask(number), State.cancelled, seconds))
 
 

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from rushes.runtime.records.batches import BatchState
     from rushes.runtime.slots.processes import SlotProcess
 
-__all__ = ["KEEP_EVERY_S", "End", "Metering"]
+__all__ = ["KEEP_EVERY_S", "MeteredEnd", "Metering"]
 
 KEEP_EVERY_S: Final = 5.0
 """Of a machine's time, what a worker that is killed can leave uncounted."""
 BATCHES_KNOWN: Final = 256
 
 
-class End(NamedTuple):
+class MeteredEnd(NamedTuple):
     """One attempt that has left its slot.
 
     Args:
@@ -107,7 +107,7 @@ class Metering:
         self._awake()
         self._time.reshare(slot.number, 0, at)
 
-    def settle(self, slot: SlotProcess, ends: Sequence[End]) -> list[int]:
+    def settle(self, slot: SlotProcess, ends: Sequence[MeteredEnd]) -> list[int]:
         """Attempts have left a slot: charge them what it held; gives what each has cost, in nano-dollars."""
         now = self._awake()
         rows: list[CostRow] = []
@@ -180,11 +180,11 @@ class Metering:
             number = slot.given[0] if slot.given else 0
             if slot.number not in self._shares or self.pool.run_on(slot.number, number) is None:
                 continue
-            end = End(number, max(now - slot.began, 0.0), wasted=True)
+            end = MeteredEnd(number, max(now - slot.began, 0.0), wasted=True)
             rows.append(self._charged(end, self._time.so_far(slot.number, now), self._shares[slot.number]))
         return rows
 
-    def _charged(self, end: End, used: MachineShare, share: int) -> CostRow:
+    def _charged(self, end: MeteredEnd, used: MachineShare, share: int) -> CostRow:
         """The row of one attempt."""
         number = end.number
         root, payer, state = self._account(number >> 32)

@@ -18,7 +18,6 @@ from rushes.errors import PlatformError
 from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.hearing import Hearing
 from rushes.runtime.dispatch.hedging import Hedging
-from rushes.runtime.dispatch.lending import Lending
 from rushes.runtime.dispatch.pool import (
     HELD,
     NOTHING,
@@ -29,6 +28,7 @@ from rushes.runtime.dispatch.pool import (
     error_body,
     progress_of,
 )
+from rushes.runtime.dispatch.supply import Supply
 from rushes.runtime.records.batches import BatchState, state_number
 from rushes.runtime.slots.orphans import end_orphans
 from rushes.runtime.slots.processes import SlotProcess
@@ -51,12 +51,12 @@ class Watch:
     """Looks after slots and batches between events."""
 
     def __init__(
-        self, pool: Pool, lending: Lending, hearing: Hearing, displacing: Displacing, hedging: Hedging
+        self, pool: Pool, supply: Supply, hearing: Hearing, displacing: Displacing, hedging: Hedging
     ) -> None:
         self.pool = pool
         self._hedging = hedging
         self._displacing = displacing
-        self.lending = lending
+        self.supply = supply
         self.hearing = hearing
         self._watched = pool.now
 
@@ -91,7 +91,7 @@ class Watch:
             if slot.given and _is_to_stop(state, slot.given[0]):
                 self._interrupt(slot, state)
             elif any(_is_to_stop(state, number) for number in slot.given):
-                self.pool.feed(ev.Returned(slot.number, self.lending.take_back(slot)))
+                self.pool.feed(ev.Returned(slot.number, self.supply.take_back(slot)))
 
     def _to_stop(self, state: BatchState) -> list[tuple[int, int, int]]:
         """(id, state, queue) of what of a batch is queued or held, and is to end."""

@@ -1,4 +1,4 @@
-"""Lending: invocations go from the journal into hand, from there to slots, and back.
+"""The supply of slots: invocations go from the journal into hand, from there to slots, and back.
 
 This module must not know what comes of an attempt.
 """
@@ -23,7 +23,7 @@ from rushes.runtime.slots.processes import SlotProcess
 from rushes.runtime.slots.spool import pack
 from rushes.runtime.wire import encode_packet
 
-__all__ = ["Lending"]
+__all__ = ["Supply"]
 
 GROUP: Final = 8
 """Short invocations in one packet: the cost of a packet is that of waking its reader."""
@@ -32,7 +32,7 @@ BROKEN_STARTS: Final = 3
 """Slots of one environment that die before they are ready until its work is failed with the reason."""
 
 
-class Lending:
+class Supply:
     """Leases, slot processes, and what each has been given. `watch` is told of new slots."""
 
     def __init__(self, pool: Pool, spares: Spares, watch: Callable[[SlotProcess], None]) -> None:

@@ -14,13 +14,13 @@ from rushes.cli.notes import Notes
 from rushes.core.states import State
 from rushes.invocation import Counts, Finished
 
-__all__ = ["FAILURES_SHOWN", "Tally", "exit_code"]
+__all__ = ["FAILURES_SHOWN", "SeenEnds", "exit_code"]
 
 FAILURES_SHOWN: Final = 20
 
 
 @dataclass(slots=True)
-class Tally:
+class SeenEnds:
     """The ends of a batch that have been seen."""
 
     counts: Counts = field(default_factory=Counts)
@@ -51,22 +51,22 @@ class Tally:
                     self.failures.append(one)
 
 
-def exit_code(tally: Tally, *, interrupted: bool = False, held: bool = False) -> int:
+def exit_code(ends: SeenEnds, *, interrupted: bool = False, held: bool = False) -> int:
     """The CLI contract's code: 130 interrupted, 1 some failed, 3 held by budget, else 0.
 
-    2, a wrong command line, ranks between 130 and 1, and never gets as far as a tally.
+    2, a wrong command line, ranks between 130 and 1, and never gets as far as counting ends.
 
     Args:
-        tally: of the batch.
+        ends: of the batch.
         interrupted: a person had enough.
         held: all that is left of it is held by a budget.
     """
     if interrupted:
         return 130
-    failed = tally.counts.failed - tally.for_budget + tally.counts.cancelled
+    failed = ends.counts.failed - ends.for_budget + ends.counts.cancelled
     if failed:
         return 1
-    return 3 if held or tally.for_budget else 0
+    return 3 if held or ends.for_budget else 0
 
 
 def _over_budget(one: Finished) -> bool:
