@@ -123,6 +123,15 @@ def test_two_writes_that_meet_are_sent_again_from_the_start(s3: Any, tmp_path: P
     assert client.called == ["put_object"] * 3
 
 
+def test_a_write_over_what_was_removed_meanwhile_is_tried_again_later(s3: Any, tmp_path: Path) -> None:
+    before = S3Store(s3).publish(made(tmp_path, b"old"), f"{ROOT}x", sha(b"old"))
+    client = Refusing(s3, put_object=[refusal("NoSuchKey", 404)] * 99)
+    (tmp_path / "made").unlink()
+    with pytest.raises(PlatformError) as caught:
+        S3Store(client).publish(made(tmp_path, b"new"), f"{ROOT}x", sha(b"new"), over=before)
+    assert caught.value.code == "service-busy"
+
+
 def test_writes_that_meet_for_ever_are_the_platforms_fault(s3: Any, tmp_path: Path) -> None:
     client = Refusing(s3, put_object=[refusal("ConditionalRequestConflict", 409)] * 99)
     with pytest.raises(PlatformError) as caught:

@@ -16,6 +16,9 @@ __all__ = ["BrokenOff", "Conflict", "NotWritten", "archived", "s3_errors"]
 _NOT_THERE: Final = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
 _CHANGED: Final = frozenset({"412", "PreconditionFailed"})
 _CONFLICT: Final = frozenset({"409", "ConditionalRequestConflict", "OperationAborted"})
+_GONE_MEANWHILE: Final = frozenset({"NoSuchUpload", "NoSuchKey"})
+"""Of a write: its end was not heard of, or what it was to replace was removed (https://docs.aws.amazon.com/
+AmazonS3/latest/userguide/conditional-writes.html)."""
 _DAMAGED: Final = frozenset(
     {"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
 )
@@ -71,7 +74,7 @@ def _of_answer(error: ClientError, uri: str, act: str) -> Exception:  # noqa: PL
     code = code_of(error)
     if code in _CHANGED:
         return NotWritten(uri) if act == "write" else _changed(uri)
-    if code in _CONFLICT or (code == "NoSuchUpload" and act == "write"):  # or its end was not heard of
+    if code in _CONFLICT or (act == "write" and code in _GONE_MEANWHILE):
         return Conflict(uri)
     if code in _NOT_THERE:
         return CallerError(f"{uri} does not exist.", code="not-found", fix="Check the spelling.")

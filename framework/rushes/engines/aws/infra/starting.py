@@ -65,7 +65,7 @@ def _pattern(wanted: Sequence[OnS3]) -> dict[str, Any]:
     }
 
 
-def hours(wanted: Sequence[Deployed], environment: Environment, router: str) -> dict[str, Any]:
+def hours(wanted: Sequence[Deployed], router: str) -> dict[str, Any]:
     """A rule for each schedule, which calls the router with the trigger's name."""
     made: dict[str, Any] = {}
     for one in wanted:
@@ -76,7 +76,6 @@ def hours(wanted: Sequence[Deployed], environment: Environment, router: str) -> 
             made[id_] = {
                 "Type": "AWS::Events::Rule",
                 "Properties": {
-                    "Name": f"{environment.called('hour', one.name)[:60]}-{number}",
                     "Description": f"When {one.name} looks at {trigger.pattern}"[:512],
                     "ScheduleExpression": trigger.when,
                     "State": "ENABLED",

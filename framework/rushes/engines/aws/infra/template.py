@@ -193,7 +193,7 @@ def _routing(
         "SourceEvents": parts.mapping("QueueEvents", plan.id, batch=10, most=parts.routers(environment)),
         **of_intakes.resources,
         **starting.rule(triggers, environment),
-        **starting.hours(wanted, environment, plan.id),
+        **starting.hours(wanted, plan.id),
     }
 
 
