@@ -8,6 +8,7 @@ and a real run decides. Data only.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from rushes.media.encoders.rows import OptionRule, Quality, Spelling, Variant, VideoEncoder
@@ -77,51 +78,26 @@ _H264 = VideoEncoder(
     max_height=8192,
 )
 
-_HEVC = VideoEncoder(
+# The rest is as of H.264.
+_HEVC = replace(
+    _H264,
     name="h265_ni_quadra_enc",
     codec="hevc",
-    family="netint",
-    containers=("mp4", "mov", "mkv", "ts"),
     variants={"main": Variant((), _EIGHT), "main10": Variant((), _TEN)},
     deep="main10",
     quality=Quality("", 0, 51, 24, params=_CRF),
-    bitrate=True,
-    bitrate_as=_RATE,
-    cap_as=_CAP,
-    capped_quality=False,
-    gop_as=_GOP,
-    gop_most=1024,
-    speeds=tuple(_SPEEDS),
-    speed_as=_SPEEDS,
-    threads=(),
-    params_option="-xcoder-params",
-    options=_OPTIONS,
     tags={"mp4": "hvc1", "mov": "hvc1"},
-    min_width=32,
-    min_height=32,
-    max_width=8192,
-    max_height=8192,
 )
 
-_AV1 = VideoEncoder(
+_AV1 = replace(
+    _HEVC,
     name="av1_ni_quadra_enc",
     codec="av1",
-    family="netint",
     containers=("mp4", "mkv", "webm"),
-    variants={"main": Variant((), _EIGHT), "main10": Variant((), _TEN)},
-    deep="main10",
     quality=Quality("", 0, 51, 26, params=_CRF),
-    bitrate=True,
-    bitrate_as=_RATE,
-    cap_as=_CAP,
-    capped_quality=False,
-    gop_as=_GOP,
-    gop_most=1024,
     speeds=(*_NUMBERS, *_SPEEDS),
     speed_as=_NUMBERS | _SPEEDS,
-    threads=(),
-    params_option="-xcoder-params",
-    options=_OPTIONS,
+    tags={},
     # NI_PARAM_AV1_MIN_* and NI_PARAM_AV1_MAX_* of ni_device_api.h.
     min_width=144,
     min_height=128,

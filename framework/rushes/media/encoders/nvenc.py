@@ -8,6 +8,7 @@ here was held against the option tables of both builds, and a real run decides. 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from rushes.media.encoders.rows import OptionRule, Quality, Spelling, Variant, VideoEncoder
@@ -95,10 +96,11 @@ _H264 = VideoEncoder(
     max_height=4096,
 )
 
-_HEVC = VideoEncoder(
+# The rest is as of H.264.
+_HEVC = replace(
+    _H264,
     name="hevc_nvenc",
     codec="hevc",
-    family="nvenc",
     containers=("mp4", "mov", "mkv", "ts"),
     variants={
         "main": Variant(("-profile:v", "main"), _EIGHT),
@@ -106,43 +108,29 @@ _HEVC = VideoEncoder(
     },
     deep="main10",
     quality=Quality("-cq:v", 1, 51, 25, also=_CONSTANT),
-    bitrate=True,
-    bitrate_as=_VARIABLE,
-    speeds=(*_BY_NAME, *_PRESETS),
-    speed="p4",
-    speed_as=_speeds(_BY_NAME),
-    threads=(),
-    fixed=_IDR,
     options=_options(*_COMMON, "aud", "tier", level=_LEVELS),
     tags={"mp4": "hvc1", "mov": "hvc1"},
-    captions="-a53cc",
     min_width=130,
     min_height=34,
     max_width=8192,
     max_height=8192,
 )
 
-_AV1 = VideoEncoder(
+_AV1 = replace(
+    _HEVC,
     name="av1_nvenc",
     codec="av1",
-    family="nvenc",
     containers=("mp4", "mkv", "webm"),
     variants={"main": Variant((), _EIGHT), "main10": Variant((), _TEN)},
-    deep="main10",
     quality=Quality("-cq:v", 1, 63, 34, also=_CONSTANT),
-    bitrate=True,
-    bitrate_as=_VARIABLE,
     speeds=(*_BY_NUMBER, *_BY_NAME, *_PRESETS),
-    speed="p4",
     speed_as=_speeds(_BY_NUMBER | _BY_NAME),
-    threads=(),
-    fixed=_IDR,
     options=_options("tune", "bf", "rc-lookahead", "spatial-aq", "temporal-aq", "aq-strength", "multipass",
                      "tier", **{"tile-rows": OptionRule("[1-9]"), "tile-columns": OptionRule("[1-9]")}),
+    tags={},
+    captions=None,
     min_width=192,
     min_height=128,
-    max_width=8192,
-    max_height=8192,
 )  # fmt: skip
 
 NVENC: Final[tuple[VideoEncoder, ...]] = (_H264, _HEVC, _AV1)
