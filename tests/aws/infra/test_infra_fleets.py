@@ -94,6 +94,12 @@ def test_a_new_image_changes_no_service_for_a_stack_would_wait_for_busy_hosts(
     assert [one for one in said if isinstance(one, dict)] == [*tasks]
 
 
+def test_a_host_is_told_its_region_for_on_a_machine_nobody_else_says_it(template: dict[str, Any]) -> None:
+    for task in all_of(template, "ECS::TaskDefinition").values():
+        (container,) = task["ContainerDefinitions"]
+        assert {"Name": "AWS_REGION", "Value": {"Ref": "AWS::Region"}} in container["Environment"]
+
+
 def test_spot_is_spot_a_card_is_asked_for_and_machines_hold_one_host_each(template: dict[str, Any]) -> None:
     services = all_of(template, "ECS::Service")
     assert services["ServiceCpuSpot"]["CapacityProviderStrategy"][0]["CapacityProvider"] == "FARGATE_SPOT"

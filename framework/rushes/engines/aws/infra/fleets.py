@@ -112,6 +112,9 @@ def task_id(tier: HostTier) -> str:
 
 
 def _task(tier: HostTier, variables: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+    # Fargate says the region by itself. On a machine older agents do not (https://github.com/aws/
+    # containers-roadmap/issues/1611), and its metadata are out of reach: such a host would not start.
+    variables = {"AWS_REGION": ref("AWS::Region"), **variables}
     container: dict[str, Any] = {
         "Name": "host",
         "Image": ref("ImageUri"),
