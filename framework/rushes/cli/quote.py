@@ -20,7 +20,7 @@ from rushes.cli.show import counted
 from rushes.cli.work import WorkAsked, work_asked
 from rushes.core.money import format_dollars, parse_dollars
 from rushes.errors import CallerError
-from rushes.keepers import Quoter
+from rushes.keepers import ObjectKeeper, Quoter
 from rushes.ports import Engine
 from rushes.printing import printable
 from rushes.units import format_digits, format_duration
@@ -88,7 +88,8 @@ def quote(ctx: click.Context, /, **given: Any) -> None:
     else:
         for line in quote_lines(found, now):
             click.echo(line)
-        if found.ok and found.invocations and (by is not None or max_cost is not None) and not tiers:
+        wished = by is not None or max_cost is not None
+        if found.ok and found.invocations and wished and not tiers and not isinstance(engine, ObjectKeeper):
             width = sum(count for _, count in cast("Quote", found.answer).slots)
             click.echo(_row("send it", f"rushes run {given['function']} … --slots {width}"))
         for line in _beside(engine):
@@ -196,6 +197,9 @@ def _beside(engine: Engine) -> Iterator[str]:
         return
     pool = engine.pool()
     waiting = sum(int(queue["waiting"]) for queue in pool["queues"])
+    if waiting and isinstance(engine, ObjectKeeper):
+        yield _row("not in it", f"{counted(waiting, 'message')} wait in queues: what is before it goes first")
+        return
     running = sum(slot["running"] is not None for slot in pool["slots"])
     if waiting + running:
         yield _row("not in it", f"the pool runs {running:,} already, and {waiting:,} wait: `rushes pool`")

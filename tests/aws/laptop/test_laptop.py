@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,12 @@ from waiting import until
 from zipped import as_zip, package
 
 from rushes.cli.app import app
+from rushes.core.learning.sized_runs import Counted, Outcome, cell, week_of
 from rushes.engines.aws.infra.environment import Environment, stack_name
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.local import LocalEngine
+from rushes.shared_ledger.dynamo_runs import DynamoRunCounts
 
 
 @pytest.fixture
@@ -147,6 +151,45 @@ def test_a_laptop_sends_to_hosts_and_failures_end_as_failures_do_here(
 
     assert worker.stop() == 0
     assert "takes hosts/urgent, hosts/standard" in worker.log.read_text()
+
+
+def test_a_laptop_is_told_what_it_will_cost_and_when_it_is_done(
+    cards: str, environment: Environment, clients: dict[str, Any], tmp_path: Path
+) -> None:
+    bucket, tones = environment.buckets["cards"], cards.replace("/reel/", "/tones/")
+    with wave.open(str(tmp_path / "tone.wav"), "wb") as tone:
+        tone.setparams((1, 2, 8000, 0, "NONE", ""))
+        tone.writeframes(bytes(32_000))
+    for name in ("A.wav", "B.wav"):
+        clients["s3"].upload_file(str(tmp_path / "tone.wav"), bucket, f"tones/{name}")
+    clients["s3"].put_object(Bucket=bucket, Key="tones/C.wav", Body=b"no tone")
+
+    def quoted(*more: str, function: str = "deployed:look") -> dict[str, Any]:
+        made = rushes("quote", function, tones, "--engine", "aws", "--json", *more)
+        return dict(json.loads(made.stdout))
+
+    cold = quoted("--priority", "urgent", function="deployed:small")
+    assert (cold["invocations"], cold["unreadable"], cold["runs"]) == (2, 1, 0)
+    assert cold["quote"]["basis"] == "unknown"
+    clients["s3"].delete_object(Bucket=bucket, Key="tones/C.wav")
+    runs = DynamoRunCounts(clients["dynamodb"], environment.table)
+    took = {cell(Outcome.ran, 32_044, 20.0): 50}
+    runs.add("look", "lambda", Counted("3", week_of(time.time()), took))
+    learnt = quoted()
+    assert (learnt["quote"]["basis"], learnt["runs"], learnt["unreadable"]) == ("learnt", 50, 0)
+    assert learnt["quote"]["seconds"]["likely"] == pytest.approx(40.0, rel=0.3)  # it runs one at a time
+    assert 0.0001 < learnt["quote"]["cost_usd"]["likely"] < 0.01
+    declined = rushes("quote", "deployed:look", tones, "--engine", "aws", "--by", "5s")
+    assert (declined.exit_code, "not within" in declined.output) == (3, True)
+
+    sent = rushes("run", "deployed:look", tones, "--engine", "aws", "--quote")
+    assert sent.exit_code == 0, sent.output
+    assert "what it took" in sent.output
+    assert "quoted" in rushes("status", "last").output
+    assert quoted()["known"] == 2
+    assert quoted("--force")["invocations"] == 2
+    on_hosts = rushes("quote", "deployed:small", tones, "--engine", "aws", "--priority", "standard")
+    assert "hosts of your own work on it" in on_hosts.output
 
 
 @pytest.mark.usefixtures("cards")

@@ -27,7 +27,19 @@ from rushes.core.spending.prices import TierPrice
 from rushes.errors import CallerError
 from rushes.units import format_duration
 
-__all__ = ["Declined", "Lot", "Offer", "Quote", "Taken", "fits", "joules_of", "price_of", "quote", "solve"]
+__all__ = [
+    "Declined",
+    "Lot",
+    "Offer",
+    "Quote",
+    "Taken",
+    "both",
+    "fits",
+    "joules_of",
+    "price_of",
+    "quote",
+    "solve",
+]
 
 DRAWS: Final = 19
 LEAST_PLAYED: Final = 1024
@@ -156,6 +168,15 @@ def quote(lots: Sequence[Lot], slots: Sequence[Taken]) -> Quote:
         joules=_bounds([one[2] for one in draws], factor),
         basis=bases.pop() if len(bases) == 1 else "mixed",
     )
+
+
+def both(one: Quote, other: Quote) -> Quote:
+    """Two batches at the same time, each on slots of its own: the later end, and the cost of both."""
+    later = (max(a, b) for a, b in zip(one.seconds, other.seconds, strict=True))
+    nano = (a + b for a, b in zip(one.cost, other.cost, strict=True))
+    joules = (a + b for a, b in zip(one.joules, other.joules, strict=True))
+    basis = one.basis if one.basis == other.basis else "mixed"
+    return Quote((*one.slots, *other.slots), Interval(*later), Interval(*nano), Interval(*joules), basis)
 
 
 def solve(

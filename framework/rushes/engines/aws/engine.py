@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -32,10 +33,12 @@ from rushes.stored import Restored, Stored
 if TYPE_CHECKING:
     from rushes.asset import Asset
     from rushes.engines.aws.fleet.fleet_notes import Resting
+    from rushes.engines.aws.laptop.offers import Offered
     from rushes.function import Function, Options, Params, Result
     from rushes.ledger import Routed
     from rushes.notices import Redriven
     from rushes.ports import Ledger, Money, Queue
+    from rushes.runtime.sending.quoting import BatchQuote
     from rushes.runtime.shared.run_log import RunBook
     from rushes.runtime.sources.inputs import Found
 
@@ -270,9 +273,7 @@ class AwsEngine:
         """Who has a cap; that of a batch is shown with its status."""
         from rushes.engines.aws.laptop.caps import price_note, rows_of  # noqa: PLC0415 - few ask
 
-        plain = self._plain
-        region = plain.settings.region or plain.client("sqs").meta.region_name
-        note, is_free = price_note(region, self._environ)
+        note, is_free = price_note(self._region, self._environ)
         return {"rows": rows_of(self._money), "free": is_free, "tier": self._where, "note": note}
 
     def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
@@ -314,6 +315,85 @@ class AwsEngine:
             )
         batches = None if batch is None else [self._inner(batch)]
         return spent(self._ledger, self._outer, batches, since=since, show=show, function=function)
+
+    # -- quotes --------------------------------------------------------------------------------------------
+
+    def quote(
+        self,
+        function: Function[Any, Any],
+        options: Options,
+        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
+        params: Params,
+        **wishes: Any,
+    ) -> BatchQuote:
+        """What a batch would take there, and cost; `wishes` are ``within_s`` and ``max_cost``."""
+        from rushes.runtime.sources.inputs import distinct  # noqa: PLC0415 - only who plans needs it
+
+        return self.quote_found(function, options, params, distinct(items), **wishes)
+
+    def quote_found(
+        self,
+        function: Function[Any, Any],
+        options: Options,
+        params: Params,
+        found: Iterable[Found],
+        *,
+        tiers: Mapping[str, int] | None = None,
+        **wishes: Any,
+    ) -> BatchQuote:
+        """The same of clips as a command line finds them.
+
+        Raises:
+            CallerError: the environment takes no such work; or other tiers are asked about than it has.
+        """
+        from rushes.engines.aws.laptop.quoting import quote_there  # noqa: PLC0415 - as above
+        from rushes.engines.aws.laptop.refusals import (  # noqa: PLC0415 - as above
+            check_sendable,
+            place_of_outputs,
+            refuse_tiers,
+        )
+
+        refuse_tiers(tiers or {})
+        check_sendable(function, replace(options, slots=None))
+        self.deployment.check_version(function.name, function.version)
+        self.deployment.queue_of(function.name, group_of(function), options.priority)
+        out = place_of_outputs(options.out) if options.out and function.makes_outputs else None
+        spec = {
+            "title": function.name, "group": group_of(function), "priority": options.priority,
+            "function": function.ref, "version": function.version, "show": options.show, "out": out,
+            "name": options.name, "receipts": options.receipts, "force": options.force,
+        }  # fmt: skip
+        return quote_there(
+            function,
+            params,
+            self.invocations(function, options, params, found),
+            spec=spec,
+            sender=self._sender(spec),
+            offered=self._offered(function, options),
+            runs=self._runs.of(function.name, function.version),
+            **wishes,
+        )
+
+    def _offered(self, function: Function[Any, Any], options: Options) -> Mapping[str, Offered]:
+        from rushes.engines.aws.infra.environment import stack_name  # noqa: PLC0415 - as above
+        from rushes.engines.aws.infra.executor import Stack  # noqa: PLC0415 - as above
+        from rushes.engines.aws.laptop.offers import offers_of  # noqa: PLC0415 - as above
+        from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
+
+        template: Mapping[str, Any] = {}
+        if self.deployment.name:
+            with suppress(CallerError):  # who sends need not be permitted to read it
+                stack = Stack(self._plain.client("cloudformation"), stack_name(self.deployment.name))
+                template = stack.template() or {}
+        book = price_book(self._environ)
+        return offers_of(
+            self.deployment, function, options, template=template, book=book, region=self._region
+        )
+
+    @property
+    def _region(self) -> str:
+        plain = self._plain
+        return plain.settings.region or str(plain.client("sqs").meta.region_name)
 
     # -- following -----------------------------------------------------------------------------------------
 

@@ -41,9 +41,11 @@ class RangedAsset(Asset):
 
     Args:
         ranges: gives its bytes.
+        known_bytes: its size, where nothing of it is read.
     """
 
     ranges: RangeReader | None = None
+    known_bytes: int = 0
     failures: list[RushesError] = field(default_factory=list, compare=False, repr=False)
     """Why its bytes did not come."""
 
@@ -63,7 +65,7 @@ class RangedAsset(Asset):
     @property
     def size_bytes(self) -> int:
         """Of the clip."""
-        return 0 if self.ranges is None else self.ranges.stored.size_bytes
+        return self.known_bytes if self.ranges is None else self.ranges.stored.size_bytes
 
     def serve(self) -> int:
         """A descriptor at whose other end a thread tells the clip's bytes, until it is closed."""

@@ -7,19 +7,18 @@ cannot be read is counted and left out. This module must not know command lines,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from rushes.asset import Asset, FrameRange
 from rushes.core.learning.durations import Estimate, Interval
-from rushes.core.learning.estimates import Estimates
 from rushes.core.learning.work import HERE, WorkTraits
-from rushes.core.spending.quote import Declined, Lot, Offer, Quote, Taken, fits, quote, solve
+from rushes.core.money import format_dollars
+from rushes.core.spending.quote import Declined, Lot, Offer, Quote, Taken, both, fits, quote, solve
 from rushes.declaration import Params
 from rushes.errors import CallerError
 from rushes.function import Function
 from rushes.invocation import Invocation
-from rushes.runtime.sending.estimating import Estimator
 from rushes.runtime.sending.workload import work_of
 from rushes.runtime.sources.headers import AskedHeader, Header
 from rushes.units import format_duration
@@ -30,6 +29,26 @@ _NAMED: Final = 20
 """Of the clips that cannot be read, so many are named."""
 # Nobody has measured this work there: it takes as long as the tier's stated speed says, give or take this.
 _ELSEWHERE_SPREAD: Final = 1.4
+
+
+class Estimating(Protocol):
+    """What invocations of one function take."""
+
+    def grouped(self, works: Iterable[WorkTraits]) -> list[tuple[int, Estimate]]:
+        """How many works take about the same, with what such a one takes."""
+
+    def runs_of(self, function: str, on: str) -> int:
+        """How many runs that rests on."""
+
+
+class Knowing(Protocol):
+    """Who knows that, of every function: `rushes.runtime.sending.estimating.Estimator`."""
+
+    def reads_headers(self, function: str) -> bool:
+        """Whether clips have to be looked at for it."""
+
+    def of(self, function: str) -> Estimating:
+        """The estimates."""
 
 
 class Unreadable(NamedTuple):
@@ -101,6 +120,40 @@ class BatchQuote:
     beside: Quote | None = None
     left_out: tuple[str, ...] = ()
 
+    def beside_of(self, other: BatchQuote, max_cost: int | None = None) -> BatchQuote:
+        """Both together, of one function, on slots of their own; what cannot be kept to stays refused.
+
+        Args:
+            other: the other one.
+            max_cost: nano-dollars, for both; None: whatever.
+        """
+        answers = [one for one in (self.answer, other.answer) if isinstance(one, Declined)]
+        answer: Quote | Declined
+        if answers:
+            answer = answers[0]
+        else:
+            answer = both(cast("Quote", self.answer), cast("Quote", other.answer))
+            if max_cost is not None and answer.cost.high > max_cost:
+                most = format_dollars(round(answer.cost.high))
+                answer = Declined(f"not for {format_dollars(max_cost)}: it may cost {most}.", (answer,))
+        work = (a + b for a, b in zip(self.work_s, other.work_s, strict=True))
+        return replace(
+            self,
+            invocations=self.invocations + other.invocations,
+            known=self.known + other.known,
+            unreadable=self.unreadable + other.unreadable,
+            named=(*self.named, *other.named)[:_NAMED],
+            work_s=Interval(*work),
+            runs=self.runs + other.runs,
+            answer=answer,
+            beside=None,
+            left_out=(*self.left_out, *other.left_out),
+        )
+
+    def with_notes(self, notes: Sequence[str]) -> BatchQuote:
+        """The same, with what else a person should know of those who would work on it."""
+        return replace(self, left_out=(*self.left_out, *notes))
+
     @property
     def ok(self) -> bool:
         """Whether what was wished can be kept to."""
@@ -142,7 +195,7 @@ def quote_batch(
     invocations: Iterable[Invocation],
     *,
     wishes: Wishes,
-    estimator: Estimator,
+    estimator: Knowing,
     headers: Callable[[Iterable[AskedHeader]], Iterator[Header]],
     known: Callable[[Sequence[str]], frozenset[str]],
 ) -> BatchQuote:
@@ -277,7 +330,7 @@ class _Works:
             self.named.append(Unreadable(asset, message))
 
 
-def _lots(estimates: Estimates, works: Sequence[WorkTraits], wishes: Wishes) -> list[Lot]:
+def _lots(estimates: Estimating, works: Sequence[WorkTraits], wishes: Wishes) -> list[Lot]:
     """Alike works together, with what each takes on every tier that is offered."""
     lots = []
     for count, estimate in estimates.grouped(works):

@@ -81,6 +81,9 @@ def options_digest(params: Params) -> str:
 
 def _size(clip: Asset) -> int:
     """Bytes of the clip; of an image sequence, none that can be told without looking at every image."""
+    known = getattr(clip, "size_bytes", None)  # of a clip that is read where it is
+    if known is not None:
+        return int(known)
     try:
         return os.stat(clip.local or clip.path).st_size  # noqa: PTH116 - often; a Path costs more than the call
     except (OSError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rushes.errors import CallerError
@@ -10,7 +11,7 @@ from rushes.storage.s3_uri import place_of
 if TYPE_CHECKING:
     from rushes.function import Function, Options
 
-__all__ = ["check_sendable", "place_of_outputs"]
+__all__ = ["check_sendable", "place_of_outputs", "refuse_tiers"]
 
 
 def check_sendable(function: Function[Any, Any], options: Options) -> None:
@@ -42,6 +43,20 @@ def check_sendable(function: Function[Any, Any], options: Options) -> None:
             f"receipts cannot go to {options.receipts!r} from another machine.",
             code="not-supported",
             fix="Say --receipts beside or none.",
+        )
+
+
+def refuse_tiers(tiers: Mapping[str, int]) -> None:
+    """Refuse to reckon with machines that an environment does not have.
+
+    Raises:
+        CallerError: some are named (``not-supported``).
+    """
+    if tiers:
+        raise CallerError(
+            f"{', '.join(tiers)} is asked about, and an environment has the tiers that it was deployed with.",
+            code="not-supported",
+            fix="Leave --tier out; `rushes simulate` tries others.",
         )
 
 

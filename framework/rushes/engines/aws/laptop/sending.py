@@ -101,6 +101,12 @@ class Sender:
 
     # -- what is known -------------------------------------------------------------------------------------
 
+    def known_keys(self, spec: Mapping[str, Any], chunk: Sequence[Invocation]) -> frozenset[str]:
+        """The keys of invocations whose results are known, and still where they would be; none is sent."""
+        work = [self._work(f"q.{number}", one) for number, one in enumerate(chunk, 1)]
+        ended = dict(self._known(spec, work, chunk))
+        return frozenset(one.key for one in work if one.invocation in ended)
+
     def _known(
         self, spec: Mapping[str, Any], work: Sequence[WorkItem], chunk: Sequence[Invocation]
     ) -> Iterator[tuple[str, End]]:

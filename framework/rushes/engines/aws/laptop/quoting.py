@@ -1,0 +1,157 @@
+"""Quotes of what would run in an environment: what its runs took, its prices, and how many it may do at once.
+
+What a run takes is known by the size of its clip once some have run there (`core.learning.sized_runs`);
+before that headers are read where the clips are, and the encoder catalogue says. A composition root, as
+`rushes.engines.aws.engine`, which asks this only when somebody wants a quote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from rushes.core.learning.estimates import Estimates
+from rushes.core.learning.sized_estimates import SizedEstimates
+from rushes.engines.aws.laptop.offers import Offered
+from rushes.engines.aws.laptop.sending import LOOKERS, Sender
+from rushes.errors import RushesError
+from rushes.media.describing.inspection import describe
+from rushes.media.priors import prior_of_all
+from rushes.media.readers.ranged import RangedAsset
+from rushes.runtime.sending.quoting import BatchQuote, Wishes, quote_batch
+from rushes.runtime.shared.remote_frames import frames_of
+from rushes.runtime.sources.headers import AskedHeader, Header
+
+if TYPE_CHECKING:
+    from rushes.core.learning.sized_runs import SizedRuns
+    from rushes.declaration import Params
+    from rushes.function import Function
+    from rushes.invocation import Invocation
+    from rushes.ports import Store
+
+__all__ = ["quote_there"]
+
+_SEEN: Final = 1
+"""Bytes of a clip: whether anything at all is expected of a function."""
+_PAGE: Final = 512
+
+
+def quote_there(
+    function: Function[Any, Any],
+    params: Params,
+    invocations: Iterable[Invocation],
+    *,
+    spec: Mapping[str, Any],
+    sender: Sender,
+    offered: Mapping[str, Offered],
+    runs: Mapping[str, SizedRuns],
+    within_s: float | None = None,
+    max_cost: int | None = None,
+) -> BatchQuote:
+    """Quote a batch for an environment.
+
+    Args:
+        function: that would run.
+        params: that its invocations share.
+        invocations: as they would be sent.
+        spec: what a batch of them would be opened with, as far as it says what is known already.
+        sender: knows what that is.
+        offered: who would work on it, by tier; the first of them where nobody chooses.
+        runs: what runs of the function took there, by tier.
+        within_s: seconds from now in which all has to be done; None: whenever.
+        max_cost: nano-dollars; None: whatever.
+
+    Raises:
+        CallerError: there is nothing to quote (``no-quote``).
+    """
+    first = next(iter(offered))
+    parts: dict[str, list[Invocation]] = {}
+    for one in invocations:
+        routed = sender.place(one.size_bytes) if one.problem is None else None
+        tier = routed.tier if routed is not None and routed.tier in offered else first
+        parts.setdefault(tier, []).append(one)
+    quotes = []
+    for tier, some in (parts or {first: []}).items():
+        its, learnt = offered[tier], runs.get(tier)
+        by_size = learnt if learnt is not None and learnt.expected(_SEEN) is not None else None
+        known = _Known(sender, spec)
+        found = quote_batch(
+            function,
+            params,
+            known.noted(some),
+            wishes=Wishes(
+                its.here, its.elsewhere, within_s=within_s, max_cost=max_cost, slots=function.max_concurrency
+            ),
+            estimator=_Estimator(by_size, its.cores),
+            headers=_Headers(
+                sender.store, {one.source: one.size_bytes for one in some}, reads=by_size is None
+            ),
+            known=known,
+        )
+        quotes.append(found.with_notes(its.notes))
+    return quotes[0] if len(quotes) == 1 else quotes[0].beside_of(quotes[1], max_cost)
+
+
+class _Known:
+    """Which keys have a result that still stands, of invocations that went by."""
+
+    def __init__(self, sender: Sender, spec: Mapping[str, Any]) -> None:
+        self._sender = sender
+        self._spec = spec
+        self._of: dict[str, Invocation] = {}
+
+    def noted(self, invocations: Iterable[Invocation]) -> Iterator[Invocation]:
+        """The same, remembered until their keys are asked about."""
+        for one in invocations:
+            if one.key and one.problem is None:
+                self._of[one.key] = one
+            yield one
+
+    def __call__(self, keys: Sequence[str]) -> frozenset[str]:
+        return self._sender.known_keys(self._spec, [self._of.pop(key) for key in {*keys} if key in self._of])
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimator:
+    """In the place of `rushes.runtime.sending.estimating.Estimator`: of an environment's runs."""
+
+    learnt: SizedRuns | None
+    cores: float
+
+    def reads_headers(self, _function: str) -> bool:
+        """Always: at least how large a clip is has to be known."""
+        return True
+
+    def of(self, _function: str) -> Estimates | SizedEstimates:
+        if self.learnt is not None:
+            return SizedEstimates(self.learnt)
+        return Estimates(lambda work: prior_of_all(work.makes, cores=self.cores))
+
+
+@dataclass(frozen=True, slots=True)
+class _Headers:
+    """Looks at clips where they are: how large they are, and what their headers say where that is wanted."""
+
+    store: Store
+    sizes: Mapping[str, int]
+    reads: bool
+
+    def __call__(self, asked: Iterable[AskedHeader]) -> Iterator[Header]:
+        source = iter(asked)
+        with ThreadPoolExecutor(LOOKERS) as threads:
+            while page := list(islice(source, _PAGE)):
+                yield from threads.map(self._look, page)
+
+    def _look(self, asked: AskedHeader) -> Header:
+        uri, size_bytes = asked.clip.uri, self.sizes.get(asked.clip.uri, 0)
+        if not self.reads or frames_of(uri) is not None:  # of a shot each frame would have to be fetched
+            return Header(RangedAsset(uri, asked.clip.frames, known_bytes=size_bytes), None)
+        try:
+            clip = RangedAsset(uri, asked.clip.frames, ranges=self.store.reader(uri))
+            with clip.telling():
+                return Header(clip, describe(clip))
+        except RushesError as error:
+            return Header(asked.clip, None, error)
