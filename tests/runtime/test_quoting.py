@@ -14,7 +14,7 @@ from rushes.asset import FrameRange
 from rushes.core.learning.work import HERE, WorkTraits, work_from_json, work_to_json
 from rushes.core.money import NANO
 from rushes.core.spending.prices import Source, TierPrice
-from rushes.core.spending.quote import Offer, Quote
+from rushes.core.spending.quote import Declined, Offer, Quote
 from rushes.core.tiers import Purchase
 from rushes.errors import CallerError
 from rushes.invocation import Invocation
@@ -232,3 +232,22 @@ def test_a_range_of_frames_is_so_much_less_work() -> None:
 
     assert (work.frames, part.frames) == (50, 10)
     assert part.media_s == pytest.approx(work.media_s / 5)
+
+
+def test_two_parts_of_a_batch_end_when_the_later_one_does_and_cost_what_both_do() -> None:
+    one, other = _quoted(_invocations(*[100] * 40)), _quoted(_invocations(*[200] * 20, "bad"))
+    found = one.beside_of(other)
+    answers = [_answer(part) for part in (one, other)]
+    assert _answer(found).seconds.likely == max(part.seconds.likely for part in answers)
+    assert _answer(found).cost.high == sum(part.cost.high for part in answers)
+    assert (found.invocations, found.unreadable) == (60, 1)
+    assert _answer(found).slots == (("here", 4), ("here", 4))
+    assert found.work_s.likely == pytest.approx(one.work_s.likely + other.work_s.likely)
+
+
+def test_what_both_parts_cost_together_is_held_against_a_cap() -> None:
+    one = _quoted(_invocations(*[100] * 40))
+    declined = one.beside_of(one, max_cost=round(_answer(one).cost.high * 1.5)).answer
+    assert isinstance(declined, Declined)
+    assert declined.instead[0].cost.high == 2 * _answer(one).cost.high
+    assert one.beside_of(one, max_cost=round(_answer(one).cost.high * 3)).ok
