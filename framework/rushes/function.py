@@ -318,11 +318,9 @@ class Function(Generic[P, R]):
         """What AWS Lambda calls for this function: with messages of SQS, events of S3, or directly."""
 
         @cache
-        def made() -> Callable[
-            [Any, Any], Any
-        ]:  # at the first event: a cold start imports the function alone
-            handler = import_module("rushes.engines.aws.called.handler")
-            return cast("Callable[[Any, Any], Any]", handler.LambdaHandler(self))
+        def made() -> Callable[[Any, Any], Any]:  # at the first event: the function comes alone
+            first_call = import_module("rushes.engines.aws.called.first_call")
+            return cast("Callable[[Any, Any], Any]", first_call.handler_of(self))
 
         def handle(event: Any, context: Any) -> Any:
             return made()(event, context)

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from moto_cloud import clients_of, empty
 
-from rushes import CallerError, MediaError, catalog
+from rushes import Asset, CallerError, MediaError, Result, catalog, function
 from rushes.core.accounts import Scope
 from rushes.core.states import State
 from rushes.engines.aws import entry
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings, aws_settings
+from rushes.engines.aws.called import first_call
 from rushes.engines.aws.called.handler import LambdaHandler
 from rushes.engines.aws.called.misrouted import whose
 from rushes.engines.aws.notices.events import Asked, asked_of
@@ -321,19 +322,30 @@ def test_a_first_call_without_a_ledger_imports_nothing_of_one() -> None:
     assert not found & {"av", "boto3", "s3transfer", "sqlite3", "tomllib", "yaml"}
 
 
+def told(clip: Asset) -> Result:
+    return Result()
+
+
 def test_what_a_first_call_has_imported_is_looked_through_for_cycles_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done: list[object] = []
     monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
     monkeypatch.setattr("gc.set_threshold", done.append)
-    monkeypatch.setattr(entry, "_worker", lambda: lambda event, _: done.append(event))
-    entry._warm.cache_clear()
+    monkeypatch.setattr("rushes.media.readers.reader.begin", lambda: done.append("reader"))
+    monkeypatch.setattr(
+        "rushes.engines.aws.called.handler.LambdaHandler", lambda _: lambda event, _: done.append(event)
+    )
+    first_call._over.cache_clear()
+    handler = function(version="1", headers_only=True)(told).lambda_handler
+    assert done == []
 
-    entry.work("first", None)
-    entry.work("second", None)
+    handler("first", None)
+    handler("second", None)
 
-    assert done == ["first", "frozen", entry._OBJECTS_BEFORE_COLLECTING, "second"]
+    many, *rest = done
+    assert rest == ["reader", "first", "frozen", first_call.OBJECTS_BEFORE_COLLECTING, "second"]
+    assert many == first_call._OBJECTS_OF_IT
 
 
 def test_the_reader_of_clips_gets_ready_before_the_function_is_imported(

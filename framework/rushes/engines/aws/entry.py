@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rushes.errors import CallerError
 
@@ -27,18 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["route", "scale", "sweep", "tell", "work"]
 
-# What is imported stays: looking through it for cycles, if only every few thousand objects, is a tenth of a
-# first call, which makes some 90,000. What is there after it is looked through no more.
-_OBJECTS_OF_THE_FIRST_CALL: Final = 120_000
-_OBJECTS_BEFORE_COLLECTING: Final = 20_000
-
 
 def work(event: Any, context: Any) -> Any:
     """Does what an event asks of the function."""
-    try:
-        return _worker()(event, context)
-    finally:
-        _warm()
+    return _worker()(event, context)
 
 
 def route(event: Any, context: Any) -> Any:
@@ -129,26 +121,13 @@ def _telling() -> Telling:
 
 @cache
 def _worker() -> Callable[[Any, Any], Any]:
-    import gc  # noqa: PLC0415 - nothing before the first event
+    from rushes.engines.aws.called.first_call import begin  # noqa: PLC0415 - nothing before the first event
 
-    gc.set_threshold(_OBJECTS_OF_THE_FIRST_CALL)
-
-    from rushes.media.readers.reader import begin  # noqa: PLC0415 - as above
-
-    begin()  # it imports PyAV on another core while the function and the SDK are imported here
+    begin()  # before the function is imported
 
     from rushes import catalog  # noqa: PLC0415 - as `_router`
 
     return catalog.find(_said("RUSHES_FUNCTION")).lambda_handler
-
-
-@cache
-def _warm() -> None:
-    """After the first event: what it has imported is there for good."""
-    import gc  # noqa: PLC0415 - as above
-
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
 
 
 @cache

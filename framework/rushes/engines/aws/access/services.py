@@ -44,7 +44,7 @@ class Services:
         self._name = name
         self._clients = clients
         self._counted = False
-        self._cold = self._first_flush = True
+        self._first_flush = True
         self._request = ""
         self._made: dict[str, Any] = {}
         self._sdks: dict[bool, Any] = {}
@@ -237,11 +237,9 @@ class Services:
         # Nothing is patched: what a request to S3 says of itself is nobody's business but S3's.
         return Tracer(service=self._name, auto_patch=False)
 
-    def begin(self, request: str) -> bool:
-        """A call of this process begins: what is told until the next is of this request. True: the first."""
+    def begin(self, request: str) -> None:
+        """A call of this process begins: what is told until the next is of this request."""
         self._request = request
-        was_cold, self._cold = self._cold, False
-        return was_cold
 
     def say(self, what: str, **more: Any) -> None:
         """A line of the log, as JSON, without signatures and credentials."""

@@ -101,10 +101,7 @@ class LambdaHandler:
         left = getattr(context, "get_remaining_time_in_millis", None)
         now = self._clock()
         self._call = _Call(now, None if left is None else now + left() / 1000)
-        if self._services.begin(getattr(context, "aws_request_id", "")) and self._function.describes:
-            from rushes.media.readers.reader import begin  # noqa: PLC0415 - a process, not at a cold start
-
-            begin()  # PyAV is imported there while the SDK is imported here
+        self._services.begin(getattr(context, "aws_request_id", ""))
         try:
             if is_queue_event(event):
                 return self._messages(event, context)
