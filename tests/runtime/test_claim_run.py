@@ -62,9 +62,11 @@ def runner(ledger: StubLedger, store: StubStore, clock: FakeClock, tmp_path: Pat
 
 @pytest.fixture
 def submit(ledger: StubLedger, store: StubStore, clock: FakeClock) -> Callable[..., None]:
-    def submit_it(function: str, *, out: str | None = None, retries: int = 2, **params: Any) -> None:
+    def submit_it(
+        function: str, *, out: str | None = None, retries: int = 2, version: str = "1", **params: Any
+    ) -> None:
         spec = {
-            "function": f"{FUNCTIONS}:{function}", "version": "1", "source_digest": "", "params": "{}",
+            "function": f"{FUNCTIONS}:{function}", "version": version, "source_digest": "", "params": "{}",
             "show": "dune", "priority": "urgent", "deadline": None, "out": out, "name": None,
             "receipts": "beside", "retries": retries,
         }  # fmt: skip
@@ -98,6 +100,14 @@ def test_a_notice_becomes_a_result(
     assert data["outputs"] == [f"{OUT}/A001.txt"]
     assert store.look(f"{OUT}/A001.txt").size_bytes == 4
     assert list(runner.scratch.iterdir()) == []
+
+
+def test_what_waited_while_another_version_was_deployed_says_which_made_it(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    submit("write", out=OUT, version="0")
+    assert _outcome(runner.run(ONE)) == After(State.succeeded)
+    assert json.loads(entry(ledger).end.data)["warnings"] == ["sent for version 0, made by version 1"]
 
 
 def test_a_notice_that_comes_again_is_done_with(

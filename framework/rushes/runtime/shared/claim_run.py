@@ -258,7 +258,9 @@ class ClaimRunner:
             task = replace(task, spent=lambda: Spent(claim.spent_nano + meter.cost().total, claim.spent_nano))
         with self.grant(reach_of(task), meter) if self.grant else nullcontext(self.store) as store:
             before = published_before(claim.intent, store) if claim.intent else None
-            return before or run_remote(
+            if before:
+                return before
+            made = run_remote(
                 task,
                 store,
                 self.scratch,
@@ -269,6 +271,7 @@ class ClaimRunner:
                 run=self.run_here,
                 patience=Patience(self.clock, self.sleep),
             )
+        return _as_sent(made, str(spec.get("version") or ""), known.function.version)
 
     def _learn(self, claim: Claim, spec: Mapping[str, Any], seconds: float, outcome: Outcome) -> None:
         """Note what an attempt took, for its function and the size of its clip."""
@@ -355,3 +358,10 @@ class ClaimRunner:
                 if self.clock() >= until:
                     raise
         raise AssertionError("unreachable: a count has no end")
+
+
+def _as_sent(made: Made, sent: str, here: str) -> Made:
+    """What was made; it says so where what waited was sent for a version that is no longer deployed."""
+    if not sent or sent == here:
+        return made
+    return replace(made, warnings=(*made.warnings, f"sent for version {sent}, made by version {here}"))
