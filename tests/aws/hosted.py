@@ -67,6 +67,18 @@ def stamp(clip: Asset, params: Params, ctx: Context) -> Wrote:
     return Wrote(file=out)
 
 
+@function(version="1", stall_s=600)
+def held_stamp(clip: Asset, params: Gated, ctx: Context) -> Wrote:
+    """Says that it runs, and ends once it is let go; never makes the same twice."""
+    Path(f"{params.gate}.{uuid.uuid4().hex}.begun").touch()
+    while not Path(params.gate).exists():
+        ctx.progress(-1.0)
+        time.sleep(0.02)
+    out = ctx.output(f"{clip.stem}.txt")
+    out.path.write_bytes(clip.path.read_bytes() + uuid.uuid4().bytes)
+    return Wrote(file=out)
+
+
 @function(version="1")
 def deadly(clip: Asset, params: Params, ctx: Context) -> Wrote:
     """Kills the process that it runs in."""

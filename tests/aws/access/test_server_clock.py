@@ -66,3 +66,14 @@ def test_one_answer_that_is_an_hour_off_is_not_believed_and_two_are() -> None:
     assert abs(clock() - NOW - 600.0) <= 2.0
     clock.hear(NOW + 4200.0, NOW, NOW)
     assert abs(clock() - NOW - 4200.0) <= 2.0
+
+
+@pytest.mark.parametrize("off", [-3600.0, 3600.0])
+def test_a_host_on_which_somebody_sets_the_clock_goes_on_by_the_time_that_it_knew(
+    aws: AwsServer, unique: str, monkeypatch: pytest.MonkeyPatch, off: float
+) -> None:
+    host = Services(AwsSettings(unique), "host-a", aws.client)
+    before, really = host.clock(), time.time
+    assert abs(before - really()) < 60.0
+    monkeypatch.setattr("time.time", lambda: really() + off)
+    assert 0.0 <= host.clock() - before < 60.0

@@ -3,7 +3,9 @@
 A host whose clock is ahead would take over what others work on; one that is behind would lose what it works
 on itself. Each answer says when it was given, to the second, and that was between its request and its
 arrival. Where this machine's clock can be right by that, it is; else it is put right by as little as is
-needed. This module must not know what is asked.
+needed. A host reads its wall clock once, when it starts, and goes by one from then on that nobody sets: a
+person who sets the other one back an hour would let all claims of that host lapse. This module must not know
+what is asked.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-__all__ = ["ServerClock", "ahead_s"]
+__all__ = ["ServerClock", "ahead_s", "steady_time"]
 
 WHOLE_S: Final = 1.0
 """Dates are cut to whole seconds."""
@@ -22,6 +24,16 @@ JUMP_S: Final = 5.0
 """Clocks wander by less between two answers; a suspended machine's is put right by two."""
 EASE_S: Final = 1.0
 """Nobody minds so little, and clocks that are kept wander by less."""
+
+
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""That which goes on while a laptop sleeps, where there is one."""
+
+
+def steady_time() -> Callable[[], float]:
+    """A clock that says UTC epoch seconds now, and goes on from here whatever the wall clock is set to."""
+    began = time.time() - time.clock_gettime(_STEADY)
+    return lambda: began + time.clock_gettime(_STEADY)
 
 
 def ahead_s(said: float, sent: float, received: float, known: float = 0.0) -> float:

@@ -161,9 +161,10 @@ class Services:
     @cached_property
     def clock(self) -> ServerClock:
         """The time by which claims lapse: that of the ledger, as soon as it has said something."""
-        from rushes.engines.aws.access.server_clock import ServerClock  # noqa: PLC0415 - not at a cold start
+        from rushes.engines.aws.access.server_clock import ServerClock, steady_time  # noqa: PLC0415 - as above
 
-        return ServerClock()
+        # Lambda freezes a process between two calls, and what nobody sets may stand still meanwhile.
+        return ServerClock() if self.settings.memory_mb else ServerClock(steady_time())
 
     @cached_property
     def ledger(self) -> Ledger | None:
