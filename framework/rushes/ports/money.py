@@ -27,7 +27,8 @@ class Money(Protocol):
     def caps(self) -> Sequence[CapState]:
         """Which shows have a cap or a soft limit, or the organisation, and where it stands; by the hour, too.
 
-        A batch is not named: whoever works on it knows from its spec that it was sent with one.
+        Of batches those with a soft limit: whoever works on one knows from its spec that it was sent with a
+        cap.
         """
         ...
 
@@ -40,7 +41,7 @@ class Money(Protocol):
         ...
 
     def set_soft(self, scope: Scope, soft: int | None) -> None:
-        """Give a payer a soft limit in nano-dollars, another one, or none."""
+        """Give a payer a soft limit in nano-dollars, another one, or none; a batch only beside its cap."""
         ...
 
     def lower(self, scope: Scope) -> None:

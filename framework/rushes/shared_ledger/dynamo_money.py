@@ -28,6 +28,9 @@ from rushes.shared_ledger.dynamo_table import Table, unless_refused
 
 __all__ = ["DynamoMoney"]
 
+TOLD_OF_S: Final = 30 * 86_400
+"""A batch with a soft limit is named to all for so long: twice as long as a queue keeps a message."""
+
 CAPS: Final = "M"
 WAKE: Final = "TRANCHES"
 MEETINGS: Final = 12
@@ -68,17 +71,26 @@ class DynamoMoney:
     # -- caps ------------------------------------------------------------------------------------------------
 
     def caps(self) -> Sequence[CapState]:
-        found = [item for item in self._items() if not item.get("off") or "soft" in item]
-        return [self._state(*_named(str(item["sk"])), item) for item in found]
+        found = [(scope, hour, it) for scope, hour, it in self._named() if not it.get("off") or "soft" in it]
+        return [self._state(scope, by_hour, item) for scope, by_hour, item in found]
 
     def state(self, scope: Scope) -> CapState | None:
         item = self._table.item(self._cap_key(scope))
         return None if item is None else self._state(scope, self._by_hour, item)
 
-    def _items(self) -> list[dict[str, Any]]:
-        """All caps but those of batches; of the hourly keeper only those by the hour."""
-        found = self._table.query("read the caps", pk=CAPS)
-        return [item for item in found if not self._by_hour or str(item["sk"]).startswith(HOURLY)]
+    def _named(self) -> list[tuple[Scope, bool, dict[str, Any]]]:
+        """All caps, of batches those with a soft limit; of the hourly keeper only those by the hour."""
+        found = []
+        for item in self._table.query("read the caps", pk=CAPS):
+            scope, by_hour = _named(str(item["sk"]))
+            if self._by_hour and not by_hour:
+                continue
+            if scope.level == "batch":  # it says that there is one: the books are the batch's own
+                books = self._table.item(self._cap_key(scope)) if "soft" in item else None
+                found += [(scope, by_hour, books)] if books is not None else []
+                continue
+            found.append((scope, by_hour, item))
+        return found
 
     def _state(self, scope: Scope, by_hour: bool, item: Mapping[str, Any]) -> CapState:  # noqa: FBT001
         left, spent = int(item["left"]), int(item["spent"])
@@ -149,12 +161,22 @@ class DynamoMoney:
         for _ in range(MEETINGS):
             with unless_refused() as refused:
                 self._table.send(f"limit {scope}", asked)
+            if scope.level == "batch" and not refused:
+                self._tell_of(scope, change, values)
             if not refused or soft is None:
                 return
             books = {"cap": 0, "left": 0, "spent": 0, "off": True, "soft": soft}
             if not self._made(scope, books):
                 return
         raise _busy(scope)
+
+    def _tell_of(self, scope: Scope, change: str, values: Mapping[str, Any]) -> None:
+        """Whoever asks for the caps is told of this batch, as long as it may be worked on."""
+        key = typed({"pk": CAPS, "sk": f"{self._level}{scope.level}#{scope.name}"})
+        until = round(self._clock() + TOLD_OF_S)
+        told = f"SET #ttl=:ttl{change.replace('SET', ',')}" if values else f"SET #ttl=:ttl {change}"
+        asked = self._table.update(key, told, {**values, ":ttl": until}, "", {"#ttl": "ttl"})
+        self._table.send(f"limit {scope}", asked)
 
     def lower(self, scope: Scope) -> None:
         once = self._table.update(
@@ -168,11 +190,10 @@ class DynamoMoney:
 
     def raised(self) -> Sequence[Scope]:
         again: list[Scope] = []
-        for item in self._items():
-            scope, by_hour = _named(str(item["sk"]))
+        for scope, by_hour, item in self._named():
             if not item.get("lowered") or self._state(scope, by_hour, item).beyond_soft:
                 continue
-            key = typed({"pk": CAPS, "sk": item["sk"]})
+            key = typed({"pk": item["pk"], "sk": item["sk"]})
             won, _ = self._table.attempt(key, "REMOVE lowered", {}, "attribute_exists(lowered)")
             if won is not None:
                 again.append(scope)

@@ -58,7 +58,7 @@ class StubMoney(Failing):
             mine = [
                 self._state(scope)
                 for scope, cap in self._caps.items()
-                if scope.level != "batch" and (not cap.off or cap.soft is not None)
+                if cap.soft is not None or (scope.level != "batch" and not cap.off)
             ]
         return mine if self._by_hour else [*mine, *self.hourly.caps()]
 

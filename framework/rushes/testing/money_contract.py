@@ -171,6 +171,22 @@ class MoneyContract:
         assert list(money.raised()) == [DUNE]
         assert list(money.raised()) == []
 
+    def test_a_batch_is_named_while_it_has_a_soft_limit(self, money: Money) -> None:
+        batch = Scope("batch", "k7m2qx")
+        money.set_cap(batch, 1000)
+        assert list(money.caps()) == []
+        money.set_soft(batch, 100)
+        assert list(money.caps()) == [CapState(batch, 1000, 1000, 0, soft=100)]
+        money.take(batch, "one", 101, 101, UNTIL, first=True)
+        assert money.caps()[0].beyond_soft
+        money.lower(batch)
+        assert list(money.raised()) == []
+        money.set_soft(batch, 200)
+        assert list(money.raised()) == [batch]
+        assert list(money.raised()) == []
+        money.set_soft(batch, None)
+        assert list(money.caps()) == []
+
     # -- by the hour -----------------------------------------------------------------------------------------
 
     def hour(self, money: Money) -> CapState:

@@ -339,8 +339,11 @@ def test_a_batch_that_was_sent_with_a_cap_may_have_another_by_the_hour(idle: Clo
     idle.engine.set_budget("batch", batch, {"cap": None, "hour_cap": 7})
     assert idle.money.hourly.state(inner) == CapState(inner, 7, 7, 0, by_hour=True)
     assert idle.money.state(inner) == CapState(inner, 2_000_000_000, 2_000_000_000, 0)
-    with pytest.raises(CallerError, match="can have no soft limit"):
-        idle.engine.set_budget("batch", batch, {"soft": 1})
+    idle.engine.set_budget("batch", batch, {"soft": 1})
+    assert idle.money.state(inner) == CapState(inner, 2_000_000_000, 2_000_000_000, 0, soft=1)
+    assert idle.engine.budgets()["rows"] == []  # a batch's limits are shown with its status
+    with pytest.raises(CallerError, match="no soft limit by the hour"):
+        idle.engine.set_budget("batch", batch, {"hour_soft": 1})
     other = send(idle, put(idle, "b.mov"))
     with pytest.raises(CallerError, match="was sent without a cap"):
         idle.engine.set_max_cost(other, 1)

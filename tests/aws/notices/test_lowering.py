@@ -118,3 +118,22 @@ def test_it_is_told_of_in_its_own_class_again_once_its_payer_is_beyond_no_more(
     assert place.told("urgent") == [ONE]
     place.clock.advance(60)
     assert place.lower() == ""
+
+
+def test_a_batch_beyond_its_own_soft_limit_goes_on_one_class_lower_and_others_of_its_show_do_not(
+    place: Place,
+) -> None:
+    batch = Scope("batch", "k7m2qx")
+    place.money.set_cap(batch, 1000)
+    place.money.set_soft(batch, 100)
+    assert place.lower() == ""
+    place.spend(batch, 101)
+    assert place.lower(Notice("b7m2qx.1", "urgent", "dune")) == ""
+    assert "batch k7m2qx is beyond its soft limit" in place.lower()
+    assert place.told("standard") == [LOWERED]
+    place.ledger.open("k7m2qx", {**SPEC, "priority": "urgent"}, NOW)
+    place.ledger.add("k7m2qx", [WorkItem("k7m2qx.1", "s3://cards/a.mov")])
+    assert raise_again(place.ledger, place.queues, place.money) == 0
+    place.money.set_soft(batch, 200)
+    assert raise_again(place.ledger, place.queues, place.money) == 1
+    assert [one.invocation for one in place.told("urgent")] == ["k7m2qx.1"]

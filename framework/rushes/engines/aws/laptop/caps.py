@@ -1,8 +1,8 @@
 """Caps of an environment on AWS, as `rushes budget` shows and sets them.
 
 A cap in all and one by the hour, and soft limits in both, for a show or the organisation; for a batch that
-was sent with a cap, caps alone. Each counts what is spent from when it is set. This module must not know who
-spends.
+was sent with a cap, caps and a soft limit in all. Each counts what is spent from when it is set. This module
+must not know who spends.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def price_note(region: str, environ: Mapping[str, str]) -> tuple[str, bool]:
 def rows_of(money: Money) -> list[dict[str, Any]]:
     """A row for each payer that has a limit, but for batches."""
     found: dict[Scope, dict[bool, CapState]] = {}
-    for one in money.caps():
+    for one in (one for one in money.caps() if one.scope.level != "batch"):
         found.setdefault(one.scope, {})[one.by_hour] = one
     return [_row(scope, states.get(False), states.get(True)) for scope, states in sorted(found.items())]
 
@@ -59,7 +59,7 @@ def set_limits(money: Money, scope: Scope, limits: Mapping[str, int | None]) -> 
     """Give a payer the limits that are named, and no others; a batch keeps those that are not named.
 
     Raises:
-        CallerError: it is a batch that was sent without a cap, or is to have a soft limit
+        CallerError: it is a batch that was sent without a cap, or is to have a soft limit by the hour
             (``not-supported``).
     """
     if scope.level == "batch":
@@ -81,14 +81,16 @@ def set_max_cost(money: Money, scope: Scope, cap: int | None) -> None:
 
 
 def _set_caps_of_batch(money: Money, scope: Scope, limits: Mapping[str, int | None]) -> None:
-    if limits.get("soft") is not None or limits.get("hour_soft") is not None:
+    if limits.get("hour_soft") is not None:
         raise CallerError(
-            f"batch {scope.name} of an environment on AWS can have no soft limit; shows and the organisation "
-            "can.",
+            f"batch {scope.name} of an environment on AWS can have no soft limit by the hour; shows and the "
+            "organisation can.",
             code="not-supported",
-            fix=f"Leave it out, or give it another class: rushes set {scope.name} --priority C.",
+            fix="Say --soft, in all; or limit its show by the hour.",
         )
     _check_capped(money, scope)
+    if limits.get("soft") is not None:
+        money.set_soft(scope, limits["soft"])
     for books, name in ((money, "cap"), (money.hourly, "hour_cap")):
         if limits.get(name) is not None:
             books.set_cap(scope, limits[name])

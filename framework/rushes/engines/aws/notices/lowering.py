@@ -53,7 +53,7 @@ def sent_lower(
     """
     if caps is None or notice.lowered:
         return ""
-    payer = Payer(notice.show)
+    payer = Payer(notice.show, notice.invocation.rpartition(".")[0])
     why = caps.beyond(payer)
     for lower in classes_below(notice.priority, ranks) if why else ():
         if (queue := queue_of(lower)) is not None:

@@ -96,7 +96,7 @@ def raise_again(ledger: Swept, queues: Mapping[str, Queue], money: Money) -> int
         except CallerError:  # it cannot be read: those of others are told of
             continue
         spec = tally.spec if tally is not None else {}
-        if raised.intersection(Payer(str(spec.get("show") or "")).scopes):
+        if raised.intersection(Payer(str(spec.get("show") or ""), batch).scopes):
             told += _tell(queues, _lying(ledger, batch, spec))
     return told
 
