@@ -236,6 +236,9 @@ def _of_ecs(operation: str, params: Mapping[str, Any]) -> Iterator[Wanted]:
     if operation in {"DescribeServices", "UpdateService"}:
         for name in params.get("services") or [params["service"]]:
             yield f"ecs:{operation}", f"arn:aws:ecs:{PLACE}:service/{cluster}/{name}", {}
+        if "taskDefinition" in params:
+            for role in ("RoleHost", "RoleStart"):
+                yield "iam:PassRole", f"arn:of:{role}", {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}
     elif operation == "ListTasks":
         yield "ecs:ListTasks", "*", {"ecs:cluster": ["arn:of:Cluster"]}
     else:

@@ -218,6 +218,7 @@ def test_the_scaler_may_look_at_queues_hosts_and_mappings_and_remember(account: 
     around.done()
     around.write({**around.read(), "done": {}})
     assert account.permits.refused == []
+    assert ("RoleScaler", "iam:PassRole") in account.permits.asked
     statements = account.permits.statements("RoleScaler")
     mapping = "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:SourceSmallUrgent"
     (mappings,) = (one for one in statements if "lambda:UpdateEventSourceMapping" in one["Action"])

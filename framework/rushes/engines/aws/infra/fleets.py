@@ -12,7 +12,7 @@ This module must not know functions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rushes.engines.aws.infra import permissions
 from rushes.engines.aws.infra.environment import Environment
@@ -31,7 +31,11 @@ from rushes.engines.aws.infra.machines import (
 )
 from rushes.engines.aws.infra.parts import arn, assumed_by, ref
 
-__all__ = ["CLUSTER", "cluster", "fleet_of", "service_name", "task_id", "tasks_of"]
+__all__ = ["CLUSTER", "ROLES", "cluster", "fleet_of", "service_name", "task_id", "tasks_of"]
+
+
+ROLES: Final = ("RoleHost", "RoleStart")
+"""Of a task: of its host, and of what starts it."""
 
 
 def cluster(policies: Sequence[str], environment: Environment) -> dict[str, Any]:

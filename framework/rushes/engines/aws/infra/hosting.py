@@ -136,6 +136,7 @@ def _scaler(
                 [ref(logical("Service", tier.name)) for tier in environment.fleets],
                 fleets.tasks_of(environment),
             ),
+            permissions.handing([arn(one) for one in fleets.ROLES]),
             permissions.throttling([parts.mapping_arn(id_) for id_ in sources.values()]),
             permissions.looking_at_queues([arn(id_) for id_ in watched]),
             permissions.reading_parameter(environment.called("fleets")),

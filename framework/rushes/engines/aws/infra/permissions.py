@@ -28,6 +28,7 @@ __all__ = [
     "counting_trials",
     "decrypting",
     "encrypting",
+    "handing",
     "joining",
     "keeping",
     "listing",
@@ -188,6 +189,12 @@ def scaling(cluster: Any, services: Sequence[Any], tasks: Any) -> list[Statement
         _of(["ecs:DescribeTasks", "ecs:GetTaskProtection"], tasks),
         _of(["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"], "*"),
     ]
+
+
+def handing(roles: Sequence[Any]) -> Statement:
+    """May tell a service of tasks that have these roles, which ECS asks for where a task is named."""
+    to = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    return {**_of(["iam:PassRole"], list(roles)), "Condition": to}
 
 
 def throttling(mappings: Sequence[Any]) -> Statement | None:
