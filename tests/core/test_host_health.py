@@ -141,4 +141,4 @@ def test_whatever_happens_a_host_that_is_found_well_and_succeeds_works_again(
 
 
 def test_no_error_of_the_media_or_of_a_service_puts_a_host_in_doubt() -> None:
-    assert not {"truncated", "damaged", "service-busy", "not-permitted", "too-large"} & DOUBTS.keys()
+    assert not {"truncated", "damaged", "service-busy", "not-found", "too-large"} & DOUBTS.keys()

@@ -58,7 +58,7 @@ class Part(StrEnum):
 DOUBTS: Final[Mapping[str, Part]] = MappingProxyType(
     dict.fromkeys(("disk-full", "no-scratch", "io-error", "no-permission", "bad-out"), Part.disk)
     | dict.fromkeys(("no-worker", "no-answer", "slot-lost", "set-aside"), Part.pool)
-    | dict.fromkeys(("no-credentials", "clock-skewed"), Part.credentials)
+    | dict.fromkeys(("no-credentials", "clock-skewed", "not-permitted", "bad-role"), Part.credentials)
     | dict.fromkeys(("no-ffmpeg", "bad-ffmpeg", "no-encoder", "no-filter", "tool-failed"), Part.tools)
     | dict.fromkeys(("crashed", "tool-not-started", "box-failed", "no-box", "bad-tool"), Part.tools)
     | dict.fromkeys(("no-device", "device-sick", "no-free-device", "encoder-failed"), Part.device)

@@ -430,6 +430,20 @@ def test_a_body_that_keeps_a_client_never_works_with_the_session_of_another(
         assert kept.get_frozen_credentials().access_key == "ASIA2"
 
 
+def test_whether_a_role_can_be_had_is_found_out_before_anything_is_worked_on(
+    sts: Sts, clock: FakeClock
+) -> None:
+    _granting(sts, clock, role="").check()
+    assert sts.asked == []
+    granting = _granting(sts, clock)
+    granting.check()
+    (asked,) = sts.asked
+    assert not _may(asked["Policy"], "s3:GetObject", "arn:aws:s3:::cards/dune/day1/A001.mov")
+    sts.refusal = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+    with pytest.raises(CallerError, match="not permitted"):
+        granting.check()
+
+
 def test_a_role_that_is_none_is_refused_by_name(sts: Sts, clock: FakeClock, meter: Meter) -> None:
     with (
         pytest.raises(CallerError, match="'small'") as caught,

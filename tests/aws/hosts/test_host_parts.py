@@ -8,22 +8,26 @@ from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from waiting import until
 
-from rushes import CallerError, RushesError
+from rushes import CallerError, PlatformError, RushesError
 from rushes.core.states import State
+from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.hosts.ecs_agent import EXPIRES_MIN, IDLE_S, RENEW_S, EcsGuard, ecs_task
 from rushes.engines.aws.hosts.lane import Lane
 from rushes.engines.aws.hosts.spot import SpotWatch
 from rushes.engines.aws.infra.deployment import Deployment
 from rushes.engines.aws.notices.sweeping import sweep
-from rushes.engines.aws.worker import queues_of
+from rushes.engines.aws.worker import _say_by_what_right, queues_of
 from rushes.ledger import WorkItem
 from rushes.notices import Message, Notice
 from rushes.runtime.shared.claim_run import After
+from rushes.runtime.shared.host_fitness import HostFitness
+from rushes.runtime.shared.machine_looks import looks_of
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import NOW, SPEC
@@ -448,3 +452,45 @@ def test_what_wants_a_card_is_told_of_to_those_who_have_one() -> None:
     ledger.claim("k7m2qx.1", "dead", NOW + 61, NOW + 121)
     assert sweep(ledger, {"urgent": plain, "hosts-nvenc/urgent": cards}, NOW + 200) == 1
     assert (plain.waiting(), cards.waiting()) == (0, 1)
+
+
+# -- by what right ------------------------------------------------------------------------------------------
+
+
+class Grant:
+    """A work role that can be had, or not."""
+
+    def __init__(self, failure: RushesError | None = None) -> None:
+        self._failure = failure
+
+    def check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+def said_at_start(role: str, failure: RushesError | None = None) -> list[str]:
+    said: list[str] = []
+    services: Any = SimpleNamespace(settings=AwsSettings(work_role=role), grant=Grant(failure))
+    _say_by_what_right(services, said.append)
+    return said
+
+
+def test_a_host_says_when_it_starts_what_attempts_may_reach() -> None:
+    role = "arn:aws:iam::123456789012:role/work"
+    assert "all that this machine's credentials permit" in said_at_start("")[0]
+    assert role in said_at_start(role)[0]
+    assert role in said_at_start(role, PlatformError("slow down.", code="service-busy"))[0]
+    with pytest.raises(CallerError, match="not permitted"):
+        said_at_start(role, CallerError("it is not permitted to work as it.", code="not-permitted"))
+
+
+def test_a_work_role_that_can_be_had_no_more_rests_a_host_and_fails_nothing(tmp_path: Path) -> None:
+    def refused() -> None:
+        raise CallerError("it is not permitted to work as it.", code="not-permitted", fix="Let it trust us.")
+
+    fitness = HostFitness(looks_of(tmp_path, dict, refused), {"hosts"})
+    denied = CallerError("it is not permitted to read s3://b/a.mov.", code="not-permitted")
+    assert "Let it trust us." in fitness.unfit(denied, "k.1", "f", "hosts")
+    assert fitness.most("hosts") == 0
+    well = HostFitness(looks_of(tmp_path, dict, lambda: None), {"hosts"})
+    assert (well.unfit(denied, "k.1", "f", "hosts"), well.why) == ("", "")  # it is the clip's own affair

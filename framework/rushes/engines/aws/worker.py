@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +68,7 @@ def run_host(
     if left := sorted({*deployment.ranks} - {one.name for one in classes_of(environ)}):
         say(f"no class of this host, and left to others: {', '.join(left)}; RUSHES_CLASSES names yours")
     services = Services(replace(settings, table=deployment.table, ranks=deployment.ranks), name)
+    _say_by_what_right(services, say)
     agent = environ.get("ECS_AGENT_URI", "")
     guard: Guard = EcsGuard(agent, services.say) if agent else NoGuard()
     fitness = _fitness_of(services, pool, queues)
@@ -121,12 +122,33 @@ def queues_of(
     return found
 
 
+def _say_by_what_right(services: Services, say: Callable[[str], None]) -> None:
+    """Say what attempts here may reach; a work role that cannot be had would fail all of them.
+
+    Raises:
+        CallerError: it cannot be had (``not-permitted``), or is none (``bad-role``).
+    """
+    if not services.settings.work_role:
+        say(
+            "attempts fetch and publish by all that this machine's credentials permit; "
+            "RUSHES_WORK_ROLE names a role whose sessions reach one clip and one place"
+        )
+        return
+    with suppress(PlatformError):  # what is busy now says later what there is to say
+        services.grant.check()
+    say(f"each attempt has a session of {services.settings.work_role} for its clip and its place")
+
+
 def _fitness_of(services: Services, pool: Pool, queues: Mapping[str, str]) -> HostFitness:
     """What this machine knows of itself."""
     ledger = services.ledger
-    looks = looks_of(
-        services.settings.scratch, pool.pool, lambda: None if ledger is None else ledger.spec("-")
-    )
+
+    def signed_in() -> None:
+        if ledger is not None:
+            ledger.spec("-")
+        services.grant.check()
+
+    looks = looks_of(services.settings.scratch, pool.pool, signed_in)
     return HostFitness(looks, {key.rpartition("/")[0] for key in queues}, say=services.say)
 
 

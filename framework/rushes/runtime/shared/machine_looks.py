@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rushes.core.host_health import Part, room_wanted
+from rushes.core.host_health import DOUBTS, Part, room_wanted
 from rushes.errors import RushesError
 from rushes.runtime.shared.host_fitness import Look
 from rushes.units import format_size
@@ -80,7 +80,7 @@ def _why_unheard(ledger: Callable[[], object]) -> str:
     try:
         ledger()
     except RushesError as error:
-        return f"{error.message} {error.fix}" if error.code in {"no-credentials", "clock-skewed"} else ""
+        return f"{error.message} {error.fix}" if DOUBTS.get(error.code) is Part.credentials else ""
     return ""
 
 

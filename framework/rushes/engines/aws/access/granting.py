@@ -50,6 +50,10 @@ _EXPIRES: Final = "AWS_CREDENTIAL_EXPIRATION"
 _ROLE: Final = re.compile(r"arn:(aws[a-z-]*):iam::\d{12}:role/.+")
 
 
+_NOTHING: Final = "s3://nothing/nothing"
+"""What nobody reaches: asked for to see whether anything can be."""
+
+
 class Session(NamedTuple):
     """Credentials that end by themselves."""
 
@@ -95,6 +99,18 @@ class Granting:
         access = self._access(reach)
         with self._signed_in(access.session(LEFT_S)):
             yield self._store(access, meter)
+
+    def check(self) -> None:
+        """See that the work role can be had, before anything is worked on: else all of it would fail.
+
+        Raises:
+            CallerError: it cannot (``not-permitted``), or is none (``bad-role``).
+            PlatformError: STS does not answer.
+        """
+        if self._settings.work_role:
+            from rushes.runtime.shared.remote_attempt import StoreReach  # noqa: PLC0415 - as above
+
+            self._asked(StoreReach((_NOTHING,), None))
 
     def _store(self, access: _Access, meter: Meter) -> Store:
         from rushes.storage.s3 import S3Options, S3Store  # noqa: PLC0415 - botocore, not at a cold start
