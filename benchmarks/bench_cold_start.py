@@ -18,6 +18,7 @@ _EACH = 7
 """Processes of a method in a round; the median of them is the round's figure."""
 _HANDLER = "`handler = inspect.lambda_handler`"
 _FIRST = "the first call"
+_OWN = "the first call of a handler of one's own"
 _FIRST_CPU = "the first call, with the reader of clips: CPU"
 _PYDANTIC = "`import pydantic`"
 _DECLARED = "a model of pydantic, declared and not built"
@@ -62,6 +63,7 @@ def run(options: Options) -> Section:
             _DECLARED: "declared",
             _FIRST: "first",
             _FIRST_CPU: "first",
+            _OWN: "own",
             _OUTSIDE: "first",
             _PLAIN: "plain",
             _PLAIN_CPU: "plain",
@@ -92,6 +94,7 @@ def run(options: Options) -> Section:
         (_FIRST, _USUAL, None),
         (_FIRST_CPU, _PLAIN_CPU, None),
         (_OUTSIDE, _PLAIN, None),
+        (_OWN, _PLAIN, None),
         (_LEAST, _PLAIN, None),
         (_BARE, _PLAIN, None),
         (_CLIENT, _PLAIN, None),

@@ -6,10 +6,11 @@
     python cold_start.py least                             what no first call can do without
     python cold_start.py bare                              the same, the SDK's client left out
     python cold_start.py first                             the first call of `inspect`, as the image's handler
+    python cold_start.py own                               the same of `handler = inspect.lambda_handler`
     python cold_start.py usual                             the same work by a handler as it is usually written
 
-It prints the seconds of a processor too, those of the reader of clips included. ``bare``, ``first`` and
-``usual`` ask the server that AWS_ENDPOINT_URL names for ``s3://cards/clip.mov``.
+It prints the seconds of a processor too, those of the reader of clips included. ``bare``, ``first``,
+``own`` and ``usual`` ask the server that AWS_ENDPOINT_URL names for ``s3://cards/clip.mov``.
 """
 
 from __future__ import annotations
@@ -61,6 +62,12 @@ def _first() -> Any:
     return work(_EVENT, None)[0]["result"]["media"]["video"][0]["codec"]
 
 
+def _own() -> Any:
+    from rushes_functions.inspect import inspect  # noqa: PLC0415 - as above
+
+    return inspect.lambda_handler(_EVENT, None)[0]["result"]["media"]["video"][0]["codec"]
+
+
 def _usual() -> Any:
     """Imports everything, fetches the clip, looks into it with PyAV, and tells."""
     import tempfile  # noqa: PLC0415 - as above
@@ -93,9 +100,9 @@ def main() -> None:
         exec(_IMPORTS[what], {})  # noqa: S102 - one of the lines above
         said = ""
     else:
-        said = str(_first() if what == "first" else _usual())
+        said = str({"first": _first, "own": _own, "usual": _usual}[what]())
     seconds = time.perf_counter() - began
-    if what in {"first", "usual"}:
+    if what not in _IMPORTS:
         assert said == "mjpeg", said
     if (reader := sys.modules.get("rushes.media.readers.reader")) is not None:
         reader._end_all()  # noqa: SLF001 - what it has used is known once it has ended
