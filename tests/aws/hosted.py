@@ -8,7 +8,7 @@ import time
 import uuid
 from pathlib import Path
 
-from rushes import Asset, Context, MediaError, Output, Params, Result, function
+from rushes import Asset, Cancelled, Context, MediaError, Output, Params, Result, function, on_s3
 from rushes.media.running.builds import find_build
 
 
@@ -91,4 +91,23 @@ def encodes(clip: Asset, params: Params, ctx: Context) -> Wrote:
     """Needs an ffmpeg that runs."""
     out = ctx.output(f"{clip.stem}.txt")
     out.path.write_text(find_build("software").version)
+    return Wrote(file=out)
+
+
+@function(
+    version="1",
+    stall_s=600,
+    triggers=[on_s3("cards/**", kinds="video", out="s3://proxies", priority="urgent")],
+)
+def lasts(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """Lets time go by on a clock that is a file, so much for each byte of its clip, until it is stopped."""
+    size_bytes = clip.path.stat().st_size
+    with Path(os.environ.get("CLOCK_FILE", os.devnull)).open("a") as clock:  # a slot is not told of it
+        for _ in range(size_bytes // 5000):
+            clock.write("1\n")
+            clock.flush()
+            if ctx.cancelled:
+                raise Cancelled
+    out = ctx.output(f"{clip.stem}.txt")
+    out.path.write_text(str(size_bytes))
     return Wrote(file=out)

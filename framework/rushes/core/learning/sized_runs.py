@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from math import exp, floor, isfinite, log, log2
+from math import exp, floor, inf, isfinite, log, log2
 from typing import Final, NamedTuple
 
 from rushes.core.learning.curves import PRIOR_RUNS, Curve, Seen, at, fitted
@@ -29,7 +29,7 @@ __all__ = ["ENOUGH", "WEEK_S", "Counted", "Expected", "Outcome", "SizedRuns", "c
 WEEK_S: Final = 7 * 86_400
 """Counts are kept by the week, so that what is old can count for less, and vanish."""
 ENOUGH: Final = 3.5
-"""Runs, or one that was stopped, before anything is expected: four, whatever fading made of them."""
+"""Runs before anything is expected: four, whatever fading made of them."""
 _TELLING: Final = 8.0
 """Runs of about one size, before the longest of them say how long one may take."""
 _LATE: Final = 0.99
@@ -141,10 +141,12 @@ class SizedRuns:
 
     def expected(self, size_bytes: int) -> Expected | None:
         """What a run of that size takes; None where too little was seen."""
-        stopped = any(one.outcome is Outcome.too_long for one in self._timed)
-        if not self._timed or (self.runs < ENOUGH and not stopped):
+        size = floor(_SIZE_STEPS * log2(max(size_bytes, 1)))
+        # One that was stopped says at once how long the next of its size takes, but nothing of small ones.
+        least = min((o.size for o in self._timed if o.outcome is Outcome.too_long), default=inf)
+        if not self._timed or (self.runs < ENOUGH and size < least - _SIZE_STEPS):
             return None
-        usual, late = self._around(floor(_SIZE_STEPS * log2(max(size_bytes, 1))))
+        usual, late = self._around(size)
         on_curve = at(self._curve, _parts(max(size_bytes, 1)))
         return Expected(on_curve * usual, None if late is None else on_curve * late, self.runs)
 
