@@ -14,12 +14,13 @@ __all__ = ["counted"]
 
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
-    """Requests by ``service:Operation``, while it lasts."""
+    """Requests by ``service:Operation``, and ``…:index`` where one is of an index, while it lasts."""
     counts: Counter[str] = Counter()
     ask = BaseClient._make_api_call  # noqa: SLF001 - every client's, whoever made it
 
     def counting(self: Any, operation: str, asked: Any) -> Any:
-        counts[f"{self.meta.service_model.service_name}:{operation}"] += 1
+        index = ":index" if "IndexName" in asked else ""
+        counts[f"{self.meta.service_model.service_name}:{operation}{index}"] += 1
         return ask(self, operation, asked)
 
     BaseClient._make_api_call = counting  # noqa: SLF001 - as above
