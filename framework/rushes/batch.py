@@ -30,6 +30,10 @@ _OURS: Final = {
     "local": ("rushes.engines.local", "LocalEngine"),
     "aws": ("rushes.engines.aws.engine", "AwsEngine"),
 }
+FIRST_S: Final = 2.0
+LATER_S: Final = 5.0
+"""How long a page of results is waited for before it is asked whether all that is left is held: what has
+begun is seldom that, and asking costs an engine that others share some requests."""
 
 
 class RunnableEngine(Protocol):
@@ -153,7 +157,7 @@ class Batch(Generic[R]):
     def __iter__(self) -> Iterator[Outcome[R]]:
         seen = 0
         while seen < self.total:
-            page = self._engine.results(self.id, after=seen, wait_s=2.0)
+            page = self._engine.results(self.id, after=seen, wait_s=LATER_S if seen else FIRST_S)
             if not page:
                 self._refuse_held()
             for finished in page:

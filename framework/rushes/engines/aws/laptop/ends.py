@@ -20,6 +20,9 @@ OVERLAP_S: Final = 10.0
 """What clocks of hosts differ by, and what an index is late by, at most, as a rule."""
 AGAIN_S: Final = 5.0
 """Between two looks at everything."""
+WORTH_A_LOOK: Final = 10
+"""Who can wait looks once a tenth more than it knows has ended: looks grow with the digits of a batch's size,
+and not with its length in seconds."""
 
 
 class Ends:
@@ -41,16 +44,19 @@ class Ends:
         self._newest = 0.0
         self._all_at = float("-inf")
 
-    def look(self, tally: Tally, now: float) -> None:
+    def look(self, tally: Tally, now: float, *, patient: bool = False) -> None:
         """Take in what has ended, where the count of a batch says that something has.
 
         Args:
             tally: how far the batch is.
             now: seconds, on any clock.
+            patient: a little of much can wait until there is more.
         """
         ended = sum(tally.ended.values())
         counted = ended, tally.last
         if counted == self._counted and len(self._found) >= ended:
+            return
+        if patient and ended < tally.total and ended - len(self._found) < len(self._found) // WORTH_A_LOOK:
             return
         self._take(max(self._newest - OVERLAP_S, 0.0))
         if len(self._found) < ended and now - self._all_at >= AGAIN_S:

@@ -55,9 +55,9 @@ class Followed:
         until = time.monotonic() + wait_s
         while True:
             tally = self.tally(inner, active=False)
-            ends.look(tally, time.monotonic())
-            page = self._page(inner, tally.spec, ends.after(after, limit))
             left = until - time.monotonic()
+            ends.look(tally, time.monotonic(), patient=left > 0)
+            page = self._page(inner, tally.spec, ends.after(after, limit))
             if page or left <= 0:
                 return page
             time.sleep(min(left, max(self._poll_s, 0.01)))
