@@ -18,7 +18,8 @@ from rushes.core.capacity.intake import MOST, mean_after, wanted
         (4, 4, 60.0, 0),  # work is long: what lies here is another host's loss
         (3, 4, 60.0, 1),
         (4, 4, 0.01, 10),
-        (5, 4, 0.01, 0),  # a request is for ten, or for none
+        (14, 4, 0.01, 10),  # ten wait while ten are fetched
+        (15, 4, 0.01, 0),  # a request is for ten, or for none
         (0, 4, 0.01, 10),
         (4, 4, 1.0, 4),
         (0, 40, None, 10),

@@ -289,20 +289,22 @@ def test_what_is_written_has_the_class_and_the_key_that_were_asked_for(s3: Any, 
 
 
 @pytest.mark.parametrize(
-    ("data", "sum_of"),
+    ("data", "damage"),
     [
-        (b"sound", "rushes.storage.s3.crc32_of"),
-        (b"sound" * SMALL_BYTES, "rushes.storage.s3_client.FetchingClient.crc32"),
+        (b"sound", ("rushes.storage.s3.S3Store._range", b"found")),
+        (b"sound", ("rushes.storage.s3.S3Store._range", b"soun")),
+        (b"sound" * SMALL_BYTES, ("rushes.storage.s3_client.FetchingClient.crc32", 1)),
     ],
-    ids=["in one request", "in parts"],
+    ids=["in one request", "cut short", "in parts"],
 )
 def test_a_damaged_transfer_leaves_no_file(
-    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, sum_of: str
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, damage: tuple[str, object]
 ) -> None:
     store = S3Store(s3)
     store.publish(made(tmp_path, data), f"{ROOT}x", sha(data))
     (tmp_path / "made").unlink()
-    monkeypatch.setattr(sum_of, lambda *_: 1)
+    of_it, damaged = damage
+    monkeypatch.setattr(of_it, lambda *_: damaged)
     with pytest.raises(PlatformError) as caught:
         store.fetch(f"{ROOT}x", tmp_path / "x")
     assert caught.value.code == "damaged-transfer"

@@ -93,12 +93,23 @@ def ms(seconds: float) -> int:
 
 def typed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as DynamoDB wants them."""
-    return {name: _serialize(value) for name, value in values.items()}
+    return {name: _typed(value) for name, value in values.items()}
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    """Nearly all are texts and whole numbers, which the SDK finds out by trying other types first."""
+    kind = type(value)
+    if kind is str:
+        return {"S": value}
+    if kind is int:
+        return {"N": str(value)}
+    found: dict[str, Any] = _serialize(value)
+    return found
 
 
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:
     """An item's values."""
-    return {name: _deserialize(value) for name, value in item.items()}
+    return {name: value["S"] if "S" in value else _deserialize(value) for name, value in item.items()}
 
 
 def batch_key(batch: str) -> dict[str, Any]:

@@ -112,16 +112,20 @@ class S3Store:
         part = target.with_name(f"{target.name}.part")
         try:
             if 0 < found.size_bytes <= SMALL_BYTES:
-                part.write_bytes(self._range(found, 0, found.size_bytes))
-                crc = None
+                data = self._range(found, 0, found.size_bytes)
+                _require_whole(found, len(data), None if found.crc32 is None else zlib.crc32(data))
+                part.write_bytes(data)
             else:
                 crc = self._fetch_parts(found, part, told)
-            self._check(found, part, crc)
+                if found.crc32 is not None and crc is None:
+                    crc = crc32_of(part)
+                _require_whole(found, part.stat().st_size, crc)
             part.rename(target)
-            if told is not None and found.size_bytes <= SMALL_BYTES:
-                told(found.size_bytes)
-        finally:
+        except BaseException:
             part.unlink(missing_ok=True)
+            raise
+        if told is not None and found.size_bytes <= SMALL_BYTES:
+            told(found.size_bytes)
         return found
 
     def _fetch_parts(self, found: Stored, part: Path, told: Told | None) -> int | None:
@@ -178,23 +182,6 @@ class S3Store:
                 if error.response["Error"]["Code"] != "RestoreAlreadyInProgress":
                     raise
         return False
-
-    @staticmethod
-    def _check(found: Stored, path: Path, crc: int | None) -> None:
-        """That what has arrived is what is there.
-
-        Raises:
-            PlatformError: it is not (``damaged-transfer``).
-        """
-        size = path.stat().st_size
-        if found.crc32 is not None and crc is None:
-            crc = crc32_of(path)
-        if (size, crc) != (found.size_bytes, found.crc32):
-            raise PlatformError(
-                f"{found.uri} was damaged on its way: {size} of {found.size_bytes} bytes, or others.",
-                code="damaged-transfer",
-                fix="It is tried again by itself.",
-            )
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -297,6 +284,20 @@ class S3Store:
         from rushes.storage.s3_transfers import transfers  # noqa: PLC0415 - headers are read without it
 
         return transfers(client, size_bytes, self._options.threads)
+
+
+def _require_whole(found: Stored, size_bytes: int, crc: int | None) -> None:
+    """That what has arrived is what is there.
+
+    Raises:
+        PlatformError: it is not (``damaged-transfer``).
+    """
+    if (size_bytes, crc) != (found.size_bytes, found.crc32):
+        raise PlatformError(
+            f"{found.uri} was damaged on its way: {size_bytes} of {found.size_bytes} bytes, or others.",
+            code="damaged-transfer",
+            fix="It is tried again by itself.",
+        )
 
 
 def crc32_of(path: Path) -> int:

@@ -132,7 +132,7 @@ def test_what_is_here_when_a_host_has_to_go_may_be_had_at_once(lane: Lane) -> No
     lane._mean_s = 0.001  # so that some wait here for a place
     queue.send(notices(12))
     lane.start()
-    until(lambda: len(runner.begun) == 2 and lane.here == 10)
+    until(lambda: len(runner.begun) == 4 and lane.here == 12)
     lane.stop()
     lane.join()
     again = queue.receive(20, 0)

@@ -2,7 +2,8 @@
 
 A message that lies here is one that nobody else has, so no more is taken than is begun at once, while work is
 long. While it is short, ten in a request cost a tenth of ten requests: so many are taken ahead as are begun
-within a second, and only when there is room for all of them. This module must not know queues.
+within a second, and only when there is room for all of them; of what is very short twice as many, so that
+there is something to do while more is fetched. This module must not know queues.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ def wanted(here: int, width: int, mean_s: float | None) -> int:
         width: that are worked on at a time.
         mean_s: how long one takes; None while that is not known.
     """
-    ahead = 0 if mean_s is None else min(int(AHEAD_S * width / max(mean_s, 1e-3)), MOST)
+    ahead = 0 if mean_s is None else min(int(AHEAD_S * width / max(mean_s, 1e-3)), 2 * MOST)
     room = min(width + ahead - here, MOST)
-    return room if room >= max(ahead, 1) else 0
+    return room if room >= min(max(ahead, 1), MOST) else 0
 
 
 def mean_after(mean_s: float | None, seconds: float) -> float:

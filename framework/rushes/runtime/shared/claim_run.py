@@ -35,13 +35,14 @@ from rushes.runtime.attempts.loaded_batch import LoadedBatch, learn
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.attempts.task import Made, Task
 from rushes.runtime.shared.after_failure import GivenBack, HeldFor, Next, after_failure, held_for_money
+from rushes.runtime.shared.alarms import Alarms
 from rushes.runtime.shared.attempt_money import AttemptMoney, fund
 from rushes.runtime.shared.claim_watch import LOOKS, ClaimWatch
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.patient_publication import Patience
-from rushes.runtime.shared.remote_attempt import Run, StoreReach, reach_of, run_remote
+from rushes.runtime.shared.remote_attempt import FolderOf, Run, StoreReach, reach_of, run_remote
 from rushes.runtime.shared.remote_intent import published_before
-from rushes.runtime.shared.remote_scratch import sweep_scratch
+from rushes.runtime.shared.remote_scratch import attempt_scratch, sweep_scratch
 from rushes.runtime.shared.run_log import RunLog
 from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.runtime.shared.shared_money import Short
@@ -105,6 +106,7 @@ class ClaimRunner:
         sleep: waits between tries to say how an attempt ended.
         tier: what this is, where there is a choice: `rushes.ledger.ON_LAMBDA` or `ON_HOSTS`; "" for neither.
         runs: told what attempts here took; None: nobody.
+        folder_of: gives an attempt a folder of its own in `scratch`.
     """
 
     ledger: Claims
@@ -124,10 +126,13 @@ class ClaimRunner:
     sleep: Callable[[float], object] = time.sleep
     tier: str = ""
     runs: RunLog | None = None
+    folder_of: FolderOf = attempt_scratch
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: dict[str, LoadedBatch] = field(default_factory=dict, repr=False)
+    _alarms: Alarms = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._alarms = Alarms(self.lease_s / LOOKS)
         sweep_scratch(self.scratch)  # of those who worked here before, and were killed
 
     def yield_back(self) -> None:
@@ -195,7 +200,7 @@ class ClaimRunner:
             money=money, stopping=self._stopping, ends_at=ends_at,
         )  # fmt: skip
         try:
-            with watch.extending():
+            with watch.extending(self._alarms):
                 made = self._attempt(claim, spec, watch, meter)
         except Exception as error:  # noqa: BLE001 - everything that a body can raise becomes an end
             failure = as_error(error, function_name(str(spec["function"])))
@@ -270,6 +275,7 @@ class ClaimRunner:
                 local_name=self.local_name,
                 run=self.run_here,
                 patience=Patience(self.clock, self.sleep),
+                folder_of=self.folder_of,
             )
         return _as_sent(made, str(spec.get("version") or ""), known.function.version)
 

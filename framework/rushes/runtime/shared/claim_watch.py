@@ -1,8 +1,9 @@
 """Keeps the claim of an attempt while it runs, and says why it has to stop.
 
-A thread extends it, asks whether there is money for what comes, and hears from the ledger that the batch was
-cancelled or its class changed. Whether the attempt may publish is asked of the ledger itself, at that moment.
-This module must not know what the attempt does, nor what becomes of it.
+Once the attempt has lasted for a while a thread extends it, asks whether there is money for what comes, and
+hears from the ledger that the batch was cancelled or its class changed. Whether the attempt may publish is
+asked of the ledger itself, at that moment. This module must not know what the attempt does, nor what becomes
+of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rushes.errors import Cancelled, PlatformError, RushesError
 from rushes.ledger import Claim, Moved
 from rushes.ports import Claims
 from rushes.runtime.shared.after_failure import Stopped
+from rushes.runtime.shared.alarms import Alarms
 from rushes.runtime.shared.attempt_money import AttemptMoney
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.shared_money import Short
@@ -66,6 +68,8 @@ class ClaimWatch:
         self._ends_at = ends_at
         self._until = claim.until
         self._done = threading.Event()
+        self._beginning = threading.Lock()
+        self._keeping: threading.Thread | None = None
         self._lost = False
         self.cancelled = False
         """A person has ended its batch."""
@@ -115,18 +119,27 @@ class ClaimWatch:
                 raise Cancelled(self._money.short.sentence, code="cancelled")
 
     @contextmanager
-    def extending(self) -> Iterator[None]:
-        """Extend the claim from time to time while something runs."""
-        thread = threading.Thread(target=self._keep, name=f"claim {self._claim.work.invocation}", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._done.set()
-            thread.join()
+    def extending(self, alarms: Alarms) -> Iterator[None]:
+        """Extend the claim from time to time while something runs: most is over before it is due."""
+        with alarms.set(self._begin):
+            try:
+                yield
+            finally:
+                with self._beginning:
+                    self._done.set()
+                if self._keeping is not None:
+                    self._keeping.join()
+
+    def _begin(self) -> None:
+        with self._beginning:
+            if not self._done.is_set():
+                name = f"claim {self._claim.work.invocation}"
+                thread = threading.Thread(target=self._keep, name=name, daemon=True)
+                thread.start()
+                self._keeping = thread
 
     def _keep(self) -> None:
-        while not self._done.wait(self._lease_s / LOOKS):
+        while not self._done.is_set():
             if self._money is not None:
                 self._money.look()
             try:
@@ -138,6 +151,7 @@ class ClaimWatch:
                 self._lost = self._lost or self._clock() >= self._until + patience_s
             if self._over():
                 return
+            self._done.wait(self._lease_s / LOOKS)
 
     def _extend(self, intent: str = "") -> None:
         until = self._clock() + self._lease_s

@@ -7,6 +7,7 @@ not know which engine it is, nor where the work came from.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,8 @@ from rushes.asset import Asset
 from rushes.core.retry import LOSS_CODES
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, error_from_dict
-from rushes.invocation import OWNER, BatchStatus, Finished
+from rushes.invocation import OWNER, BatchStatus, Finished, Invocation
+from rushes.joint import Joint
 from rushes.ledger import LONE
 from rushes.options import Options
 from rushes.runtime.attempts.task import Gate, Made, Reporter, Task
@@ -30,6 +32,8 @@ from rushes.runtime.sources.inputs import Found
 
 __all__ = ["Pool", "PoolRun", "cancel_left_behind"]
 
+KEY_BYTES: Final = 16
+"""Of a key in a pool: longer ones are of functions that run together."""
 LINES: Final = 16
 """Kinds of work that have a batch of the pool open for more of them."""
 NEWEST: Final = 1000
@@ -118,8 +122,7 @@ class PoolRun:
             spec = batch_spec(task.function, options, task.params)
             finished = run_alone(self._engine, spec, one, cancelled, class_now)
         else:
-            found = Found(asset, params=cast("Any", task.params))
-            (one,) = invocations(task.function, options, task.params, [found])
+            one = _without_outputs(task, asset, options)
             finished = self._line(task, options).run(one, cancelled, class_now)
         if task.charge is not None:
             task.charge(finished.cost_nano)
@@ -160,6 +163,17 @@ class PoolRun:
         for line in gone:
             line.close()
         return found
+
+
+def _without_outputs(task: Task, asset: Asset, options: Options) -> Invocation:
+    """A task by what the ledger knows it by: its clip was fetched just now, and nobody else has that."""
+    if isinstance(task.function, Joint):  # whose key says which parts are known
+        found = Found(asset, params=cast("Any", task.params))
+        (one,) = invocations(task.function, options, task.params, [found])
+        return one
+    frames = None if asset.frames is None else (asset.frames.start, asset.frames.stop)
+    key = hashlib.blake2b(task.key.encode(), digest_size=KEY_BYTES).hexdigest()
+    return Invocation(asset.uri, key, frames, task.params.model_dump_json())
 
 
 def _made_of(finished: Finished) -> Made:

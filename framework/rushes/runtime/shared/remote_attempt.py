@@ -11,6 +11,7 @@ This module must not know who asked, nor which store it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,13 +27,13 @@ from rushes.runtime.shared.described_in_place import described_in_place, require
 from rushes.runtime.shared.patient_publication import Patience, publish_patiently
 from rushes.runtime.shared.remote_frames import fetch_clip
 from rushes.runtime.shared.remote_publication import Target
-from rushes.runtime.shared.remote_scratch import attempt_scratch, in_scratch
+from rushes.runtime.shared.remote_scratch import SOURCE, attempt_scratch, in_scratch
 from rushes.stored import Stored
 
 if TYPE_CHECKING:
     from rushes.ports import Store
 
-__all__ = ["Run", "StoreReach", "reach_of", "run_remote"]
+__all__ = ["FolderOf", "Run", "StoreReach", "reach_of", "run_remote"]
 
 
 class StoreReach(NamedTuple):
@@ -49,6 +50,8 @@ class StoreReach(NamedTuple):
 
 Run = Callable[[Task, Reporter, Gate, Callable[[], bool]], Made]
 """Runs a task whose files are here: in this process, or on a pool."""
+FolderOf = Callable[[Path, str], AbstractContextManager[Path]]
+"""Gives an attempt a folder of its own below another."""
 
 
 def run_remote(
@@ -62,6 +65,7 @@ def run_remote(
     local_name: Callable[[str], str],
     run: Run = run_attempt,
     patience: Patience | None = None,
+    folder_of: FolderOf = attempt_scratch,
 ) -> Made:
     """Fetch, run the body, verify, publish; nothing half-written is ever visible.
 
@@ -76,18 +80,19 @@ def run_remote(
         local_name: a file name for a URI.
         run: the attempt on what is here by then.
         patience: with services that do not answer while it publishes; None for what is usual.
+        folder_of: gives it a folder of its own there.
 
     Raises:
         RushesError: as `run_attempt`; ``source-changed`` where the clip is not what was submitted, and
             ``local-input`` where an option names a file of this machine.
     """
     _require_elsewhere(task.params)
-    with attempt_scratch(scratch, task.invocation) as folder:
+    with folder_of(scratch, task.invocation) as folder:
         described = described_in_place(task, store, report, cancelled)
         if described is not None:
             return described
         with in_scratch(scratch):
-            source, found = _fetched(task.source, folder / "source", store, local_name)
+            source, found = _fetched(task.source, folder / SOURCE, store, local_name)
         require_same(task, found)
         with in_scratch(scratch):
             params = _with_assets(task.params, folder, store, local_name)
@@ -150,7 +155,7 @@ def _fetched(
     asset: Asset, folder: Path, store: Store, local_name: Callable[[str], str]
 ) -> tuple[Asset, Stored]:
     """An asset whose bytes are in a folder of its own."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     place = folder / local_name(asset.uri)
     found = fetch_clip(store, asset.uri, place)
     return Asset(asset.uri, asset.frames, str(place)), found

@@ -20,10 +20,20 @@ from typing import Final
 
 from rushes.errors import PlatformError
 
-__all__ = ["attempt_scratch", "in_scratch", "is_held", "sign_of_life", "sweep_scratch"]
+__all__ = [
+    "SOURCE",
+    "KeptFolders",
+    "attempt_scratch",
+    "in_scratch",
+    "is_held",
+    "sign_of_life",
+    "sweep_scratch",
+]
 
 _NAME: Final = "rushes-attempt-"
 _HOST: Final = "rushes-host-"
+SOURCE: Final = "source"
+"""Where in it the clip is."""
 YOUNG_S: Final = 60.0
 """A folder is made before it is locked: one that is so new is let alone."""
 
@@ -56,15 +66,73 @@ def attempt_scratch(root: Path, invocation: str) -> Iterator[Path]:
     Raises:
         PlatformError: it cannot be made.
     """
-    with in_scratch(root):
-        folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}{invocation}-", dir=root))
-        held = os.open(folder, os.O_RDONLY)
+    folder, held = _made(root, f"{invocation}-")
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(held)
+        _remove(folder, held)
+
+
+def _made(root: Path, name: str) -> tuple[Path, int]:
+    """A new folder, and what holds its lock."""
+    with in_scratch(root):
+        folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}{name}", dir=root))
+        held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return folder, held
+
+
+class KeptFolders:
+    """Folders of attempts that are kept from one to the next: to remove one costs more than a small attempt.
+
+    Only what an attempt left as its clip was fetched is kept, emptied; every other goes with its attempt.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[tuple[Path, int]] = []
+
+    @contextmanager
+    def attempt(self, root: Path, invocation: str) -> Iterator[Path]:  # noqa: ARG002 - as `attempt_scratch`
+        """A folder below `root` that nobody else has, with nothing in it but an empty ``source``, if that."""
+        folder, held = self._kept() or _made(root, "")
+        try:
+            yield folder
+        finally:
+            if _emptied(folder):
+                self._free.append((folder, held))
+            else:
+                _remove(folder, held)
+
+    def _kept(self) -> tuple[Path, int] | None:
+        while self._free:
+            folder, held = self._free.pop()
+            if os.fstat(held).st_nlink:
+                return folder, held
+            os.close(held)  # somebody has cleaned up here
+        return None
+
+    def close(self) -> None:
+        """Remove what is kept."""
+        while self._free:
+            _remove(*self._free.pop())
+
+
+def _emptied(folder: Path) -> bool:
+    """Empty a folder in which there is nothing but fetched files; False where there is more."""
+    try:
+        with os.scandir(folder) as found:
+            if [one.name for one in found if one.is_dir(follow_symlinks=False)] != [SOURCE]:
+                return False
+        for file in (folder / SOURCE).iterdir():
+            file.unlink()
+        return os.listdir(folder) == [SOURCE]  # noqa: PTH208 - the cheapest way to ask
+    except OSError:
+        return False
+
+
+def _remove(folder: Path, held: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(held)
 
 
 @contextmanager

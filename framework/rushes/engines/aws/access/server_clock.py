@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final
 
 __all__ = ["ServerClock", "ahead_s", "steady_time"]
@@ -34,6 +35,12 @@ def steady_time() -> Callable[[], float]:
     """A clock that says UTC epoch seconds now, and goes on from here whatever the wall clock is set to."""
     began = time.time() - time.clock_gettime(_STEADY)
     return lambda: began + time.clock_gettime(_STEADY)
+
+
+@lru_cache(maxsize=4)
+def _said(date: str) -> float:
+    """What a date says, UTC epoch seconds: answers of one second say the same."""
+    return parsedate_to_datetime(date).timestamp()
 
 
 def ahead_s(said: float, sent: float, received: float, known: float = 0.0) -> float:
@@ -75,7 +82,7 @@ class ServerClock:
 
     def _answered(self, http_response: Any, **_: Any) -> None:
         try:
-            said = parsedate_to_datetime(http_response.headers["date"]).timestamp()
+            said = _said(http_response.headers["date"])
         except (LookupError, TypeError, ValueError):
             return
         received = self._here()

@@ -9,7 +9,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes import __version__
@@ -110,9 +112,11 @@ class Services:
         loader = loader_of(self.settings.sdk_data, service)
         is_described = loader is not None
         if is_described not in self._sdks:
-            self._sdks[is_described] = Sdk()
+            sdk = self._sdks[is_described] = Sdk()
+            parsers = sdk.get_component("response_parser_factory")
+            parsers.set_parser_defaults(timestamp_parser=_time_of)
             if is_described:
-                self._sdks[is_described].register_component("data_loader", loader)
+                sdk.register_component("data_loader", loader)
         return self._sdks[is_described]
 
     @cached_property
@@ -304,6 +308,17 @@ class Services:
                 self.count("cold_start")
             self._metrics.flush_metrics()
             self._counted = False
+
+
+@lru_cache(maxsize=64)
+def _time_of(said: Any) -> datetime:
+    """When a service says; of headers of HTTP it is known how they are written, and the SDK guesses."""
+    if isinstance(said, str) and said.endswith(" GMT"):
+        return parsedate_to_datetime(said)
+    from botocore.utils import parse_timestamp  # noqa: PLC0415 - what asks has loaded it
+
+    found: datetime = parse_timestamp(said)
+    return found
 
 
 def _clean(value: Any) -> Any:

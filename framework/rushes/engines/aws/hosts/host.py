@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -27,7 +27,7 @@ from rushes.ledger import ON_HOSTS
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.shared.claim_run import ClaimRunner
 from rushes.runtime.shared.pool_run import PoolRun, cancel_left_behind
-from rushes.runtime.shared.remote_scratch import is_held, sign_of_life, sweep_scratch
+from rushes.runtime.shared.remote_scratch import KeptFolders, is_held, sign_of_life, sweep_scratch
 from rushes.runtime.shared.run_log import RunLog
 from rushes.storage.s3_uri import local_name, place_of
 
@@ -115,6 +115,7 @@ class Host:
         self._log = RunLog(services.runs, ON_HOSTS, self._clock)
         self._pool, self._life = engine, ExitStack()
         sign = self._life.enter_context(sign_of_life(services.settings.scratch))
+        folders = self._life.enter_context(closing(KeptFolders()))
         self._runs = {key: PoolRun(engine, key.rpartition("/")[2], sign) for key in queues}
         self._lanes = [
             Lane(
@@ -137,6 +138,7 @@ class Host:
                     unfit=_asked_of(fitness, key),
                     tier=ON_HOSTS,
                     runs=self._log,
+                    folder_of=folders.attempt,
                 ),
                 width,
                 poll_s=services.settings.poll_s,

@@ -1,7 +1,8 @@
 """One class on a host: a poller of its queue, and threads that each work on one invocation.
 
-Of each class as many are here as the host is wide, and of short work a little more, so that clips are fetched
-while others run and a request carries many messages (`rushes.core.capacity.intake`). A notice is deleted once
+Of each class as many are here as the host is wide, and of short work more, so that clips are fetched while
+others run and a request carries many messages (`rushes.core.capacity.intake`): it is mostly waiting for
+services, so twice as many are worked on. A notice is deleted once
 its invocation is claimed: a queue keeps a message back for twelve hours at most, the ledger for as long as
 the host lives. Ten are deleted in one request; one that comes again meanwhile does no harm. While the
 host rests, nothing is taken, and what came all the same is sent back as if it had never been received: a
@@ -116,7 +117,8 @@ class Lane:
         self._mean_s: float | None = None
         self._done = (0, 0.0)
         self._finished: list[Message] = []
-        self._workers = ThreadPoolExecutor(width, thread_name_prefix=key)
+        # More than the width are here only while they are short.
+        self._workers = ThreadPoolExecutor(2 * width, thread_name_prefix=key)
         self._poller = threading.Thread(target=self._poll, name=f"poll {key}")
 
     @property
