@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from rushes import MediaError
 from rushes.cli.app import COMMANDS, app
 from rushes.cli.doctor import checks
 from rushes.cli.session import Session
 from rushes.core.classes import DEFAULT_CLASSES
+from rushes.media.describing import inspection
 from rushes.media.running.box import LEVELS
 from rushes.runtime.dispatch.classes import class_json
 from rushes.testing import StubEngine
@@ -155,6 +157,25 @@ def test_doctor_tells_a_broken_ffmpeg_and_its_fix(rushes: Rushes, monkeypatch: p
     assert "/nowhere/ffmpeg" in broken["says"]
     assert broken["fix"]
     assert any(one["name"] == "box" for one in found), "the checks after it were made"
+
+
+def test_doctor_reads_a_clip_and_tells_why_none_can_be_read(
+    rushes: Rushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a PyAV whose `open` knows an argument no more: then it is no clip that is at fault."""
+    said = "Traceback …\nTypeError: open() got an unexpected keyword argument 'metadata_errors'\n"
+
+    def crashes(clip: Path) -> None:
+        assert clip.stat().st_size > 1600
+        raise MediaError("silence.wav makes its reader crash.", code="unreadable", details={"said": said})
+
+    monkeypatch.setattr(inspection, "describe", crashes)
+    result = rushes("doctor", "--json")
+    assert result.exit_code == 1
+    (broken,) = [one for one in map(json.loads, result.stdout.splitlines()) if one["level"] == "fail"]
+    assert broken["name"] == "reader"
+    assert "TypeError: open() got an unexpected keyword" in broken["says"]
+    assert "PyAV" in broken["fix"]
 
 
 @pytest.mark.parametrize(
