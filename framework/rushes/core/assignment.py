@@ -11,6 +11,7 @@ from rushes.core.handover import Handover
 from rushes.core.learning.expected import ExpectedRuns
 from rushes.core.lending import Lending
 from rushes.core.limits import BOUNDLESS, Limits, batch_limit, class_limit, queue_limit
+from rushes.core.making_room import MakingRoom
 from rushes.core.ordering import Flow, Lane, Level
 from rushes.core.overtaking import Overtaking
 from rushes.core.packing import Room
@@ -29,8 +30,8 @@ class Assignment:
     """What runs on which slot, and who pays for it."""
 
     __slots__ = (
-        "_closed", "_coming", "_full", "_warmed", "expected", "handover", "lending", "limits", "overtaking",
-        "payments", "purse", "room", "slots", "standing", "waiting", "yielding",
+        "_closed", "_coming", "_full", "_warmed", "expected", "handover", "lending", "limits", "making_room",
+        "overtaking", "payments", "purse", "room", "slots", "standing", "waiting", "yielding",
     )  # fmt: skip
 
     def __init__(
@@ -42,7 +43,8 @@ class Assignment:
         self.slots = slots
         self.expected = ExpectedRuns()
         self.yielding = Yielding(settings.waiting_limit)
-        self.standing = Standing(room, waiting, slots, self.expected, settings.displacement)
+        self.standing = Standing(room, waiting, slots, settings.displacement)
+        self.making_room = MakingRoom(room, waiting, slots, self.expected, self.standing)
         self.payments = Payments(purse, waiting, slots, self.standing, self.yielding)
         self.overtaking = Overtaking(room, waiting)
         self.limits = Limits()
@@ -156,7 +158,7 @@ class Assignment:
         is_spent = (
             not waiting.cpuless
             and not waiting.shares.any
-            and not (level.displaces and self.standing.may_free_cores(level.rank))
+            and not (level.displaces and self.making_room.may_free_cores(level.rank))
             and self.slots.has(lane.shape.environment)
             and self.handover.most(lane) == 1  # else a slot of its own may be given more
         )
@@ -185,7 +187,7 @@ class Assignment:
             allowed = min(allowed, shares.times(lane.queue.policy.name, need))
         rests = bool(slots.failures) and slots.rests_until(shape.environment) > now
         if not fits and allowed > 0 and not rests and not room.awaited(need):
-            self.standing.make_room(lane, min(len(lane.asks), allowed), now, out)
+            self.making_room.make_room(lane, min(len(lane.asks), allowed), now, out)
             fits = room.fits(need)
         most = self.handover.most(lane)
         if fits and allowed > 0 and (slot := slots.take_idle(shape.environment)) is not None:

@@ -38,8 +38,8 @@ class SlotReports:
     """
 
     __slots__ = (
-        "_assign", "_expected", "_handover", "_lending", "_payments", "_purse", "_settings", "_slots",
-        "_standing", "_waiting",
+        "_assign", "_expected", "_handover", "_lending", "_making_room", "_payments", "_purse", "_settings",
+        "_slots", "_standing", "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class SlotReports:
         self._payments = assignment.payments
         self._purse = assignment.purse
         self._slots = assignment.slots
+        self._making_room = assignment.making_room
         self._standing = assignment.standing
         self._waiting = assignment.waiting
 
@@ -208,7 +209,7 @@ class SlotReports:
             holder = self._slots.by_number.get(number)
             if holder is not None and holder.backlog and holder.backlog[0][0] == id_:
                 holders.append(holder)
-        self._standing.make_way(slot, holders, now, out)
+        self._making_room.make_way(slot, holders, now, out)
 
     def halted(self, event: Halted, now: float, out: list[Command]) -> None:
         for number, at in event.slots:
