@@ -14,6 +14,7 @@ from rushes import Asset, CallerError, MediaError, PlatformError
 from rushes.runtime.attempts.task import Made, Task
 from rushes.runtime.shared.remote_attempt import run_remote
 from rushes.runtime.shared.remote_publication import KEY, mark_of
+from rushes.runtime.sources.fingerprint import sha256_file
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore
 
@@ -41,6 +42,8 @@ def run(store: StubStore, functions: Any, tmp_path: Path) -> Callable[..., Made]
         *,
         may_publish: Callable[[str], None] = lambda _: None,
         out: str | None = OUT,
+        key: str = "ab" * 32,
+        receipts: str = "beside",
         **params: Any,
     ) -> Made:
         function = getattr(functions, name)
@@ -49,8 +52,9 @@ def run(store: StubStore, functions: Any, tmp_path: Path) -> Callable[..., Made]
             Asset(CLIP),
             function.params(None, **params),
             invocation="k7m2qx.1",
-            key="ab" * 32,
+            key=key,
             out=out,
+            receipts=receipts,
         )
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
@@ -177,6 +181,76 @@ def test_after_a_crash_at_any_write_the_next_attempt_leaves_one_whole_result(
     receipt = json.loads(text_of(store, f"{TARGET}.rushes.json"))
     assert receipt["outputs"][0]["sha256"] == store.look(TARGET).sha256
     assert text_of(store, TARGET) == "plain clip 2"
+
+
+OTHER_KEY = "cd" * 32
+
+
+def test_what_was_made_with_other_options_is_replaced_while_it_is_as_its_receipt_says(
+    run: Callable[..., Made], store: StubStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTEMPT", "1")
+    run()
+    monkeypatch.setenv("ATTEMPT", "2")
+    run(key=OTHER_KEY)
+    assert text_of(store, TARGET) == "plain clip 2"
+    receipt = json.loads(text_of(store, f"{TARGET}.rushes.json"))
+    assert (receipt["key"], receipt["outputs"][0]["sha256"]) == (OTHER_KEY, store.look(TARGET).sha256)
+
+
+def test_what_somebody_has_changed_since_is_left_alone(
+    run: Callable[..., Made], store: StubStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ATTEMPT", "1")
+    run()
+    there, graded = store.look(TARGET), tmp_path / "graded"
+    graded.write_bytes(b"graded")  # by a tool that copies what an object says of itself
+    store.publish(graded, TARGET, sha256_file(graded), over=there, about=there.about)
+    monkeypatch.setenv("ATTEMPT", "2")
+    with pytest.raises(CallerError, match="was changed") as caught:
+        run(key=OTHER_KEY)
+    assert caught.value.code == "target-exists"
+    assert text_of(store, TARGET) == "graded"
+
+
+def test_what_no_receipt_tells_of_is_left_alone(
+    run: Callable[..., Made], store: StubStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTEMPT", "1")
+    run(receipts="none")
+    monkeypatch.setenv("ATTEMPT", "2")
+    with pytest.raises(CallerError, match="it was left alone"):
+        run(key=OTHER_KEY, receipts="none")
+    assert text_of(store, TARGET) == "plain clip 1"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_who_died_while_replacing_is_followed_by_one_who_does(
+    run: Callable[..., Made], store: StubStore, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    monkeypatch.setenv("ATTEMPT", "1")
+    run()
+    monkeypatch.setenv("ATTEMPT", "2")
+    crash(store, which)
+    with pytest.raises(PlatformError):
+        run(key=OTHER_KEY)
+    monkeypatch.setenv("ATTEMPT", "3")
+    run(key=OTHER_KEY)
+    receipt = json.loads(text_of(store, f"{TARGET}.rushes.json"))
+    assert receipt["outputs"][0]["sha256"] == store.look(TARGET).sha256
+    assert text_of(store, TARGET) == "plain clip 3"
+
+
+def test_a_folder_that_was_made_with_other_options_is_left_alone(
+    run: Callable[..., Made], store: StubStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTEMPT", "1")
+    run("package")
+    before = [(one.uri, one.sha256) for one in store.listing("stub://proxies/")]
+    monkeypatch.setenv("ATTEMPT", "2")
+    with pytest.raises(CallerError, match="of a folder"):
+        run("package", key=OTHER_KEY)
+    assert [(one.uri, one.sha256) for one in store.listing("stub://proxies/")] == before
 
 
 @pytest.mark.parametrize("which", range(5))

@@ -133,7 +133,7 @@ def test_what_comes_is_routed_and_its_output_published_by_who_may_no_more_than_t
     assert answer == {"batchItemFailures": []}
     keys = [one["Key"] for one in account.s3.list_objects_v2(Bucket="proxies")["Contents"]]
     assert keys == ["dune/A001.txt", "dune/A001.txt.rushes.json"]
-    # Again, by another version of the same clip: what is there is read, by its version, and left alone.
+    # Again, by another version of the same clip: what is there is read, by its version, and replaced.
     account.put("dune/day1/A001.mov")
     assert LambdaHandler(deployed.small, worker, time.time)(message(*routed(account)), None) is not None
     assert account.permits.refused == []

@@ -217,15 +217,10 @@ def _place(
     beside = None if receipt is None else _ReceiptPlace(receipt, target)
     there = _there(uri, target)
     if there is not None and there.sha256 != sha256:
-        if there.about.get(KEY) != target.key or not target.key:
-            ours = "was made with other options, by another version or for another show"
-            raise CallerError(
-                f"{uri} exists and {ours if there.about.get(KEY) else 'is not ours'}; it was left alone.",
-                code="target-exists",
-                fix="Move it away, or choose another --out or --name.",
-                details={"path": uri},
-            )
-        _take(receipt, uri, there.sha256, target)
+        if there.about.get(KEY) == target.key != "":
+            _take(receipt, uri, there.sha256, target)
+        else:
+            _require_replaceable(there, uri, receipt, target)
     if beside is not None:
         beside.put(text)
     if there is not None and there.sha256 == sha256:
@@ -241,6 +236,32 @@ def _place(
     if beside is not None:
         beside.keep(text)
     return made
+
+
+def _require_replaceable(there: Stored, uri: str, receipt: str | None, target: Target) -> None:
+    """Go on only where what is there is ours, and as we left it, by other options or another version.
+
+    Its receipt says so; or it is of this work already, by an attempt that died between it and its output. A
+    folder is many objects, and no request exchanges them together: one of its files is left alone.
+
+    Raises:
+        CallerError: it is not (``target-exists``).
+    """
+    what = "is not ours"
+    if there.about.get(KEY):
+        found = _read_receipt(receipt, target.store) if receipt is not None else None
+        outputs = () if found is None else found.get("outputs", ())
+        as_left = any((one.get("path"), one.get("sha256")) == (uri, there.sha256) for one in outputs)
+        if as_left or (found is not None and found.get("key") == target.key != ""):
+            return
+        what = "no receipt beside it says that it is as Rushes left it" if found is None else "was changed"
+        what = "is of a folder that was made with other options" if receipt is None else what
+    raise CallerError(
+        f"{uri} exists and {what}; it was left alone.",
+        code="target-exists",
+        fix="Move it away, or choose another --out or --name.",
+        details={"path": uri},
+    )
 
 
 def _take(receipt: str | None, uri: str, sha256: str, target: Target) -> None:
