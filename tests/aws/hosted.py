@@ -8,7 +8,18 @@ import time
 import uuid
 from pathlib import Path
 
-from rushes import Asset, Cancelled, Context, MediaError, Output, Params, Result, function, on_s3
+from rushes import (
+    Asset,
+    Cancelled,
+    Context,
+    MediaError,
+    Output,
+    Params,
+    PlatformError,
+    Result,
+    function,
+    on_s3,
+)
 from rushes.media.running.builds import find_build
 
 
@@ -77,6 +88,12 @@ def held_stamp(clip: Asset, params: Gated, ctx: Context) -> Wrote:
     out = ctx.output(f"{clip.stem}.txt")
     out.path.write_bytes(clip.path.read_bytes() + uuid.uuid4().bytes)
     return Wrote(file=out)
+
+
+@function(version="1")
+def no_room(clip: Asset, params: Params, ctx: Context) -> Wrote:
+    """Finds no room for what it makes."""
+    raise PlatformError("no space left.", code="disk-full")
 
 
 @function(version="1")

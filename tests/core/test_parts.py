@@ -15,7 +15,7 @@ from rushes.core.learning.expected import ExpectedRuns
 from rushes.core.ordering import Line, order_of
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES
-from rushes.core.retry import MOST_LOSSES, GiveUp, GoUp, RetryAfter, decide
+from rushes.core.retry import MOST_LOSSES, SERVICE_TRIES, GiveUp, GoUp, RetryAfter, decide
 from rushes.core.slots import SLOT_TRANSITIONS, Slot, SlotState
 from rushes.core.states import IllegalTransition, State
 from rushes.invocation import PRIORITIES
@@ -320,3 +320,15 @@ def test_a_slot_goes_where_its_table_says_or_stays_as_it_is(now: SlotState, then
         with pytest.raises(IllegalTransition, match=f"slot 7 cannot go from {now.value} to {then.value}"):
             slot.become(then)
         assert slot.state is now
+
+
+@pytest.mark.parametrize("code", ["disk-full", "device-sick", "no-device", "no-scratch"])
+def test_work_that_another_handed_to_a_machine_does_not_wait_for_what_that_lacks(code: str) -> None:
+    assert isinstance(decide("platform", code, 1, 0, 2, 7, lent=True), GiveUp)
+    assert isinstance(decide("platform", code, 1, 0, 2, 7), RetryAfter)
+
+
+def test_a_disk_that_is_full_on_host_after_host_is_waited_for_twenty_times() -> None:
+    waits = [decide("platform", "disk-full", 1, 0, 0, 7, tries=tries) for tries in (1, SERVICE_TRIES)]
+    assert all(isinstance(one, RetryAfter) and one.free for one in waits)
+    assert isinstance(decide("platform", "disk-full", 1, 0, 0, 7, tries=SERVICE_TRIES + 1), GiveUp)

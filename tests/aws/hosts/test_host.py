@@ -441,3 +441,15 @@ def test_hosts_that_rest_are_told_of_and_forgotten_once_they_work(studio: Studio
     assert [one.host for one in notes.resting()] == ["b"]
     clock.advance(RESTS_S)
     assert notes.resting() == []
+
+
+def test_what_a_hosts_pool_has_no_room_for_does_not_wait_there_for_a_day(studio: Studio) -> None:
+    """Nobody may come to make room; another host has some."""
+    studio.submit("k7m2qx", "no_room", 1)
+    studio.host()
+
+    def entry() -> Any:
+        return studio.ledger.entry("k7m2qx.1")
+
+    until(lambda: entry().state is State.held, seconds=60)
+    assert (entry().attempt, [one.outcome for one in entry().tried]) == (0, ["disk-full"])

@@ -160,6 +160,7 @@ class Host:
         with suppress(RushesError):
             self._ledger.spec("-")  # its answer puts the clock right, before anything is timed
         self._try(lambda: cancel_left_behind(self._pool, is_held))
+        self._look_after_itself()  # before it takes anything
         for one in self._lanes:
             one.start()
         queues = {one.key: one.queue for one in self._lanes}
