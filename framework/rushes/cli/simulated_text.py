@@ -16,7 +16,7 @@ import click
 from rushes.cli.show import counted, displacement_lines, table
 from rushes.core.money import format_dollars
 from rushes.simulator.figures import beside, in_rank
-from rushes.simulator.study import Bound, Finding, Growth
+from rushes.simulator.study import Finding, Growth, Threshold
 from rushes.units import format_digits, format_duration, format_size
 
 __all__ = ["answer_lines"]
@@ -145,11 +145,11 @@ def _growth_lines(growth: Growth) -> Iterator[str]:
     yield head
     for line, step in zip(lines, growth.steps, strict=True):
         yield line
-        for bound, value in step.broken:
-            yield f"    {bound.what}: {bound.shown(value)}"
+        for threshold, value in step.broken:
+            yield f"    {threshold.what}: {threshold.shown(value)}"
     yield ""
-    for bound, value in growth.already:
-        yield from _folded(f"too much already, as it is now: {_broken(bound, value)}")
+    for threshold, value in growth.already:
+        yield from _folded(f"too much already, as it is now: {_broken(threshold, value)}")
     more = " more" if growth.already else ""
     first = growth.first
     if first is None:
@@ -159,8 +159,8 @@ def _growth_lines(growth: Growth) -> Iterator[str]:
     yield from _folded(f"{breaks}, at {first.factor:g} times: {_broken(*growth.next_broken(first))}")
 
 
-def _broken(bound: Bound, value: float) -> str:
-    return f"{bound.what}: {bound.shown(value)}, where {bound.shown(bound.most)} is the most"
+def _broken(threshold: Threshold, value: float) -> str:
+    return f"{threshold.what}: {threshold.shown(value)}, where {threshold.shown(threshold.most)} is the most"
 
 
 def _time(seconds: float) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from rushes.core.swarm import Share
 from rushes.simulator.pool import Trace
 
-__all__ = ["Group", "Outcome", "Spread", "outcome_of", "within_targets"]
+__all__ = ["Group", "LoadOutcome", "Spread", "outcome_of", "within_targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LoadOutcome:
     """A run, added up.
 
     Args:
@@ -101,7 +101,7 @@ class Outcome:
         }
 
 
-def outcome_of(trace: Trace) -> Outcome:
+def outcome_of(trace: Trace) -> LoadOutcome:
     """Add up what happened."""
     spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
     first = 0
@@ -110,7 +110,7 @@ def outcome_of(trace: Trace) -> Outcome:
             spans.setdefault((arrival.priority, arrival.show), []).append((first, first + arrival.count))
         first += arrival.count
     core_s = trace.capacity.cpu * trace.until
-    return Outcome(
+    return LoadOutcome(
         groups=tuple(found for key, ranges in spans.items() if (found := _group(trace, *key, ranges))),
         until_s=trace.until,
         utilisation=trace.busy_cpu_s / core_s if core_s else 0.0,

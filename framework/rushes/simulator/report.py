@@ -15,7 +15,7 @@ from rushes.simulator.charts import areas, bars, legend, stacked
 from rushes.simulator.figures import Figure, beside, figures_of
 from rushes.simulator.load import Scenario
 from rushes.simulator.outcome import Group
-from rushes.simulator.study import Bound, Finding, Growth
+from rushes.simulator.study import Finding, Growth, Threshold
 from rushes.units import format_duration
 
 __all__ = ["page"]
@@ -286,7 +286,7 @@ def _against(one: Figure, first: float | None) -> str:
 def _growth(growth: Growth) -> str:
     rows = []
     for step in growth.steps:
-        broken = "; ".join(f"{bound.what}: {bound.shown(value)}" for bound, value in step.broken)
+        broken = "; ".join(f"{threshold.what}: {threshold.shown(value)}" for threshold, value in step.broken)
         bill = step.finding.bill
         rows.append(
             (
@@ -306,20 +306,22 @@ def _verdict(growth: Growth) -> str:
     step = growth.first
     last = growth.steps[-1]
     cost = f" A stream then costs {format_dollars(last.stream_nano)}." if last.stream_nano else ""
-    now = "; ".join(_broken(bound, value) for bound, value in growth.already)
+    now = "; ".join(_broken(threshold, value) for threshold, value in growth.already)
     before = f"As it is now this is too much already: {now}. " if now else ""
     if step is None:
         more = " more" if now else ""
         return f"{before}With {last.factor:g} times the {growth.dimension} nothing{more} breaks.{cost}"
-    bound, value = growth.next_broken(step)
+    threshold, value = growth.next_broken(step)
     return (
         f"{before}With more {growth.dimension}, at {step.factor:g} times, what breaks "
-        f"{'next' if now else 'first'} is this: {_broken(bound, value)}.{cost}"
+        f"{'next' if now else 'first'} is this: {_broken(threshold, value)}.{cost}"
     )
 
 
-def _broken(bound: Bound, value: float) -> str:
-    return f"{bound.what}, {bound.shown(value)} (at most {bound.shown(bound.most)} was wanted)"
+def _broken(threshold: Threshold, value: float) -> str:
+    return (
+        f"{threshold.what}, {threshold.shown(value)} (at most {threshold.shown(threshold.most)} was wanted)"
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "", *, raw: bool = False) -> str:

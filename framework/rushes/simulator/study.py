@@ -1,7 +1,7 @@
 """One scenario under one or several policies, and what breaks first as one dimension of it grows.
 
-`Case` says what is tried, `Finding` what came of it. What counts as broken is a table (`BOUNDS`), so that a
-reader can see, and a studio can change, what is held to be too much. This module must not know files or
+`Case` says what is tried, `Finding` what came of it. What counts as broken is a table (`THRESHOLDS`), so that
+a reader can see, and a studio can change, what is held to be too much. This module must not know files or
 how anything is shown.
 """
 
@@ -19,11 +19,11 @@ from rushes.simulator.bill import Bill, Machines, bill_of
 from rushes.simulator.changing import ChangingPool, Course
 from rushes.simulator.fleet import FleetPlan
 from rushes.simulator.load import Scenario
-from rushes.simulator.outcome import Outcome, outcome_of, within_targets
+from rushes.simulator.outcome import LoadOutcome, outcome_of, within_targets
 from rushes.simulator.routed import Routes
 from rushes.units import format_duration
 
-__all__ = ["BOUNDS", "Bound", "Case", "Finding", "Growth", "Step", "grown", "tried"]
+__all__ = ["THRESHOLDS", "Case", "Finding", "Growth", "Step", "Threshold", "grown", "tried"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Finding:
     """What came of a case."""
 
     case: Case
-    outcome: Outcome
+    outcome: LoadOutcome
     bill: Bill
     course: Course
 
@@ -100,7 +100,7 @@ def tried(scenario: Scenario, case: Case, seed: int = 1) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class Threshold:
     """Something that is held to be too much.
 
     Args:
@@ -139,12 +139,12 @@ def _percent(value: float) -> str:
     return f"{value:.0%}"
 
 
-BOUNDS: Final = (
-    Bound("deadlines missed", 0.05, _late, _percent),
-    Bound("urgent work waits (90 of 100)", 600.0, _p90_wait("urgent"), format_duration),
-    Bound("standard work waits (90 of 100)", 3600.0, _p90_wait("standard"), format_duration),
-    Bound("cores in use in the busiest hour", 0.98, _full, _percent),
-    Bound("invocations held for want of money", 0.0, _held, lambda value: f"{value:,.0f}"),
+THRESHOLDS: Final = (
+    Threshold("deadlines missed", 0.05, _late, _percent),
+    Threshold("urgent work waits (90 of 100)", 600.0, _p90_wait("urgent"), format_duration),
+    Threshold("standard work waits (90 of 100)", 3600.0, _p90_wait("standard"), format_duration),
+    Threshold("cores in use in the busiest hour", 0.98, _full, _percent),
+    Threshold("invocations held for want of money", 0.0, _held, lambda value: f"{value:,.0f}"),
 )
 
 
@@ -154,7 +154,7 @@ class Step:
 
     factor: float
     finding: Finding
-    broken: tuple[tuple[Bound, float], ...]
+    broken: tuple[tuple[Threshold, float], ...]
     stream_nano: int | None
 
 
@@ -168,7 +168,7 @@ class Growth:
     assumed: tuple[str, ...] = field(default=())
 
     @property
-    def already(self) -> tuple[tuple[Bound, float], ...]:
+    def already(self) -> tuple[tuple[Threshold, float], ...]:
         """What is too much as it is now, before anything grows."""
         return self.steps[0].broken
 
@@ -177,13 +177,13 @@ class Growth:
         """The first step at which anything breaks that held before."""
         return next((step for step in self.steps[1:] if self._new(step)), None)
 
-    def next_broken(self, step: Step) -> tuple[Bound, float]:
+    def next_broken(self, step: Step) -> tuple[Threshold, float]:
         """Of a step that is the first, what breaks there."""
         return self._new(step)[0]
 
-    def _new(self, step: Step) -> list[tuple[Bound, float]]:
-        before = {bound.what for bound, _ in self.already}
-        return [(bound, value) for bound, value in step.broken if bound.what not in before]
+    def _new(self, step: Step) -> list[tuple[Threshold, float]]:
+        before = {threshold.what for threshold, _ in self.already}
+        return [(threshold, value) for threshold, value in step.broken if threshold.what not in before]
 
 
 def grown(
@@ -218,6 +218,8 @@ def grown(
     return Growth(dimension, tuple(found), streams, scenario_at(factor).assumed)
 
 
-def _broken(finding: Finding) -> tuple[tuple[Bound, float], ...]:
-    found = [(bound, bound.of(finding)) for bound in BOUNDS]
-    return tuple((bound, value) for bound, value in found if value is not None and value > bound.most)
+def _broken(finding: Finding) -> tuple[tuple[Threshold, float], ...]:
+    found = [(threshold, threshold.of(finding)) for threshold in THRESHOLDS]
+    return tuple(
+        (threshold, value) for threshold, value in found if value is not None and value > threshold.most
+    )
