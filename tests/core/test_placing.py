@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from rushes.core.capacity.fitting import Allowed, Routable, RoutingPolicy
 from rushes.core.capacity.placing import HOSTS, LAMBDA, Tiers, place
-from rushes.core.learning.sized_runs import Counted, Outcome, SizedRuns, cell
+from rushes.core.learning.run_cells import Counted, Outcome, cell
+from rushes.core.learning.sized_runs import SizedRuns
 from rushes.core.spending.prices import PriceBook, Source, TierPrice
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
 from rushes.ledger import ON_HOSTS, ON_LAMBDA

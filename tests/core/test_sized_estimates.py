@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rushes.core.learning.run_cells import Counted, Outcome, cell
 from rushes.core.learning.sized_estimates import SizedEstimates
-from rushes.core.learning.sized_runs import Counted, Outcome, SizedRuns, cell
+from rushes.core.learning.sized_runs import SizedRuns
 from rushes.core.learning.work import WorkTraits
 
 WEEK = 2900

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.core.learning.sized_runs import Counted, Outcome, SizedRuns, cell
+from rushes.core.learning.run_cells import Counted, Outcome, cell
+from rushes.core.learning.sized_runs import SizedRuns
 
 MB, GB = 10**6, 10**9
 WEEK = 2900

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from rushes.core.learning.sized_runs import Counted
+from rushes.core.learning.run_cells import Counted
 
 __all__ = ["RunCounts"]
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from rushes.core.learning.sized_runs import WEEK_S, Counted
+from rushes.core.learning.run_cells import WEEK_S, Counted
 from rushes.shared_ledger.dynamo_items import typed
 from rushes.shared_ledger.dynamo_shape import RUNS
 from rushes.shared_ledger.dynamo_table import Table

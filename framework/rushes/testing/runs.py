@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from rushes.core.learning.sized_runs import Counted
+from rushes.core.learning.run_cells import Counted
 from rushes.testing.failing import Failing
 
 __all__ = ["StubRunCounts"]

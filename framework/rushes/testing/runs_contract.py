@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from rushes.core.learning.sized_runs import Counted
+from rushes.core.learning.run_cells import Counted
 from rushes.ports import RunCounts
 
 __all__ = ["RunCountsContract"]

@@ -11,7 +11,7 @@ import pytest
 from moto_cloud import clients_of, empty
 
 from rushes import Asset, Context, Output, Params, Resources, Result, function, on_s3
-from rushes.core.learning.sized_runs import WEEK_S, Counted, Outcome, cell
+from rushes.core.learning.run_cells import WEEK_S, Counted, Outcome, cell
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.called.router import EventRouter

@@ -21,7 +21,7 @@ from waiting import until
 from zipped import as_zip, package
 
 from rushes.cli.app import app
-from rushes.core.learning.sized_runs import Counted, Outcome, cell, week_of
+from rushes.core.learning.run_cells import Counted, Outcome, cell, week_of
 from rushes.engines.aws.infra.environment import Environment, stack_name
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of

@@ -13,7 +13,7 @@ from rushes import catalog
 from rushes.asset import Asset
 from rushes.cli.app import app
 from rushes.cli.session import Session
-from rushes.core.learning.sized_runs import Counted, Outcome, cell, week_of
+from rushes.core.learning.run_cells import Counted, Outcome, cell, week_of
 from rushes.core.states import State
 from rushes.engines.aws.access.settings import aws_settings
 from rushes.engines.aws.engine import AwsEngine

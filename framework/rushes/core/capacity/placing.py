@@ -14,12 +14,13 @@ queues, clocks or who asks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from rushes.core.capacity.fitting import Outgrown, Routable, RoutingPolicy, Size, objection
 from rushes.core.capacity.routing import Market, Route, route
-from rushes.core.learning.sized_runs import Expected, Outcome, SizedRuns
+from rushes.core.learning.run_cells import Outcome
+from rushes.core.learning.sized_runs import Expected, SizedRuns
 from rushes.core.spending.prices import PriceBook
 from rushes.core.tiers import Tier
 
@@ -46,16 +47,13 @@ class Tiers:
     hosts: Mapping[str, Tier]
     book: PriceBook
     policy: RoutingPolicy
-    _waits: Mapping[str, float] = field(init=False, repr=False, hash=False)
-
-    def __post_init__(self) -> None:
-        # Nobody asks whether hosts are there: that nothing idles is the rule.
-        object.__setattr__(self, "_waits", {name: tier.start_s for name, tier in self.hosts.items()})
 
     @property
     def market(self) -> Market:
         """What there is to choose from."""
-        return Market({self.own.name: self.own, **self.hosts}, self.book, self._waits)
+        # Nobody asks whether hosts are there: that nothing idles is the rule.
+        waits = {name: tier.start_s for name, tier in self.hosts.items()}
+        return Market({self.own.name: self.own, **self.hosts}, self.book, waits)
 
 
 class Placed(NamedTuple):

@@ -17,17 +17,15 @@ This module must not know tiers, tables or clocks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
-from math import exp, floor, inf, isfinite, log, log2
+from collections.abc import Iterable
+from math import exp, floor, inf, log, log2
 from typing import Final, NamedTuple
 
 from rushes.core.learning.curves import PRIOR_RUNS, Curve, Seen, at, fitted
+from rushes.core.learning.run_cells import MOST_BYTES, MOST_S, SECONDS_STEPS, SIZE_STEPS, Counted, Outcome
 
-__all__ = ["ENOUGH", "WEEK_S", "Counted", "Expected", "Outcome", "SizedRuns", "cell", "week_of"]
+__all__ = ["ENOUGH", "Expected", "SizedRuns"]
 
-WEEK_S: Final = 7 * 86_400
-"""Counts are kept by the week, so that what is old can count for less, and vanish."""
 ENOUGH: Final = 3.5
 """Runs before anything is expected: four, whatever fading made of them."""
 _TELLING: Final = 8.0
@@ -37,10 +35,6 @@ _ALONE: Final = 1.5
 """A run that nothing near it resembles is no sign that the next one takes as long."""
 _FADES: Final = 0.5
 """What counts of one week weigh against those of the week after."""
-_SIZE_STEPS: Final = 4
-_SECONDS_STEPS: Final = 4
-_LEAST_S, _MOST_S = 0.01, 1e6
-_MOST_BYTES: Final = 2**60
 _MOST_RUNS: Final = 1e6
 """Of one cell: more is a fault, or somebody's hand."""
 _CELL: Final = re.compile(r"(?P<kind>[rtmd])(?P<size>\d{1,3})(?:\.(?P<seconds>-?\d{1,3}))?", re.ASCII)
@@ -49,16 +43,6 @@ _BEFORE: Final[Curve] = {"start": 0.5, "bytes": 0.02}
 _TRUST: Final = 0.05
 # Of runs twice as large, or half as large, as what is asked about, so much is believed of how they lie off.
 _NEARNESS: Final = 0.25
-
-
-class Outcome(StrEnum):
-    """What a run says of its size."""
-
-    ran = "r"
-    too_long = "t"
-    """It was stopped while it got on: it takes longer than that."""
-    memory = "m"
-    scratch = "d"
 
 
 class Expected(NamedTuple):
@@ -75,29 +59,6 @@ class Expected(NamedTuple):
     runs: float
 
 
-class Counted(NamedTuple):
-    """Counts of one version in one week, by the names of their cells."""
-
-    version: str
-    week: int
-    counts: Mapping[str, float]
-
-
-def week_of(now: float) -> int:
-    """The number of the week of a time, UTC epoch seconds."""
-    return int(now // WEEK_S)
-
-
-def cell(outcome: Outcome, size_bytes: int, seconds: float) -> str:
-    """The name of the cell that a run is counted in; "" for one that says nothing."""
-    if not (isfinite(seconds) and seconds >= 0.0 and size_bytes >= 0):
-        return ""
-    size = floor(_SIZE_STEPS * log2(min(max(size_bytes, 1), _MOST_BYTES)))
-    if outcome in {Outcome.memory, Outcome.scratch}:
-        return f"{outcome.value}{size}"
-    return f"{outcome.value}{size}.{floor(_SECONDS_STEPS * log2(min(max(seconds, _LEAST_S), _MOST_S)))}"
-
-
 class _Cell(NamedTuple):
     """Runs of one size and time; `size` in steps."""
 
@@ -108,7 +69,7 @@ class _Cell(NamedTuple):
 
     @property
     def seen(self) -> Seen:
-        return Seen(_parts(_middle(self.size, _SIZE_STEPS)), self.seconds, self.runs)
+        return Seen(_parts(_middle(self.size, SIZE_STEPS)), self.seconds, self.runs)
 
 
 class SizedRuns:
@@ -141,10 +102,10 @@ class SizedRuns:
 
     def expected(self, size_bytes: int) -> Expected | None:
         """What a run of that size takes; None where too little was seen."""
-        size = floor(_SIZE_STEPS * log2(max(size_bytes, 1)))
+        size = floor(SIZE_STEPS * log2(max(size_bytes, 1)))
         # One that was stopped says at once how long the next of its size takes, but nothing of small ones.
         least = min((o.size for o in self._timed if o.outcome is Outcome.too_long), default=inf)
-        if not self._timed or (self.runs < ENOUGH and size < least - _SIZE_STEPS):
+        if not self._timed or (self.runs < ENOUGH and size < least - SIZE_STEPS):
             return None
         usual, late = self._around(size)
         on_curve = at(self._curve, _parts(max(size_bytes, 1)))
@@ -156,8 +117,8 @@ class SizedRuns:
         Of clips no smaller than half of it more were too big than were not: one that was, alone, may have
         been another kind of clip.
         """
-        size = floor(_SIZE_STEPS * log2(max(size_bytes, 1)))
-        ran = sum(one.runs for one in self._timed if one.size >= size - _SIZE_STEPS)
+        size = floor(SIZE_STEPS * log2(max(size_bytes, 1)))
+        ran = sum(one.runs for one in self._timed if one.size >= size - SIZE_STEPS)
         for outcome in (Outcome.memory, Outcome.scratch):
             # It was no larger than what is asked about, give or take its cell: that fits less.
             failed = sum(one.runs for one in self._failed if one.outcome is outcome and one.size <= size)
@@ -177,7 +138,7 @@ class SizedRuns:
             (
                 log(one.seconds / max(at(self._curve, one.seen.parts), 1e-9)),
                 one.runs,
-                one.runs * _NEARNESS ** (abs(one.size - size) / _SIZE_STEPS),
+                one.runs * _NEARNESS ** (abs(one.size - size) / SIZE_STEPS),
             )
             for one in self._timed
         )
@@ -196,10 +157,10 @@ def _cell(name: str, runs: float) -> _Cell | None:
     if found is None:
         return None
     outcome, size, step = Outcome(found["kind"]), int(found["size"]), found["seconds"]
-    if size > _SIZE_STEPS * log2(_MOST_BYTES) or (step is None) != (outcome in "md"):
+    if size > SIZE_STEPS * log2(MOST_BYTES) or (step is None) != (outcome in "md"):
         return None
-    seconds = 0.0 if step is None else _middle(int(step), _SECONDS_STEPS)
-    if not seconds <= _MOST_S * 2:
+    seconds = 0.0 if step is None else _middle(int(step), SECONDS_STEPS)
+    if not seconds <= MOST_S * 2:
         return None
     return _Cell(outcome, size, seconds * 2 if outcome is Outcome.too_long else seconds, runs)
 
@@ -211,7 +172,7 @@ def _middle(step: int, steps: int) -> float:
 
 def _width() -> float:
     """From the middle of a cell of seconds to its top."""
-    return float(2.0 ** (0.5 / _SECONDS_STEPS))
+    return float(2.0 ** (0.5 / SECONDS_STEPS))
 
 
 def _parts(size_bytes: float) -> tuple[tuple[str, float], ...]:

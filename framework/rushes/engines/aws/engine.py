@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rushes.notices import Redriven
     from rushes.ports import Ledger, Money, Queue
     from rushes.runtime.sending.quoting import BatchQuote
-    from rushes.runtime.shared.run_log import RunBook
+    from rushes.runtime.shared.run_book import RunBook
     from rushes.runtime.sources.inputs import Found
 
 __all__ = ["AwsEngine"]
@@ -141,7 +141,7 @@ class AwsEngine:
     @cached_property
     def _runs(self) -> RunBook:
         """What runs of this environment took."""
-        from rushes.runtime.shared.run_log import RunBook  # noqa: PLC0415 - as above
+        from rushes.runtime.shared.run_book import RunBook  # noqa: PLC0415 - as above
 
         return RunBook(self.services.runs, self._clock)
 

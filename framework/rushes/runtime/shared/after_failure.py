@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rushes.core.capacity.fitting import Size, reached
-from rushes.core.learning.sized_runs import Outcome
+from rushes.core.learning.run_cells import Outcome
 from rushes.core.retry import LOSS_CODES, GiveUp, GoUp, decide
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError

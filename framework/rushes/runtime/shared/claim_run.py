@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
-from rushes.core.learning.sized_runs import Outcome
+from rushes.core.learning.run_cells import Outcome
 from rushes.core.retry import HOST_CODES, MOST_LOSSES, backoff_s
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.run_price import RunPrice

@@ -1,9 +1,8 @@
-"""What runs took: noted by who works, told about once a minute, and read by who decides.
+"""What runs took, noted by who works, and told about once a minute.
 
-Nothing is asked for an invocation: a process notes its runs and adds them up together, and who reads keeps
-what it has read for some minutes. What cannot be told is told later, or lost with its process, and what
-cannot be read is not known: neither ever keeps work waiting. This module must not know which table it is, nor
-what is decided by it.
+Nothing is asked for an invocation: a process notes its runs and adds them up together. What cannot be told is
+lost, and never keeps work waiting. This module must not know which table it is, nor what is read from it
+(`run_book`), for who works is to start quickly.
 """
 
 from __future__ import annotations
@@ -14,20 +13,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from rushes.core.learning.sized_runs import Counted, Outcome, SizedRuns, cell, week_of
+from rushes.core.learning.run_cells import Counted, Outcome, cell, week_of
 from rushes.errors import RushesError
 from rushes.ports import RunCounts
 
-__all__ = ["RunBook", "RunLog"]
+__all__ = ["RunLog"]
 
 TOLD_S: Final = 60.0
 """Between two times that a process tells what its runs took."""
 LONG_S: Final = 30.0
 """A run that took so long is told of at once: one request is nothing beside it, and its process may end."""
-READ_S: Final = 120.0
-"""What was read of a function is taken to be so for so long."""
-REST_S: Final = 30.0
-"""After a service that did not answer."""
 
 
 class RunLog:
@@ -75,31 +70,3 @@ class RunLog:
         for (function, version, week), counts in noted.items():
             with suppress(RushesError):  # some runs fewer are known; told again, they might count twice
                 self._kept.add(function, self.tier, Counted(version, week, counts))
-
-
-class RunBook:
-    """What runs of functions took, as far as it is known here.
-
-    Args:
-        kept: where it is read.
-        clock: UTC epoch seconds.
-    """
-
-    def __init__(self, kept: RunCounts, clock: Callable[[], float]) -> None:
-        self._kept = kept
-        self._clock = clock
-        self._read: dict[tuple[str, str], tuple[float, dict[str, SizedRuns]]] = {}
-
-    def of(self, function: str, version: str) -> dict[str, SizedRuns]:
-        """The runs of a version of a function, by tier."""
-        now = self._clock()
-        until, known = self._read.get((function, version), (0.0, {}))
-        if now >= until:
-            keep_s = REST_S
-            with suppress(RushesError):
-                week = week_of(now)
-                found = self._kept.counted(function)
-                known = {tier: SizedRuns(version, rows, week) for tier, rows in found.items()}
-                keep_s = READ_S
-            self._read[function, version] = now + keep_s, known
-        return known

@@ -277,7 +277,7 @@ class EventRouter:
     def _chooser(self) -> Chooser | None:
         from rushes.engines.aws.infra.choices import choices_from  # noqa: PLC0415 - where there is a choice
         from rushes.engines.aws.notices.choosing import Chooser  # noqa: PLC0415 - as above
-        from rushes.runtime.shared.run_log import RunBook  # noqa: PLC0415 - as above
+        from rushes.runtime.shared.run_book import RunBook  # noqa: PLC0415 - as above
 
         choices = choices_from(self._tiers)
         return None if choices is None else Chooser(choices, RunBook(self._services.runs, self._clock))
