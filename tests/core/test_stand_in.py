@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rushes.core.spending.prices import PriceBook
@@ -37,6 +39,18 @@ def test_what_is_stated_of_a_region_counts_there() -> None:
     own = PriceBook(book.tiers, {**book.storage, "eu-west-1": book.storage["us-east-1"]}, book.transfer,
                     machines=book.machines)  # fmt: skip
     assert lambda_price(own, "eu-west-1", GIB)[1] == ("Lambda", "transfer")
+
+
+def test_the_file_of_a_region_in_the_reference_leaves_nothing_to_stand_in(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "prices.md").read_text(encoding="utf-8")
+    example = page.partition("## Another region of AWS")[2].partition("```toml")[2].partition("```")[0]
+    file = tmp_path / "studio.toml"
+    file.write_text(example, encoding="utf-8")
+    price, stood_in = lambda_price(price_book({"RUSHES_PRICES": str(file)}), "eu-west-1", GIB)
+    assert stood_in == ()
+    assert price is not None
+    assert price.tier.cost(1_000_000) == 15_000  # half the memory, half the price
+    assert price.book.transfer_cost("eu-west-1", "us-east-1", GIB) == 90_000_000
 
 
 @pytest.mark.parametrize("region", ["", "here", "mars", "akamai", "mars-east-1"])
