@@ -69,6 +69,9 @@ def logs(session: Session, invocation: str | None, *, path: bool, engine_name: s
     invocation = found_invocation(engine, name)
     found = engine.explain(invocation)
     log = found.get("log")
+    if not log and (elsewhere := found.get("log_elsewhere")):
+        click.echo(f"what {invocation} logged is not kept in the ledger:\n  {printable(elsewhere)}", err=True)
+        return
     if not log:
         click.echo(f"{invocation} logged nothing ({found['state']})", err=True)
         return

@@ -123,6 +123,7 @@ def test_a_laptop_sends_to_lambda_follows_and_reads_what_came_of_it(cards: str) 
     assert f"{batch} ·" in rushes("status", "last").output
     assert "succeeded" in rushes("why", "last.1").output
     assert "dune" in rushes("cost", "last").output
+    assert f"-look --filter-pattern '\"{batch.partition('@')[0]}.1\"'" in rushes("logs", "last.1").output
 
     again = rushes("run", "deployed:look", cards, "--engine", "aws", "--json", "--show", "dune")
     assert [one["cached"] for one in lines(again)] == [True, True]

@@ -23,6 +23,7 @@ from rushes.engines.aws.infra.deployment import Deployment, deployment_of, group
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.laptop.followed import LOOKED_AT, Followed
 from rushes.engines.aws.laptop.sending import LOOKERS, Sender, marked, sendable
+from rushes.engines.aws.laptop.told import where_logged
 from rushes.errors import CallerError
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
 from rushes.ledger import ON_HOSTS
@@ -417,6 +418,8 @@ class AwsEngine:
         what = str(found["spec"].get("title", ""))
         hosts = (found["routed"] or {}).get("tier") == ON_HOSTS
         hosts = hosts or self.deployment.is_for_hosts(what, found["priority"])
+        if found["attempts"]:
+            found["log_elsewhere"] = where_logged(self.deployment.name, what, found, hosts=hosts)
         if found["state"] == State.queued.value and hosts:
             where = f"aws:{self.deployment.name}" if self.deployment.name else "aws"
             found["next"] = (

@@ -6,6 +6,7 @@ This module must not know requests.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from rushes.invocation import BatchStatus, Counts, Finished, Spent, function_nam
 if TYPE_CHECKING:
     from rushes.ledger import Entry, PastAttempt, Tally
 
-__all__ = ["explained", "finished", "status_of"]
+__all__ = ["explained", "finished", "status_of", "where_logged"]
 
 
 def finished(seq: int, batch: str, spec: Mapping[str, Any], entry: Entry) -> Finished:
@@ -148,3 +149,30 @@ def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, An
         "log": None,
         "spec": {key: value for key, value in spec.items() if key != "environment"},
     }
+
+
+def where_logged(environment: str, function: str, found: Mapping[str, Any], *, hosts: bool) -> str:
+    """How a person comes by what the attempts of an invocation logged, which no ledger keeps.
+
+    Args:
+        environment: its name; "" where variables tell of it.
+        function: by whose queue it was told of.
+        found: what is known of the invocation.
+        hosts: hosts work on it, else its Lambda.
+    """
+    inner = str(found["invocation"]).replace(f"@{environment}", "") if environment else found["invocation"]
+    if hosts or not environment:
+        return f"the log of who worked on it, {found['slot'] or 'a host'}: look there for {inner}"
+    from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - few ask
+
+    group = f"/aws/lambda/{Environment(environment).called(function)}"
+    command = [
+        "aws",
+        "logs",
+        "filter-log-events",
+        "--log-group-name",
+        group,
+        "--filter-pattern",
+        f'"{inner}"',
+    ]
+    return shlex.join(command)
