@@ -28,7 +28,8 @@ def run(options: Options) -> Section:
         f"Shared queues: {options.count:,} small invocations over two hosts",
         "A local server of AWS's interfaces (ministack) with ledger, queues and the clip; from the first "
         "request of the submission to the last result read, each result's value checked. The other side "
-        "sends as many of the same requests from two processes with as many threads, and does nothing else.",
+        "sends as many of the same requests from two processes with as many threads as a host is wide, and "
+        "does nothing else.",
     )
     requests: list[dict[str, float]] = []
     cpu: dict[str, list[float]] = {_OURS: [], _BARE: []}
