@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 import make_media
 
@@ -26,6 +27,10 @@ _CI = os.environ.get("CI", "").lower() in {"true", "1"}
 for _variable in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(_variable, None)
 
+# How long an example takes says what else the machine does: no property is judged by it.
+# What Hypothesis has set for a CI goes on to hold.
+settings.register_profile("rushes", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rushes")
 
 # What is left out, and said to be -----------------------------------------------------------------
 

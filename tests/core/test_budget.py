@@ -448,14 +448,14 @@ class BudgetMachine(RuleBasedStateMachine):
 
 TestNoCapIsOvershot = BudgetMachine.TestCase
 TestNoCapIsOvershot.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=80, stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
 
 
 # -- used well --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32),
     width=st.integers(1, 400),

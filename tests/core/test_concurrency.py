@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.core.capacity.concurrency import Source, allowances, reserved_nano
@@ -44,7 +44,6 @@ def test_of_two_classes_that_wait_the_more_urgent_has_its_fill_first() -> None:
     assert allowances(sources, 400) == {"u": 30, "s": 10}
 
 
-@settings(deadline=None)
 @given(sources=SOURCES, left=st.integers(-100, 100_000))
 def test_all_of_them_for_an_hour_cost_no_more_than_is_left(sources: list[Source], left: int) -> None:
     found = allowances(sources, left)
@@ -52,14 +51,12 @@ def test_all_of_them_for_an_hour_cost_no_more_than_is_left(sources: list[Source]
     assert all(found[one.name] == 0 or 2 <= found[one.name] <= one.most for one in sources)
 
 
-@settings(deadline=None)
 @given(sources=SOURCES)
 def test_with_the_least_set_aside_nobody_rests(sources: list[Source]) -> None:
     found = allowances(sources, reserved_nano(sources))
     assert all(found[one.name] >= 2 for one in sources)
 
 
-@settings(deadline=None)
 @given(sources=SOURCES, left=st.integers(0, 10_000))
 def test_the_order_in_which_queues_are_named_does_not_matter(sources: list[Source], left: int) -> None:
     other = sources[::-1]

@@ -129,7 +129,7 @@ EVENT = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     hour=st.integers(0, 10**11),
     idle_mw=st.integers(0, 500_000),
@@ -172,7 +172,7 @@ def test_the_lines_of_all_attempts_and_the_idle_line_sum_exactly_to_price_book_t
     assert all(min(line.compute, line.energy, line.millijoules) >= 0 for line in (*lines, closed))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seconds=st.lists(st.floats(0.001, 900), min_size=1, max_size=20), hour=st.integers(1, 10**11))
 def test_no_attempt_is_off_by_more_than_a_nano_dollar_however_often_others_come_and_go(
     seconds: list[float], hour: int

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -402,7 +402,6 @@ class Hosts(RuleBasedStateMachine):
 TestHosts = Hosts.TestCase
 
 
-@settings(deadline=None)
 @given(
     reports=st.lists(st.tuples(st.sampled_from(["busy", "fault", "lost"]), st.floats(0, 300)), max_size=20),
     later_s=st.floats(0, 10_000),

@@ -105,7 +105,7 @@ PARTS = st.tuples(st.floats(0, 50), st.floats(0, 50)).map(
 BEFORE = {"start": 0.5, "frames": 0.1}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     start=st.floats(0.01, 2), frames=st.floats(0.01, 1), decode=st.floats(0.01, 1), seed=st.integers(0, 999)
 )
@@ -123,7 +123,7 @@ def test_a_curve_finds_what_made_the_seconds(start: float, frames: float, decode
     assert errors[180] < 0.12
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     runs=st.lists(st.tuples(PARTS, st.floats(1e-3, 1e4)), min_size=1, max_size=20),
     parts=PARTS,
@@ -305,7 +305,7 @@ def test_a_99th_percentile_is_exceeded_by_about_one_in_a_hundred(spread: float) 
 
 
 @given(runs=st.integers(0, 40), part=st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_bounds_of_a_quantile_are_in_order(runs: int, part: float) -> None:
     estimates = Estimates()
     for number in range(runs):
@@ -336,7 +336,7 @@ def test_after_thirty_runs_estimates_are_nearly_as_good_as_content_that_differs_
     assert errors[len(errors) * 9 // 10] <= 0.20
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     learnt=st.lists(st.tuples(st.integers(1, 500), st.floats(0.01, 100)), max_size=30),
     asked=st.lists(st.integers(1, 500), max_size=40),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.core.folder_watch import FolderWatch, Look
@@ -71,7 +71,6 @@ LOOKS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(looks=LOOKS)
 def test_nothing_is_given_twice_as_it_was_and_nothing_before_it_was_left_alone(
     looks: list[tuple[dict[str, int], float]],

@@ -330,7 +330,7 @@ pools = st.builds(
 
 
 def check_that_everything_ends(model_pool: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(roots=st.lists(works(), min_size=1, max_size=6), of=pools, data=st.data())
     def check(roots: Any, of: Any, data: Any) -> None:
         pool = model_pool(of[0], settings=of[1])

@@ -132,7 +132,7 @@ def test_the_truth_is_within_the_interval_nine_times_out_of_ten(count: int, widt
     assert inside >= 80
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(count=st.integers(1, 400), width=st.integers(1, 50), doubt=st.floats(0, 0.5))
 def test_bounds_are_in_order_and_more_slots_are_not_later(count: int, width: int, doubt: float) -> None:
     lots = [Lot(count, {"t": _between(1, 5, doubt)})]
@@ -223,7 +223,7 @@ def test_what_is_too_dear_even_on_one_slot_says_so() -> None:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     count=st.integers(1, 300),
     within_s=st.floats(1, 3000),

@@ -73,7 +73,6 @@ FIGURES = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(old=FIGURES, new=FIGURES, share=st.sampled_from(POLICY.shares), elapsed=st.floats(0, 1e7))
 def test_a_share_only_grows_by_its_steps_and_nothing_is_judged_on_little(
     old: Figures, new: Figures, share: float, elapsed: float
@@ -87,13 +86,12 @@ def test_a_share_only_grows_by_its_steps_and_nothing_is_judged_on_little(
         assert new.ended >= 5
 
 
-@settings(deadline=None)
 @given(figures_=FIGURES, share=st.sampled_from(POLICY.shares))
 def test_a_version_like_the_old_one_never_goes_back(figures_: Figures, share: float) -> None:
     assert judge(POLICY, share, figures_, figures_, 1.0).act != "roll back"
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000))
 def test_chance_alone_seldom_sends_a_version_back(seed: int) -> None:
     """Both fail 5 % of the time: of 200 samples of 50 no more than a few are judged worse."""
@@ -105,7 +103,6 @@ def test_chance_alone_seldom_sends_a_version_back(seed: int) -> None:
     assert back <= 20
 
 
-@settings(deadline=None)
 @given(share=st.floats(0, 100), wider=st.floats(0, 100), mark=st.integers(0, 10**12))
 def test_work_that_went_to_the_new_version_stays_with_it_as_its_share_grows(
     share: float, wider: float, mark: int

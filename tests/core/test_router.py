@@ -280,7 +280,7 @@ jobs = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     jobs, st.lists(st.sampled_from([LAMBDA, SLOW_LIMIT, HOSTS, LARGE]), min_size=1, max_size=4, unique=True)
 )

@@ -319,7 +319,7 @@ works = st.builds(
 ALL = (LAMBDA, HOSTS, SPOT, GPU, IRELAND, OWN)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(works)
 def test_work_never_goes_where_something_speaks_against_it(work: Routable) -> None:
     found = route(work, market(*ALL), POLICY)
@@ -332,7 +332,7 @@ def test_work_never_goes_where_something_speaks_against_it(work: Routable) -> No
         assert objected == {tier.name for tier in ALL}
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(works, st.permutations(ALL))
 def test_the_order_of_tiers_changes_no_cost(work: Routable, tiers: Any) -> None:
     first, second = route(work, market(*ALL), POLICY), route(work, market(*tiers), POLICY)

@@ -536,7 +536,7 @@ refused = st.lists(st.builds(Refusal, st.sampled_from(["spot", "firm", "gpu"]), 
 situations = st.tuples(policies, st.builds(Snapshot, backlogs, some_hosts, refused), memories)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(situations)
 def test_nothing_is_ordered_beyond_the_size_or_the_money(situation: Any) -> None:
     policy, snapshot, memory = situation
@@ -553,7 +553,7 @@ def test_nothing_is_ordered_beyond_the_size_or_the_money(situation: Any) -> None
     assert policy.most_per_hour is None or new == 0 or old + new <= policy.most_per_hour
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(situations)
 def test_a_busy_host_is_never_asked_for_and_every_other_at_most_once(situation: Any) -> None:
     policy, snapshot, memory = situation
@@ -568,7 +568,7 @@ def test_a_busy_host_is_never_asked_for_and_every_other_at_most_once(situation: 
     assert {states[id_] for id_ in asked} <= {HostState.ordered, HostState.starting, HostState.idle}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(situations)
 def test_sizes_are_what_stays_and_what_is_ordered(situation: Any) -> None:
     policy, snapshot, memory = situation
@@ -582,7 +582,7 @@ def test_sizes_are_what_stays_and_what_is_ordered(situation: Any) -> None:
         assert row.reason.endswith(".")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(situations, st.sampled_from(CLASSES), st.integers(0, 300), st.integers(0, 50), st.floats(0, 50_000))
 def test_more_work_never_means_fewer_hosts(
     situation: Any, priority: str, more: int, running: int, more_s: float
@@ -601,7 +601,7 @@ def test_more_work_never_means_fewer_hosts(
         assert heavy.of(tier).size >= light.of(tier).size
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(situations, st.randoms(use_true_random=False))
 def test_the_order_of_rows_and_hosts_does_not_matter(situation: Any, random: Any) -> None:
     policy, snapshot, memory = situation
@@ -654,7 +654,7 @@ one_fleet = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(one_fleet, st.integers(0, 300), st.floats(0, 40_000), st.integers(0, 40))
 def test_a_load_that_stays_as_it_is_never_makes_a_fleet_swing(
     policy: ScalingPolicy, count: int, work_s: float, load: int
@@ -672,7 +672,7 @@ def test_a_load_that_stays_as_it_is_never_makes_a_fleet_swing(
     assert len(world.moves) == settled
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(one_fleet, st.lists(st.tuples(st.integers(0, 300), st.floats(0, 40_000)), max_size=12))
 def test_when_the_work_is_done_the_fleet_falls_to_its_warm_minimum_and_stays_there(
     policy: ScalingPolicy, loads: list[tuple[int, float]]
@@ -691,7 +691,7 @@ def test_when_the_work_is_done_the_fleet_falls_to_its_warm_minimum_and_stays_the
     assert len(world.moves) == quiet
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     one_fleet,
     st.lists(st.tuples(st.integers(0, 300), st.floats(0, 40_000), st.sampled_from("gr-")), max_size=40),

@@ -90,7 +90,7 @@ def test_after_a_day_of_tries_a_group_is_dropped_and_counted() -> None:
     assert 12 * 3600 < now < 48 * 3600
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @drawn(
     kinds=st.lists(st.sampled_from(KINDS), max_size=40),
     wants=st.frozensets(st.sampled_from(KINDS), min_size=1),

@@ -160,7 +160,7 @@ expectations = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(samples, expectations, st.integers(0, 2000))
 def test_an_attempt_has_at_most_one_hedge_within_its_bound_and_is_killed_only_when_it_stalls(
     steps: Any, expectation: Expectation, most_nano: int
@@ -181,7 +181,7 @@ def test_an_attempt_has_at_most_one_hedge_within_its_bound_and_is_killed_only_wh
         assert own <= 1
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(samples, expectations)
 def test_nothing_happens_before_the_time_that_was_said(steps: Any, expectation: Expectation) -> None:
     progress = Progress()

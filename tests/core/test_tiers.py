@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.core.capacity.hours import Hours, applying
@@ -99,7 +99,6 @@ def test_an_absolute_table_interpolates_within_its_bands(count: int, hosts: int)
     assert DEFAULT_STEPS.hosts(count) == hosts
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2000))
 def test_an_absolute_table_never_falls(count: int) -> None:
     assert DEFAULT_STEPS.hosts(count) <= DEFAULT_STEPS.hosts(count + 1) <= DEFAULT_STEPS.most

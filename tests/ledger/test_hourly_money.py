@@ -387,7 +387,7 @@ class Hours(RuleBasedStateMachine):
 
 
 def run_hours(examples: int) -> None:
-    long = settings(max_examples=examples, stateful_step_count=40, deadline=None)
+    long = settings(max_examples=examples, stateful_step_count=40)
     run_state_machine_as_test(Hours, settings=long)
 
 

@@ -305,7 +305,7 @@ class Hosts(RuleBasedStateMachine):
 
 
 def run_hosts(examples: int) -> None:
-    long = settings(max_examples=examples, stateful_step_count=40, deadline=None)
+    long = settings(max_examples=examples, stateful_step_count=40)
     run_state_machine_as_test(Hosts, settings=long)
 
 

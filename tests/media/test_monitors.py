@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.core.devices import Reading
@@ -233,7 +233,6 @@ def test_mautil_s_heat_power_and_load_are_read() -> None:
 _TEXTS = st.sampled_from([log(smi()), _NI])
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(), st.builds(lambda text, end: text[:end], _TEXTS, st.integers(0, 3000))))
 def test_whatever_a_tool_prints_is_read_as_far_as_it_goes(text: str) -> None:
     for parse in (parse_nvidia, parse_ni, parse_mautil):

@@ -201,7 +201,7 @@ def test_a_claim_of_more_samples_than_bytes_is_impossible() -> None:
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_break_the_iso_parser(tail: bytes) -> None:
     data = box(b"ftyp", b"isom") + tail
 
@@ -211,7 +211,7 @@ def test_no_bytes_break_the_iso_parser(tail: bytes) -> None:
 
 
 @given(st.integers(0, 700), st.integers(0, 255))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_flipped_byte_does_not_break_the_iso_parser(place: int, value: int) -> None:
     data = bytearray(movie(edits=box(b"edts", box(b"elst", struct.pack(">IIIihh", 0, 1, 9, 5, 1, 0)))))
     data[place % len(data)] = value
@@ -220,7 +220,7 @@ def test_a_flipped_byte_does_not_break_the_iso_parser(place: int, value: int) ->
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_break_the_matroska_parser(tail: bytes) -> None:
     data = b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x10\x00\xff\xff" + tail
 
@@ -228,7 +228,7 @@ def test_no_bytes_break_the_matroska_parser(tail: bytes) -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from(["h264", "hevc"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_break_the_bitstream_parsers(data: bytes, codec: str) -> None:
     for extradata in (data, b"\x01" + data, b"\x00\x00\x01" + data):
         location = chroma_location(codec, extradata)

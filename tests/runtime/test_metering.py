@@ -263,7 +263,7 @@ class Ledger(RuleBasedStateMachine):
 
 TestLedger = Ledger.TestCase
 TestLedger.settings = settings(
-    max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=50, stateful_step_count=30, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -271,9 +271,7 @@ TestLedger.settings = settings(
 def test_many_ledgers_add_up() -> None:
     run_state_machine_as_test(
         Ledger,
-        settings=settings(
-            max_examples=1500, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=1500, stateful_step_count=60, suppress_health_check=list(HealthCheck)),
     )
 
 

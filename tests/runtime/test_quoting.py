@@ -182,7 +182,7 @@ def test_a_limit_on_slots_is_kept_to_also_when_it_solves() -> None:
     assert sum(count for _, count in _answer(_quoted(_invocations(*[100] * 40), wishes=wishes)).slots) <= 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(frames=st.lists(st.integers(5, 500), min_size=1, max_size=30), slots=st.integers(1, 3))
 def test_more_clips_are_never_quoted_shorter_or_cheaper_and_more_slots_never_later(
     frames: list[int], slots: int
@@ -198,7 +198,7 @@ def test_more_clips_are_never_quoted_shorter_or_cheaper_and_more_slots_never_lat
     assert _answer(wider).cost.likely == pytest.approx(_answer(few).cost.likely, rel=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     frames=st.lists(st.integers(5, 500), min_size=1, max_size=20),
     within_s=st.floats(0.01, 100),

@@ -100,7 +100,7 @@ def attempt(store: Any, folder: Path, who: int) -> None:
     publish_made(made, Target(store, OUT, folder, "ab" * 32, SOURCE, "k7m2qx.1", who))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     order=st.lists(st.integers(0, 1), max_size=24),
     deaths=st.dictionaries(st.integers(0, 1), st.integers(0, 9)),

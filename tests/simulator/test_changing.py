@@ -163,7 +163,7 @@ def test_power_is_that_of_the_machines() -> None:
     assert found.bill.kwh is not None
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.floats(0, 900), st.integers(1, 40), st.floats(0.5, 4)), min_size=1, max_size=4),
     st.lists(st.tuples(st.floats(0, 900), st.floats(10, 900), st.floats(0.1, 0.9)), max_size=2),
@@ -260,7 +260,7 @@ def test_a_show_that_has_used_its_hours_of_a_class_goes_on_lower_or_waits_for_to
     assert (after_midnight > 200) is (beyond == "refuse")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 200), st.integers(0, 300), st.integers(1, 9))
 def test_whatever_is_demoted_every_invocation_ends_once(
     urgent: int, other: int, soft_milli: int, at: int, seed: int
@@ -303,7 +303,7 @@ def test_what_crawls_gets_a_second_attempt_and_ends_sooner() -> None:
     assert hedged.course.trace.redone_cpu_s > 0, "what the other of a pair had taken is waste"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 80), st.integers(1, 40), st.integers(1, 12), st.integers(1, 9), st.booleans())
 def test_whatever_is_hedged_displaced_or_lost_every_invocation_ends_once(
     slow: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.core.displacement import DisplacementPolicy
@@ -195,7 +195,6 @@ def _load(draw: st.DrawFn) -> list[Arrival]:
     ]
 
 
-@settings(deadline=None)
 @given(_load(), st.integers(1, 6), st.integers(0, 3))
 def test_everything_ends_once_after_it_was_submitted_and_the_cores_are_never_overbooked(
     load: list[Arrival], cpu: int, seed: int

@@ -9,7 +9,7 @@ from typing import Any
 import deployed
 import pytest
 from aws_server import AwsServer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stream_records import record
 from waiting import until
@@ -114,7 +114,6 @@ def test_only_what_somebody_may_have_to_act_on_is_told(
     assert (found and found.kind) == kind
 
 
-@settings(deadline=None)
 @given(count=st.integers(0, 35), refuse_after=st.integers(0, 40))
 def test_what_could_not_be_told_comes_again_with_all_that_follows_it(count: int, refuse_after: int) -> None:
     bus = Bus(refuse_after)

@@ -48,7 +48,7 @@ class _Service:
         ]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(acts=ACTS)
 def test_names_are_never_given_twice_and_in_the_end_there_is_what_was_ordered(
     acts: list[tuple[str, int]],

@@ -134,7 +134,7 @@ def test_a_class_for_which_no_host_is_started_starts_none() -> None:
     assert world.hosts("cpu-spot") == 0
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     turns=st.lists(
         st.tuples(

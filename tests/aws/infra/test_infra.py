@@ -430,7 +430,7 @@ _PART = st.text(alphabet="ab1+ é", min_size=1, max_size=4)
 _PATTERN = st.lists(st.sampled_from(["*", "**", "day*", "{show}", "ab", "b?1"]), min_size=1, max_size=4)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     pattern=_PATTERN.map("/".join),
     key=st.lists(st.one_of(_PART, st.sampled_from(["day1", "ab", "bx1"])), min_size=1, max_size=5).map(
