@@ -83,7 +83,7 @@ def _cancel(name: str, region: str, found: InFlight) -> None:
     from rushes.engines.aws.engine import AwsEngine  # noqa: PLC0415 - botocore
 
     engine: Any = AwsEngine(name, {**os.environ, "AWS_REGION": region})
-    ledger = engine.services.ledger
+    ledger = engine.there.services.ledger
     batches = [*found.batches, *(one.rpartition(".")[0] for one in found.alone)]
     if batches:
         click.echo(f"{counted(len(batches), 'batch', 'batches')} cancelled; what runs is stopped", err=True)

@@ -380,7 +380,7 @@ def test_a_local_place_and_a_local_clip_are_refused(idle: Cloud, tmp_path: Path)
 
 
 def test_a_function_that_no_queue_is_for_is_refused_with_the_classes_that_there_are(idle: Cloud) -> None:
-    idle.engine.deployment = Deployment("dev", "t", {"QueueLookUrgent": "urgent"})
+    idle.engine.there.deployment = Deployment("dev", "t", {"QueueLookUrgent": "urgent"})
     with pytest.raises(CallerError, match="for urgent") as caught:
         send(idle, put(idle, "a.mov"))
     assert caught.value.code == "no-queue"
@@ -390,7 +390,7 @@ def test_a_function_that_no_queue_is_for_is_refused_with_the_classes_that_there_
 
 
 def test_work_for_a_version_that_the_environment_does_not_have_is_refused(idle: Cloud) -> None:
-    idle.engine.deployment = replace(idle.engine.deployment, versions={"look": "7", "small": "1"})
+    idle.engine.there.deployment = replace(idle.engine.there.deployment, versions={"look": "7", "small": "1"})
     with pytest.raises(CallerError, match="has look@7, and here it is look@3") as caught:
         send(idle, put(idle, "a.mov"))
     assert caught.value.code == "other-version"

@@ -168,7 +168,7 @@ def test_why_says_that_nothing_like_it_was_seen(cloud: Cloud) -> None:
 
 
 def test_a_dead_letter_goes_back_to_those_whom_the_work_is_for(cloud: Cloud) -> None:
-    there = replace(cloud.engine.deployment)
+    there = replace(cloud.engine.there.deployment)
     spec = {"function": "m:asked", "title": "asked", "group": "hosts"}
 
     assert there.home_of(spec, "standard", ["lambda"], ON_HOSTS) == "hosts"

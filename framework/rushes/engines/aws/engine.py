@@ -7,55 +7,33 @@ its name alone says where it is. This module must not know who does the work.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.core.states import State
-from rushes.engines.aws.access.services import Services
-from rushes.engines.aws.access.settings import aws_settings
-from rushes.engines.aws.infra.deployment import Deployment, deployment_of, group_of
-from rushes.engines.aws.infra.host_tiers import PLAIN
-from rushes.engines.aws.laptop.followed import LOOKED_AT, Followed
-from rushes.engines.aws.laptop.sending import LOOKERS, Sender, marked, sendable
-from rushes.engines.aws.laptop.told import where_logged
+from rushes.engines.aws.laptop.connection import Connection
+from rushes.engines.aws.laptop.followed import Followed
+from rushes.engines.aws.laptop.told import with_next_steps
 from rushes.errors import CallerError
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
-from rushes.ledger import ON_HOSTS
-from rushes.runtime.refusals import has_ended, known_class
-from rushes.runtime.sending.batch_ids import new_batch_id
-from rushes.stored import Restored, Stored
+from rushes.stored import Restored
 
 if TYPE_CHECKING:
     from rushes.asset import Asset
-    from rushes.engines.aws.fleet.fleet_notes import Resting
-    from rushes.engines.aws.laptop.offers import Offered
+    from rushes.engines.aws.access.services import Services
+    from rushes.engines.aws.infra.deployment import Deployment
+    from rushes.engines.aws.laptop.outbox import Outbox
+    from rushes.engines.aws.laptop.steering import Steering
     from rushes.function import Function, Options, Params, Result
-    from rushes.ledger import Routed
     from rushes.notices import Redriven
-    from rushes.ports import Ledger, Money, Queue
     from rushes.runtime.sending.quoting import BatchQuote
-    from rushes.runtime.shared.run_book import RunBook
     from rushes.runtime.sources.inputs import Found
 
 __all__ = ["AwsEngine"]
 
 POLL_S: Final = 1.0
 """How often a follower asks how far a batch is: some ten small requests."""
-MARKS_KEPT: Final = 1024
-"""Of clips that are named again and again, with other options."""
-STOPPED_S: Final = 150.0
-"""What a cancelled batch may go on for: a claim is heard of within a minute, or lapses after one."""
-_KEPT: Final = (
-    "function", "version", "params", "source_digest", "out", "priority", "show", "deadline", "tags", "name",
-    "receipts", "force", "retries", "title", "settle_s", "quote", "max_cost_nano",
-)  # fmt: skip
-"""Of what batches share, what whoever works on them has to know."""
 
 
 class AwsEngine:
@@ -83,68 +61,24 @@ class AwsEngine:
         poll_s: float = POLL_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._environ = dict(os.environ if environ is None else environ)
-        self._asked = environment
-        self._given = services, deployment
+        self.there = Connection(environment, environ, services=services, deployment=deployment, clock=clock)
         self._poll_s = poll_s
-        self._clock = clock
-        self._sent: dict[str, int] = {}
-
-    # -- what it is made of --------------------------------------------------------------------------------
 
     @cached_property
-    def deployment(self) -> Deployment:
-        """Where the parts of the environment are."""
-        return self._given[1] or deployment_of(self._asked, self._environ, self._plain.client)
+    def _followed(self) -> Followed:
+        return Followed(self.there.ledger, self.there.name, self._poll_s, self.there.clock)
 
     @cached_property
-    def _plain(self) -> Services:
-        return self._given[0] or Services(aws_settings(self._environ), "laptop")
+    def _outbox(self) -> Outbox:
+        from rushes.engines.aws.laptop.outbox import Outbox  # noqa: PLC0415 - a follower sends nothing
+
+        return Outbox(self.there, self._followed)
 
     @cached_property
-    def services(self) -> Services:
-        """What to talk to."""
-        if self._given[0] is not None:
-            return self._given[0]
-        return Services(replace(aws_settings(self._environ), table=self.deployment.table), "laptop")
+    def _steering(self) -> Steering:
+        from rushes.engines.aws.laptop.steering import Steering  # noqa: PLC0415 - seldom
 
-    @cached_property
-    def _ledger(self) -> Ledger:
-        found = self.services.ledger
-        if found is None:
-            raise CallerError(
-                "the environment has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table."
-            )
-        return found
-
-    def _sender(self, spec: Mapping[str, Any]) -> Sender:
-        where = str(spec["title"]), str(spec.get("group", "")), str(spec["priority"])
-
-        def queue(tier: str) -> Queue:
-            return self.services.queue(self.deployment.queue_of(*where, tier))
-
-        return Sender(self._ledger, self.services.store, queue, self._placing(spec))
-
-    def _placing(self, spec: Mapping[str, Any]) -> Callable[[int], Routed | None]:
-        """Where work of a batch on a clip of so many bytes is to run, as far as there is a choice."""
-        from rushes import catalog  # noqa: PLC0415 - a follower sends nothing
-        from rushes.engines.aws.infra.choices import choices_from  # noqa: PLC0415 - as above
-        from rushes.engines.aws.notices.choosing import Chooser  # noqa: PLC0415 - as above
-
-        title, group, priority = (str(spec.get(one) or "") for one in ("title", "group", "priority"))
-        hosts = self.deployment.hosts_beside(title, group, priority)
-        choices = choices_from(self.deployment.choices) if hosts else None
-        if choices is None:
-            return lambda _: None
-        function = catalog.find(str(spec["function"]))
-        return Chooser(choices, self._runs).placing(function, str(spec["version"]), priority, hosts)
-
-    @cached_property
-    def _runs(self) -> RunBook:
-        """What runs of this environment took."""
-        from rushes.runtime.shared.run_book import RunBook  # noqa: PLC0415 - as above
-
-        return RunBook(self.services.runs, self._clock)
+        return Steering(self.there, self._followed, self._poll_s)
 
     # -- clips and places ----------------------------------------------------------------------------------
 
@@ -152,7 +86,7 @@ class AwsEngine:
         """The clips that INPUT arguments name in buckets."""
         from rushes.runtime.shared.remote_inputs import expand_objects  # noqa: PLC0415 - a follower sends nothing
 
-        return expand_objects(inputs, self.services.store, out=out)
+        return expand_objects(inputs, self.there.services.store, out=out)
 
     def spec_of(
         self, function: Function[Any, Any], options: Options, params: Params, *, title: str = ""
@@ -162,40 +96,17 @@ class AwsEngine:
         Raises:
             CallerError: an option means nothing here, or the environment takes no such work.
         """
-        from rushes.engines.aws.laptop.refusals import check_sendable, place_of_outputs  # noqa: PLC0415 - as above
-        from rushes.runtime.sending.submission import batch_spec  # noqa: PLC0415 - as above
-
-        check_sendable(function, options)
-        self.deployment.check_version(function.name, function.version)
-        self.deployment.queue_of(function.name, group_of(function), options.priority)
-        spec = batch_spec(
-            function, options, params, title=title, environ=self._environ, place=place_of_outputs
-        )
-        # An image has the function installed, from wherever: what it is there is said by its version.
-        return replace(spec, source_digest="", environment={}, title=function.name)
+        return self._outbox.spec_of(function, options, params, title)
 
     def invocations(
         self, function: Function[Any, Any], options: Options, params: Params, found: Iterable[Found]
     ) -> Iterator[Invocation]:
         """One a clip, with what that was."""
-        from rushes.runtime.sending.submission import invocations  # noqa: PLC0415 - as above
-        from rushes.runtime.shared.remote_publication import object_mark  # noqa: PLC0415 - as above
-
-        look = lru_cache(maxsize=MARKS_KEPT)(self._look)
-        there = marked(found, look)
-        return invocations(function, options, params, there, lambda asset: object_mark(look(asset)))
-
-    def _look(self, asset: Asset) -> Stored:
-        from rushes.runtime.shared.remote_frames import look_clip  # noqa: PLC0415 - as above
-        from rushes.runtime.shared.remote_inputs import local_input  # noqa: PLC0415 - as above
-
-        if "://" not in asset.uri:
-            raise local_input(asset.uri)
-        return look_clip(self.services.store, asset.uri)
+        return self._outbox.invocations(function, options, params, found)
 
     def read(self, uri: str) -> bytes:
         """An object that was made."""
-        with self.services.store.reader(uri) as file:
+        with self.there.services.store.reader(uri) as file:
             return file.readall() or b""
 
     # -- sending -------------------------------------------------------------------------------------------
@@ -216,81 +127,40 @@ class AwsEngine:
         params: Params,
     ) -> tuple[str, int]:
         """Open, submit and seal a batch; returns its id and how many invocations it has."""
-        from rushes.runtime.sources.inputs import distinct  # noqa: PLC0415 - a follower sends nothing
-
-        spec = self.spec_of(function, options, params)
-        found = distinct(items)
-        batch = self.open(spec)
-        try:
-            total = self.submit(batch, self.invocations(function, options, params, found))
-        except BaseException:  # half a list is not what was asked for
-            self._ledger.cancel(self._inner(batch))
-            raise
-        self.seal(batch)
-        if self._given[0] is None:  # what others made for it may be nobody's machine
-            from rushes.runtime.configuration.settings import settings_from  # noqa: PLC0415 - as above
-            from rushes.runtime.sending.sent_last import remember_sent  # noqa: PLC0415 - as above
-
-            remember_sent(settings_from(self._environ).home, batch)
-        return batch, total
+        return self._outbox.launch(function, options, items, params)
 
     def open(self, spec: BatchSpec) -> str:
-        from rushes import catalog  # noqa: PLC0415 - as above
-
-        batch = new_batch_id()
-        kept = {name: getattr(spec, name) for name in _KEPT}
-        group = group_of(catalog.find(spec.function))
-        kept |= {"tags": dict(spec.tags), "group": group if self.deployment.of_hosts(group) else PLAIN}
-        if spec.max_cost_nano is not None:  # before anybody can work on it
-            from rushes.core.accounts import Scope  # noqa: PLC0415 - few have one
-
-            self._money.set_cap(Scope("batch", batch), spec.max_cost_nano)
-        self._ledger.open(batch, kept, self._clock())
-        return self._outer(batch)
+        return self._outbox.open(spec)
 
     def submit(self, batch: str, invocations: Iterable[Invocation]) -> int:
-        inner = self._inner(batch)
-        tally = self._followed.tally(inner, fresh=True, active=False)
-        spec, sent = tally.spec, self._sent.get(inner, tally.total)
-        count = self._sender(spec).send(inner, spec, sendable(invocations), sent + 1)
-        self._sent[inner] = sent + count
-        return count
+        return self._outbox.submit(batch, invocations)
 
     def seal(self, batch: str) -> None:
-        inner = self._inner(batch)
-        self._ledger.seal(inner)
-        self._forget(inner)
+        self._outbox.seal(batch)
 
     # -- money ---------------------------------------------------------------------------------------------
-
-    @property
-    def _money(self) -> Money:
-        self._ledger  # noqa: B018 - says what is missing where there is no table
-        money = self.services.money
-        assert money is not None  # noqa: S101 - where there is a ledger
-        return money
 
     def budgets(self) -> Mapping[str, Any]:
         """Who has a cap; that of a batch is shown with its status."""
         from rushes.engines.aws.laptop.caps import price_note, rows_of  # noqa: PLC0415 - few ask
 
-        note, is_free = price_note(self._region, self._environ)
-        return {"rows": rows_of(self._money), "free": is_free, "tier": self._where, "note": note}
+        note, is_free = price_note(self.there.region, self.there.environ)
+        return {"rows": rows_of(self.there.money), "free": is_free, "tier": self.there.name, "note": note}
 
     def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
         """Give a payer other limits, or none."""
         from rushes.core.accounts import Scope  # noqa: PLC0415 - few ask
         from rushes.engines.aws.laptop.caps import set_limits  # noqa: PLC0415 - few ask
 
-        whose = self._inner(name) if level == "batch" else name
-        set_limits(self._money, Scope(level, whose), limits)  # type: ignore[arg-type]  # as the CLI checks
+        whose = self._followed.inner(name) if level == "batch" else name
+        set_limits(self.there.money, Scope(level, whose), limits)  # type: ignore[arg-type]  # as the CLI checks
 
     def set_max_cost(self, batch: str, cap_nano: int | None) -> None:
         """Give a batch that was sent with a cap another one, or none."""
         from rushes.core.accounts import Scope  # noqa: PLC0415 - few ask
         from rushes.engines.aws.laptop.caps import set_max_cost  # noqa: PLC0415 - few ask
 
-        set_max_cost(self._money, Scope("batch", self._inner(batch)), cap_nano)
+        set_max_cost(self.there.money, Scope("batch", self._followed.inner(batch)), cap_nano)
 
     def costs(
         self,
@@ -314,8 +184,10 @@ class AwsEngine:
                 code="not-supported",
                 fix="Ask --by function, show or batch; AWS's bill has the machines.",
             )
-        batches = None if batch is None else [self._inner(batch)]
-        return spent(self._ledger, self._outer, batches, since=since, show=show, function=function)
+        batches = None if batch is None else [self._followed.inner(batch)]
+        return spent(
+            self.there.ledger, self._followed.outer, batches, since=since, show=show, function=function
+        )
 
     # -- quotes --------------------------------------------------------------------------------------------
 
@@ -347,60 +219,13 @@ class AwsEngine:
         Raises:
             CallerError: the environment takes no such work; or other tiers are asked about than it has.
         """
-        from rushes.engines.aws.laptop.quoting import quote_there  # noqa: PLC0415 - as above
-        from rushes.engines.aws.laptop.refusals import (  # noqa: PLC0415 - as above
-            check_sendable,
-            place_of_outputs,
-            refuse_tiers,
-        )
+        from rushes.engines.aws.laptop.quoting import quote_of_found  # noqa: PLC0415 - as above
+        from rushes.engines.aws.laptop.refusals import refuse_tiers  # noqa: PLC0415 - as above
 
         refuse_tiers(tiers or {})
-        check_sendable(function, replace(options, slots=None))
-        self.deployment.check_version(function.name, function.version)
-        self.deployment.queue_of(function.name, group_of(function), options.priority)
-        out = place_of_outputs(options.out) if options.out and function.makes_outputs else None
-        spec = {
-            "title": function.name, "group": group_of(function), "priority": options.priority,
-            "function": function.ref, "version": function.version, "show": options.show, "out": out,
-            "name": options.name, "receipts": options.receipts, "force": options.force,
-        }  # fmt: skip
-        return quote_there(
-            function,
-            params,
-            self.invocations(function, options, params, found),
-            spec=spec,
-            sender=self._sender(spec),
-            offered=self._offered(function, options),
-            runs=self._runs.of(function.name, function.version),
-            **wishes,
-        )
-
-    def _offered(self, function: Function[Any, Any], options: Options) -> Mapping[str, Offered]:
-        from rushes.engines.aws.infra.environment import stack_name  # noqa: PLC0415 - as above
-        from rushes.engines.aws.infra.executor import Stack  # noqa: PLC0415 - as above
-        from rushes.engines.aws.laptop.offers import offers_of  # noqa: PLC0415 - as above
-        from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
-
-        template: Mapping[str, Any] = {}
-        if self.deployment.name:
-            with suppress(CallerError):  # who sends need not be permitted to read it
-                stack = Stack(self._plain.client("cloudformation"), stack_name(self.deployment.name))
-                template = stack.template() or {}
-        book = price_book(self._environ)
-        return offers_of(
-            self.deployment, function, options, template=template, book=book, region=self._region
-        )
-
-    @property
-    def _region(self) -> str:
-        plain = self._plain
-        return plain.settings.region or str(plain.client("sqs").meta.region_name)
+        return quote_of_found(self.there, self._outbox, function, options, params, found=found, **wishes)
 
     # -- following -----------------------------------------------------------------------------------------
-
-    @cached_property
-    def _followed(self) -> Followed:
-        return Followed(self._ledger, self._where, self._poll_s, self._clock)
 
     def results(
         self, batch: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0.0
@@ -414,80 +239,35 @@ class AwsEngine:
         return self._followed.batches(limit=limit)
 
     def explain(self, invocation: str) -> Mapping[str, Any]:
-        found = dict(self._followed.explain(invocation))
-        what = str(found["spec"].get("title", ""))
-        hosts = (found["routed"] or {}).get("tier") == ON_HOSTS
-        hosts = hosts or self.deployment.is_for_hosts(what, found["priority"])
-        if found["attempts"]:
-            found["log_elsewhere"] = where_logged(self.deployment.name, what, found, hosts=hosts)
-        if found["state"] == State.queued.value and hosts:
-            where = f"aws:{self.deployment.name}" if self.deployment.name else "aws"
-            found["next"] = (
-                f"Hosts take it. Where none runs, any machine is one: rushes worker --engine {where}"
-            )
-        return found
+        found = self._followed.explain(invocation)
+        deployment = self.there.deployment
+        is_for_hosts = deployment.is_for_hosts(str(found["spec"].get("title", "")), found["priority"])
+        return with_next_steps(found, deployment.name, is_for_hosts=is_for_hosts)
 
     # -- steering ------------------------------------------------------------------------------------------
 
     def cancel(self, batch: str) -> None:
-        inner = self._inner(batch)
-        self._spec(inner)
-        self._ledger.cancel(inner)
-        until = time.monotonic() + STOPPED_S
-        while True:
-            self._forget(inner)
-            active = self._followed.tally(inner).active
-            if not active or time.monotonic() > until:
-                return
-            self._end_lapsed(inner, active)
-            time.sleep(max(self._poll_s, 0.01))
-
-    def _end_lapsed(self, inner: str, active: Sequence[int]) -> None:
-        """What nobody holds any more of a cancelled batch ends when it is asked for."""
-        now = self._clock()
-        for one in self._ledger.entries(inner, active[:LOOKED_AT]):
-            if one.state is State.running and (one.until or now) <= now:
-                self._ledger.claim(one.work.invocation, "laptop", now, now)
+        self._steering.cancel(batch)
 
     def retry(self, batch: str) -> int:
-        inner = self._inner(batch)
-        spec = self._spec(inner)
-        sender = self._sender(spec)
-        again = self._ledger.retry(inner)
-        sender.tell(spec, again)
-        self._forget(inner)
-        return len(again)
+        return self._steering.retry(batch)
 
     def set_priority(self, batch: str, priority: str) -> None:
-        inner = self._inner(batch)
-        known_class(priority, tuple(self.deployment.ranks))
-        tally = self._followed.tally(inner, fresh=True)
-        if tally.complete:
-            raise has_ended(self._outer(inner))
-        spec = {**tally.spec, "priority": priority}
-        sender = self._sender(spec)
-        self._ledger.restamp(inner, priority)
-        sender.tell(spec, self._ledger.waiting(inner))
-        self._forget(inner)
+        self._steering.set_priority(batch, priority)
 
     def redrive(self) -> Redriven:
         """Send again what queues have set aside, as far as there is something to do."""
         from rushes.engines.aws.notices.redrive import redrive  # noqa: PLC0415 - seldom
 
-        urls = dict.fromkeys(self.deployment.queues.values())
-        return redrive(self._ledger, self.services.client("sqs"), urls, self.deployment.home_of)
+        deployment = self.there.deployment
+        urls = dict.fromkeys(deployment.queues.values())
+        return redrive(self.there.ledger, self.there.services.client("sqs"), urls, deployment.home_of)
 
     def restore(self, uris: Sequence[str], *, days: int, speed: str) -> Restored:
-        """Ask for what is archived, several objects at once."""
-        store = self._plain.store  # of clips: no environment has to be there
+        """Ask for what is archived, several objects at once; no environment has to be there."""
+        from rushes.engines.aws.laptop.restoring import restore  # noqa: PLC0415 - seldom
 
-        def objects() -> Iterator[str]:
-            for uri in uris:
-                yield from (one.uri for one in store.listing(uri)) if uri.endswith("/") else (uri,)
-
-        with ThreadPoolExecutor(LOOKERS) as threads:
-            found = list(threads.map(lambda one: store.restore(one, days=days, speed=speed), objects()))
-        return Restored(found.count(False), found.count(True))
+        return restore(self.there.plain.store, uris, days=days, speed=speed)
 
     # -- the pool ------------------------------------------------------------------------------------------
 
@@ -497,29 +277,9 @@ class AwsEngine:
 
     def pool(self) -> Mapping[str, Any]:
         """What waits in its queues, and which hosts rest; who works on it comes and goes."""
-        queues = [
-            {"priority": name, "show": "every show", "waiting": self.services.queue(url).waiting()}
-            for name, url in self._queues()
-        ]
-        return {
-            "capacity": {},
-            "paused": False,
-            "draining": False,
-            "worker": {},
-            "slots": [],
-            "queues": [one for one in queues if one["waiting"]],
-            "resting": [one._asdict() for one in self._resting()],
-        }
+        from rushes.engines.aws.laptop.overview import overview  # noqa: PLC0415 - seldom
 
-    def _resting(self) -> list[Resting]:
-        """Hosts that are not fit for work, and say so."""
-        from rushes.engines.aws.fleet.fleet_notes import FleetNotes  # noqa: PLC0415 - seldom
-
-        return FleetNotes(self.services.client("dynamodb"), self.services.settings.table).resting()
-
-    def _queues(self) -> list[tuple[str, str]]:
-        """Its queues by class."""
-        return self.deployment.by_class()
+        return overview(self.there)
 
     def control(self, verb: str, *, slots: int | None = None) -> Mapping[str, Any]:
         size = "" if slots is None else f" to {slots} slots"
@@ -528,21 +288,3 @@ class AwsEngine:
             code="not-supported",
             fix="Cancel batches, or ask a host on its own machine: rushes pool, rushes pause.",
         )
-
-    # -- inside --------------------------------------------------------------------------------------------
-
-    def _inner(self, batch: str) -> str:
-        return self._followed.inner(batch)
-
-    def _outer(self, inner: str) -> str:
-        return self._followed.outer(inner)
-
-    @property
-    def _where(self) -> str:
-        return self.deployment.name or "aws"
-
-    def _spec(self, inner: str) -> Mapping[str, Any]:
-        return self._followed.spec(inner)
-
-    def _forget(self, inner: str) -> None:
-        self._followed.forget(inner)

@@ -9,18 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.learning.estimates import Estimates
 from rushes.core.learning.sized_estimates import SizedEstimates
-from rushes.engines.aws.laptop.offers import Offered
+from rushes.engines.aws.infra.deployment import group_of
+from rushes.engines.aws.infra.environment import stack_name
+from rushes.engines.aws.infra.executor import Stack
+from rushes.engines.aws.laptop.offers import Offered, offers_of
+from rushes.engines.aws.laptop.placing import sender_of
+from rushes.engines.aws.laptop.refusals import place_of_outputs
 from rushes.engines.aws.laptop.sending import LOOKERS, Sender
-from rushes.errors import RushesError
+from rushes.errors import CallerError, RushesError
 from rushes.media.describing.inspection import describe
 from rushes.media.priors import prior_of_all
 from rushes.media.readers.ranged import RangedAsset
+from rushes.runtime.configuration.price_files import price_book
 from rushes.runtime.sending.quoting import BatchQuote, Wishes, quote_batch
 from rushes.runtime.shared.remote_frames import frames_of
 from rushes.runtime.sources.headers import AskedHeader, Header
@@ -28,15 +35,73 @@ from rushes.runtime.sources.headers import AskedHeader, Header
 if TYPE_CHECKING:
     from rushes.core.learning.sized_runs import SizedRuns
     from rushes.declaration import Params
-    from rushes.function import Function
+    from rushes.engines.aws.laptop.connection import Connection
+    from rushes.engines.aws.laptop.outbox import Outbox
+    from rushes.function import Function, Options
     from rushes.invocation import Invocation
     from rushes.ports import Store
+    from rushes.runtime.sources.inputs import Found
 
-__all__ = ["quote_there"]
+__all__ = ["quote_of_found", "quote_there"]
 
 _SEEN: Final = 1
 """Bytes of a clip: whether anything at all is expected of a function."""
 _PAGE: Final = 512
+
+
+def quote_of_found(
+    there: Connection,
+    outbox: Outbox,
+    function: Function[Any, Any],
+    options: Options,
+    params: Params,
+    *,
+    found: Iterable[Found],
+    **wishes: Any,
+) -> BatchQuote:
+    """Quote what a batch of clips would take in an environment, and cost.
+
+    Args:
+        there: the environment.
+        outbox: what would send it.
+        function: that would run.
+        options: how it would be dispatched; ``slots`` are of hosts that nobody knows of.
+        params: that its invocations share.
+        found: the clips.
+        wishes: as of `quote_there`.
+
+    Raises:
+        CallerError: the environment takes no such work, or there is nothing to quote (``no-quote``).
+    """
+    outbox.check(function, replace(options, slots=None))
+    out = place_of_outputs(options.out) if options.out and function.makes_outputs else None
+    spec = {
+        "title": function.name, "group": group_of(function), "priority": options.priority,
+        "function": function.ref, "version": function.version, "show": options.show, "out": out,
+        "name": options.name, "receipts": options.receipts, "force": options.force,
+    }  # fmt: skip
+    book = price_book(there.environ)
+    return quote_there(
+        function,
+        params,
+        outbox.invocations(function, options, params, found),
+        spec=spec,
+        sender=sender_of(there, spec),
+        offered=offers_of(
+            there.deployment, function, options, template=_template(there), book=book, region=there.region
+        ),
+        runs=there.runs.of(function.name, function.version),
+        **wishes,
+    )
+
+
+def _template(there: Connection) -> Mapping[str, Any]:
+    """What an environment was deployed as; empty where nobody may say."""
+    name = there.deployment.name
+    if name:
+        with suppress(CallerError):  # who sends need not be permitted to read it
+            return Stack(there.plain.client("cloudformation"), stack_name(name)).template() or {}
+    return {}
 
 
 def quote_there(

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from rushes.core.states import State
 from rushes.invocation import BatchStatus, Counts, Finished, Spent, function_name, made_beside
+from rushes.ledger import ON_HOSTS
 
 if TYPE_CHECKING:
     from rushes.ledger import Entry, PastAttempt, Tally
 
-__all__ = ["explained", "finished", "status_of", "where_logged"]
+__all__ = ["explained", "finished", "status_of", "where_logged", "with_next_steps"]
 
 
 def finished(seq: int, batch: str, spec: Mapping[str, Any], entry: Entry) -> Finished:
@@ -149,6 +150,25 @@ def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, An
         "log": None,
         "spec": {key: value for key, value in spec.items() if key != "environment"},
     }
+
+
+def with_next_steps(found: Mapping[str, Any], environment: str, *, is_for_hosts: bool) -> dict[str, Any]:
+    """What is known of an invocation, where its attempts logged, and what to do where it waits for hosts.
+
+    Args:
+        found: what is known.
+        environment: its name; "" where variables tell of it.
+        is_for_hosts: whether hosts take what its function and class are told by.
+    """
+    on_hosts = is_for_hosts or (found["routed"] or {}).get("tier") == ON_HOSTS
+    told = dict(found)
+    if found["attempts"]:
+        what = str(found["spec"].get("title", ""))
+        told["log_elsewhere"] = where_logged(environment, what, found, hosts=on_hosts)
+    if found["state"] == State.queued.value and on_hosts:
+        where = f"aws:{environment}" if environment else "aws"
+        told["next"] = f"Hosts take it. Where none runs, any machine is one: rushes worker --engine {where}"
+    return told
 
 
 def where_logged(environment: str, function: str, found: Mapping[str, Any], *, hosts: bool) -> str:
