@@ -19,8 +19,12 @@ from hypothesis.stateful import (
 from rushes.core.accounts import ORGANISATION, Scope
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.tranches import CapState
-from rushes.errors import PlatformError
+from rushes.engines.aws.laptop.caps import rows_of
+from rushes.errors import PlatformError, RushesError
 from rushes.ports import Money
+from rushes.runtime.shared.attempt_money import fund
+from rushes.runtime.shared.meter import Meter
+from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.runtime.shared.shared_money import Funds, SharedMoney, Short
 from rushes.shared_ledger.dynamo_money import DynamoMoney
 from rushes.testing.clock import FakeClock
@@ -317,3 +321,85 @@ def test_no_cap_is_overshot_whatever_becomes_of_hosts() -> None:
 @pytest.mark.timeout(3600)
 def test_no_cap_is_overshot_whatever_becomes_of_hosts_at_length() -> None:
     run_hosts(5000)
+
+
+# -- caps that somebody has changed by hand ------------------------------------------------------------------
+
+OTHER = Payer("arrival", "b2")
+
+
+def changed(aws: dict[str, Any], pk: str, field: str, value: dict[str, Any] | None) -> None:
+    """Somebody changes a field of the only item, or of the first, under a key; None removes it."""
+    client = aws["dynamodb"]
+    asked = {"TableName": "rushes-test", "ExpressionAttributeValues": {":p": {"S": pk}}}
+    item = client.query(**asked, KeyConditionExpression="pk=:p")["Items"][0]
+    item |= {} if value is None else {field: value}
+    if value is None:
+        del item[field]
+    client.put_item(TableName="rushes-test", Item=item)
+
+
+@pytest.mark.parametrize("hourly", [False, True])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("cap", None), ("left", {"S": "x"}), ("spent", {"NULL": True}), ("soft", {"S": ""}), ("cap", {"L": []})],
+)
+def test_a_cap_that_cannot_be_read_holds_its_own_payers_and_nobody_else(
+    aws: dict[str, Any],
+    clock: FakeClock,
+    hourly: bool,  # noqa: FBT001 - a parameter
+    field: str,
+    value: dict[str, Any] | None,
+) -> None:
+    money = DynamoMoney(aws["dynamodb"], "rushes-test", sleep=lambda _: None, clock=clock.now)
+    (money.hourly if hourly else money).set_cap(DUNE, 10_000)
+    changed(aws, "M", field, value)
+    money.set_cap(Scope("show", "dune2"), 10_000)
+    caps = SharedCaps(money, "host-1", clock.now)
+    for payer, waits in ((PAYER, True), (OTHER, False), (Payer("dune2", "b3"), False)):
+        found = fund(caps, payer, Meter(None, clock.now, clock.now()), 20.0, capped=False)
+        assert isinstance(found, Short) is waits, payer
+        if isinstance(found, Short):
+            assert "show#dune of the ledger cannot be read" in found.sentence
+    rows, note = rows_of(money)
+    assert [row["name"] for row in rows] == ["dune2"]
+    assert note.startswith("note: show dune is held: item M ")
+
+
+@pytest.mark.parametrize(
+    ("pk", "field", "value"),
+    [("M", "left", {"S": "x"}), ("T#show#dune", "taken", None), ("T#show#dune", "spent", {"S": "x"})],
+)
+def test_what_silent_holders_have_comes_back_but_for_what_cannot_be_read(
+    aws: dict[str, Any], clock: FakeClock, pk: str, field: str, value: dict[str, Any] | None
+) -> None:
+    money = DynamoMoney(aws["dynamodb"], "rushes-test", sleep=lambda _: None, clock=clock.now)
+    others = [Scope("show", name) for name in ("arrival", "zodiac")]
+    for scope in (DUNE, *others):
+        money.set_cap(scope, 1000)
+        money.take(scope, f"{scope.name}-host", 10, 100, clock.now() + 10, first=True)
+        if scope == DUNE:
+            changed(aws, pk, field, value)
+    with pytest.raises(RushesError):
+        money.reclaim(clock.now() + 11)
+    assert [(state := money.state(scope)) and state.left for scope in others] == [1000, 1000]
+
+
+def test_a_host_says_what_it_spends_of_every_cap_that_can_be_read(
+    aws: dict[str, Any], clock: FakeClock
+) -> None:
+    money = DynamoMoney(aws["dynamodb"], "rushes-test", sleep=lambda _: None, clock=clock.now)
+    caps = SharedCaps(money, "host-1", clock.now)
+    for scope in (DUNE, Scope("show", "zodiac")):
+        money.set_cap(scope, 10_000)
+    (made,) = caps.concerned(PAYER)
+    for show in ("dune", "zodiac"):
+        funds_of(made, 100, Payer(show, "b1"))
+    for funds in list(made._open.values()):
+        made.settle(funds, 50)
+    changed(aws, "M", "left", {"S": "x"})  # of the first of them
+    with pytest.raises(RushesError):
+        caps.tend()
+    state = money.state(Scope("show", "zodiac"))
+    assert state is not None
+    assert state.held == 50

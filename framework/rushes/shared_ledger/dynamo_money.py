@@ -11,6 +11,9 @@ A tranche stands in the index ``wake`` under ``TRANCHES`` by the time at which i
 heard of. To take one is a read and a transaction, for many reservations; to say what is exposed, one update
 of an item that nobody else writes. What is promised stands in `rushes.core.spending.tranches`. This module
 must not know what is paid for.
+
+A cap that somebody has changed by hand so that it cannot be read keeps those who pay with it from spending,
+and nobody else from anything.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ from typing import Any, Final
 
 from rushes.core.accounts import Scope
 from rushes.core.spending.tranches import CapState, found_spent, granted, hour_of, turned
-from rushes.errors import PlatformError
-from rushes.shared_ledger.dynamo_items import ms, typed
+from rushes.errors import CallerError, PlatformError, RushesError
+from rushes.shared_ledger.dynamo_items import item_read, ms, typed
 from rushes.shared_ledger.dynamo_table import Table, unless_refused
 
 __all__ = ["DynamoMoney"]
@@ -72,7 +75,7 @@ class DynamoMoney:
 
     def caps(self) -> Sequence[CapState]:
         found = [(scope, hour, it) for scope, hour, it in self._named() if not it.get("off") or "soft" in it]
-        return [self._state(scope, by_hour, item) for scope, by_hour, item in found]
+        return [self._listed(scope, by_hour, item) for scope, by_hour, item in found]
 
     def state(self, scope: Scope) -> CapState | None:
         item = self._table.item(self._cap_key(scope))
@@ -93,22 +96,38 @@ class DynamoMoney:
         return found
 
     def _state(self, scope: Scope, by_hour: bool, item: Mapping[str, Any]) -> CapState:  # noqa: FBT001
-        left, spent = int(item["left"]), int(item["spent"])
-        if by_hour:
-            hours = hour_of(self._clock()) - int(item["hr"])
-            left, spent = turned(left, spent, int(item.get("lost", 0)), hours)
-        soft = int(item["soft"]) if "soft" in item else None
-        return CapState(scope, int(item["cap"]), left, spent, soft, by_hour, bool(item.get("off")))
+        """Where a cap stands.
+
+        Raises:
+            CallerError: its item cannot be read (``bad-item``).
+        """
+        with item_read(item):
+            left, spent = int(item["left"]), int(item["spent"])
+            if by_hour:
+                hours = hour_of(self._clock()) - int(item["hr"])
+                left, spent = turned(left, spent, int(item.get("lost", 0)), hours)
+            soft = int(item["soft"]) if "soft" in item else None
+            return CapState(scope, int(item["cap"]), left, spent, soft, by_hour, bool(item.get("off")))
+
+    def _listed(self, scope: Scope, by_hour: bool, item: Mapping[str, Any]) -> CapState:  # noqa: FBT001
+        """The same in a list: one that cannot be read keeps nobody from the others."""
+        try:
+            return self._state(scope, by_hour, item)
+        except CallerError as error:
+            return CapState(scope, 0, 0, 0, by_hour=by_hour, unread=error.message)
 
     def _now(self, scope: Scope) -> dict[str, Any] | None:
         """A cap's item, of the hour that it is now."""
         for _ in range(MEETINGS):
             known = self._table.item(self._cap_key(scope))
             hour = hour_of(self._clock())
-            if known is None or not self._by_hour or int(known["hr"]) >= hour:
-                return known
-            lost = int(known.get("lost", 0))
-            left, spent = turned(int(known["left"]), int(known["spent"]), lost, hour - int(known["hr"]))
+            if known is None:
+                return None
+            with item_read(known):
+                if not self._by_hour or int(known["hr"]) >= hour:
+                    return known
+                lost = int(known.get("lost", 0))
+                left, spent = turned(int(known["left"]), int(known["spent"]), lost, hour - int(known["hr"]))
             was = {":hour": known["hr"], ":was_left": known["left"], ":was_spent": known["spent"]}
             change = self._table.update(
                 self._cap_key(scope),
@@ -134,10 +153,12 @@ class DynamoMoney:
             if known is None:
                 refused = self._made(scope, {"cap": cap, "left": cap - spent, "spent": spent})
             else:
+                with item_read(known):
+                    more = cap - int(known["cap"])
                 change = self._table.update(
                     self._cap_key(scope),
                     "SET cap=:cap ADD #left :more REMOVE off",
-                    {":cap": cap, ":more": cap - int(known["cap"]), ":was": known["cap"]},
+                    {":cap": cap, ":more": more, ":was": known["cap"]},
                     "cap=:was",
                     _LEFT,
                 )
@@ -191,7 +212,8 @@ class DynamoMoney:
     def raised(self) -> Sequence[Scope]:
         again: list[Scope] = []
         for scope, by_hour, item in self._named():
-            if not item.get("lowered") or self._state(scope, by_hour, item).beyond_soft:
+            state = self._listed(scope, by_hour, item)
+            if not item.get("lowered") or state.unread or state.beyond_soft:
                 continue
             key = typed({"pk": item["pk"], "sk": item["sk"]})
             won, _ = self._table.attempt(key, "REMOVE lowered", {}, "attribute_exists(lowered)")
@@ -207,7 +229,8 @@ class DynamoMoney:
         for _ in range(MEETINGS):
             known = self._now(scope) or {"left": 0, "hr": 0}
             free = bool(known.get("off"))
-            amount = most if free else granted(int(known["left"]), least, most)
+            with item_read(known):
+                amount = most if free else granted(int(known["left"]), least, most)
             if amount == 0:
                 return 0
             hour = {":hour": known["hr"]} if self._by_hour else {}
@@ -267,35 +290,54 @@ class DynamoMoney:
         """End a tranche that is still what it was when it was read."""
         if "wa" not in item:
             return False
-        heard = {":wa": item["wa"], ":exposed": item["exposed"], ":taken": item["taken"]}
+        with item_read(item):
+            heard = {":wa": item["wa"], ":exposed": item["exposed"], ":taken": item["taken"]}
+            back, ttl = int(item["taken"]) - spent, int(item["wa"]) // 1000 + KEPT_S
         # It is kept for a while, closed: a role that may delete could delete everything.
         change = self._table.update(
             self._tranche_key(scope, str(item["sk"])),
             "SET closed=:spent, #ttl=:ttl REMOVE wk, wa",
-            {**heard, ":spent": spent, ":ttl": int(item["wa"]) // 1000 + KEPT_S},
+            {**heard, ":spent": spent, ":ttl": ttl},
             "wa=:wa AND exposed=:exposed AND taken=:taken",
             {"#ttl": "ttl"},
         )
-        return self._account(scope, int(item["taken"]) - spent, spent, {"Update": change}, lost)
+        return self._account(scope, back, spent, {"Update": change}, lost)
 
     def reclaim(self, now: float) -> int:
-        found = 0
+        found, wrong = 0, list[RushesError]()
         for keys in list(self._table.query("look for silent holders", wk=WAKE, upto=ms(now))):
             scope, by_hour = _named(str(keys["pk"]).removeprefix("T#"))
             if self._by_hour and not by_hour:
                 continue
-            item = self._table.item(typed({"pk": keys["pk"], "sk": keys["sk"]}))
-            if item is not None and int(item.get("wa", ms(now) + 1)) <= ms(now):
-                found += (self.hourly if by_hour else self).give_up(scope, item)
+            try:
+                found += self._reclaimed(scope, by_hour, keys, now)
+            except RushesError as error:
+                if not isinstance(error, CallerError) and error.code != "service-refused":
+                    raise
+                wrong.append(error)  # of one holder, or one cap: those of all others come back
+        if wrong:
+            raise wrong[0]
         return found
+
+    def _reclaimed(self, scope: Scope, by_hour: bool, keys: Mapping[str, Any], now: float) -> bool:  # noqa: FBT001
+        item = self._table.item(typed({"pk": keys["pk"], "sk": keys["sk"]}))
+        if item is None:
+            return False
+        with item_read(item):
+            if int(item.get("wa", ms(now) + 1)) > ms(now):
+                return False
+        return (self.hourly if by_hour else self).give_up(scope, item)
 
     def give_up(self, scope: Scope, item: Mapping[str, Any]) -> bool:
         """Close the tranche that an item is, of a holder that fell silent; False: it was heard of."""
-        spent, said = int(item["spent"]), int(item["exposed"])
+        with item_read(item):
+            spent, said = int(item["spent"]), int(item["exposed"])
         if not self._by_hour:
             return self._close(scope, item, max(spent, said))
         now = self._now(scope) or item
-        return self._close(scope, item, *found_spent(spent, said, this_hour=item["hr"] >= now["hr"]))
+        with item_read(item):
+            this_hour = bool(item["hr"] >= now["hr"])
+        return self._close(scope, item, *found_spent(spent, said, this_hour=this_hour))
 
     def _account(self, scope: Scope, back: int, spent: int, part: Mapping[str, Any], lost: int = 0) -> bool:
         """Put money back and enter what was spent, together with what becomes of its tranche."""

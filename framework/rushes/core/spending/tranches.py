@@ -46,6 +46,8 @@ class CapState(NamedTuple):
         soft: beyond it work goes on one class lower; None: there is no such limit.
         by_hour: all of it is of the hour that it is now.
         free: there is no cap: `cap` says nothing, and the books go on for the soft limit's sake.
+        unread: why its books cannot be read; nothing more is spent of it until somebody has mended them, and
+            nobody else is kept from anything. "" where they can.
     """
 
     scope: Scope
@@ -55,6 +57,7 @@ class CapState(NamedTuple):
     soft: int | None = None
     by_hour: bool = False
     free: bool = False
+    unread: str = ""
 
     @property
     def held(self) -> int:

@@ -145,7 +145,10 @@ class AwsEngine:
         from rushes.engines.aws.laptop.caps import price_note, rows_of  # noqa: PLC0415 - few ask
 
         note, is_free = price_note(self.there.region, self.there.environ)
-        return {"rows": rows_of(self.there.money), "free": is_free, "tier": self.there.name, "note": note}
+        rows, unread = rows_of(self.there.money)
+        notes = "
+".join(filter(None, (unread, note)))
+        return {"rows": rows, "free": is_free, "tier": self.there.name, "note": notes}
 
     def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
         """Give a payer other limits, or none."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rushes.core.spending.budget import Payer
-from rushes.errors import PlatformError
+from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.runtime.shared.shared_money import Funds, SharedMoney, Short
@@ -50,6 +50,9 @@ def fund(
     except PlatformError as error:
         _settle(parts, 0)
         return Short(f"waits for money: the ledger did not say how much there is ({error.code}).")
+    except CallerError as error:  # somebody has changed the books by hand: work waits until they are mended
+        _settle(parts, 0)
+        return Short(f"waits for money: {error.message}")
     return AttemptMoney(parts, meter, look_s) if parts else None
 
 
@@ -85,7 +88,7 @@ class AttemptMoney:
         spent = self._meter.ahead(0.0) if shared.by_hour else self._meter.cost().total
         try:
             return shared.spends(funds, spent, ahead)
-        except PlatformError as error:
+        except RushesError as error:
             # It is asked again at the next look, if what is reserved lasts until then.
             if self._meter.ahead(self._look_s) - funds.origin > funds.amount:
                 return Short(f"ran out of money while the ledger did not answer ({error.code}).")

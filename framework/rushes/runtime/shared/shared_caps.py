@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rushes.core.accounts import Scope
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.tranches import CapState
-from rushes.errors import PlatformError
+from rushes.errors import PlatformError, RushesError
 from rushes.ports import Money
 from rushes.runtime.shared.hourly_money import HourlyMoney
 from rushes.runtime.shared.shared_money import LOOK_S, SharedMoney
@@ -106,10 +106,17 @@ class SharedCaps:
         """As `SharedMoney.tend`, of all.
 
         Raises:
+            CallerError: as there.
             PlatformError: the ledger does not answer; it is said again the next time.
         """
+        wrong = list[RushesError]()
         for one in (self.in_all, self.by_hour):
-            one.tend(keep=keep)
+            try:
+                one.tend(keep=keep)
+            except RushesError as error:
+                wrong.append(error)
+        if wrong:
+            raise wrong[0]
 
     def close(self) -> None:
         """This process ends: all that was not spent goes back.

@@ -22,7 +22,7 @@ from rushes.core.accounts import Scope
 from rushes.core.money import format_dollars
 from rushes.core.spending.budget import Budget, Granted, Payer, Refused, SpendLimits
 from rushes.core.spending.tranches import CapState, exposed, surplus, wanted
-from rushes.errors import PlatformError
+from rushes.errors import CallerError, RushesError
 from rushes.ports import Money
 
 __all__ = ["LOOK_S", "TAKEN_BACK", "Funds", "SharedMoney", "Short", "Tranche"]
@@ -161,6 +161,8 @@ class SharedMoney:
         """
         with self._looking():
             for scope in payer.scopes:
+                if why := self._unread(scope):
+                    return Short(f"waits for money: {why}")
                 if scope in self._capped and scope not in self._tranches:
                     self._begin(scope)
             for _ in range(TRIES):
@@ -170,6 +172,10 @@ class SharedMoney:
                 self.settle(found, 0)  # it has not begun: another tranche is taken for it
             return TAKEN_BACK
 
+    def _unread(self, scope: Scope) -> str:
+        state = self._capped.get(scope)
+        return "" if state is None else state.unread
+
     def _reserve(self, payer: Payer, amount: int) -> Funds | Short:
         number, self._next = self._next, self._next + 1
         short = self._within(lambda now: self._budget.reserve(number, payer, amount, now), amount)
@@ -178,7 +184,7 @@ class SharedMoney:
         funds = self._open[number] = Funds(number, payer, amount)
         try:
             self._expose(payer, amount)
-        except PlatformError:
+        except RushesError:
             self.settle(funds, 0)
             raise
         return funds
@@ -313,18 +319,30 @@ class SharedMoney:
                 be woken for the next.
 
         Raises:
+            CallerError: something of a cap cannot be read, or is refused; all others were looked after.
             PlatformError: the ledger does not answer; it is said again the next time.
         """
+        wrong = list[RushesError]()
         with self._looking():
             for scope, tranche in list(self._tranches.items()):
-                idle = not self._running(scope)
-                if idle and not keep and scope.level == "batch":
-                    self._leave(scope, tranche)  # batches end, and there are many
-                    continue
-                if tranche.taken <= self._may_spend(scope, tranche) and idle:
-                    continue  # nothing of it is left: it is heard of when it is needed again
-                if self._report(scope, tranche) and not keep:
-                    self._give_back(scope, tranche, idle=idle)
+                try:
+                    self._tend_one(scope, tranche, keep=keep)
+                except RushesError as error:
+                    if not isinstance(error, CallerError) and error.code != "service-refused":
+                        raise
+                    wrong.append(error)  # of one cap: a silent holder loses what it has of the others
+        if wrong:
+            raise wrong[0]
+
+    def _tend_one(self, scope: Scope, tranche: Tranche, *, keep: bool) -> None:
+        idle = not self._running(scope)
+        if idle and not keep and scope.level == "batch":
+            self._leave(scope, tranche)  # batches end, and there are many
+            return
+        if tranche.taken <= self._may_spend(scope, tranche) and idle:
+            return  # nothing of it is left: it is heard of when it is needed again
+        if self._report(scope, tranche) and not keep:
+            self._give_back(scope, tranche, idle=idle)
 
     def _give_back(self, scope: Scope, tranche: Tranche, *, idle: bool) -> None:
         may_spend = self._may_spend(scope, tranche)

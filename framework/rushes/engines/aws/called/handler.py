@@ -210,7 +210,7 @@ class LambdaHandler:
         finally:
             self._call.done(self._clock())
             if self._money is not None:
-                with suppress(PlatformError):  # it comes back when this process was not heard of
+                with suppress(RushesError):  # it comes back when this process was not heard of
                     self._money.tend(keep=True)
             if self._runs is not None:
                 self._runs.tend()

@@ -227,16 +227,13 @@ class Host:
 
     def _tend(self, *, ends: bool = False) -> None:
         """Look after the money that is here; what cannot be said now is said later, or found out."""
-        with suppress(RushesError):
-            if self._money is not None:
-                if ends:
-                    self._money.close()
-                else:
-                    self._money.tend()
-            if self._services.money is not None:
-                self._services.money.reclaim(self._clock())
-                queues = {one.key: one.queue for one in self._lanes}
-                sweeping.raise_again(self._ledger, queues, self._services.money)
+        own, shared = self._money, self._services.money
+        if own is not None:
+            self._try(own.close if ends else own.tend)
+        if shared is not None:
+            queues = {one.key: one.queue for one in self._lanes}
+            self._try(lambda: shared.reclaim(self._clock()))
+            self._try(lambda: sweeping.raise_again(self._ledger, queues, shared))
 
     def _tell(self) -> None:
         self._log.tend()

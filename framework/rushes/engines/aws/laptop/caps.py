@@ -47,12 +47,14 @@ def price_note(region: str, environ: Mapping[str, str]) -> tuple[str, bool]:
     return "", False
 
 
-def rows_of(money: Money) -> list[dict[str, Any]]:
-    """A row for each payer that has a limit, but for batches."""
+def rows_of(money: Money) -> tuple[list[dict[str, Any]], str]:
+    """A row for each payer that has a limit, but for batches; and what cannot be read of them, or ""."""
     found: dict[Scope, dict[bool, CapState]] = {}
-    for one in (one for one in money.caps() if one.scope.level != "batch"):
+    states = money.caps()
+    for one in (one for one in states if one.scope.level != "batch" and not one.unread):
         found.setdefault(one.scope, {})[one.by_hour] = one
-    return [_row(scope, states.get(False), states.get(True)) for scope, states in sorted(found.items())]
+    rows = [_row(scope, kept.get(False), kept.get(True)) for scope, kept in sorted(found.items())]
+    return rows, "\n".join(f"note: {one.scope} is held: {one.unread}" for one in states if one.unread)
 
 
 def set_limits(money: Money, scope: Scope, limits: Mapping[str, int | None]) -> None:
