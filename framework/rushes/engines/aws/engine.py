@@ -146,8 +146,7 @@ class AwsEngine:
 
         note, is_free = price_note(self.there.region, self.there.environ)
         rows, unread = rows_of(self.there.money)
-        notes = "
-".join(filter(None, (unread, note)))
+        notes = "\n".join(filter(None, (unread, note)))
         return {"rows": rows, "free": is_free, "tier": self.there.name, "note": notes}
 
     def set_budget(self, level: str, name: str, limits: Mapping[str, int | None]) -> None:
