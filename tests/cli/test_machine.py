@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from rushes import MediaError
+from rushes import PlatformError
 from rushes.cli.app import COMMANDS, app
 from rushes.cli.doctor import checks
 from rushes.cli.session import Session
@@ -167,7 +167,7 @@ def test_doctor_reads_a_clip_and_tells_why_none_can_be_read(
 
     def crashes(clip: Path) -> None:
         assert clip.stat().st_size > 1600
-        raise MediaError("silence.wav makes its reader crash.", code="unreadable", details={"said": said})
+        raise PlatformError("the reader ended by itself.", code="reader-failed", details={"said": said})
 
     monkeypatch.setattr(inspection, "describe", crashes)
     result = rushes("doctor", "--json")

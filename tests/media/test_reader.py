@@ -21,7 +21,7 @@ import make_media
 from rushes.errors import Cancelled, MediaError, PlatformError, RushesError
 from rushes.media.describing.inspection import describe
 from rushes.media.encoding.verify import ExpectedOutput, source_truth, verify
-from rushes.media.readers import patience
+from rushes.media.readers import patience, reader_process
 from rushes.media.readers import reader as reader_module
 from rushes.media.readers.coming import expect
 from rushes.media.readers.reader import Question, UnreadableError, ask, begin, walls
@@ -246,6 +246,33 @@ def test_a_file_that_crashes_its_reader_costs_that_file_and_no_more(clip: Path) 
 
     assert caught.value.code == "unreadable"
     assert caught.value.kind == "media"
+    assert describe(clip).video
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_reader_that_goes_by_itself_says_nothing_against_the_clip(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import os; from rushes.media import reading; reading._answer = lambda *_: os._exit(3); "
+    whole = reader_process._CODE
+    monkeypatch.setattr(reader_process, "_CODE", whole.replace("from rushes", f"{code}from rushes"))
+    with pytest.raises(PlatformError, match="ended by itself") as caught:
+        describe(clip)
+    assert caught.value.code == "reader-failed"
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_bug_in_the_reader_is_told_by_it_and_the_next_reader_reads(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from rushes.media import answers; answers._describe = lambda a: a.nothing; "
+    code += "answers.ANSWERS = dict(answers.ANSWERS, describe=answers._describe); "
+    whole = reader_process._CODE
+    monkeypatch.setattr(reader_process, "_CODE", whole.replace("from rushes", f"{code}from rushes"))
+    with pytest.raises(PlatformError, match="AttributeError") as caught:
+        describe(clip)
+    assert caught.value.code == "reader-failed"
+    monkeypatch.undo()
     assert describe(clip).video
 
 

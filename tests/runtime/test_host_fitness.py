@@ -13,6 +13,7 @@ import pytest
 
 from rushes import CallerError, MediaError, PlatformError
 from rushes.core.host_health import FIRST_REST_S, LEAVES_AFTER_S, ROW, Part
+from rushes.media.describing import inspection
 from rushes.runtime.shared import machine_looks
 from rushes.runtime.shared.host_fitness import FRESH_S, HostFitness
 from rushes.runtime.shared.machine_looks import looks_of, why_no_disk
@@ -188,6 +189,29 @@ def test_ffmpeg_is_looked_at_by_a_picture_that_it_encodes(
     broken.chmod(0o755)
     monkeypatch.setenv("RUSHES_FFMPEG", str(broken))
     assert "ffmpeg cannot be used" in looks[Part.tools]("", False)  # noqa: FBT003
+
+
+def test_the_reader_is_looked_at_by_a_clip_of_our_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, of = looks_of(tmp_path, dict, lambda: None), ("hosts", False)
+    assert looks[Part.reader](*of) == ""
+
+    def broken(_clip: Path) -> None:
+        raise PlatformError("TypeError (open() got an unexpected argument).", code="reader-failed")
+
+    monkeypatch.setattr(inspection, "describe", broken)
+    assert "clip of our own cannot be read here: TypeError" in looks[Part.reader](*of)
+
+
+def test_a_reader_that_reads_nothing_rests_its_host_and_a_bug_that_one_clip_meets_does_not(
+    machine: Machine,
+) -> None:
+    assert machine.fails("reader-failed") == ""
+    machine.clock.advance(FRESH_S)
+    machine.wrong[Part.reader] = "a clip of our own cannot be read here"
+    assert machine.fails("reader-failed") == "a clip of our own cannot be read here"
+    assert machine.fitness.most("hosts") == 0
 
 
 def test_a_host_of_cards_that_sees_none_says_so_and_others_want_none(

@@ -227,10 +227,11 @@ def _box(environ: Mapping[str, str]) -> list[Check]:
 
 
 def _reader() -> list[Check]:
+    from rushes.media.describing.own_clip import why_unread  # noqa: PLC0415 - as the other parts
     from rushes.media.readers.reader import walls  # noqa: PLC0415 - as the other parts of the media core
 
     held = walls()
-    if wrong := _unread():
+    if wrong := why_unread():
         fix = "Install Rushes again: it brings a PyAV that it was tried with."
         return [Check("reader", "fail", f"a clip of our own cannot be read: {wrong}", fix)]
     says = f"{held}: {_READERS[held]}"
@@ -238,27 +239,6 @@ def _reader() -> list[Check]:
         return [Check("reader", "ok", says)]
     fix = "Run Rushes on Linux 5.13 or newer, or in a container (docs/explanation/media-safety.md)."
     return [Check("reader", "warn", says, fix)]
-
-
-def _unread() -> str:
-    """Why a clip that is made here, a tenth of a second of silence, cannot be read; "" where it can."""
-    import wave  # noqa: PLC0415 - only here
-
-    from rushes.media.describing.inspection import describe  # noqa: PLC0415 - as the other parts
-
-    with tempfile.TemporaryDirectory(prefix="rushes-doctor-") as made:
-        clip = Path(made) / "silence.wav"
-        with wave.open(str(clip), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(8000)
-            file.writeframes(bytes(1600))
-        try:
-            describe(clip)
-        except RushesError as error:
-            last = str(error.details.get("said", "")).strip().rpartition("\n")[2]
-            return last or error.message
-    return ""
 
 
 def _prices(environ: Mapping[str, str]) -> list[Check]:

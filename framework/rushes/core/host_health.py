@@ -2,11 +2,11 @@
 
 A host that fails work in seconds takes the next, and empties a queue into the dead letters. So what an
 attempt failed of is not believed to be the work's fault before the part of the machine that its error puts
-in doubt has been looked at: a disk, the pool, credentials, tools, the devices of a group of hosts. A part
-that is found wanting *rests*: the work goes back untouched, nothing that needs the part is taken, and it is
-looked at again after 5 s, 10 s … a minute. What nobody thought to look at shows in a row of failures: of
-several functions, without a success between them. Then all rests, and one at a time is tried. Who has rested
-wholly for long may leave the fleet: another takes its place.
+in doubt has been looked at: a disk, the pool, credentials, tools, the reader of clips, the devices of a
+group of hosts. A part that is found wanting *rests*: the work goes back untouched, nothing that needs the
+part is taken, and it is looked at again after 5 s, 10 s … a minute. What nobody thought to look at shows in a
+row of failures: of several functions, without a success between them. Then all rests, and one at a time is
+tried. Who has rested wholly for long may leave the fleet: another takes its place.
 
     well ──found wanting──► resting ──found well──► well
     well ──a row of failures──► resting ──its time is over──► on trial ──success──► well
@@ -50,6 +50,7 @@ class Part(StrEnum):
     pool = "pool"
     credentials = "credentials"
     tools = "tools"
+    reader = "reader"
     device = "device"
     all = "all"
     """Of what nobody looks at: known by what fails."""
@@ -61,6 +62,7 @@ DOUBTS: Final[Mapping[str, Part]] = MappingProxyType(
     | dict.fromkeys(("no-credentials", "clock-skewed", "not-permitted", "bad-role"), Part.credentials)
     | dict.fromkeys(("no-ffmpeg", "bad-ffmpeg", "no-encoder", "no-filter", "tool-failed"), Part.tools)
     | dict.fromkeys(("crashed", "tool-not-started", "box-failed", "no-box", "bad-tool"), Part.tools)
+    | dict.fromkeys(("no-reader", "reader-failed"), Part.reader)
     | dict.fromkeys(("no-device", "device-sick", "no-free-device", "encoder-failed"), Part.device)
     | dict.fromkeys(("driver-mismatch", "encoder-unsupported", "stalled", "bad-output"), Part.device)
 )

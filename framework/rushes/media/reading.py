@@ -2,7 +2,7 @@
 
 Each question comes with the open file, which becomes standard input. Answers are JSON. The modules that read
 are the same that read elsewhere; here they reach their source by its descriptor (`handed`). Nothing that a
-file holds is printed, and nothing that fails is explained but by its type: the asker decides what it means.
+file holds is printed, nor told by what fails; whose fault that is says `rushes.media.readers.blame`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import mmap
 import os
 import pkgutil
 import resource
@@ -19,8 +20,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from rushes.errors import MediaError, RushesError
+from rushes.errors import RushesError
 from rushes.media.readers import handed
+from rushes.media.readers.blame import blamed_for
 from rushes.media.readers.framing import LENGTH
 from rushes.media.readers.sealing import seal
 from rushes.media.running.cores import usable_cores
@@ -68,7 +70,7 @@ def main(descriptor: int, asker: int) -> None:
         if memory_bytes != allowed:
             allowed = memory_bytes
             _limit(own_bytes, allowed)
-        kind, body, is_spent = _answer(ANSWERS[question], arguments)
+        kind, body, is_spent = _answer(ANSWERS[question], arguments, allowed)
         os.dup2(nothing, 0)
         _say(talk, kind, body)
         if is_spent:
@@ -76,23 +78,28 @@ def main(descriptor: int, asker: int) -> None:
 
 
 def _answer(
-    question: Callable[[Mapping[str, Any]], bytes], arguments: Mapping[str, Any]
+    question: Callable[[Mapping[str, Any]], bytes], arguments: Mapping[str, Any], allowed: int
 ) -> tuple[int, bytes, bool]:
     """What to say, and whether this process should read nothing more."""
     try:
         return 1, question(arguments), False
-    except RushesError as error:
-        return 0, json.dumps(error.to_dict(), default=repr).encode(), False
-    except MemoryError:
-        return 0, json.dumps(_too_large(arguments).to_dict()).encode(), True
+    except Exception as error:  # noqa: BLE001 - a reader that ends of it would blame the clip
+        told = blamed_for(error, arguments["name"], can_have=lambda: _can_have(allowed))
+        is_spent = not isinstance(error, RushesError)
+    return 0, json.dumps(told.to_dict(), default=repr).encode(), is_spent
 
 
-def _too_large(arguments: Mapping[str, Any]) -> MediaError:
-    return MediaError(
-        f"{arguments['name']} asks for more memory than its function may have.",
-        code="too-large",
-        fix="Check its source, or give the function more memory (Resources(memory=...)).",
-    )
+def _can_have(count: int) -> bool:
+    """Whether this machine has so many bytes more, without the limit that a clip is held to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    try:
+        mmap.mmap(-1, count, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, ValueError):
+        return False
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return True
 
 
 def _hear(talk: socket.socket) -> tuple[bytes, int | None]:

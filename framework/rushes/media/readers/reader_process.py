@@ -142,7 +142,14 @@ class ReaderProcess:
                 fix="Give the function more memory, or run fewer at once.",
                 details=details,
             )
-        how = signal.Signals(-status).name if status < 0 else f"status {status}"
+        if status >= 0:  # it went by itself: what a clip does to it, it says
+            return PlatformError(
+                f"the reader of {name} ended by itself (status {status}); nothing is said against the clip.",
+                code="reader-failed",
+                fix="Its last words are in the details of this error; `rushes doctor` tries one too.",
+                details=details,
+            )
+        how = signal.Signals(-status).name
         return UnreadableError(
             f"{name} makes its reader crash ({how}).", code="unreadable", fix=FIX, details=details
         )

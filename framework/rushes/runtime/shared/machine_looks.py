@@ -1,4 +1,4 @@
-"""Looks at the parts of this machine that work can fail of: disk, pool, ffmpeg, the devices of a family.
+"""Looks at the parts of this machine that work can fail of: disk, pool, ffmpeg, reader, a family's devices.
 
 Each is a real try, as small as it can be: a file that is written, a picture that is encoded. This module must
 not know what follows from what is seen.
@@ -39,6 +39,7 @@ def looks_of(
         Part.pool: lambda *_: _why_no_pool(pool),
         Part.credentials: lambda *_: _why_unheard(ledger),
         Part.tools: lambda *_: _why_no_tools(),
+        Part.reader: lambda *_: _why_no_reader(),
         Part.device: lambda group, _: _why_no_device(group),
     }
 
@@ -97,6 +98,13 @@ def _why_no_tools() -> str:
         return f"ffmpeg cannot be used: {error.message}"
     found = try_one(lane, trial, Supervision(limits=Limits(stall_s=None, time_s=LIMIT_S)))
     return "" if found.works else f"ffmpeg encodes no picture here: {found.why}"
+
+
+def _why_no_reader() -> str:
+    from rushes.media.describing.own_clip import why_unread  # noqa: PLC0415 - as above
+
+    why = why_unread()
+    return f"a clip of our own cannot be read here: {why}" if why else ""
 
 
 def _why_no_device(group: str) -> str:
