@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,13 @@ from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.remote_attempt import StoreReach
 from rushes.runtime.shared.remote_publication import mark_of
 from rushes.runtime.shared.run_log import RunLog
+from rushes.runtime.shared.sent_version import MOST_CLAIMS, key_of_version
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.runs import StubRunCounts
 from rushes.testing.store import StubStore
 
+KEY = "ab" * 32
 CLIP, OUT = "stub://cards/A001.mov", "stub://proxies/dune"
 FUNCTIONS = Path(__file__).with_name("claimed.py")
 ONE = "k7m2qx.1"
@@ -73,7 +76,7 @@ def submit(ledger: StubLedger, store: StubStore, clock: FakeClock) -> Callable[.
         ledger.open("k7m2qx", spec, clock.now())
         about = {name: params.pop(name) for name in ("size_bytes", "routed") if name in params}
         mark = mark_of(store.look(CLIP))
-        work = WorkItem(ONE, CLIP, "ab" * 32, params=json.dumps(params), fingerprint=mark, **about)
+        work = WorkItem(ONE, CLIP, KEY, params=json.dumps(params), fingerprint=mark, **about)
         ledger.add("k7m2qx", [work])
         ledger.seal("k7m2qx")
 
@@ -102,12 +105,71 @@ def test_a_notice_becomes_a_result(
     assert list(runner.scratch.iterdir()) == []
 
 
-def test_what_waited_while_another_version_was_deployed_says_which_made_it(
-    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+def has_version(runner: ClaimRunner, ledger: StubLedger, version: str) -> None:
+    """From here on this runner's code is of that version."""
+    known = runner._of("k7m2qx", ledger.spec("k7m2qx") or {})
+    function = copy(known.function)
+    function._declared = replace(function._declared, version=version)
+    runner._known["k7m2qx"] = replace(known, function=function)
+
+
+def handed_back(runner: ClaimRunner, clock: FakeClock, times: int) -> None:
+    """An invocation whose version is not here, so often in a row."""
+    for _ in range(times):
+        after = runner.run(ONE)
+        assert after.state is State.held
+        assert after.again_s is not None
+        clock.advance(after.again_s)
+
+
+def test_what_was_sent_for_other_code_than_is_here_is_handed_back_untouched(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT, version="2")
+    handed_back(runner, clock, 1)
+    assert entry(ledger).attempt == 0
+    assert "sent for version 2, and here is version 1" in entry(ledger).reason
+    assert list(store.listing(OUT)) == []
+
+
+def test_what_old_code_has_handed_back_is_done_by_its_own_as_if_nobody_had_had_it(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    submit("write", out=OUT, version="2")
+    handed_back(runner, clock, 2)
+    new = ClaimRunner(ledger, runner.store, runner.scratch, "host-b", runner.local_name, clock=clock.now)
+    has_version(new, ledger, "2")
+    assert _outcome(new.run(ONE)) == After(State.succeeded)
+    assert json.loads(entry(ledger).end.data).get("warnings", []) == []
+    assert ledger.known("dune", [KEY]) == {KEY: ONE}
+
+
+def test_what_waited_for_a_version_that_is_gone_is_done_by_another_under_a_key_of_its_own(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
 ) -> None:
     submit("write", out=OUT, version="0")
+    handed_back(runner, clock, MOST_CLAIMS)
     assert _outcome(runner.run(ONE)) == After(State.succeeded)
     assert json.loads(entry(ledger).end.data)["warnings"] == ["sent for version 0, made by version 1"]
+    own = key_of_version(KEY, "1")
+    assert ledger.known("dune", [KEY, own]) == {own: ONE}
+    (receipt_uri,) = [one.uri for one in store.listing(OUT) if one.uri.endswith(".rushes.json")]
+    with store.reader(receipt_uri) as file:
+        receipt = json.loads(file.readall() or b"")
+    assert (receipt["key"], receipt["version"]) == (own, "1")
+
+
+def test_what_code_of_its_version_was_about_to_publish_is_ended_by_any(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
+) -> None:
+    submit("write", out=OUT)
+    runner.sleep = lambda _: clock.advance(LEASE_S)
+    ledger.fail_next("finish", PlatformError("died.", code="slot-lost"))
+    with pytest.raises(PlatformError):
+        runner.run(ONE)
+    has_version(runner, ledger, "2")
+    assert _outcome(runner.run(ONE)) == After(State.succeeded)
+    assert ledger.known("dune", [KEY]) == {KEY: ONE}
 
 
 def test_a_notice_that_comes_again_is_done_with(

@@ -44,6 +44,7 @@ from rushes.runtime.shared.remote_attempt import FolderOf, Run, StoreReach, reac
 from rushes.runtime.shared.remote_intent import published_before
 from rushes.runtime.shared.remote_scratch import attempt_scratch, sweep_scratch
 from rushes.runtime.shared.run_log import RunLog
+from rushes.runtime.shared.sent_version import awaited_s, is_other, key_of_version
 from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.runtime.shared.shared_money import Short
 
@@ -192,6 +193,8 @@ class ClaimRunner:
         """Work on what is ours now, unless there is a reason not to."""
         if claim.losses >= self.most_lapses:
             return self._set_aside(claim, meter)
+        if awaited := self._awaited(claim, spec):
+            return self._go_on(claim, awaited, meter)
         money = self._fund(claim, spec, meter)
         if isinstance(money, Short):
             return self._go_on(claim, held_for_money(money, self.clock(), begun=False), meter)
@@ -201,7 +204,7 @@ class ClaimRunner:
         )  # fmt: skip
         try:
             with watch.extending(self._alarms):
-                made = self._attempt(claim, spec, watch, meter)
+                claim, made = self._attempt(claim, spec, watch, meter)
         except Exception as error:  # noqa: BLE001 - everything that a body can raise becomes an end
             failure = as_error(error, function_name(str(spec["function"])))
             unfit = (
@@ -239,7 +242,26 @@ class ClaimRunner:
         look_s = self.lease_s / LOOKS
         return fund(self.money, payer, meter, look_s, capped=capped, least=claim.spent_nano)
 
-    def _attempt(self, claim: Claim, spec: Mapping[str, Any], watch: ClaimWatch, meter: Meter) -> Made:
+    def _awaited(self, claim: Claim, spec: Mapping[str, Any]) -> HeldFor | None:
+        """The code that this was sent for is awaited, where it is not the code here; None: done here."""
+        if claim.intent or not spec.get("version"):  # what was about to be published is only ended here
+            return None
+        try:
+            here = self._of(claim.work.batch, spec).function.version
+        except Exception:  # noqa: BLE001 - what cannot be loaded fails in its attempt, and says why there
+            return None
+        sent = str(spec["version"])
+        delay_s = awaited_s(claim.fence, claim.work.n) if is_other(sent, here) else None
+        if delay_s is None:
+            return None
+        reason = f"it was sent for version {sent}, and here is version {here}; this costs no attempt"
+        error = {"kind": "platform", "code": "awaits-version", "message": f"{reason}."}
+        return HeldFor(delay_s, reason, free=True, error=error)
+
+    def _attempt(
+        self, claim: Claim, spec: Mapping[str, Any], watch: ClaimWatch, meter: Meter
+    ) -> tuple[Claim, Made]:
+        """What was made, and the claim with the key of that."""
         known, work = self._of(claim.work.batch, spec), claim.work
         params = known.params
         if work.params is not None:
@@ -264,7 +286,11 @@ class ClaimRunner:
         with self.grant(reach_of(task), meter) if self.grant else nullcontext(self.store) as store:
             before = published_before(claim.intent, store) if claim.intent else None
             if before:
-                return before
+                return claim, before
+            sent, here = str(spec.get("version") or ""), known.function.version
+            if other := is_other(sent, here):
+                claim = replace(claim, work=work._replace(key=key_of_version(work.key, here)))
+                task = replace(task, key=claim.work.key)
             made = run_remote(
                 task,
                 store,
@@ -277,14 +303,16 @@ class ClaimRunner:
                 patience=Patience(self.clock, self.sleep),
                 folder_of=self.folder_of,
             )
-        return _as_sent(made, str(spec.get("version") or ""), known.function.version)
+        if other:
+            said = f"sent for version {sent}, made by version {here}"
+            made = replace(made, warnings=(*made.warnings, said))
+        return claim, made
 
     def _learn(self, claim: Claim, spec: Mapping[str, Any], seconds: float, outcome: Outcome) -> None:
         """Note what an attempt took, for its function and the size of its clip."""
         if self.runs is not None:
-            function = self._of(claim.work.batch, spec).function.name
-            version = str(spec.get("version", ""))
-            self.runs.ran(function, version, claim.work.size_bytes, seconds, outcome)
+            function = self._of(claim.work.batch, spec).function
+            self.runs.ran(function.name, function.version, claim.work.size_bytes, seconds, outcome)
 
     def _of(self, batch: str, spec: Mapping[str, Any]) -> LoadedBatch:
         """A batch's function and options, loaded once."""
@@ -364,10 +392,3 @@ class ClaimRunner:
                 if self.clock() >= until:
                     raise
         raise AssertionError("unreachable: a count has no end")
-
-
-def _as_sent(made: Made, sent: str, here: str) -> Made:
-    """What was made; it says so where what waited was sent for a version that is no longer deployed."""
-    if not sent or sent == here:
-        return made
-    return replace(made, warnings=(*made.warnings, f"sent for version {sent}, made by version {here}"))
