@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rushes.batch import Batch, Handle, Outcome
     from rushes.context import Context
     from rushes.declaration import Params, Resources, Result
+    from rushes.decorator import function
     from rushes.errors import (
         CallerError,
         Cancelled,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         PolicyError,
         RushesError,
     )
-    from rushes.function import Function, function
+    from rushes.function import Function
     from rushes.media.profile import Profile
     from rushes.triggers import on_folder, on_s3, on_schedule, on_sqs
 
@@ -68,8 +69,9 @@ _HOMES = {
         "RushesError",
     ),
     "batch": ("Batch", "Handle", "Outcome"),
+    "decorator": ("function",),
     "declaration": ("Params", "Resources", "Result"),
-    "function": ("Function", "function"),
+    "function": ("Function",),
     "joint": ("together",),
     "media.profile": ("Profile",),
     "triggers": ("on_folder", "on_s3", "on_schedule", "on_sqs"),
@@ -95,7 +97,7 @@ class _Door(ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "function" and isinstance(value, ModuleType):
-            value = value.function
+            return
         super().__setattr__(name, value)
 
 

@@ -1,21 +1,18 @@
-"""The decorator: a plain function over one clip becomes an object that runs here, or on thousands.
+"""A function over one clip, as the decorator makes it of an author's: what it declares, and what it can do.
 
-Everything that can be refused is refused at import, naming the function, the value, what was expected and
-the fix. This module touches no global, starts nothing, and must not know how an engine works: it names one
-(`local` by default) and hands over.
+It runs here and now, or is dispatched. This module touches no global, starts nothing, and must not know how
+an engine works: it names one (`local` by default) and hands over.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import cache, cached_property, update_wrapper
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -29,28 +26,17 @@ from rushes.declaration import (
     Resources,
     Result,
     Signature,
-    check_declared,
     mentions,
-    signature_of,
 )
 from rushes.errors import CallerError
-from rushes.options import Options
+from rushes.options import Options, changed
 
 if TYPE_CHECKING:
-    from rushes.batch import Batch, Handle, RunnableEngine
+    from rushes.batch import Batch, Handle
+    from rushes.dispatching import Unsent
     from rushes.triggers import Trigger
 
-__all__ = [
-    "RESERVED",
-    "Bound",
-    "Function",
-    "NoParams",
-    "Options",
-    "Params",
-    "Resources",
-    "Result",
-    "function",
-]
+__all__ = ["RESERVED", "Function", "NoParams", "Options", "Params", "Resources", "Result"]
 
 P = TypeVar("P", bound="Params")
 R = TypeVar("R", bound="Result")
@@ -188,7 +174,9 @@ class Function(Generic[P, R]):
             PlatformError: this machine is at fault.
         """
         options = replace(self.options, out=os.fspath(out)) if out is not None else self.options
-        engine = _engine("local")
+        from rushes.batch import load_engine  # noqa: PLC0415 - for who sends or runs, not for who declares
+
+        engine = load_engine("local")
         return cast("R", engine.call(self, Asset.of(source), self.params(params, **overrides), options))
 
     def params(self, params: P | None = None, /, **overrides: Any) -> P:
@@ -238,21 +226,8 @@ class Function(Generic[P, R]):
         Raises:
             CallerError: no such option.
         """
-        known = {f.name for f in fields(Options)}
-        for name in options:
-            if name not in known:
-                raise CallerError(
-                    f"{self.name}.with_options has no option {name!r}.",
-                    code="unknown-option",
-                    fix=f"Options: {', '.join(sorted(known))}.",
-                )
-        if isinstance(options.get("out"), os.PathLike):
-            options["out"] = os.fspath(options["out"])
-        if "after" in options:
-            after = options["after"]
-            options["after"] = tuple(after) if isinstance(after, list | tuple) else (after,)
         other = copy(self)
-        other.options = replace(self.options, **options)
+        other.options = changed(self.options, f"{self.name}.with_options", options)
         return other
 
     def map(self, sources: Iterable[AssetLike], params: P | None = None, **overrides: Any) -> Batch[R]:
@@ -261,16 +236,20 @@ class Function(Generic[P, R]):
         Raises:
             CallerError: an option is wrong, or the function cannot be found by a slot.
         """
-        return self._launch(((Asset.of(s), None) for s in sources), self.params(params, **overrides))
+        from rushes.dispatching import launch  # noqa: PLC0415 - for who sends, not for who declares
+
+        return launch(self, ((Asset.of(s), None) for s in sources), self.params(params, **overrides))
 
     def starmap(self, items: Iterable[tuple[AssetLike, P | Mapping[str, Any]]], **shared: Any) -> Batch[R]:
         """Submit one invocation a pair of a source and its own options."""
+        from rushes.dispatching import launch  # noqa: PLC0415 - as above
+
         pairs = ((Asset.of(source), own) for source, own in items)
-        return self._launch(pairs, self.shared_params(**shared))
+        return launch(self, pairs, self.shared_params(**shared))
 
     def spawn(self, source: AssetLike, params: P | None = None, **overrides: Any) -> Handle[R]:
         """Submit one invocation and return a handle on it."""
-        from rushes.batch import Handle  # noqa: PLC0415 - as in `_engine`
+        from rushes.batch import Handle  # noqa: PLC0415 - as above
 
         return Handle(self.map([source], params, **overrides))
 
@@ -282,9 +261,11 @@ class Function(Generic[P, R]):
         """
         return self.spawn(source, params, **overrides).result()
 
-    def bind(self, source: AssetLike, params: P | None = None, **overrides: Any) -> Bound[P, R]:
+    def bind(self, source: AssetLike, params: P | None = None, **overrides: Any) -> Unsent[P, R]:
         """An invocation of this function that has not been sent."""
-        return Bound(self, Asset.of(source), self.params(params, **overrides))
+        from rushes.dispatching import Unsent  # noqa: PLC0415 - as above
+
+        return Unsent(self, Asset.of(source), self.params(params, **overrides))
 
     def quote(self, sources: Iterable[AssetLike], params: P | None = None, **overrides: Any) -> Any:
         """What `map` of the same would take: a `rushes.runtime.sending.quoting.BatchQuote`. Nothing is sent.
@@ -295,23 +276,9 @@ class Function(Generic[P, R]):
         Raises:
             CallerError: an option is wrong, or the engine gives no quotes (``no-quote``).
         """
-        from rushes.keepers import Quoter  # noqa: PLC0415 - few ask
+        from rushes.dispatching import quoted  # noqa: PLC0415 - few ask
 
-        engine = _engine(self.options.engine)
-        if not isinstance(engine, Quoter):
-            raise CallerError(
-                f"the engine {self.options.engine} gives no quotes.",
-                code="no-quote",
-                fix=f"Ask the local one: {self.name}.with_options(engine='local').",
-            )
-        deadline = self.options.deadline
-        return engine.quote(
-            self,
-            self.options,
-            ((Asset.of(source), None) for source in sources),
-            self.params(params, **overrides),
-            within_s=None if deadline is None else max(deadline - time.time(), 0.0),
-        )
+        return quoted(self, (Asset.of(source) for source in sources), self.params(params, **overrides))
 
     @cached_property
     def lambda_handler(self) -> Callable[[Any, Any], Any]:
@@ -327,139 +294,5 @@ class Function(Generic[P, R]):
 
         return handle
 
-    def _launch(
-        self, items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]], params: P
-    ) -> Batch[R]:
-        if self.ref.startswith("__main__:") and self.path is None:
-            raise CallerError(
-                f"{self.name} lives in __main__, where a slot cannot find it.",
-                code="main-function",
-                fix=f"Move it to a module and import it, or run `rushes run ./FILE.py:{self.name}`.",
-            )
-        engine = _engine(self.options.engine)
-        batch, total = engine.launch(self, self.options, items, params)
-        from rushes.batch import Batch  # noqa: PLC0415 - as in `_engine`
-
-        return Batch(engine, batch, self.result_model, total)
-
     def __repr__(self) -> str:
         return f"<function {self.name}@{self.version} of {self.ref}>"
-
-
-@dataclass(frozen=True, slots=True)
-class Bound(Generic[P, R]):
-    """An invocation that has not been sent: a function, its source and its validated options."""
-
-    function: Function[P, R]
-    source: Asset
-    params: P
-
-    def spawn(self) -> Handle[R]:
-        return self.function.spawn(self.source, self.params)
-
-    def __call__(self) -> R:
-        return self.function(self.source, self.params)
-
-
-def _engine(name: str) -> RunnableEngine:
-    """The engine of a name; batches and engines are imported by who sends or runs, not by who declares."""
-    from rushes.batch import load_engine  # noqa: PLC0415 - as said
-
-    return load_engine(name)
-
-
-class _Decorator(Protocol):
-    @overload
-    def __call__(self, body: Callable[[Asset, P, Context], R], /) -> Function[P, R]: ...
-    @overload
-    def __call__(self, body: Callable[[Asset, P], R], /) -> Function[P, R]: ...
-    @overload
-    def __call__(self, body: Callable[[Asset, Context], R], /) -> Function[NoParams, R]: ...
-    @overload
-    def __call__(self, body: Callable[[Asset], R], /) -> Function[NoParams, R]: ...
-
-
-def function(
-    *misused: Any,
-    version: str = "",
-    resources: Resources | None = None,
-    retries: int = 2,
-    owner: str = "",
-    tools: Sequence[str] = (),
-    timeout_s: float | None = None,
-    stall_s: float = 120.0,
-    preemptible: bool = True,
-    reads_name: bool = True,
-    frame_ranges: bool = True,
-    headers_only: bool | Callable[[Any], bool] = False,
-    max_concurrency: int | None = None,
-    exclusive: str = "",
-    triggers: Sequence[Trigger] = (),
-) -> _Decorator:
-    """Package a function over one clip: ``(clip: Asset, params: MyParams, ctx: Context) -> MyResult``.
-
-    `params` and `ctx` may be left out. The name of the body is the name of the function.
-
-    Args:
-        misused: nothing may stand here; it catches ``@function`` without brackets.
-        version: raised by the author whenever the same inputs would give another result.
-        resources: what one attempt needs.
-        retries: further tries when the platform is at fault.
-        owner: the team that answers for it.
-        tools: executables that the body runs with ``ctx.run``.
-        timeout_s: limit of one attempt in seconds; None: none beside `stall_s`.
-        stall_s: seconds without progress after which an attempt is stopped.
-        preemptible: False exempts it from displacement.
-        reads_name: False when the result does not depend on the source's name, so that a renamed copy
-            counts as known.
-        max_concurrency: so many invocations of it run at once at most, on the whole pool, whatever batches
-            they are of; None for no limit.
-        exclusive: a template of a key of which no two invocations run at a time, also of other functions:
-            ``"{database}"``. It names options, ``{stem}``, ``{name}``, ``{folder}``, ``{path}``, ``{show}``.
-        frame_ranges: False when the function is of whole clips: a frame range is refused beforehand.
-        headers_only: True where the body only describes its clip (by
-            `rushes.media.describing.inspection.describe`), or a function of its options that says when; a
-            clip in a store is then not copied here, and what is asked of it is fetched where it is. Of
-            functions without outputs.
-        triggers: what starts it by itself: `rushes.on_s3`, `on_schedule`, `on_sqs`, `on_folder`.
-
-    Raises:
-        CallerError: at import, naming the function, the value, what was expected and the fix.
-    """
-    if misused:
-        raise CallerError(
-            f"@function was used without arguments on {getattr(misused[0], '__name__', misused[0])!r}.",
-            code="bad-function",
-            fix='Write @function(version="1").',
-        )
-    declared = Declared(
-        version=version,
-        resources=resources or Resources(),
-        retries=retries,
-        owner=owner,
-        tools=tuple(tools),
-        timeout_s=timeout_s,
-        stall_s=stall_s,
-        preemptible=preemptible,
-        reads_name=reads_name,
-        frame_ranges=frame_ranges,
-        headers_only=headers_only,
-        max_concurrency=max_concurrency,
-        exclusive=exclusive,
-        triggers=tuple(triggers),
-    )
-
-    def decorate(body: Callable[..., Any]) -> Function[Any, Any]:
-        check_declared(getattr(body, "__name__", repr(body)), declared)
-        # The frame of the `def`: a model that was defined inside a function is found there.
-        around = sys._getframe(1).f_locals  # noqa: SLF001 - typing offers no other way
-        made: Function[Any, Any] = Function(body, declared, signature_of(body, around))
-        if declared.headers_only and made.makes_outputs:
-            raise CallerError(
-                f"function {made.name}: headers_only, and its result names files.",
-                code="bad-function",
-                fix="Leave headers_only out: what makes files reads its clip.",
-            )
-        return made
-
-    return cast("_Decorator", decorate)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import CallerError
@@ -16,7 +16,7 @@ from rushes.errors import CallerError
 if TYPE_CHECKING:
     from rushes.batch import Batch, Handle
 
-__all__ = ["Options", "check_show"]
+__all__ = ["Options", "changed", "check_show"]
 
 _LONGEST_SHOW: Final = 255
 _END_OF_TIME: Final = 253_402_300_800.0
@@ -67,6 +67,34 @@ class Options:
             raise CallerError(
                 f"on_failure {self.on_failure!r} is no policy.", code="bad-value", fix="Use cancel or run."
             )
+
+
+def changed(options: Options, who: str, given: Mapping[str, Any]) -> Options:
+    """The same with others; a folder may be a path, and ``after`` one batch or handle.
+
+    Args:
+        options: to start from.
+        who: is given them, as an error names it.
+        given: the others, by name.
+
+    Raises:
+        CallerError: there is no such option, or its value is refused.
+    """
+    known = {one.name for one in fields(Options)}
+    others = dict(given)
+    for name in others:
+        if name not in known:
+            raise CallerError(
+                f"{who} has no option {name!r}.",
+                code="unknown-option",
+                fix=f"Options: {', '.join(sorted(known))}.",
+            )
+    if isinstance(others.get("out"), os.PathLike):
+        others["out"] = os.fspath(others["out"])
+    if "after" in others:
+        after = others["after"]
+        others["after"] = tuple(after) if isinstance(after, list | tuple) else (after,)
+    return replace(options, **others)
 
 
 def check_show(show: str) -> None:

@@ -17,8 +17,8 @@ from rushes.asset import Asset, Output
 from rushes.batch import Outcome
 from rushes.context import Context
 from rushes.declaration import Params, Resources, Result
+from rushes.decorator import function
 from rushes.errors import Cancelled, RushesError
-from rushes.function import function
 from rushes.media.chunking.chunk_sound import SOUND
 from rushes.media.chunking.cutting import Clip
 from rushes.media.chunking.makers import part_name

@@ -26,6 +26,7 @@ __all__ = ["prepare"]
 _LOADED: Final = (
     "ffmpeg",
     "pydantic.dataclasses",
+    "rushes.decorator",  # an author's module, before all
     "rushes.media.planning.graph",
     "rushes.runtime.attempts.encoding",
     "rushes.runtime.outputs.destination",
