@@ -55,7 +55,8 @@ class Redriven(NamedTuple):
     Args:
         sent: to their queues again.
         over: removed, for what they tell of has ended or is told of anyway.
-        strange: left where they are: neither a notice of ours nor an event.
+        strange: left where they are: neither a notice of ours nor an event, or of work that cannot be read in
+            the ledger.
     """
 
     sent: int = 0

@@ -374,7 +374,16 @@ def test_a_batch_is_cancelled_but_for_what_cannot_be_read(
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("spec", None), ("spec", {"S": "{"}), ("total", {"S": "x"}), ("at", {"S": "x"})]
+    ("field", "value"),
+    [
+        ("spec", None),
+        ("spec", {"S": "{"}),
+        ("spec", {"S": "[]"}),
+        ("spec", {"S": "null"}),
+        ("total", {"S": "x"}),
+        ("total", None),
+        ("at", {"S": "x"}),
+    ],
 )
 def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_told_of(
     aws: dict[str, Any], field: str, value: dict[str, Any] | None
@@ -398,6 +407,48 @@ def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_told_of(
         sweep(DynamoLedger(aws["dynamodb"], "rushes-test"), {SPEC["priority"]: queue}, NOW + 10_000)
     told = {one.notice.invocation for one in queue.receive(20, 0)}
     assert {"k7m2qx.1", lone.invocation} <= told
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("state", None), ("state", {"S": "gone"}), ("until", None), ("until", {"S": "x"}), ("fence", {"L": []}),
+     ("so_far", {"S": "x"}), ("attempt", None)],
+)  # fmt: skip
+def test_work_that_cannot_be_read_is_named_by_whoever_would_claim_it(
+    aws: dict[str, Any], field: str, value: dict[str, Any] | None
+) -> None:
+    ledger = filled(aws["dynamodb"])
+    claim = claimed(ledger)
+    changed(aws, work_key("k7m2qx", 1), field, value)
+    with pytest.raises(CallerError, match="item I#k7m2qx#0 0000000001 of the ledger cannot be read"):
+        ledger.claim("k7m2qx.1", "host-b", NOW + 1000, NOW + 1060)
+    with suppress(CallerError):
+        ledger.give_back(claim, "spot notice")
+    with suppress(CallerError):
+        ledger.finish(claim, DONE)
+
+
+def test_a_batch_gets_another_class_but_for_what_cannot_be_read(
+    aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rushes.shared_ledger.dynamo.STEERERS", 1)  # moto takes no lock
+    ledger = filled(aws["dynamodb"], 3)
+    changed(aws, work_key("k7m2qx", 1), "state", None)
+    ledger.restamp("k7m2qx", "urgent")
+    claim = ledger.claim("k7m2qx.3", "host-a", NOW, NOW + 60)
+    assert isinstance(claim, Claim)
+    assert claim.priority == "urgent"
+
+
+@pytest.mark.parametrize("value", [None, {"S": "x"}, {"L": []}])
+@pytest.mark.parametrize("verb", ["cancel", "retry", "waiting"])
+def test_a_batch_of_which_nobody_knows_how_many_it_has_is_named(
+    aws: dict[str, Any], verb: str, value: dict[str, Any] | None
+) -> None:
+    ledger = filled(aws["dynamodb"])
+    changed(aws, batch_key("k7m2qx"), "total", value)
+    with pytest.raises(CallerError, match="item B#k7m2qx B of the ledger cannot be read"):
+        getattr(ledger, verb)("k7m2qx")
 
 
 def test_counts_that_outlive_their_batch_are_no_batch(aws: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ from rushes.engines.aws.infra.deployment import Deployment
 from rushes.engines.aws.notices.redrive import redrive
 from rushes.ledger import Claim, WorkItem
 from rushes.notices import Notice, Redriven
+from rushes.shared_ledger.dynamo import DynamoLedger
+from rushes.shared_ledger.dynamo_items import batch_key, work_key
 from rushes.shared_ledger.sqs import SqsQueue
 from rushes.shared_ledger.sqs_dead import DeadLetters
 from rushes.testing.ledger import StubLedger
@@ -79,6 +81,28 @@ def test_letters_that_break_whoever_reads_them_keep_no_other_from_going_back(
     SqsQueue(aws["sqs"], urls["dead"]).send([Notice("k7m2qx.5", "urgent", "dune")])
     assert redrive(ledger, aws["sqs"], urls.values()) == Redriven(1, 0, 2)
     assert told(aws, urls["urgent"]) == ["k7m2qx.5"]
+
+
+def test_a_letter_of_what_cannot_be_read_stays_and_those_beside_it_go_back(
+    aws: dict[str, Any], urls: dict[str, str]
+) -> None:
+    ledger = DynamoLedger(aws["dynamodb"], "rushes-test")
+    ledger.open("k7m2qx", SPEC, NOW)
+    ledger.add("k7m2qx", [WorkItem(f"k7m2qx.{n}", "s3://b/a.mov") for n in range(1, 5)])
+    SqsQueue(aws["sqs"], urls["dead"]).send(
+        [Notice(f"k7m2qx.{n}", "urgent", "dune") for n in range(1, 5)] + [Notice("bb.1", "urgent", "dune")]
+    )
+    ledger.open("bb", SPEC, NOW)
+    ledger.add("bb", [WorkItem("bb.1", "s3://b/a.mov")])
+    for key, field in ((work_key("k7m2qx", 2), "state"), (batch_key("bb"), "spec")):
+        aws["dynamodb"].update_item(
+            TableName="rushes-test", Key=key, UpdateExpression="SET #f=:v",
+            ExpressionAttributeNames={"#f": field}, ExpressionAttributeValues={":v": {"S": "gone"}},
+        )  # fmt: skip
+    assert redrive(DynamoLedger(aws["dynamodb"], "rushes-test"), aws["sqs"], urls.values()) == Redriven(
+        3, 0, 2
+    )
+    assert told(aws, urls["urgent"]) == ["k7m2qx.1", "k7m2qx.3", "k7m2qx.4"]
 
 
 def test_events_go_back_as_they_came_and_strange_letters_stay(

@@ -40,4 +40,7 @@ def redrive(session: Session, /, *, engine_name: str, as_json: bool) -> None:
         return
     click.echo(f"{counted(found.sent, 'message')} sent again, {found.over} removed: nothing is left to do.")
     if found.strange:
-        click.echo(f"{counted(found.strange, 'message')} left: no notice of Rushes, and no event.")
+        click.echo(
+            f"{counted(found.strange, 'message')} left: no notice of Rushes and no event, "
+            "or of work that cannot be read."
+        )

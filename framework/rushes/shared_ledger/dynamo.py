@@ -105,7 +105,9 @@ class DynamoLedger(DynamoClaims):
         head = self._table.item(batch_key(batch))
         if head is None:
             raise no_batch(batch)
-        for group in range((after + 1) // GROUP, int(head["total"]) // GROUP + 1):
+        with item_read(head):
+            total = int(head["total"])
+        for group in range((after + 1) // GROUP, total // GROUP + 1):
             for item in self._table.query(f"read batch {batch}", pk=group_key(batch, group)):
                 if int(item["sk"]) > after:
                     yield item
@@ -147,14 +149,15 @@ class DynamoLedger(DynamoClaims):
         if refused:
             raise no_batch(batch)
         again = {State.failed.value, State.cancelled.value}
-        found = (item for item in self._invocations(batch, 0) if item.get("state") in again)
+        found = (item for item in self._invocations(batch, 0) if str(item.get("state")) in again)
         return [one for one in self._each(self._retry_one, found) if one]
 
     def _retry_one(self, item: Mapping[str, Any]) -> Waiting | None:
         """Queue an invocation again and take it off its count, together; None where another did."""
         batch, n = number_of(item)
-        last = last_try(item)
-        kept = "" if last is None else f", {try_field(int(item['fence']))}=:try"
+        with item_read(item):
+            last, fence = last_try(item), int(item["fence"])
+        kept = "" if last is None else f", {try_field(fence)}=:try"
         queued = self._table.update(
             work_key(batch, n),
             f"SET #state=:queued, attempt=:none, losses=:none{kept} "
@@ -183,7 +186,7 @@ class DynamoLedger(DynamoClaims):
         if refused:
             raise no_batch(batch)
         # Whoever has one hears of it by the answer to the request that keeps its claim.
-        left = (item for item in self._invocations(batch, 0) if not State(item["state"]).ended)
+        left = (item for item in self._invocations(batch, 0) if not _is_over(item))
         self._each(lambda item: self._restamp_one(item, priority), left)
 
     def _restamp_one(self, item: Mapping[str, Any], priority: str) -> None:
@@ -196,7 +199,7 @@ class DynamoLedger(DynamoClaims):
 
     def waiting(self, batch: str) -> Sequence[Waiting]:
         waits = {State.queued.value, State.held.value}
-        return [_waiting(item) for item in self._invocations(batch, 0) if item.get("state") in waits]
+        return [_waiting(item) for item in self._invocations(batch, 0) if str(item.get("state")) in waits]
 
     def _each(self, act: Callable[[Mapping[str, Any]], T], items: Iterable[Mapping[str, Any]]) -> list[T]:
         """Do it to all of them; what is wrong with one keeps it from no other, and is raised at the end."""
@@ -210,5 +213,11 @@ def _waiting(item: Mapping[str, Any]) -> Waiting:
     return Waiting(f"{batch}.{n}", str(item.get("tier", "")))
 
 
+def _is_over(item: Mapping[str, Any]) -> bool:
+    """Whether nothing is left to do; of what cannot be read nobody knows, and it keeps no other from it."""
+    return str(item.get("state")) in {one.value for one in State if one.ended}
+
+
 def _running(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {":fence": item["fence"], ":running": "running"}
+    with item_read(item):
+        return {":fence": item["fence"], ":running": "running"}

@@ -290,7 +290,7 @@ class DynamoBatches:
             if len(self._specs) > SPECS_KEPT:
                 self._specs.clear()
             with item_read(item):
-                self._specs[batch] = json.loads(item["spec"]), int(item["ttl"]) if "ttl" in item else None
+                self._specs[batch] = _spec_of(item), int(item["ttl"]) if "ttl" in item else None
         return self._specs[batch]
 
 
@@ -334,8 +334,15 @@ def no_batch(batch: str) -> CallerError:
 def _stamped(head: Mapping[str, Any]) -> dict[str, Any]:
     """What a batch was opened with, in the class that it has now."""
     with item_read(head):
-        spec: dict[str, Any] = json.loads(head["spec"])
+        spec = _spec_of(head)
     return {**spec, "priority": head["priority"]} if "priority" in head else spec
+
+
+def _spec_of(head: Mapping[str, Any]) -> dict[str, Any]:
+    spec = json.loads(head["spec"])
+    if not isinstance(spec, dict):
+        raise TypeError("its spec is no object")
+    return spec
 
 
 def _touched(head: Mapping[str, Any]) -> int:

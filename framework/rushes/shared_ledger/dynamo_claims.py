@@ -27,11 +27,13 @@ from rushes.shared_ledger.dynamo_items import (
     done_key,
     end_fields,
     entry_of,
+    item_read,
     known_key,
     ms,
     number_of,
     packed,
     routed_fields,
+    state_of,
     sums_of,
     typed,
     wake_key,
@@ -103,13 +105,14 @@ class DynamoClaims(DynamoBatches):
             return claim_of(found)
         if old is None:
             return NotClaimed(invocation, None)
-        if old["state"] == State.running.value and int(old["until"]) <= ms(now):
+        if _has_lapsed(old, now):
             if old.get("stop"):  # who was to stop it is gone
                 condition = "#state=:was AND fence=:fence AND #until=:until"
                 self._end(Ending.of(batch, n, old, cancelled(old), condition))
                 return NotClaimed(invocation, State.cancelled)
-            lost = try_field(int(old["fence"]))
-            values |= {":spent": old.get("so_far", 0), ":lost": lapsed_try(old)}
+            with item_read(old):
+                lost = try_field(int(old["fence"]))
+                values |= {":spent": int(old.get("so_far", 0)), ":lost": lapsed_try(old)}
             found, old = self._table.attempt(
                 work_key(batch, n),
                 f"{change}, losses :one, spent :spent REMOVE so_far".replace("SET ", f"SET {lost}=:lost, "),
@@ -119,7 +122,7 @@ class DynamoClaims(DynamoBatches):
             )
             if found is not None:
                 return claim_of(found)
-        if old is not None and old["state"] == State.running.value and old.get("ask") == ask:
+        if old is not None and state_of(old) is State.running and old.get("ask") == ask:
             return claim_of(old)
         entry = entry_of(old) if old is not None else None
         return NotClaimed(invocation, None if entry is None else entry.state, entry and entry.until)
@@ -150,11 +153,11 @@ class DynamoClaims(DynamoBatches):
         if self._end(Ending(batch, n, item, end, end_fields(end), mine, claim.work.key)):
             return True
         now = self._table.item(work_key(batch, n))  # its answer may have been lost, and it is said again
-        return bool(
-            now
-            and State(now["state"]).ended
-            and (int(now["fence"]), now.get("holder")) == (claim.fence, claim.holder)
-        )
+        if not now:
+            return False
+        with item_read(now):
+            same = (int(now["fence"]), now.get("holder")) == (claim.fence, claim.holder)
+            return same and State(now["state"]).ended
 
     def hold(
         self,
@@ -214,12 +217,16 @@ class DynamoClaims(DynamoBatches):
         )
         if found is not None:
             return True
-        if old is None or int(old["fence"]) != claim.fence:
+        if old is None:
             return False
-        if old["state"] in {"queued", "held"}:  # its answer was lost, and it came again
+        with item_read(old):
+            state, fence = State(old["state"]), int(old["fence"])
+        if fence != claim.fence:
+            return False
+        if state in {State.queued, State.held}:  # its answer was lost, and it came again
             return True
         ended = End(State.cancelled, "{}", cost_nano=claim.spent_nano + cost_nano)
-        return old["state"] == "running" and self.finish(claim, ended)
+        return state is State.running and self.finish(claim, ended)
 
     def _end(self, ending: Ending) -> bool:
         """End an invocation, count it, and make its key known: together, or not at all."""
@@ -325,6 +332,16 @@ def id_of(invocation: str) -> tuple[str, int]:
     """The batch of an invocation, and its number."""
     batch, _, n = invocation.rpartition(".")
     return batch, int(n)
+
+
+def _has_lapsed(item: Mapping[str, Any], now: float) -> bool:
+    """Whether whoever claimed an invocation has fallen silent.
+
+    Raises:
+        CallerError: its item cannot be read (``bad-item``).
+    """
+    with item_read(item):
+        return State(item["state"]) is State.running and int(item["until"]) <= ms(now)
 
 
 def _of_one_transaction(numbers: Sequence[int], endings: Sequence[Ending]) -> tuple[list[int], list[int]]:

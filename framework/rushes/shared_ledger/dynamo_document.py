@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rushes.errors import PlatformError
-from rushes.shared_ledger.dynamo_items import typed
+from rushes.shared_ledger.dynamo_items import item_read, typed
 from rushes.shared_ledger.dynamo_table import Table
 
 __all__ = ["DynamoDocument"]
@@ -40,12 +40,16 @@ class DynamoDocument:
         """What it says; nothing where it was never written.
 
         Raises:
+            CallerError: somebody has changed it by hand so that it cannot be read (``bad-item``).
             PlatformError: the table does not answer.
         """
-        item = self._table.item(self._key())
-        self._version = 0 if item is None else int(item["version"])
-        self._text = "{}" if item is None else str(item["text"])
-        return dict(json.loads(self._text))
+        item = self._table.item(self._key()) or {"pk": self._name, "sk": "S", "version": 0, "text": "{}"}
+        with item_read(item):
+            self._version, self._text = int(item["version"]), str(item["text"])
+            found = json.loads(self._text)
+            if not isinstance(found, dict):
+                raise TypeError("its text is no object")
+        return found
 
     def write(self, data: Mapping[str, Any]) -> None:
         """Let it say something else; the same once more is not written.

@@ -269,8 +269,13 @@ def claim_of(item: Mapping[str, Any]) -> Claim:
 
 
 def cancelled(item: Mapping[str, Any]) -> End:
-    """The end of an invocation that nobody works on, with what its attempts have cost."""
-    return End(State.cancelled, "{}", cost_nano=int(item.get("spent", 0)) + int(item.get("so_far", 0)))
+    """The end of an invocation that nobody works on, with what its attempts have cost.
+
+    Raises:
+        CallerError: that cannot be read (``bad-item``).
+    """
+    with item_read(item):
+        return End(State.cancelled, "{}", cost_nano=int(item.get("spent", 0)) + int(item.get("so_far", 0)))
 
 
 def packed(text: str) -> bytes:

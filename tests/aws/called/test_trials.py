@@ -180,6 +180,22 @@ def test_a_share_of_the_work_goes_to_the_new_version_and_to_its_queue(cloud: Clo
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"share": 50}', '{"old":"1","new":"2","share":1e9,"since":0,"before":{}}']
+)
+def test_a_trial_that_somebody_has_changed_by_hand_leaves_the_work_to_the_old_version(
+    cloud: Cloud, text: str
+) -> None:
+    cloud.trials.begin("look", "1", "2")
+    cloud.clients["dynamodb"].update_item(
+        TableName="rushes", Key={"pk": {"S": "V#look"}, "sk": {"S": "S"}}, UpdateExpression="SET #text=:text",
+        ExpressionAttributeNames={"#text": "text"}, ExpressionAttributeValues={":text": {"S": text}},
+    )  # fmt: skip
+    assert {cloud.comes(cloud.router(), number) for number in range(8)} == {"1"}
+    with pytest.raises(CallerError, match="item V#look S of the ledger cannot be read"):
+        cloud.fresh().of("look")
+
+
 def test_an_event_that_comes_again_stays_with_its_version_when_the_share_has_changed(cloud: Cloud) -> None:
     cloud.trials.begin("look", "1", "2")
     router = cloud.router()

@@ -470,7 +470,7 @@ def test_what_queues_have_set_aside_is_sent_again_and_the_command_says_what_beca
     made = CliRunner().invoke(app, ["redrive"], obj=Session(cloud.engine))
     assert made.output == (
         "2 messages sent again, 1 removed: nothing is left to do.\n"
-        "1 message left: no notice of Rushes, and no event.\n"
+        "1 message left: no notice of Rushes and no event, or of work that cannot be read.\n"
     )
     assert asked == [cloud.ledger, "sqs", list(CLASSES)]
 

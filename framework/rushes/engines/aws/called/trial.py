@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from rushes.core.rollout import Figures, RolloutPolicy, Verdict, judge
 from rushes.errors import CallerError
 from rushes.shared_ledger.dynamo_document import DynamoDocument
-from rushes.shared_ledger.dynamo_items import typed
+from rushes.shared_ledger.dynamo_items import BAD_ITEM, item_read, typed
 from rushes.shared_ledger.dynamo_table import Table
 
 __all__ = ["Trial", "Trials"]
@@ -74,7 +74,7 @@ class Trials:
     def begin(self, function: str, old: str, new: str) -> Trial:
         """Give a new version its first share; a trial that goes on between these two is left as it is."""
         document = self._document(function)
-        known = _trial(document.read())
+        known = _trial(function, document.read())
         if known is not None and (known.old, known.new) == (old, new):
             return known
         made = Trial(old, new, self._policy.shares[0], self._clock(), self.figures(function))
@@ -83,13 +83,18 @@ class Trials:
 
     def of(self, function: str) -> Trial | None:
         """The trial of a function, or None."""
-        return _trial(self._document(function).read())
+        return _trial(function, self._document(function).read())
 
     def share(self, function: str, old: str, new: str) -> float:
         """Per cent of a function's work that goes to the new version now; read seldom."""
         at, known = self._read.get(function, (float("-inf"), None))
         if self._clock() - at >= READ_EVERY_S:
-            known = self.of(function)
+            try:
+                known = self.of(function)
+            except CallerError as error:
+                if error.code != BAD_ITEM:
+                    raise
+                known = None  # changed by hand: the work goes to the old version, and does not wait
             self._read[function] = self._clock(), known
         return known.share if known is not None and (known.old, known.new) == (old, new) else 0.0
 
@@ -131,7 +136,7 @@ class Trials:
             PlatformError: somebody else did meanwhile (``overtaken``).
         """
         document = self._document(function)
-        trial = _trial(document.read())
+        trial = _trial(function, document.read())
         if trial is None or trial.over:
             return None
         old, new = self.compared(function, trial)
@@ -151,7 +156,7 @@ class Trials:
             CallerError: there is no trial.
         """
         document = self._document(function)
-        trial = _trial(document.read())
+        trial = _trial(function, document.read())
         if trial is None:
             raise CallerError(
                 f"there is no trial of {function}.", code="no-trial", fix="Deploy a new version with --trial."
@@ -172,11 +177,15 @@ def _kept(trial: Trial) -> dict[str, Any]:
     return {**trial._asdict(), "before": {name: list(one) for name, one in trial.before.items()}}
 
 
-def _trial(data: Mapping[str, Any]) -> Trial | None:
+def _trial(function: str, data: Mapping[str, Any]) -> Trial | None:
     if not data:
         return None
-    before = {name: Figures(*one) for name, one in data["before"].items()}
-    return Trial(**{**data, "before": before})
+    with item_read({"pk": f"V#{function}", "sk": "S"}):
+        before = {name: Figures(*one) for name, one in data["before"].items()}
+        made = Trial(**{**data, "before": before})
+        if not 0 <= made.share <= 100:
+            raise ValueError(f"its share is {made.share}")
+    return made
 
 
 def _key(function: str, version: str) -> dict[str, Any]:

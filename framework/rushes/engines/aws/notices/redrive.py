@@ -18,6 +18,7 @@ from rushes.core.states import State
 from rushes.engines.aws.notices.events import of_message
 from rushes.errors import CallerError
 from rushes.notices import Notice, Redriven
+from rushes.shared_ledger.dynamo_items import BAD_ITEM
 from rushes.shared_ledger.sqs_dead import DeadLetters, Letter, dead_of
 
 if TYPE_CHECKING:
@@ -97,11 +98,14 @@ def _place_of(letter: Letter, sources: Sequence[str], ledger: Known, home: Home)
         return None
     if not isinstance(said, Notice):
         return sources[0]
-    entry = ledger.entry(said.invocation)
-    if entry is None or entry.state is not State.queued:  # what is claimed or held is told of by the sweep
-        return ""
-    spec = ledger.spec(said.invocation.rpartition(".")[0])
-    if spec is None:
+    try:
+        entry, spec = ledger.entry(said.invocation), ledger.spec(said.invocation.rpartition(".")[0])
+    except CallerError as error:
+        if error.code != BAD_ITEM:
+            raise
+        return None  # somebody has to mend the ledger first: it stays, and those beside it go
+    # What is claimed or held is told of by the sweep.
+    if entry is None or spec is None or entry.state is not State.queued:
         return ""
     if found := home(spec, said.priority, sources, entry.work.tier):
         return found
