@@ -144,6 +144,10 @@ def _unknown(name: str) -> CallerError:
     fix = f"Did you mean {' or '.join(close)}? " if close else ""
     if Path(f"{name}.py").is_file():
         fix = f"There is a file of that name: write ./{name}.py. "
+    elif "." in name and all(part.isidentifier() for part in name.split(".")):
+        # Of a module that may well be there: what resembles it among installed functions is chance.
+        module, _, last = name.rpartition(".")
+        fix = f"One of a module is MODULE:NAME, such as {name}:{last}, or {module}:{last}. "
     return CallerError(f"no function is called {name!r}.", code="unknown-function", fix=fix + _LIST)
 
 

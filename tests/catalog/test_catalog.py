@@ -291,6 +291,15 @@ def test_a_name_that_is_a_file_here_is_met_with_its_path(
     assert "./someones.py" in refusal("someones").fix
 
 
+def test_a_module_without_a_name_is_met_with_how_one_is_named(install: Callable[..., None]) -> None:
+    install("someones-functions", {"dailies": "someones:f"})
+
+    fix = refusal("studio.dailies").fix
+
+    assert "studio.dailies:dailies" in fix
+    assert "Did you mean" not in fix
+
+
 def test_one_name_from_two_distributions_is_refused(install: Callable[..., None]) -> None:
     install("first-dist", {"sizes": "first:f"})
     install("second-dist", {"sizes": "second:f"})

@@ -100,5 +100,5 @@ def test_every_show_can_be_a_group(aws: dict[str, Any], show: str) -> None:
 
 def test_a_queue_that_is_not_there_is_named(aws: dict[str, Any]) -> None:
     url = "https://sqs.eu-west-1.amazonaws.com/123456789012/none"
-    with pytest.raises(CallerError, match="no queue to receive from queue none"):
+    with pytest.raises(CallerError, match="could not receive from queue none: there is no such queue"):
         SqsQueue(aws["sqs"], url).receive(1, 0)

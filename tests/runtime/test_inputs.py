@@ -109,7 +109,7 @@ def test_what_a_receipt_says_rushes_made_is_no_input_of_a_run_that_makes_more(tm
 def test_a_folder_of_our_outputs_alone_says_how_to_name_them(tmp_path: Path) -> None:
     _own_output(tmp_path / "A.mp4")
 
-    with pytest.raises(CallerError, match="1 outputs that Rushes made") as refused:
+    with pytest.raises(CallerError, match="1 output that Rushes made") as refused:
         found(tmp_path, out=str(tmp_path / "more"))
 
     assert refused.value.code == "no-media"
@@ -265,6 +265,7 @@ def test_a_remote_uri_says_which_engine_takes_it() -> None:
         found("s3://bucket/day1/")
 
     assert refused.value.code == "not-local"
+    assert "--engine aws:ENV" in refused.value.fix
 
 
 # -- globs ----------------------------------------------------------------------------------------------

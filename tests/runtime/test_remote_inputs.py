@@ -85,9 +85,20 @@ def test_what_rushes_made_is_passed_over_where_outputs_are_made() -> None:
     assert keys(store, "s3://cards/", out="s3://cards/out") == ["A.mov", "made2.mp4"]
     assert keys(store, "s3://cards/") == ["A.mov", "made.mp4", "made2.mp4", "out/A.mp4"]
     only = store_of("made.mp4", "made.mp4.rushes.json")
-    with pytest.raises(CallerError, match="1 outputs that Rushes made") as caught:
+    with pytest.raises(CallerError, match="1 output that Rushes made") as caught:
         keys(only, "s3://cards/", out="s3://proxies")
     assert caught.value.code == "no-media"
+
+
+@pytest.mark.parametrize("inputs", ["s3://cards/day1/", "s3://cards/day1", "s3://cards/day1/*.mov"])
+def test_outputs_that_would_go_among_the_clips_are_named_as_what_is_wrong(inputs: str) -> None:
+    store = store_of("day1/A.mov", "day1/B.mov")
+    with pytest.raises(CallerError, match="2 objects there are below it") as caught:
+        keys(store, inputs, out="s3://cards/day1")
+    assert caught.value.code == "no-media"
+    assert "outside --out s3://cards/day1/" in caught.value.message
+    assert "Rushes made" not in caught.value.message
+    assert "--out s3://BUCKET/PREFIX" in caught.value.fix
 
 
 def test_the_frames_of_a_shot_are_one_clip_by_prefix_and_by_name() -> None:

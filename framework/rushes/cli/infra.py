@@ -222,13 +222,15 @@ def deploy(
     stack = stack_of(environment.name, environment.region)
     deployed = stack.template()
     check_versions(deployed, template)
+    if left_out := sorted(set(versions_of(deployed or {})) - set(versions_of(template))):
+        click.echo(f"Not named, so gone with their queues: {printable(', '.join(left_out))}.", err=True)
     if removed := gone(deployed, template):
         check_empty(client_of("sqs", environment.region), removed)
         click.echo(f"Empty queues go: {printable(', '.join(removed))}.", err=True)
     region = environment.region
     if services := leaving(deployed, template):
         check_vacant(client_of("ecs", region), environment.called(), services)
-    prepare(premises_of(template), region, lambda name: client_of(name, region), _told)
+    prepare(premises_of(template, deployed), region, lambda name: client_of(name, region), _told)
     before = stack.parameters()
     parameters = {"ImageUri": image}
     if tried:

@@ -12,6 +12,7 @@ import click
 
 from rushes.cli.infra_options import env_option, region_option, stack_of
 from rushes.cli.session import Session
+from rushes.cli.show import counted
 from rushes.errors import CallerError
 from rushes.printing import printable
 
@@ -60,7 +61,16 @@ def backfill(session: Session, /, *, name: str, region: str, after: str, prefixe
             _say_how_to_go_on(name, region, progress, prefixes[number:])
             raise
         progress.end()
-        click.echo(f"{count:,} objects below {printable(prefix)} were handed over.")
+        click.echo(_handed_over(count, prefix, began=number > 0 or not after))
+
+
+def _handed_over(count: int, prefix: str, *, began: bool = True) -> str:
+    """What was handed over of one prefix; where nothing lies there, that it may be misspelt."""
+    if not count and began:
+        return f"Nothing lies below {printable(prefix)}, so nothing was handed over. Check the spelling."
+    return (
+        f"{counted(count, 'object')} below {printable(prefix)} {'was' if count == 1 else 'were'} handed over."
+    )
 
 
 class _Progress:
@@ -74,7 +84,7 @@ class _Progress:
     def told(self, count: int, last: str) -> None:
         self.count, self.last = count, last
         if self._watched:
-            click.echo(f"\r{count:,} objects handed over", nl=False, err=True)
+            click.echo(f"\r{counted(count, 'object')} handed over", nl=False, err=True)
 
     def end(self) -> None:
         if self._watched and self.count:
@@ -84,8 +94,5 @@ class _Progress:
 def _say_how_to_go_on(name: str, region: str, progress: _Progress, left: Sequence[str]) -> None:
     after = ["--after", progress.last] if progress.last else []
     command = ["rushes", "infra", "backfill", "--env", name, "--region", region, *after, *left]
-    click.echo(
-        f"{progress.count:,} objects below {printable(left[0])} were handed over. Go on with:\n"
-        f"  {printable(shlex.join(command))}",
-        err=True,
-    )
+    said = f"{_handed_over(progress.count, left[0])} " if progress.count else ""
+    click.echo(f"{said}Go on with:\n  {printable(shlex.join(command))}", err=True)

@@ -35,9 +35,9 @@ CONTROLS: Final = ("pause", "resume", "drain", "stop", "resize")
 
 def unknown_batch(batch: str) -> CallerError:
     """No batch has that id."""
-    return CallerError(
-        f"there is no batch {batch!r}.", code="not-found", fix="`rushes list` names the batches."
-    )
+    where = batch.partition("@")[2]
+    names = f"rushes list --engine aws:{where}" if where else "rushes list"
+    return CallerError(f"there is no batch {batch!r}.", code="not-found", fix=f"`{names}` names the batches.")
 
 
 def unknown_invocation(invocation: str) -> CallerError:

@@ -142,9 +142,10 @@ class SqsQueue:
         except ClientError as error:
             if code_of(error) in {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}:
                 raise CallerError(
-                    f"there is no queue to {act}.",
+                    f"could not {act}: there is no such queue.",
                     code="not-found",
-                    fix="Deploy the environment first, or check its name and region.",
+                    fix="It may have gone with a deployment: start again what was started before that. Else "
+                    "check the environment's name and region.",
                 ) from error
             raise answer_error(error, act) from error
 

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from rushes.aws_errors import answer_error, code_of, sent
 from rushes.errors import CallerError, MediaError, PlatformError
+from rushes.storage.s3_uri import place_of
 
 __all__ = ["BrokenOff", "Conflict", "NotWritten", "archived", "s3_errors"]
 
@@ -80,7 +81,9 @@ def _of_answer(error: ClientError, uri: str, act: str) -> Exception:  # noqa: PL
         return CallerError(f"{uri} does not exist.", code="not-found", fix="Check the spelling.")
     if code == "NoSuchBucket":
         return CallerError(
-            f"the bucket of {uri} does not exist.", code="not-found", fix="Check its name and the account."
+            f"there is no bucket {place_of(uri).bucket}, of {uri}.",
+            code="not-found",
+            fix="Check its name, the account and AWS_ENDPOINT_URL; or make it: `aws s3 mb`.",
         )
     if code == "InvalidObjectState":
         return archived(uri, "an archive")

@@ -107,3 +107,17 @@ def test_what_was_stopped_before_anything_was_handed_over_begins_again(
 def test_an_object_that_is_not_below_the_first_prefix_is_refused(events: str) -> None:
     made = rushes("infra", "backfill", "--env", "dev", "--after", "s3://cards/day 1/x", "s3://cards/day 0/")
     assert (made.exit_code, "is not below" in made.stderr) == (2, True)
+
+
+def test_a_prefix_with_nothing_in_it_is_said_to_be_that(events: str) -> None:
+    made = rushes("infra", "backfill", "--env", "dev", "s3://cards/dya 0/")
+    assert made.exit_code == 0
+    assert "Nothing lies below s3://cards/dya 0/" in made.output
+    assert not handed_over(events)
+
+
+def test_a_bucket_that_is_not_there_is_named_and_not_counted(events: str) -> None:
+    made = rushes("infra", "backfill", "--env", "dev", "s3://crads/day 0/")
+    assert made.exit_code == 2
+    assert "there is no bucket crads" in made.output
+    assert "handed over" not in made.output

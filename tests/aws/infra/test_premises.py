@@ -136,6 +136,28 @@ def test_a_bucket_that_is_not_there_yet_is_said(clients: Any) -> None:
     assert "there is no bucket cards yet" in said
 
 
+def test_a_bucket_that_is_to_be_made_and_is_there_is_refused_by_name(clients: Any) -> None:
+    get, stubs = clients
+    stubs["s3"].add_response("get_bucket_location", {}, {"Bucket": "acme-cards"})
+    with pytest.raises(CallerError, match="acme-cards is there already") as caught:
+        prepared(Premises((), (), 0, 0, 0, ("acme-cards",)), get)
+    assert caught.value.code == "bucket-there"
+    assert "Leave --own acme-cards out" in caught.value.fix
+
+
+def test_a_bucket_that_is_to_be_made_and_is_not_there_is_no_matter(clients: Any) -> None:
+    get, stubs = clients
+    stubs["s3"].add_client_error("get_bucket_location", "NoSuchBucket")
+    assert prepared(Premises((), (), 0, 0, 0, ("acme-cards",)), get) == []
+
+
+def test_a_bucket_that_the_environment_has_made_is_not_made_again() -> None:
+    functions: list[Any] = [deployed.small]
+    own = template_of(functions, Environment("dev", buckets=BUCKETS, owned=("acme-cards",)))
+    assert premises_of(own).made == ("acme-cards",)
+    assert premises_of(own, own).made == ()
+
+
 def test_who_may_not_look_is_told_so_and_goes_on(clients: Any) -> None:
     get, stubs = clients
     stubs["iam"].add_client_error("create_service_linked_role", "AccessDenied")

@@ -164,7 +164,7 @@ def _local_out(out: str) -> str:
         raise CallerError(
             f"{out} is not on this machine.",
             code="not-local",
-            fix="Name a folder here, or use an engine that writes there.",
+            fix="Name a folder here; or run it where that is: --engine aws:ENV, with clips that are there.",
         )
     path = Path(out).expanduser().absolute()
     try:

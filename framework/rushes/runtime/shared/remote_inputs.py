@@ -83,6 +83,7 @@ class _Expansion:
         self._out = f"{out.rstrip('/')}/" if out else None
         self._places = Places()
         self._skipped = 0
+        self._below_out = 0
 
     def run(self, inputs: Sequence[str], stdin: IO[bytes] | IO[str] | None) -> Iterator[Found]:
         count = 0
@@ -94,12 +95,24 @@ class _Expansion:
         finally:
             self._places.close()
         if not count:
-            more = f" but {self._skipped} outputs that Rushes made" if self._skipped else ""
-            raise CallerError(
-                f"{', '.join(inputs)} holds no media{more}.",
+            raise self._nothing_in(", ".join(inputs))
+
+    def _nothing_in(self, inputs: str) -> CallerError:
+        if self._below_out:
+            what = "object there is" if self._below_out == 1 else "objects there are"
+            return CallerError(
+                f"{inputs} holds no media outside --out {self._out}: {self._below_out:,} {what} below it, "
+                "where each output would be the next clip.",
                 code="no-media",
-                fix="Check the spelling; an object of an unusual extension has to be named itself.",
+                fix="Send outputs elsewhere: --out s3://BUCKET/PREFIX, beside the clips and not among them.",
             )
+        many = "" if self._skipped == 1 else "s"
+        more = f" but {self._skipped:,} output{many} that Rushes made" if self._skipped else ""
+        return CallerError(
+            f"{inputs} holds no media{more}.",
+            code="no-media",
+            fix="Check the spelling; an object of an unusual extension has to be named itself.",
+        )
 
     def _one(self, text: str, stdin: IO[bytes] | IO[str] | None) -> Iterator[Found]:
         if text == "-":
@@ -154,7 +167,7 @@ class _Expansion:
         for one in self._below(prefix if key or uri.endswith("/") else f"{uri}/", None):
             there = True
             yield one
-        if not there and key and not uri.endswith("/") and not self._skipped:
+        if not there and key and not uri.endswith("/") and not self._skipped and not self._below_out:
             raise CallerError(
                 f"there is no object {uri}, and nothing below it.",
                 code="not-found",
@@ -202,7 +215,7 @@ class _Expansion:
         waiting: deque[tuple[str, Stored]] = deque()
         for one in listing:
             if self._out is not None and one.uri.startswith(self._out):
-                self._skipped += 1
+                self._below_out += 0 if is_receipt_name(one.uri) else 1
                 continue
             while waiting and waiting[0][0] < one.uri:
                 yield waiting.popleft()[1]

@@ -222,7 +222,7 @@ class _Expansion:
             return CallerError(
                 f"{shown(path)} is not on this machine.",
                 code="not-local",
-                fix="Copy it here, or run it with an engine that transfers it.",
+                fix="Run it where it is, --engine aws:ENV of `rushes infra deploy`; or copy it here.",
             )
         if _names_something(path):
             return None
@@ -234,8 +234,9 @@ class _Expansion:
     def _nothing_in(self, text: str, skipped: int) -> CallerError:
         path = shown(self._path(text)) if text != "-" else "standard input"
         if skipped:
+            outputs = "output" if skipped == 1 else "outputs"
             return CallerError(
-                f"{path} holds no media but {skipped} outputs that Rushes made.",
+                f"{path} holds no media but {skipped:,} {outputs} that Rushes made.",
                 code="no-media",
                 fix="Outputs are taken as inputs only when the files themselves are named.",
             )

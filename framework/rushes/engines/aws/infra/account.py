@@ -35,12 +35,16 @@ def prepare(premises: Premises, region: str, clients: Callable[[str], Any], say:
         say: is told of what was made, and of what should be looked at.
 
     Raises:
-        CallerError: a bucket is in another region (``bucket-elsewhere``), or the account does not have as
+        CallerError: a bucket is in another region (``bucket-elsewhere``), one that is to be made is there
+            already (``bucket-there``), or the account does not have as
             many Lambdas as functions reserve (``few-lambdas``).
     """
     for service in premises.services:
         with _unless_refused(f"see to the role of {service}", say):
             _make_role(clients("iam"), service, say)
+    for bucket in premises.made:
+        with _unless_refused(f"look whether bucket {bucket} is there already", say):
+            _look_for_bucket(clients("s3"), bucket)
     for bucket in premises.heard:
         with _unless_refused(f"look whether bucket {bucket} tells of what comes", say):
             _look_at_bucket(clients("s3"), bucket, region, say)
@@ -62,6 +66,21 @@ def _make_role(iam: Any, service: str, say: Say) -> None:
             raise
     else:
         say(f"made the role that {service} needs in this account")
+
+
+def _look_for_bucket(s3: Any, bucket: str) -> None:
+    """That a bucket which is to be made is not there: a stack fails at it, and takes all else back."""
+    try:
+        s3.get_bucket_location(Bucket=bucket)
+    except ClientError as error:
+        if code_of(error) not in _LOOKED:
+            raise
+        return
+    raise CallerError(
+        f"--own {bucket} makes a bucket, and {bucket} is there already, not of this environment.",
+        code="bucket-there",
+        fix=f"Leave --own {bucket} out: the environment works with the bucket as it is.",
+    )
 
 
 def _look_at_bucket(s3: Any, bucket: str, region: str, say: Say) -> None:
@@ -111,7 +130,7 @@ def _unless_refused(act: str, say: Say) -> Iterator[None]:
     except ClientError as error:
         _say_refused(answer_error(error, act), act, say)
     except RushesError as error:
-        if error.code in {"bucket-elsewhere", "few-lambdas"}:
+        if error.code in {"bucket-elsewhere", "bucket-there", "few-lambdas"}:
             raise
         _say_refused(error, act, say)
 

@@ -36,6 +36,7 @@ class Premises:
         reserved: Lambdas at a time that functions keep for themselves.
         at_once: Lambdas at a time that queues may ask for beside these.
         sources: such queues.
+        made: buckets that it makes, and has not made yet.
     """
 
     services: tuple[str, ...]
@@ -43,10 +44,16 @@ class Premises:
     reserved: int
     at_once: int
     sources: int
+    made: tuple[str, ...] = ()
 
 
-def premises_of(template: Mapping[str, Any]) -> Premises:
-    """What a template takes to be there."""
+def premises_of(template: Mapping[str, Any], deployed: Mapping[str, Any] | None = None) -> Premises:
+    """What a template takes to be there.
+
+    Args:
+        template: that is to be deployed.
+        deployed: that of the environment as it is; None where there is none yet.
+    """
     resources = template["Resources"].values()
     reserved = {
         id_: one["Properties"]["ReservedConcurrentExecutions"]
@@ -60,7 +67,7 @@ def premises_of(template: Mapping[str, Any]) -> Premises:
         and "ScalingConfig" in one["Properties"]
         and one["Properties"]["FunctionName"]["Ref"] not in reserved
     ]
-    owned = {one["Properties"]["BucketName"] for one in resources if one["Type"] == "AWS::S3::Bucket"}
+    owned = _owned(template)
     heard = dict.fromkeys(name for one in resources for name in _buckets_of(one))
     return Premises(
         tuple(dict.fromkeys(name for one in resources for name in _services_of(one))),
@@ -68,7 +75,13 @@ def premises_of(template: Mapping[str, Any]) -> Premises:
         sum(reserved.values()),
         sum(queues),
         len(queues),
+        tuple(sorted(owned - _owned(deployed or {}))),
     )
+
+
+def _owned(template: Mapping[str, Any]) -> set[str]:
+    resources = template.get("Resources", {}).values()
+    return {one["Properties"]["BucketName"] for one in resources if one["Type"] == "AWS::S3::Bucket"}
 
 
 def few_lambdas(premises: Premises, account: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.engines.aws.laptop.ends import Ends
-from rushes.engines.aws.laptop.told import explained, finished, status_of
+from rushes.engines.aws.laptop.told import explained, finished, standstill_of, status_of
 from rushes.errors import CallerError
 from rushes.runtime.refusals import unknown_batch, unknown_invocation
 
@@ -76,8 +76,9 @@ class Followed:
         inner = self.inner(batch)
         tally = self.tally(inner)
         active = self._desk.entries(inner, tally.active[:LOOKED_AT]) if tally.active else ()
-        found = status_of(self.outer(inner), tally, active, self._clock())
-        return replace(found, running=found.running[:SHOWN])
+        now = self._clock()
+        found = status_of(self.outer(inner), tally, active, now)
+        return replace(found, running=found.running[:SHOWN], standstill=standstill_of(found, tally.last, now))
 
     def batches(self, *, limit: int = 50) -> Sequence[BatchStatus]:
         tallies = ((batch, self._desk.tally(batch, active=False)) for batch in self._desk.batches(limit))
@@ -132,7 +133,7 @@ class Followed:
             return kept
         found = self._desk.tally(inner, active=active)
         if found is None:
-            raise unknown_batch(inner)
+            raise unknown_batch(self.outer(inner))
         self._tallies[inner] = now, found, active
         return found
 

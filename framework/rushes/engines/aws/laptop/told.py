@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.states import State
 from rushes.invocation import BatchStatus, Counts, Finished, Spent, function_name, made_beside
@@ -17,7 +17,11 @@ from rushes.ledger import ON_HOSTS
 if TYPE_CHECKING:
     from rushes.ledger import Entry, PastAttempt, Tally
 
-__all__ = ["explained", "finished", "status_of", "where_logged", "with_next_steps"]
+__all__ = ["explained", "finished", "standstill_of", "status_of", "where_logged", "with_next_steps"]
+
+QUIET_S: Final = 10.0
+"""After so long without anybody at work it is said that nobody is: a host that is free asks within a second,
+a Lambda that has to start is there by then."""
 
 
 def finished(seq: int, batch: str, spec: Mapping[str, Any], entry: Entry) -> Finished:
@@ -98,6 +102,27 @@ def status_of(batch: str, tally: Tally, active: Sequence[Entry], now: float) -> 
         spent=Spent(tally.cost_nano),
         quote=spec.get("quote"),
     )
+
+
+def standstill_of(found: BatchStatus, last: float | None, now: float) -> str:
+    """That nobody works on what waits, and what says why; "" while somebody does, or may be about to.
+
+    In few words: it is a line of a terminal.
+
+    Args:
+        found: where the batch stands.
+        last: when the latest end was.
+        now: UTC epoch seconds.
+    """
+    counts = found.counts
+    if not counts.queued or counts.running or counts.held:
+        return ""
+    if now - max(found.submitted, last or 0.0) < QUIET_S:
+        return ""
+    if not counts.ended:
+        return f"nobody has taken any of it: `rushes why {found.batch}.1` says who is to"
+    where = found.batch.partition("@")[2]
+    return f"nobody works on the rest: `rushes pool --engine aws:{where}` says what rests"
 
 
 def _running(batch: str, entry: Entry, now: float) -> dict[str, Any]:
