@@ -87,6 +87,44 @@ def test_work_that_hosts_have_taken_still_counts() -> None:
     assert one(FleetPolicy("firm", 100, steps=DEFAULT_STEPS), backlog).size == 3
 
 
+def _with_resting(resting: int, working: int, coming: int = 0) -> Desired:
+    there = (
+        *hosts("firm", HostState.resting, resting),
+        *hosts("firm", HostState.busy, working),
+        *hosts("firm", HostState.starting, coming),
+    )
+    return one(FleetPolicy("firm", 100, steps=DEFAULT_STEPS), (waiting(200),), there)
+
+
+@pytest.mark.parametrize(
+    ("resting", "working", "coming", "order"),
+    [(0, 5, 0, 15), (2, 5, 0, 15), (1, 0, 0, 1), (1, 0, 1, 0), (2, 0, 0, 0), (2, 0, 3, 0), (2, 1, 0, 19)],
+)
+def test_a_resting_host_is_no_capacity_and_where_all_rest_one_more_is_tried(
+    resting: int, working: int, coming: int, order: int
+) -> None:
+    """200 invocations are worth 20 hosts."""
+    assert _with_resting(resting, working, coming).order == order
+
+
+def test_where_all_hosts_rest_the_reason_says_that_no_more_are_started() -> None:
+    assert "2 resting; all that are up rest, so no more is started" in _with_resting(2, 0).reason
+
+
+def test_a_resting_host_costs_and_takes_room() -> None:
+    there = hosts("firm", HostState.resting, 2) + hosts("firm", HostState.busy, 1)
+    policy = FleetPolicy("firm", 4, steps=DEFAULT_STEPS)
+    assert one(policy, (waiting(200),), there).order == 1
+    capped = ScalingPolicy((FleetPolicy("firm", 100, steps=DEFAULT_STEPS),), 4 * PRICES["firm"])
+    assert plan(capped, (waiting(200),), there).desired[0].order == 1
+
+
+def test_a_resting_host_is_the_first_to_go() -> None:
+    there = hosts("firm", HostState.idle, 1, for_s=9000) + hosts("firm", HostState.resting, 1, for_s=900)
+    gone = one(FleetPolicy("firm", 9, 1), (), there, FleetMemory(below_since=NOW - 9000))
+    assert gone.release == ("firm-resting-0",)
+
+
 STEPS = Incremental((Step(10, 1), Step(50, 5)), every_s=60.0)
 
 
@@ -565,7 +603,7 @@ def test_a_busy_host_is_never_asked_for_and_every_other_at_most_once(situation: 
     assert len(asked) == len(set(asked))
     assert {states[id_] for row in found.desired for id_ in row.drain} <= {HostState.busy}
     asked = [id_ for row in found.desired for id_ in row.release]
-    assert {states[id_] for id_ in asked} <= {HostState.ordered, HostState.starting, HostState.idle}
+    assert {states[id_] for id_ in asked}.isdisjoint({HostState.busy, HostState.leaving})
 
 
 @settings(max_examples=60)

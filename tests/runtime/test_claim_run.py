@@ -172,6 +172,28 @@ def test_what_code_of_its_version_was_about_to_publish_is_ended_by_any(
     assert ledger.known("dune", [KEY]) == {KEY: ONE}
 
 
+def test_work_of_a_function_that_is_not_here_is_left_to_others_unclaimed(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    told: list[str] = []
+    submit("nobody_wrote_it", out=OUT)
+    runner.lacks = lambda function, _: told.append(function)
+    after = runner.run(ONE)
+    assert after.state is State.queued
+    assert "nobody_wrote_it" in after.lacks
+    assert runner.run(ONE) == after
+    assert told == ["nobody_wrote_it"] * 2
+    assert (entry(ledger).state, entry(ledger).attempt, entry(ledger).tried) == (State.queued, 0, ())
+
+
+def test_where_there_are_no_others_work_of_a_function_that_is_not_here_fails(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger
+) -> None:
+    submit("nobody_wrote_it", out=OUT)
+    assert runner.run(ONE).state is State.failed
+    assert json.loads(entry(ledger).end.data)["error"]["code"] == "unknown-function"
+
+
 def test_a_notice_that_comes_again_is_done_with(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore
 ) -> None:

@@ -15,7 +15,7 @@ from rushes import CallerError, MediaError, PlatformError
 from rushes.core.host_health import FIRST_REST_S, LEAVES_AFTER_S, ROW, Part
 from rushes.media.describing import inspection
 from rushes.runtime.shared import machine_looks
-from rushes.runtime.shared.host_fitness import FRESH_S, HostFitness
+from rushes.runtime.shared.host_fitness import FRESH_S, SAID_S, HostFitness
 from rushes.runtime.shared.machine_looks import looks_of, why_no_disk
 from rushes.testing.clock import FakeClock
 
@@ -49,6 +49,20 @@ class Machine:
 @pytest.fixture
 def machine() -> Machine:
     return Machine()
+
+
+def test_a_function_that_is_not_here_is_said_of_a_host_while_work_of_it_comes(machine: Machine) -> None:
+    fitness = machine.fitness
+    fitness.lacks("proxy", "no function is called 'proxy'.")
+    machine.clock.advance(60)
+    fitness.lacks("proxy", "no function is called 'proxy'.")
+    assert [what for what, _ in machine.said] == ["lacks"]
+    assert (fitness.why, fitness.wanting_s) == ("it has not proxy", 60.0)
+    assert (fitness.rests_s, fitness.most("hosts") > 1) == (None, True)
+
+    machine.clock.advance(SAID_S)
+    fitness.tend()
+    assert (fitness.why, fitness.wanting_s) == ("", 0.0)
 
 
 def test_a_full_disk_is_the_hosts_fault_and_what_fills_a_disk_that_has_room_is_the_works(

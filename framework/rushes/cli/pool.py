@@ -70,10 +70,11 @@ def _show(session: Session, engine_name: str, *, as_json: bool) -> None:
 
 
 def _show_resting(resting: Sequence[Mapping[str, Any]]) -> None:
-    """Hosts that are not fit for work, and why."""
+    """Hosts that are not fit for all work, and why."""
     for one in resting:
         rested = format_duration(max(float(one["said"]) - float(one["since"]), 0.0))
-        click.echo(click.style(f"host {one['host']} rests for {rested}: {one['reason']}", fg="yellow"))
+        what = "rests" if one.get("whole") else "leaves some work to others"
+        click.echo(click.style(f"host {one['host']} {what} for {rested}: {one['reason']}", fg="yellow"))
 
 
 def _show_machine(found: Mapping[str, Any]) -> None:

@@ -179,6 +179,11 @@ class HostHealth:
         found = {rest.why: None for key, rest in self._rests.items() if not key[1] or key[1] in groups}
         return "; ".join(found)
 
+    @property
+    def since(self) -> float | None:
+        """Since when anything of it rests; None where nothing does."""
+        return min((rest.since for rest in self._rests.values()), default=None)
+
     def rests_since(self, groups: frozenset[str]) -> float | None:
         """Since when nothing at all is taken; None where something is."""
         whole = [rest.since for (_, group), rest in self._rests.items() if not group]

@@ -1,8 +1,8 @@
 """A host of a fleet as its fleet sees it, and what a provider refused.
 
-`ordered → starting → idle ⇄ busy → leaving`, and gone from any of them. A host has its number from the moment
-that it is ordered, so that no order is counted twice: what is ordered is seen. This module must not know who
-orders hosts, nor why.
+`ordered → starting → idle ⇄ busy → leaving`, with `resting` beside `idle`, and gone from any of them. A host
+has its number from the moment that it is ordered, so that no order is counted twice: what is ordered is seen.
+This module must not know who orders hosts, nor why.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class HostState(StrEnum):
     """The machine is there and billed; its worker does not lease yet."""
     idle = "idle"
     busy = "busy"
+    resting = "resting"
+    """It does nothing, and takes nothing: it has found that it is not fit for work."""
     leaving = "leaving"
     """It takes no more work, finishes what it has, and goes."""
 

@@ -166,6 +166,20 @@ def test_a_host_that_became_busy_after_it_was_let_go_is_not_stopped(ecs: Ecs, do
     assert _states(ecs) == [HostState.busy, HostState.leaving]
 
 
+def test_a_task_that_says_that_it_rests_is_seen_so_while_it_does_nothing(ecs: Ecs, double: EcsDouble) -> None:
+    (host,) = ecs.order("cpu", 1, "t1")
+    double.settle()
+    ecs.hosts()
+    task = ecs._book.task_of(host)
+    ecs.hear_resting({task.rpartition("/")[2]: 5.0})
+    assert [(one.state, one.since) for one in ecs.hosts()] == [(HostState.resting, 5.0)]
+    double.tasks[task].protected = True
+    assert _states(ecs) == [HostState.busy]
+    double.tasks[task].protected = False
+    ecs.hear_resting({})
+    assert _states(ecs) == [HostState.idle]
+
+
 def test_a_task_that_died_is_replaced_under_another_name(ecs: Ecs, double: EcsDouble) -> None:
     (id_,) = ecs.order("cpu", 1, "t1")
     double.settle()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rushes.cli.app import app
 from rushes.core.hosts import HostState
-from rushes.engines.aws.fleet.fleet_notes import Done
+from rushes.engines.aws.fleet.fleet_notes import Done, Resting, Said
 from rushes.engines.aws.fleet.scaling import Depth, FleetsPlan, Scaling, backlog_rows, learnt, plan_from
 from rushes.engines.aws.infra.template import template_of
 from rushes.errors import PlatformError
@@ -40,6 +40,7 @@ class Around:
     def __init__(self) -> None:
         self.waits: dict[str, Depth] = {}
         self.has_done: dict[str, Done] = {}
+        self.rests: list[Resting] = []
         self.lingers: dict[str, int] = {}
         self.allowed: dict[str, int] = {}
         self.kept: dict[str, Any] = {}
@@ -48,8 +49,8 @@ class Around:
     def depths(self, names: Sequence[str]) -> Mapping[str, Depth]:
         return {name: self.waits.get(name, Depth(0, 0)) for name in names}
 
-    def done(self) -> Mapping[str, Done]:
-        return self.has_done
+    def heard(self) -> Said:
+        return Said(dict(self.has_done), self.rests)
 
     def lingering(self) -> Mapping[str, int]:
         return self.lingers

@@ -16,17 +16,18 @@ import pytest
 from aws_server import AwsServer
 from waiting import until
 
-from rushes import Asset, PlatformError, catalog
+from rushes import Asset, CallerError, PlatformError, catalog
 from rushes.core.states import State
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
-from rushes.engines.aws.fleet.fleet_notes import RESTS_S, FleetNotes, Resting
+from rushes.engines.aws.fleet.fleet_notes import RESTS_S, Done, FleetNotes, Resting
 from rushes.engines.aws.hosts.host import Host
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.engines.local import LocalEngine
 from rushes.invocation import OWNER
 from rushes.ledger import ON_HOSTS, ON_LAMBDA, Routed, WorkItem
 from rushes.notices import Notice
+from rushes.runtime.attempts import loaded_batch
 from rushes.runtime.attempts.task import Task
 from rushes.runtime.shared import machine_looks
 from rushes.runtime.shared.host_fitness import HostFitness
@@ -412,6 +413,32 @@ def test_a_host_whose_disk_fills_rests_and_works_off_all_once_there_is_room(
     assert {(one.attempt, *(past.outcome for past in one.tried)) for one in entries} == {(1, "succeeded")}
 
 
+def test_work_of_a_function_that_one_host_has_not_is_done_by_another_as_if_it_had_been_nowhere(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rushes.engines.aws.hosts.lane.LEFT_S", 1)
+    monkeypatch.setattr("rushes.engines.aws.hosts.lane.LACKS_REST_S", 0.5)
+    load = loaded_batch.learn
+
+    def learn(spec: Any, home: Path) -> Any:
+        if "lacks" in threading.current_thread().name:
+            raise CallerError(f"no function is called {spec['function']!r}.", code="unknown-function")
+        return load(spec, home)
+
+    monkeypatch.setattr("rushes.runtime.shared.known_batches.learn", learn)
+    studio.urls = {f"lacks/{name}": url for name, url in studio.urls.items()}
+    said: list[str] = []
+    without = studio.host("host-without", fitness=fitness_of(studio, said))
+    studio.urls = {name.rpartition("/")[2]: url for name, url in studio.urls.items()}
+    studio.submit("k7m2qx", "copy", 4)
+    until(lambda: said == ["lacks"])
+    studio.host("host-with")
+    until(lambda: studio.all_succeed("k7m2qx", 4), seconds=60)
+    entries = studio.ledger.entries("k7m2qx", range(1, 5))
+    assert {(one.attempt, *(past.outcome for past in one.tried)) for one in entries} == {(1, "succeeded")}
+    assert "it has not copy" in cast("Any", without)._fitness.why
+
+
 def test_a_host_that_has_rested_for_long_leaves_where_another_takes_its_place(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -430,12 +457,15 @@ def test_hosts_that_rest_are_told_of_and_forgotten_once_they_work(studio: Studio
     notes = FleetNotes(studio.clients["dynamodb"], studio.settings.table, clock.now)
     assert notes.resting() == []
     notes.rest("b", "its disk is full", NOW - 60)
-    notes.rest("a", "no card answers", NOW - 30)
-    notes.drain(["arn:aws:ecs:eu-west-1:1:task/dev/abc"])
+    task = "arn:aws:ecs:eu-west-1:1:task/dev/abc"
+    notes.rest("a", "no card answers", NOW - 30, whole=True, task=task)
+    notes.add({"hosts/urgent": Done(3, 4.5)})
+    notes.drain([task])
     assert notes.resting() == [
-        Resting("a", "no card answers", NOW - 30, NOW),
+        Resting("a", "no card answers", NOW - 30, NOW, whole=True, task=task),
         Resting("b", "its disk is full", NOW - 60, NOW),
     ]
+    assert notes.said() == ({"hosts/urgent": Done(3, 4.5)}, notes.resting())
     notes.work("a")
     notes.work("c")
     assert [one.host for one in notes.resting()] == ["b"]

@@ -18,11 +18,11 @@ from rushes import CallerError, PlatformError, RushesError
 from rushes.core.states import State
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.hosts.ecs_agent import EXPIRES_MIN, IDLE_S, RENEW_S, EcsGuard, ecs_task
-from rushes.engines.aws.hosts.lane import Lane
+from rushes.engines.aws.hosts.lane import LACKS_REST_S, LACKS_ROW, LEFT_S, Lane
 from rushes.engines.aws.hosts.spot import SpotWatch
 from rushes.engines.aws.infra.deployment import Deployment
 from rushes.engines.aws.notices.sweeping import sweep
-from rushes.engines.aws.worker import _say_by_what_right, queues_of
+from rushes.engines.aws.worker import _say_by_what_right, lacking_here, queues_of
 from rushes.ledger import WorkItem
 from rushes.notices import Message, Notice
 from rushes.runtime.shared.claim_run import After
@@ -223,6 +223,59 @@ def test_what_a_host_gave_back_is_told_of_again_at_once() -> None:
     lane._run(message)
     lane._flush()
     assert [one.notice for one in queue.receive(10, 0)] == [message.notice]
+
+
+class Lacking(Runner):
+    """Has no function at all."""
+
+    def run(self, invocation: str, *, claimed: Any) -> After:
+        self.begun.append(invocation)
+        return After(State.queued, lacks="no function is called 'proxy'.")
+
+
+def test_work_of_a_function_that_a_host_has_not_is_for_others_first_and_what_has_ended_is_done_with() -> None:
+    clock, over = FakeClock(), list[str]()
+    queue, fitness = StubQueue(clock), Resting()
+    fitness.limit = inf
+    lane = resting_lane(queue, cast("Any", Lacking()), fitness)
+    lane._is_over = lambda notice: notice.invocation in over
+    queue.send(notices(1))
+    for _ in range(3):
+        (message,) = queue.receive(10, 0)
+        assert (message.notice, message.times) == (notices(1)[0], 1)
+        lane._run(message)
+        lane._flush()
+        assert queue.receive(10, 0) == []
+        clock.advance(LEFT_S)
+    over.append("k7m2qx.1")
+    (message,) = queue.receive(10, 0)
+    lane._run(message)
+    lane._flush()
+    clock.advance(3600)
+    assert queue.receive(10, 0) == []
+
+
+def test_a_lane_to_which_only_work_comes_that_it_cannot_do_asks_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rests = threading.Event()
+    queue, runner, fitness = Counting(), Lacking(), Resting()
+    fitness.limit = inf
+    lane = resting_lane(queue, cast("Any", runner), fitness)
+    monkeypatch.setattr(
+        lane._stopping, "wait", lambda seconds: rests.set() if seconds == LACKS_REST_S else None
+    )
+    queue.send(notices(LACKS_ROW))
+    lane.start()
+    until(rests.is_set)
+    lane.stop()
+    lane.join()
+    assert len(runner.begun) == LACKS_ROW
+
+
+def test_a_host_names_the_functions_of_an_environment_that_are_not_installed_on_it() -> None:
+    versions = {"inspect": "1", "of_a_studio": "2", "another": "1"}
+    assert lacking_here(Deployment("dev", "t", versions=versions)) == ["another", "of_a_studio"]
 
 
 def test_a_host_hears_of_credentials_that_its_queue_does_not_take(monkeypatch: pytest.MonkeyPatch) -> None:

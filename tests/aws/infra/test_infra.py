@@ -156,6 +156,7 @@ def test_everything_is_watched(template: dict[str, Any]) -> None:
     for kind in ("SQS::Queue", "Lambda::Function"):
         assert {f"Alarm{id_}" for id_ in _all(template, kind)} <= set(alarms)
     assert all(one["AlarmActions"] == [{"Ref": "Alarms"}] for one in alarms.values())
+    assert "AlarmResting" not in alarms  # there are no hosts that come
     assert {one["RetentionInDays"] for one in _all(template, "Logs::LogGroup").values()} == {30}
     body = json.loads(_all(template, "CloudWatch::Dashboard")["Dashboard"]["DashboardBody"])
     assert [one["properties"]["title"] for one in body["widgets"]][:2] == [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import deployed
 import pytest
@@ -14,10 +15,16 @@ from infra_reading import all_of, linted, may
 
 from rushes import CallerError
 from rushes.core.capacity.capacity_file import capacity_from
+from rushes.core.capacity.elastic import Memory, Plan
+from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.settings import AwsSettings
+from rushes.engines.aws.fleet.scaler_lambda import scaled_once
+from rushes.engines.aws.fleet.scaling import Turned
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.host_tiers import counted_by, document_of, host_tiers
 from rushes.engines.aws.infra.template import template_of
 from rushes.runtime.configuration.price_files import price_book
+from rushes.runtime.scaling.scaler import Scaled
 
 FUNCTIONS = (deployed.small, deployed.look, deployed.heavy)
 FARGATE = {
@@ -92,6 +99,23 @@ def test_a_new_image_changes_no_service_for_a_stack_would_wait_for_busy_hosts(
     _, said = scaler["RUSHES_TASKS"]["Fn::Join"]
     tasks = {"Ref": "TaskCpuSpot"}, {"Ref": "TaskLarge"}, {"Ref": "TaskGpu"}, {"Ref": "TaskVpu"}
     assert [one for one in said if isinstance(one, dict)] == [*tasks]
+
+
+def test_the_alarm_on_hosts_that_rest_hears_the_metric_that_the_scaler_sends(
+    template: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    alarm = all_of(template, "CloudWatch::Alarm")["AlarmResting"]
+    services = Services(AwsSettings("rushes-dev-ledger"), "scaler")
+    turned = Turned(Scaled(Plan((), Memory())), {}, {}, resting=2)
+    scaled_once(cast("Any", SimpleNamespace(turn=lambda: turned)), services)
+    (sent,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "resting-hosts" in line]
+    (metrics,) = sent["_aws"]["CloudWatchMetrics"]
+    assert (metrics["Namespace"], sent[alarm["MetricName"]]) == (alarm["Namespace"], [2.0])
+    there = {name: sent[name] for names in metrics["Dimensions"] for name in names}
+    assert there == {"service": "scaler", "table": "rushes-dev-ledger"}
+    assert [(one["Name"], one["Value"]) for one in alarm["Dimensions"]] == [
+        ("service", "scaler"), ("table", {"Ref": "Ledger"})
+    ]  # fmt: skip
 
 
 def test_a_host_is_told_its_region_for_on_a_machine_nobody_else_says_it(template: dict[str, Any]) -> None:

@@ -215,7 +215,7 @@ def test_the_scaler_may_look_at_queues_hosts_and_mappings_and_remember(account: 
     around = AwsAround(services, "dev", {"small/urgent": "SourceSmallUrgent"}, fleet)
     around.lingering()
     around.depths(["small/urgent", "hosts/urgent", "look/standard"])
-    around.done()
+    around.heard()
     around.write({**around.read(), "done": {}})
     assert account.permits.refused == []
     assert ("RoleScaler", "iam:PassRole") in account.permits.asked

@@ -15,7 +15,10 @@
    named here, and no host is taken because others are dearer: it goes when it has nothing to do.
 5. Over a cap (one was lowered, a price rose, an hour began) idle hosts and open orders go at once. Where they
    are not enough busy hosts *drain*: they take no more work, and go when they have done what they have.
-6. *Spot* that was refused, or that did not come, is ordered on demand for a while; then spot is tried again.
+6. *Resting* hosts say themselves that they can do no work. They cost and take room, and are no capacity:
+   others are ordered in their place. Where all that are up rest, one more is tried; where two rest, and no
+   host works, none is: what is wrong there would be wrong with the next. They are the first to go.
+7. *Spot* that was refused, or that did not come, is ordered on demand for a while; then spot is tried again.
 
 This module must not know providers, clocks, files or what a host runs.
 """
@@ -46,6 +49,8 @@ from rushes.units import format_duration
 __all__ = ["decide"]
 
 READY: Final = frozenset({HostState.idle, HostState.busy})
+_UP: Final = READY | {HostState.resting}
+_DOING_NOTHING: Final = frozenset({HostState.idle, HostState.resting})
 COMING: Final = frozenset({HostState.ordered, HostState.starting})
 LEAST_OVERDUE_S: Final = 300.0
 START_UPS: Final = 3.0
@@ -135,6 +140,7 @@ class _Fleet:
         self.late = [host for host in self.hosts if host.state in COMING and self._is_late(host)]
         late = {host.id for host in self.late}
         self.ready = [host for host in self.hosts if host.state in READY]
+        self.resting = [host for host in self.hosts if host.state is HostState.resting]
         self.coming = [host for host in self.hosts if host.state in COMING and host.id not in late]
         self.refused_at = self.memory.refused_at
         if (at := self._last_refusal(policy.tier)) is not None:
@@ -204,7 +210,7 @@ class _Fleet:
 
     def doing_nothing(self, prices: Mapping[str, int]) -> list[Host]:
         """What may go without a loss: open orders, then idle hosts; the dearest first."""
-        order = {HostState.ordered: 0, HostState.idle: 1}
+        order = {HostState.resting: 0, HostState.ordered: 1, HostState.idle: 2}
         free = [host for host in self.staying() if host.state in order]
         return sorted(free, key=lambda h: (order[h.state], -prices.get(h.tier, 0), h.since, h.id))
 
@@ -213,7 +219,7 @@ class _Fleet:
     def grow(self, wanted: int, rate: _HourlyRate) -> None:
         """Order what is wanted beyond what is there or on its way, as far as size and money go."""
         tier, ordered = self._where(), sum(self.orders.values())
-        missing = wanted - len(self.staying()) - ordered
+        missing = self._tried(wanted - len(self.working()) - ordered, ordered)
         # Whoever leaves or is let go is there until it is gone: it takes room, and it costs.
         count = min(missing, self.maximum - len(self.hosts) - ordered)
         if count <= 0:
@@ -240,13 +246,14 @@ class _Fleet:
         since, policy = self._below_since(), self.policy
         if since is None or self.now - since < policy.calm_s:
             return
-        staying = [host for host in self.staying() if host.state in READY]
+        staying = [host for host in self.staying() if host.state in _UP]
         idle = [
             host
             for host in staying
-            if host.state is HostState.idle and self.now - host.since >= policy.idle_s
+            if host.state in _DOING_NOTHING and self.now - host.since >= policy.idle_s
         ]
-        idle.sort(key=lambda host: (-prices.get(host.tier, 0), host.since, host.id))
+        resting = HostState.resting
+        idle.sort(key=lambda h: (h.state is not resting, -prices.get(h.tier, 0), h.since, h.id))
         gone = idle[: max(0, len(staying) - self.wanted)]
         for host in gone:
             self._release(host)
@@ -260,6 +267,10 @@ class _Fleet:
         """Every host in sight that neither leaves nor is let go now."""
         gone = {host for hosts in self.released.values() for host in hosts}.union(self.draining)
         return [h for h in self.hosts if h.state is not HostState.leaving and h not in gone]
+
+    def working(self) -> list[Host]:
+        """Those of them that can do work, now or when they have come."""
+        return [host for host in self.staying() if host.state is not HostState.resting]
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -303,6 +314,8 @@ class _Fleet:
     def _reason(self, size: int, order: int) -> str:
         busy = sum(host.state is HostState.busy for host in self.ready)
         doing = [f"{len(self.ready)} up, {busy} of them busy"]
+        if self.resting:
+            doing.append(f"{len(self.resting)} resting")
         if self.coming:
             doing.append(f"{len(self.coming)} on the way")
         if order:
@@ -311,6 +324,14 @@ class _Fleet:
             doing.append(f"there is no {self.policy.tier} just now")
         return "; ".join([f"{counted_hosts(size)}: {self.why}", ", ".join(doing), *self.notes]) + "."
 
+    def _tried(self, missing: int, ordered: int) -> int:
+        """How many of the missing are to be tried, where whatever is up rests."""
+        if missing <= 0 or not self.resting or self.ready:
+            return missing
+        alone = len(self.resting) > 1
+        self.note(f"all that are up rest, so {'no more is' if alone else 'one more at most is'} started")
+        return 0 if alone else min(missing, 1 - len(self.coming) - ordered)
+
     def _where(self) -> str:
         """Which tier is ordered from."""
         policy = self.policy
@@ -318,7 +339,7 @@ class _Fleet:
         return policy.fallback if policy.fallback and lately else policy.tier
 
     def _below_since(self) -> float | None:
-        if self.wanted >= len(self.ready):
+        if self.wanted >= len(self.ready) + len(self.resting):
             return None
         return self.now if self.memory.below_since is None else self.memory.below_since
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
+from rushes import catalog
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import aws_settings, pairs_of
 from rushes.engines.aws.fleet.fleet_notes import Done, FleetNotes
@@ -32,7 +33,7 @@ from rushes.runtime.shared.host_fitness import HostFitness
 from rushes.runtime.shared.machine_looks import looks_of
 from rushes.runtime.shared.pool_run import Pool
 
-__all__ = ["queues_of", "run_host"]
+__all__ = ["lacking_here", "queues_of", "run_host"]
 
 
 def run_host(
@@ -69,6 +70,8 @@ def run_host(
         say(f"no class of this host, and left to others: {', '.join(left)}; RUSHES_CLASSES names yours")
     services = Services(replace(settings, table=deployment.table, ranks=deployment.ranks), name)
     _say_by_what_right(services, say)
+    if lacking := lacking_here(deployment):
+        say(f"not here, and left to other hosts: {', '.join(lacking)}; install what has them")
     agent = environ.get("ECS_AGENT_URI", "")
     guard: Guard = EcsGuard(agent, services.say) if agent else NoGuard()
     fitness = _fitness_of(services, pool, queues)
@@ -122,6 +125,12 @@ def queues_of(
     return found
 
 
+def lacking_here(deployment: Deployment) -> list[str]:
+    """The functions of an environment of which nothing is installed here, by name."""
+    there = {one.name for one in catalog.installed()}
+    return sorted({*deployment.versions} - there)
+
+
 def _say_by_what_right(services: Services, say: Callable[[str], None]) -> None:
     """Say what attempts here may reach; a work role that cannot be had would fail all of them.
 
@@ -166,7 +175,8 @@ def _telling(
         nonlocal rested
         notes.add({key: Done(*one) for key, one in done.items()})
         if why := fitness.why:
-            notes.rest(name, why, time.time() - (fitness.rests_s or 0.0))
+            whole = fitness.rests_s is not None
+            notes.rest(name, why, time.time() - fitness.wanting_s, whole=whole, task=task)
         elif rested:
             notes.work(name)
         rested = bool(why)

@@ -31,13 +31,13 @@ from rushes.invocation import Spent, function_name
 from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, NotClaimed, Routed
 from rushes.ports import Claims, Store
 from rushes.runtime.attempts.attempt import run_attempt
-from rushes.runtime.attempts.loaded_batch import LoadedBatch, learn
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.attempts.task import Made, Task
 from rushes.runtime.shared.after_failure import GivenBack, HeldFor, Next, after_failure, held_for_money
 from rushes.runtime.shared.alarms import Alarms
 from rushes.runtime.shared.attempt_money import AttemptMoney, fund
 from rushes.runtime.shared.claim_watch import LOOKS, ClaimWatch
+from rushes.runtime.shared.known_batches import KnownBatches
 from rushes.runtime.shared.meter import Meter
 from rushes.runtime.shared.patient_publication import Patience
 from rushes.runtime.shared.remote_attempt import FolderOf, Run, StoreReach, reach_of, run_remote
@@ -52,7 +52,6 @@ __all__ = ["After", "ClaimRunner", "Grant"]
 
 LEASE_S: Final = 60.0
 """How long a claim holds that nobody extends: as long as a host may be dead before another takes over."""
-BATCHES_KNOWN: Final = 64
 DIED_HERE: Final = 2
 """Claims that lapsed, after which a Lambda lets hosts have it: one whose memory is full is killed whole."""
 LONGEST_REST_S: Final = 10.0
@@ -73,6 +72,7 @@ class After(NamedTuple):
         cost_nano: what that cost.
         unpriced: what of that has no price, and is not in it; "" for nothing.
         unfit: why this machine could not do it, whatever the work is; "" where it could.
+        lacks: why its function is not to be had here: it was not claimed, and another may have that.
     """
 
     state: State | None
@@ -82,6 +82,7 @@ class After(NamedTuple):
     cost_nano: int = 0
     unpriced: str = ""
     unfit: str = ""
+    lacks: str = ""
 
 
 @dataclass
@@ -104,6 +105,8 @@ class ClaimRunner:
         money: what may be spent of caps; None: nobody asks.
         unfit: told what an attempt failed of, its invocation and function; says why this machine is at fault,
             and not the work, which goes back then as if it had never been here. "" where it is not.
+        lacks: told a function that is not to be had here, and why: work of it is left to others. None: there
+            are no others, and it fails.
         sleep: waits between tries to say how an attempt ended.
         tier: what this is, where there is a choice: `rushes.ledger.ON_LAMBDA` or `ON_HOSTS`; "" for neither.
         runs: told what attempts here took; None: nobody.
@@ -124,15 +127,17 @@ class ClaimRunner:
     region: str = ""
     money: SharedCaps | None = None
     unfit: Callable[[RushesError, str, str], str] = lambda *_: ""
+    lacks: Callable[[str, str], None] | None = None
     sleep: Callable[[float], object] = time.sleep
     tier: str = ""
     runs: RunLog | None = None
     folder_of: FolderOf = attempt_scratch
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
-    _known: dict[str, LoadedBatch] = field(default_factory=dict, repr=False)
+    _known: KnownBatches = field(init=False, repr=False)
     _alarms: Alarms = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._known = KnownBatches(self.scratch)
         self._alarms = Alarms(self.lease_s / LOOKS)
         sweep_scratch(self.scratch)  # of those who worked here before, and were killed
 
@@ -162,9 +167,13 @@ class ClaimRunner:
             PlatformError: the ledger does not answer; the notice comes again.
         """
         now = self.clock()
-        spec = self.ledger.spec(invocation.rpartition(".")[0])
+        batch = invocation.rpartition(".")[0]
+        spec = self.ledger.spec(batch)
         if spec is None:
             return After(None)
+        if self.lacks is not None and (why := self._known.why_missing(batch, spec)):
+            self.lacks(function_name(str(spec["function"])), why)
+            return After(State.queued, lacks=why)
         claim = self.ledger.claim(invocation, self.holder, now, now + self.lease_s)
         if isinstance(claim, NotClaimed):
             over = claim.state is None or claim.state.ended
@@ -247,7 +256,7 @@ class ClaimRunner:
         if claim.intent or not spec.get("version"):  # what was about to be published is only ended here
             return None
         try:
-            here = self._of(claim.work.batch, spec).function.version
+            here = self._known.of(claim.work.batch, spec).function.version
         except Exception:  # noqa: BLE001 - what cannot be loaded fails in its attempt, and says why there
             return None
         sent = str(spec["version"])
@@ -262,7 +271,7 @@ class ClaimRunner:
         self, claim: Claim, spec: Mapping[str, Any], watch: ClaimWatch, meter: Meter
     ) -> tuple[Claim, Made]:
         """What was made, and the claim with the key of that."""
-        known, work = self._of(claim.work.batch, spec), claim.work
+        known, work = self._known.of(claim.work.batch, spec), claim.work
         params = known.params
         if work.params is not None:
             params = known.function.params_model.model_validate_json(work.params)
@@ -311,16 +320,8 @@ class ClaimRunner:
     def _learn(self, claim: Claim, spec: Mapping[str, Any], seconds: float, outcome: Outcome) -> None:
         """Note what an attempt took, for its function and the size of its clip."""
         if self.runs is not None:
-            function = self._of(claim.work.batch, spec).function
+            function = self._known.of(claim.work.batch, spec).function
             self.runs.ran(function.name, function.version, claim.work.size_bytes, seconds, outcome)
-
-    def _of(self, batch: str, spec: Mapping[str, Any]) -> LoadedBatch:
-        """A batch's function and options, loaded once."""
-        if batch not in self._known:
-            if len(self._known) >= BATCHES_KNOWN:
-                self._known.clear()
-            self._known[batch] = learn({**spec, "id": batch}, self.scratch)
-        return self._known[batch]
 
     def _go_on(self, claim: Claim, then: Next, meter: Meter) -> After:
         """Say in the ledger what follows; where it does not take it, another has the claim."""

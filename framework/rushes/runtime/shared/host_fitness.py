@@ -2,7 +2,9 @@
 
 After a failure that may be the machine's, the part of it that is in doubt is looked at, once for all that
 fail of it at the same moment; where it is wanting, the work is not at fault. Parts that rest are looked at
-again when their time has come. This module must not know how a part is looked at, nor where work comes from.
+again when their time has come. A function that this machine has not is no part of it that rests: its work is
+left to others, and said of this host for as long as such work comes. This module must not know how a part is
+looked at, nor where work comes from.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ __all__ = ["HostFitness", "Look"]
 
 Look = Callable[[str, bool], str]
 """Looks at a part, for a group of hosts, which may rest already: why it is of no use, or ""."""
+SAID_S: Final = 600.0
+"""That a function is not here is said of this host for so long after work of it came."""
 FRESH_S: Final = 2.0
 """A look is as good as another so long after it."""
 
@@ -50,6 +54,8 @@ class HostFitness:
         self._say = say
         self._health = HostHealth()
         self._seen: dict[tuple[Part, str], tuple[float, str]] = {}
+        self._lacking: dict[str, tuple[float, float, str]] = {}
+        """Of each function that is not here: since when that is known, when work of it came last, and why."""
         self._turn = threading.RLock()
 
     def most(self, group: str) -> float:
@@ -85,19 +91,42 @@ class HostFitness:
         if part is Part.credentials and part in self._looks:
             self._looked(part, "")
 
+    def lacks(self, function: str, why: str) -> None:
+        """Work of a function came that is not to be had here; it was left to others."""
+        now = self._clock()
+        with self._turn:
+            known = self._lacking.get(function)
+            self._lacking[function] = now if known is None else known[0], now, why
+        if known is None:
+            self._say("lacks", function=function, reason=f"{why} Its work is left to others.")
+
     def tend(self) -> None:
         """Said every second: looks at what costs nothing, and at what rests once its time has come."""
         with self._turn:
-            due = self._health.due(self._clock())
+            now = self._clock()
+            due = self._health.due(now)
+            for name in [name for name, one in self._lacking.items() if now - one[1] >= SAID_S]:
+                del self._lacking[name]
         for part, group in dict.fromkeys([*due, (Part.disk, "")]):
             if part in self._looks:
                 self._looked(part, group)
 
     @property
     def why(self) -> str:
-        """Why it rests, in all or in part; "" where it does not."""
+        """Why it rests, in all or in part, and which functions it has not; "" for neither."""
         with self._turn:
-            return self._health.why(self._groups)
+            rests = self._health.why(self._groups)
+            lacks = f"it has not {', '.join(sorted(self._lacking))}" if self._lacking else ""
+            return "; ".join(filter(None, (rests, lacks)))
+
+    @property
+    def wanting_s(self) -> float:
+        """For how long there has been something to say of it."""
+        with self._turn:
+            since = [one[0] for one in self._lacking.values()]
+            if self._health.since is not None:
+                since.append(self._health.since)
+            return self._clock() - min(since) if since else 0.0
 
     @property
     def rests_s(self) -> float | None:

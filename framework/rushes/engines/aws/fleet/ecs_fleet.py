@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
 from botocore.exceptions import ClientError
@@ -102,13 +103,14 @@ class EcsFleet:
         self._refused: dict[str, Refusal] = {}
         self._told: dict[str, int] = {}
         self._has_definition: dict[str, str] = {}
+        self._resting: dict[str, float] = {}
 
     # -- rushes.ports.Fleet --------------------------------------------------------------------------------
 
     def hosts(self) -> Sequence[Host]:
         """Every host, as its task is now."""
         self._look()
-        return self._book.seen()
+        return [self._as_it_says(one) for one in self._book.seen()]
 
     def order(self, tier: str, count: int, token: str) -> Sequence[str]:
         """Raise what a service is told; the same token is the same order."""
@@ -146,6 +148,17 @@ class EcsFleet:
         return list(self._refused.values())
 
     # -- beside the port -----------------------------------------------------------------------------------
+
+    def hear_resting(self, tasks: Mapping[str, float]) -> None:
+        """Take it that these tasks rest: since when, by the last part of their ARN."""
+        self._resting = dict(tasks)
+
+    def _as_it_says(self, host: Host) -> Host:
+        """A host that does nothing as it says itself that it is."""
+        task = self._book.task_of(host.id).rpartition("/")[2]
+        if host.state is not HostState.idle or task not in self._resting:
+            return host
+        return replace(host, state=HostState.resting, since=self._resting[task])
 
     def lingering(self) -> dict[str, int]:
         """Of each tier on EC2, machines that are there for no host: they go a while after their last one."""

@@ -2,7 +2,8 @@
 
 A host says how much it has done, in counts that only grow, so that the scaler learns how long work takes; the
 scaler says which tasks are to take no more work. Both cost a host one request a minute, whatever it does. One
-that rests says why, once a minute, and what it said is forgotten when it says no more.
+that rests, or has not all functions that it is given work of, says so once a minute, and what it said is
+forgotten when it says no more. All of it is read in one request.
 This module must not know how either is used.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from rushes.shared_ledger.dynamo_items import typed
 from rushes.shared_ledger.dynamo_table import Table
 
-__all__ = ["Done", "FleetNotes", "Resting"]
+__all__ = ["Done", "FleetNotes", "Resting", "Said"]
 
 NOTES: Final = "F#notes"
 _HOST: Final = "host "
@@ -29,19 +30,23 @@ RESTS_S: Final = 180
 
 
 class Resting(NamedTuple):
-    """A host that takes no work, or none of some groups.
+    """A host that takes no work, or none of some groups or functions.
 
     Args:
         host: its name.
         reason: in a sentence.
         since: UTC epoch seconds.
         said: when it said so last.
+        whole: it takes none at all.
+        task: of ECS, that it is; "" elsewhere.
     """
 
     host: str
     reason: str
     since: float
     said: float
+    whole: bool = False
+    task: str = ""
 
 
 class Done(NamedTuple):
@@ -49,6 +54,13 @@ class Done(NamedTuple):
 
     ended: int
     seconds: float
+
+
+class Said(NamedTuple):
+    """What hosts have said: what was done, by ``<group>/<class>``, and who rests."""
+
+    done: dict[str, Done]
+    resting: list[Resting]
 
 
 class FleetNotes:
@@ -87,14 +99,14 @@ class FleetNotes:
         item = self._table.item(_drained(task))
         return item is not None and "ttl" in item
 
-    def rest(self, host: str, reason: str, since: float) -> None:
-        """This host rests; said again once a minute while it does."""
+    def rest(self, host: str, reason: str, since: float, *, whole: bool = False, task: str = "") -> None:
+        """This host rests, `whole` or in part; said again once a minute while it does."""
         now = self._clock()
         values = {
             ":why": reason[:MOST_REASON], ":since": round(since), ":said": round(now),
-            ":ttl": round(now + KEPT_S),
+            ":ttl": round(now + KEPT_S), ":whole": whole, ":task": task,
         }  # fmt: skip
-        change = "SET reason=:why, since=:since, said=:said, #ttl=:ttl"
+        change = "SET reason=:why, since=:since, said=:said, #ttl=:ttl, whole=:whole, task=:task"
         self._table.attempt(_key(f"{_HOST}{host}"), change, values, "", {"#ttl": "ttl"})
 
     def work(self, host: str) -> None:
@@ -103,13 +115,21 @@ class FleetNotes:
 
     def resting(self) -> list[Resting]:
         """The hosts that rest, by name."""
+        return self.said().resting
+
+    def said(self) -> Said:
+        """All that hosts have said."""
+        notes = {str(one["sk"]): one for one in self._table.query("read what hosts have said", pk=NOTES)}
+        hosts = [
+            Resting(
+                name[len(_HOST) :], str(one["reason"]), float(one["since"]), float(one["said"]),
+                bool(one.get("whole")), str(one.get("task", "")),
+            )
+            for name, one in notes.items()
+            if name.startswith(_HOST) and "reason" in one
+        ]  # fmt: skip
         now = self._clock()
-        found = [
-            Resting(str(one["sk"])[len(_HOST) :], str(one["reason"]), float(one["since"]), float(one["said"]))
-            for one in self._table.query("look for hosts that rest", pk=NOTES)
-            if str(one["sk"]).startswith(_HOST) and "reason" in one
-        ]
-        return [one for one in found if now - one.said < RESTS_S]
+        return Said(_done(notes.get("done", {})), [one for one in hosts if now - one.said < RESTS_S])
 
     def add(self, done: Mapping[str, Done]) -> None:
         """Count what has been done, by ``<group>/<class>``."""
@@ -125,12 +145,15 @@ class FleetNotes:
 
     def done(self) -> dict[str, Done]:
         """What has been done, by ``<group>/<class>``."""
-        item = self._table.item(_key("done")) or {}
-        return {
-            name[2:]: Done(int(item[name]), int(item.get(f"s {name[2:]}", 0)) / 1000)
-            for name in item
-            if name.startswith("n ")
-        }
+        return _done(self._table.item(_key("done")) or {})
+
+
+def _done(item: Mapping[str, Any]) -> dict[str, Done]:
+    return {
+        name[2:]: Done(int(item[name]), int(item.get(f"s {name[2:]}", 0)) / 1000)
+        for name in item
+        if name.startswith("n ")
+    }
 
 
 def _key(name: str) -> dict[str, Any]:

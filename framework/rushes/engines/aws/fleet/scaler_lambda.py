@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from rushes.aws_errors import answer_error, sent
 from rushes.engines.aws.fleet.ecs_fleet import EcsFleet
-from rushes.engines.aws.fleet.fleet_notes import Done, FleetNotes
+from rushes.engines.aws.fleet.fleet_notes import FleetNotes, Said
 from rushes.engines.aws.fleet.scaling import Depth, FleetsPlan, Scaling, Turned, plan_from
 from rushes.shared_ledger.dynamo_document import DynamoDocument
 
@@ -50,8 +50,11 @@ class AwsAround:
     def depths(self, names: Sequence[str]) -> Mapping[str, Depth]:
         return {name: self._depth(name) for name in names}
 
-    def done(self) -> Mapping[str, Done]:
-        return self._notes.done()
+    def heard(self) -> Said:
+        said = self._notes.said()
+        whole = [one for one in said.resting if one.whole and one.task]
+        self._fleet.hear_resting({one.task.rpartition("/")[2]: one.since for one in whole})
+        return said
 
     def lingering(self) -> Mapping[str, int]:
         return self._fleet.lingering()
@@ -145,6 +148,8 @@ def _measure(turned: Turned, services: Services) -> None:
     for tier, count in turned.hosts.items():
         if count:
             services.gauge("hosts", count, tier=tier)
+    if turned.resting:
+        services.gauge("resting-hosts", turned.resting, table=services.settings.table)
     if turned.dollars_an_hour:
         services.gauge("dollars-an-hour", turned.dollars_an_hour)
 

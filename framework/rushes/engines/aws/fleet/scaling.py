@@ -19,7 +19,7 @@ from rushes.core.capacity.concurrency import Source, allowances, reserved_nano
 from rushes.core.capacity.elastic import Backlog, FleetMemory, Memory, aimed_at
 from rushes.core.money import NANO
 from rushes.engines.aws.access.settings import ranks_of
-from rushes.engines.aws.fleet.fleet_notes import Done
+from rushes.engines.aws.fleet.fleet_notes import Done, Said
 from rushes.errors import PlatformError
 from rushes.ports import Fleet
 from rushes.runtime.scaling.scaler import Scaled, Scaler
@@ -148,8 +148,8 @@ class Surroundings(Protocol):
         """How much is in the queues of ``<group or function>/<class>``."""
         ...
 
-    def done(self) -> Mapping[str, Done]:
-        """What hosts have done."""
+    def heard(self) -> Said:
+        """What hosts have done, and which of them rest; the fleet hears of those, too."""
         ...
 
     def lingering(self) -> Mapping[str, int]:
@@ -178,12 +178,14 @@ class Turned:
         hosts: there or on their way, by tier, before it.
         allowed: of Lambdas, by queue; empty where there is no cap to keep to.
         failures: what AWS did not answer.
+        resting: hosts that take no work or not all of it, also those that nobody ordered.
     """
 
     scaled: Scaled
     hosts: Mapping[str, int]
     allowed: Mapping[str, int]
     failures: tuple[PlatformError, ...] = ()
+    resting: int = 0
 
     @property
     def dollars_an_hour(self) -> float:
@@ -217,7 +219,7 @@ class Scaling:
         """
         plan, around = self._plan, self._around
         kept = around.read()
-        done = around.done()
+        done, resting = around.heard()
         each_s = learnt(kept.get("done", {}), done, kept.get("each_s", {}))
         groups = dict.fromkeys(plan.groups.values())
         of_hosts = [f"{group}/{priority}" for group in groups for priority in plan.classes]
@@ -252,7 +254,7 @@ class Scaling:
             }
         )
         counts = {name: sum(host.tier == name for host in hosts) for name in owners}
-        return Turned(scaled, counts, allowed, tuple(failures))
+        return Turned(scaled, counts, allowed, tuple(failures), len(resting))
 
     def _scaler(self, kept: Mapping[str, Any], taken_nano: int) -> Scaler:
         policy = self._plan.policy.scaling

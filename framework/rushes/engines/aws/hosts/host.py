@@ -136,6 +136,7 @@ class Host:
                     region=services.region,
                     money=self._money,
                     unfit=_asked_of(fitness, key),
+                    lacks=self._lacks,
                     tier=ON_HOSTS,
                     runs=self._log,
                     folder_of=folders.attempt,
@@ -145,6 +146,7 @@ class Host:
                 guard=self._guard,
                 say=services.say,
                 lower=partial(self._lower, key.rpartition("/")[0]),
+                is_over=self._is_over,
                 fitness=fitness,
             )
             for key, url in queues.items()
@@ -196,6 +198,15 @@ class Host:
             self.left = self._fitness.why
             self._services.say("leaves", reason=self.left)
             self.stop()
+
+    def _is_over(self, notice: Notice) -> bool:
+        entry = self._ledger.entry(notice.invocation)
+        return entry is None or entry.state.ended
+
+    def _lacks(self, function: str, why: str) -> None:
+        """Work of a function came that is not to be had here."""
+        if self._fitness is not None:
+            self._fitness.lacks(function, why)
 
     def _try(self, look: Callable[[], object]) -> None:
         """Do what is done again a minute later; whatever goes wrong, what is here goes on and is guarded."""

@@ -6,7 +6,9 @@ services, so twice as many are worked on. A notice is deleted once
 its invocation is claimed: a queue keeps a message back for twelve hours at most, the ledger for as long as
 the host lives. Ten are deleted in one request; one that comes again meanwhile does no harm. While the
 host rests, nothing is taken, and what came all the same is sent back as if it had never been received: a
-queue counts how often it gives a message, and sets it aside. This module must not know what is worked on.
+queue counts how often it gives a message, and sets it aside. Work of a function that this host has not is
+sent back before it is claimed, for a while in which others look, and a lane to which nothing else comes asks
+less often: hosts that have it are to find it there. This module must not know what is worked on.
 """
 
 from __future__ import annotations
@@ -28,12 +30,17 @@ if TYPE_CHECKING:
     from rushes.engines.aws.hosts.host import Guard
     from rushes.notices import Message, Notice
     from rushes.ports import Queue
-    from rushes.runtime.shared.claim_run import ClaimRunner
+    from rushes.runtime.shared.claim_run import After, ClaimRunner
 
 __all__ = ["Fitness", "Lane"]
 
 ROOM_S: Final = 1.0
 """Between two looks at what is to be deleted, while there is no room."""
+LEFT_S: Final = 15
+"""Seconds for which what this host could not use is kept from all: it would have it back at once,"""
+LACKS_ROW: Final = 3
+"""and once so many came one after another, it asks no sooner than after"""
+LACKS_REST_S: Final = 5.0
 REST_S: Final = 5.0
 """Between tries of a service that does not answer."""
 T = TypeVar("T")
@@ -80,6 +87,7 @@ class Lane:
         guard: held before the first is begun.
         say: writes a line of the log.
         lower: sends a notice on to the class below, and says why; "" where it stays.
+        is_over: whether what a notice tells of has ended; asked of what this host cannot work on.
         fitness: of the host.
         clock: seconds, on any clock.
     """
@@ -95,6 +103,7 @@ class Lane:
         guard: Guard,
         say: Callable[..., None],
         lower: Callable[[Notice], str] = lambda _: "",
+        is_over: Callable[[Notice], bool] = lambda _: False,
         fitness: Fitness | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -108,6 +117,7 @@ class Lane:
         self._guard = guard
         self._say = say
         self._lower = lower
+        self._is_over = is_over
         self._fitness = fitness or _Well()
         self._group = key.rpartition("/")[0]
         self._clock = clock
@@ -117,6 +127,8 @@ class Lane:
         self._mean_s: float | None = None
         self._done = (0, 0.0)
         self._finished: list[Message] = []
+        self._lacked = 0
+        """Messages in a row of functions that this host has not."""
         # More than the width are here only while they are short.
         self._workers = ThreadPoolExecutor(2 * width, thread_name_prefix=key)
         self._poller = threading.Thread(target=self._poll, name=f"poll {key}")
@@ -156,6 +168,11 @@ class Lane:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
+            if self._lacked >= LACKS_ROW:
+                self._lacked = 0
+                self._flush()
+                self._stopping.wait(LACKS_REST_S)
+                continue
             count = self._room()
             if not count:
                 self._flush()
@@ -219,6 +236,18 @@ class Lane:
             self._delete(message)
 
         after = self._runner.run(message.notice.invocation, claimed=claim)
+        if after.lacks:
+            self._lacked += 1
+            if self._is_over(message.notice):
+                self._delete(message)  # nobody else would say so while nobody else has the function
+            else:
+                self._send_back(message, delay_s=LEFT_S)
+            return
+        self._lacked = 0
+        self._follow(message, after, known=bool(claimed))
+
+    def _follow(self, message: Message, after: After, *, known: bool) -> None:
+        """What becomes of a message that was worked on; `known`: it is deleted already, or will be."""
         state = after.state.value if after.state else "unknown"
         if after.unpriced:
             self._say("unpriced", missing=after.unpriced)
@@ -227,13 +256,13 @@ class Lane:
         if after.state is State.succeeded:
             self._fitness.succeeded()
         if after.unfit or (self._stopping.is_set() and after.again_s == 0.0):
-            self._send_back(message, known=bool(claimed))  # another host may have it at once
-        elif not claimed:
+            self._send_back(message, known=known)  # another host may have it at once
+        elif not known:
             self._delete(message)  # it is done with, or the sweep tells of it in time
 
-    def _send_back(self, message: Message, *, known: bool = False) -> None:
+    def _send_back(self, message: Message, *, known: bool = False, delay_s: int = 0) -> None:
         """Let another have it, as it was; `known`: what came is deleted already, or will be."""
-        self.queue.send([message.notice])
+        self.queue.send([message.notice], delay_s=delay_s)
         if not known:
             self._delete(message)
 

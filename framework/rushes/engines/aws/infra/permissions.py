@@ -245,7 +245,7 @@ def reading_parameter(name: str) -> Statement:
 def keeping(table: Any) -> Statement:
     """May keep what it remembers of fleets in the ledger's table, and read nothing else of it."""
     return {
-        **_of(["dynamodb:GetItem", "dynamodb:UpdateItem"], table),
+        **_of(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], table),
         "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["F#*"]}},
     }
 

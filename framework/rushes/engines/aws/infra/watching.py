@@ -13,6 +13,7 @@ from typing import Any, Final
 from rushes.engines.aws.infra.environment import Environment, logical
 from rushes.engines.aws.infra.parts import ref
 from rushes.engines.aws.infra.sizing import NANO_A_GB_HOUR
+from rushes.engines.aws.infra.workers import TABLE_ID
 from rushes.invocation import PRIORITIES
 
 __all__ = ["watching"]
@@ -37,6 +38,8 @@ def watching(
             made[f"Alarm{id_}"] = _of_queue(id_, named["QueueName"], environment)
         elif one["Type"] == "AWS::Lambda::Function":
             made[f"Alarm{id_}"] = _errors(id_, named["FunctionName"])
+    if environment.fleets:
+        made["AlarmResting"] = _of_resting(environment)
     if environment.budget_usd is not None:
         made["Budget"] = _budget(environment)
     made["Dashboard"] = {
@@ -106,6 +109,15 @@ def _longest_wait_s(name: str, environment: Environment) -> int:
 def _errors(id_: str, name: str) -> dict[str, Any]:
     dimensions = [{"Name": "FunctionName", "Value": ref(id_)}]
     return _alarm(f"{name}-errors", "A call ended in an error", "AWS/Lambda", "Errors", dimensions, 0, "Sum")
+
+
+def _of_resting(environment: Environment) -> dict[str, Any]:
+    """The metric is sent, and paid for, while a host rests."""
+    why = "A host takes no work, or not all of it: rushes pool --engine aws says which and why"
+    dimensions = [{"Name": "service", "Value": "scaler"}, {"Name": "table", "Value": ref(TABLE_ID)}]
+    return _alarm(
+        environment.called("hosts", "resting"), why, "Rushes", "resting-hosts", dimensions, 0, "Maximum"
+    )
 
 
 def _alarm(  # noqa: PLR0917 - what an alarm is
