@@ -193,8 +193,8 @@ def with_next_steps(found: Mapping[str, Any], environment: str, *, is_for_hosts:
     if found["state"] == State.queued.value and on_hosts:
         where = f"aws:{environment}" if environment else "aws"
         told["next"] = (
-            f"Hosts take it; which of them rest, or have not its function, says rushes pool --engine {where}. "
-            f"Where none runs, any machine is one: rushes worker --engine {where}"
+            f"Hosts take it. Where none runs, any machine is one: rushes worker --engine {where}. "
+            f"Which of them rest, or have not its function: rushes pool --engine {where}"
         )
     return told
 
