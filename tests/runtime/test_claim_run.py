@@ -107,10 +107,10 @@ def test_a_notice_becomes_a_result(
 
 def has_version(runner: ClaimRunner, ledger: StubLedger, version: str) -> None:
     """From here on this runner's code is of that version."""
-    known = runner._of("k7m2qx", ledger.spec("k7m2qx") or {})
+    known = runner._known.of("k7m2qx", ledger.spec("k7m2qx") or {})
     function = copy(known.function)
     function._declared = replace(function._declared, version=version)
-    runner._known["k7m2qx"] = replace(known, function=function)
+    runner._known._known["k7m2qx"] = replace(known, function=function)
 
 
 def handed_back(runner: ClaimRunner, clock: FakeClock, times: int) -> None:
