@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,13 @@ def run(store: StubStore, functions: Any, tmp_path: Path) -> Callable[..., Made]
         out: str | None = OUT,
         key: str = "ab" * 32,
         receipts: str = "beside",
+        clip: str = CLIP,
         **params: Any,
     ) -> Made:
         function = getattr(functions, name)
         task = Task(
             function,
-            Asset(CLIP),
+            Asset(clip),
             function.params(None, **params),
             invocation="k7m2qx.1",
             key=key,
@@ -196,6 +198,35 @@ def test_what_was_made_with_other_options_is_replaced_while_it_is_as_its_receipt
     assert text_of(store, TARGET) == "plain clip 2"
     receipt = json.loads(text_of(store, f"{TARGET}.rushes.json"))
     assert (receipt["key"], receipt["outputs"][0]["sha256"]) == (OTHER_KEY, store.look(TARGET).sha256)
+
+
+def test_what_was_made_of_another_clip_of_the_same_name_is_left_alone(
+    run: Callable[..., Made], store: StubStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTEMPT", "1")
+    run()
+    before = store.look(TARGET)
+    monkeypatch.setenv("ATTEMPT", "2")
+    another = CLIP.replace("day 1", "day 2")
+    store.put(another, b"another day")
+    with pytest.raises(CallerError, match=f"was made of {re.escape(CLIP)}") as caught:
+        run(key=OTHER_KEY, clip=another)
+    assert caught.value.code == "target-exists"
+    assert store.look(TARGET) == before
+    assert json.loads(text_of(store, f"{TARGET}.rushes.json"))["source"]["uri"] == CLIP
+
+
+def test_what_was_made_of_another_version_of_the_clip_is_replaced(
+    run: Callable[..., Made], store: StubStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTEMPT", "1")
+    run()
+    receipt = f"{TARGET}.rushes.json"
+    before = f"{CLIP}?versionId=3sL4kqtJlcpXroDTDmJ"
+    store.put(receipt, text_of(store, receipt).replace(CLIP, before).encode())
+    monkeypatch.setenv("ATTEMPT", "2")
+    run(key=OTHER_KEY)
+    assert text_of(store, TARGET) == "plain clip 2"
 
 
 def test_what_somebody_has_changed_since_is_left_alone(

@@ -47,6 +47,8 @@ __all__ = [
 KEY: Final = "rushes-key"
 HOPS: Final = "rushes-hops"
 _RECEIPT_BYTES: Final = 16 * 1024 * 1024
+_VERSION: Final = "?versionId="
+"""Before the version that a URI names, if it names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +241,11 @@ def _place(
 
 
 def _require_replaceable(there: Stored, uri: str, receipt: str | None, target: Target) -> None:
-    """Go on only where what is there is ours, and as we left it, by other options or another version.
+    """Go on only where what is there is ours, of this very clip, and as we left it, by other options.
 
-    Its receipt says so; or it is of this work already, by an attempt that died between it and its output. A
-    folder is many objects, and no request exchanges them together: one of its files is left alone.
+    Its receipt says so; or it is of this work already, by an attempt that died between it and its output.
+    Cards begin to count anew, so another clip often has the same name. A folder is many objects, and no
+    request exchanges them together: one of its files is left alone.
 
     Raises:
         CallerError: it is not (``target-exists``).
@@ -252,16 +255,27 @@ def _require_replaceable(there: Stored, uri: str, receipt: str | None, target: T
         found = _read_receipt(receipt, target.store) if receipt is not None else None
         outputs = () if found is None else found.get("outputs", ())
         as_left = any((one.get("path"), one.get("sha256")) == (uri, there.sha256) for one in outputs)
-        if as_left or (found is not None and found.get("key") == target.key != ""):
+        if found is not None and found.get("key") == target.key != "":
+            return
+        source = found.get("source") if found is not None else None
+        clip = str(source.get("uri", "")) if isinstance(source, dict) else ""
+        if as_left and _unversioned(clip) == _unversioned(target.source.uri):
             return
         what = "no receipt beside it says that it is as Rushes left it" if found is None else "was changed"
+        what = f"was made of {clip}" if as_left else what
         what = "is of a folder that was made with other options" if receipt is None else what
     raise CallerError(
         f"{uri} exists and {what}; it was left alone.",
         code="target-exists",
-        fix="Move it away, or choose another --out or --name.",
+        fix="Move it away, or choose another --out or --name; a trigger's out may have a {part} of the key.",
         details={"path": uri},
     )
+
+
+def _unversioned(uri: str) -> str:
+    """What names a clip, whatever version of it: of one that came again the output is replaced."""
+    name, _, version = uri.rpartition(_VERSION)
+    return name if name and "/" not in version else uri
 
 
 def _take(receipt: str | None, uri: str, sha256: str, target: Target) -> None:
