@@ -55,6 +55,20 @@ def test_a_card_that_is_gone_rests_only_who_wants_cards() -> None:
     assert host.rests_since(frozenset({"hosts-nvenc"})) == 0.0
 
 
+def test_who_asks_while_something_else_is_found_is_answered() -> None:
+    health = HostHealth()
+    health.found(Part.device, "no card", 0.0, "hosts-nvenc")
+
+    class Meanwhile(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            health.found(Part.disk, "full", 0.0, str(len(health._rests)))
+            return super().__hash__()
+
+    assert health.most(Meanwhile("hosts")) == inf
+
+
 def test_failures_of_several_functions_in_a_row_rest_a_host_that_looks_well() -> None:
     host = HostHealth()
     news = [host.failed(f"k.{n}", f"f{n % 2}", "crashed", 10.0) for n in range(ROW + 2)]

@@ -115,3 +115,17 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) ->
 def test_what_was_made_just_now_is_let_alone(tmp_path: Path) -> None:
     (tmp_path / "rushes-attempt-a").mkdir()
     assert sweep_scratch(tmp_path) == 0
+
+
+class _Taken(list[tuple[Path, int]]):
+    """Has something for who looks, and nothing any more for who takes: another attempt was faster."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def test_an_attempt_that_finds_the_last_kept_folder_taken_has_one_of_its_own(tmp_path: Path) -> None:
+    folders = KeptFolders()
+    folders._free = _Taken()
+    with folders.attempt(tmp_path, "k7m2qx.1") as folder:
+        assert folder.is_dir()

@@ -169,7 +169,8 @@ class HostHealth:
 
     def most(self, group: str) -> float:
         """How many more a lane of a group of hosts may have here at a time: 0 while it rests, 1 on trial."""
-        keys = [key for key in self._rests if key[1] in {"", group}]
+        # Lanes ask while others note what they find: a copy is made in one step, a walk is not.
+        keys = [key for key in tuple(self._rests) if key[1] in {"", group}]
         if any(key[0] is not Part.all for key in keys):
             return 0
         return (1 if self._on_trial else 0) if keys else inf

@@ -321,6 +321,33 @@ def test_a_class_stays_heard_whatever_its_queue_raises_and_the_log_says_it(
     assert "KeyError" in said[0][1]["error"]["message"]
 
 
+class Faulty(Resting):
+    """Fails the first who asks."""
+
+    faults = 1
+
+    def most(self, group: str) -> float:
+        if self.faults:
+            self.faults -= 1
+            raise RuntimeError("dictionary changed size during iteration")
+        return super().most(group)
+
+
+def test_a_class_stays_heard_whatever_goes_wrong_before_its_queue_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rushes.engines.aws.hosts.lane.REST_S", 0.001)
+    queue, runner, fitness = Counting(), Runner(), Faulty()
+    runner.go.set()
+    fitness.limit = inf
+    lane = resting_lane(queue, cast("Any", runner), fitness)
+    queue.send(notices(1))
+    lane.start()
+    until(lambda: runner.begun)
+    lane.stop()
+    lane.join()
+
+
 # -- the agent of ECS ---------------------------------------------------------------------------------------
 
 

@@ -104,11 +104,12 @@ class KeptFolders:
                 _remove(folder, held)
 
     def _kept(self) -> tuple[Path, int] | None:
-        while self._free:
-            folder, held = self._free.pop()
-            if os.fstat(held).st_nlink:
-                return folder, held
-            os.close(held)  # somebody has cleaned up here
+        with suppress(IndexError):  # many attempts take from it at a time: who looks first may find it empty
+            while True:
+                folder, held = self._free.pop()
+                if os.fstat(held).st_nlink:
+                    return folder, held
+                os.close(held)  # somebody has cleaned up here
         return None
 
     def close(self) -> None:

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -168,23 +167,25 @@ class Lane:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            if self._lacked >= LACKS_ROW:
-                self._lacked = 0
-                self._flush()
-                self._stopping.wait(LACKS_REST_S)
-                continue
-            count = self._room()
-            if not count:
-                self._flush()
-                continue
-            if self._finished and not self._here:
-                self._flush()  # the next message may be long in coming
-            found = self._try(partial(self.queue.receive, count, self._poll_s)) or ()
-            if found and self._stopping.is_set():
-                self._try(partial(self.queue.extend, found, 0))  # another host may have them at once
-                return
-            if found:
-                self._take(found)
+            self._try(self._poll_once)
+
+    def _poll_once(self) -> None:
+        if self._lacked >= LACKS_ROW:
+            self._lacked = 0
+            self._flush()
+            self._stopping.wait(LACKS_REST_S)
+            return
+        count = self._room()
+        if not count:
+            self._flush()
+            return
+        if self._finished and not self._here:
+            self._flush()  # the next message may be long in coming
+        found = self.queue.receive(count, self._poll_s)
+        if found and self._stopping.is_set():
+            self.queue.extend(found, 0)  # another host may have them at once
+        elif found:
+            self._take(found)
 
     def _room(self) -> int:
         """How many to ask for; waits a moment for room where there is none."""
