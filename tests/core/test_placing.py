@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rushes.core.capacity.fitting import Allowed, Routable, RoutingPolicy
 from rushes.core.capacity.placing import HOSTS, LAMBDA, Tiers, place
-from rushes.core.learning.run_cells import Counted, Outcome, cell
+from rushes.core.learning.run_cells import Counted, RunKind, cell
 from rushes.core.learning.sized_runs import SizedRuns
 from rushes.core.spending.prices import PriceBook, Source, TierPrice
 from rushes.core.tiers import Machine, Purchase, Tier, TierLimits
@@ -37,7 +37,7 @@ def tiers(*hosts: Tier, policy: RoutingPolicy | None = None, **hour_usd: float) 
     return Tiers(OWN, {one.name: one for one in hosts}, book, policy or RoutingPolicy())
 
 
-def took(seconds: float, size_bytes: int, runs: int = 30, outcome: Outcome = Outcome.ran) -> SizedRuns:
+def took(seconds: float, size_bytes: int, runs: int = 30, outcome: RunKind = RunKind.ran) -> SizedRuns:
     """Runs that took about so long on clips of about that size."""
     chance = [seconds * (1 + 0.02 * (number % 7 - 3)) for number in range(runs)]
     counts = Counter(cell(outcome, size_bytes, one) for one in chance)
@@ -131,8 +131,8 @@ def test_an_inspection_goes_to_the_lambda_however_large_its_clip() -> None:
     assert place(asked(900 * GIB, headers_only=True), there, {LAMBDA: took(2.0, 100 * GIB)}).tier == LAMBDA
 
 
-@pytest.mark.parametrize("outcome", [Outcome.memory, Outcome.scratch])
-def test_what_clips_of_its_size_were_too_big_for_is_not_tried_again(outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", [RunKind.memory, RunKind.scratch])
+def test_what_clips_of_its_size_were_too_big_for_is_not_tried_again(outcome: RunKind) -> None:
     runs = took(1.0, 2000 * MB, runs=3, outcome=outcome)
 
     assert place(asked(3000 * MB), tiers(CPU), {LAMBDA: runs}).tier == HOSTS
@@ -140,7 +140,7 @@ def test_what_clips_of_its_size_were_too_big_for_is_not_tried_again(outcome: Out
 
 
 def test_a_run_that_was_stopped_sends_the_next_one_of_its_size_to_hosts() -> None:
-    runs = {LAMBDA: took(LIMIT_S, 1000 * MB, runs=1, outcome=Outcome.too_long)}
+    runs = {LAMBDA: took(LIMIT_S, 1000 * MB, runs=1, outcome=RunKind.too_long)}
 
     assert place(asked(1000 * MB), tiers(CPU), runs).tier == HOSTS
     assert place(asked(1000 * MB), tiers(), runs).tier == HOSTS

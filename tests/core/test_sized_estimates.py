@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.core.learning.run_cells import Counted, Outcome, cell
+from rushes.core.learning.run_cells import Counted, RunKind, cell
 from rushes.core.learning.sized_estimates import SizedEstimates
 from rushes.core.learning.sized_runs import SizedRuns
 from rushes.core.learning.work import WorkTraits
@@ -17,7 +17,7 @@ WEEK = 2900
 
 
 def seen(*runs: tuple[int, float]) -> SizedRuns:
-    counts = Counter(cell(Outcome.ran, size, seconds) for size, seconds in runs)
+    counts = Counter(cell(RunKind.ran, size, seconds) for size, seconds in runs)
     return SizedRuns("1", [Counted("1", WEEK, counts)], WEEK)
 
 

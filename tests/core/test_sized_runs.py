@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.core.learning.run_cells import Counted, Outcome, cell
+from rushes.core.learning.run_cells import Counted, RunKind, cell
 from rushes.core.learning.sized_runs import SizedRuns
 
 MB, GB = 10**6, 10**9
@@ -38,7 +38,7 @@ def counts_of(
         size = int(exp(chance.uniform(log(sizes[0]), log(sizes[1]))))
         took = seconds(size) * exp(chance.gauss(0, 0.15))
         stopped = limit_s is not None and took > limit_s
-        outcome = Outcome.too_long if stopped else Outcome.ran
+        outcome = RunKind.too_long if stopped else RunKind.ran
         found[cell(outcome, size, min(took, limit_s or took))] += 1
     return found
 
@@ -108,7 +108,7 @@ def test_few_runs_of_one_size_say_something_of_others() -> None:
 # -- what is far off ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("odd", [cell(Outcome.too_long, 10 * MB, 840), cell(Outcome.ran, GB, 0.01)])
+@pytest.mark.parametrize("odd", [cell(RunKind.too_long, 10 * MB, 840), cell(RunKind.ran, GB, 0.01)])
 def test_one_run_that_is_far_off_changes_nothing(odd: str) -> None:
     counts = counts_of(plain, 300)
     known = runs_of(counts)
@@ -148,7 +148,7 @@ def test_whatever_stands_there_what_is_expected_is_a_time(counts: dict[str, floa
 def test_neither_the_order_nor_who_counted_matters(
     seen: list[tuple[int, float]], chance: random.Random
 ) -> None:
-    names = [cell(Outcome.ran, size, seconds) for size, seconds in seen]
+    names = [cell(RunKind.ran, size, seconds) for size, seconds in seen]
     chance.shuffle(names)
     half = len(names) // 2
     together = SizedRuns("1", [Counted("1", WEEK, Counter(names))], WEEK)
@@ -159,13 +159,13 @@ def test_neither_the_order_nor_who_counted_matters(
     assert likely_s(apart, GB) == pytest.approx(likely_s(together, GB), rel=0.02)
 
 
-@given(st.integers(-5, 2**80), st.floats(), st.sampled_from(Outcome))
-def test_every_run_has_a_cell_or_says_nothing(size: int, seconds: float, outcome: Outcome) -> None:
+@given(st.integers(-5, 2**80), st.floats(), st.sampled_from(RunKind))
+def test_every_run_has_a_cell_or_says_nothing(size: int, seconds: float, outcome: RunKind) -> None:
     name = cell(outcome, size, seconds)
     known = bool(name) and SizedRuns("1", [Counted("1", WEEK, {name: 9})], WEEK)
 
     assert bool(name) == (size >= 0 and isfinite(seconds) and seconds >= 0)
-    if known and outcome is Outcome.ran:
+    if known and outcome is RunKind.ran:
         assert known.expected(max(size, 1)) is not None
 
 
@@ -173,7 +173,7 @@ def test_every_run_has_a_cell_or_says_nothing(size: int, seconds: float, outcome
 
 
 def test_a_run_that_was_stopped_teaches_at_once() -> None:
-    runs = runs_of(Counter([cell(Outcome.too_long, 4 * GB, 840)]))
+    runs = runs_of(Counter([cell(RunKind.too_long, 4 * GB, 840)]))
 
     assert likely_s(runs, 4 * GB) > 840
     assert likely_s(runs, 20 * GB) > 840
@@ -189,18 +189,18 @@ def test_runs_that_were_stopped_say_that_larger_ones_take_longer() -> None:
 
 def test_what_clips_of_a_size_were_mostly_too_big_for_is_known() -> None:
     counts = counts_of(plain, 50, (MB, 100 * MB))
-    counts[cell(Outcome.memory, 4 * GB, 1)] += 2
-    counts[cell(Outcome.scratch, 60 * GB, 1)] += 3
+    counts[cell(RunKind.memory, 4 * GB, 1)] += 2
+    counts[cell(RunKind.scratch, 60 * GB, 1)] += 3
     runs = runs_of(counts)
 
     assert runs.too_big_for(50 * MB) is None
-    assert runs.too_big_for(5 * GB) is Outcome.memory
+    assert runs.too_big_for(5 * GB) is RunKind.memory
     assert runs_of(counts_of(plain, 50)).too_big_for(5 * GB) is None
 
 
 def test_one_clip_that_was_too_big_is_no_rule() -> None:
     counts = counts_of(plain, 50)
-    counts[cell(Outcome.memory, GB, 1)] += 1
+    counts[cell(RunKind.memory, GB, 1)] += 1
 
     assert runs_of(counts).too_big_for(2 * GB) is None
 

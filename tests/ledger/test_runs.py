@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rushes.core.learning.run_cells import WEEK_S, Counted, Outcome
+from rushes.core.learning.run_cells import WEEK_S, Counted, RunKind
 from rushes.core.learning.sized_runs import SizedRuns
 from rushes.errors import PlatformError
 from rushes.ports import RunCounts
@@ -82,8 +82,8 @@ def test_a_minute_of_runs_is_one_request_a_function() -> None:
     assert sum(kept.counted("proxy")["hosts"][0].counts.values()) == 500
 
 
-@pytest.mark.parametrize("outcome", [Outcome.ran, Outcome.too_long])
-def test_a_long_run_is_told_of_at_once(outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", [RunKind.ran, RunKind.too_long])
+def test_a_long_run_is_told_of_at_once(outcome: RunKind) -> None:
     kept = Kept()
     log = RunLog(kept, "lambda", lambda: NOW)
     log.ran("proxy", "1", GB, 300.0, outcome)

@@ -11,7 +11,7 @@ import pytest
 from moto_cloud import clients_of, empty
 
 from rushes import Asset, Context, Output, Params, Resources, Result, function, on_s3
-from rushes.core.learning.run_cells import WEEK_S, Counted, Outcome, cell
+from rushes.core.learning.run_cells import WEEK_S, Counted, RunKind, cell
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.called.router import EventRouter
@@ -96,7 +96,7 @@ class Cloud:
 
     def learnt(self, tier: str, seconds: float, size: int, runs: int = 20) -> None:
         """So many runs took so long on clips of that size."""
-        self.runs.add("small", tier, Counted("2", WEEK, {cell(Outcome.ran, size, seconds): runs}))
+        self.runs.add("small", tier, Counted("2", WEEK, {cell(RunKind.ran, size, seconds): runs}))
 
     def told(self) -> dict[str, list[str]]:
         """Who was told of what."""

@@ -21,7 +21,7 @@ from waiting import until
 from zipped import as_zip, package
 
 from rushes.cli.app import app
-from rushes.core.learning.run_cells import Counted, Outcome, cell, week_of
+from rushes.core.learning.run_cells import Counted, RunKind, cell, week_of
 from rushes.engines.aws.infra.environment import Environment, stack_name
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
@@ -174,7 +174,7 @@ def test_a_laptop_is_told_what_it_will_cost_and_when_it_is_done(
     assert cold["quote"]["basis"] == "unknown"
     clients["s3"].delete_object(Bucket=bucket, Key="tones/C.wav")
     runs = DynamoRunCounts(clients["dynamodb"], environment.table)
-    took = {cell(Outcome.ran, 32_044, 20.0): 50}
+    took = {cell(RunKind.ran, 32_044, 20.0): 50}
     runs.add("look", "lambda", Counted("3", week_of(time.time()), took))
     learnt = quoted()
     assert (learnt["quote"]["basis"], learnt["runs"], learnt["unreadable"]) == ("learnt", 50, 0)

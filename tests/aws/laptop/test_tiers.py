@@ -13,7 +13,7 @@ from rushes import catalog
 from rushes.asset import Asset
 from rushes.cli.app import app
 from rushes.cli.session import Session
-from rushes.core.learning.run_cells import Counted, Outcome, cell, week_of
+from rushes.core.learning.run_cells import Counted, RunKind, cell, week_of
 from rushes.core.states import State
 from rushes.engines.aws.access.settings import aws_settings
 from rushes.engines.aws.engine import AwsEngine
@@ -55,7 +55,7 @@ class Cloud:
         return AwsEngine(services=cast("Any", self), deployment=there, poll_s=0.0, clock=self.clock.now)
 
     def learnt(self, tier: str, seconds: float, size: int) -> None:
-        counts = {cell(Outcome.ran, size, seconds): 20}
+        counts = {cell(RunKind.ran, size, seconds): 20}
         self.runs.add("asked", tier, Counted("1", week_of(self.clock.now()), counts))
 
     def send(self, *sizes: int, engine: AwsEngine | None = None) -> str:

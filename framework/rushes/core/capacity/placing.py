@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from rushes.core.capacity.fitting import Outgrown, Routable, RoutingPolicy, Size, objection
 from rushes.core.capacity.routing import Market, Route, route
-from rushes.core.learning.run_cells import Outcome
+from rushes.core.learning.run_cells import RunKind
 from rushes.core.learning.sized_runs import Expected, SizedRuns
 from rushes.core.spending.prices import PriceBook
 from rushes.core.tiers import Tier
@@ -29,7 +29,7 @@ __all__ = ["HOSTS", "LAMBDA", "Placed", "Tiers", "place"]
 LAMBDA: Final = "lambda"
 HOSTS: Final = "hosts"
 """The names of both, in what was counted and in what is said; single tiers of hosts have their own."""
-_SIZES: Final = {Outcome.memory: Size.memory, Outcome.scratch: Size.scratch}
+_SIZES: Final = {RunKind.memory: Size.memory, RunKind.scratch: Size.scratch}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ __all__ = [
     "SIZE_STEPS",
     "WEEK_S",
     "Counted",
-    "Outcome",
+    "RunKind",
     "cell",
     "week_of",
 ]
@@ -32,7 +32,7 @@ MOST_S: Final = 1e6
 MOST_BYTES: Final = 2**60
 
 
-class Outcome(StrEnum):
+class RunKind(StrEnum):
     """What a run says of its size."""
 
     ran = "r"
@@ -55,11 +55,11 @@ def week_of(now: float) -> int:
     return int(now // WEEK_S)
 
 
-def cell(outcome: Outcome, size_bytes: int, seconds: float) -> str:
+def cell(outcome: RunKind, size_bytes: int, seconds: float) -> str:
     """The name of the cell that a run is counted in; "" for one that says nothing."""
     if not (isfinite(seconds) and seconds >= 0.0 and size_bytes >= 0):
         return ""
     size = floor(SIZE_STEPS * log2(min(max(size_bytes, 1), MOST_BYTES)))
-    if outcome in {Outcome.memory, Outcome.scratch}:
+    if outcome in {RunKind.memory, RunKind.scratch}:
         return f"{outcome.value}{size}"
     return f"{outcome.value}{size}.{floor(SECONDS_STEPS * log2(min(max(seconds, LEAST_S), MOST_S)))}"

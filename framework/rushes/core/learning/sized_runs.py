@@ -22,7 +22,7 @@ from math import exp, floor, inf, log, log2
 from typing import Final, NamedTuple
 
 from rushes.core.learning.curves import PRIOR_RUNS, Curve, Seen, at, fitted
-from rushes.core.learning.run_cells import MOST_BYTES, MOST_S, SECONDS_STEPS, SIZE_STEPS, Counted, Outcome
+from rushes.core.learning.run_cells import MOST_BYTES, MOST_S, SECONDS_STEPS, SIZE_STEPS, Counted, RunKind
 
 __all__ = ["ENOUGH", "Expected", "SizedRuns"]
 
@@ -62,7 +62,7 @@ class Expected(NamedTuple):
 class _Cell(NamedTuple):
     """Runs of one size and time; `size` in steps."""
 
-    outcome: Outcome
+    outcome: RunKind
     size: int
     seconds: float
     runs: float
@@ -93,8 +93,8 @@ class SizedRuns:
         for name, count in others.items():
             own[name] = own.get(name, 0.0) + count * scale
         cells = [found for name, count in own.items() if (found := _cell(name, count)) is not None]
-        self._timed = [one for one in cells if one.outcome in {Outcome.ran, Outcome.too_long}]
-        self._failed = [one for one in cells if one.outcome not in {Outcome.ran, Outcome.too_long}]
+        self._timed = [one for one in cells if one.outcome in {RunKind.ran, RunKind.too_long}]
+        self._failed = [one for one in cells if one.outcome not in {RunKind.ran, RunKind.too_long}]
         self.runs = sum(one.runs for one in self._timed)
         """That it rests on; older ones count for less."""
         self._curve = fitted([one.seen for one in self._timed], _BEFORE, trust=_TRUST)
@@ -104,14 +104,14 @@ class SizedRuns:
         """What a run of that size takes; None where too little was seen."""
         size = floor(SIZE_STEPS * log2(max(size_bytes, 1)))
         # One that was stopped says at once how long the next of its size takes, but nothing of small ones.
-        least = min((o.size for o in self._timed if o.outcome is Outcome.too_long), default=inf)
+        least = min((o.size for o in self._timed if o.outcome is RunKind.too_long), default=inf)
         if not self._timed or (self.runs < ENOUGH and size < least - SIZE_STEPS):
             return None
         usual, late = self._around(size)
         on_curve = at(self._curve, _parts(max(size_bytes, 1)))
         return Expected(on_curve * usual, None if late is None else on_curve * late, self.runs)
 
-    def too_big_for(self, size_bytes: int) -> Outcome | None:
+    def too_big_for(self, size_bytes: int) -> RunKind | None:
         """What clips of that size were mostly too big for; None for nothing.
 
         Of clips no smaller than half of it more were too big than were not: one that was, alone, may have
@@ -119,7 +119,7 @@ class SizedRuns:
         """
         size = floor(SIZE_STEPS * log2(max(size_bytes, 1)))
         ran = sum(one.runs for one in self._timed if one.size >= size - SIZE_STEPS)
-        for outcome in (Outcome.memory, Outcome.scratch):
+        for outcome in (RunKind.memory, RunKind.scratch):
             # It was no larger than what is asked about, give or take its cell: that fits less.
             failed = sum(one.runs for one in self._failed if one.outcome is outcome and one.size <= size)
             if failed > max(ran, 1.0):
@@ -156,13 +156,13 @@ def _cell(name: str, runs: float) -> _Cell | None:
     found = _CELL.fullmatch(name) if isinstance(name, str) else None
     if found is None:
         return None
-    outcome, size, step = Outcome(found["kind"]), int(found["size"]), found["seconds"]
+    outcome, size, step = RunKind(found["kind"]), int(found["size"]), found["seconds"]
     if size > SIZE_STEPS * log2(MOST_BYTES) or (step is None) != (outcome in "md"):
         return None
     seconds = 0.0 if step is None else _middle(int(step), SECONDS_STEPS)
     if not seconds <= MOST_S * 2:
         return None
-    return _Cell(outcome, size, seconds * 2 if outcome is Outcome.too_long else seconds, runs)
+    return _Cell(outcome, size, seconds * 2 if outcome is RunKind.too_long else seconds, runs)
 
 
 def _middle(step: int, steps: int) -> float:

@@ -31,14 +31,14 @@ from rushes.runtime.configuration.class_file import classes_of
 from rushes.runtime.configuration.own_tier import barred_here
 from rushes.runtime.shared.host_fitness import HostFitness
 from rushes.runtime.shared.machine_looks import looks_of
-from rushes.runtime.shared.pool_run import Pool
+from rushes.runtime.shared.pool_run import OwnPool
 
 __all__ = ["lacking_here", "queues_of", "run_host"]
 
 
 def run_host(
     environment: str,
-    pool: Pool,
+    pool: OwnPool,
     *,
     width: int,
     groups: Sequence[str] = (),
@@ -148,7 +148,7 @@ def _say_by_what_right(services: Services, say: Callable[[str], None]) -> None:
     say(f"each attempt has a session of {services.settings.work_role} for its clip and its place")
 
 
-def _fitness_of(services: Services, pool: Pool, queues: Mapping[str, str]) -> HostFitness:
+def _fitness_of(services: Services, pool: OwnPool, queues: Mapping[str, str]) -> HostFitness:
     """What this machine knows of itself."""
     ledger = services.ledger
 

@@ -17,9 +17,9 @@ from rushes.media.encoders import FAMILIES
 from rushes.media.planning.choice import EncoderChoice
 from rushes.media.planning.device_graph import Decoder
 
-__all__ = ["Outcome", "Tried", "really_decoded_by", "remaining", "told", "warning_of"]
+__all__ = ["Tried", "TryOutcome", "really_decoded_by", "remaining", "told", "warning_of"]
 
-Outcome = Literal["made", "failed", "refused", "left-out", "passed"]
+TryOutcome = Literal["made", "failed", "refused", "left-out", "passed"]
 """``made`` it; ``failed`` while it ran; ``refused`` by the plan, for it cannot do what is wished;
 ``left-out`` beforehand; ``passed`` by, for it was full or sick, or another would be done before it."""
 
@@ -59,7 +59,7 @@ class Tried:
     family: str
     device: str
     encoder: str
-    outcome: Outcome
+    outcome: TryOutcome
     reason: str = ""
     code: str = ""
     decoder: str = "software"

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rushes.errors import PlatformError, RushesError
-from rushes.media.devices.fallback import Outcome, Tried, remaining, told
+from rushes.media.devices.fallback import Tried, TryOutcome, remaining, told
 from rushes.media.devices.tries import KnownHost, Tries, Try
 from rushes.media.planning.choice import EncoderChoice
 
@@ -98,7 +98,7 @@ def _go_through(
             ran = True
             made = make(one, planned)
         except RushesError as error:
-            outcome: Outcome = "failed" if ran else "refused"
+            outcome: TryOutcome = "failed" if ran else "refused"
             tried.append(replace(tried_of(one, outcome, began, error), waited_s=waited_s, note=note))
             if turns is None or not turns.failed(error):  # else it may have another turn
                 rest = remaining([other for other in rest if other is not one], one, error, ran=ran)
@@ -109,7 +109,7 @@ def _go_through(
             return made, one, tuple(tried)
 
 
-def tried_of(one: Try, outcome: Outcome, began: float, error: RushesError | None = None) -> Tried:
+def tried_of(one: Try, outcome: TryOutcome, began: float, error: RushesError | None = None) -> Tried:
     """What a try came to that began at `began`, by the monotonic clock."""
     return Tried(
         family=one.family,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from rushes.asset import Asset
 from rushes.errors import PlatformError, RushesError
 from rushes.media.describing.schema import MediaInfo
-from rushes.media.devices.fallback import Outcome, Tried, told
+from rushes.media.devices.fallback import Tried, TryOutcome, told
 from rushes.media.devices.tries import KnownHost, Tries, Try, plan_tries
 from rushes.media.encoding.means import Means, Spelling
 from rushes.media.encoding.trying import nothing_to_try, tried_of
@@ -286,7 +286,7 @@ class RungMaking:
         return group.lead.family != "software"
 
     def _note(
-        self, rung: PendingRung, outcome: Outcome, began: float, error: RushesError | None = None
+        self, rung: PendingRung, outcome: TryOutcome, began: float, error: RushesError | None = None
     ) -> None:
         found = replace(tried_of(rung.next, outcome, began, error), output=rung.name)
         if self.turns is not None and outcome != "refused":

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rushes.core.capacity.fitting import Size, reached
-from rushes.core.learning.run_cells import Outcome
+from rushes.core.learning.run_cells import RunKind
 from rushes.core.retry import LOSS_CODES, GiveUp, GoUp, decide
 from rushes.core.states import State
 from rushes.errors import Cancelled, PlatformError, RushesError
@@ -84,7 +84,7 @@ class GivenBack:
 
     reason: str
     error: Mapping[str, Any]
-    too_big: Outcome | None = None
+    too_big: RunKind | None = None
     unfit: str = ""
 
 
@@ -106,9 +106,9 @@ class HeldFor:
 
 
 _OUTCOMES: Final = {
-    Size.time: Outcome.too_long,
-    Size.memory: Outcome.memory,
-    Size.scratch: Outcome.scratch,
+    Size.time: RunKind.too_long,
+    Size.memory: RunKind.memory,
+    Size.scratch: RunKind.scratch,
 }
 Next = Overtaken | GivenBack | HeldFor | End
 
@@ -149,7 +149,7 @@ def after_failure(  # noqa: PLR0911 - a table, read from above
     elif obeyed and stopped.going:
         return _given_back("its host had to go")
     elif obeyed and stopped.out_of_time:
-        return _given_back("it did not fit into the time that was left", Outcome.too_long)
+        return _given_back("it did not fit into the time that was left", RunKind.too_long)
     return _tried_again(claim, failure, stopped, seconds=seconds, retries=retries, longer=longer)
 
 
@@ -166,7 +166,7 @@ def held_for_money(short: Short, now: float, *, begun: bool) -> HeldFor:
     return HeldFor(delay_s, short.sentence, free=True, error=error if begun else None)
 
 
-def _given_back(reason: str, too_big: Outcome | None = None) -> GivenBack:
+def _given_back(reason: str, too_big: RunKind | None = None) -> GivenBack:
     return GivenBack(reason, {"kind": "platform", "code": "given-back", "message": reason}, too_big)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rushes.asset import Asset, FrameRange
-from rushes.core.learning.run_cells import Outcome
+from rushes.core.learning.run_cells import RunKind
 from rushes.core.retry import HOST_CODES, MOST_LOSSES, backoff_s
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.run_price import RunPrice
@@ -184,7 +184,7 @@ class ClaimRunner:
             if claim.work.tier == ON_HOSTS:  # a notice that came again, or stayed behind
                 return self._given_back(claim, meter, f"it is for {ON_HOSTS}")._replace(too_long=True)
             if claim.losses >= DIED_HERE:
-                self._learn(claim, spec, 0.0, Outcome.memory)
+                self._learn(claim, spec, 0.0, RunKind.memory)
                 reason = f"{claim.losses} Lambdas that worked on it died or fell silent"
                 return self._given_back(claim, meter, reason, up=True)
         return self._run(claim, spec, meter, since=now, ends_at=ends_at, longer=longer)
@@ -234,7 +234,7 @@ class ClaimRunner:
             watch.settle()
             body, seconds = made.data().decode(), self.clock() - since
             if not made.cached and not claim.intent:  # else it was there already, perhaps
-                self._learn(claim, spec, made.worked_s or seconds, Outcome.ran)
+                self._learn(claim, spec, made.worked_s or seconds, RunKind.ran)
             end = End(State.succeeded, body, seconds, made.media_s, cached=made.cached)
             if watch.cancelled and not made.published:  # what is asked to stop may return like any other
                 end = End(State.cancelled, "{}", seconds)
@@ -317,7 +317,7 @@ class ClaimRunner:
             made = replace(made, warnings=(*made.warnings, said))
         return claim, made
 
-    def _learn(self, claim: Claim, spec: Mapping[str, Any], seconds: float, outcome: Outcome) -> None:
+    def _learn(self, claim: Claim, spec: Mapping[str, Any], seconds: float, outcome: RunKind) -> None:
         """Note what an attempt took, for its function and the size of its clip."""
         if self.runs is not None:
             function = self._known.of(claim.work.batch, spec).function

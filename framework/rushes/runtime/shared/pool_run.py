@@ -30,7 +30,7 @@ from rushes.runtime.shared.pool_line import HostPool, PoolLine, run_alone
 from rushes.runtime.sources.fingerprint import content_of
 from rushes.runtime.sources.inputs import Found
 
-__all__ = ["Pool", "PoolRun", "cancel_left_behind"]
+__all__ = ["OwnPool", "PoolRun", "cancel_left_behind"]
 
 KEY_BYTES: Final = 16
 """Of a key in a pool: longer ones are of functions that run together."""
@@ -40,8 +40,8 @@ NEWEST: Final = 1000
 """Batches of a pool that are looked at: each is an attempt or a kind of work, and a host has some tens."""
 
 
-class Pool(HostPool, Protocol):
-    """A pool that knows what it has to do."""
+class OwnPool(HostPool, Protocol):
+    """A machine's own pool as its host looks after it: it tells what it has to do, too."""
 
     def batches(self, *, limit: int = ..., parts: bool = ...) -> Sequence[BatchStatus]:
         """The newest first."""
@@ -56,7 +56,7 @@ class Pool(HostPool, Protocol):
         ...
 
 
-def cancel_left_behind(pool: Pool, is_held: Callable[[Path], bool]) -> int:
+def cancel_left_behind(pool: OwnPool, is_held: Callable[[Path], bool]) -> int:
     """Cancel what a pool still does in the name of hosts that are dead; gives how much that was.
 
     A pool outlives who uses it. What it has of a host that was killed is lost to that: its claim lapses, and

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from rushes.core.learning.run_cells import Counted, Outcome, cell, week_of
+from rushes.core.learning.run_cells import Counted, RunKind, cell, week_of
 from rushes.errors import RushesError
 from rushes.ports import RunCounts
 
@@ -48,7 +48,7 @@ class RunLog:
         version: str,
         size_bytes: int,
         seconds: float,
-        outcome: Outcome = Outcome.ran,
+        outcome: RunKind = RunKind.ran,
     ) -> None:
         """Note how a run of a function ended, on a clip of this size; one that was long is told of soon."""
         name = cell(outcome, size_bytes, seconds)
@@ -57,7 +57,7 @@ class RunLog:
         with self._lock:
             counts = self._noted.setdefault((function, version, week_of(self._clock())), Counter())
             counts[name] += 1
-            if seconds >= LONG_S or outcome is not Outcome.ran:
+            if seconds >= LONG_S or outcome is not RunKind.ran:
                 self._told_at = min(self._told_at, self._clock() - TOLD_S)
 
     def tend(self, *, ends: bool = False) -> None:

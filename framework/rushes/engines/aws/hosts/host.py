@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from rushes.notices import Notice
     from rushes.ports import Ledger
     from rushes.runtime.shared.host_fitness import HostFitness
-    from rushes.runtime.shared.pool_run import Pool
+    from rushes.runtime.shared.pool_run import OwnPool
 
 __all__ = ["Guard", "Host", "NoGuard"]
 
@@ -88,7 +88,7 @@ class Host:
     def __init__(
         self,
         services: Services,
-        engine: Pool,
+        engine: OwnPool,
         queues: Mapping[str, str],
         *,
         name: str,
