@@ -14,6 +14,7 @@ from waiting import until
 
 from rushes import PlatformError
 from rushes.engines.local import LocalEngine
+from rushes.invocation import OWNER
 
 Find = Callable[[str], Any]
 
@@ -79,6 +80,18 @@ def test_a_killed_slot_loses_only_what_it_ran(
     attempts = sorted(outcome.finished.attempts for outcome in batch)
     assert batch.progress.counts.succeeded == 3
     assert attempts == [1, 1, 2]
+
+
+def test_a_killed_worker_keeps_what_ended_of_a_hosts_work_though_nobody_waited_for_the_disk(
+    engine: LocalEngine, plain: Find, clip: str, tmp_path: Path
+) -> None:
+    function = plain("echo").with_options(tags={OWNER: str(tmp_path / "host")})
+    batch = function.starmap((clip, {"n": n}) for n in range(50))
+    assert len(list(batch)) == 50
+    os.kill(engine.pool()["worker"]["pid"], signal.SIGKILL)
+
+    assert sorted(o.result.n for o in batch) == list(range(50))
+    assert engine.status(batch.id).counts.succeeded == 50
 
 
 def test_a_killed_worker_takes_its_slots_along_and_the_next_client_carries_on(

@@ -76,6 +76,75 @@ def test_rows_that_come_twice_stay_as_they_are(journal: SqliteJournal) -> None:
     assert journal.counts(number) == [(0, 1), (4, 1)]
 
 
+@pytest.fixture
+def synced(journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether it was the log, each time something else than SQLite waited until a file was on the disk."""
+    log = Path(f"{journal.path}-wal")
+    found: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda file: found.append(os.fstat(file).st_ino == log.stat().st_ino))
+    return found
+
+
+def waits(journal: SqliteJournal) -> bool:
+    """Whether SQLite waits for the disk at a commit."""
+    return int(journal.one("PRAGMA synchronous")) == 2
+
+
+def add(journal: SqliteJournal, n: int, *, began_lent: bool, lent: bool) -> bool:
+    """Add an invocation in a turn; whether SQLite waits for the disk as it commits."""
+    journal.begin(lent=began_lent)
+    journal.add([row(1 << 32 | n)])
+    its = waits(journal)
+    journal.commit(lent=lent)
+    return its
+
+
+def test_a_lent_turn_does_not_wait_for_the_disk_and_the_next_that_is_not_does(
+    journal: SqliteJournal, synced: list[bool]
+) -> None:
+    filled(journal, 1)
+    assert waits(journal)
+
+    assert not add(journal, 2, began_lent=True, lent=True)
+    assert not add(journal, 3, began_lent=True, lent=True)
+    assert add(journal, 4, began_lent=False, lent=False)
+    assert synced == []
+
+
+def test_a_turn_that_is_no_longer_lent_at_its_end_is_brought_to_the_disk(
+    journal: SqliteJournal, synced: list[bool]
+) -> None:
+    filled(journal, 1)
+    add(journal, 2, began_lent=True, lent=True)
+    add(journal, 3, began_lent=True, lent=False)
+    assert synced == [True]
+
+
+def test_a_turn_that_writes_nothing_brings_lent_ones_before_it_to_the_disk_once(
+    journal: SqliteJournal, synced: list[bool]
+) -> None:
+    filled(journal, 1)
+    add(journal, 2, began_lent=True, lent=True)
+    for _ in range(2):
+        journal.begin()
+        journal.commit()
+    assert synced == [True]
+
+
+def test_a_disk_that_does_not_take_a_lent_turn_is_an_error(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(journal, 1)
+
+    def broken(_file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(PlatformError, match="Input/output error") as caught:
+        add(journal, 2, began_lent=True, lent=False)
+    assert caught.value.code == "journal-unwritable"
+
+
 def test_names_that_are_no_utf8_come_back_as_they_were(journal: SqliteJournal) -> None:
     name = os.fsdecode(b"/footage/caf\xe9\n\x01.mov")
     journal.begin()

@@ -15,7 +15,7 @@ from rushes.core.capacity.fitting import reached
 from rushes.core.retry import LOSS_CODES, RetryAfter, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError
-from rushes.invocation import OWNER, Spent
+from rushes.invocation import Spent
 from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.families import Families
 from rushes.runtime.dispatch.hedging import Hedging
@@ -320,7 +320,7 @@ class Hearing:
             self.pool.feed(ev.AttemptFinished(slot, run.ask(number), after, seconds))
             return
         retries = int(state.spec.get("retries", 2))
-        lent = OWNER in (state.spec.get("tags") or {})
+        lent = state.lent
         progressed = progress_of(run, seconds).progresses
         limit_s = self.pool.most_run_s
         verdict = decide(

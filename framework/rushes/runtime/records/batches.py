@@ -12,6 +12,7 @@ from typing import Any, Final
 from rushes.core.events import QueueKey, Shape
 from rushes.core.limits import function_limit, key_limit
 from rushes.core.states import TRANSITIONS, State, transition
+from rushes.invocation import OWNER
 from rushes.runtime.records.ports import BatchRow
 
 __all__ = ["STATES", "BatchState", "n_of", "shape_of", "spec_packet", "state_number", "status_json"]
@@ -78,6 +79,11 @@ class BatchState:
     """The shapes of those of its invocations that have exclusive keys, by these."""
     parent: int = 0
     """The invocation that it is made of parts of; 0 for what people submit."""
+
+    @property
+    def lent(self) -> bool:
+        """Whether a host has handed it to this pool: the truth of it is in a shared ledger."""
+        return OWNER in (self.spec.get("tags") or {})
 
     @property
     def total(self) -> int:

@@ -114,10 +114,11 @@ KnownRow = tuple[bytes, int, int, int | None, str]
 class Turns(Protocol):
     """The worker's turns, each one transaction."""
 
-    def begin(self) -> None: ...
+    def begin(self, *, lent: bool = False) -> None:
+        """Start a turn; `lent`: a power cut may take it, for the truth of all in it is elsewhere."""
 
-    def commit(self) -> None:
-        """Make the turn durable.
+    def commit(self, *, lent: bool = False) -> None:
+        """Make the turn durable, against a power cut too unless it is `lent` still.
 
         Raises:
             PlatformError: the disk is full (``journal-full``); the turn is kept, and may be committed later.

@@ -39,6 +39,7 @@ from rushes.runtime.slots.processes import SlotProcess
 from rushes.runtime.telling.outlet import Outlet
 from rushes.runtime.wire import Stream
 from rushes.runtime.worker.following import GATHER_S, Following
+from rushes.runtime.worker.lent_turns import LentTurns
 from rushes.runtime.worker.verbs import ClientState, Verbs
 
 __all__ = ["Worker"]
@@ -99,6 +100,7 @@ class Worker:
         purchase = Purchase.owned if price is None else price.tier.purchase
         self._elastic = Elastic(self._pool, settings.tier, capacity_file, purchase)
         self._verbs = Verbs(self._dispatcher, self._following, settings, self._elastic)
+        self._lent_turns = LentTurns(self._pool)
         self._clients: dict[int, ClientState] = {}
         self._next_client = 0
         self._busy_at = time.time()
@@ -147,7 +149,7 @@ class Worker:
         ready = self._selector.select(self._patience())
         now = time.time()
         self._pool.tell_time(now, time.monotonic_ns())
-        self._journal.begin()
+        self._journal.begin(lent=self._lent_turns.begins())
         try:
             self._dispatcher.guarding.look()
             for key, mask in ready:
@@ -158,7 +160,7 @@ class Worker:
             self._dispatcher.classes.tick()
             self._seal_orphans(now)
             self._dispatcher.close_turn()
-            self._journal.commit()
+            self._journal.commit(lent=self._lent_turns.ends())
         except PlatformError as error:
             if error.code != "journal-full":
                 raise
@@ -278,6 +280,7 @@ class Worker:
         frames = client.stream.frames()
         while (frame := self._next_frame(client, frames)) is not None:
             answer = self._verbs.answer(client, *frame)
+            self._lent_turns.hear(frame[0])
             if answer is not None:
                 self._answer_later(client, answer)
         if not alive or client.lost:
