@@ -141,6 +141,19 @@ def test_what_went_up_and_failed_is_tried_again_where_it_was(cloud: Cloud) -> No
     assert cloud.told() == {"hosts": [1]}
 
 
+def test_who_has_not_the_function_may_steer_a_batch_all_the_same(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = cloud.send(6000, 10)
+    cloud.told()
+    monkeypatch.setattr(catalog, "find", lambda ref: pytest.fail(f"{ref} is not installed here"))
+
+    cloud.engine.set_priority(batch, "urgent")
+
+    assert cloud.told() == {"hosts-urgent": [1, 2]}
+    assert cloud.engine.retry(batch) == 0
+
+
 def test_why_says_who_it_is_for_and_what_was_expected(cloud: Cloud) -> None:
     cloud.learnt(ON_LAMBDA, 1600.0, 4000)
     batch = cloud.send(4000)

@@ -6,6 +6,7 @@ This module must not know what is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from rushes.engines.aws.laptop.sending import Sender
@@ -30,7 +31,13 @@ def sender_of(there: Connection, spec: Mapping[str, Any]) -> Sender:
     def queue(tier: str) -> Queue:
         return there.services.queue(there.deployment.queue_of(*where, tier))
 
-    return Sender(there.ledger, there.services.store, queue, _placing(there, spec))
+    # The function is looked for once a clip is sent: who only steers a batch need not have it.
+    placing = cache(partial(_placing, there, spec))
+
+    def place(size_bytes: int) -> Routed | None:
+        return placing()(size_bytes)
+
+    return Sender(there.ledger, there.services.store, queue, place)
 
 
 def _placing(there: Connection, spec: Mapping[str, Any]) -> Callable[[int], Routed | None]:
