@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import deployed
 import pytest
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError
 from botocore.session import Session
 from hypothesis import given
@@ -25,7 +26,7 @@ from rushes import CallerError, RushesError
 from rushes.engines.aws.access.frame_names import names_of
 from rushes.engines.aws.access.granting import Granting
 from rushes.engines.aws.access.session_policy import MOST_CHARACTERS, session_policy
-from rushes.engines.aws.access.settings import AwsSettings, aws_settings
+from rushes.engines.aws.access.settings import STOP_S, AwsSettings, aws_settings
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.template import template_of
 from rushes.runtime.shared.meter import Meter
@@ -33,6 +34,8 @@ from rushes.runtime.shared.remote_attempt import StoreReach
 from rushes.runtime.sources.fingerprint import sha256_file
 from rushes.testing.clock import FakeClock
 
+LONGEST_S = 900.0
+"""That Lambda gives a call."""
 ROLE = "arn:aws:iam::123456789012:role/rushes-dev-WorkSmall-1"
 REACH = StoreReach(("s3://cards/dune/day1/A001.mov", "s3://luts/show.cube?versionId=v1"), "s3://proxies/dune")
 
@@ -412,6 +415,15 @@ def test_a_body_finds_the_session_and_afterwards_the_process_has_its_own_again(
     with pytest.raises(ZeroDivisionError):
         body()
     assert environ == own
+
+
+def test_what_a_body_finds_lasts_as_long_as_an_attempt_and_is_always_looked_up_again(
+    sts: Sts, clock: FakeClock, meter: Meter
+) -> None:
+    environ: dict[str, str] = {}
+    with _granting(sts, clock, environ=environ)(REACH, meter):
+        ends_at = datetime.fromisoformat(environ["AWS_CREDENTIAL_EXPIRATION"]).timestamp()
+    assert LONGEST_S - STOP_S < ends_at - clock.now() < RefreshableCredentials._advisory_refresh_timeout
 
 
 def test_a_body_that_keeps_a_client_never_works_with_the_session_of_another(

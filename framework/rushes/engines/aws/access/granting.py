@@ -42,9 +42,10 @@ KEPT: Final = 64
 _SIZES: Final = (MOST_CHARACTERS, MOST_CHARACTERS // 2, MOST_CHARACTERS // 4)
 """Of policies that are tried one after the other
 (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html, PackedPolicyTooLarge)."""
-_BODY_S: Final = 14 * 60
+_BODY_S: Final = 15 * 60 - 5
 """botocore looks into the environment again for what expires within 15 minutes, and takes nothing that has
-expired: longer than any attempt on Lambda, and so short that no body works with the session of another."""
+expired: longer than any attempt on Lambda, which is stopped 20 s before its 15 minutes are over, and so short
+that no body works with the session of another."""
 _NAMES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _EXPIRES: Final = "AWS_CREDENTIAL_EXPIRATION"
 _ROLE: Final = re.compile(r"arn:(aws[a-z-]*):iam::\d{12}:role/.+")
