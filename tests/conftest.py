@@ -28,7 +28,7 @@ for _variable in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(_variable, None)
 
 # How long an example takes says what else the machine does: no property is judged by it.
-# What Hypothesis has set for a CI goes on to hold.
+# What Hypothesis has set for a CI goes on to hold. A test that names checks of its own names this one, too.
 settings.register_profile("rushes", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rushes")
 

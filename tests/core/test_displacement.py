@@ -144,33 +144,28 @@ _AMOUNT = st.integers(0, 4)
 _NEED = st.tuples(_AMOUNT, _AMOUNT, _AMOUNT, _AMOUNT)
 
 
-@st.composite
-def _running(draw: st.DrawFn) -> list[Running]:
-    return [
-        Running(
-            number,
-            number,
-            draw(st.integers(0, 3)),
-            draw(_NEED),
-            NOW - draw(st.floats(0, 200)),
-            draw(st.none() | st.floats(0, 300)),
-            draw(st.floats(0, 50)),
-            draw(st.integers(0, 4)),
-            draw(st.booleans()),
-            draw(st.booleans()),
-            draw(st.none() | st.floats(0, 30)),
-            draw(st.booleans()),
-            draw(st.booleans()),
-        )
-        for number in range(draw(st.integers(0, 7)))
-    ]
+# Made once: a strategy that is made for each draw is checked for each draw.
+_ONE = st.tuples(
+    st.integers(0, 3),
+    _NEED,
+    st.floats(0, 200).map(lambda ago_s: NOW - ago_s),
+    st.none() | st.floats(0, 300),
+    st.floats(0, 50),
+    st.integers(0, 4),
+    st.booleans(),
+    st.booleans(),
+    st.none() | st.floats(0, 30),
+    st.booleans(),
+    st.booleans(),
+)
+_RUNNING = st.lists(_ONE, max_size=7).map(lambda rows: [Running(n, n, *one) for n, one in enumerate(rows)])
 
 
 def _enough(found: tuple[Displacement, ...], lack: Need) -> bool:
     return all(sum(one.frees[d] for one in found) >= lack[d] for d in range(4))
 
 
-@given(_NEED, st.integers(0, 3), _running())
+@given(_NEED, st.integers(0, 3), _RUNNING)
 def test_what_stands_aside_is_enough_and_allowed_and_each_of_it_needed(
     lack: Need, rank: int, running: list[Running]
 ) -> None:
@@ -195,7 +190,7 @@ def test_what_stands_aside_is_enough_and_allowed_and_each_of_it_needed(
             assert not victim.waited_for
 
 
-@given(_NEED, st.integers(0, 3), _running())
+@given(_NEED, st.integers(0, 3), _RUNNING)
 def test_nobody_is_spared_when_all_together_would_be_enough(
     lack: Need, rank: int, running: list[Running]
 ) -> None:

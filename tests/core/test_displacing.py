@@ -230,7 +230,7 @@ def test_a_swarm_that_lacks_memory_has_all_of_it_given_back_at_once(model_pool: 
     assert len({one.id for one in said(pool, GiveBack)}) == 3
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     parts=st.lists(
         st.tuples(st.integers(1, 50), st.floats(1.0, 40.0), st.floats(0.0, 1.0)), min_size=1, max_size=5

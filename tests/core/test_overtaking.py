@@ -166,7 +166,7 @@ def test_where_nothing_else_waits_it_is_asked_for_once(model_pool: Any) -> None:
         assert not [command for command in pool.commands if isinstance(command, Lease)]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     ageing_s=st.floats(5.0, 100.0),
     run_s=st.lists(st.floats(0.5, 10.0), min_size=2, max_size=4),

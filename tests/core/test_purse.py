@@ -525,7 +525,7 @@ def test_rows_that_were_never_looked_at_again_are_charged_with_what_they_can_hav
 # -- how well a cap is used -------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6), spread=st.floats(0.05, 1.0), known=st.booleans(), slots=st.integers(1, 4))
 def test_at_least_nineteen_twentieths_of_a_cap_are_spent_when_work_is_first_held(
     seed: int, spread: float, known: Any, slots: int
@@ -542,7 +542,7 @@ def test_at_least_nineteen_twentieths_of_a_cap_are_spent_when_work_is_first_held
     assert 0.95 * cap <= spent <= cap
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(cap_s=st.floats(1, 100), slots=st.integers(1, 4))
 def test_what_outlasts_its_cap_leaves_nothing_of_it_but_what_goes_by_between_two_looks(
     cap_s: float, slots: int

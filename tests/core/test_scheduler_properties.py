@@ -291,7 +291,7 @@ def test_promises_hold_whatever_happens_in_whatever_order_at_length(model_pool: 
 run_times = st.lists(st.floats(0.5, 20.0), min_size=20, max_size=60)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(times=st.lists(run_times, min_size=2, max_size=5), cores=st.integers(1, 3))
 def test_shows_that_always_have_work_never_drift_apart_further_than_the_bound(
     model_pool: Any, times: Any, cores: Any
@@ -326,7 +326,7 @@ def test_shows_that_always_have_work_never_drift_apart_further_than_the_bound(
         assert max(paid.values()) - min(paid.values()) <= (cores + 1) * (longest + 1.0)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     ageing=st.floats(5.0, 100.0),
     run_s=st.floats(0.5, 10.0),
@@ -351,7 +351,7 @@ def test_aged_work_waits_no_longer_than_its_bound_and_one_turn_of_each_better_sh
     assert pool.now - begun <= ageing + (better_shows + 3) * run_s
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     work=st.lists(
         st.tuples(
