@@ -95,13 +95,11 @@ def hosts_that_come(
     return made | _scaler(queues, sources, on_lambda, environment)
 
 
-def _scaler(
-    queues: dict[str, dict[str, str]],
-    sources: dict[str, str],
-    on_lambda: Sequence[Deployed],
-    environment: Environment,
+def _fleets_document(
+    queues: dict[str, dict[str, str]], on_lambda: Sequence[Deployed], environment: Environment
 ) -> dict[str, Any]:
-    document = {
+    """What a person has decided of fleets, whose they are, and what Lambdas beside them cost and may do."""
+    return {
         **environment.capacity,
         "hosts": {tier.name: tier.group for tier in environment.fleets},
         "machines": sorted(tier.name for tier in environment.fleets if tier.type),
@@ -116,6 +114,15 @@ def _scaler(
             for name in one.classes
         },
     }
+
+
+def _scaler(
+    queues: dict[str, dict[str, str]],
+    sources: dict[str, str],
+    on_lambda: Sequence[Deployed],
+    environment: Environment,
+) -> dict[str, Any]:
+    document = _fleets_document(queues, on_lambda, environment)
     watched = [id_ for ids in queues.values() for id_ in ids.values()]
     watched += [logical("Queue", one.name, name) for one in on_lambda for name in one.classes]
     plan = LambdaPlan(

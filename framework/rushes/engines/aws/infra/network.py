@@ -52,6 +52,12 @@ def network(environment: Environment) -> dict[str, Any]:
             },
         },
     }  # fmt: skip
+    return made | _subnets(named) | _ways()
+
+
+def _subnets(named: list[dict[str, str]]) -> dict[str, Any]:
+    """In two zones, with addresses to call out from."""
+    made: dict[str, Any] = {}
     for number in (0, 1):
         made[f"Subnet{number}"] = {
             "Type": "AWS::EC2::Subnet",
@@ -67,8 +73,13 @@ def network(environment: Environment) -> dict[str, Any]:
             "Type": "AWS::EC2::SubnetRouteTableAssociation",
             "Properties": {"SubnetId": ref(f"Subnet{number}"), "RouteTableId": ref("Routes")},
         }
-    for service in ("s3", "dynamodb"):
-        made[logical("Way", service)] = {
+    return made
+
+
+def _ways() -> dict[str, Any]:
+    """To S3 and DynamoDB, which cost nothing."""
+    return {
+        logical("Way", service): {
             "Type": "AWS::EC2::VPCEndpoint",
             "Properties": {
                 "VpcId": ref("Network"),
@@ -76,4 +87,5 @@ def network(environment: Environment) -> dict[str, Any]:
                 "RouteTableIds": [ref("Routes")],
             },
         }
-    return made
+        for service in ("s3", "dynamodb")
+    }

@@ -14,19 +14,17 @@ This module must not know how a template is deployed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rushes.engines.aws.infra import parts, permissions, starting
+from rushes.engines.aws.infra import parts, permissions, starting, stated
 from rushes.engines.aws.infra.buckets import buckets
-from rushes.engines.aws.infra.choices import CHOICES, choices_text
-from rushes.engines.aws.infra.environment import RANKS, Deployed, Environment, deployed, logical
+from rushes.engines.aws.infra.choices import choices_text
+from rushes.engines.aws.infra.environment import Deployed, Environment, deployed, logical
 from rushes.engines.aws.infra.hosting import by_group, host_queues, hosts, hosts_that_come
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.queue_names import check_names
 from rushes.engines.aws.infra.quotas import check_quotas
-from rushes.engines.aws.infra.versions import LONGEST_OUTPUT, METADATA, VERSIONS
 from rushes.engines.aws.infra.watching import watching
 from rushes.engines.aws.infra.workers import TABLE_ID, common, tiers_of, tried, worker
 from rushes.shared_ledger.dynamo_shape import TABLE
@@ -60,18 +58,21 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
     all_ = deployed(functions, environment)
     on_lambda, on_hosts = tiers_of(all_, environment)
     on_lambda += tried(on_lambda, environment)
-    routes = [
-        *(
-            _Route(one.name, name, logical("Queue", one.name, name))
-            for one in on_lambda
-            for name in one.classes
-        ),
-        *(
-            _Route(one.name, name, logical("Queue", one.group(environment), name))
-            for one in on_hosts
-            for name in one.classes
-        ),
-    ]
+    _check_names(all_, on_lambda, environment)
+    resources = _resources(all_, on_lambda, _routes(on_lambda, on_hosts, environment), environment)
+    template = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"Rushes, environment {environment.name}",
+        "Metadata": stated.metadata(all_, environment),
+        "Parameters": stated.parameters(environment),
+        "Resources": resources,
+        "Outputs": stated.outputs(resources, all_, environment),
+    }
+    check_quotas(template)
+    return template
+
+
+def _check_names(all_: Sequence[Deployed], on_lambda: Sequence[Deployed], environment: Environment) -> None:
     host_pairs = host_queues(all_, environment) if environment.has_hosts else {}
     check_names(
         [
@@ -80,55 +81,38 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
         ],
         environment,
     )
-    resources = {TABLE_ID: _table(environment), **buckets(environment)}
+
+
+def _routes(
+    on_lambda: Sequence[Deployed], on_hosts: Sequence[Deployed], environment: Environment
+) -> list[_Route]:
+    """A queue each function of Lambda, and each group of hosts, and class."""
+    takers = [(one, one.name) for one in on_lambda] + [(one, one.group(environment)) for one in on_hosts]
+    return [
+        _Route(one.name, name, logical("Queue", taker, name)) for one, taker in takers for name in one.classes
+    ]
+
+
+def _resources(
+    all_: Sequence[Deployed],
+    on_lambda: Sequence[Deployed],
+    routes: Sequence[_Route],
+    environment: Environment,
+) -> dict[str, Any]:
+    """Everything that there is to be, what watches it last."""
+    made = {TABLE_ID: _table(environment), **buckets(environment)}
     if environment.has_hosts:
-        resources |= hosts(all_, environment)
+        made |= hosts(all_, environment)
     for one in on_lambda:
-        resources |= worker(one, environment)
+        made |= worker(one, environment)
     if routes:
-        routing = _routing(all_, routes, environment, resources)
-        resources |= routing | _sweeping(all_, routes, environment, resources)
+        routing = _routing(all_, routes, environment, made)
+        made |= routing | _sweeping(all_, routes, environment, made)
     if environment.fleets:
-        resources |= hosts_that_come(all_, on_lambda, environment)
+        made |= hosts_that_come(all_, on_lambda, environment)
     if environment.tells or environment.trials:
-        resources |= _telling(environment)
-    resources |= watching(resources, [one.name for one in on_lambda], environment)
-    template = {
-        "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": f"Rushes, environment {environment.name}",
-        "Metadata": {
-            METADATA: {
-                "functions": {
-                    one.name: {
-                        "version": one.function.version,
-                        "source": environment.sources.get(one.name, ""),
-                        "ref": one.function.ref,
-                    }
-                    for one in all_
-                },
-                **({"trials": dict(environment.trials)} if environment.trials else {}),
-            }
-        },
-        "Parameters": {
-            "ImageUri": _image("Container image with Rushes and the functions"),
-            **(
-                {"StableImageUri": _image("The image of versions that are not tried")}
-                if environment.trials
-                else {}
-            ),
-        },
-        "Resources": resources,
-        "Outputs": _outputs(resources)
-        | _versions(all_, environment)
-        | _ranks(environment)
-        | _choices(environment),
-    }
-    check_quotas(template)
-    return template
-
-
-def _image(what: str) -> dict[str, Any]:
-    return {"Type": "String", "Description": what, "MinLength": 1}
+        made |= _telling(environment)
+    return made | watching(made, [one.name for one in on_lambda], environment)
 
 
 def _table(environment: Environment) -> dict[str, Any]:
@@ -268,31 +252,3 @@ def _beside(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Env
 
 def _named(routes: Sequence[_Route]) -> dict[str, str]:
     return {f"{route.function}/{route.priority}": route.queue for route in routes}
-
-
-def _versions(all_: Iterable[Deployed], environment: Environment) -> dict[str, Any]:
-    """What version work that a machine sends is done by: of what is tried, the one that the rest has."""
-    has = {one.name: environment.trials.get(one.function.name, one.function.version) for one in all_}
-    said = json.dumps(has, separators=(",", ":"))
-    return {VERSIONS: {"Value": said}} if has and len(said) <= LONGEST_OUTPUT else {}
-
-
-def _ranks(environment: Environment) -> dict[str, Any]:
-    """Which classes there are, for who sends and who takes, where they are not those that ship."""
-    return {RANKS: {"Value": environment.ranks_text}} if environment.ranks_text else {}
-
-
-def _choices(environment: Environment) -> dict[str, Any]:
-    """What there is to choose from, for who sends work that a Lambda or hosts may do."""
-    text = choices_text(environment)
-    return {CHOICES: {"Value": text}} if text else {}
-
-
-def _outputs(resources: dict[str, Any]) -> dict[str, Any]:
-    """What a person needs to know of it: the table, queues and functions."""
-    kinds = {"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::S3::Bucket"}
-    return {
-        id_: {"Value": ref(id_)}
-        for id_, one in resources.items()
-        if one["Type"] in kinds and not id_.startswith("Dead")
-    }
