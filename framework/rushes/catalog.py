@@ -174,18 +174,30 @@ def _find_in_module(name: str, attribute: str) -> Function[Any, Any]:
         sys.path.append(folder)
     try:
         # Also of what is in `sys.modules`: another thread may be at its body, and this waits for its end.
-        module = importlib.import_module(name)
+        module = _imported(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise CallerError(
                 f"there is no module {error.name!r}, asked for as {asked!r}.",
                 code="unknown-function",
-                fix="Install its package here, or name the file: ./FILE.py:NAME.",
+                fix="Install its package where it is to run, or name the file: ./FILE.py:NAME.",
             ) from error
         _refuse_import(asked, error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an author's module may raise anything
         _refuse_import(asked, error)
     return _pick(module, attribute, asked)
+
+
+def _imported(name: str) -> ModuleType:
+    """A module, also of a package that was installed while this process runs."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        from rushes.newly_installed import look_again  # noqa: PLC0415 - few names are wrong
+
+        if error.name != name.partition(".")[0] or not look_again():
+            raise
+        return importlib.import_module(name)
 
 
 # -- in a file ------------------------------------------------------------------------------------------

@@ -262,6 +262,34 @@ def test_an_editable_package_is_digested_whole(
     assert catalog.source_digest(found) != before
 
 
+def test_a_package_that_is_installed_for_editing_meanwhile_is_found(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    monkeypatch.syspath_prepend(str(packages))
+    monkeypatch.setattr("rushes.newly_installed._folders", lambda: [str(packages)])
+    assert refusal("someones_new.f:sized").code == "unknown-function"
+
+    write("new/someones_new/__init__.py", "")
+    write("new/someones_new/f.py")
+    (packages / "someones.pth").write_text(f"{tmp_path / 'new'}\n")
+    os.utime(packages, (0, 0))  # clocks of file systems are coarse
+
+    assert catalog.find("someones_new.f:sized").ref == "someones_new.f:sized"
+
+
+def test_what_is_not_installed_is_looked_for_again_once_packages_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looks: list[str] = []
+    monkeypatch.setattr("rushes.newly_installed._folders", lambda: [str(tmp_path)])
+    monkeypatch.setattr("site.addsitedir", looks.append)
+    for _ in range(3):
+        assert refusal("someones_missing.f:sized").code == "unknown-function"
+    assert looks == [str(tmp_path)]
+
+
 def test_a_module_beside_the_current_folder_is_found(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,8 @@ LEFT_S: Final = 15
 LACKS_ROW: Final = 3
 """and once so many came one after another, it asks no sooner than after"""
 LACKS_REST_S: Final = 5.0
+SAID_AGAIN_S: Final = 600.0
+"""Between two lines of the log that say the same of a queue."""
 REST_S: Final = 5.0
 """Between tries of a service that does not answer."""
 T = TypeVar("T")
@@ -128,6 +130,7 @@ class Lane:
         self._finished: list[Message] = []
         self._lacked = 0
         """Messages in a row of functions that this host has not."""
+        self._waits_for = ("", -inf)
         # More than the width are here only while they are short.
         self._workers = ThreadPoolExecutor(2 * width, thread_name_prefix=key)
         self._poller = threading.Thread(target=self._poll, name=f"poll {key}")
@@ -285,9 +288,16 @@ class Lane:
         try:
             return act()
         except RushesError as error:
-            self._say("waits", error=error.to_dict())
+            self._say_waits(error)
             self._fitness.heard(error)
         except Exception as error:  # noqa: BLE001 - a poller that ends leaves its class unheard, and says nothing
             self._say("fault", error=as_error(error, f"the lane {self.key}").to_dict())
         self._stopping.wait(REST_S)
         return None
+
+    def _say_waits(self, error: RushesError) -> None:
+        """Once, and again each ten minutes: a queue that has gone would fill a log with one line."""
+        said, at = self._waits_for
+        if error.message != said or self._clock() - at >= SAID_AGAIN_S:
+            self._waits_for = error.message, self._clock()
+            self._say("waits", queue=self.key, error=error.to_dict())
