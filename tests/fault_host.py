@@ -11,7 +11,7 @@ from typing import Any
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import aws_settings
 from rushes.engines.aws.hosts import host as host_module
-from rushes.engines.aws.hosts import lane
+from rushes.engines.aws.hosts import taker
 from rushes.engines.aws.hosts.host import Host
 from rushes.engines.aws.notices import sweeping
 from rushes.engines.local import LocalEngine
@@ -22,7 +22,7 @@ __all__ = ["main"]
 
 def main(asked: dict[str, Any]) -> None:
     """Work until SIGTERM."""
-    lane.REST_S = 0.1  # type: ignore[misc]
+    taker.REST_S = 0.1  # type: ignore[misc]
     host_module.SWEEP_S = 1.0  # type: ignore[misc]
     sweeping.AGAIN_S = 20.0  # type: ignore[misc]
     s3_transfers.PART_BYTES = 5 * 2**20  # type: ignore[misc]

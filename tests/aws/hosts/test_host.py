@@ -416,8 +416,8 @@ def test_a_host_whose_disk_fills_rests_and_works_off_all_once_there_is_room(
 def test_work_of_a_function_that_one_host_has_not_is_done_by_another_as_if_it_had_been_nowhere(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rushes.engines.aws.hosts.lane.LEFT_S", 1)
-    monkeypatch.setattr("rushes.engines.aws.hosts.lane.LACKS_REST_S", 0.5)
+    monkeypatch.setattr("rushes.engines.aws.hosts.taker.LEFT_S", 1)
+    monkeypatch.setattr("rushes.engines.aws.hosts.taker.LACKS_REST_S", 0.5)
     load = loaded_batch.learn
 
     def learn(spec: Any, home: Path) -> Any:

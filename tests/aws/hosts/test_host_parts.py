@@ -17,9 +17,9 @@ from waiting import until
 from rushes import CallerError, PlatformError, RushesError
 from rushes.core.states import State
 from rushes.engines.aws.access.settings import AwsSettings
-from rushes.engines.aws.hosts.ecs_agent import EXPIRES_MIN, IDLE_S, RENEW_S, EcsGuard, ecs_task
-from rushes.engines.aws.hosts.lane import LACKS_REST_S, LACKS_ROW, LEFT_S, Lane
+from rushes.engines.aws.hosts.ecs_agent import EXPIRES_MIN, IDLE_S, RENEW_S, EcsProtection, ecs_task
 from rushes.engines.aws.hosts.spot import SpotWatch
+from rushes.engines.aws.hosts.taker import LACKS_REST_S, LACKS_ROW, LEFT_S, Taker
 from rushes.engines.aws.infra.deployment import Deployment
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.engines.aws.worker import _say_by_what_right, lacking_here, queues_of
@@ -34,7 +34,7 @@ from rushes.testing.ledger_contract import NOW, SPEC
 from rushes.testing.queue import StubQueue
 
 
-class Guarding:
+class Protecting:
     def __init__(self) -> None:
         self.held = 0
 
@@ -84,10 +84,10 @@ class Counting(StubQueue):
 
 
 @pytest.fixture
-def lane() -> Iterator[Lane]:
+def taker() -> Iterator[Taker]:
     queue, runner = Counting(), Runner()
-    made = Lane(
-        "urgent", queue, cast("Any", runner), 2, poll_s=0.0, guard=Guarding(), say=lambda *_, **__: None,
+    made = Taker(
+        "urgent", queue, cast("Any", runner), 2, poll_s=0.0, protection=Protecting(), say=lambda *_, **__: None,
         clock=lambda: 0.0,
     )  # fmt: skip
     yield made
@@ -101,51 +101,51 @@ def notices(count: int) -> list[Notice]:
     return [Notice(f"k7m2qx.{n}", "urgent", "dune") for n in range(1, count + 1)]
 
 
-def test_no_more_is_taken_than_is_begun_while_it_is_not_known_how_long_it_takes(lane: Lane) -> None:
-    queue, runner = cast("Counting", lane.queue), cast("Runner", lane._runner)
+def test_no_more_is_taken_than_is_begun_while_it_is_not_known_how_long_it_takes(taker: Taker) -> None:
+    queue, runner = cast("Counting", taker.queue), cast("Runner", taker._runner)
     queue.send(notices(12))
-    lane.start()
+    taker.start()
     until(lambda: len(runner.begun) == 2)
-    assert (lane.here, queue.waiting()) == (2, 10)
-    assert cast("Guarding", lane._guard).held == 1
+    assert (taker.here, queue.waiting()) == (2, 10)
+    assert cast("Protecting", taker._protection).held == 1
     runner.go.set()
-    until(lambda: lane.take_done()[0] or lane.here == 0)
+    until(lambda: taker.take_done()[0] or taker.here == 0)
 
 
-def test_short_work_is_taken_and_deleted_ten_at_a_time(lane: Lane) -> None:
-    queue, runner = cast("Counting", lane.queue), cast("Runner", lane._runner)
+def test_short_work_is_taken_and_deleted_ten_at_a_time(taker: Taker) -> None:
+    queue, runner = cast("Counting", taker.queue), cast("Runner", taker._runner)
     runner.go.set()
-    lane._mean_s = 0.001
+    taker._mean_s = 0.001
     queue.send(notices(100))
-    lane.start()
+    taker.start()
     until(lambda: len(runner.begun) == 100)
-    lane.stop()
-    lane.join()
+    taker.stop()
+    taker.join()
     assert sum(count for verb, count in queue.requests if verb == "done") == 100
     assert [count for verb, count in queue.requests if verb == "receive"] == [10] * 10
     assert sum(verb == "done" for verb, _ in queue.requests) <= 30  # ten at a time, and what is left over
-    assert (lane.here, lane.take_done()[0], lane.take_done()) == (0, 100, (0, 0.0))
+    assert (taker.here, taker.take_done()[0], taker.take_done()) == (0, 100, (0, 0.0))
 
 
-def test_what_is_here_when_a_host_has_to_go_may_be_had_at_once(lane: Lane) -> None:
-    queue, runner = cast("Counting", lane.queue), cast("Runner", lane._runner)
-    lane._mean_s = 0.001  # so that some wait here for a place
+def test_what_is_here_when_a_host_has_to_go_may_be_had_at_once(taker: Taker) -> None:
+    queue, runner = cast("Counting", taker.queue), cast("Runner", taker._runner)
+    taker._mean_s = 0.001  # so that some wait here for a place
     queue.send(notices(12))
-    lane.start()
-    until(lambda: len(runner.begun) == 4 and lane.here == 12)
-    lane.stop()
-    lane.join()
+    taker.start()
+    until(lambda: len(runner.begun) == 4 and taker.here == 12)
+    taker.stop()
+    taker.join()
     again = queue.receive(20, 0)
     assert sorted({one.notice.invocation for one in again}) == sorted(one.invocation for one in notices(12))
 
 
-def test_a_drained_host_takes_nothing_until_it_may_again(lane: Lane) -> None:
-    queue, runner = cast("Counting", lane.queue), cast("Runner", lane._runner)
+def test_a_drained_host_takes_nothing_until_it_may_again(taker: Taker) -> None:
+    queue, runner = cast("Counting", taker.queue), cast("Runner", taker._runner)
     queue.send(notices(1))
-    lane.drained = True
-    assert lane._wanted() == 0
-    lane.start()
-    lane.drained = False
+    taker.drained = True
+    assert taker._wanted() == 0
+    taker.start()
+    taker.drained = False
     until(lambda: runner.begun)
 
 
@@ -168,38 +168,38 @@ class Resting:
         self.heard_of.append(error.code)
 
 
-def resting_lane(queue: StubQueue, runner: Any, fitness: Resting) -> Lane:
-    return Lane(
-        "hosts/urgent", queue, runner, 2, poll_s=0.0, guard=Guarding(), say=lambda *_, **__: None,
+def resting_taker(queue: StubQueue, runner: Any, fitness: Resting) -> Taker:
+    return Taker(
+        "hosts/urgent", queue, runner, 2, poll_s=0.0, protection=Protecting(), say=lambda *_, **__: None,
         fitness=fitness, clock=lambda: 0.0,
     )  # fmt: skip
 
 
 def test_a_host_that_rests_takes_nothing_and_one_on_trial_takes_one() -> None:
     queue, runner, fitness = Counting(), Runner(), Resting()
-    lane = resting_lane(queue, cast("Any", runner), fitness)
+    taker = resting_taker(queue, cast("Any", runner), fitness)
     queue.send(notices(5))
-    assert lane._wanted() == 0
+    assert taker._wanted() == 0
     fitness.limit = 1
-    assert lane._wanted() == 1
-    lane.start()
+    assert taker._wanted() == 1
+    taker.start()
     until(lambda: len(runner.begun) == 1)
-    assert (lane.here, queue.waiting()) == (1, 4)
+    assert (taker.here, queue.waiting()) == (1, 4)
     fitness.limit = inf
     runner.go.set()
     until(lambda: len(runner.begun) == 5)
-    lane.stop()
-    lane.join()
+    taker.stop()
+    taker.join()
     assert fitness.succeeded_here == 5
 
 
 def test_what_came_to_a_host_that_rests_by_then_is_there_for_others_as_if_it_had_never_come() -> None:
     queue, runner = Counting(), Runner()
-    lane = resting_lane(queue, cast("Any", runner), Resting())
+    taker = resting_taker(queue, cast("Any", runner), Resting())
     queue.send(notices(1))
     (message,) = queue.receive(1, 0)
-    lane._run(message)
-    lane._flush()
+    taker._run(message)
+    taker._flush()
     (again,) = queue.receive(10, 0)
     assert (again.notice, again.times) == (message.notice, 1)  # a queue sets aside what it gave too often
     assert runner.begun == []
@@ -217,11 +217,11 @@ class Unfit(Runner):
 def test_what_a_host_gave_back_is_told_of_again_at_once() -> None:
     queue, runner, fitness = Counting(), Unfit(), Resting()
     fitness.limit = inf
-    lane = resting_lane(queue, cast("Any", runner), fitness)
+    taker = resting_taker(queue, cast("Any", runner), fitness)
     queue.send(notices(1))
     (message,) = queue.receive(1, 0)
-    lane._run(message)
-    lane._flush()
+    taker._run(message)
+    taker._flush()
     assert [one.notice for one in queue.receive(10, 0)] == [message.notice]
 
 
@@ -237,39 +237,39 @@ def test_work_of_a_function_that_a_host_has_not_is_for_others_first_and_what_has
     clock, over = FakeClock(), list[str]()
     queue, fitness = StubQueue(clock), Resting()
     fitness.limit = inf
-    lane = resting_lane(queue, cast("Any", Lacking()), fitness)
-    lane._is_over = lambda notice: notice.invocation in over
+    taker = resting_taker(queue, cast("Any", Lacking()), fitness)
+    taker._is_over = lambda notice: notice.invocation in over
     queue.send(notices(1))
     for _ in range(3):
         (message,) = queue.receive(10, 0)
         assert (message.notice, message.times) == (notices(1)[0], 1)
-        lane._run(message)
-        lane._flush()
+        taker._run(message)
+        taker._flush()
         assert queue.receive(10, 0) == []
         clock.advance(LEFT_S)
     over.append("k7m2qx.1")
     (message,) = queue.receive(10, 0)
-    lane._run(message)
-    lane._flush()
+    taker._run(message)
+    taker._flush()
     clock.advance(3600)
     assert queue.receive(10, 0) == []
 
 
-def test_a_lane_to_which_only_work_comes_that_it_cannot_do_asks_less_often(
+def test_a_taker_to_which_only_work_comes_that_it_cannot_do_asks_less_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rests = threading.Event()
     queue, runner, fitness = Counting(), Lacking(), Resting()
     fitness.limit = inf
-    lane = resting_lane(queue, cast("Any", runner), fitness)
+    taker = resting_taker(queue, cast("Any", runner), fitness)
     monkeypatch.setattr(
-        lane._stopping, "wait", lambda seconds: rests.set() if seconds == LACKS_REST_S else None
+        taker._stopping, "wait", lambda seconds: rests.set() if seconds == LACKS_REST_S else None
     )
     queue.send(notices(LACKS_ROW))
-    lane.start()
+    taker.start()
     until(rests.is_set)
-    lane.stop()
-    lane.join()
+    taker.stop()
+    taker.join()
     assert len(runner.begun) == LACKS_ROW
 
 
@@ -279,15 +279,15 @@ def test_a_host_names_the_functions_of_an_environment_that_are_not_installed_on_
 
 
 def test_a_host_hears_of_credentials_that_its_queue_does_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rushes.engines.aws.hosts.lane.REST_S", 0.001)
+    monkeypatch.setattr("rushes.engines.aws.hosts.taker.REST_S", 0.001)
     queue, fitness = Counting(), Resting()
     fitness.limit = inf
     queue.fail_next("receive", CallerError("they have expired.", code="no-credentials"))
-    lane = resting_lane(queue, cast("Any", Runner()), fitness)
-    lane.start()
+    taker = resting_taker(queue, cast("Any", Runner()), fitness)
+    taker.start()
     until(lambda: fitness.heard_of == ["no-credentials"])
-    lane.stop()
-    lane.join()
+    taker.stop()
+    taker.join()
 
 
 class Broken(Counting):
@@ -305,18 +305,18 @@ class Broken(Counting):
 def test_a_class_stays_heard_whatever_its_queue_raises_and_the_log_says_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rushes.engines.aws.hosts.lane.REST_S", 0.001)
+    monkeypatch.setattr("rushes.engines.aws.hosts.taker.REST_S", 0.001)
     queue, runner, said = Broken(), Runner(), list[tuple[str, Any]]()
     runner.go.set()
-    lane = Lane(
-        "urgent", queue, cast("Any", runner), 2, poll_s=0.0, guard=Guarding(),
+    taker = Taker(
+        "urgent", queue, cast("Any", runner), 2, poll_s=0.0, protection=Protecting(),
         say=lambda what, **more: said.append((what, more)), clock=lambda: 0.0,
     )  # fmt: skip
     queue.send(notices(1))
-    lane.start()
+    taker.start()
     until(lambda: runner.begun)
-    lane.stop()
-    lane.join()
+    taker.stop()
+    taker.join()
     assert said[0][0] == "fault"
     assert "KeyError" in said[0][1]["error"]["message"]
 
@@ -336,16 +336,16 @@ class Faulty(Resting):
 def test_a_class_stays_heard_whatever_goes_wrong_before_its_queue_is_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rushes.engines.aws.hosts.lane.REST_S", 0.001)
+    monkeypatch.setattr("rushes.engines.aws.hosts.taker.REST_S", 0.001)
     queue, runner, fitness = Counting(), Runner(), Faulty()
     runner.go.set()
     fitness.limit = inf
-    lane = resting_lane(queue, cast("Any", runner), fitness)
+    taker = resting_taker(queue, cast("Any", runner), fitness)
     queue.send(notices(1))
-    lane.start()
+    taker.start()
     until(lambda: runner.begun)
-    lane.stop()
-    lane.join()
+    taker.stop()
+    taker.join()
 
 
 # -- the agent of ECS ---------------------------------------------------------------------------------------
@@ -397,26 +397,26 @@ STATE = "/task-protection/v1/state"
 
 def test_a_task_is_protected_before_it_begins_and_for_as_long_as_it_is_busy(server: Server) -> None:
     clock, said = FakeClock(NOW), list[Any]()
-    guard = EcsGuard(server.uri, lambda *what, **more: said.append((what, more)), clock.now)
+    protection = EcsProtection(server.uri, lambda *what, **more: said.append((what, more)), clock.now)
     server.answers[STATE] = 200, {"protection": {"ProtectionEnabled": True}}
-    guard.release()
+    protection.release()
     assert server.asked == []
-    guard.hold()
-    guard.hold()
+    protection.hold()
+    protection.hold()
     on = ("PUT", STATE, {"ProtectionEnabled": True, "ExpiresInMinutes": EXPIRES_MIN})
     assert server.asked == [on]
     clock.advance(RENEW_S)
-    guard.hold()
+    protection.hold()
     assert server.asked == [on, on]
 
     server.answers[STATE] = 200, {"protection": {"ProtectionEnabled": False}}
-    guard.release()
+    protection.release()
     clock.advance(IDLE_S)
-    guard.release()
-    guard.release()
+    protection.release()
+    protection.release()
     assert server.asked == [on, on, ("PUT", STATE, {"ProtectionEnabled": False})]
     server.answers[STATE] = 200, {"protection": {"ProtectionEnabled": True}}
-    guard.hold()  # no time has passed: what begins is protected all the same
+    protection.hold()  # no time has passed: what begins is protected all the same
     assert server.asked[-1] == on
     assert said == []
 
@@ -428,19 +428,19 @@ def test_an_agent_that_refuses_is_told_of_and_asked_again_later(
     server: Server, answer: tuple[int, Any]
 ) -> None:
     clock, said = FakeClock(NOW), list[str]()
-    guard = EcsGuard(server.uri, lambda what, **_: said.append(what), clock.now)
+    protection = EcsProtection(server.uri, lambda what, **_: said.append(what), clock.now)
     server.answers[STATE] = answer
-    guard.hold()
-    guard.hold()
+    protection.hold()
+    protection.hold()
     assert (len(server.asked), said) == (1, ["unprotected"])
     clock.advance(10)
-    guard.hold()
+    protection.hold()
     assert len(server.asked) == 2
 
 
 def test_an_agent_that_is_not_there_is_no_error() -> None:
     said: list[str] = []
-    EcsGuard("http://127.0.0.1:9", lambda what, **_: said.append(what)).hold()
+    EcsProtection("http://127.0.0.1:9", lambda what, **_: said.append(what)).hold()
     assert said == ["unprotected"]
     assert ecs_task({}) == ""
 

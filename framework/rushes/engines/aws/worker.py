@@ -21,8 +21,8 @@ from rushes import catalog
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import aws_settings, pairs_of
 from rushes.engines.aws.fleet.fleet_notes import Done, FleetNotes
-from rushes.engines.aws.hosts.ecs_agent import EcsGuard, ecs_task
-from rushes.engines.aws.hosts.host import Guard, Host, NoGuard
+from rushes.engines.aws.hosts.ecs_agent import EcsProtection, ecs_task
+from rushes.engines.aws.hosts.host import Host, NoProtection, Protection
 from rushes.engines.aws.hosts.spot import SpotWatch
 from rushes.engines.aws.infra.deployment import Deployment, deployment_of
 from rushes.engines.aws.infra.host_tiers import PLAIN
@@ -73,11 +73,11 @@ def run_host(
     if lacking := lacking_here(deployment):
         say(f"not here, and left to other hosts: {', '.join(lacking)}; install what has them")
     agent = environ.get("ECS_AGENT_URI", "")
-    guard: Guard = EcsGuard(agent, services.say) if agent else NoGuard()
+    protection: Protection = EcsProtection(agent, services.say) if agent else NoProtection()
     fitness = _fitness_of(services, pool, queues)
     told = _telling(services, ecs_task(environ), name, fitness)
     host = Host(
-        services, pool, queues, name=name, width=width, guard=guard, told=told, fitness=fitness,
+        services, pool, queues, name=name, width=width, protection=protection, told=told, fitness=fitness,
         leaves=bool(agent),  # ECS puts another in its place; who stands in a studio is seen to by somebody
     )  # fmt: skip
     say(f"host {name} takes {', '.join(queues)}; Ctrl-C gives back what runs and ends it")

@@ -59,7 +59,7 @@ class HostFitness:
         self._turn = threading.RLock()
 
     def most(self, group: str) -> float:
-        """How many a lane of a group may have here at a time: 0 while it rests."""
+        """How many a taker of a group may have here at a time: 0 while it rests."""
         health = self._health
         return health.most(group) if health.rests else inf
 

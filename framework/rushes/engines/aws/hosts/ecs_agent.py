@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-__all__ = ["EcsGuard", "ecs_task"]
+__all__ = ["EcsProtection", "ecs_task"]
 
 EXPIRES_MIN: Final = 60
 RENEW_S: Final = 1_200.0
@@ -27,8 +27,8 @@ AGAIN_S: Final = 10.0
 TIMEOUT_S: Final = 5.0
 
 
-class EcsGuard:
-    """Protects this task while something is here: a `rushes.engines.aws.hosts.host.Guard`.
+class EcsProtection:
+    """Protects this task while something is here: a `rushes.engines.aws.hosts.host.Protection`.
 
     Args:
         agent: URI of the agent, `ECS_AGENT_URI`.

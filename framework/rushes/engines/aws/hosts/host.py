@@ -1,10 +1,10 @@
 """A host that takes work from shared queues: a machine of ECS, a workstation, anything with credentials.
 
 It has one poller for each class, so an urgent message is heard however much other work is here; the work
-itself goes to the machine's own pool, whose scheduler makes room for it (`rushes.engines.aws.hosts.lane`).
+itself goes to the machine's own pool, whose scheduler makes room for it (`rushes.engines.aws.hosts.taker`).
 What lapses, and what waits for its next try, is told of again by a sweep. On SIGTERM, or a notice that a spot
 host is taken back, everything is given back at once and loses no try. A host that cannot do its work gives it
-back untouched, rests, and says so (`rushes.core.host_health`). While something is here the host's guard is
+back untouched, rests, and says so (`rushes.core.host_health`). While something is here the host's protection is
 held, so that nobody who makes the fleet smaller ends it. This module must not know how the pool works, nor
 who guards.
 """
@@ -19,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rushes.core.retry import MOST_LAPSES
-from rushes.engines.aws.hosts.lane import Lane
+from rushes.engines.aws.hosts.taker import Taker
 from rushes.engines.aws.notices import sweeping
 from rushes.engines.aws.notices.lowering import sent_lower
 from rushes.errors import CallerError, PlatformError, RushesError
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rushes.runtime.shared.host_fitness import HostFitness
     from rushes.runtime.shared.pool_run import OwnPool
 
-__all__ = ["Guard", "Host", "NoGuard"]
+__all__ = ["Host", "NoProtection", "Protection"]
 
 SWEEP_S: Final = 60.0
 """Between two looks at what lapsed."""
@@ -46,7 +46,7 @@ LOOK_S: Final = 1.0
 """Between two looks at whether a host is still busy."""
 
 
-class Guard(Protocol):
+class Protection(Protocol):
     """Keeps a host from being ended while it is busy. Neither verb raises."""
 
     def hold(self) -> None:
@@ -58,7 +58,7 @@ class Guard(Protocol):
         ...
 
 
-class NoGuard:
+class NoProtection:
     """Of a host that nobody ends."""
 
     def hold(self) -> None:
@@ -78,7 +78,7 @@ class Host:
         name: of this host.
         width: invocations of one class that are worked on at a time.
         clock: UTC epoch seconds; None: by the ledger's service.
-        guard: keeps it from being ended while it is busy.
+        protection: keeps it from being ended while it is busy.
         told: called once a minute with what was done of each class since the last time, and the seconds of
             that; gives whether the host is to take no more work.
         fitness: of this machine; None: nobody doubts it.
@@ -94,7 +94,7 @@ class Host:
         name: str,
         width: int,
         clock: Callable[[], float] | None = None,
-        guard: Guard | None = None,
+        protection: Protection | None = None,
         told: Callable[[Mapping[str, tuple[int, float]]], bool] = lambda _: False,
         fitness: HostFitness | None = None,
         leaves: bool = False,
@@ -104,7 +104,7 @@ class Host:
         self._services = services
         self._ledger: Ledger = services.ledger
         self._clock = clock or services.clock
-        self._guard = guard or NoGuard()
+        self._protection = protection or NoProtection()
         self._told = told
         self._fitness, self._leaves = fitness, leaves
         self._said_why = ""
@@ -117,8 +117,8 @@ class Host:
         sign = self._life.enter_context(sign_of_life(services.settings.scratch))
         folders = self._life.enter_context(closing(KeptFolders()))
         self._runs = {key: PoolRun(engine, key.rpartition("/")[2], sign) for key in queues}
-        self._lanes = [
-            Lane(
+        self._takers = [
+            Taker(
                 key,
                 services.queue(url),
                 ClaimRunner(
@@ -143,7 +143,7 @@ class Host:
                 ),
                 width,
                 poll_s=services.settings.poll_s,
-                guard=self._guard,
+                protection=self._protection,
                 say=services.say,
                 lower=partial(self._lower, key.rpartition("/")[0]),
                 is_over=self._is_over,
@@ -155,7 +155,7 @@ class Host:
     @property
     def here(self) -> int:
         """Invocations that are here."""
-        return sum(one.here for one in self._lanes)
+        return sum(one.here for one in self._takers)
 
     def run(self) -> None:
         """Work until `stop` is called; returns when everything that was here has ended or was given back."""
@@ -163,12 +163,12 @@ class Host:
             self._ledger.spec("-")  # its answer puts the clock right, before anything is timed
         self._try(lambda: cancel_left_behind(self._pool, is_held))
         self._look_after_itself()  # before it takes anything
-        for one in self._lanes:
+        for one in self._takers:
             one.start()
-        queues = {one.key: one.queue for one in self._lanes}
+        queues = {one.key: one.queue for one in self._takers}
         swept_at = time.monotonic()
         while not self._stopping.wait(LOOK_S):
-            (self._guard.hold if self.here else self._guard.release)()
+            (self._protection.hold if self.here else self._protection.release)()
             self._look_after_itself()
             if time.monotonic() - swept_at < SWEEP_S:
                 continue
@@ -176,14 +176,14 @@ class Host:
             sweep_scratch(self._services.settings.scratch)
             for look in (lambda: sweeping.sweep(self._ledger, queues, self._clock()), self._tend, self._tell):
                 self._try(look)
-        for one in self._lanes:
+        for one in self._takers:
             one.join()
         for run in self._runs.values():
             self._try(run.close)  # what is left open there is taken to be complete a minute later
         for look in (lambda: self._tend(ends=True), self._tell):
             self._try(look)
         self._log.tend(ends=True)
-        self._guard.release()
+        self._protection.release()
         self._life.close()
 
     def _look_after_itself(self) -> None:
@@ -220,17 +220,17 @@ class Host:
     def stop(self) -> None:
         """Give everything back and return: also from a signal handler."""
         self._stopping.set()
-        for one in self._lanes:
+        for one in self._takers:
             one.stop()
 
     def drain(self, *, drained: bool = True) -> None:
         """Take no more work, or take work again; what is here goes on."""
-        for one in self._lanes:
+        for one in self._takers:
             one.drained = drained
 
     def _lower(self, group: str, notice: Notice) -> str:
         """Send a notice on to the class below, if this host takes that; why, or "" where it stays."""
-        queues = {one.key: one.queue for one in self._lanes}
+        queues = {one.key: one.queue for one in self._takers}
         prefix = f"{group}/" if group else ""
         return sent_lower(
             notice, self._money, lambda name: queues.get(f"{prefix}{name}"), self._services.settings.ranks
@@ -242,22 +242,22 @@ class Host:
         if own is not None:
             self._try(own.close if ends else own.tend)
         if shared is not None:
-            queues = {one.key: one.queue for one in self._lanes}
+            queues = {one.key: one.queue for one in self._takers}
             self._try(lambda: shared.reclaim(self._clock()))
             self._try(lambda: sweeping.raise_again(self._ledger, queues, shared))
 
     def _tell(self) -> None:
         self._log.tend()
-        done = {one.key: one.take_done() for one in self._lanes}
+        done = {one.key: one.take_done() for one in self._takers}
         try:
             self.drain(drained=self._told(done))
         except RushesError:
-            for one in self._lanes:  # it is told the next time
+            for one in self._takers:  # it is told the next time
                 one.put_back(done[one.key])
 
 
 def _asked_of(fitness: HostFitness | None, key: str) -> Callable[[RushesError, str, str], str]:
-    """Asks a host whether it, and not the work of a lane, is at fault."""
+    """Asks a host whether it, and not the work of a taker, is at fault."""
     group = key.rpartition("/")[0]
 
     def unfit(failure: RushesError, invocation: str, function: str) -> str:

@@ -9,9 +9,9 @@ import pytest
 from waiting import until
 
 from rushes import CallerError
-from rushes.engines.aws.hosts import lane as lane_module
-from rushes.engines.aws.hosts.host import NoGuard
-from rushes.engines.aws.hosts.lane import SAID_AGAIN_S, Lane
+from rushes.engines.aws.hosts import taker as taker_module
+from rushes.engines.aws.hosts.host import NoProtection
+from rushes.engines.aws.hosts.taker import SAID_AGAIN_S, Taker
 
 
 class Gone:
@@ -26,19 +26,19 @@ class Gone:
 
 
 def test_a_queue_that_is_gone_is_said_once_and_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane_module, "REST_S", 0.001)
+    monkeypatch.setattr(taker_module, "REST_S", 0.001)
     queue, said, now = Gone(), list[dict[str, Any]](), [0.0]
-    lane = Lane(
+    taker = Taker(
         "hosts/urgent",
         cast("Any", queue),
         cast("Any", _Runner()),
         1,
         poll_s=0.0,
-        guard=NoGuard(),
+        protection=NoProtection(),
         say=lambda what, **more: said.append({"what": what, **more}),
         clock=lambda: now[0],
     )
-    lane.start()
+    taker.start()
     until(lambda: queue.asked > 20)
     assert [(one["what"], one["queue"]) for one in said] == [("waits", "hosts/urgent")]
     now[0] = SAID_AGAIN_S
@@ -46,8 +46,8 @@ def test_a_queue_that_is_gone_is_said_once_and_again_after_a_while(monkeypatch: 
     asked = queue.asked
     until(lambda: queue.asked > asked + 20)
     assert len(said) == 2
-    lane.stop()
-    lane.join()
+    taker.stop()
+    taker.join()
 
 
 class _Runner:

@@ -7,7 +7,7 @@ its invocation is claimed: a queue keeps a message back for twelve hours at most
 the host lives. Ten are deleted in one request; one that comes again meanwhile does no harm. While the
 host rests, nothing is taken, and what came all the same is sent back as if it had never been received: a
 queue counts how often it gives a message, and sets it aside. Work of a function that this host has not is
-sent back before it is claimed, for a while in which others look, and a lane to which nothing else comes asks
+sent back before it is claimed, for a while in which others look, and a taker to which nothing else comes asks
 less often: hosts that have it are to find it there. This module must not know what is worked on.
 """
 
@@ -26,12 +26,12 @@ from rushes.errors import RushesError
 from rushes.runtime.attempts.raised import as_error
 
 if TYPE_CHECKING:
-    from rushes.engines.aws.hosts.host import Guard
+    from rushes.engines.aws.hosts.host import Protection
     from rushes.notices import Message, Notice
     from rushes.ports import Queue
     from rushes.runtime.shared.claim_run import After, ClaimRunner
 
-__all__ = ["Fitness", "Lane"]
+__all__ = ["Fitness", "Taker"]
 
 ROOM_S: Final = 1.0
 """Between two looks at what is to be deleted, while there is no room."""
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class Fitness(Protocol):
-    """What a lane asks its host, and tells it."""
+    """What a taker asks its host, and tells it."""
 
     def most(self, group: str) -> float:
         """How many may be here at a time: 0 while the host rests."""
@@ -76,7 +76,7 @@ class _Well:
         return
 
 
-class Lane:
+class Taker:
     """Takes messages of one queue and works on them.
 
     Args:
@@ -85,7 +85,7 @@ class Lane:
         runner: works on one.
         width: at a time.
         poll_s: how long a request to an empty queue waits.
-        guard: held before the first is begun.
+        protection: held before the first is begun.
         say: writes a line of the log.
         lower: sends a notice on to the class below, and says why; "" where it stays.
         is_over: whether what a notice tells of has ended; asked of what this host cannot work on.
@@ -101,7 +101,7 @@ class Lane:
         width: int,
         *,
         poll_s: float,
-        guard: Guard,
+        protection: Protection,
         say: Callable[..., None],
         lower: Callable[[Notice], str] = lambda _: "",
         is_over: Callable[[Notice], bool] = lambda _: False,
@@ -115,7 +115,7 @@ class Lane:
         self._runner = runner
         self._width = width
         self._poll_s = poll_s
-        self._guard = guard
+        self._protection = protection
         self._say = say
         self._lower = lower
         self._is_over = is_over
@@ -204,7 +204,7 @@ class Lane:
     def _take(self, found: Any) -> None:
         with self._changed:
             self._here += len(found)
-        self._guard.hold()
+        self._protection.hold()
         for message in found:
             self._workers.submit(self._work, message)
 
@@ -291,7 +291,7 @@ class Lane:
             self._say_waits(error)
             self._fitness.heard(error)
         except Exception as error:  # noqa: BLE001 - a poller that ends leaves its class unheard, and says nothing
-            self._say("fault", error=as_error(error, f"the lane {self.key}").to_dict())
+            self._say("fault", error=as_error(error, f"the taker {self.key}").to_dict())
         self._stopping.wait(REST_S)
         return None
 
