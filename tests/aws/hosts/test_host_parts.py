@@ -87,8 +87,8 @@ class Counting(StubQueue):
 def taker() -> Iterator[Taker]:
     queue, runner = Counting(), Runner()
     made = Taker(
-        "urgent", queue, cast("Any", runner), 2, poll_s=0.0, protection=Protecting(), say=lambda *_, **__: None,
-        clock=lambda: 0.0,
+        "urgent", queue, cast("Any", runner), 2, poll_s=0.0, protection=Protecting(),
+        say=lambda *_, **__: None, clock=lambda: 0.0,
     )  # fmt: skip
     yield made
     runner.go.set()

@@ -4,9 +4,9 @@ It has one poller for each class, so an urgent message is heard however much oth
 itself goes to the machine's own pool, whose scheduler makes room for it (`rushes.engines.aws.hosts.taker`).
 What lapses, and what waits for its next try, is told of again by a sweep. On SIGTERM, or a notice that a spot
 host is taken back, everything is given back at once and loses no try. A host that cannot do its work gives it
-back untouched, rests, and says so (`rushes.core.host_health`). While something is here the host's protection is
-held, so that nobody who makes the fleet smaller ends it. This module must not know how the pool works, nor
-who guards.
+back untouched, rests, and says so (`rushes.core.host_health`). While something is here the host is protected,
+so that nobody who makes the fleet smaller ends it. This module must not know how the pool works, nor who
+protects it.
 """
 
 from __future__ import annotations
