@@ -131,7 +131,9 @@ def read_streams(name: str) -> dict[str, Any]:
     """What such a loop reads: attributes of the container, of each stream and of its codec."""
     import av  # noqa: PLC0415 - in the pool's processes
 
-    with av.open(name, metadata_errors="ignore") as container:
+    from rushes.media.readers.dialect import text_options  # noqa: PLC0415 - its majors are told differently
+
+    with av.open(name, **text_options()) as container:
         return {
             "format": container.format.name,
             "duration": container.duration,

@@ -19,6 +19,7 @@ import av.error
 from rushes.asset import Asset
 from rushes.errors import Cancelled, MediaError, PlatformError
 from rushes.media.chunking.part_order import PartOrder
+from rushes.media.readers.dialect import ratio, texts
 from rushes.media.readers.packets import open_source, primary_video
 
 if TYPE_CHECKING:
@@ -207,10 +208,10 @@ def _read(container: InputContainer, video: VideoStream, path: Path) -> tuple[Ch
         times.append(packet.pts)
     context = video.codec_context
     parameters = (
-        context.name, video.width, video.height, context.pix_fmt, str(video.sample_aspect_ratio),
+        context.name, video.width, video.height, context.pix_fmt, str(ratio(video.sample_aspect_ratio)),
         context.extradata,
     )  # fmt: skip
-    named = video.metadata.get("encoder", "")
+    named = texts(video.metadata).get("encoder", "")
     return CheckedPart(path, parameters, times, context.codec_tag, named), last_key, problem
 
 
@@ -219,7 +220,7 @@ def _misplaced(part: CheckedPart, video: VideoStream, order: PartOrder, times: S
     chunk = order.chunk
     if len(part.times) != len(chunk):
         return f"has {len(part.times)} frames instead of {len(chunk)}"
-    base = video.time_base
+    base = ratio(video.time_base)
     if base is None:
         return "has no time base"
     if order.rate is not None:

@@ -36,6 +36,7 @@ from rushes.media.describing.schema import (
 from rushes.media.describing.sources import Looked, look, open_clip, readable
 from rushes.media.describing.structure import Structure, Track
 from rushes.media.describing.wholeness import missing_end
+from rushes.media.readers.dialect import ratio, texts
 from rushes.media.readers.guard import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _assemble(looked: Looked, container: InputContainer, counted: Mapping[int, C
     clip, structure = looked.clip, looked.structure
     names = container.format.name
     family = structure.family or ("still" if names == "image2" or names.endswith("_pipe") else names)
-    tags: dict[str, str] = container.metadata
+    tags = texts(container.metadata)
     found = _streams(looked, container, family, counted)
     video, audio, labelled = found.video, found.audio, found.labelled
     for place, picture in enumerate(video):
@@ -163,7 +164,7 @@ def _streams(
         kind = stream.type
         context: Any = stream.codec_context
         index = stream.index
-        found.labelled.append((index, track.handler if track else kind, stream.metadata))
+        found.labelled.append((index, track.handler if track else kind, texts(stream.metadata)))
         if kind == "video" and context is not None:
             found.video.append(streams.video(stream, context, track, family, counted.get(index)))
         elif kind == "audio" and context is not None:
@@ -245,11 +246,11 @@ def _created(tags: Mapping[str, str]) -> str | None:
 
 
 def _chapter(chapter: Mapping[str, Any]) -> Chapter:
-    base = float(chapter["time_base"] or 0)
+    base = float(ratio(chapter["time_base"]) or 0)
     return Chapter(
         start_s=chapter["start"] * base,
         end_s=chapter["end"] * base,
-        title=chapter["metadata"].get("title"),
+        title=texts(chapter["metadata"]).get("title"),
     )
 
 

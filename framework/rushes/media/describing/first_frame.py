@@ -12,6 +12,7 @@ from rushes.asset import Asset
 from rushes.errors import MediaError
 from rushes.media.describing.schema import ContentLight, HdrMetadata, MasteringDisplay, VideoStream
 from rushes.media.describing.sources import open_clip
+from rushes.media.readers.dialect import beside
 
 __all__ = ["first_frame_here"]
 
@@ -55,7 +56,7 @@ def _with_frame(picture: VideoStream, frame: Any) -> VideoStream:
 
 
 def _with_side_data(hdr: HdrMetadata, frame: Any) -> HdrMetadata:
-    found = {item.type.name: bytes(item) for item in frame.side_data}
+    found = beside(frame)
     mastering = hdr.mastering or _mastering(found.get("MASTERING_DISPLAY_METADATA", b""))
     light = hdr.content_light or _light(found.get("CONTENT_LIGHT_LEVEL", b""))
     dynamic = "DYNAMIC_HDR_PLUS" in found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rushes.media.describing.bitstream import StaticHdr, hdr_of_frame
 from rushes.media.describing.pacing import is_constant
 from rushes.media.describing.schema import VideoStream
+from rushes.media.readers.dialect import ratio
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -66,7 +67,7 @@ def after_first_packets(container: InputContainer, track: VideoStream) -> VideoS
             break
     # Frames come in decoding order: what is shown after the last one decoded may still have gaps.
     if shown_until is not None and _varies(
-        sorted(t for t in stamps if t <= shown_until), stream.time_base, track.nominal_rate
+        sorted(t for t in stamps if t <= shown_until), ratio(stream.time_base), track.nominal_rate
     ):
         update |= {"rate_mode": "vfr", "rate_decided_by": "first-packets"}
     return track.model_copy(update=update) if update else track

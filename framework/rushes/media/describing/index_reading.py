@@ -14,6 +14,7 @@ import av.error
 from rushes.asset import Asset
 from rushes.errors import Cancelled, MediaError
 from rushes.media.describing.index import FrameIndex
+from rushes.media.readers.dialect import ratio
 from rushes.media.readers.packets import open_source, primary_video
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def index_here(source: Asset, *, cancelled: Callable[[], bool] = lambda: False) 
     """As `read_index`, read in this process: a reader's answer."""
     with open_source(source) as container:
         video = primary_video(container)
-        if video is None or video.time_base is None:
+        if video is None or (base := ratio(video.time_base)) is None:
             raise _no_picture(source)
         codec = video.codec_context.name if video.codec_context is not None else ""
         found: list[tuple[int, int, bool, bool, int]] = []
@@ -55,7 +56,7 @@ def index_here(source: Asset, *, cancelled: Callable[[], bool] = lambda: False) 
         return FrameIndex(
             format=container.format.name,
             codec=codec,
-            time_base=video.time_base,
+            time_base=base,
             start_us=container.start_time or 0,
             pts=array("q", (frame[0] for frame in found)),
             sizes=array("q", (frame[1] for frame in found)),
@@ -97,14 +98,14 @@ def key_frames_here(source: Asset, frames: Sequence[int], rate: float) -> list[i
     found: set[int] = set()
     with open_source(source) as container:
         video = primary_video(container)
-        if video is None or video.time_base is None:
+        if video is None or (base := ratio(video.time_base)) is None:
             return []
         start = video.start_time or 0
         for frame in frames:
-            container.seek(start + int(frame / rate / video.time_base), stream=video)
+            container.seek(start + int(frame / rate / base), stream=video)
             packet: Packet | None = next(iter(container.demux(video)), None)
             if packet is not None and packet.pts is not None and packet.is_keyframe:
-                found.add(round(float((packet.pts - start) * video.time_base) * rate))
+                found.add(round(float((packet.pts - start) * base) * rate))
     return sorted(found)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError, RushesError
+from rushes.media.readers.dialect import ratio
 from rushes.media.readers.questions import ask_about
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _problems(heard: Mapping[int, _Heard], counts: Mapping[int, StreamCount]) ->
 
 
 def _silences(one: _Heard, holds_s: float) -> Iterator[str]:
-    declared_s = float((one.stream.duration or 0) * (one.stream.time_base or 0))
+    declared_s = float((one.stream.duration or 0) * (ratio(one.stream.time_base) or 0))
     if declared_s - holds_s > _MISSING_S:
         yield f"declares {declared_s:.2f} s of sound and holds {holds_s:.2f} s"
     if holds_s - one.decoding.seconds > _MISSING_S:

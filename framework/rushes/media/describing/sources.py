@@ -28,6 +28,7 @@ from rushes.media.describing.mxf import (
 )
 from rushes.media.describing.structure import Structure
 from rushes.media.describing.wholeness import missing_end
+from rushes.media.readers.dialect import text_options
 from rushes.media.readers.formats import IMAGE_SUFFIXES
 from rushes.media.readers.guard import av_arguments, av_options
 from rushes.media.readers.handed import Bytes, bytes_of, protocol, url_of
@@ -200,30 +201,32 @@ def open_clip(
     import av  # noqa: PLC0415 - heavy; the command line imports this module
 
     streams, limits, brief = _options(protocol())
+    opened: InputContainer
     try:
         if demuxer is not None:
             # Should its first bytes have been something else's after all, it is probed as any other.
             with suppress(av.error.InvalidDataError):
-                return av.open(
+                opened = av.open(
                     url_of(path),
                     "r",
                     format=demuxer,
                     options=streams,
                     container_options=brief if briefly else {**limits, **options} if options else limits,
-                    metadata_errors="replace",
                     buffer_size=_PIECE_BYTES,
+                    **text_options(),
                 )
+                return opened
         if clip.suffix in IMAGE_SUFFIXES:
-            picture: InputContainer = av.open(metadata_errors="replace", **av_arguments(clip))
-            return picture
-        return av.open(
-            url_of(path),
-            "r",
-            options=streams,
-            container_options=limits,
-            metadata_errors="replace",
-            buffer_size=_PIECE_BYTES,
-        )
+            opened = av.open(**text_options(), **av_arguments(clip))
+        else:
+            opened = av.open(
+                url_of(path),
+                "r",
+                options=streams,
+                container_options=limits,
+                buffer_size=_PIECE_BYTES,
+                **text_options(),
+            )
     except MemoryError as error:
         raise MediaError(
             f"{clip.name} asks for more memory than its function may have.",
@@ -232,6 +235,7 @@ def open_clip(
         ) from error
     except av.error.FFmpegError as error:
         raise _unopened(clip, path, error) from error
+    return opened
 
 
 @cache

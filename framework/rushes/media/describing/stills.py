@@ -22,6 +22,7 @@ from rushes.media.describing.origin import bounded, find_camera, find_reel, find
 from rushes.media.describing.schema import Container, MediaInfo, VideoStream
 from rushes.media.describing.sequences import FoundFrames, scan_sequence
 from rushes.media.describing.sources import open_clip, readable
+from rushes.media.readers.dialect import ratio, texts
 from rushes.media.readers.questions import ask_about
 
 if TYPE_CHECKING:
@@ -119,9 +120,9 @@ def picture_here(clip: Asset, path: str) -> Picture:
         stream, rate = pictures[0], None
         context: Any = stream.codec_context
         described = streams.video(stream, context, None, "still", None)
-        if context.framerate:
-            rate = (context.framerate.numerator, context.framerate.denominator)
-        return Picture(described, {**container.metadata, **stream.metadata}, rate)
+        if stated := ratio(context.framerate):
+            rate = (stated.numerator, stated.denominator)
+        return Picture(described, texts({**container.metadata, **stream.metadata}), rate)
     finally:
         container.close()
 

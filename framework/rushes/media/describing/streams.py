@@ -28,6 +28,7 @@ from rushes.media.describing.schema import (
     VideoStream,
 )
 from rushes.media.describing.structure import Track
+from rushes.media.readers.dialect import ratio, texts
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
@@ -87,7 +88,7 @@ def video(
     frames = stream.frames
     pace, average, nominal, guessed = _pace(stream, track, family, counted, still=still)
     rate = None if still else working_rate(pace[0], guessed, average)
-    aspect = stream.sample_aspect_ratio  # type: ignore[attr-defined]
+    aspect = ratio(stream.sample_aspect_ratio)  # type: ignore[attr-defined]
     width, height = context.width, context.height
     shape = (aspect.numerator, aspect.denominator) if aspect else (1, 1)
     return VideoStream(
@@ -164,7 +165,7 @@ def data(stream: Stream, track: Track | None) -> DataStream:
 
 def attachment(stream: Any) -> Attachment:
     """The description of an attached file."""
-    tags: Mapping[str, str] = stream.metadata
+    tags = texts(stream.metadata)
     return Attachment(
         index=stream.index,
         filename=_get(tags, "filename"),
@@ -196,8 +197,8 @@ def hdr(codec: str, extradata: bytes | None, description: Colour, track: Track) 
 
 
 def _shared(stream: Stream, context: Any, track: Track) -> dict[str, Any]:
-    tags = stream.metadata
-    base = stream.time_base
+    tags = texts(stream.metadata)
+    base = ratio(stream.time_base)
     start, duration = stream.start_time, stream.duration
     seconds = None
     if base is not None:
@@ -277,7 +278,7 @@ def _tagged_bit_rate(tags: Mapping[str, str]) -> int | None:
 def _pace(
     stream: Any, track: Track, family: str, counted: Counted | None, *, still: bool
 ) -> tuple[Pace, Fraction | None, Fraction | None, Fraction | None]:
-    average, nominal, guessed = stream.average_rate, stream.base_rate, stream.guessed_rate
+    average, nominal, guessed = map(ratio, (stream.average_rate, stream.base_rate, stream.guessed_rate))
     if still:
         return ("cfr", "single-frame"), average, nominal, guessed
     # DV states ticks, not frames, as its average.

@@ -21,6 +21,7 @@ from rushes.asset import Asset, ImageSequence
 from rushes.errors import MediaError
 from rushes.media.describing.wholeness import missing_end
 from rushes.media.readers.decoding import decode_from
+from rushes.media.readers.dialect import ratio
 from rushes.media.readers.guard import check_source
 from rushes.media.readers.handed import size_of
 from rushes.media.readers.packets import StreamCount, count_packets, open_source, primary_video
@@ -183,7 +184,7 @@ def _by_index(container: InputContainer, size: int) -> SourceTruth | None:
         return _by_header(container, None) if name in _LENGTH_IS_HEADER else None
     if name == "mxf":
         return _by_header(container, video)
-    if not name.startswith(("mov", "avi")) or not video.frames or not video.time_base:
+    if not name.startswith(("mov", "avi")) or not video.frames or not ratio(video.time_base):
         return None
     if len(video.index_entries) < video.frames:  # fragments, whose index is in pieces
         return None
@@ -205,7 +206,7 @@ def _shown_s(container: InputContainer, video: VideoStream) -> float | None:
     The index sums up the times of decoding. A clip that was cut without encoding can end amid B-frames: its
     last pictures are shown later than as many pictures would be.
     """
-    base = video.time_base
+    base = ratio(video.time_base)
     if video.duration is None or base is None:
         return None
     declared = video.duration
@@ -228,10 +229,11 @@ def _by_header(container: InputContainer, video: VideoStream | None) -> SourceTr
     """From the header of a file whose end is where the header says: an MXF counts in edit units."""
     if video is None:
         return _declared(container, None, None, 0, max(_declared_audio(container), default=None))
-    if not video.duration or not video.time_base or not video.average_rate:
+    base, rate = ratio(video.time_base), ratio(video.average_rate)
+    if not video.duration or not base or not rate:
         return None
-    duration = video.duration * video.time_base
-    frames = duration * video.average_rate
+    duration = video.duration * base
+    frames = duration * rate
     if frames.denominator != 1:
         return None
     return _declared(container, video, int(frames), 0, float(duration))
@@ -282,7 +284,7 @@ def _by_packets(container: InputContainer) -> SourceTruth:
 def _pictures(seen: StreamCount, video: VideoStream) -> int | None:
     """Pictures of so many packets; None where a packet may be one field of two."""
     pictures = seen.packets - seen.hidden
-    rate, duration = video.average_rate, seen.duration_s
+    rate, duration = ratio(video.average_rate), seen.duration_s
     if rate and duration and pictures > 1.5 * duration * rate + 2:
         return None
     return pictures
@@ -339,9 +341,9 @@ def _declared_s(container: InputContainer) -> float | None:
 
 def _declared_audio(container: InputContainer) -> tuple[float, ...]:
     return tuple(
-        float(stream.duration * stream.time_base)
+        float(stream.duration * base)
         for stream in container.streams.audio
-        if stream.duration is not None and stream.time_base is not None
+        if stream.duration is not None and (base := ratio(stream.time_base)) is not None
     )
 
 

@@ -32,6 +32,7 @@ from rushes.media.describing.truth import (
 )
 from rushes.media.describing.wholeness import missing_end
 from rushes.media.readers.decoding import Decoding, decode_from
+from rushes.media.readers.dialect import ratio
 from rushes.media.readers.patience import UnreadableError
 from rushes.media.readers.questions import ask_about
 
@@ -278,7 +279,7 @@ class _Reading:
         return _Found(
             frames=frames,
             duration_s=seen.duration_s if seen is not None else max(audio, default=None),
-            rate=video.average_rate if video is not None else None,
+            rate=ratio(video.average_rate) if video is not None else None,
             audio_s=audio,
             audio_tracks=len(container.streams.audio),
             width=video.width if video is not None else None,

@@ -21,6 +21,7 @@ import av.error
 from rushes.errors import Cancelled, MediaError
 from rushes.media.ladders.codec_strings import codec_string
 from rushes.media.ladders.playlists import Segment
+from rushes.media.readers.dialect import ratio
 from rushes.media.readers.guard import MAX_STREAMS
 from rushes.media.readers.packets import open_source
 
@@ -68,7 +69,7 @@ def read_segments(
         options = {"max_streams": str(MAX_STREAMS)}
         with av.open(_Joined(parts, sizes), mode="r", format="mp4", options=options) as container:
             (stream,) = container.streams
-            base = stream.time_base or Fraction(1)
+            base = ratio(stream.time_base) or Fraction(1)
             codecs = _codecs(stream)
             for number, packet in enumerate(container.demux(stream)):
                 if number % _ASK_EVERY == 0 and cancelled():
@@ -93,9 +94,9 @@ def start_of(path: Path) -> Fraction:
     """
     with open_source(path) as container:
         stream = container.streams[0]
-        if stream.start_time is None or stream.time_base is None:
+        if stream.start_time is None or (base := ratio(stream.time_base)) is None:
             raise MediaError(f"{path.name} has no timestamps.", code="not-media", fix="Make it again.")
-        return stream.start_time * stream.time_base
+        return stream.start_time * base
 
 
 def codecs_of(path: Path) -> str:

@@ -21,6 +21,7 @@ from rushes.media.measuring.target import spot_check
 from rushes.media.planning.choice import EncoderChoice
 from rushes.media.profile import Profile
 from rushes.media.quality.parity import Delivered, Parity, Promise, falls_short
+from rushes.media.readers.dialect import ratio
 from rushes.media.readers.packets import open_source, primary_video
 from rushes.media.running.builds import Build, find_build
 from rushes.media.running.process import Supervision
@@ -117,7 +118,7 @@ def picture_bit_rate(path: Path) -> float | None:
     size, first, end = 0, None, None
     with open_source(path) as container:
         video = primary_video(container)
-        if video is None or video.time_base is None:
+        if video is None or (base := ratio(video.time_base)) is None:
             return None
         for packet in container.demux(video):
             if packet.size and packet.pts is not None:
@@ -126,4 +127,4 @@ def picture_bit_rate(path: Path) -> float | None:
                 end = max(end or 0, packet.pts + (packet.duration or 0))
         if first is None or end is None or end <= first:
             return None
-        return float(size * 8 / (Fraction(end - first) * video.time_base))
+        return float(size * 8 / (Fraction(end - first) * base))

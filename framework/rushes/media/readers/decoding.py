@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import av.error
 
 from rushes.errors import Cancelled
+from rushes.media.readers.dialect import ratio
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -90,7 +91,8 @@ def decode_from(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Decoding:
     """Decodes from the keyframe shown at `keyframe`, in the stream's time base, to the end."""
-    second = round(1 / video.time_base) if video.time_base else 1
+    base = ratio(video.time_base)
+    second = round(1 / base) if base else 1
     decoding = Decoding(video, None, keyframe)
     for back in _STEPS_BACK_S:
         container.seek(max(0, keyframe - back * second) if back else keyframe, stream=video)

@@ -14,6 +14,7 @@ import av.error
 from rushes.asset import Asset
 from rushes.errors import Cancelled, MediaError
 from rushes.media.readers.demuxing import packets_of
+from rushes.media.readers.dialect import ratio
 from rushes.media.readers.guard import av_arguments
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class _Counter:
         self._end = end if self._end is None else max(self._end, end)
 
     def result(self) -> StreamCount:
-        base = self._stream.time_base
+        base = ratio(self._stream.time_base)
         return StreamCount(
             index=self._stream.index,
             kind=self._stream.type,
@@ -208,6 +209,6 @@ class _Counter:
         return packet.pts < self._key_pts
 
     def _usual_duration(self) -> int:
-        rate = getattr(self._stream, "average_rate", None)
-        base = self._stream.time_base
+        rate = ratio(getattr(self._stream, "average_rate", None))
+        base = ratio(self._stream.time_base)
         return round(1 / (rate * base)) if rate and base else 0
