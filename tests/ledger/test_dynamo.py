@@ -94,6 +94,23 @@ def filled(client: Any, count: int = 1) -> DynamoLedger:
     return ledger
 
 
+class _Cleared(dict[str, Any]):
+    """Another thread of the host makes room the moment that something is put here."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        self.clear()
+
+
+def test_what_is_asked_of_a_batch_is_given_though_another_thread_makes_room(aws: dict[str, Any]) -> None:
+    ledger = DynamoLedger(aws["dynamodb"], "rushes-test", sleep=lambda _: None)
+    ledger.open("k7m2qx", SPEC, NOW)
+    ledger._specs = _Cleared()
+    found = ledger.spec("k7m2qx")
+    assert found is not None
+    assert found["show"] == SPEC["show"]
+
+
 def test_an_invocation_takes_two_requests_and_a_hundredth(aws: dict[str, Any]) -> None:
     client = Counted(aws["dynamodb"])
     ledger = filled(client, 99)

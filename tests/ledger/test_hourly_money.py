@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from typing import Any
 
 import pytest
@@ -194,6 +195,44 @@ def test_a_batch_that_was_sent_with_a_cap_may_have_one_by_the_hour(
     clock.advance(60)
     assert caps.concerned(Payer("arrival", "b1"), capped=True) == [caps.in_all, caps.by_hour]
     assert isinstance(caps.by_hour.reserve(Payer("arrival", "b1"), 51), Short)
+
+
+class Looking(StubMoney):
+    """While it is asked for the caps, another attempt asks whether it may begin."""
+
+    other: list[str]
+    caps_of: SharedCaps
+    thread: threading.Thread
+    looks = 0
+
+    def caps(self) -> Any:
+        self.looks += 1
+        begun = threading.Event()
+
+        def asks() -> None:
+            begun.set()
+            self.other += [type(one).__name__ for one in self.caps_of.concerned(BATCH, capped=True)]
+
+        self.thread = threading.Thread(target=asks)
+        self.thread.start()
+        begun.wait()
+        return super().caps()
+
+
+BATCH = Payer("arrival", "b1")
+
+
+def test_who_asks_while_the_caps_are_looked_at_is_held_to_them_all(clock: FakeClock) -> None:
+    money = Looking(clock.now)
+    money.other = []
+    money.hourly.set_cap(Scope("batch", "b1"), 50)
+    caps = money.caps_of = SharedCaps(money, "host-1", clock.now)
+
+    caps.concerned(BATCH, capped=True)
+    money.thread.join()
+
+    assert money.other == ["SharedMoney", "HourlyMoney"]
+    assert money.looks == 1
 
 
 def test_beyond_a_soft_limit_work_goes_on_one_class_lower_until_it_is_raised(

@@ -283,15 +283,17 @@ class DynamoBatches:
 
     def _head(self, batch: str) -> tuple[dict[str, Any], int | None] | None:
         """What of a batch never changes, read once."""
-        if batch not in self._specs:
+        found = self._specs.get(batch)
+        if found is None:
             item = self._table.item(batch_key(batch))
             if item is None:
                 return None
-            if len(self._specs) > SPECS_KEPT:
-                self._specs.clear()
             with item_read(item):
-                self._specs[batch] = _spec_of(item), int(item["ttl"]) if "ttl" in item else None
-        return self._specs[batch]
+                found = _spec_of(item), int(item["ttl"]) if "ttl" in item else None
+            if len(self._specs) > SPECS_KEPT:  # by whichever thread of a host: what is asked is given by hand
+                self._specs.clear()
+            self._specs[batch] = found
+        return found
 
 
 def counting(

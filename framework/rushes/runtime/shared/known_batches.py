@@ -41,12 +41,13 @@ class KnownBatches:
 
     def of(self, batch: str, spec: Mapping[str, Any]) -> LoadedBatch:
         """A batch's function and options; the author's module may raise anything."""
-        if batch not in self._known:
+        found = self._known.get(batch)
+        if found is None:
             found = learn({**spec, "id": batch}, self.home)
-            if len(self._known) >= KEPT:
+            if len(self._known) >= KEPT:  # by whichever thread: what is asked is given by hand
                 self._known.clear()
             self._known[batch] = found
-        return self._known[batch]
+        return found
 
     def why_missing(self, batch: str, spec: Mapping[str, Any]) -> str:
         """Why the function of a batch is not to be had here; "" where it is, or something else is wrong."""

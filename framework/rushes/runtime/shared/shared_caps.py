@@ -6,6 +6,7 @@ one. This module must not know how a cap is shared.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class SharedCaps:
     _states: Sequence[CapState] = ()
     _looked_at: float | None = None
     _batches: dict[Scope, tuple[float, CapState | None]] = field(default_factory=dict, repr=False)
+    # Of a host many attempts ask at a time: between what all learn and what one batch does, none may begin.
+    _turn: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def __post_init__(self) -> None:
         self.in_all = SharedMoney(self.money, self.holder, self.clock)
@@ -57,18 +60,19 @@ class SharedCaps:
         Raises:
             PlatformError: the ledger does not answer.
         """
-        self._look()
-        found = [one for one in (self.in_all,) if one.concerns(payer, capped=capped)]
-        if capped and payer.batch is not None:
-            self._look_at(Scope("batch", payer.batch))
-        return [*found, self.by_hour] if self.by_hour.concerns(payer) else found
+        with self._turn:
+            self._look()
+            found = [one for one in (self.in_all,) if one.concerns(payer, capped=capped)]
+            if capped and payer.batch is not None:
+                self._look_at(Scope("batch", payer.batch))
+            return [*found, self.by_hour] if self.by_hour.concerns(payer) else found
 
     def beyond(self, payer: Payer) -> str:
         """Why work of this payer goes on one class lower, for a person; "" where it does not.
 
         A ledger that does not answer lowers nothing.
         """
-        with suppress(PlatformError):
+        with suppress(PlatformError), self._turn:
             self._look()
         return next((one.beyond_soft for one in self._beyond(payer)), "")
 
