@@ -11,6 +11,8 @@ from measure import Series
 from report import AT_LEAST, AT_MOST, Goal, Options, Row, Section
 
 _WIDTH = 4
+_THREADS = 2 * _WIDTH
+"""As a host has while work is short: twice its width."""
 _REACTIONS = 3
 _ABOUT = {
     "dynamodb:TransactWriteItems": 0.9,
@@ -28,8 +30,8 @@ def run(options: Options) -> Section:
         f"Shared queues: {options.count:,} small invocations over two hosts",
         "A local server of AWS's interfaces (ministack) with ledger, queues and the clip; from the first "
         "request of the submission to the last result read, each result's value checked. The other side "
-        "sends as many of the same requests from two processes with as many threads as a host is wide, and "
-        "does nothing else.",
+        "sends as many of the same requests, as large, from two processes with as many threads as a host has "
+        "while work is short, twice its width, and does nothing else.",
     )
     requests: list[dict[str, float]] = []
     cpu: dict[str, list[float]] = {_OURS: [], _BARE: []}
@@ -43,7 +45,8 @@ def run(options: Options) -> Section:
     def bare() -> float:
         # As ours were, in the round before or, first of all, about: how often it was asked how far it is, and
         # in how many requests invocations ended.
-        said = measure.script("shared_bare.py", options.count, _WIDTH, json.dumps((requests or [_ABOUT])[-1]))
+        as_ours = json.dumps((requests or [_ABOUT])[-1])
+        said = measure.script("shared_bare.py", options.count, _THREADS, as_ours)
         cpu[_BARE].append(said["cpu_ms"])
         return float(said["rate"])
 

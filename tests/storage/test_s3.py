@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from dataclasses import replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +289,51 @@ def test_what_is_written_has_the_class_and_the_key_that_were_asked_for(s3: Any, 
     assert (found["StorageClass"], found["ServerSideEncryption"]) == ("STANDARD_IA", "aws:kms")
     assert found["SSEKMSKeyId"].endswith("alias/dailies")
     assert found["Metadata"] == {"show": "dune", "rushes-sha256": sha(b"x")}
+
+
+@pytest.mark.parametrize("storage_class", ["", "STANDARD_IA", "GLACIER"])
+@pytest.mark.parametrize("versioning", ["Enabled", "Suspended"])
+def test_something_small_is_published_by_one_request_whose_answer_says_what_a_look_does(
+    s3: Any, tmp_path: Path, storage_class: str, versioning: str
+) -> None:
+    s3.put_bucket_versioning(Bucket="rushes-test", VersioningConfiguration={"Status": versioning})
+    asked: list[str] = []
+    now = time.time()
+
+    class Dated:
+        """Says when, as S3 does and its double does not."""
+
+        def __getattr__(self, name: str) -> Any:
+            def ask(**more: Any) -> Any:
+                asked.append(name)
+                answer = getattr(s3, name)(**more)
+                answer["ResponseMetadata"]["HTTPHeaders"]["date"] = formatdate(now, usegmt=True)
+                return answer
+
+            return ask
+
+    store, heard = S3Store(Dated(), S3Options(storage_class=storage_class)), list[int]()
+    data, about = made(tmp_path, b"small"), {"rushes-key": "ab"}
+    told = store.publish(data, f"{ROOT}s", sha(b"small"), about=about, told=heard.append)
+    assert asked == ["put_object"]
+    assert heard == [5]
+    found = store.look(f"{ROOT}s")
+    assert replace(told, mtime=0.0) == replace(found, mtime=0.0)
+    assert told.mtime == int(now)
+
+
+def test_what_was_not_answered_wholly_is_looked_at(s3: Any, tmp_path: Path) -> None:
+    class Terse:
+        """Says of nothing when it was."""
+
+        def put_object(self, **asked: Any) -> Any:
+            return {"ETag": s3.put_object(**asked)["ETag"], "ResponseMetadata": {"HTTPHeaders": {}}}
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(s3, name)
+
+    store = S3Store(Terse())
+    assert store.publish(made(tmp_path, b"x"), f"{ROOT}x", sha(b"x")) == store.look(f"{ROOT}x")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -201,9 +202,9 @@ class S3Store:
         for _ in range(CONFLICTS):
             try:
                 with s3_errors(uri, "write"):
-                    self._upload(source, place, condition, metadata=metadata, told=told)
+                    made = self._upload(source, place, condition, metadata=metadata, told=told)
                 self._end_unheard(uri, source)
-                return self.look(uri)
+                return made or self.look(uri)
             except Conflict:
                 continue
             except NotWritten:
@@ -232,13 +233,9 @@ class S3Store:
         *,
         metadata: Mapping[str, str],
         told: Told | None,
-    ) -> None:
-        extra: dict[str, Any] = {
-            "Metadata": dict(metadata),
-            "ChecksumAlgorithm": "CRC32",
-            "ChecksumType": "FULL_OBJECT",
-            "ChecksumCRC32": crc32_text(0),  # of which `PublishingClient` makes the true one
-        }
+    ) -> Stored | None:
+        """Put a file there; gives what is there then, None where the answer did not say all of it."""
+        extra: dict[str, Any] = {"Metadata": dict(metadata), "ChecksumAlgorithm": "CRC32"}
         if (kind := mimetypes.guess_type(place.key)[0]) is not None:
             extra["ContentType"] = kind
         if self._options.storage_class:
@@ -246,9 +243,33 @@ class S3Store:
         if self._options.kms_key:
             extra |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._options.kms_key}
         size = source.stat().st_size
+        if size <= SMALL_BYTES:
+            return self._put(source.read_bytes(), place, {**extra, **condition}, told)
+        extra |= {
+            "ChecksumType": "FULL_OBJECT",
+            "ChecksumCRC32": crc32_text(0),  # of which `PublishingClient` makes the true one
+        }
         client = PublishingClient(self._client, condition, lambda: crc32_of(source))
         with self._transfers(size, client) as transfers:
             transfers.upload(str(source), place.bucket, place.key, extra, _subscribers(told)).result()
+        return None
+
+    def _put(self, data: bytes, place: Place, asked: Mapping[str, Any], told: Told | None) -> Stored | None:
+        """Put something small there by one request, whose answer says what there is now."""
+        crc = crc32_text(zlib.crc32(data))
+        answer: Any = self._client.put_object(
+            Bucket=place.bucket, Key=place.key, Body=data, **asked, ChecksumCRC32=crc
+        )
+        if told is not None:
+            told(len(data))
+        try:  # no other part of an answer says when: it is not told of what others have put there
+            answered = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            mark = str(answer["ETag"])
+        except (KeyError, ValueError):
+            return None
+        said = {"ContentLength": len(data), "ETag": mark, "LastModified": answered, "ChecksumCRC32": crc}
+        kept = {name: asked[name] for name in ("Metadata", "StorageClass") if name in asked}
+        return _stored(place, {**said, **kept, "VersionId": answer.get("VersionId")})
 
     def _anothers(self, uri: str, sha256: str, size_bytes: int) -> Stored:
         """The object that is there already, if it is the same."""

@@ -71,7 +71,7 @@ def host(
 
 
 @pytest.mark.parametrize("function", [deployed.small, deployed.look], ids=["with outputs", "without"])
-def test_an_invocation_asks_the_ledger_three_times_at_most_and_queues_half_a_time(
+def test_an_invocation_asks_the_ledger_thrice_at_most_queues_half_a_time_and_looks_four_times(
     aws: AwsServer, proxy: FaultProxy, host: tuple[Host, threading.Thread], unique: str, function: Any
 ) -> None:
     makes = function.makes_outputs
@@ -90,6 +90,8 @@ def test_an_invocation_asks_the_ledger_three_times_at_most_and_queues_half_a_tim
         asked[what.partition(".")[0]] += many
     assert asked["dynamodb"] <= (3 if makes else 2) * COUNT + ONCE, proxy.asked
     assert asked["sqs"] <= 0.5 * COUNT, proxy.asked
+    # At the clip when it is fetched and when it was read; at the target, and its receipt once all is there.
+    assert proxy.asked["s3.HeadObject"] <= (4 if makes else 2) * COUNT, proxy.asked
     made = aws.client("s3").list_objects_v2(Bucket=unique, Prefix="made/").get("KeyCount", 0)
     assert made == (2 * COUNT if makes else 0)  # each with its receipt
 

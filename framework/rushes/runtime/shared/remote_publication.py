@@ -204,7 +204,9 @@ def _publish(fact: Mapping[str, Any], uri: str, receipt: str | None, text: str, 
         return _place(path, uri, fact["sha256"], target, receipt=receipt, text=text).mark
     _place_folder(path, uri, receipt, target)
     if receipt is not None:
-        _ReceiptPlace(receipt, target).put(text)
+        beside = _ReceiptPlace(receipt, target)
+        beside.look()
+        beside.put(text)
     return ""
 
 
@@ -214,16 +216,21 @@ def _place(
     """One file, its receipt before it.
 
     The receipt that was there is looked at before the output: so whoever published between those two has
-    changed it, and ours is refused.
+    changed it, and ours is refused. Mostly neither is there: then ours is put on the condition that no other
+    is, which says as much, and a request less; where that is refused, both are looked at.
     """
     beside = None if receipt is None else _ReceiptPlace(receipt, target)
     there = _there(uri, target)
+    first = there is None and beside is not None and beside.put_first(text)
+    if beside is not None and not first:
+        beside.look()
+        there = _there(uri, target)
     if there is not None and there.sha256 != sha256:
         if there.about.get(KEY) == target.key != "":
             _take(receipt, uri, there.sha256, target)
         else:
             _require_replaceable(there, uri, receipt, target)
-    if beside is not None:
+    if beside is not None and not first:
         beside.put(text)
     if there is not None and there.sha256 == sha256:
         return there
@@ -330,7 +337,7 @@ def _deepest_first(folder: Path) -> Iterator[Path]:
 
 
 class _ReceiptPlace:
-    """Where a receipt is to be, and what was there when it was made.
+    """Where a receipt is to be, and what was there when it was looked at.
 
     An attempt that was overtaken may stop between its receipt and its output, for as long as it likes. So
     neither it nor who overtook it may leave the receipt of one beside the output of the other.
@@ -338,9 +345,23 @@ class _ReceiptPlace:
 
     def __init__(self, uri: str, target: Target) -> None:
         self._uri, self._target = uri, target
-        self._before = _there(uri, target)
+        self._before: Stored | None = None
         self._text = ""
         self._put: Stored | None = None
+
+    def put_first(self, text: str) -> bool:
+        """Put a receipt here if nothing is here; whether that was so."""
+        try:
+            self._put = self._write(text, None)
+        except CallerError as error:
+            if error.code != "target-exists":
+                raise
+            return False
+        return True
+
+    def look(self) -> None:
+        """See what is here."""
+        self._before = _there(self._uri, self._target)
 
     def put(self, text: str) -> None:
         """Put a receipt here, also over one of ours, if what is here is still what was.
