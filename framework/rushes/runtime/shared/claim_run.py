@@ -10,32 +10,31 @@ This module must not know which ledger and which store it is, nor where the noti
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
-from itertools import count
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from rushes.asset import Asset, FrameRange
 from rushes.core.learning.run_cells import RunKind
-from rushes.core.retry import HOST_CODES, MOST_LOSSES, backoff_s
+from rushes.core.retry import MOST_LOSSES
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.run_price import RunPrice
 from rushes.core.states import State
-from rushes.errors import PlatformError, RushesError
+from rushes.errors import RushesError
 from rushes.invocation import Spent, function_name
-from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, NotClaimed, Routed
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, NotClaimed
 from rushes.ports import Claims, Store
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.attempts.task import Made, Task
-from rushes.runtime.shared.after_failure import GivenBack, HeldFor, Next, after_failure, held_for_money
+from rushes.runtime.shared.after_failure import GivenBack, HeldFor, after_failure, held_for_money
 from rushes.runtime.shared.alarms import Alarms
 from rushes.runtime.shared.attempt_money import AttemptMoney, fund
+from rushes.runtime.shared.claim_ends import After, ClaimEnds
 from rushes.runtime.shared.claim_watch import LOOKS, ClaimWatch
 from rushes.runtime.shared.known_batches import KnownBatches
 from rushes.runtime.shared.meter import Meter
@@ -54,35 +53,9 @@ LEASE_S: Final = 60.0
 """How long a claim holds that nobody extends: as long as a host may be dead before another takes over."""
 DIED_HERE: Final = 2
 """Claims that lapsed, after which a Lambda lets hosts have it: one whose memory is full is killed whole."""
-LONGEST_REST_S: Final = 10.0
-"""Between two tries to say how an attempt ended."""
 
 Grant = Callable[[StoreReach, Meter], AbstractContextManager[Store]]
 """Gives an attempt the store by which it reaches what it has to, and no more, and whose use is metered."""
-
-
-class After(NamedTuple):
-    """What becomes of the notice.
-
-    Args:
-        state: of the invocation now; None where the ledger has none.
-        again_s: the notice is to be seen again after so long; None: it is done with.
-        too_long: it did not fit into the time that was left: give it to whoever has more.
-        attempt: which try there was; 0 for none.
-        cost_nano: what that cost.
-        unpriced: what of that has no price, and is not in it; "" for nothing.
-        unfit: why this machine could not do it, whatever the work is; "" where it could.
-        lacks: why its function is not to be had here: it was not claimed, and another may have that.
-    """
-
-    state: State | None
-    again_s: float | None = None
-    too_long: bool = False
-    attempt: int = 0
-    cost_nano: int = 0
-    unpriced: str = ""
-    unfit: str = ""
-    lacks: str = ""
 
 
 @dataclass
@@ -141,6 +114,11 @@ class ClaimRunner:
         self._alarms = Alarms(self.lease_s / LOOKS)
         sweep_scratch(self.scratch)  # of those who worked here before, and were killed
 
+    @property
+    def _ends(self) -> ClaimEnds:
+        priced = self.price is not None
+        return ClaimEnds(self.ledger, self.clock, self.sleep, self.lease_s, priced=priced)
+
     def yield_back(self) -> None:
         """The host is going: what runs is given back, and nothing new is begun."""
         self._stopping.set()
@@ -182,11 +160,11 @@ class ClaimRunner:
         meter = Meter(self.price, self.clock, now if since is None else since, region=self.region)
         if longer and self.tier == ON_LAMBDA:
             if claim.work.tier == ON_HOSTS:  # a notice that came again, or stayed behind
-                return self._given_back(claim, meter, f"it is for {ON_HOSTS}")._replace(too_long=True)
+                return self._ends.given_back(claim, meter, f"it is for {ON_HOSTS}")._replace(too_long=True)
             if claim.losses >= DIED_HERE:
                 self._learn(claim, spec, 0.0, RunKind.memory)
                 reason = f"{claim.losses} Lambdas that worked on it died or fell silent"
-                return self._given_back(claim, meter, reason, up=True)
+                return self._ends.given_back(claim, meter, reason, up=True)
         return self._run(claim, spec, meter, since=now, ends_at=ends_at, longer=longer)
 
     def _run(
@@ -201,12 +179,12 @@ class ClaimRunner:
     ) -> After:
         """Work on what is ours now, unless there is a reason not to."""
         if claim.losses >= self.most_lapses:
-            return self._set_aside(claim, meter)
+            return self._ends.set_aside(claim, meter)
         if awaited := self._awaited(claim, spec):
-            return self._go_on(claim, awaited, meter)
+            return self._ends.go_on(claim, awaited, meter)
         money = self._fund(claim, spec, meter)
         if isinstance(money, Short):
-            return self._go_on(claim, held_for_money(money, self.clock(), begun=False), meter)
+            return self._ends.go_on(claim, held_for_money(money, self.clock(), begun=False), meter)
         watch = ClaimWatch(
             self.ledger, claim, self.clock, self.lease_s, meter,
             money=money, stopping=self._stopping, ends_at=ends_at,
@@ -229,7 +207,7 @@ class ClaimRunner:
             )  # fmt: skip
             if isinstance(then, GivenBack) and then.too_big is not None:
                 self._learn(claim, spec, ended - since, then.too_big)
-            after = self._go_on(claim, then, meter)
+            after = self._ends.go_on(claim, then, meter)
         else:
             watch.settle()
             body, seconds = made.data().decode(), self.clock() - since
@@ -238,7 +216,7 @@ class ClaimRunner:
             end = End(State.succeeded, body, seconds, made.media_s, cached=made.cached)
             if watch.cancelled and not made.published:  # what is asked to stop may return like any other
                 end = End(State.cancelled, "{}", seconds)
-            after = self._end(claim, end, meter)
+            after = self._ends.end(claim, end, meter)
         cost_nano = meter.cost().total
         return after._replace(attempt=claim.attempt, cost_nano=cost_nano, unpriced=meter.unpriced)
 
@@ -322,74 +300,3 @@ class ClaimRunner:
         if self.runs is not None:
             function = self._known.of(claim.work.batch, spec).function
             self.runs.ran(function.name, function.version, claim.work.size_bytes, seconds, outcome)
-
-    def _go_on(self, claim: Claim, then: Next, meter: Meter) -> After:
-        """Say in the ledger what follows; where it does not take it, another has the claim."""
-        if isinstance(then, End):
-            return self._end(claim, then, meter)
-        if isinstance(then, GivenBack):
-            up = then.too_big is not None
-            after = self._given_back(claim, meter, then.reason, error=then.error, up=up)
-            return after._replace(unfit=then.unfit)
-        cost_nano = meter.cost().total
-        if isinstance(then, HeldFor):
-            until, reason, free = self.clock() + then.delay_s, then.reason, then.free
-            if self.ledger.hold(claim, until, reason, free=free, cost_nano=cost_nano, error=then.error):
-                return After(State.held, then.delay_s)
-        return After(State.running, self.lease_s)
-
-    def _given_back(
-        self,
-        claim: Claim,
-        meter: Meter,
-        reason: str,
-        *,
-        error: Mapping[str, Any] | None = None,
-        up: bool = False,
-    ) -> After:
-        """Let somebody else have it; `up`: who has more than is had here, and from now on nobody else."""
-        routed = Routed(ON_HOSTS, f"{ON_HOSTS}: {reason}.") if up else None
-        cost_nano = meter.cost().total
-        if self.ledger.give_back(claim, reason, cost_nano=cost_nano, error=error, routed=routed):
-            return After(State.queued, 0.0, too_long=up)
-        return After(State.running, self.lease_s)
-
-    def _set_aside(self, claim: Claim, meter: Meter) -> After:
-        """End what took down, one after another, those who worked on it: nobody is left to say why."""
-        error = PlatformError(
-            f"{claim.losses} who worked on it died or fell silent under it.",
-            code="set-aside",
-            fix="See their logs for memory or a crash; then let it be tried again.",
-        )
-        body = error.to_dict() | {"verdict": "set aside: it is not tried again", "attempts": claim.losses}
-        return self._end(claim, End(State.failed, json.dumps({"error": body})), meter)
-
-    def _end(self, claim: Claim, end: End, meter: Meter) -> After:
-        """End it, with what all its attempts have cost; what none of them made was for nothing."""
-        cost = meter.cost()
-        spent_nano = claim.spent_nano + cost.total
-        if self.price is not None:
-            lines = {name: nano for name, nano in asdict(cost).items() if nano}
-            waste_nano = claim.spent_nano if end.state is State.succeeded else spent_nano
-            said = json.dumps({"cost": {**lines, "total": spent_nano, "waste": waste_nano}})[1:]
-            end = end._replace(data=f"{end.data[:-1]}{',' if len(end.data) > 2 else ''}{said}")
-        done = self._finished(claim, end._replace(cost_nano=spent_nano))
-        return After(end.state) if done else After(State.running, self.lease_s)
-
-    def _finished(self, claim: Claim, end: End) -> bool:
-        """Say how it ended; again where the ledger does not answer: else all the work would be done again.
-
-        Raises:
-            RushesError: it has not answered for as long as a claim holds.
-        """
-        until = self.clock() + self.lease_s
-        for failures in count(1):
-            try:
-                return self.ledger.finish(claim, end)
-            except RushesError as error:
-                if error.kind != "platform" and error.code not in HOST_CODES:
-                    raise
-                self.sleep(backoff_s(failures, claim.work.n, longest_s=LONGEST_REST_S))
-                if self.clock() >= until:
-                    raise
-        raise AssertionError("unreachable: a count has no end")
