@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from rushes.core.spending.run_price import RunPrice
     from rushes.function import Function
     from rushes.ports import Ledger, Queue
-    from rushes.runtime.attempts.task import Task
     from rushes.runtime.shared.claim_run import After
     from rushes.runtime.shared.run_log import RunLog
     from rushes.runtime.shared.shared_caps import SharedCaps
@@ -292,57 +291,19 @@ class LambdaHandler:
 
     def _alone(self, asked: Asked, out: str | None, found: Stored) -> Any:
         """Without a ledger: the publication settles who was first."""
-        from rushes.asset import Asset  # noqa: PLC0415 - as in `_run`
-        from rushes.invocation import Spent  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.attempts.raised import as_error  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.attempts.task import Task  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.sending.shareable import as_told  # noqa: PLC0415 - as in `_run`
+        from rushes.engines.aws.called.unrecorded import run_unrecorded  # noqa: PLC0415 - as in `_run`
         from rushes.runtime.shared.meter import Meter  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.shared.remote_attempt import reach_of, run_remote  # noqa: PLC0415 - as in `_run`
-        from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - as in `_run`
 
-        services = self._services
+        services, stops_at = self._services, self._call.stops_at
         show = asked.show or services.settings.show
         order = Order(self._function, found, self._function.params(None, **asked.params), out, show)
         meter = Meter(self._price(), self._clock, self._call.billed_from, region=services.region)
-        task: Task = Task(
-            self._function,
-            Asset(found.uri),
-            order.params,
-            f"lambda-{order.key[:12]}",
-            key=order.key,
-            fingerprint=order.mark,
-            show=show,
-            out=out,
-            spent=(lambda: Spent(meter.cost().total)) if services.price is not None else None,
-        )
-        stops_at = self._call.stops_at
         try:
-            with unsigned_prints(), services.grant(reach_of(task), meter) as store:
-                made = run_remote(
-                    task,
-                    store,
-                    services.settings.scratch,
-                    report=lambda *_: None,
-                    may_publish=lambda _: None,
-                    cancelled=lambda: stops_at is not None and self._clock() >= stops_at,
-                    local_name=lambda uri: local_name(place_of(uri).key),
-                )
-        except Exception as error:  # noqa: BLE001 - what a body raises becomes ours
-            meter.stop()
-            services.tell("failed", task.invocation, cost_nano=meter.cost().total)
-            # Lambda writes what is raised into its log: an author's exception is told there as everywhere.
-            raise as_error(error, self._function.name) from None
-        else:
-            meter.stop()
-            services.tell("succeeded", task.invocation, cost_nano=meter.cost().total)
+            return run_unrecorded(
+                order, services, meter, lambda: stops_at is not None and self._clock() >= stops_at
+            )
         finally:
             self._call.done(self._clock())
-        return {
-            "invocation": task.invocation,
-            "source": found.uri,
-            **json.loads(as_told(made.data().decode())),
-        }
 
 
 @dataclass
