@@ -78,6 +78,19 @@ def test_a_ledger_that_does_not_add_up_says_where() -> None:
     assert "off in worker 3" in text
 
 
+def test_hosts_without_a_price_are_said_to_be_missing_from_what_a_minute_cost() -> None:
+    shared = {"batches": 1, "cut": False, "owed": 2, "lines": 2, "off": []}
+    free = _line("dune", "proxy", 0, requests=2, published_us=MINUTE)
+    paid = _line("dune", "proxy", USD, requests=2, published_us=MINUTE)
+
+    def text(*lines: SpentRow) -> str:
+        return Sheet.of({**_found(*lines), "idle": None, "running": None, "ledger": shared}).to_text()
+
+    assert "no machine's time is in it" in text(free)
+    assert "no machine's time is in it" not in text(free, paid)
+    assert "no machine's time is in it" not in Sheet.of(TURNOVER).to_text()
+
+
 def test_nothing_that_was_counted_says_how_it_would_be() -> None:
     assert "RUSHES_PRICES" in Sheet.of(_found(machines=0)).to_text()
 

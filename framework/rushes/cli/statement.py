@@ -26,6 +26,10 @@ _NOTHING: Final = (
 )
 _NONE_ENDED: Final = "no batch that was looked at has ended"
 _BILLED: Final = "not in it: what runs now; idle hosts, queues, the ledger and logs, which AWS's bill has"
+_NO_TIME: Final = (
+    "no machine's time is in it: the hosts that did this have no price; RUSHES_TIER or RUSHES_PRICES,\n"
+    "set where a host starts, gives it one"
+)
 _PRUNED: Final = "(pruned)"
 KEYS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[SpentRow], tuple[str, ...]]]]] = {
     "function": (("show", "function"), lambda line: (line.show, line.function)),
@@ -101,6 +105,8 @@ class Sheet:
             parts.append(f"{both.millijoules / 1000:,.0f} J")
         if parts:
             lines.append(f"of attempts: {', '.join(parts)}")
+        if "batches" in self.ledger and all_.attempts and not both.compute:
+            lines.append(_NO_TIME)  # a Lambda's time always has one
         return "\n".join([*lines, self._headline(), self._adds_up()])
 
     def _cells(self) -> list[list[str]]:

@@ -181,6 +181,16 @@ def test_a_command_that_fails_ends_it_and_is_named() -> None:
     assert caught.value.code == "package-failed"
 
 
+def test_a_build_of_docker_that_fails_says_what_a_docker_without_buildx_wants() -> None:
+    def run(*_: object, **__: object) -> Any:
+        return SimpleNamespace(returncode=125)
+
+    for argv, is_said in ((("docker", "build", "."), True), (("podman", "build", "."), False)):
+        with pytest.raises(PlatformError) as caught:
+            run_steps([Step(argv)], secret=lambda _: "", say=lambda _: None, run=run)
+        assert ("docker-buildx" in caught.value.fix) is is_said
+
+
 def test_a_tool_that_is_not_installed_is_named() -> None:
     with pytest.raises(CallerError) as caught:
         run_steps([Step(("no-such-tool", "build"))], secret=lambda _: "", say=lambda _: None)

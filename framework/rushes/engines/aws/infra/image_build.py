@@ -25,6 +25,12 @@ __all__ = ["files_of", "make_folder", "run_steps"]
 _BUILT: Final = "1580601600"
 """The second that is written into wheels, that of hatchling: what is the same makes the same wheel."""
 
+_MEND: Final = "What it said stands above. Mend that, and do it again: what was done is found again."
+_BUILDX: Final = (
+    " A docker that knows no --provenance has no buildx: install that (docker-buildx), or say --tool podman "
+    "or --tool buildah."
+)
+
 
 def make_folder(
     folder: Path, wanted: Sequence[str], *, base: str = "", lock: Path | None = None, stamp: str = ""
@@ -103,7 +109,7 @@ def run_steps(
             raise PlatformError(
                 f"`{step.text}` ended with {done.returncode}.",
                 code="package-failed",
-                fix="What it said stands above. Mend that, and do it again: what was done is found again.",
+                fix=_MEND + (_BUILDX if step.argv[:2] == ("docker", "build") else ""),
             )
 
 
