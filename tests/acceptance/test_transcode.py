@@ -19,6 +19,7 @@ from rushes.media.describing.inspection import describe
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.encoding.encode import Encoded, encode
 from rushes.media.profile import AudioWish, Profile, VideoWish
+from rushes.media.readers.dialect import beside
 from rushes.media.running.builds import Build, find_build, read_build
 from rushes.media.running.process import Supervision
 from rushes_functions.presets import PRESETS
@@ -268,8 +269,7 @@ def test_hdr_metadata_survives(codec: str, speed: str, media: make_media.Worksho
     assert after.bit_depth == 10
     assert after.color.transfer == "smpte2084"
     with av.open(str(tmp_path / "x.mkv")) as container:
-        side_data: Any = next(container.decode(video=0)).side_data
-    side = {str(item.type) for item in side_data}
+        side = set(beside(next(container.decode(video=0))))
     assert any("MASTERING" in kind for kind in side)
     assert any("CONTENT_LIGHT" in kind for kind in side)
 

@@ -201,7 +201,7 @@ def _paired(listed: Sequence[Stream], structure: Structure) -> list[tuple[Stream
         return [(stream, None) for stream in listed]
     if structure.family == "iso":
         by_id = {track.id: track for track in tracks}
-        return [(s, by_id.get(s.id) if not s.disposition & 0x400 else None) for s in listed]
+        return [(s, by_id.get(s.id) if not s.disposition.value & 0x400 else None) for s in listed]
     pairs: list[tuple[Stream, Track | None]] = []
     for place, stream in enumerate(listed):
         track = tracks[place] if place < len(tracks) else None

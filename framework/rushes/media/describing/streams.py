@@ -207,7 +207,7 @@ def _shared(stream: Stream, context: Any, track: Track) -> dict[str, Any]:
         seconds = None if duration is None else duration * num / den
     if seconds is None and tags:
         seconds = _tagged_duration(tags)
-    bits = int(stream.disposition)
+    bits = int(stream.disposition.value)
     language = tags.get("language")
     return {
         "index": stream.index,
