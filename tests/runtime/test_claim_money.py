@@ -24,7 +24,7 @@ from rushes.runtime.shared.attempt_money import AttemptMoney, fund
 from rushes.runtime.shared.claim_run import LEASE_S, ClaimRunner
 from rushes.runtime.shared.claim_watch import LOOKS
 from rushes.runtime.shared.meter import Meter
-from rushes.runtime.shared.remote_publication import mark_of
+from rushes.runtime.shared.object_marks import mark_of
 from rushes.runtime.shared.shared_caps import SharedCaps
 from rushes.runtime.shared.shared_money import Short
 from rushes.testing.clock import FakeClock

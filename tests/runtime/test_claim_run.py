@@ -23,8 +23,8 @@ from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Task
 from rushes.runtime.shared.claim_run import DIED_HERE, LEASE_S, After, ClaimRunner
 from rushes.runtime.shared.meter import Meter
+from rushes.runtime.shared.object_marks import mark_of
 from rushes.runtime.shared.remote_attempt import StoreReach
-from rushes.runtime.shared.remote_publication import mark_of
 from rushes.runtime.shared.run_log import RunLog
 from rushes.runtime.shared.sent_version import MOST_CLAIMS, key_of_version
 from rushes.testing.clock import FakeClock

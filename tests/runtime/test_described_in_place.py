@@ -15,8 +15,8 @@ from rushes.media.readers import ranged
 from rushes.media.running.builds import bundled_ffmpeg
 from rushes.runtime.attempts.task import Made, Task
 from rushes.runtime.shared import described_in_place
+from rushes.runtime.shared.object_marks import mark_of
 from rushes.runtime.shared.remote_attempt import run_remote
-from rushes.runtime.shared.remote_publication import mark_of
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore
 from rushes_functions.inspect import inspect

@@ -13,8 +13,8 @@ import pytest
 
 from rushes import Asset, CallerError, MediaError, PlatformError
 from rushes.runtime.attempts.task import Made, Task
+from rushes.runtime.shared.object_marks import KEY, mark_of
 from rushes.runtime.shared.remote_attempt import run_remote
-from rushes.runtime.shared.remote_publication import KEY, mark_of
 from rushes.runtime.sources.fingerprint import sha256_file
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore

@@ -11,9 +11,9 @@ import pytest
 
 from rushes import Asset, CallerError, MediaError
 from rushes.runtime.attempts.task import Made, Task
+from rushes.runtime.shared.object_marks import mark_of
 from rushes.runtime.shared.remote_attempt import run_remote
 from rushes.runtime.shared.remote_frames import fetch_clip, frames_of, look_clip
-from rushes.runtime.shared.remote_publication import mark_of
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes import CallerError
+from rushes.runtime.shared.object_marks import object_mark
 from rushes.runtime.shared.remote_frames import look_clip
 from rushes.runtime.shared.remote_inputs import expand_objects
-from rushes.runtime.shared.remote_publication import object_mark
 from rushes.runtime.sources.inputs import Found
 from rushes.testing.clock import FakeClock
 from rushes.testing.store import StubStore

@@ -14,7 +14,7 @@ from rushes.errors import CallerError
 from rushes.ledger import Claim, Kept, WorkItem
 from rushes.runtime.ownership import RECEIPT_KIND
 from rushes.runtime.shared.claim_run import LEASE_S, ClaimRunner
-from rushes.runtime.shared.remote_publication import mark_of
+from rushes.runtime.shared.object_marks import mark_of
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.store import StubStore

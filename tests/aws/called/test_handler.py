@@ -294,6 +294,14 @@ def modules_after(code: str) -> set[str]:
     return set(said.split())
 
 
+def test_a_router_imports_nothing_that_publishes() -> None:
+    found = modules_after("import rushes.engines.aws.called.router")
+
+    assert "rushes.runtime.shared.object_marks" in found
+    publishing = ("runtime.shared.remote_publication", "runtime.outputs", "runtime.attempts", "pydantic")
+    assert not [one for one in found if one.removeprefix("rushes.").startswith(publishing)]
+
+
 def test_a_handler_of_ones_own_imports_its_function_and_no_engine() -> None:
     found = modules_after("from rushes_functions.inspect import inspect; handler = inspect.lambda_handler")
 

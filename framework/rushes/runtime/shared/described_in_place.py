@@ -17,7 +17,7 @@ from rushes.media.readers.formats import IMAGE_SUFFIXES
 from rushes.media.readers.ranged import TOO_SCATTERED, RangedAsset
 from rushes.runtime.attempts.attempt import run_attempt
 from rushes.runtime.attempts.task import Made, Reporter, Task
-from rushes.runtime.shared.remote_publication import is_what_it_was, mark_of
+from rushes.runtime.shared.object_marks import is_what_it_was, mark_of
 from rushes.stored import Stored
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from rushes.errors import CallerError, RushesError
 from rushes.media_kinds import MEDIA_SUFFIXES, suffix_of
 from rushes.ports import Store
 from rushes.runtime.ownership import is_receipt_name, receipt_name
+from rushes.runtime.shared.object_marks import object_mark
 from rushes.runtime.shared.remote_frames import clip_of, frames_of, look_clip
-from rushes.runtime.shared.remote_publication import object_mark
 from rushes.runtime.sources.clips import clip_names
 from rushes.runtime.sources.inputs import Found, limited
 from rushes.runtime.sources.manifest import MANIFEST_SUFFIXES, Line, lines_of, stream_lines

@@ -16,37 +16,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.errors import CallerError, PlatformError
+from rushes.errors import CallerError
 from rushes.runtime.attempts.task import Made
-from rushes.runtime.ownership import RECEIPT_KIND, receipt_name
+from rushes.runtime.ownership import receipt_name
 from rushes.runtime.sending.shareable import as_told
+from rushes.runtime.shared.object_marks import HOPS, KEY, hops_of, mark_of
 from rushes.runtime.shared.remote_intent import intent_text
+from rushes.runtime.shared.remote_receipts import ReceiptPlace, made_of, read_receipt, stored_at, taken
 from rushes.runtime.sources.fingerprint import sha256_file
 from rushes.stored import Stored
 
 if TYPE_CHECKING:
     from rushes.ports import Store
 
-__all__ = [
-    "HOPS",
-    "KEY",
-    "Target",
-    "hops_of",
-    "is_what_it_was",
-    "mark_of",
-    "object_mark",
-    "publish_made",
-]
+__all__ = ["Target", "publish_made"]
 
-KEY: Final = "rushes-key"
-HOPS: Final = "rushes-hops"
-_RECEIPT_BYTES: Final = 16 * 1024 * 1024
 _VERSION: Final = "?versionId="
 """Before the version that a URI names, if it names one."""
 
@@ -93,31 +82,6 @@ class _MadeBeforeError(Exception):
         self.receipt, self.uri = receipt, uri
 
 
-def hops_of(stored: Stored) -> int:
-    """How many functions of ours stand between an object and a clip that somebody brought."""
-    said = stored.about.get(HOPS, "")
-    if said.isascii() and said.isdigit():
-        return int(said)
-    return 1 if KEY in stored.about else 0
-
-
-def mark_of(stored: Stored) -> str:
-    """What an object was, as a fingerprint: its content where that is known, else its version or its mark."""
-    if stored.sha256:
-        return f"sha256:{stored.sha256}"
-    return f"version:{stored.version}" if stored.version else object_mark(stored)
-
-
-def object_mark(stored: Stored) -> str:
-    """What an object was, by what a listing says of it, too."""
-    return f"mark:{stored.mark.strip(chr(34))}"
-
-
-def is_what_it_was(mark: str, stored: Stored) -> bool:
-    """Whether an object is what a fingerprint of any of these kinds says."""
-    return mark in {mark_of(stored), object_mark(stored), f"version:{stored.version}"}
-
-
 def publish_made(made: Made, target: Target, gate: Callable[[str], None] = lambda _: None) -> Made:
     """Make visible in a store what an attempt has put into a folder of its own.
 
@@ -144,7 +108,7 @@ def publish_made(made: Made, target: Target, gate: Callable[[str], None] = lambd
         for fact, there in zip(made.published, coming.published, strict=True):
             there["mark"] = _publish(fact, there["path"], there["receipt"], text, target)
     except _MadeBeforeError as before:
-        return _made_of(before.receipt, before.uri)
+        return made_of(before.receipt, before.uri)
     return coming
 
 
@@ -204,7 +168,7 @@ def _publish(fact: Mapping[str, Any], uri: str, receipt: str | None, text: str, 
         return _place(path, uri, fact["sha256"], target, receipt=receipt, text=text).mark
     _place_folder(path, uri, receipt, target)
     if receipt is not None:
-        beside = _ReceiptPlace(receipt, target)
+        beside = ReceiptPlace(receipt, target.store, target.about)
         beside.look()
         beside.put(text)
     return ""
@@ -219,12 +183,12 @@ def _place(
     changed it, and ours is refused. Mostly neither is there: then ours is put on the condition that no other
     is, which says as much, and a request less; where that is refused, both are looked at.
     """
-    beside = None if receipt is None else _ReceiptPlace(receipt, target)
-    there = _there(uri, target)
+    beside = None if receipt is None else ReceiptPlace(receipt, target.store, target.about)
+    there = stored_at(uri, target.store)
     first = there is None and beside is not None and beside.put_first(text)
     if beside is not None and not first:
         beside.look()
-        there = _there(uri, target)
+        there = stored_at(uri, target.store)
     if there is not None and there.sha256 != sha256:
         if there.about.get(KEY) == target.key != "":
             _take(receipt, uri, there.sha256, target)
@@ -241,7 +205,7 @@ def _place(
             beside.put_back()
         if error.code != "target-exists":
             raise
-        raise _taken(uri) from error
+        raise taken(uri) from error
     if beside is not None:
         beside.keep(text)
     return made
@@ -259,7 +223,7 @@ def _require_replaceable(there: Stored, uri: str, receipt: str | None, target: T
     """
     what = "is not ours"
     if there.about.get(KEY):
-        found = _read_receipt(receipt, target.store) if receipt is not None else None
+        found = read_receipt(receipt, target.store) if receipt is not None else None
         outputs = () if found is None else found.get("outputs", ())
         as_left = any((one.get("path"), one.get("sha256")) == (uri, there.sha256) for one in outputs)
         if found is not None and found.get("key") == target.key != "":
@@ -287,7 +251,7 @@ def _unversioned(uri: str) -> str:
 
 def _take(receipt: str | None, uri: str, sha256: str, target: Target) -> None:
     """Where the receipt of what an overtaken attempt left describes it, that is the result."""
-    found = _read_receipt(receipt, target.store) if receipt is not None else None
+    found = read_receipt(receipt, target.store) if receipt is not None else None
     if found is None or found.get("key") != target.key:
         return
     outputs = found.get("outputs", ())
@@ -302,15 +266,15 @@ def _is_there(output: Mapping[str, Any], target: Target) -> bool:
     """Whether an output of a receipt is what that says."""
     uri = str(output.get("path"))
     if not output.get("folder"):
-        there = _there(uri, target)
+        there = stored_at(uri, target.store)
         return there is not None and there.sha256 == output.get("sha256")
     head, slash, name = uri.rpartition("/")
-    beside = _read_receipt(f"{head}{slash}{receipt_name(name)}", target.store)  # goes last of all
+    beside = read_receipt(f"{head}{slash}{receipt_name(name)}", target.store)  # goes last of all
     return beside is not None and beside.get("key") == target.key and output in beside.get("outputs", ())
 
 
 def _place_folder(folder: Path, uri: str, receipt: str | None, target: Target) -> None:
-    found = _read_receipt(receipt, target.store) if receipt is not None else None
+    found = read_receipt(receipt, target.store) if receipt is not None else None
     if (
         found is not None
         and found.get("key") == target.key != ""
@@ -334,125 +298,3 @@ def _deepest_first(folder: Path) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names):
             yield Path(place, name)
-
-
-class _ReceiptPlace:
-    """Where a receipt is to be, and what was there when it was looked at.
-
-    An attempt that was overtaken may stop between its receipt and its output, for as long as it likes. So
-    neither it nor who overtook it may leave the receipt of one beside the output of the other.
-    """
-
-    def __init__(self, uri: str, target: Target) -> None:
-        self._uri, self._target = uri, target
-        self._before: Stored | None = None
-        self._text = ""
-        self._put: Stored | None = None
-
-    def put_first(self, text: str) -> bool:
-        """Put a receipt here if nothing is here; whether that was so."""
-        try:
-            self._put = self._write(text, None)
-        except CallerError as error:
-            if error.code != "target-exists":
-                raise
-            return False
-        return True
-
-    def look(self) -> None:
-        """See what is here."""
-        self._before = _there(self._uri, self._target)
-
-    def put(self, text: str) -> None:
-        """Put a receipt here, also over one of ours, if what is here is still what was.
-
-        Raises:
-            CallerError: something else is here.
-            PlatformError: another attempt was faster.
-        """
-        if self._before is not None:
-            self._text = _text_of(self._uri, self._target.store)
-            if _receipt_in(self._text) is None:
-                raise CallerError(
-                    f"{self._uri} exists and is no receipt of Rushes; it was left alone.",
-                    code="target-exists",
-                    fix="Move it away, or choose another --out or --receipts.",
-                    details={"path": self._uri},
-                )
-        try:
-            self._put = self._write(text, self._before)
-        except CallerError as error:
-            if error.code != "target-exists":
-                raise
-            raise _taken(self._uri) from error
-
-    def keep(self, text: str) -> None:
-        """Now that the output is there: see that its receipt is the one beside it."""
-        now = _there(self._uri, self._target)
-        if now is not None and self._put is not None and now.sha256 != self._put.sha256:
-            self._write(text, now)
-
-    def put_back(self) -> None:
-        """The output beside is another's: so is the receipt that was here."""
-        now = _there(self._uri, self._target) if self._text else None
-        if now is not None and self._put is not None and now.sha256 == self._put.sha256:
-            self._write(self._text, now)
-
-    def _write(self, text: str, over: Stored | None) -> Stored:
-        target = self._target
-        with tempfile.TemporaryDirectory(prefix="rushes-receipt-") as folder:
-            file = Path(folder) / "receipt.json"
-            file.write_text(text, encoding="ascii")
-            return target.store.publish(file, self._uri, sha256_file(file), over=over, about=target.about)
-
-
-def _taken(uri: str) -> PlatformError:
-    return PlatformError(
-        f"{uri} was published by another meanwhile.", code="target-taken", fix="It is tried again by itself."
-    )
-
-
-def _there(uri: str, target: Target) -> Stored | None:
-    try:
-        return target.store.look(uri)
-    except CallerError as error:
-        if error.code == "not-found":
-            return None
-        raise
-
-
-def _made_of(receipt: Mapping[str, Any], uri: str) -> Made:
-    """What the attempt left whose receipt this is."""
-    outputs = receipt["outputs"]
-    return Made(
-        json.dumps(receipt.get("result"), separators=(",", ":")),
-        outputs=tuple(one["path"] for one in outputs),
-        receipt=uri,
-        encoder=receipt.get("encoder"),
-        warnings=tuple(receipt.get("warnings") or ()),
-        published=[{name: one[name] for name in ("name", "path", "sha256", "size_bytes")} for one in outputs],
-    )
-
-
-def _read_receipt(uri: str, store: Store) -> Mapping[str, Any] | None:
-    """The receipt at a place; None where there is none, or something else."""
-    return _receipt_in(_text_of(uri, store))
-
-
-def _text_of(uri: str, store: Store) -> str:
-    """What is at a place; "" where nothing is, or what cannot be a receipt."""
-    try:
-        if store.look(uri).size_bytes > _RECEIPT_BYTES:
-            return ""
-        with store.reader(uri) as file:
-            return (file.readall() or b"").decode("ascii")
-    except (CallerError, ValueError):
-        return ""
-
-
-def _receipt_in(text: str) -> Mapping[str, Any] | None:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) and data.get("kind") == RECEIPT_KIND else None

@@ -33,7 +33,7 @@ from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, o
 from rushes.errors import CallerError, RushesError
 from rushes.ledger import ON_HOSTS, Routed
 from rushes.notices import Notice
-from rushes.runtime.shared.remote_publication import KEY, hops_of
+from rushes.runtime.shared.object_marks import KEY, hops_of
 from rushes.triggers import OnS3, OnSchedule, OnSqs
 
 if TYPE_CHECKING:
