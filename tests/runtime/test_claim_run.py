@@ -421,6 +421,24 @@ def test_what_lambdas_died_under_goes_to_hosts(
     assert [name[0] for name in learnt(on_lambda, kept, "write")] == ["m"]
 
 
+def _raising(error: Exception) -> Callable[..., Any]:
+    def raises(*_: Any) -> Any:
+        raise error
+
+    return raises
+
+
+def test_what_lambdas_died_under_goes_to_hosts_also_where_its_function_cannot_be_loaded(
+    on_lambda: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit("write", out=OUT, size_bytes=5 * 10**9)
+    for number in range(DIED_HERE):
+        ledger.claim(ONE, f"lambda:{number}", float(number), number + 1.0)
+    monkeypatch.setattr(on_lambda._known, "of", _raising(ImportError("no module of a studio")))
+    assert on_lambda.run(ONE).too_long
+    assert entry(ledger).work.tier == ON_HOSTS
+
+
 def test_a_receipt_says_on_which_tier_it_was_to_run_and_why(
     on_lambda: ClaimRunner, submit: Callable[..., None], store: StubStore
 ) -> None:

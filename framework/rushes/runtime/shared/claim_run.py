@@ -298,5 +298,8 @@ class ClaimRunner:
     def _learn(self, claim: Claim, spec: Mapping[str, Any], seconds: float, outcome: RunKind) -> None:
         """Note what an attempt took, for its function and the size of its clip."""
         if self.runs is not None:
-            function = self._known.of(claim.work.batch, spec).function
+            try:
+                function = self._known.of(claim.work.batch, spec).function
+            except Exception:  # noqa: BLE001 - what cannot be loaded teaches nothing, and says so in its attempt
+                return
             self.runs.ran(function.name, function.version, claim.work.size_bytes, seconds, outcome)
