@@ -559,6 +559,7 @@ def test_a_host_says_when_it_starts_what_attempts_may_reach() -> None:
     role = "arn:aws:iam::123456789012:role/work"
     assert "all that this machine's credentials permit" in said_at_start("")[0]
     assert role in said_at_start(role)[0]
+    assert all("body" in said_at_start(one)[0] for one in ("", role))  # which is given nothing
     assert role in said_at_start(role, PlatformError("slow down.", code="service-busy"))[0]
     with pytest.raises(CallerError, match="not permitted"):
         said_at_start(role, CallerError("it is not permitted to work as it.", code="not-permitted"))

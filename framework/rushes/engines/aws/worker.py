@@ -139,13 +139,16 @@ def _say_by_what_right(services: Services, say: Callable[[str], None]) -> None:
     """
     if not services.settings.work_role:
         say(
-            "attempts fetch and publish by all that this machine's credentials permit; "
+            "attempts fetch and publish by all that this machine's credentials permit, and give a body none; "
             "RUSHES_WORK_ROLE names a role whose sessions reach one clip and one place"
         )
         return
     with suppress(PlatformError):  # what is busy now says later what there is to say
         services.grant.check()
-    say(f"each attempt has a session of {services.settings.work_role} for its clip and its place")
+    say(
+        f"each attempt is fetched and published by a session of {services.settings.work_role} for its clip "
+        "and its place; a body is given none"
+    )
 
 
 def _fitness_of(services: Services, pool: OwnPool, queues: Mapping[str, str]) -> HostFitness:
