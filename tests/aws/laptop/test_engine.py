@@ -289,6 +289,8 @@ def test_why_says_who_takes_what_waits_for_hosts(idle: Cloud) -> None:
     batch = send(idle, put(idle, "a.mov"))
     said = CliRunner().invoke(app, ["why", f"{batch}.1"], obj=Session(idle.engine)).output
     assert "next: Hosts take it. Where none runs, any machine is one: rushes worker --engine aws:dev" in said
+    assert "waits: for who works in class standard" in said
+    assert said.count("waits in its queue") == 1
 
     own = replace(idle.deployment, queues={"QueueLookStandard": "standard"})
     engine = AwsEngine(services=cast("Any", idle), deployment=own, poll_s=0.0)

@@ -153,7 +153,7 @@ def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, An
     data = json.loads(entry.end.data) if entry.end is not None else None
     reason = entry.reason if entry.state in {State.queued, State.held} else ""
     if entry.state is State.queued:
-        waits = f"waits in its queue for who works in class {spec['priority']}"
+        waits = f"for who works in class {spec['priority']} to take it from its queue"
         reason = f"{waits}; it was given back: {reason}" if reason else waits
     return {
         "invocation": f"{batch}.{entry.work.n}",
