@@ -308,3 +308,23 @@ def test_what_we_made_starts_what_asks_for_it_and_a_loop_ends(
 
 def test_a_clip_that_somebody_brought_starts_what_also_takes_ours(cloud: Cloud) -> None:
     assert len(cloud.put("proxies", "dune/a.mov")) == 1
+
+
+def test_an_object_that_a_message_names_a_thousand_times_is_one(cloud: Cloud) -> None:
+    cloud.clients["s3"].put_object(Bucket="cards", Key="night/a.mov", Body=b"clip")
+    cloud.clients["sqs"].send_message(
+        QueueUrl=cloud.urls["events"],
+        MessageBody=json.dumps({"objects": [["cards", "night/a.mov"]] * 1000, "only": "nightly/0"}),
+    )
+    assert cloud.hear("events") == {"batchItemFailures": []}
+    assert cloud.told("background") == ["s3://cards/night/a.mov"]
+
+
+@pytest.mark.parametrize(
+    "out", ["s3://proxies/asked/../other", "s3://proxies/asked/..", "s3://proxies/asked/./x"]
+)
+def test_a_message_names_no_place_that_a_folder_would_take_for_another(cloud: Cloud, out: str) -> None:
+    cloud.clients["s3"].put_object(Bucket="cards", Key="a.mov", Body=b"clip")
+    answer = cloud.asks(source="s3://cards/a.mov", out=out)
+    assert len(answer["batchItemFailures"]) == 1
+    assert cloud.told("urgent") == []

@@ -148,7 +148,7 @@ class EventRouter:
                 "the router has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table."
             )
         routed, wrong = list[tuple[str, Notice]](), list[RushesError]()
-        for one in objects:
+        for one in dict.fromkeys(objects):  # who names an object a thousand times means it once
             try:
                 routed += self._routed(one, intake, ledger)
             except RushesError as error:  # of this object: those beside it in the message are on their way
@@ -317,7 +317,10 @@ def _out(asked: Asked, match: Match) -> str:
     Raises:
         CallerError: it wants them elsewhere.
     """
-    if asked.out and f"{asked.out.rstrip('/')}/".startswith(f"{match.out.rstrip('/')}/") and match.out:
+    # To S3 dots are letters like others; whoever copies what is there to a disk would leave the folder.
+    plain = not {".", ".."}.intersection(asked.out.split("/"))
+    below = f"{asked.out.rstrip('/')}/".startswith(f"{match.out.rstrip('/')}/")
+    if asked.out and match.out and below and plain:
         return asked.out
     if asked.out:
         raise CallerError(
