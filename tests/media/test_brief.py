@@ -8,9 +8,9 @@ import pytest
 
 import make_media
 from rushes.media.describing import description
-from rushes.media.describing.bitstream import reorder_is_stated
 from rushes.media.describing.brief import aac_profile
 from rushes.media.describing.inspection import describe
+from rushes.media.describing.parameter_sets import reorder_is_stated
 
 _ISO = sorted(
     name

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import make_media
-from rushes.media.describing.bitstream import StaticHdr, chroma_location, hdr_of_frame, hdr_of_parameters
 from rushes.media.describing.hdr_boxes import content_light, dolby_vision, mastering_display
+from rushes.media.describing.hdr_messages import StaticHdr, hdr_of_frame, hdr_of_parameters
 from rushes.media.describing.isobmff import is_iso, read_iso
 from rushes.media.describing.matroska import is_matroska, read_matroska
 from rushes.media.describing.mxf import list_bytes, operational_pattern, partitions, was_completed
+from rushes.media.describing.parameter_sets import chroma_location
 from rushes.media.describing.structure import Structure
 
 _TURNS = {

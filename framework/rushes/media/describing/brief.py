@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rushes.media.describing.bitstream import reorder_is_stated
+from rushes.media.describing.parameter_sets import reorder_is_stated
 from rushes.media.describing.structure import Structure
 
 __all__ = ["aac_profile", "may_tell_all", "tells_all"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.media.describing.bitstream import StaticHdr, hdr_of_frame
+from rushes.media.describing.hdr_messages import StaticHdr, hdr_of_frame
 from rushes.media.describing.pacing import is_constant
 from rushes.media.describing.schema import VideoStream
 from rushes.media.readers.dialect import ratio

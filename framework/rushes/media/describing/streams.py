@@ -12,11 +12,12 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from rushes.media.describing.bitstream import StaticHdr, chroma_location, hdr_of_parameters
 from rushes.media.describing.brief import aac_profile
 from rushes.media.describing.codes import audio_bits, colour, field_order, level, pixel_facts
+from rushes.media.describing.hdr_messages import StaticHdr, hdr_of_parameters
 from rushes.media.describing.origin import bounded
 from rushes.media.describing.pacing import Pace, decide, working_rate
+from rushes.media.describing.parameter_sets import chroma_location
 from rushes.media.describing.schema import (
     Attachment,
     AudioStream,

@@ -1,46 +1,24 @@
-"""What parameter sets and SEI messages say and libavformat keeps to itself: chroma location, HDR metadata.
+"""What parameter sets say and libavformat keeps to itself: chroma location, reordering.
 
-Reads H.264 and HEVC extradata (``avcC``, ``hvcC`` or start codes) and coded frames (ITU-T H.264 7.3, annexes
-D and E; H.265 likewise). Nothing is decoded. Pure functions of bytes: what cannot be parsed gives the value
-that the standard infers, or None.
+Reads H.264 and HEVC extradata (ITU-T H.264 7.3 and annex E; H.265 likewise). Nothing is decoded. Pure
+functions of bytes: what cannot be parsed gives the value that the standard infers, or None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from rushes.media.describing.hdr_boxes import content_light, mastering_display
-from rushes.media.describing.schema import ContentLight, MasteringDisplay
+from rushes.media.describing.coded_units import unescape, units_of
 
-__all__ = ["StaticHdr", "chroma_location", "hdr_of_frame", "hdr_of_parameters", "reorder_is_stated"]
+__all__ = ["chroma_location", "reorder_is_stated"]
 
 _LOCATIONS: Final = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 _H264_HIGH: Final = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
 _H264_SPS: Final = 7
-_H264_SEI: Final = 6
 _HEVC_SPS: Final = 33
-_HEVC_SEI: Final = (39, 40)
-_HEVC_DOLBY_RPU: Final = 62
-_SEI_T35: Final = 4
-_SEI_MASTERING: Final = 137
-_SEI_LIGHT: Final = 144
-# country US, provider 0x003C (Samsung), oriented code 1, application 4: HDR10+ (CTA-861 annex S).
-_HDR10_PLUS: Final = b"\xb5\x00\x3c\x00\x01\x04"
 _EXTENDED_SAR: Final = 255
 _IN_DECODING_ORDER: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class StaticHdr:
-    """HDR messages that were found."""
-
-    mastering: MasteringDisplay | None = None
-    light: ContentLight | None = None
-    hdr10_plus: bool = False
-    dolby_rpu: bool = False
 
 
 class _Bits:
@@ -78,10 +56,10 @@ def chroma_location(codec: str, extradata: bytes) -> str | None:
     """
     is_hevc = codec == "hevc"
     try:
-        for unit in _units(codec, extradata):
+        for unit in units_of(codec, extradata):
             kind = unit[0] >> 1 & 0x3F if is_hevc else unit[0] & 0x1F
             if kind == (_HEVC_SPS if is_hevc else _H264_SPS):
-                raw = _unescape(unit)
+                raw = unescape(unit)
                 at = _hevc_location(_Bits(raw[2:])) if is_hevc else _h264_location(_Bits(raw[1:]))
                 return _LOCATIONS[at] if at < len(_LOCATIONS) else None
     except (ValueError, IndexError):
@@ -96,91 +74,15 @@ def reorder_is_stated(extradata: bytes) -> bool:
     It does by its bitstream restriction (E.2.1), or because output follows decoding order (type 2, 8.2.1).
     """
     try:
-        for unit in _units("h264", extradata):
+        for unit in units_of("h264", extradata):
             if unit[0] & 0x1F == _H264_SPS:
-                bits = _Bits(_unescape(unit)[1:])
+                bits = _Bits(unescape(unit)[1:])
                 if _h264_before_vui(bits) == _IN_DECODING_ORDER:
                     return True
                 return bool(bits.u(1)) and _restricted(bits)
     except (ValueError, IndexError):
         return False
     return False
-
-
-@lru_cache(maxsize=512)
-def hdr_of_parameters(codec: str, extradata: bytes) -> StaticHdr:
-    """The HDR messages that an encoder put beside its parameter sets."""
-    return _hdr(codec, _units(codec, extradata))
-
-
-def hdr_of_frame(codec: str, packet: bytes, extradata: bytes) -> StaticHdr:
-    """The HDR messages of one coded frame, whose packaging `extradata` tells."""
-    at = 21 if codec == "hevc" else 4
-    if len(extradata) <= at or extradata[0] != 1:
-        return _hdr(codec, _start_coded(packet))
-    return _hdr(codec, _sized(packet, (extradata[at] & 3) + 1))
-
-
-# -- units ----------------------------------------------------------------------------------------------
-
-
-def _units(codec: str, extradata: bytes) -> Iterator[bytes]:
-    if extradata[:1] != b"\x01":
-        return _start_coded(extradata)
-    return _hvcc(extradata) if codec == "hevc" else _avcc(extradata)
-
-
-def _avcc(data: bytes) -> Iterator[bytes]:
-    at = 6
-    if len(data) < at:
-        return
-    for _ in range(data[5] & 0x1F):
-        length = int.from_bytes(data[at : at + 2], "big")
-        unit = data[at + 2 : at + 2 + length]
-        if not unit:
-            return
-        yield unit
-        at += 2 + length
-
-
-def _hvcc(data: bytes) -> Iterator[bytes]:
-    if len(data) < 23:
-        return
-    at = 23
-    for _ in range(data[22]):
-        count = int.from_bytes(data[at + 1 : at + 3], "big")
-        at += 3
-        for _ in range(count):
-            length = int.from_bytes(data[at : at + 2], "big")
-            unit = data[at + 2 : at + 2 + length]
-            if len(unit) < 2:
-                return
-            yield unit
-            at += 2 + length
-
-
-def _start_coded(data: bytes) -> Iterator[bytes]:
-    for part in data.split(b"\x00\x00\x01")[1:]:
-        if len(part) > 1:
-            yield part
-
-
-def _sized(data: bytes, size: int) -> Iterator[bytes]:
-    at = 0
-    while at + size < len(data):
-        length = int.from_bytes(data[at : at + size], "big")
-        unit = data[at + size : at + size + length]
-        if len(unit) < 2:
-            return
-        yield unit
-        at += size + length
-
-
-def _unescape(unit: bytes) -> bytes:
-    return unit.replace(b"\x00\x00\x03", b"\x00\x00")
-
-
-# -- sequence parameter sets ----------------------------------------------------------------------------
 
 
 def _h264_location(bits: _Bits) -> int:
@@ -365,48 +267,3 @@ def _hevc_picture_sets(bits: _Bits) -> None:
             bits.ue()
             bits.skip(1)
         counts.append(negative + positive)
-
-
-# -- SEI ------------------------------------------------------------------------------------------------
-
-
-def _hdr(codec: str, units: Iterator[bytes]) -> StaticHdr:
-    mastering: MasteringDisplay | None = None
-    light: ContentLight | None = None
-    plus = rpu = False
-    is_hevc = codec == "hevc"
-    for unit in units:
-        kind = unit[0] >> 1 & 0x3F if is_hevc else unit[0] & 0x1F
-        if is_hevc and kind == _HEVC_DOLBY_RPU:
-            rpu = True
-        if (kind in _HEVC_SEI) if is_hevc else kind == _H264_SEI:
-            for message, payload in _messages(_unescape(unit)[2 if is_hevc else 1 :]):
-                if message == _SEI_MASTERING:
-                    mastering = mastering_display(payload)
-                elif message == _SEI_LIGHT:
-                    light = content_light(payload)
-                elif message == _SEI_T35 and payload.startswith(_HDR10_PLUS):
-                    plus = True
-    return StaticHdr(mastering, light, plus, rpu)
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 2 < len(data):
-        kind = size = 0
-        while at < len(data) and data[at] == 0xFF:
-            kind += 255
-            at += 1
-        if at >= len(data):
-            return
-        kind += data[at]
-        at += 1
-        while at < len(data) and data[at] == 0xFF:
-            size += 255
-            at += 1
-        if at >= len(data):
-            return
-        size += data[at]
-        at += 1
-        yield kind, data[at : at + size]
-        at += size
