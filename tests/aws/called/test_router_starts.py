@@ -10,7 +10,7 @@ import pytest
 from moto_cloud import clients_of, empty
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function, on_s3, on_schedule, on_sqs
-from rushes.engines.aws.access.services import Services
+from rushes.engines.aws.access.services import Services, _clean
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.called.backfill import hand_over
 from rushes.engines.aws.called.router import EventRouter
@@ -328,3 +328,8 @@ def test_a_message_names_no_place_that_a_folder_would_take_for_another(cloud: Cl
     answer = cloud.asks(source="s3://cards/a.mov", out=out)
     assert len(answer["batchItemFailures"]) == 1
     assert cloud.told("urgent") == []
+
+
+def test_what_cannot_be_written_of_a_message_loses_no_line_of_the_log() -> None:
+    said = _clean({"object": "s3://cards/\ud800.mov", "error": ["\ud800"]})
+    assert json.dumps(said, ensure_ascii=False).encode()

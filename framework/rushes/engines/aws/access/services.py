@@ -322,9 +322,9 @@ def _time_of(said: Any) -> datetime:
 
 
 def _clean(value: Any) -> Any:
-    """A value for the log: texts without signatures, whatever they are in."""
-    if isinstance(value, str):
-        return redact(value)
+    """A value for the log: texts without signatures, whatever they are in, that can be written."""
+    if isinstance(value, str):  # half of a surrogate pair, of somebody's JSON, would lose the whole line
+        return redact(value).encode(errors="backslashreplace").decode()
     if isinstance(value, dict):
         return {name: _clean(one) for name, one in value.items()}
     return [_clean(one) for one in value] if isinstance(value, list | tuple) else value
