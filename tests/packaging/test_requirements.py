@@ -16,4 +16,5 @@ def test_a_major_of_pyav_that_nobody_tried_is_not_installed() -> None:
     (av,) = (one for text in _PROJECT["project"]["dependencies"] if (one := Requirement(text)).name == "av")
     assert av.specifier.contains(version("av"))
     assert av.specifier.contains("19.0.0")
+    assert not av.specifier.contains("18.0.0")  # it tells no level of a codec
     assert not av.specifier.contains("20.0.0")

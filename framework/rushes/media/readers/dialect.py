@@ -1,4 +1,4 @@
-"""What the majors of PyAV say differently, 15 to 19; what else reads hears it one way.
+"""What the majors of PyAV say differently, 18 and 19; what else reads hears it one way.
 
     before 19   ratios are `Fraction`, or None where there is none; texts are decoded as `av.open` is told
     from 19 on  ratios are `AVRational`, false where there is none; between themselves they are rounded to 32
