@@ -17,7 +17,7 @@ from rushes import CallerError
 from rushes.core.capacity.capacity_file import capacity_from
 from rushes.core.capacity.elastic import Memory, Plan
 from rushes.engines.aws.access.services import Services
-from rushes.engines.aws.access.settings import AwsSettings
+from rushes.engines.aws.access.settings import METRICS, aws_settings
 from rushes.engines.aws.fleet.scaler_lambda import scaled_once
 from rushes.engines.aws.fleet.scaling import Turned
 from rushes.engines.aws.infra.environment import Environment
@@ -105,17 +105,27 @@ def test_the_alarm_on_hosts_that_rest_hears_the_metric_that_the_scaler_sends(
     template: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     alarm = all_of(template, "CloudWatch::Alarm")["AlarmResting"]
-    services = Services(AwsSettings("rushes-dev-ledger"), "scaler")
+    scaler = all_of(template, "Lambda::Function")["FunctionScaler"]["Environment"]["Variables"]
+    services = Services(aws_settings({METRICS: scaler[METRICS]}), "scaler")
     turned = Turned(Scaled(Plan((), Memory())), {}, {}, resting=2)
     scaled_once(cast("Any", SimpleNamespace(turn=lambda: turned)), services)
     (sent,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "resting-hosts" in line]
     (metrics,) = sent["_aws"]["CloudWatchMetrics"]
     assert (metrics["Namespace"], sent[alarm["MetricName"]]) == (alarm["Namespace"], [2.0])
     there = {name: sent[name] for names in metrics["Dimensions"] for name in names}
-    assert there == {"service": "scaler", "table": "rushes-dev-ledger"}
-    assert [(one["Name"], one["Value"]) for one in alarm["Dimensions"]] == [
-        ("service", "scaler"), ("table", {"Ref": "Ledger"})
-    ]  # fmt: skip
+    assert [{"Name": name, "Value": value} for name, value in there.items()] == alarm["Dimensions"]
+
+
+def test_metrics_of_two_environments_are_apart(template: dict[str, Any]) -> None:
+    for one in all_of(template, "Lambda::Function").values():
+        assert one["Environment"]["Variables"][METRICS] == "rushes-dev"
+    for task in all_of(template, "ECS::TaskDefinition").values():
+        (container,) = task["ContainerDefinitions"]
+        assert {"Name": METRICS, "Value": "rushes-dev"} in container["Environment"]
+    board = template["Resources"]["Dashboard"]
+    widgets = json.loads(board["Properties"]["DashboardBody"])["widgets"]
+    shown = {metric[0] for one in widgets for metric in one["properties"]["metrics"] if len(metric) > 1}
+    assert {one for one in shown if not one.startswith("AWS/")} == {"rushes-dev"}
 
 
 def test_a_host_is_told_its_region_for_on_a_machine_nobody_else_says_it(template: dict[str, Any]) -> None:

@@ -223,7 +223,7 @@ class Services:
     def _metrics(self) -> Any:
         from aws_lambda_powertools import Metrics  # noqa: PLC0415 - as above
 
-        return Metrics(namespace="Rushes", service=self._name)
+        return Metrics(namespace=self.settings.metrics, service=self._name)
 
     @contextmanager
     def traced(self, what: str, invocation: str) -> Iterator[Callable[[str, str], None]]:
@@ -293,7 +293,7 @@ class Services:
         from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415 - as above
 
         made = single_metric(
-            name=what, unit=MetricUnit.Count, value=value, namespace="Rushes",
+            name=what, unit=MetricUnit.Count, value=value, namespace=self.settings.metrics,
             default_dimensions={"service": self._name},
         )  # fmt: skip
         with made as metric:

@@ -18,6 +18,7 @@ __all__ = ["LEAST_KEPT_S", "STOP_S", "AwsSettings", "aws_settings", "pairs_of", 
 
 STOP_S: Final = 20.0
 """Before Lambda ends the process: time to stop ffmpeg, say so in the ledger, and answer."""
+METRICS: Final = "POWERTOOLS_METRICS_NAMESPACE"
 LEAST_LEASE_S: Final = 1.0
 """A claim of no time is everybody's."""
 LEAST_KEPT_S: Final = 86_400.0
@@ -54,6 +55,7 @@ class AwsSettings:
         sdk_data: a folder with what the SDK must know (`RUSHES_SDK_DATA`, see `sdk_data.py`), or ""; one that
             the SDK itself was given (`AWS_DATA_PATH`) goes before it.
         ranks: of the environment's classes, by name (`RUSHES_RANKS`).
+        metrics: their namespace (`POWERTOOLS_METRICS_NAMESPACE`): each environment has one of its own.
     """
 
     table: str = ""
@@ -76,6 +78,7 @@ class AwsSettings:
     sdk_data: str = ""
     ranks: Mapping[str, int] = field(default_factory=lambda: ranks_of(""), hash=False)
     clip_keys: tuple[str, ...] = ()
+    metrics: str = "Rushes"
 
     def queue_of(self, priority: str) -> str:
         """The queue that notices of a class go back to, or ""."""
@@ -161,4 +164,5 @@ def aws_settings(environ: Mapping[str, str] = os.environ) -> AwsSettings:
         "" if environ.get("AWS_DATA_PATH") else environ.get("RUSHES_SDK_DATA", ""),
         ranks_of(environ.get("RUSHES_RANKS", "")),
         tuple(one for one in environ.get("RUSHES_CLIP_KEYS", "").split(",") if one),
+        environ.get(METRICS) or "Rushes",
     )

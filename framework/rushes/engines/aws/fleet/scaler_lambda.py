@@ -149,7 +149,7 @@ def _measure(turned: Turned, services: Services) -> None:
         if count:
             services.gauge("hosts", count, tier=tier)
     if turned.resting:
-        services.gauge("resting-hosts", turned.resting, table=services.settings.table)
+        services.gauge("resting-hosts", turned.resting)
     if turned.dollars_an_hour:
         services.gauge("dollars-an-hour", turned.dollars_an_hour)
 

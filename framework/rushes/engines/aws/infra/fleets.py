@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rushes.engines.aws.access.settings import METRICS
 from rushes.engines.aws.infra import permissions
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.host_tiers import HostTier
@@ -118,7 +119,7 @@ def task_id(tier: HostTier) -> str:
 def _task(tier: HostTier, variables: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
     # Fargate says the region by itself. On a machine older agents do not (https://github.com/aws/
     # containers-roadmap/issues/1611), and its metadata are out of reach: such a host would not start.
-    variables = {"AWS_REGION": ref("AWS::Region"), **variables}
+    variables = {"AWS_REGION": ref("AWS::Region"), METRICS: environment.called(), **variables}
     container: dict[str, Any] = {
         "Name": "host",
         "Image": ref("ImageUri"),

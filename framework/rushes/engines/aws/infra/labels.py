@@ -54,6 +54,8 @@ def labels_of(ecr: Any, uri: str) -> Mapping[str, str]:
     except ClientError as error:
         raise answer_error(error, act) from error
     except (urllib.error.URLError, OSError, ValueError, LookupError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
         raise PlatformError(
             f"could not {act} ({type(error).__name__}).",
             code="image-unread",

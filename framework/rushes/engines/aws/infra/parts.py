@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from rushes.engines.aws.access.settings import METRICS
 from rushes.engines.aws.infra import permissions
 from rushes.engines.aws.infra.environment import Environment, logical
 from rushes.engines.aws.infra.sizing import LEAST_SCRATCH_MB, Size
@@ -172,7 +173,11 @@ def lambda_of(plan: LambdaPlan, environment: Environment) -> dict[str, Any]:
     """A Lambda with its log and its role."""
     name, log, role = environment.called(plan.name), logical("Log", plan.name), logical("Role", plan.name)
     work = logical("Work", plan.name)
-    variables = {**plan.variables, **({"RUSHES_WORK_ROLE": arn(work)} if plan.work else {})}
+    variables = {
+        **plan.variables,
+        METRICS: environment.called(),
+        **({"RUSHES_WORK_ROLE": arn(work)} if plan.work else {}),
+    }
     statements = [*plan.statements, permissions.logging(arn(log))]
     if environment.tracing:
         statements.append(permissions.tracing())

@@ -13,7 +13,6 @@ from typing import Any, Final
 from rushes.engines.aws.infra.environment import Environment, logical
 from rushes.engines.aws.infra.parts import ref
 from rushes.engines.aws.infra.sizing import NANO_A_GB_HOUR
-from rushes.engines.aws.infra.workers import TABLE_ID
 from rushes.invocation import PRIORITIES
 
 __all__ = ["watching"]
@@ -114,10 +113,10 @@ def _errors(id_: str, name: str) -> dict[str, Any]:
 def _of_resting(environment: Environment) -> dict[str, Any]:
     """The metric is sent, and paid for, while a host rests."""
     why = "A host takes no work, or not all of it: rushes pool --engine aws says which and why"
-    dimensions = [{"Name": "service", "Value": "scaler"}, {"Name": "table", "Value": ref(TABLE_ID)}]
     return _alarm(
-        environment.called("hosts", "resting"), why, "Rushes", "resting-hosts", dimensions, 0, "Maximum"
-    )
+        environment.called("hosts", "resting"), why, environment.called(), "resting-hosts",
+        [{"Name": "service", "Value": "scaler"}], 0, "Maximum",
+    )  # fmt: skip
 
 
 def _alarm(  # noqa: PLR0917 - what an alarm is
@@ -185,17 +184,18 @@ def _dashboard(
         sums.append([{"expression": dollars, "label": f"{one['FunctionName']}, dollars", "id": f"c{number}"}])
         sums.append(["AWS/Lambda", "Duration", "FunctionName", one["FunctionName"],
                      {"id": f"d{number}", "stat": "Sum", "visible": False}])  # fmt: skip
+    own = environment.called()
     turnaround = [
-        ["Rushes", "turnaround", "service", name, {"stat": stat, "label": f"{name} {stat}"}]
+        [own, "turnaround", "service", name, {"stat": stat, "label": f"{name} {stat}"}]
         for name in functions
         for stat in ("p50", "p95")
     ]
-    ended = [["Rushes", state, "service", name] for name in functions for state in ("succeeded", "failed")]
+    ended = [[own, state, "service", name] for name in functions for state in ("succeeded", "failed")]
     waiting = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name] for name in queues]
     oldest = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name] for name in queues]
     tiers = [one.name for one in environment.fleets]
-    hosts = [["Rushes", "hosts", "service", "scaler", "tier", name] for name in tiers]
-    hourly = [["Rushes", "dollars-an-hour", "service", "scaler"]] if tiers else []
+    hosts = [[own, "hosts", "service", "scaler", "tier", name] for name in tiers]
+    hourly = [[own, "dollars-an-hour", "service", "scaler"]] if tiers else []
     shown = [
         ("From the notice to the result, s", turnaround, "p50"),
         ("Cost of computing on Lambda, dollars", sums, "Sum"),
