@@ -16,7 +16,7 @@ from rushes.errors import CallerError
 if TYPE_CHECKING:
     from rushes.batch import Batch, Handle
 
-__all__ = ["Options", "changed", "check_show"]
+__all__ = ["Options", "changed", "check_show", "check_tags"]
 
 _LONGEST_SHOW: Final = 255
 _END_OF_TIME: Final = 253_402_300_800.0
@@ -94,6 +94,8 @@ def changed(options: Options, who: str, given: Mapping[str, Any]) -> Options:
     if "after" in others:
         after = others["after"]
         others["after"] = tuple(after) if isinstance(after, list | tuple) else (after,)
+    if others.get("tags"):
+        check_tags(others["tags"])
     return replace(options, **others)
 
 
@@ -104,6 +106,14 @@ def check_show(show: str) -> None:
         raise CallerError(f"the name of the show has {len(show)} characters.", code="bad-value", fix=fix)
     if not show or show != show.strip() or not show.isprintable():
         raise CallerError(f"{show!r} is no name of a show.", code="bad-value", fix=fix)
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """One says that a host lent the work to its pool, whose truth is elsewhere: for nobody else to say."""
+    from rushes.invocation import OWNER  # noqa: PLC0415 - as above
+
+    if OWNER in tags:
+        raise CallerError(f"the tag {OWNER} is Rushes' own.", code="bad-value", fix="Choose another name.")
 
 
 def _check_class(priority: str) -> None:

@@ -204,6 +204,8 @@ def test_a_wrong_dispatch_option_is_named(size: Function[Size, Made]) -> None:
         size.with_options(prio="urgent")
     with pytest.raises(CallerError, match=r"'soon' is no class.*interactive, urgent"):
         size.with_options(priority="soon")
+    with pytest.raises(CallerError, match="the tag rushes-host is Rushes' own"):
+        size.with_options(tags={"rushes-host": "me"})
     with pytest.raises(CallerError, match="no engine is called 'mars'"):
         size.with_options(engine="mars").map([])
 

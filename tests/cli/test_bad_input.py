@@ -34,6 +34,7 @@ Rushes = Callable[..., Result]
         (["run", "fun.py:size", "clips", "--deadline", "soon"], "'soon' is no deadline"),
         (["run", "fun.py:size", "clips", "--deadline", "2001-01-01"], "has passed"),
         (["run", "fun.py:size", "clips", "--tag", "reel"], "tag 'reel' is no K=V"),
+        (["run", "fun.py:size", "clips", "--tag", "rushes-host=me"], "the tag rushes-host is Rushes' own"),
         (["run", "fun.py:size", "clips", "--frames", "9-3"], "empty or negative"),
         (["run", "fun.py:size", "clips", "--frames", "all"], "'all' is no frame range"),
         (["run", "fun.py:size", "clips", "--settle", "a bit"], "'a bit' is no duration"),

@@ -139,7 +139,10 @@ def options_from(given: Mapping[str, Any], base: Options, *, now: float | None =
     if given.get("settle") is not None:
         changes["settle_s"] = parse_duration(given["settle"])
     if given.get("tag"):
+        from rushes.options import check_tags  # noqa: PLC0415 - few say
+
         changes["tags"] = {**base.tags, **dict(_tag(text) for text in given["tag"])}
+        check_tags(changes["tags"])
     if given.get("after"):
         changes["after"] = tuple(given["after"])
     return replace(base, **changes)
