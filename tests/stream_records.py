@@ -7,17 +7,24 @@ import json
 from typing import Any
 
 from rushes.core.states import State
-from rushes.ledger import End, WorkItem
+from rushes.ledger import End, Routed, WorkItem
 from rushes.shared_ledger.dynamo_items import end_fields, new_item, typed
 
 
 def record(
-    old: str | None, new: str | None, *, number: int = 1, data: Any = None, reason: str = ""
+    old: str | None,
+    new: str | None,
+    *,
+    number: int = 1,
+    data: Any = None,
+    reason: str = "",
+    tier: str = "",
 ) -> dict[str, Any]:
     """A record of the stream, of an invocation that went from one state to another."""
 
     def image(state: str) -> dict[str, Any]:
-        item = {**new_item(WorkItem("k7m2qx.1", "s3://cards/a.mov", "ab" * 32), None)}
+        routed = Routed(tier) if tier else None
+        item = {**new_item(WorkItem("k7m2qx.1", "s3://cards/a.mov", "ab" * 32, routed=routed), None)}
         item |= typed({"state": state, "attempt": 1, "losses": 0, "reason": reason})
         if State(state).ended:
             item |= typed(end_fields(End(State(state), json.dumps(data or {}), 2.5, 10.0, 7)))

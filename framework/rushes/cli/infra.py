@@ -94,6 +94,7 @@ def _planned(command: F) -> F:
         from rushes import catalog  # noqa: PLC0415 - not for help
         from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - as above
         from rushes.engines.aws.infra.template import template_of  # noqa: PLC0415 - as above
+        from rushes.engines.aws.infra.versions import stable_of  # noqa: PLC0415 - as above
         from rushes.runtime.configuration.class_file import classes_of  # noqa: PLC0415 - as above
 
         wanted = {
@@ -108,8 +109,10 @@ def _planned(command: F) -> F:
         wanted |= _fleets(asked.pop("capacity"), asked.pop("images"))
         found = [catalog.find(one) for one in functions]
         sources = {one.name: catalog.body_digest(one) for one in found}
-        trials = trials_of(stack_of(name, region), found, tried) if (tried := asked.get("tried")) else {}
-        environment = Environment(name, region, **wanted, sources=sources, trials=trials)
+        if tried := asked.get("tried"):
+            there = stack_of(name, region).template()
+            wanted |= {"trials": trials_of(there, found, tried), "stable": stable_of(there)}
+        environment = Environment(name, region, **wanted, sources=sources)
         template = template_of(found, environment)
         return command(environment, template, **asked)
 

@@ -5,7 +5,7 @@ This module must not know how versions are compared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +17,6 @@ from rushes.printing import printable
 
 if TYPE_CHECKING:
     from rushes.engines.aws.called.trial import Trials
-    from rushes.engines.aws.infra.executor import Stack
 
 __all__ = ["kept_trials", "trial", "trials_of"]
 
@@ -63,15 +62,21 @@ def kept_trials(table: str, region: str) -> Trials:
     return Trials(client_of("dynamodb", region), table)
 
 
-def trials_of(stack: Stack, found: Sequence[Any], tried: Sequence[str]) -> dict[str, str]:
+def trials_of(
+    template: Mapping[str, Any] | None, found: Sequence[Any], tried: Sequence[str]
+) -> dict[str, str]:
     """Of each function that is to be tried, the version that is deployed.
+
+    Args:
+        template: that is deployed; None where there is none.
+        found: the functions as they are now.
+        tried: names of those that are to be tried.
 
     Raises:
         CallerError: it is not deployed, or in the same version.
     """
     from rushes.engines.aws.infra.versions import versions_of  # noqa: PLC0415 - not for help
 
-    template = stack.template()
     there, under_way = (
         versions_of(template),
         ((template or {}).get("Metadata", {}).get("Rushes", {}).get("trials", {})),

@@ -15,6 +15,7 @@ from rushes.core.learning.run_cells import WEEK_S, Counted, RunKind, cell
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.called.router import EventRouter
+from rushes.engines.aws.called.trial import Trials
 from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, Routed
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
@@ -24,7 +25,7 @@ from rushes.shared_ledger.sqs import SqsQueue
 NOW = 1_700_000_000.0
 WEEK = int(NOW // WEEK_S)
 TIERS = json.dumps({"clip": 2000, "region": "us-east-1"})
-QUEUES = ("small/urgent", "hosts/urgent", "look/standard")
+QUEUES = ("small/urgent", "small-trial/urgent", "hosts/urgent", "look/standard")
 
 
 class Wrote(Result):
@@ -83,9 +84,15 @@ class Cloud:
         self.runs = DynamoRunCounts(clients["dynamodb"], "rushes")
         self.table = Counting(clients["dynamodb"])
 
-    def router(self, tiers: str = TIERS) -> EventRouter:
+    def router(self, tiers: str = TIERS, trials: dict[str, str] | None = None) -> EventRouter:
         services = Services(AwsSettings("rushes"), "router", self._client)
-        return EventRouter([small, look], self.urls, services, lambda: NOW, tiers=tiers)
+        return EventRouter([small, look], self.urls, services, lambda: NOW, tiers=tiers, trials=trials)
+
+    def version(self, invocation: str) -> str:
+        """By which version it is to be done."""
+        spec = self.ledger.spec(invocation.rpartition(".")[0])
+        assert spec is not None
+        return str(spec["version"])
 
     def _client(self, service: str) -> Any:
         return self.table if service == "dynamodb" else self.clients[service]
@@ -189,6 +196,48 @@ def test_what_a_lambda_gave_up_goes_to_hosts_when_its_event_comes_again(cloud: C
     cloud.router()(event, None)
 
     assert cloud.told() == {"hosts/urgent": [invocation]}
+
+
+@pytest.fixture
+def tried(cloud: Cloud) -> EventRouter:
+    """While version 2 of `small`, which has all that it may have, is tried beside version 1."""
+    trials = Trials(cloud.clients["dynamodb"], "rushes", clock=lambda: NOW)
+    trials.begin("small", "1", "2")
+    trials.decide("small", 100.0)
+    return cloud.router(trials={"small": "1"})
+
+
+def test_what_is_for_hosts_stays_with_the_version_that_they_have_while_another_is_tried(
+    cloud: Cloud, tried: EventRouter
+) -> None:
+    (large,) = tried(cloud.put("dune/large.mov", 3000), None)
+    (small,) = tried(cloud.put("dune/small.mov", 1000), None)
+
+    assert cloud.told() == {"hosts/urgent": [large], "small-trial/urgent": [small]}
+    assert (cloud.version(large), cloud.version(small)) == ("1", "2")
+
+
+def test_a_version_that_is_tried_is_on_no_tier_of_hosts(cloud: Cloud, tried: EventRouter) -> None:
+    cloud.runs.add("small", "lambda", Counted("1", WEEK, {cell(RunKind.ran, 1000, 5.0): 5000}))
+    cloud.learnt("lambda", 5000.0, 1000)  # hosts would be better for the new version
+
+    (invocation,) = tried(cloud.put("dune/a.mov", 1000), None)
+
+    assert cloud.told() == {"small-trial/urgent": [invocation]}
+    assert cloud.routed(invocation) is None
+
+
+def test_what_a_tried_version_has_stays_with_it_when_hosts_would_take_it_now(
+    cloud: Cloud, tried: EventRouter
+) -> None:
+    event = cloud.put("dune/a.mov", 1000)
+    (invocation,) = tried(event, None)
+    cloud.told()
+    cloud.runs.add("small", "lambda", Counted("1", WEEK, {cell(RunKind.ran, 1000, 5000.0): 20}))
+
+    assert cloud.router(trials={"small": "1"})(event, None) == [invocation]
+
+    assert cloud.told() == {"small-trial/urgent": [invocation]}
 
 
 @pytest.mark.parametrize("tiers", ["", TIERS])

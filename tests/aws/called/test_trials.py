@@ -12,6 +12,7 @@ from typing import Any
 import deployed
 import pytest
 from aws_server import AwsServer
+from capacity_files import with_fleets
 from click.testing import CliRunner
 from infra_reading import all_of, may
 from moto_cloud import clients_of, empty
@@ -31,8 +32,8 @@ from rushes.engines.aws.called.trial import Trials
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
-from rushes.engines.aws.infra.versions import Version, check_versions, versions_of
-from rushes.ledger import Claim, End
+from rushes.engines.aws.infra.versions import Version, check_versions, stable_of, versions_of
+from rushes.ledger import ON_HOSTS, Claim, End
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.shared_ledger.sqs import SqsQueue
@@ -110,6 +111,68 @@ def test_a_version_that_is_tried_has_a_lambda_queues_and_an_image_of_its_own() -
 def test_what_nothing_starts_cannot_be_tried() -> None:
     with pytest.raises(CallerError, match="no new version of asked can be tried"):
         template_of([deployed.asked], Environment("dev", trials={"asked": "0"}))
+
+
+# -- hosts beside it --------------------------------------------------------------------------------------
+
+
+def beside_hosts(look: str = "3", **more: Any) -> dict[str, Any]:
+    """The template of a trial of `small` in an environment with hosts, which has `look`, too."""
+    new, other = copy.copy(deployed.small), copy.copy(deployed.look)
+    new._declared = replace(new._declared, version="2")
+    other._declared = replace(other._declared, version=look)
+    stable = {"small": "1", "look": "3", "gone": "1"}
+    wanted = {"trials": {"small": "1"}, "stable": stable, **more}
+    return template_of([new, other], with_fleets(**wanted))
+
+
+def test_hosts_stay_on_the_image_of_what_is_not_tried_until_the_trial_is_over() -> None:
+    def images(template: dict[str, Any]) -> set[str]:
+        tasks = all_of(template, "ECS::TaskDefinition").values()
+        return {one["Image"]["Ref"] for task in tasks for one in task["ContainerDefinitions"]}
+
+    assert images(beside_hosts()) == {"StableImageUri"}
+    assert images(beside_hosts(trials={})) == {"ImageUri"}
+
+
+def test_only_the_old_version_hands_hosts_what_a_lambda_cannot_do() -> None:
+    made = beside_hosts()
+    functions = all_of(made, "Lambda::Function")
+
+    def longer(id_: str) -> Any:
+        return functions[id_]["Environment"]["Variables"].get("RUSHES_LONGER_QUEUE_URL")
+
+    assert "QueueHostsUrgent" in json.dumps(longer("FunctionSmall"))
+    assert not longer("FunctionSmallTrial")
+    assert may(made, "Small", "sqs:SendMessage", "arn:of:QueueHostsUrgent")
+    assert not may(made, "SmallTrial", "sqs:SendMessage", "arn:of:QueueHostsUrgent")
+
+
+def test_another_function_does_not_come_in_a_version_that_hosts_have_not() -> None:
+    with pytest.raises(CallerError, match="version 4 of look cannot come while small is tried") as caught:
+        beside_hosts(look="4")
+    assert "which has version 3 of it" in str(caught.value)
+    with pytest.raises(CallerError, match="which has no such function"):
+        beside_hosts(stable={"small": "1"})
+    assert beside_hosts(look="4", trials={})  # without a trial hosts get the new image
+
+
+def test_what_hosts_have_is_known_for_as_long_as_the_trial_goes_on() -> None:
+    assert stable_of(planned("1", "a")) == {"small": "1"}
+    begun = beside_hosts()
+    assert stable_of(begun) == {"small": "1", "look": "3", "gone": "1"}
+    del begun["Metadata"]["Rushes"]["stable"]  # as it was deployed before hosts were held back
+    assert stable_of(begun) == {"small": "1", "look": "3"}
+    assert stable_of(None) == {}
+
+
+def test_where_the_router_cannot_know_what_is_for_hosts_nothing_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rushes.engines.aws.infra.template.MOST_ROUTES", 1)
+    with pytest.raises(CallerError, match="more tiers or queues than its router can be told of"):
+        beside_hosts()
+    assert beside_hosts(trials={})
 
 
 # -- a trial ----------------------------------------------------------------------------------------------
@@ -257,6 +320,13 @@ def test_ends_are_counted_by_version_from_the_stream(cloud: Cloud) -> None:
     assert cloud.trials.figures("look") == {"2": Figures(3, 1, 90.0, 21)}
 
 
+def test_what_hosts_did_is_not_compared_for_only_the_old_version_has_it(cloud: Cloud) -> None:
+    spec = {"function": "studio:look", "version": "1", "submitted": 1_700_000_000 - 30.0}
+    told = Telling(None, lambda _: spec, "dev", cloud.trials, {"look": "1"})
+    told.tell([record("running", "succeeded", tier=ON_HOSTS), record("running", "succeeded", number=2)])
+    assert cloud.trials.figures("look") == {"1": Figures(1, 0, 30.0, 7)}
+
+
 def test_an_invocation_of_the_old_version_says_so_wherever_it_is_worked_on(cloud: Cloud) -> None:
     router = cloud.router()
     cloud.comes(router, 1)
@@ -356,4 +426,6 @@ def test_the_commands_refuse_try_show_and_decide(
     assert "version 2 has 0 % of the work. A person decided." in said("trial", "small", "--back")
     assert "there is no trial of look" in said("trial", "look", status=2)
     deploy("3", "--trial", "small")  # another build of it: the old version stays on its image
+    body = aws.client("cloudformation").get_template(StackName=f"rushes-{env}")["TemplateBody"]
+    assert stable_of(body if isinstance(body, dict) else json.loads(body)) == {"small": "1"}
     assert said("destroy", "--yes")

@@ -46,7 +46,8 @@ def test_the_linter_of_cloudformation_finds_nothing_in_fleets(
     started = template_of([deployed.often], Environment("dev", tells=True))
     there_already = template_of([deployed.often], Environment("dev", queues=queues))
     tried = template_of([deployed.small], Environment("dev", trials={"small": "0"}))
-    assert linted([template, other, started, there_already, tried], tmp_path, "us-east-1") == ""
+    beside = template_of(FUNCTIONS, with_fleets(FARGATE, trials={"small": "0"}))
+    assert linted([template, other, started, there_already, tried, beside], tmp_path, "us-east-1") == ""
 
 
 def test_no_host_and_no_machine_is_there_until_somebody_wants_one(template: dict[str, Any]) -> None:

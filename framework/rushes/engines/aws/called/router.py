@@ -237,10 +237,16 @@ class EventRouter:
             return order
         old, new = replace(order, old_version=version), replace(order, title=f"{function.name}-trial")
         chosen, other = old, new
-        if takes_new(order.number, self._tried.share(function.name, version, function.version)):
+        share = self._tried.share(function.name, version, function.version)
+        if takes_new(order.number, share) and not self._is_for_hosts(old):
             chosen, other = new, old
         # An event that comes again when the share has changed: what has begun ends on its version.
         return other if ledger.entry(f"{other.batch}.1") is not None else chosen
+
+    def _is_for_hosts(self, order: Order) -> bool:
+        """Whether hosts are to do it, which have the old version for as long as a new one is tried."""
+        routed = self._placed(order)
+        return routed is not None and routed.tier == ON_HOSTS
 
     @cached_property
     def _tried(self) -> Trials:
@@ -264,6 +270,8 @@ class EventRouter:
     def _placed(self, order: Order) -> Routed | None:
         """Who is to do what is ordered, a Lambda or hosts; None where there is no choice."""
         function, priority = order.function, order.priority
+        if order.title:  # a version that is tried: no hosts have it
+            return None
         if self._chooser is None or f"{order.taker}/{priority}" not in self._queues:
             return None
         groups = dict.fromkeys((group_of(function), PLAIN))

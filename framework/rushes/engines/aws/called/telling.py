@@ -20,6 +20,7 @@ from rushes.core.rollout import Figures
 from rushes.core.sinks import BATCH_ENDED
 from rushes.errors import CallerError, PlatformError
 from rushes.invocation import function_name
+from rushes.ledger import ON_HOSTS
 from rushes.runtime.telling.state_event import OF_RESULT, envelope
 from rushes.shared_ledger.dynamo_items import BAD_ITEM, entry_of, item_read, number_of, plain
 
@@ -85,7 +86,7 @@ def change_of(record: Mapping[str, Any]) -> Change | None:
 
 
 class _Told(NamedTuple):
-    """A change as it is told: its number in the stream, what EventBridge gets, the end that it is, if one."""
+    """A change as it is told: its number in the stream, what EventBridge gets, the end that trials count."""
 
     number: str
     change: Change
@@ -168,8 +169,7 @@ class Telling:
                 if change is None:
                     return None
                 entry = self._entry(change) if self._client is not None else {}
-                ended = entry_of(change.item).end if change.kind in COUNTED else None
-                return _Told(str(record["dynamodb"]["SequenceNumber"]), change, entry, ended)
+                return _Told(str(record["dynamodb"]["SequenceNumber"]), change, entry, _counted(change))
         except CallerError as error:
             if error.code != BAD_ITEM:
                 raise
@@ -182,14 +182,14 @@ class Telling:
             return
         sums: dict[tuple[str, str], Figures] = {}
         for _, change, _, end in told:
-            if change.kind not in COUNTED:
+            if end is None:
                 continue
             spec = self._spec(change.batch) or {}
             name = function_name(str(spec.get("function", "")))
             if name not in self._tried or "submitted" not in spec:
                 continue
             took_s = max(change.at - float(spec["submitted"]), 0.0)
-            one = Figures(1, int(change.kind == "failed"), took_s, end.cost_nano if end else 0)
+            one = Figures(1, int(change.kind == "failed"), took_s, end.cost_nano)
             key = (name, str(spec.get("version", "")))
             sums[key] = sums.get(key, Figures()).plus(one)
         for (name, version), figures in sums.items():
@@ -265,6 +265,17 @@ class Telling:
                 code="service-busy",
                 fix="It is tried again by itself; a listener may hear of some of it twice.",
             )
+
+
+def _counted(change: Change) -> End | None:
+    """The end that a change is, where trials count it.
+
+    What hosts did is not: only the old version has those clips, the longest, beside which any would be quick.
+    """
+    if change.kind not in COUNTED:
+        return None
+    entry = entry_of(change.item)
+    return None if entry.work.tier == ON_HOSTS else entry.end
 
 
 def _image(image: Any) -> dict[str, Any] | None:

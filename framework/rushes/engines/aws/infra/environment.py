@@ -76,6 +76,7 @@ class Environment:
         routing: what a person has decided on where work goes, of Lambdas and hosts.
         sources: digest of the source of each function, by name, where it is known.
         trials: functions that get a new version for a share of their work: the version that the rest has.
+        stable: versions in the image of what is not tried, which hosts run meanwhile; none: not known.
         tells: EventBridge is told of what becomes of work.
         tracing: attempts are told to X-Ray, which is paid by the trace.
         subnets, security_groups: where hosts are; none for a network of its own.
@@ -100,6 +101,7 @@ class Environment:
     routing: RoutingPolicy = field(default_factory=RoutingPolicy, hash=False)
     sources: Mapping[str, str] = field(default_factory=dict, hash=False)
     trials: Mapping[str, str] = field(default_factory=dict, hash=False)
+    stable: Mapping[str, str] = field(default_factory=dict, hash=False)
     tells: bool = False
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()

@@ -122,7 +122,8 @@ def _task(tier: HostTier, variables: Mapping[str, Any], environment: Environment
     variables = {"AWS_REGION": ref("AWS::Region"), METRICS: environment.called(), **variables}
     container: dict[str, Any] = {
         "Name": "host",
-        "Image": ref("ImageUri"),
+        # What hosts are given during a trial is of the version that is not tried.
+        "Image": ref("StableImageUri" if environment.trials else "ImageUri"),
         "Command": ["rushes", "worker", "--engine", "aws"],
         "Essential": True,
         "StopTimeout": STOP_S,

@@ -30,6 +30,8 @@ def metadata(all_: Iterable[Deployed], environment: Environment) -> dict[str, An
         for one in all_
     }
     trials = {"trials": dict(environment.trials)} if environment.trials else {}
+    if environment.trials and environment.stable:
+        trials["stable"] = dict(environment.stable)
     return {METADATA: {"functions": functions, **trials}}
 
 

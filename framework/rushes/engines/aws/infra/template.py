@@ -27,6 +27,7 @@ from rushes.engines.aws.infra.queue_names import check_names
 from rushes.engines.aws.infra.quotas import check_quotas
 from rushes.engines.aws.infra.watching import watching
 from rushes.engines.aws.infra.workers import TABLE_ID, common, tiers_of, tried, worker
+from rushes.errors import CallerError
 from rushes.shared_ledger.dynamo_shape import TABLE
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
     """
     all_ = deployed(functions, environment)
     on_lambda, on_hosts = tiers_of(all_, environment)
-    on_lambda += tried(on_lambda, environment)
+    on_lambda += tried(all_, on_lambda, environment)
     _check_names(all_, on_lambda, environment)
     resources = _resources(all_, on_lambda, _routes(on_lambda, on_hosts, environment), environment)
     template = {
@@ -140,6 +141,14 @@ def _routing(
     wanted = [one for one in all_ if one.triggers]
     triggers = [trigger for one in wanted for trigger in one.triggers]
     beside = _beside(all_, routes, environment)
+    tiers = choices_text(environment) if beside else ""
+    if environment.trials and environment.has_hosts and not tiers:
+        raise CallerError(
+            "no new version can be tried here: the environment has more tiers or queues than its router can "
+            "be told of, so it cannot keep from the new version what is for hosts.",
+            code="bad-environment",
+            fix="Deploy without --trial, or have fewer functions, classes or tiers in it.",
+        )
     queues = [arn(one) for one in dict.fromkeys([*(route.queue for route in routes), *beside.values()])]
     intakes, of_intakes = starting.intakes(triggers, environment, _ROUTER)
     plan = LambdaPlan(
@@ -150,7 +159,7 @@ def _routing(
             **common(environment),
             "RUSHES_FUNCTIONS": ",".join(one.function.ref for one in wanted),
             "RUSHES_ROUTES": parts.routes({**_named(routes), **beside}, resources),
-            "RUSHES_TIERS": choices_text(environment) if beside else "",
+            "RUSHES_TIERS": tiers,
             "RUSHES_BUCKETS": ",".join(f"{a}={b}" for a, b in sorted(environment.buckets.items())),
             "RUSHES_SHOWS": ",".join(environment.shows),
             "RUSHES_INTAKES": ",".join(f"{name}={of}" for name, of in intakes.items()),

@@ -18,6 +18,7 @@ __all__ = [
     "VERSIONS",
     "Version",
     "check_versions",
+    "stable_of",
     "versions_of",
 ]
 
@@ -41,6 +42,13 @@ def versions_of(template: Mapping[str, Any] | None) -> dict[str, Version]:
     """The versions of a template's functions, by name."""
     said = (template or {}).get("Metadata", {}).get(METADATA, {}).get("functions", {})
     return {name: Version(*(str(one.get(key, "")) for key in Version._fields)) for name, one in said.items()}
+
+
+def stable_of(template: Mapping[str, Any] | None) -> dict[str, str]:
+    """The versions in the image that a trial leaves as it is: of one that goes on, those as it began."""
+    said = (template or {}).get("Metadata", {}).get(METADATA, {})
+    there = {name: one.version for name, one in versions_of(template).items()}
+    return dict(said.get("stable") or {**there, **said.get("trials", {})})
 
 
 def check_versions(deployed: Mapping[str, Any] | None, planned: Mapping[str, Any]) -> None:

@@ -19,11 +19,14 @@ __all__ = ["TABLE_ID", "common", "most_of", "moving", "tiers_of", "tried", "work
 TABLE_ID: Final = "Ledger"
 
 
-def tried(on_lambda: Sequence[Deployed], environment: Environment) -> list[Deployed]:
+def tried(
+    all_: Sequence[Deployed], on_lambda: Sequence[Deployed], environment: Environment
+) -> list[Deployed]:
     """The new versions that get a share beside the old ones.
 
     Raises:
-        CallerError: one of a function that is not on Lambda here, or that nothing starts.
+        CallerError: one of a function that is not on Lambda here, or that nothing starts; or another function
+            comes in a version that hosts would not have.
     """
     there = {one.name: one for one in on_lambda}
     for name in environment.trials:
@@ -33,7 +36,25 @@ def tried(on_lambda: Sequence[Deployed], environment: Environment) -> list[Deplo
                 code="bad-environment",
                 fix="Deploy it without --trial.",
             )
+    _check_beside(all_, environment)
     return [there[name]._replace(version=there[name].function.version) for name in environment.trials]
+
+
+def _check_beside(all_: Sequence[Deployed], environment: Environment) -> None:
+    """Hosts stay on the image of what is not tried, so all that they may be given is to be in it as it is."""
+    if not (environment.trials and environment.fleets and environment.stable):
+        return
+    for one in all_:
+        has = environment.stable.get(one.name)
+        if one.name in environment.trials or has == one.function.version:
+            continue
+        raise CallerError(
+            f"version {one.function.version} of {one.name} cannot come while {', '.join(environment.trials)} "
+            "is tried: hosts stay on the image of before, which has "
+            + (f"version {has} of it." if has else "no such function."),
+            code="bad-environment",
+            fix="Deploy it before the trial or after it, or try its version, too: --trial.",
+        )
 
 
 def tiers_of(all_: Sequence[Deployed], environment: Environment) -> tuple[list[Deployed], list[Deployed]]:
@@ -47,7 +68,9 @@ def worker(one: Deployed, environment: Environment) -> dict[str, Any]:
     size = size_of(one.function, environment.largest_clip)
     ids = {name: logical("Queue", one.name, name) for name in one.classes}
     group = one.group(environment)
-    longer = {name: logical("Queue", group, name) for name in one.classes if environment.has_hosts}
+    # Hosts have the other version while this one is tried: what they were given would be done by that.
+    taken_on = environment.has_hosts and not one.version
+    longer = {name: logical("Queue", group, name) for name in one.classes if taken_on}
     own = [arn(id_) for id_ in ids.values()]
     version = one.version or environment.trials.get(one.name, one.function.version)
     plan = LambdaPlan(
