@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from waiting import until
 
@@ -54,6 +55,7 @@ class Cloud:
         self.settings = aws_settings({"AWS_REGION": "us-east-1"})
         self.deployment = Deployment("dev", "t", {f"QueueHosts{name.capitalize()}": name for name in CLASSES})
         self.engine = AwsEngine(services=cast("Any", self), deployment=self.deployment, poll_s=0.0)
+        self.buckets: dict[str, str] = {}
         self._runner = ClaimRunner(
             self.ledger, self.store, scratch, "host-a", lambda uri: uri.rpartition("/")[2], lease_s=0.3
         )
@@ -65,9 +67,15 @@ class Cloud:
         return self.queues[url]
 
     def client(self, service: str) -> Any:
-        """A table in which no host has said anything."""
+        """A table in which no host has said anything; S3 with all buckets but those that are missed."""
+        if service == "s3":
+            return SimpleNamespace(head_bucket=self._head_bucket)
         assert service == "dynamodb"
         return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: []))
+
+    def _head_bucket(self, *, Bucket: str) -> None:  # noqa: N803 - as boto3 calls it
+        if code := self.buckets.get(Bucket):
+            raise ClientError({"Error": {"Code": code}}, "HeadBucket")
 
     def start(self) -> None:
         for thread in self._threads:
@@ -379,6 +387,20 @@ def test_a_local_place_and_a_local_clip_are_refused(idle: Cloud, tmp_path: Path)
     batch = send(idle, ["/clips/a.mov"])
     (end,) = idle.engine.results(batch)
     assert (end.error or {})["code"] == "local-input"
+
+
+def test_a_bucket_that_is_not_there_is_refused_before_anything_is_sent(idle: Cloud) -> None:
+    idle.buckets = {"gone": "404"}
+    with pytest.raises(CallerError, match="there is no bucket gone, of --out s3://gone/a; nothing") as caught:
+        send(idle, put(idle, "a.mov"), function="small", out="s3://gone/a/")
+    assert caught.value.code == "not-found"
+    assert idle.engine.batches() == []
+
+
+@pytest.mark.parametrize("code", ["403", "301", "503"])
+def test_a_bucket_that_a_sender_may_not_look_at_is_taken_to_be_there(idle: Cloud, code: str) -> None:
+    idle.buckets = {"others": code}
+    assert send(idle, put(idle, "a.mov"), function="small", out="s3://others")
 
 
 def test_a_function_that_no_queue_is_for_is_refused_with_the_classes_that_there_are(idle: Cloud) -> None:

@@ -149,6 +149,8 @@ def test_a_laptop_sends_to_hosts_and_failures_end_as_failures_do_here(
     failed = rushes("run", "deployed:small", f"{cards}C001.mov", "--engine", "aws", "--out", out)
     assert failed.exit_code == 1
     assert "is not ours" in failed.output
+    missing = rushes("submit", "deployed:small", cards, "--engine", "aws", "--out", f"{out[:-5]}-gone/a")
+    assert (missing.exit_code, "-proxies-gone, of --out s3://" in missing.output) == (2, True), missing.output
 
     assert worker.stop() == 0
     assert "takes hosts/urgent, hosts/standard" in worker.log.read_text()

@@ -25,6 +25,7 @@ from rushes.runtime.shared.object_marks import object_mark
 from rushes.runtime.shared.remote_frames import look_clip
 from rushes.runtime.shared.remote_inputs import local_input
 from rushes.runtime.sources.inputs import distinct
+from rushes.storage.s3_bucket import require_bucket
 
 if TYPE_CHECKING:
     from rushes.asset import Asset
@@ -72,10 +73,16 @@ class Outbox:
     def spec_of(
         self, function: Function[Any, Any], options: Options, params: Params, title: str = ""
     ) -> BatchSpec:
-        """What all invocations of a batch share; raises as `check` does."""
+        """What all invocations of a batch share.
+
+        Raises:
+            CallerError: as `check` does, or the bucket of its outputs is not there (``not-found``).
+        """
         self.check(function, options)
         environ = self._there.environ
         spec = batch_spec(function, options, params, title=title, environ=environ, place=place_of_outputs)
+        if spec.out is not None:
+            require_bucket(self._there.services.client("s3"), spec.out)
         # An image has the function installed, from wherever: what it is there is said by its version.
         return replace(spec, source_digest="", environment={}, title=function.name)
 
