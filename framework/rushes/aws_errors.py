@@ -175,7 +175,8 @@ def sent(act: str) -> Iterator[None]:
         raise PlatformError(
             f"could not {act}: {_host_of(error)}{type(error).__name__}.",
             code="service-unreachable",
-            fix="Check the network, AWS_REGION and AWS_ENDPOINT_URL; what is queued is tried again.",
+            fix="Check the network, AWS_REGION and AWS_ENDPOINT_URL. Work that was sent is tried again by "
+            "itself; say a command again.",
         ) from error
 
 

@@ -189,6 +189,7 @@ def test_a_range_that_never_comes_is_the_platforms_fault(s3: Any) -> None:
     with pytest.raises(PlatformError) as caught:
         S3Store(client, sleep=lambda _: None).reader(f"{ROOT}a.mov").read(10)
     assert caught.value.code == "service-unreachable"
+    assert "Work that was sent is tried again by itself; say a command again." in caught.value.fix
 
 
 @pytest.mark.parametrize(
