@@ -39,8 +39,9 @@ class WorkAsked:
 
     @property
     def name(self) -> str:
-        """What people call the function; a path is no name."""
-        return self.function.name if "/" in self.title or ".py" in self.title else self.title
+        """What people call the function; a path is no name, nor is the module that it is in."""
+        is_name = not any(mark in self.title for mark in ("/", ".py", ":"))
+        return self.title if is_name else self.function.name
 
 
 def work_asked(ctx: click.Context, given: dict[str, Any], *, sent: bool = True) -> WorkAsked:
