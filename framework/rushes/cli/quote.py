@@ -41,12 +41,13 @@ _SAME_DAY_S: Final = 18 * 3600
 _BASES: Final = {
     "learnt": "what it took here before",
     "measured": "what `rushes encoders --calibrate` measured here",
-    "published": "published figures of encoders; run it once, and it is learnt",
-    "second-hand": "published figures of encoders; run it once, and it is learnt",
-    "estimate": "estimates; run it once, and it is learnt",
+    "published": "published figures of encoders",
+    "second-hand": "published figures of encoders",
+    "estimate": "estimates",
     "unknown": "nothing: it has never run here; the bounds are as wide as that",
     "mixed": "what it took here before, and for the rest published figures or estimates",
 }
+_UNLEARNT: Final = frozenset({"published", "second-hand", "estimate"})
 
 
 class _QuoteCommand(FunctionCommand):
@@ -167,8 +168,18 @@ def _of_one(one: Quote, found: BatchQuote, now: float) -> Iterator[str]:
     if one.joules.high > 0:
         yield _row("energy", _between(one.joules, _energy))
     if found.invocations:
-        runs = f" ({found.runs:,} runs)" if found.runs and one.basis in {"learnt", "mixed"} else ""
-        yield _row("rests on", f"{_BASES.get(one.basis, one.basis)}{runs}")
+        yield _row("rests on", _rests_on(one.basis, found))
+
+
+def _rests_on(basis: str, found: BatchQuote) -> str:
+    """What the estimates rest on; an environment expects nothing before it has seen some runs."""
+    learns = f"once {found.enough} clips have run there, and a minute later, it is learnt"
+    if basis == "unknown" and found.enough > 1:
+        return f"nothing, so the bounds are wide; {learns}"
+    text = _BASES.get(basis, basis)
+    if basis in _UNLEARNT:
+        return f"{text}; {'run it once, and it is learnt' if found.enough == 1 else learns}"
+    return f"{text} ({found.runs:,} runs)" if found.runs and basis in {"learnt", "mixed"} else text
 
 
 def _row(name: str, text: str) -> str:

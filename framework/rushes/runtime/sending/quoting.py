@@ -107,6 +107,7 @@ class BatchQuote:
         beside: the same with all the machines that were asked about; None where none were, or where `answer`
             was to choose among them.
         left_out: those of them that have no part in it, and why, in one sentence each.
+        enough: runs of the function after which estimates rest on what it took.
     """
 
     function: str
@@ -119,6 +120,7 @@ class BatchQuote:
     answer: Quote | Declined
     beside: Quote | None = None
     left_out: tuple[str, ...] = ()
+    enough: int = 1
 
     def beside_of(self, other: BatchQuote, max_cost: int | None = None) -> BatchQuote:
         """Both together, of one function, on slots of their own; what cannot be kept to stays refused.

@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.core.learning.estimates import Estimates
 from rushes.core.learning.sized_estimates import SizedEstimates
+from rushes.core.learning.sized_runs import ENOUGH
 from rushes.engines.aws.infra.deployment import group_of
 from rushes.engines.aws.infra.environment import stack_name
 from rushes.engines.aws.infra.executor import Stack
@@ -156,7 +158,7 @@ def quote_there(
             ),
             known=known,
         )
-        quotes.append(found.with_notes(its.notes))
+        quotes.append(replace(found.with_notes(its.notes), enough=ceil(ENOUGH)))
     return quotes[0] if len(quotes) == 1 else quotes[0].beside_of(quotes[1], max_cost)
 
 
