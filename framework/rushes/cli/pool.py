@@ -195,9 +195,12 @@ def worker(ctx: click.Context, /, *, stop: bool, service: bool, engine: str, **h
 def _host(
     session: Session, environment: str, *, width: int | None, group: tuple[str, ...], classes: tuple[str, ...]
 ) -> None:
-    from rushes.engines.aws.worker import run_host  # noqa: PLC0415 - a host alone needs it
+    from rushes.cli.host_lines import tell_person  # noqa: PLC0415 - a host alone needs it
+    from rushes.engines.aws.worker import run_host  # noqa: PLC0415 - as above
 
     pool: Any = session.engine()
+    # The log is on standard output: a person there reads lines, a file or a collector of logs JSON.
+    tell = tell_person if session.prints_to_terminal else None
     cores = float(pool.pool().get("capacity", {}).get("cpu", 1.0))
     run_host(
         environment,
@@ -206,6 +209,7 @@ def _host(
         groups=group,
         classes=classes,
         say=lambda text: click.echo(text, err=True),
+        tell=tell,
     )
 
 

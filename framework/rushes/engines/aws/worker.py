@@ -45,6 +45,7 @@ def run_host(
     classes: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
     say: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str, Mapping[str, Any]], None] | None = None,
 ) -> None:
     """Work for an environment until SIGTERM, SIGINT or a notice that a spot instance is taken back.
 
@@ -56,6 +57,7 @@ def run_host(
         classes: that it takes; none: all.
         environ: variables.
         say: is told what it takes.
+        tell: is told what its log would have, where a person reads it; None: it is written as JSON.
 
     Raises:
         CallerError: there is no such environment, or it has no queues for such hosts.
@@ -68,7 +70,8 @@ def run_host(
     queues = queues_of(deployment, environ, groups, classes)
     if left := sorted({*deployment.ranks} - {one.name for one in classes_of(environ)}):
         say(f"no class of this host, and left to others: {', '.join(left)}; RUSHES_CLASSES names yours")
-    services = Services(replace(settings, table=deployment.table, ranks=deployment.ranks), name)
+    its = replace(settings, table=deployment.table, ranks=deployment.ranks)
+    services = Services(its, name, tell=tell)
     _say_by_what_right(services, say)
     if lacking := lacking_here(deployment):
         say(f"not here, and left to other hosts: {', '.join(lacking)}; install what has them")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -39,12 +39,20 @@ class Services:
         settings: which ones.
         name: of the function or host, in its log and metrics.
         clients: gives a client of boto3 for a service; None makes them of the environment.
+        tell: is told what the log would have, in its place, where a person reads it.
     """
 
-    def __init__(self, settings: AwsSettings, name: str, clients: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self,
+        settings: AwsSettings,
+        name: str,
+        clients: Callable[[str], Any] | None = None,
+        tell: Callable[[str, Mapping[str, Any]], None] | None = None,
+    ) -> None:
         self.settings = settings
         self._name = name
         self._clients = clients
+        self._tell = tell
         self._counted = False
         self._first_flush = True
         self._request = ""
@@ -217,7 +225,7 @@ class Services:
     def _logger(self) -> Any:
         from aws_lambda_powertools import Logger  # noqa: PLC0415 - not at a cold start
 
-        return Logger(service=self._name)
+        return Logger(service=self._name, location=None)  # it would name `say`, below, and nobody else
 
     @cached_property
     def _metrics(self) -> Any:
@@ -247,7 +255,10 @@ class Services:
         self._request = request
 
     def say(self, what: str, **more: Any) -> None:
-        """A line of the log, as JSON, without signatures and credentials."""
+        """A line of the log, as JSON unless a person reads it, without signatures and credentials."""
+        if self._tell is not None:
+            self._tell(what, _clean(more))
+            return
         request = {"request": self._request} if self._request else {}
         self._logger.info(what, extra={**request, **_clean(more)})
 
