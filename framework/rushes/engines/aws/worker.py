@@ -74,7 +74,10 @@ def run_host(
     services = Services(its, name, tell=tell)
     _say_by_what_right(services, say)
     if lacking := lacking_here(deployment):
-        say(f"not here, and left to other hosts: {', '.join(lacking)}; install what has them")
+        say(
+            f"no package here declares {', '.join(lacking)}: what cannot be loaded when it comes is left to "
+            "other hosts"
+        )
     agent = environ.get("ECS_AGENT_URI", "")
     protection: Protection = EcsProtection(agent, services.say) if agent else NoProtection()
     fitness = _fitness_of(services, pool, queues)
@@ -129,7 +132,10 @@ def queues_of(
 
 
 def lacking_here(deployment: Deployment) -> list[str]:
-    """The functions of an environment of which nothing is installed here, by name."""
+    """The functions of an environment that no installed package declares, by name.
+
+    One that is named by a module may be here all the same: an environment tells its functions' names alone.
+    """
     there = {one.name for one in catalog.installed()}
     return sorted({*deployment.versions} - there)
 
