@@ -36,7 +36,7 @@ _SQS: Final = {
 _S3: Final = {
     "HeadObject": "GetObject", "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject",
     "CompleteMultipartUpload": "PutObject", "ListObjectsV2": "ListBucket",
-    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListMultipartUploads": "ListBucketMultipartUploads", "HeadBucket": "ListBucket",
 }  # fmt: skip
 _OF_BUCKETS: Final = frozenset({"ListBucket", "ListBucketMultipartUploads"})
 

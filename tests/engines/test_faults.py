@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +87,8 @@ def test_a_killed_slot_loses_only_what_it_ran(
 def test_a_killed_worker_keeps_what_ended_of_a_hosts_work_though_nobody_waited_for_the_disk(
     engine: LocalEngine, plain: Find, clip: str, tmp_path: Path
 ) -> None:
-    function = plain("echo").with_options(tags={OWNER: str(tmp_path / "host")})
+    function = copy(plain("echo"))
+    function.options = replace(function.options, tags={OWNER: str(tmp_path / "host")})
     batch = function.starmap((clip, {"n": n}) for n in range(50))
     assert len(list(batch)) == 50
     os.kill(engine.pool()["worker"]["pid"], signal.SIGKILL)

@@ -271,6 +271,7 @@ _OF_PEOPLE = {"s3:RestoreObject"}
 _ACTIONS = {
     "dynamodb:TransactWriteItems": ("dynamodb:PutItem", "dynamodb:UpdateItem"),
     "s3:HeadObject": ("s3:GetObject",),
+    "s3:HeadBucket": ("s3:ListBucket",),
     "s3:ListObjectsV2": ("s3:ListBucket",),
     "s3:ListMultipartUploads": ("s3:ListBucketMultipartUploads",),
     "s3:CreateMultipartUpload": ("s3:PutObject",),
