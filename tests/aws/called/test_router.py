@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto_cloud import clients_of, empty
+from moto_cloud import empty
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function, on_s3
 from rushes.engines.aws.access.services import Services
@@ -68,12 +68,6 @@ class Cloud:
     def told(self, priority: str) -> list[str]:
         found = SqsQueue(self.clients["sqs"], self.urls[priority]).receive(100, 0)
         return [one.notice.invocation for one in found]
-
-
-@pytest.fixture(scope="module")
-def mocked() -> Iterator[dict[str, Any]]:
-    with clients_of("s3", "dynamodb", "sqs") as found:
-        yield found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto_cloud import clients_of, empty
+from moto_cloud import empty
 
 from rushes import Asset, CallerError, Context, Output, Params, Result, function, on_s3, on_schedule, on_sqs
 from rushes.engines.aws.access.services import Services, _clean
@@ -107,12 +107,6 @@ class Cloud:
         found = SqsQueue(self.clients["sqs"], self.urls[priority]).receive(100, 0)
         entries = [self.ledger.entry(one.notice.invocation) for one in found]
         return sorted(one.work.source for one in entries if one is not None)
-
-
-@pytest.fixture(scope="module")
-def mocked() -> Iterator[dict[str, Any]]:
-    with clients_of("s3", "dynamodb", "sqs") as found:
-        yield found
 
 
 @pytest.fixture

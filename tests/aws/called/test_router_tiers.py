@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto_cloud import clients_of, empty
+from moto_cloud import empty
 
 from rushes import Asset, Context, Output, Params, Resources, Result, function, on_s3
 from rushes.core.learning.run_cells import WEEK_S, Counted, RunKind, cell
@@ -117,12 +117,6 @@ class Cloud:
         entry = self.ledger.entry(invocation)
         assert entry is not None
         return entry.work.routed
-
-
-@pytest.fixture(scope="module")
-def mocked() -> Iterator[dict[str, Any]]:
-    with clients_of("s3", "dynamodb", "sqs") as found:
-        yield found
 
 
 @pytest.fixture

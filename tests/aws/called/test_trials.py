@@ -15,7 +15,7 @@ from aws_server import AwsServer
 from capacity_files import with_fleets
 from click.testing import CliRunner
 from infra_reading import all_of, may
-from moto_cloud import clients_of, empty
+from moto_cloud import empty
 from stream_records import record
 from waiting import until
 from zipped import as_zip, package
@@ -218,12 +218,6 @@ class Cloud:
 
     def told(self, queue: str) -> int:
         return len(SqsQueue(self.clients["sqs"], self.urls[queue]).receive(100, 0))
-
-
-@pytest.fixture(scope="module")
-def mocked() -> Iterator[dict[str, Any]]:
-    with clients_of("s3", "dynamodb", "sqs") as found:
-        yield found
 
 
 @pytest.fixture
