@@ -32,11 +32,15 @@ class Alarms:
     Args:
         after_s: how long; the same for all, so that they are due in the order in which they come.
         clock: seconds, on a clock that never goes back.
+        name: the thread's.
     """
 
-    def __init__(self, after_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, after_s: float, clock: Callable[[], float] = time.monotonic, name: str = "alarms"
+    ) -> None:
         self._after_s = after_s
         self._clock = clock
+        self._name = name
         self._changing = threading.Lock()
         self._waiting: deque[_Alarm] = deque()
         self._runs = False
@@ -49,7 +53,7 @@ class Alarms:
             self._waiting.append(mine)
             starts, self._runs = not self._runs, True
         if starts:
-            threading.Thread(target=self._run, name="alarms", daemon=True).start()
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
         try:
             yield
         finally:
