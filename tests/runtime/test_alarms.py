@@ -9,7 +9,6 @@ from waiting import until
 
 from rushes.runtime.shared.alarms import Alarms
 
-
 NAME = "alarms of these tests"
 """What ran before in this process may have left threads of others, that go when they are due."""
 
