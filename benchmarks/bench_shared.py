@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-from typing import Any
 
 import measure
 from measure import Series
@@ -13,7 +12,8 @@ from report import AT_LEAST, AT_MOST, Goal, Options, Row, Section
 _WIDTH = 4
 _THREADS = 2 * _WIDTH
 """As a host has while work is short: twice its width."""
-_REACTIONS = 3
+_REACTIONS = 2
+_PHASES = (0.0, 0.25, 0.5, 0.75)
 _ABOUT = {
     "dynamodb:TransactWriteItems": 0.9,
     "dynamodb:Query": 0.01,
@@ -78,14 +78,16 @@ def _requests(section: Section, requests: list[dict[str, float]]) -> None:
 def _reaction(section: Section, options: Options) -> None:
     """How soon an urgent message begins on a host that is busy, beside what it cannot do without."""
 
-    def median(what: str) -> float:
-        said: dict[str, Any] = measure.script("shared_ours.py", what, _REACTIONS)
-        return 1000.0 * float(statistics.median(said["seconds"]))
+    def mean(what: str) -> float:
+        found: list[float] = []
+        for phase in _PHASES:
+            found += measure.script("shared_ours.py", what, _REACTIONS, phase)["seconds"]
+        return 1000.0 * statistics.fmean(found)
 
     def without() -> float:
-        return median("poll") + median("displaced")
+        return mean("poll") + mean("displaced")
 
-    series, left_out = measure.interleave({_OURS: lambda: median("urgent"), _POLL: without}, options.rounds)
+    series, left_out = measure.interleave({_OURS: lambda: mean("urgent"), _POLL: without}, options.rounds)
     section.left_out.update({f"reaction: {name}": why for name, why in left_out.items()})
     if len(series) == 2:
         mine, other = series[_OURS], series[_POLL]
