@@ -93,7 +93,7 @@ def _inspected(
 ) -> tuple[dict[str, Any], int, float]:
     from rushes import Asset  # noqa: PLC0415 - as above
     from rushes.runtime.attempts.task import Task  # noqa: PLC0415 - as above
-    from rushes.runtime.shared.remote_attempt import run_remote  # noqa: PLC0415 - as above
+    from rushes.runtime.shared.objects.attempt import run_remote  # noqa: PLC0415 - as above
     from rushes.storage.s3 import S3Store  # noqa: PLC0415 - as above
     from rushes_functions.inspect import inspect as function  # noqa: PLC0415 - not for the other rows
 

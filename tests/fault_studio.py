@@ -31,7 +31,7 @@ from rushes.engines.aws.access.settings import AwsSettings
 from rushes.errors import PlatformError
 from rushes.ledger import Entry, Tally, WorkItem
 from rushes.notices import Notice
-from rushes.runtime.shared.remote_scratch import sweep_scratch
+from rushes.runtime.shared.objects.scratch import sweep_scratch
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.shared_ledger.sqs import SqsQueue

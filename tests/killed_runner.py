@@ -11,7 +11,7 @@ from typing import Any
 
 from aws_server import AwsServer
 
-from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.runtime.shared.claims.run import ClaimRunner
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.storage.s3 import S3Store
 

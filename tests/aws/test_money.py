@@ -13,7 +13,7 @@ import pytest
 from rushes.core.accounts import Scope
 from rushes.core.spending.budget import Payer
 from rushes.ports import Money
-from rushes.runtime.shared.shared_money import Funds, SharedMoney
+from rushes.runtime.shared.money.tranches import Funds, SharedMoney
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.shared_ledger.dynamo_money import DynamoMoney
 from rushes.testing.clock import FakeClock

@@ -16,7 +16,7 @@ from aws_server import AwsServer
 from rushes import Asset
 from rushes.media.running.builds import bundled_ffmpeg
 from rushes.runtime.attempts.task import Made, Task
-from rushes.runtime.shared.remote_attempt import run_remote
+from rushes.runtime.shared.objects.attempt import run_remote
 from rushes.storage.s3 import S3Options, S3Store
 from rushes.storage.s3_transfers import PART_BYTES
 from rushes.storage.s3_uri import local_name, place_of, uri_of

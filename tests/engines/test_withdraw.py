@@ -15,7 +15,7 @@ from rushes.core.states import State
 from rushes.engines.local import LocalEngine
 from rushes.invocation import Finished, Invocation
 from rushes.runtime.sending.submission import batch_spec, invocations
-from rushes.runtime.shared.pool_line import PoolLine
+from rushes.runtime.shared.hosts.pool_line import PoolLine
 from rushes.runtime.sources.inputs import Found
 
 Find = Callable[[str], Any]

@@ -16,7 +16,7 @@ from rushes.engines.aws.notices.sweeping import sweep
 from rushes.errors import CallerError, PlatformError
 from rushes.ledger import LONE, Claim, End, WorkItem
 from rushes.ports import Ledger
-from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.runtime.shared.claims.run import ClaimRunner
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_claims import Ending, id_of
 from rushes.shared_ledger.dynamo_items import batch_key, end_fields, work_key

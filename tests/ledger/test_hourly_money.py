@@ -22,9 +22,9 @@ from rushes.core.accounts import HOUR_S, ORGANISATION, Scope
 from rushes.core.spending.budget import Payer
 from rushes.core.spending.tranches import CapState, hour_of, turned
 from rushes.errors import PlatformError
-from rushes.runtime.shared.hourly_money import HourlyMoney
-from rushes.runtime.shared.shared_caps import SharedCaps
-from rushes.runtime.shared.shared_money import Funds, Short
+from rushes.runtime.shared.money.caps import SharedCaps
+from rushes.runtime.shared.money.hourly import HourlyMoney
+from rushes.runtime.shared.money.tranches import Funds, Short
 from rushes.testing.clock import FakeClock
 from rushes.testing.money import StubMoney
 from rushes.testing.money_contract import DUNE, HOUR, NOW

@@ -22,10 +22,10 @@ from rushes.core.spending.tranches import CapState
 from rushes.engines.aws.laptop.caps import rows_of
 from rushes.errors import PlatformError, RushesError
 from rushes.ports import Money
-from rushes.runtime.shared.attempt_money import fund
-from rushes.runtime.shared.meter import Meter
-from rushes.runtime.shared.shared_caps import SharedCaps
-from rushes.runtime.shared.shared_money import Funds, SharedMoney, Short
+from rushes.runtime.shared.money.attempt import fund
+from rushes.runtime.shared.money.caps import SharedCaps
+from rushes.runtime.shared.money.meter import Meter
+from rushes.runtime.shared.money.tranches import Funds, SharedMoney, Short
 from rushes.shared_ledger.dynamo_money import DynamoMoney
 from rushes.testing.clock import FakeClock
 from rushes.testing.money import StubMoney

@@ -13,8 +13,8 @@ from rushes.core.learning.run_cells import WEEK_S, Counted, RunKind
 from rushes.core.learning.sized_runs import SizedRuns
 from rushes.errors import PlatformError
 from rushes.ports import RunCounts
-from rushes.runtime.shared.run_book import READ_S, REST_S, RunBook
-from rushes.runtime.shared.run_log import TOLD_S, RunLog
+from rushes.runtime.shared.runs.book import READ_S, REST_S, RunBook
+from rushes.runtime.shared.runs.log import TOLD_S, RunLog
 from rushes.shared_ledger.dynamo_items import typed
 from rushes.shared_ledger.dynamo_runs import DynamoRunCounts
 from rushes.testing.runs import StubRunCounts

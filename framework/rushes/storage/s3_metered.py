@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sized
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from rushes.runtime.shared.meter import Meter
+    from rushes.runtime.shared.money.meter import Meter
 
 __all__ = ["MeteredClient", "Regions"]
 

@@ -29,8 +29,8 @@ from rushes.engines.aws.access.session_policy import MOST_CHARACTERS, session_po
 from rushes.engines.aws.access.settings import STOP_S, AwsSettings, aws_settings
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.template import template_of
-from rushes.runtime.shared.meter import Meter
-from rushes.runtime.shared.remote_attempt import StoreReach
+from rushes.runtime.shared.money.meter import Meter
+from rushes.runtime.shared.objects.attempt import StoreReach
 from rushes.runtime.sources.fingerprint import sha256_file
 from rushes.testing.clock import FakeClock
 

@@ -27,7 +27,7 @@ from rushes.engines.aws.notices.events import Asked, asked_of
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.ledger import WorkItem
 from rushes.notices import Notice, notice_text
-from rushes.runtime.shared.remote_attempt import run_remote
+from rushes.runtime.shared.objects.attempt import run_remote
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.shared_ledger.sqs import SqsQueue
@@ -297,8 +297,8 @@ def modules_after(code: str) -> set[str]:
 def test_a_router_imports_nothing_that_publishes() -> None:
     found = modules_after("import rushes.engines.aws.called.router")
 
-    assert "rushes.runtime.shared.object_marks" in found
-    publishing = ("runtime.shared.remote_publication", "runtime.outputs", "runtime.attempts", "pydantic")
+    assert "rushes.runtime.shared.objects.marks" in found
+    publishing = ("runtime.shared.objects.publication", "runtime.outputs", "runtime.attempts", "pydantic")
     assert not [one for one in found if one.removeprefix("rushes.").startswith(publishing)]
 
 
@@ -321,8 +321,9 @@ def test_a_handler_of_ones_own_builds_no_model_before_the_first_event() -> None:
 
 def test_a_first_call_without_a_ledger_imports_nothing_of_one() -> None:
     used = (
-        "rushes.engines.aws.called.handler, rushes.media.describing.inspection, rushes.runtime.shared.meter, "
-        "rushes.runtime.configuration.price_files, rushes.runtime.shared.remote_attempt, rushes.storage.s3"
+        "rushes.engines.aws.called.handler, rushes.media.describing.inspection, "
+        "rushes.runtime.shared.money.meter, rushes.runtime.configuration.price_files, "
+        "rushes.runtime.shared.objects.attempt, rushes.storage.s3"
     )
     found = modules_after(f"import {used}; from rushes_functions.inspect import inspect")
 
@@ -402,7 +403,7 @@ def slow(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> tuple[LambdaHandler, 
         clock.now += next(takes, 1.0)
         return run_remote(*given, **more)
 
-    monkeypatch.setattr("rushes.runtime.shared.claim_run.run_remote", run)
+    monkeypatch.setattr("rushes.runtime.shared.claims.run.run_remote", run)
     return handler, clock
 
 

@@ -19,7 +19,7 @@ from lambda_runtime import sam_event
 from rushes.core.states import State
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.notices import notice_text
-from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.runtime.shared.claims.run import ClaimRunner
 from rushes.storage.s3_uri import local_name, place_of
 
 # One process builds the wheel for all of these.

@@ -13,7 +13,7 @@ from rushes import Asset, CallerError, Context, Output, Params, Result, function
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.called.router import EventRouter
-from rushes.runtime.shared.object_marks import KEY
+from rushes.runtime.shared.objects.marks import KEY
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.shared_ledger.sqs import SqsQueue

@@ -14,7 +14,7 @@ from rushes.engines.aws.access.services import Services, _clean
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.called.backfill import hand_over
 from rushes.engines.aws.called.router import EventRouter
-from rushes.runtime.shared.object_marks import HOPS, KEY
+from rushes.runtime.shared.objects.marks import HOPS, KEY
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.shared_ledger.sqs import SqsQueue

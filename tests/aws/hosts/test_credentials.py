@@ -19,7 +19,7 @@ from rushes.aws_errors import _ENDED, sent
 from rushes.core.states import State
 from rushes.ledger import Claim, WorkItem
 from rushes.runtime.attempts.attempt import run_attempt
-from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.runtime.shared.claims.run import ClaimRunner
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.storage.s3 import S3Store

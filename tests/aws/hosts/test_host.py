@@ -29,11 +29,10 @@ from rushes.ledger import ON_HOSTS, ON_LAMBDA, Routed, WorkItem
 from rushes.notices import Notice
 from rushes.runtime.attempts import loaded_batch
 from rushes.runtime.attempts.task import Task
-from rushes.runtime.shared import machine_looks
-from rushes.runtime.shared.host_fitness import HostFitness
-from rushes.runtime.shared.machine_looks import looks_of
-from rushes.runtime.shared.pool_run import PoolRun
-from rushes.runtime.shared.remote_scratch import is_held, sign_of_life
+from rushes.runtime.shared.hosts.fitness import HostFitness
+from rushes.runtime.shared.hosts.looks import looks_of
+from rushes.runtime.shared.hosts.pool_run import PoolRun
+from rushes.runtime.shared.objects.scratch import is_held, sign_of_life
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.testing.clock import FakeClock
@@ -308,7 +307,7 @@ def test_what_a_killed_host_left_in_its_pool_is_cancelled_by_the_next_one_and_wh
 def test_a_killed_process_shows_no_sign_of_life(tmp_path: Path) -> None:
     text = (
         "import sys, pathlib, time\n"
-        "from rushes.runtime.shared.remote_scratch import sign_of_life\n"
+        "from rushes.runtime.shared.objects.scratch import sign_of_life\n"
         "with sign_of_life(pathlib.Path(sys.argv[1])) as sign:\n"
         "    print(sign, flush=True)\n"
         "    time.sleep(600)\n"
@@ -396,9 +395,11 @@ def test_a_host_whose_disk_fills_rests_and_works_off_all_once_there_is_room(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rushes.core.host_health.FIRST_REST_S", 0.5)
-    monkeypatch.setattr("rushes.runtime.shared.host_fitness.FRESH_S", 0.0)
+    monkeypatch.setattr("rushes.runtime.shared.hosts.fitness.FRESH_S", 0.0)
     full = [True]
-    monkeypatch.setattr(machine_looks, "room_wanted", lambda *_, **__: 2**60 if full[0] else 0)
+    monkeypatch.setattr(
+        "rushes.runtime.shared.hosts.looks.room_wanted", lambda *_, **__: 2**60 if full[0] else 0
+    )
     said: list[str] = []
     fitness = fitness_of(studio, said)
     fitness.tend()
@@ -425,7 +426,7 @@ def test_work_of_a_function_that_one_host_has_not_is_done_by_another_as_if_it_ha
             raise CallerError(f"no function is called {spec['function']!r}.", code="unknown-function")
         return load(spec, home)
 
-    monkeypatch.setattr("rushes.runtime.shared.known_batches.learn", learn)
+    monkeypatch.setattr("rushes.runtime.shared.claims.known_batches.learn", learn)
     studio.urls = {f"lacks/{name}": url for name, url in studio.urls.items()}
     said: list[str] = []
     without = studio.host("host-without", fitness=fitness_of(studio, said))
@@ -442,8 +443,8 @@ def test_work_of_a_function_that_one_host_has_not_is_done_by_another_as_if_it_ha
 def test_a_host_that_has_rested_for_long_leaves_where_another_takes_its_place(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rushes.runtime.shared.host_fitness.LEAVES_AFTER_S", 0.0)
-    monkeypatch.setattr(machine_looks, "room_wanted", lambda *_, **__: 2**60)
+    monkeypatch.setattr("rushes.runtime.shared.hosts.fitness.LEAVES_AFTER_S", 0.0)
+    monkeypatch.setattr("rushes.runtime.shared.hosts.looks.room_wanted", lambda *_, **__: 2**60)
     staying = studio.host("host-stays", fitness=fitness_of(studio, []))
     leaving = studio.host("host-leaves", fitness=fitness_of(studio, []), leaves=True)
     until(lambda: bool(leaving.left))

@@ -25,9 +25,9 @@ from rushes.engines.aws.notices.sweeping import sweep
 from rushes.engines.aws.worker import _say_by_what_right, lacking_here, queues_of
 from rushes.ledger import WorkItem
 from rushes.notices import Message, Notice
-from rushes.runtime.shared.claim_run import After
-from rushes.runtime.shared.host_fitness import HostFitness
-from rushes.runtime.shared.machine_looks import looks_of
+from rushes.runtime.shared.claims.run import After
+from rushes.runtime.shared.hosts.fitness import HostFitness
+from rushes.runtime.shared.hosts.looks import looks_of
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import NOW, SPEC

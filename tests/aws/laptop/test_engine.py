@@ -33,7 +33,7 @@ from rushes.keepers import ObjectKeeper
 from rushes.ledger import Claim, End
 from rushes.notices import Redriven
 from rushes.ports import Engine
-from rushes.runtime.shared.claim_run import ClaimRunner
+from rushes.runtime.shared.claims.run import ClaimRunner
 from rushes.runtime.sources.inputs import Found
 from rushes.testing.clock import FakeClock
 from rushes.testing.engine_contract import EngineContract

@@ -11,7 +11,7 @@ from rushes.engines.aws.notices.lowering import classes_below, sent_lower
 from rushes.engines.aws.notices.sweeping import raise_again
 from rushes.ledger import WorkItem
 from rushes.notices import Notice, notice_from, notice_text
-from rushes.runtime.shared.shared_caps import SharedCaps
+from rushes.runtime.shared.money.caps import SharedCaps
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
 from rushes.testing.ledger_contract import SPEC

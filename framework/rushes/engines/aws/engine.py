@@ -84,7 +84,7 @@ class AwsEngine:
 
     def find(self, inputs: Sequence[str], *, out: str | None = None) -> Iterator[Found]:
         """The clips that INPUT arguments name in buckets."""
-        from rushes.runtime.shared.remote_inputs import expand_objects  # noqa: PLC0415 - a follower sends nothing
+        from rushes.runtime.shared.objects.inputs import expand_objects  # noqa: PLC0415 - a follower sends nothing
 
         return expand_objects(inputs, self.there.services.store, out=out)
 

@@ -29,9 +29,9 @@ from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.errors import CallerError, PlatformError
 from rushes.runtime.configuration.class_file import classes_of
 from rushes.runtime.configuration.own_tier import barred_here
-from rushes.runtime.shared.host_fitness import HostFitness
-from rushes.runtime.shared.machine_looks import looks_of
-from rushes.runtime.shared.pool_run import OwnPool
+from rushes.runtime.shared.hosts.fitness import HostFitness
+from rushes.runtime.shared.hosts.looks import looks_of
+from rushes.runtime.shared.hosts.pool_run import OwnPool
 
 __all__ = ["lacking_here", "queues_of", "run_host"]
 

@@ -24,8 +24,8 @@ from rushes.errors import CallerError, RushesError
 if TYPE_CHECKING:
     from rushes.engines.aws.access.settings import AwsSettings
     from rushes.ports import Store
-    from rushes.runtime.shared.meter import Meter
-    from rushes.runtime.shared.remote_attempt import StoreReach
+    from rushes.runtime.shared.money.meter import Meter
+    from rushes.runtime.shared.objects.attempt import StoreReach
 
 __all__ = ["Granting", "Session"]
 
@@ -66,7 +66,7 @@ class Session(NamedTuple):
 
 
 class Granting:
-    """Gives attempts their stores; a `rushes.runtime.shared.claim_run.Grant`.
+    """Gives attempts their stores; a `rushes.runtime.shared.claims.run.Grant`.
 
     Args:
         settings: the role, and what is said with every write.
@@ -109,7 +109,7 @@ class Granting:
             PlatformError: STS does not answer.
         """
         if self._settings.work_role:
-            from rushes.runtime.shared.remote_attempt import StoreReach  # noqa: PLC0415 - as above
+            from rushes.runtime.shared.objects.attempt import StoreReach  # noqa: PLC0415 - as above
 
             self._asked(StoreReach((_NOTHING,), None))
 

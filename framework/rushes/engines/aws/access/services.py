@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.access.server_clock import ServerClock
     from rushes.engines.aws.access.settings import AwsSettings
     from rushes.ports import Ledger, Money, Queue, RunCounts, Store
-    from rushes.runtime.shared.shared_caps import SharedCaps
+    from rushes.runtime.shared.money.caps import SharedCaps
 
 __all__ = ["Services"]
 
@@ -209,7 +209,7 @@ class Services:
         """What a process of this name may spend of them; None where attempts have no price."""
         if self.money is None or self.price is None:
             return None
-        from rushes.runtime.shared.shared_caps import SharedCaps  # noqa: PLC0415 - not at a cold start
+        from rushes.runtime.shared.money.caps import SharedCaps  # noqa: PLC0415 - not at a cold start
 
         return SharedCaps(self.money, holder, clock)
 

@@ -20,7 +20,7 @@ from rushes.engines.aws.access.frame_names import names_of
 from rushes.storage.s3_uri import Place, place_of
 
 if TYPE_CHECKING:
-    from rushes.runtime.shared.remote_attempt import StoreReach
+    from rushes.runtime.shared.objects.attempt import StoreReach
 
 __all__ = ["MOST_CHARACTERS", "session_policy"]
 

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from rushes.core.spending.run_price import RunPrice
     from rushes.function import Function
     from rushes.ports import Ledger, Queue
-    from rushes.runtime.shared.claim_run import After
-    from rushes.runtime.shared.run_log import RunLog
-    from rushes.runtime.shared.shared_caps import SharedCaps
+    from rushes.runtime.shared.claims.run import After
+    from rushes.runtime.shared.money.caps import SharedCaps
+    from rushes.runtime.shared.runs.log import RunLog
     from rushes.stored import Stored
 
 __all__ = ["LambdaHandler"]
@@ -84,7 +84,7 @@ class LambdaHandler:
         if not self._services.settings.table:
             return None
         from rushes.ledger import ON_LAMBDA  # noqa: PLC0415 - not at a cold start
-        from rushes.runtime.shared.run_log import RunLog  # noqa: PLC0415 - the runtime, as in `_run`
+        from rushes.runtime.shared.runs.log import RunLog  # noqa: PLC0415 - the runtime, as in `_run`
 
         return RunLog(self._services.runs, ON_LAMBDA, self._clock)
 
@@ -171,7 +171,7 @@ class LambdaHandler:
 
     def _run(self, notice: Notice, ledger: Ledger, context: Any, sent_at: float | None = None) -> After:
         from rushes.ledger import ON_LAMBDA  # noqa: PLC0415 - not at a cold start
-        from rushes.runtime.shared.claim_run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start
+        from rushes.runtime.shared.claims.run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - with it
 
         if not self._call.has_time(self._clock()):
@@ -292,7 +292,7 @@ class LambdaHandler:
     def _alone(self, asked: Asked, out: str | None, found: Stored) -> Any:
         """Without a ledger: the publication settles who was first."""
         from rushes.engines.aws.called.unrecorded import run_unrecorded  # noqa: PLC0415 - as in `_run`
-        from rushes.runtime.shared.meter import Meter  # noqa: PLC0415 - as in `_run`
+        from rushes.runtime.shared.money.meter import Meter  # noqa: PLC0415 - as in `_run`
 
         services, stops_at = self._services, self._call.stops_at
         show = asked.show or services.settings.show

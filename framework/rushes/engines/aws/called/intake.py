@@ -67,7 +67,7 @@ class Order:
     @cached_property
     def mark(self) -> str:
         """What the object was."""
-        from rushes.runtime.shared.object_marks import mark_of  # noqa: PLC0415 - not at a cold start
+        from rushes.runtime.shared.objects.marks import mark_of  # noqa: PLC0415 - not at a cold start
 
         return mark_of(self.source)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rushes.engines.aws.notices.events import Asked
 from rushes.errors import CallerError
 from rushes.media_kinds import suffix_of
-from rushes.runtime.shared.remote_frames import frames_of, look_clip
+from rushes.runtime.shared.objects.frames import frames_of, look_clip
 from rushes.storage.s3_uri import place_of, uri_of
 
 if TYPE_CHECKING:

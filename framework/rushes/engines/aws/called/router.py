@@ -33,7 +33,7 @@ from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, o
 from rushes.errors import CallerError, RushesError
 from rushes.ledger import ON_HOSTS, Routed
 from rushes.notices import Notice
-from rushes.runtime.shared.object_marks import KEY, hops_of
+from rushes.runtime.shared.objects.marks import KEY, hops_of
 from rushes.triggers import OnS3, OnSchedule, OnSqs
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ class EventRouter:
     def _chooser(self) -> Chooser | None:
         from rushes.engines.aws.infra.choices import choices_from  # noqa: PLC0415 - where there is a choice
         from rushes.engines.aws.notices.choosing import Chooser  # noqa: PLC0415 - as above
-        from rushes.runtime.shared.run_book import RunBook  # noqa: PLC0415 - as above
+        from rushes.runtime.shared.runs.book import RunBook  # noqa: PLC0415 - as above
 
         choices = choices_from(self._tiers)
         return None if choices is None else Chooser(choices, RunBook(self._services.runs, self._clock))

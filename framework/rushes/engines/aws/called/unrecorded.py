@@ -16,8 +16,8 @@ from rushes.invocation import Spent
 from rushes.runtime.attempts.raised import as_error
 from rushes.runtime.attempts.task import Task
 from rushes.runtime.sending.shareable import as_told
-from rushes.runtime.shared.meter import Meter
-from rushes.runtime.shared.remote_attempt import reach_of, run_remote
+from rushes.runtime.shared.money.meter import Meter
+from rushes.runtime.shared.objects.attempt import reach_of, run_remote
 from rushes.storage.s3_uri import local_name, place_of
 
 if TYPE_CHECKING:

@@ -25,18 +25,18 @@ from rushes.engines.aws.notices.lowering import sent_lower
 from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.ledger import ON_HOSTS
 from rushes.runtime.attempts.raised import as_error
-from rushes.runtime.shared.claim_run import ClaimRunner
-from rushes.runtime.shared.pool_run import PoolRun, cancel_left_behind
-from rushes.runtime.shared.remote_scratch import KeptFolders, is_held, sign_of_life, sweep_scratch
-from rushes.runtime.shared.run_log import RunLog
+from rushes.runtime.shared.claims.run import ClaimRunner
+from rushes.runtime.shared.hosts.pool_run import PoolRun, cancel_left_behind
+from rushes.runtime.shared.objects.scratch import KeptFolders, is_held, sign_of_life, sweep_scratch
+from rushes.runtime.shared.runs.log import RunLog
 from rushes.storage.s3_uri import local_name, place_of
 
 if TYPE_CHECKING:
     from rushes.engines.aws.access.services import Services
     from rushes.notices import Notice
     from rushes.ports import Ledger
-    from rushes.runtime.shared.host_fitness import HostFitness
-    from rushes.runtime.shared.pool_run import OwnPool
+    from rushes.runtime.shared.hosts.fitness import HostFitness
+    from rushes.runtime.shared.hosts.pool_run import OwnPool
 
 __all__ = ["Host", "NoProtection", "Protection"]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.hosts.host import Protection
     from rushes.notices import Message, Notice
     from rushes.ports import Queue
-    from rushes.runtime.shared.claim_run import After, ClaimRunner
+    from rushes.runtime.shared.claims.run import After, ClaimRunner
 
 __all__ = ["Fitness", "Taker"]
 

@@ -19,7 +19,7 @@ from rushes.errors import CallerError
 
 if TYPE_CHECKING:
     from rushes.ports import Ledger, Money
-    from rushes.runtime.shared.run_book import RunBook
+    from rushes.runtime.shared.runs.book import RunBook
 
 __all__ = ["Connection"]
 
@@ -96,7 +96,7 @@ class Connection:
     @cached_property
     def runs(self) -> RunBook:
         """What runs of this environment took."""
-        from rushes.runtime.shared.run_book import RunBook  # noqa: PLC0415 - a follower asks for none
+        from rushes.runtime.shared.runs.book import RunBook  # noqa: PLC0415 - a follower asks for none
 
         return RunBook(self.services.runs, self.clock)
 

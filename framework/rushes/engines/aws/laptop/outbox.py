@@ -21,9 +21,9 @@ from rushes.runtime.configuration.settings import settings_from
 from rushes.runtime.sending.batch_ids import new_batch_id
 from rushes.runtime.sending.sent_last import remember_sent
 from rushes.runtime.sending.submission import batch_spec, invocations
-from rushes.runtime.shared.object_marks import object_mark
-from rushes.runtime.shared.remote_frames import look_clip
-from rushes.runtime.shared.remote_inputs import local_input
+from rushes.runtime.shared.objects.frames import look_clip
+from rushes.runtime.shared.objects.inputs import local_input
+from rushes.runtime.shared.objects.marks import object_mark
 from rushes.runtime.sources.inputs import distinct
 from rushes.storage.s3_bucket import require_bucket
 

@@ -31,7 +31,7 @@ from rushes.media.priors import prior_of_all
 from rushes.media.readers.ranged import RangedAsset
 from rushes.runtime.configuration.price_files import price_book
 from rushes.runtime.sending.quoting import BatchQuote, Wishes, quote_batch
-from rushes.runtime.shared.remote_frames import frames_of
+from rushes.runtime.shared.objects.frames import frames_of
 from rushes.runtime.sources.headers import AskedHeader, Header
 
 if TYPE_CHECKING:

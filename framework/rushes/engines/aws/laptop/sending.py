@@ -154,7 +154,7 @@ class Sender:
 
 def marked(found: Iterable[Found], look: Callable[[Asset], Stored]) -> Iterator[Found]:
     """Clips with their marks and sizes: those of which no listing told are looked at, several at once."""
-    from rushes.runtime.shared.object_marks import object_mark  # noqa: PLC0415 - a follower sends nothing
+    from rushes.runtime.shared.objects.marks import object_mark  # noqa: PLC0415 - a follower sends nothing
 
     def with_mark(one: Found) -> Found:
         if one.mark or one.problem is not None:

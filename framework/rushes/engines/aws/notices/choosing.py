@@ -15,7 +15,7 @@ from rushes.ledger import Routed
 
 if TYPE_CHECKING:
     from rushes.function import Function
-    from rushes.runtime.shared.run_book import RunBook
+    from rushes.runtime.shared.runs.book import RunBook
 
 __all__ = ["Chooser"]
 

@@ -15,7 +15,7 @@ from rushes.notices import Notice
 
 if TYPE_CHECKING:
     from rushes.ports import Queue
-    from rushes.runtime.shared.shared_caps import SharedCaps
+    from rushes.runtime.shared.money.caps import SharedCaps
 
 __all__ = ["classes_below", "sent_lower"]
 

@@ -1,0 +1,1 @@
+"""Clips and outputs that are objects in a store: named, fetched, described, published with their receipts."""

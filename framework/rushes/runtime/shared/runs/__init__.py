@@ -1,0 +1,1 @@
+"""What runs took: noted by who works, read by who decides by it."""
