@@ -9,10 +9,70 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from rushes.logged import LogLine
 from rushes.notices import Redriven
 from rushes.stored import Restored
 
-__all__ = ["BudgetKeeper", "CostKeeper", "JournalKeeper", "ObjectKeeper", "Quoter", "Redriver", "Restorer"]
+__all__ = [
+    "BudgetKeeper",
+    "CostKeeper",
+    "JournalKeeper",
+    "KeptLog",
+    "LogKeeper",
+    "ObjectKeeper",
+    "Quoter",
+    "Redriver",
+    "Restorer",
+]
+
+
+class KeptLog(Protocol):
+    """A log that somebody keeps, while it is read."""
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will come."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What of it is not to be had, and what to do; "" for nothing."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """Of what it is about, for who finds nothing in it."""
+        ...
+
+    def new(self) -> Sequence[LogLine]:
+        """What came since the last time, in its order.
+
+        Raises:
+            CallerError: it may not be read.
+            PlatformError: who keeps it does not answer.
+        """
+        ...
+
+
+@runtime_checkable
+class LogKeeper(Protocol):
+    """An engine whose attempts log to a service."""
+
+    def log_of(self, invocation: str, *, since: float = 0.0) -> KeptLog:
+        """What the attempts of an invocation logged.
+
+        Args:
+            invocation: which.
+            since: UTC epoch seconds; nothing before is given.
+
+        Raises:
+            CallerError: no such invocation.
+        """
+        ...
+
+    def log_of_part(self, part: str, *, since: float) -> KeptLog:
+        """What a part of it logs that works for all: ``router``, ``hosts``, a function's Lambda."""
+        ...
 
 
 @runtime_checkable

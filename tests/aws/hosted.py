@@ -49,6 +49,14 @@ def measure(clip: Asset, params: Params) -> Read:
     return Read(read=clip.path.read_text())
 
 
+@function(version="1")
+def wordy(clip: Asset, params: Params, ctx: Context) -> Read:
+    """Says what it reads."""
+    ctx.log(f"logged {clip.stem}")
+    print("printed clip")  # noqa: T201 - as bodies do
+    return Read(read=clip.path.read_text())
+
+
 @function(version="1", stall_s=600)
 def hold(clip: Asset, params: Gated, ctx: Context) -> Wrote:
     """Runs until it is let go."""

@@ -50,6 +50,18 @@ def several(clip: Asset, params: Counted, ctx: Context) -> Several:
     return Several(first=made[0], second=made[1], third=made[2])
 
 
+@function(version="1", tools=("sh",), retries=0)
+def wordy(clip: Asset, params: Kind, ctx: Context) -> Result:
+    """Prints, logs, lets a tool speak; and has a bug where it is told so."""
+    print("counting")  # noqa: T201 - as bodies do
+    ctx.log("half of it")
+    ctx.run("sh", ["-c", "echo 'a tool says so' >&2"])
+    if params.kind == "bug":
+        msg = "a bug"
+        raise ValueError(msg)
+    return Result()
+
+
 @function(version="1")
 def raises(clip: Asset, params: Kind) -> Result:
     """Fails by the kind that it is told."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import sys
 from pathlib import Path
@@ -83,6 +84,28 @@ def test_what_is_printed_in_pieces_or_without_an_end_is_seen_whole(monkeypatch: 
             sys.stdout.write(piece)
         assert out.getvalue() == f"one\ntwo {TOLD}\n"
     assert out.getvalue() == f"one\ntwo {TOLD}\nlast {TOLD}"
+
+
+def test_where_it_is_known_whose_a_line_is_each_is_a_record_of_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    handler = logging.StreamHandler(log := io.StringIO())
+    handler.setFormatter(logging.Formatter("%(invocation)s %(body)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        with unsigned_prints("k7m2qx.1"):
+            sys.stdout.write(f'one\n{{"level": "ERROR", "message": "two"}}\n{{broken\nlast {SIGNED}')
+            logging.getLogger("studio").error("three")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    of = {"invocation": "k7m2qx.1", "body": True}
+    assert [json.loads(line) for line in out.getvalue().splitlines()] == [
+        {"level": "INFO", "message": "one", **of},
+        {"level": "ERROR", "message": "two", **of},
+        {"level": "INFO", "message": "{broken", **of},
+        {"level": "INFO", "message": f"last {TOLD}", **of},
+    ]
+    assert log.getvalue() == "k7m2qx.1 True three\n"
 
 
 def test_a_line_without_end_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ COMMANDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "One invocation": {
         "why": ("invocations:why", "Why it waits, runs or failed, and what to do."),
-        "logs": ("invocations:logs", "What its attempts logged."),
+        "logs": ("logs:logs", "What its attempts logged."),
         "receipt": ("invocations:receipt", "Where its result comes from."),
         "reproduce": ("reproduce:reproduce", "Make a result again and compare the two."),
     },

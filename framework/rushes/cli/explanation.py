@@ -73,7 +73,7 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
     end = end_of(found)
     lines += list(_members(end)) or [f"  made {printable(path)}" for path in end.outputs]
     lines += [f"  {click.style('!', fg='yellow')} {one_line(text, 2000)}" for text in end.warnings]
-    if found.get("log"):
+    if found.get("log") or found.get("logs_kept"):
         lines.append(f"  log: rushes logs {found['invocation']}")
     return [line for line in lines if line.strip()]
 

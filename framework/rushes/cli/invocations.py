@@ -1,4 +1,4 @@
-"""Commands about one invocation: why, logs, receipt.
+"""Commands about one invocation: why, receipt.
 
 This module must not know how work is run.
 """
@@ -6,10 +6,9 @@ This module must not know how work is run.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +24,7 @@ from rushes.printing import printable
 if TYPE_CHECKING:
     from rushes.ports import Engine
 
-__all__ = ["logs", "receipt", "why"]
+__all__ = ["receipt", "why"]
 
 _INVOCATION = click.argument("invocation", metavar="[BATCH.N]", required=False)
 
@@ -56,44 +55,6 @@ def _command_that_frees(engine: Engine, invocation: str) -> str:
     """What lets go on what is held for want of money; "" where that is only a matter of time."""
     status = engine.status(invocation.rpartition(".")[0])
     return held_lines(status)[-1].strip() if status.held and status.held_by[0] else ""
-
-
-@click.command()
-@_INVOCATION
-@click.option("--path", is_flag=True, help="Print where the log is, not what it says.")
-@engine_option()
-@click.pass_obj
-def logs(session: Session, invocation: str | None, *, path: bool, engine_name: str | None) -> None:
-    """What the attempts of an invocation logged and printed, the tools' own words among it."""
-    engine, name = meant(session, invocation, engine_name)
-    invocation = found_invocation(engine, name)
-    found = engine.explain(invocation)
-    log = found.get("log")
-    if not log and (elsewhere := found.get("log_elsewhere")):
-        click.echo(f"what {invocation} logged is not kept in the ledger:\n  {printable(elsewhere)}", err=True)
-        return
-    if not log:
-        click.echo(f"{invocation} logged nothing ({found['state']})", err=True)
-        return
-    if path:
-        click.echo(log)
-        return
-    if not Path(str(log)).exists() or not Path(str(log)).stat().st_size:
-        click.echo(f"{invocation} logged nothing ({found['state']})", err=True)
-        return
-    with Path(str(log)).open("rb") as file:
-        while chunk := file.read(1 << 16):
-            sys.stdout.buffer.write(_safe(chunk) if session.prints_to_terminal else chunk)
-    sys.stdout.flush()
-
-
-# What a tool wrote goes on as it is, but a terminal acts upon some of it.
-_ACTED_UPON: Final = bytes(set(range(0x20)) - set(b"\t\n\r")) + b"\x7f"
-_SAFE: Final = bytes.maketrans(_ACTED_UPON, b"?" * len(_ACTED_UPON))
-
-
-def _safe(chunk: bytes) -> bytes:
-    return chunk.translate(_SAFE)
 
 
 @click.command()

@@ -23,6 +23,7 @@ from rushes.engines.aws.access.settings import AwsSettings, aws_settings
 from rushes.engines.aws.called import first_call
 from rushes.engines.aws.called.handler import LambdaHandler
 from rushes.engines.aws.called.misrouted import whose
+from rushes.engines.aws.laptop.log_records import attempt_line
 from rushes.engines.aws.notices.events import Asked, asked_of
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.ledger import WorkItem
@@ -161,6 +162,25 @@ def test_messages_are_worked_on_and_only_those_that_failed_come_back(cloud: Clou
     assert tally is not None
     assert tally.ended == {State.succeeded: 2}
     assert "dune/batch/A001+C002~1.txt" in cloud.outputs()
+
+
+@pytest.mark.parametrize("kind", ["fine", "bug"])
+def test_what_a_body_and_its_tools_say_stands_in_the_log_by_its_invocation(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(Services, "say", lambda _, what, **more: told.append({"message": what, **more}))
+    notices = submitted(cloud, {"kind": kind}, {"kind": kind}, name="wordy")
+    cloud.handler("wordy")(messages(*map(notice_text, notices)), CONTEXT)
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for n in (1, 2):
+        texts = [attempt_line(json.dumps(one), f"k7m2qx.{n}") for one in (*records, *told)]
+        said = "\n".join(filter(None, texts))
+        assert said.startswith("counting\n")
+        assert " half of it\n" in said
+        assert "a tool says so" in said
+        assert ("ValueError: a bug" in said) is (kind == "bug")
+    assert [one["message"] for one in records] == ["counting", "counting"]
 
 
 def test_a_batch_of_which_all_fail_comes_back_one_by_one(cloud: Cloud) -> None:

@@ -154,6 +154,21 @@ def test_a_host_works_off_a_queue_on_its_own_pool(studio: Studio) -> None:
     assert json.loads(receipt)["source"]["uri"] == f"s3://{studio.cards}/k7m2qx/A001.mov"
 
 
+def test_what_attempts_in_its_pool_print_and_log_stands_in_the_log_of_a_host(
+    studio: Studio, rushes_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(Services, "say", lambda _, what, **more: told.append({"what": what, **more}))
+    studio.submit("k7m2qx", "wordy", 3)
+    studio.host(logs=rushes_home / "logs")
+    until(lambda: studio.all_succeed("k7m2qx", 3), seconds=120)
+    studio.stop()
+    words = {one["invocation"]: one["text"] for one in told if one["what"] == "log"}
+    assert {name: "printed clip" in text and "logged A00" in text for name, text in words.items()} == {
+        f"k7m2qx.{n}": True for n in (1, 2, 3)
+    }
+
+
 def test_what_hosts_make_mirrors_the_folders_of_the_clips_and_takes_nobodys_name(studio: Studio) -> None:
     studio.submit("k7m2qx", "copy", 3, places=[("day 1", ""), ("day 2/b", ""), ("day 1", "~ab12")])
     studio.host()

@@ -123,7 +123,10 @@ def test_a_laptop_sends_to_lambda_follows_and_reads_what_came_of_it(cards: str) 
     assert f"{batch} ·" in rushes("status", "last").output
     assert "succeeded" in rushes("why", "last.1").output
     assert "dune" in rushes("cost", "last").output
-    assert f"-look --filter-pattern '\"{batch.partition('@')[0]}.1\"'" in rushes("logs", "last.1").output
+    assert rushes("logs", "last.1").stdout == "looking at A+001 é\n"
+    assert rushes("logs", "last.2", "--follow").stdout == "looking at B001\n"
+    part = rushes("logs", "--of", "look", "--engine", "aws")
+    assert f"invocation={batch.partition('@')[0]}.1" in part.stdout
 
     again = rushes("run", "deployed:look", cards, "--engine", "aws", "--json", "--show", "dune")
     assert [one["cached"] for one in lines(again)] == [True, True]

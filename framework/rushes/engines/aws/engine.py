@@ -16,7 +16,7 @@ from rushes.engines.aws.laptop.connection import Connection
 from rushes.engines.aws.laptop.followed import Followed
 from rushes.engines.aws.laptop.told import with_next_steps
 from rushes.errors import CallerError
-from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation
+from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation, function_name
 from rushes.stored import Restored
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rushes.engines.aws.laptop.outbox import Outbox
     from rushes.engines.aws.laptop.steering import Steering
     from rushes.function import Function, Options, Params, Result
+    from rushes.keepers import KeptLog
     from rushes.notices import Redriven
     from rushes.runtime.sending.quoting import BatchQuote
     from rushes.runtime.sources.inputs import Found
@@ -245,6 +246,38 @@ class AwsEngine:
         deployment = self.there.deployment
         is_for_hosts = deployment.is_for_hosts(str(found["spec"].get("title", "")), found["priority"])
         return with_next_steps(found, deployment.name, is_for_hosts=is_for_hosts)
+
+    def log_of(self, invocation: str, *, since: float = 0.0) -> KeptLog:
+        """What the attempts of an invocation logged, from CloudWatch.
+
+        Raises:
+            CallerError: no such invocation; or variables tell of the environment, and not its name, by which
+                its logs are called (``no-environment``).
+        """
+        from rushes.engines.aws.laptop.logged import InvocationLog  # noqa: PLC0415 - few ask
+
+        found = self._followed.explain(invocation)
+        what = str(found["spec"].get("title") or function_name(str(found["spec"]["function"])))
+        return InvocationLog(
+            self.there.services.client("logs"),
+            lambda: self._followed.explain(invocation),
+            self._followed.inner(invocation.rpartition(".")[0]) + f".{invocation.rpartition('.')[2]}",
+            [self._log_named(what), self._log_named(f"{what}-trial")],
+            self._log_named("hosts"),
+            since=since,
+            clock=self.there.clock,
+        )
+
+    def log_of_part(self, part: str, *, since: float) -> KeptLog:
+        """What a part of the environment logs."""
+        from rushes.engines.aws.laptop.logged import PartLog  # noqa: PLC0415 - few ask
+
+        return PartLog(self.there.services.client("logs"), self._log_named(part), since=since)
+
+    def _log_named(self, part: str) -> str:
+        from rushes.engines.aws.infra.deployment import log_group  # noqa: PLC0415 - as above
+
+        return log_group(self.there.deployment.name, part)
 
     # -- steering ------------------------------------------------------------------------------------------
 

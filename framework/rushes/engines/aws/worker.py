@@ -29,6 +29,7 @@ from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.errors import CallerError, PlatformError
 from rushes.runtime.configuration.class_file import classes_of
 from rushes.runtime.configuration.own_tier import barred_here
+from rushes.runtime.configuration.settings import settings_from
 from rushes.runtime.shared.hosts.fitness import HostFitness
 from rushes.runtime.shared.hosts.looks import looks_of
 from rushes.runtime.shared.hosts.pool_run import OwnPool
@@ -84,6 +85,7 @@ def run_host(
     told = _telling(services, ecs_task(environ), name, fitness)
     host = Host(
         services, pool, queues, name=name, width=width, protection=protection, told=told, fitness=fitness,
+        logs=settings_from(environ).logs if agent else None,  # a task's disk goes with it
         leaves=bool(agent),  # ECS puts another in its place; who stands in a studio is seen to by somebody
     )  # fmt: skip
     say(f"host {name} takes {', '.join(queues)}; Ctrl-C gives back what runs and ends it")

@@ -170,6 +170,7 @@ class LambdaHandler:
         return sent_lower(notice, self._money, queue_of, services.settings.ranks)
 
     def _run(self, notice: Notice, ledger: Ledger, context: Any, sent_at: float | None = None) -> After:
+        from rushes.engines.aws.called.attempt_log import AttemptLog  # noqa: PLC0415 - not at a cold start
         from rushes.ledger import ON_LAMBDA  # noqa: PLC0415 - not at a cold start
         from rushes.runtime.shared.claims.run import ClaimRunner  # noqa: PLC0415 - the runtime, not at a cold start
         from rushes.storage.s3_uri import local_name, place_of  # noqa: PLC0415 - with it
@@ -181,6 +182,7 @@ class LambdaHandler:
                 fix="It comes again by itself.",
             )
         services, settings = self._services, self._services.settings
+        log = AttemptLog(settings.scratch)
         runner = ClaimRunner(
             ledger,
             services.store,
@@ -189,6 +191,7 @@ class LambdaHandler:
             lambda uri: local_name(place_of(uri).key),
             clock=self._clock,
             lease_s=settings.lease_s,
+            run_here=log.run,
             grant=services.grant,
             price=self._price(),
             region=services.region,
@@ -198,7 +201,7 @@ class LambdaHandler:
         )
         back, longer = settings.queue_of(notice.priority), settings.longer_of(notice.priority)
         try:
-            with services.traced("attempt", notice.invocation) as note, unsigned_prints():
+            with services.traced("attempt", notice.invocation) as note, unsigned_prints(notice.invocation):
                 after = runner.run(
                     notice.invocation,
                     ends_at=self._call.stops_at,
@@ -208,6 +211,7 @@ class LambdaHandler:
                 note("state", after.state.value if after.state else "unknown")
         finally:
             self._call.done(self._clock())
+            log.tell(services.say)
             if self._money is not None:
                 with suppress(RushesError):  # it comes back when this process was not heard of
                     self._money.tend(keep=True)

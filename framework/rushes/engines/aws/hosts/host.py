@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rushes.core.retry import MOST_LAPSES
+from rushes.engines.aws.hosts.host_log import HostLog
 from rushes.engines.aws.hosts.taker import Taker
 from rushes.engines.aws.notices import sweeping
 from rushes.engines.aws.notices.lowering import sent_lower
@@ -83,6 +85,8 @@ class Host:
             that; gives whether the host is to take no more work.
         fitness: of this machine; None: nobody doubts it.
         leaves: whether it ends when it has rested for long, for another to take its place.
+        logs: the folder of what attempts in its pool log, which is told to the log of the host as well; None:
+            it is read where it is.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Host:
         told: Callable[[Mapping[str, tuple[int, float]]], bool] = lambda _: False,
         fitness: HostFitness | None = None,
         leaves: bool = False,
+        logs: Path | None = None,
     ) -> None:
         if services.ledger is None:
             raise CallerError("a host has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
@@ -116,7 +121,9 @@ class Host:
         self._pool, self._life = engine, ExitStack()
         sign = self._life.enter_context(sign_of_life(services.settings.scratch))
         folders = self._life.enter_context(closing(KeptFolders()))
-        self._runs = {key: PoolRun(engine, key.rpartition("/")[2], sign) for key in queues}
+        self._words = None if logs is None else HostLog(services.say, logs)
+        logged = None if self._words is None else self._words.ended
+        self._runs = {key: PoolRun(engine, key.rpartition("/")[2], sign, logged) for key in queues}
         self._takers = [
             Taker(
                 key,
@@ -170,6 +177,8 @@ class Host:
         while not self._stopping.wait(LOOK_S):
             (self._protection.hold if self.here else self._protection.release)()
             self._look_after_itself()
+            if self._words is not None:
+                self._try(self._words.tend)
             if time.monotonic() - swept_at < SWEEP_S:
                 continue
             swept_at = time.monotonic()
@@ -183,6 +192,8 @@ class Host:
         for look in (lambda: self._tend(ends=True), self._tell):
             self._try(look)
         self._log.tend(ends=True)
+        if self._words is not None:
+            self._words.tend(ends=True)
         self._protection.release()
         self._life.close()
 

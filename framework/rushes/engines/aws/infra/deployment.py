@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rushes.engines.aws.access.settings import pairs_of, places_of, ranks_of
 from rushes.engines.aws.infra.choices import CHOICES
-from rushes.engines.aws.infra.environment import RANKS, family_of, logical, stack_name
+from rushes.engines.aws.infra.environment import RANKS, Environment, family_of, logical, stack_name
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.infra.versions import VERSIONS
 from rushes.errors import CallerError
@@ -24,7 +24,7 @@ from rushes.ledger import ON_HOSTS
 if TYPE_CHECKING:
     from rushes.function import Function
 
-__all__ = ["Deployment", "deployment_of", "group_of"]
+__all__ = ["Deployment", "deployment_of", "group_of", "log_group"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,22 @@ def group_of(function: Function[Any, Any]) -> str:
     """Of the hosts, those that a function is best on."""
     family = family_of(function)
     return f"{PLAIN}-{family}" if family else PLAIN
+
+
+def log_group(environment: str, part: str) -> str:
+    """The log of a part of an environment: of its hosts, or of the Lambda of that name.
+
+    Raises:
+        CallerError: variables tell of the environment, and not what it is called (``no-environment``).
+    """
+    if not environment:
+        raise CallerError(
+            "the logs of an environment are called by its name, which nothing says.",
+            code="no-environment",
+            fix="Say --engine aws:NAME; else look into the log of who worked on it.",
+        )
+    named = Environment(environment).called(part)
+    return f"/ecs/{named}" if part == PLAIN else f"/aws/lambda/{named}"
 
 
 def _deployed(name: str, client: Any) -> Deployment:

@@ -6,7 +6,6 @@ This module must not know requests.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +16,7 @@ from rushes.ledger import ON_HOSTS
 if TYPE_CHECKING:
     from rushes.ledger import Entry, PastAttempt, Tally
 
-__all__ = ["explained", "finished", "standstill_of", "status_of", "where_logged", "with_next_steps"]
+__all__ = ["explained", "finished", "standstill_of", "status_of", "with_next_steps"]
 
 QUIET_S: Final = 10.0
 """After so long without anybody at work it is said that nobody is: a host that is free asks within a second,
@@ -165,6 +164,7 @@ def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, An
         "reason": reason,
         "slot": entry.holder,
         "routed": None if entry.work.routed is None else entry.work.routed._asdict(),
+        "since": entry.since,
         "until": entry.until,
         "priority": spec["priority"],
         "show": spec["show"],
@@ -178,7 +178,7 @@ def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, An
 
 
 def with_next_steps(found: Mapping[str, Any], environment: str, *, is_for_hosts: bool) -> dict[str, Any]:
-    """What is known of an invocation, where its attempts logged, and what to do where it waits for hosts.
+    """What is known of an invocation, whether its attempts logged, and what to do where it waits for hosts.
 
     Args:
         found: what is known.
@@ -187,9 +187,7 @@ def with_next_steps(found: Mapping[str, Any], environment: str, *, is_for_hosts:
     """
     on_hosts = is_for_hosts or (found["routed"] or {}).get("tier") == ON_HOSTS
     told = dict(found)
-    if found["attempts"]:
-        what = str(found["spec"].get("title", ""))
-        told["log_elsewhere"] = where_logged(environment, what, found, hosts=on_hosts)
+    told["logs_kept"] = bool(found["attempts"] and environment)
     if found["state"] == State.queued.value and on_hosts:
         where = f"aws:{environment}" if environment else "aws"
         told["next"] = (
@@ -197,30 +195,3 @@ def with_next_steps(found: Mapping[str, Any], environment: str, *, is_for_hosts:
             f"Which of them rest, or have not its function: rushes pool --engine {where}"
         )
     return told
-
-
-def where_logged(environment: str, function: str, found: Mapping[str, Any], *, hosts: bool) -> str:
-    """How a person comes by what the attempts of an invocation logged, which no ledger keeps.
-
-    Args:
-        environment: its name; "" where variables tell of it.
-        function: by whose queue it was told of.
-        found: what is known of the invocation.
-        hosts: hosts work on it, else its Lambda.
-    """
-    inner = str(found["invocation"]).replace(f"@{environment}", "") if environment else found["invocation"]
-    if hosts or not environment:
-        return f"the log of who worked on it, {found['slot'] or 'a host'}: look there for {inner}"
-    from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - few ask
-
-    group = f"/aws/lambda/{Environment(environment).called(function)}"
-    command = [
-        "aws",
-        "logs",
-        "filter-log-events",
-        "--log-group-name",
-        group,
-        "--filter-pattern",
-        f'"{inner}"',
-    ]
-    return shlex.join(command)

@@ -83,12 +83,21 @@ class PoolRun:
         engine: the pool.
         priority: the class of what it runs there, if nobody has given it another.
         owner: the sign of life of the host in whose name.
+        logged: told of each attempt, once it has ended, what it was for, which try, and its name in the pool;
+            None: nobody wants to know.
     """
 
-    def __init__(self, engine: HostPool, priority: str, owner: Path | None = None) -> None:
+    def __init__(
+        self,
+        engine: HostPool,
+        priority: str,
+        owner: Path | None = None,
+        logged: Callable[[str, int, str], None] | None = None,
+    ) -> None:
         self._engine = engine
         self._priority = priority
         self._owner = owner
+        self._logged = logged
         self._lines: dict[tuple[Any, ...], PoolLine] = {}
         self._choosing = threading.Lock()
 
@@ -126,6 +135,8 @@ class PoolRun:
             finished = self._line(task, options).run(one, cancelled, class_now)
         if task.charge is not None:
             task.charge(finished.cost_nano)
+        if self._logged is not None:
+            self._logged(task.invocation, task.attempt, finished.invocation)
         made = _made_of(finished)
         gate({})
         return made
