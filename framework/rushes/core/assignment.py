@@ -240,7 +240,7 @@ class Assignment:
     def _note_unfit(self, lane: Lane) -> None:
         """Others of its queue may fit."""
         if lane.queue.outside and not lane.queue.looked:
-            self.waiting.unfit[lane.queue] = None
+            self.waiting.leasing.unfit[lane.queue] = None
 
     def _claim_passed(self, flow: Flow, out: list[Command]) -> None:
         """Those of a show that were passed keep what they need from other shows and lower classes."""

@@ -89,7 +89,7 @@ def snapshot(pool: Assignment, *, held: int, paused: bool) -> PoolView:
     ]
     slots = tuple(_view(slot) for slot in pool.slots)
     room = pool.room
-    classes = tuple(_class_view(pool, policy) for policy in pool.waiting.classes)
+    classes = tuple(_class_view(pool, policy) for policy in pool.waiting.ranks.classes)
     return PoolView(paused, _amounts(room.capacity), _amounts(room.free), slots, tuple(queues), held, classes)
 
 

@@ -33,7 +33,8 @@ class Handover:
     """Gives work to slots, and takes back what they held for it."""
 
     __slots__ = (
-        "_expected", "_lending", "_limits", "_purse", "_room", "_settings", "_slots", "_standing", "_waiting",
+        "_expected", "_leasing", "_lending", "_limits", "_purse", "_room", "_settings", "_slots", "_standing",
+        "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +52,7 @@ class Handover:
     ) -> None:
         self._room = room
         self._waiting = waiting
+        self._leasing = waiting.leasing
         self._slots = slots
         self._settings = settings
         self._purse = purse
@@ -107,7 +109,7 @@ class Handover:
         flow.charge(each_s * count * _cpu_charged(lane))
         lane.stand()
         out.append(Start(slot.number, ids))
-        self._waiting.lease(lane.queue, out)
+        self._leasing.lease(lane.queue, out)
         return True
 
     def _expected_s(self, lane: Lane) -> float:

@@ -54,12 +54,12 @@ on if this scheduler is not heard of again; whoever stops it then says so (`Halt
 **Robustness.** Slots die at any time, so an event that is late, repeated, or about an unknown id or slot
 changes nothing. `Leased` is trusted: asks that are not in hand are taken in, asked for or not.
 
-Where it lives: order and lanes in `ordering`, what waits in `waiting`, vectors in `packing`, slots in
-`slots` and what they report in `slot_reports`, the pass in `assignment`, what a slot is given in `handover`,
-run times in `expected`, held work in `dependencies`, who waits for parts in `yielding` and what they lend in
-`lending`, who stands aside in `standing`, who may spend what in `purse`, money for what has begun in
-`payments`; `why` and `pool` are answered by `explanation`. Scaling stands beside them and is not consulted
-here.
+Where it lives: order and lanes in `ordering`, classes in `ranks`, what waits in `waiting`, when more of it is
+taken from outside in `leasing`, vectors in `packing`, slots in `slots` and what they report in
+`slot_reports`, the pass in `assignment`, what a slot is given in `handover`, run times in `expected`, held
+work in `dependencies`, who waits for parts in `yielding` and what they lend in `lending`, who stands aside in
+`standing`, who may spend what in `purse`, money for what has begun in `payments`; `why` and `pool` are
+answered by `explanation`. Scaling stands beside them and is not consulted here.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class Scheduler:
     @property
     def classes(self) -> tuple[ClassPolicy, ...]:
         """The priority classes as they are now, the best first."""
-        return self._waiting.classes
+        return self._waiting.ranks.classes
 
     @property
     def swarms(self) -> Swarms:
@@ -336,7 +336,7 @@ class Scheduler:
 
     def _lease(self, queue: Queue, out: list[Command]) -> None:
         if not self._paused:
-            self._waiting.lease(queue, out)
+            self._waiting.leasing.lease(queue, out)
 
     def _lease_all(self, out: list[Command]) -> None:
         for queue in self._waiting.queues.values():

@@ -1,18 +1,19 @@
-"""The asks in the pool's hands that have not started, and when to take more of them from outside.
+"""The asks in the pool's hands that have not started: in which line each stands.
 
-Of each queue at most a window of asks is in hand; the rest waits outside (the journal, SQS), so a million
-waiting invocations cost a number. This module must not know slots, and starts nothing.
+When more of them are taken from outside is `leasing`. This module must not know slots, and starts nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rushes.core.commands import Command, Lease
+from rushes.core.commands import Command
 from rushes.core.events import Ask, ClassPolicy, QueueKey, Shape
-from rushes.core.limits import KEY, class_limit
+from rushes.core.leasing import Leasing
+from rushes.core.limits import class_limit
 from rushes.core.ordering import Lane, Level, Queue
 from rushes.core.packing import MILLI, Need, Room
+from rushes.core.ranks import Ranks
 from rushes.core.shares import Shares
 
 __all__ = ["Waiting"]
@@ -20,15 +21,6 @@ __all__ = ["Waiting"]
 # A pass over all lanes looks for old work no later than this before some of it may be due: sums of times are
 # not exact to the last digit.
 _MARGIN_S = 1e-3
-
-# Asks of batches, or under keys, that have all that they may have do not count towards the window, else they
-# would keep everything behind them outside; but they may fill no more than this many windows.
-MOST_WINDOWS = 4
-
-# Of batches of which nothing is in hand, one of so many parts of a window is asked for at once: what another
-# host could do is not to lie here. No look is taken past more batches than this: it names them all.
-LOOKS = 8
-MOST_BATCHES = 32
 
 # Shows that owe are looked at again so many times less often: that they do not any more changes nothing.
 ROUNDS = 16
@@ -38,28 +30,22 @@ class Waiting:
     """Levels, queues and lanes of one pool, and who is in which."""
 
     __slots__ = (
-        "_age_at", "_burst_s", "_classes", "_parked", "_room", "_rounds", "_unasked", "_untidy", "_window",
-        "bars", "cpuless", "levels", "queues", "shares", "unfit", "where",
+        "_age_at", "_burst_s", "_parked", "_room", "_rounds", "_untidy", "bars", "cpuless", "leasing",
+        "levels", "queues", "ranks", "shares", "where",
     )  # fmt: skip
 
     def __init__(self, classes: Sequence[ClassPolicy], room: Room, window: int, burst_s: float = 0.0) -> None:
-        if not classes:
-            raise ValueError("a pool needs at least one priority class")
-        self.levels, self._classes = _ranked(classes)
+        self._room = room
         self._burst_s = burst_s
+        self._rank(classes)
         self.shares = Shares(classes, room.capacity)
         self.bars: dict[QueueKey, str] = {}  # of which nothing starts, and why
-        self._room = room
-        self._give_credit()
-        self._window = window
+        self.leasing = Leasing(window)
         self._parked: dict[str, list[Lane]] = {}  # by the name that each waits on
         self.queues: dict[QueueKey, Queue] = {}
         self.where: dict[int, Lane] = {}  # by id, of all asks in hand: waiting, or given to a slot
-        # What a tick need not look for among all queues: nothing ages before this; these may want a lease
-        # though nothing happened to them since; something here may be idle.
+        # What a tick need not look for among all queues: nothing ages before this; something may be idle.
         self._age_at = float("inf")
-        self._unasked: dict[Queue, None] = {}
-        self.unfit: dict[Queue, None] = {}  # of which something in hand does not fit, and more is outside
         self._untidy = False
         self._rounds = 0  # calls of `forget_idle` until those are looked at again that owed the last time
         self.cpuless = 0  # lanes that need no cpu: while there are any, a pass may not end when cpu is out
@@ -68,26 +54,17 @@ class Waiting:
 
     def policy(self, key: QueueKey) -> ClassPolicy:
         """The class of a queue; one that nobody knows goes last rather than nowhere."""
-        return self._class(key)[0]
+        return self.ranks.policy(key)
 
-    def _give_credit(self) -> None:
-        for level in self.levels:
-            level.credit_s = self._burst_s * self._room.capacity[0] / MILLI
-
-    @property
-    def classes(self) -> tuple[ClassPolicy, ...]:
-        """All classes, the best first."""
-        return tuple(sorted((one for one, _ in self._classes.values()), key=lambda one: (one.rank, one.name)))
-
-    def _class(self, key: QueueKey) -> tuple[ClassPolicy, int]:
-        return self._classes.get(key.priority) or max(self._classes.values(), key=lambda c: c[1])
+    def _rank(self, classes: Sequence[ClassPolicy]) -> None:
+        self.ranks = Ranks(classes, self._burst_s * self._room.capacity[0] / MILLI)
+        self.levels = self.ranks.levels
 
     def queue(self, key: QueueKey) -> Queue:
         queue = self.queues.get(key)
         if queue is None:
-            policy, rank = self._class(key)
-            above = self.levels[max(rank - 1, 0)]
-            queue = self.queues[key] = Queue(key, self.levels[rank], above, policy)
+            policy, level, above = self.ranks.placed(key)
+            queue = self.queues[key] = Queue(key, level, above, policy)
             self._untidy = True
         return queue
 
@@ -97,32 +74,30 @@ class Waiting:
         A lane that has slots stays theirs and takes no more; its asks go to a new one. `of_slots` are all
         such lanes, also of earlier classes.
         """
-        self.levels, self._classes = _ranked(classes)
-        self._give_credit()
+        self._rank(classes)
         self.shares = Shares(classes, self._room.capacity)
         self._parked.clear()
         for queue in list(self.queues.values()):
-            policy, rank = self._class(queue.key)
             was_aged = {lane for lane in queue.lanes if lane.flow.level is not queue.level}
-            queue.policy, queue.ageing_s = policy, policy.ageing_s
-            queue.level, queue.aged = self.levels[rank], self.levels[max(rank - 1, 0)]
+            queue.policy, queue.level, queue.aged = self.ranks.placed(queue.key)
+            queue.ageing_s = queue.policy.ageing_s
             lanes, queue.lanes = list(queue.lanes), {}
             queue.parked = 0
             for lane in lanes:
                 self.cpuless -= not lane.need[0]
                 self._move(lane, queue.aged if lane in was_aged else queue.level)
         self._age_at, self._untidy = float("-inf"), True
-        self._unasked.update(dict.fromkeys(self.queues.values()))
+        self.leasing.unasked.update(dict.fromkeys(self.queues.values()))
         for lane in of_slots:
             lane.need = self._need_of(lane.shape, self.queue(lane.queue.key))
             if lane.flow.level not in self.levels:
                 lane.flow = self.queue(lane.queue.key).level.flow(
-                    lane.queue.key.show, self._weight(lane.queue.key)
+                    lane.queue.key.show, self.ranks.weight(lane.queue.key)
                 )
 
     def _move(self, lane: Lane, level: Level) -> None:
         queue, asks = lane.queue, list(lane.asks)
-        lane.flow = level.flow(queue.key.show, self._weight(queue.key))
+        lane.flow = level.flow(queue.key.show, self.ranks.weight(queue.key))
         lane.parked = False
         lane.asks.clear()
         lane.oldest = float("inf")
@@ -161,7 +136,7 @@ class Waiting:
             lane.stand()
             self._watch_age(lane)
             if lane.parked:
-                self._unasked[queue] = None
+                self.leasing.unasked[queue] = None
         if not queue.lanes:
             self._untidy = True
 
@@ -181,13 +156,13 @@ class Waiting:
         queue.in_hand += len(asks)
         if lane.parked:
             queue.parked += len(asks)
-            self._unasked[queue] = None
+            self.leasing.unasked[queue] = None
         lane.stand()
         self._watch_age(lane)
 
     def _lane(self, queue: Queue, shape: Shape, level: Level) -> Lane:
         show = queue.key.show
-        flow = level.flow(show, self._weight(queue.key))
+        flow = level.flow(show, self.ranks.weight(queue.key))
         lane = flow.by_shape.get((queue.key, shape))
         if lane is None:
             lane = Lane(flow, queue, shape, self._need_of(shape, queue))
@@ -201,12 +176,12 @@ class Waiting:
 
     def resize(self) -> None:
         """The pool has another size: what lanes need is clamped to that, and shares are of that."""
-        self.shares = Shares((policy for policy, _ in self._classes.values()), self._room.capacity)
+        self.shares = Shares(self.ranks.classes, self._room.capacity)
         for queue in self.queues.values():
             for lane in queue.lanes:
                 lane.need = self._need_of(lane.shape, queue)
                 lane.flow.mixed = len(lane.flow.by_shape) > 1
-        for policy, _ in self._classes.values():
+        for policy in self.ranks.classes:
             self.unpark(class_limit(policy.name))
 
     def _need_of(self, shape: Shape, queue: Queue) -> Need:
@@ -219,10 +194,6 @@ class Waiting:
             self.bars[queue] = reason
             return False
         return self.bars.pop(queue, None) is not None
-
-    def _weight(self, key: QueueKey) -> float:
-        policy = self._classes.get(key.priority)
-        return max(policy[0].weights.get(key.show, 1.0), 1e-6) if policy else 1.0
 
     # -- out ------------------------------------------------------------------------------------------
 
@@ -279,6 +250,21 @@ class Waiting:
         self.cpuless -= not lane.need[0]
         self._untidy = True
 
+    def answered_empty(self, queue: Queue) -> None:
+        """A lease brought nothing: ask again when something has changed, or at the next tick."""
+        queue.stale = True
+        self.leasing.unasked[queue] = None
+        self._untidy = True
+
+    def unasked(self) -> list[Queue]:
+        """Queues that may want more though nothing came and nothing went; each is told once."""
+        found = self.leasing.asked_again()
+        return [queue for queue in self.queues.values() if queue in found] if found else []
+
+    def look_past(self, out: list[Command]) -> None:
+        """Where what is in hand does not fit, what else there is outside may."""
+        self.leasing.look_past(out, full=self._room.free[0] <= 0 and not self.cpuless)
+
     # -- what has all that it may have -------------------------------------------------------------------
 
     def park(self, lane: Lane, name: str) -> None:
@@ -286,7 +272,7 @@ class Waiting:
         lane.parked = True
         lane.waits_on = name
         lane.queue.parked += len(lane.asks)
-        self._unasked[lane.queue] = None
+        self.leasing.unasked[lane.queue] = None
         self._parked.setdefault(name, []).append(lane)
         lane.stand()
 
@@ -295,7 +281,7 @@ class Waiting:
             lane.parked = False
             lane.queue.parked -= len(lane.asks)
             lane.queue.stale = False
-            self._unasked[lane.queue] = None
+            self.leasing.unasked[lane.queue] = None
             lane.stand()
 
     # -- time -------------------------------------------------------------------------------------------
@@ -341,7 +327,7 @@ class Waiting:
             self.where[ask[0]] = above
         if above.parked:
             queue.parked += len(old)
-            self._unasked[queue] = None
+            self.leasing.unasked[queue] = None
         above.stand()
         self.tidy(lane)
 
@@ -357,65 +343,7 @@ class Waiting:
         for key in [
             k for k, q in self.queues.items() if not (q.lanes or q.outside or q.leasing or q.in_hand)
         ]:
-            self._unasked.pop(self.queues.pop(key), None)
-
-    # -- leases -----------------------------------------------------------------------------------------
-
-    def answered_empty(self, queue: Queue) -> None:
-        """A lease brought nothing: ask again when something has changed, or at the next tick."""
-        queue.stale = True
-        self._unasked[queue] = None
-        self._untidy = True
-
-    def unasked(self) -> list[Queue]:
-        """Queues that may want more though nothing came and nothing went; each is told once."""
-        if not self._unasked:
-            return []
-        found, self._unasked = self._unasked, {}
-        for queue in found:
-            queue.stale = False
-        return [queue for queue in self.queues.values() if queue in found]
-
-    def look_past(self, out: list[Command]) -> None:
-        """Ask for a few of other batches, where what is in hand of a queue does not fit but more would."""
-        unfit, self.unfit = self.unfit, {}
-        if self._room.free[0] <= 0 and not self.cpuless:
-            return
-        for queue in unfit:
-            if queue.leasing or queue.looked or queue.outside <= 0:
-                continue
-            batches = {lane.shape.batch for lane in queue.lanes if lane.asks}
-            if not batches or len(batches) > MOST_BATCHES or queue.in_hand >= MOST_WINDOWS * self._window:
-                continue
-            queue.leasing = queue.looking = True
-            queue.news = 0
-            count = min(max(self._window // LOOKS, 1), queue.outside)
-            out.append(Lease(queue.key, count, tuple(sorted(batches))))
-
-    def lease(self, queue: Queue, out: list[Command]) -> None:
-        """Ask for more of a queue when less than half of its window is in hand; once at a time."""
-        if queue.leasing or queue.stale or queue.outside <= 0:
-            return
-        startable = queue.in_hand - queue.parked
-        if 2 * startable >= self._window or queue.in_hand >= MOST_WINDOWS * self._window:
-            return
-        without: tuple[str, ...] = ()
-        if queue.parked:
-            parked = (lane for lane in queue.lanes if lane.parked and lane.asks)
-            # Others of a batch may well start while one key of it is in use.
-            without = tuple(sorted({one.shape.batch for one in parked if not one.waits_on.startswith(KEY)}))
-        queue.leasing = True
-        queue.news = 0
-        out.append(Lease(queue.key, min(self._window - startable, queue.outside), without))
-
-
-def _ranked(classes: Sequence[ClassPolicy]) -> tuple[list[Level], dict[str, tuple[ClassPolicy, int]]]:
-    ranks = sorted({policy.rank for policy in classes})
-    levels = [
-        Level(rank, displaces=any(one.may_displace for one in classes if one.rank in ranks[at : at + 2]))
-        for at, rank in enumerate(ranks)
-    ]
-    return levels, {one.name: (one, ranks.index(one.rank)) for one in classes}
+            self.leasing.unasked.pop(self.queues.pop(key), None)
 
 
 def _aged_before(queue: Queue, now: float) -> float:
