@@ -51,7 +51,7 @@ class Lending:
         if lane is not None:
             slot.ran_before_s = slot.worked_s(now)
             if self._purse.open:
-                self._purse.rests(slot.backlog[0][0], slot.ran_before_s, now)
+                self._purse.extending.rests(slot.backlog[0][0], slot.ran_before_s, now)
             self._slots.stand_aside(slot, SlotState.waiting)
             self._room.lend(lane.need)
             self.yielding.waits(lane.shape)

@@ -21,12 +21,15 @@ __all__ = ["Payments"]
 class Payments:
     """Who of those that have begun may go on spending."""
 
-    __slots__ = ("_paused", "_purse", "_slots", "_standing", "_waiting", "_went_on", "_yielding")
+    __slots__ = (
+        "_extending", "_paused", "_purse", "_slots", "_standing", "_waiting", "_went_on", "_yielding",
+    )  # fmt: skip
 
     def __init__(
         self, purse: Purse, waiting: Waiting, slots: Slots, standing: Standing, yielding: Yielding
     ) -> None:
         self._purse = purse
+        self._extending = purse.extending
         # Those that were due while they were paused, and what `Standing.went_on` was then.
         self._paused: dict[int, Slot] = {}
         self._went_on = 0
@@ -39,10 +42,10 @@ class Payments:
         """Money has come back: those that have begun are asked for first, then those that wait, in order."""
         purse = self._purse
         for slot in self._standing.unpaid():
-            if purse.goes_on(slot.backlog[0][0], slot.worked_s(now), now):
+            if self._extending.goes_on(slot.backlog[0][0], slot.worked_s(now), now):
                 self._standing.has_paid(slot)
         for slot in self._yielding.woken.values():
-            purse.asks_again(slot.backlog[0][0])
+            self._extending.asks_again(slot.backlog[0][0])
         for lane in purse.shortage.asked_again():
             self._waiting.unpark(batch_limit(lane.shape.batch))
 
@@ -51,15 +54,15 @@ class Payments:
         id_ = slot.backlog[0][0]
         if id_ not in self._purse.open:
             return False
-        return id_ in self._purse.shortage.begun or not self._purse.goes_on(id_, slot.ran_before_s, now)
+        return id_ in self._purse.shortage.begun or not self._extending.goes_on(id_, slot.ran_before_s, now)
 
     def watch(self, now: float, out: list[Command]) -> None:
         """Those that may reach what is reserved for them are given more, or are paused."""
         purse = self._purse
-        if not purse.booked:
+        if not purse.unwritten.booked:
             if self._went_on != self._standing.went_on:
                 self._look_again(now)
-            if due := purse.due(now):
+            if due := self._extending.due(now):
                 self._watch_due(due, now, out)
             return
         for slot in self._slots:
@@ -77,9 +80,9 @@ class Payments:
             if slot.state is SlotState.paused:
                 self._paused[id_] = slot
             else:
-                self._purse.look_again(id_, worked_s, now)
+                self._extending.look_again(id_, worked_s, now)
         for id_ in due:  # they stand behind another
-            self._purse.look_again(id_, 0.0, now)
+            self._extending.look_again(id_, 0.0, now)
 
     def _look_again(self, now: float) -> None:
         """Some that were paused are at work again, and may come to an end of what they have."""
@@ -91,7 +94,7 @@ class Payments:
             if slot.state is SlotState.paused:
                 self._paused[id_] = slot
             else:
-                self._purse.look_again(id_, slot.worked_s(now), now)
+                self._extending.look_again(id_, slot.worked_s(now), now)
 
     def _slot_of(self, id_: int) -> Slot | None:
         """Where it runs."""
@@ -102,9 +105,9 @@ class Payments:
     def _look(self, slot: Slot, worked_s: float, now: float, out: list[Command]) -> None:
         id_ = slot.backlog[0][0]
         self.draw(slot, now)
-        if not self._purse.spends(id_, worked_s, now, self._standing.told_left_s(slot, now)):
+        if not self._extending.spends(id_, worked_s, now, self._standing.told_left_s(slot, now)):
             self._standing.hold(slot, now, out)
-            self._purse.rests(id_, worked_s, now)
+            self._extending.rests(id_, worked_s, now)
 
     def _has_enough(self, id_: int, worked_s: float) -> bool:
         paid = self._purse.open.get(id_)
@@ -126,16 +129,16 @@ class Payments:
         id_ = slot.backlog[0][0]
         self._standing.hold(slot, min(max(at, slot.head_since), now), out, stands=True)
         self.draw(slot, now)
-        if self._purse.spends(id_, slot.ran_before_s, now):
+        if self._extending.spends(id_, slot.ran_before_s, now):
             self._standing.has_paid(slot)
         else:
-            self._purse.rests(id_, slot.ran_before_s, now)
+            self._extending.rests(id_, slot.ran_before_s, now)
 
     def draw(self, slot: Slot, now: float) -> None:
         """What runs may have worked, unseen, for what is set aside for those behind it on its slot."""
         if self._purse.open and len(slot.backlog) > 1:
             behind = [ask[0] for ask in slot.backlog][1:]
-            self._purse.draws(slot.backlog[0][0], slot.worked_s(now), behind, now)
+            self._extending.draws(slot.backlog[0][0], slot.worked_s(now), behind, now)
 
     def adopt(self, now: float, out: list[Command]) -> None:
         """Payers have limits that had none: what runs for them is in their books from now on."""
