@@ -1,6 +1,6 @@
 """Hearing: what slots say, and what it means for their invocations.
 
-This module must not know queues; it ends invocations, or holds them for another try.
+What an attempt's failure comes to is `failures`. This module must not know queues.
 """
 
 from __future__ import annotations
@@ -11,28 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from rushes.core import events as ev
-from rushes.core.capacity.fitting import reached
-from rushes.core.retry import LOSS_CODES, RetryAfter, decide
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.invocation import Spent
 from rushes.runtime.dispatch.displacing import Displacing
+from rushes.runtime.dispatch.failures import Failures
 from rushes.runtime.dispatch.families import Families
 from rushes.runtime.dispatch.hedging import Hedging
 from rushes.runtime.dispatch.joint_rows import member_keys
 from rushes.runtime.dispatch.metering import MeteredEnd
-from rushes.runtime.dispatch.pool import (
-    FAILED,
-    HELD,
-    RUNNING,
-    SUCCEEDED,
-    Pool,
-    SlotRun,
-    error_body,
-    progress_of,
-)
+from rushes.runtime.dispatch.pool import RUNNING, SUCCEEDED, Pool, SlotRun
 from rushes.runtime.dispatch.supply import Supply
-from rushes.runtime.records.batches import state_number
 from rushes.runtime.slots.processes import SlotProcess
 from rushes.runtime.wire import WIRE, encode_packet
 
@@ -57,6 +46,7 @@ class Hearing:
         self.families = families
         self.displacing = displacing
         self.hedging = hedging
+        self._failures = Failures(pool, families, displacing, hedging)
         self._unwatch = unwatch
 
     def hear(self, slot: SlotProcess) -> None:  # noqa: C901, PLR0912 - one branch a verb
@@ -268,90 +258,15 @@ class Hearing:
 
     def _fail(self, slot: SlotProcess, header: Any, body: bytes) -> None:
         _, number, fence, seconds = header
-        if number in self.pool.hedged and self._left_pair(slot, number, fence, seconds, json.loads(body)):
+        if number in self.pool.hedged and self._failures.goes_on_in_pair(
+            slot, number, fence, seconds, json.loads(body)
+        ):
             return
         run = self._left(slot, number, fence)
         if run is not None:
             worked_s = max(seconds - run.paused_s, 0.0)
-            self._wasted(slot, number, run, worked_s)
-            self._failed(slot.number, number, run, worked_s, json.loads(body))
-
-    def _left_pair(
-        self, slot: SlotProcess, number: int, fence: int | None, seconds: float, error: dict[str, Any]
-    ) -> bool:
-        """Whether an attempt of a pair has failed, and the other one goes on or has won."""
-        run = self.pool.run_on(slot.number, number)
-        if run is None or fence not in {None, run.fence}:
-            return False
-        return self.hedging.left(slot, number, run, max(seconds - run.paused_s, 0.0), error)
-
-    def _wasted(self, slot: SlotProcess, number: int, run: SlotRun, seconds: float) -> None:
-        """What an attempt has cost was for nothing; what another's urgent work has undone, that one pays."""
-        if self.pool.meter is not None:
-            state = self.pool.batches[number >> 32]
-            swarm, show = run.given_back_for if not state.stopping else ("", "")
-            end = MeteredEnd(number, seconds, wasted=True, wasted_for=show, hedge=run.hedge)
-            for nano in self.pool.meter.settle(slot, [end]):
-                if swarm:
-                    self.displacing.undone(swarm, state.id, nano)
-
-    def _failed(
-        self, slot: int, number: int, run: SlotRun, seconds: float, error: dict[str, Any], *, lost: int = 0
-    ) -> None:
-        """Decide what a failed attempt comes to."""
-        state = self.pool.batches[number >> 32]
-        state.seconds += seconds
-        # It may have been interrupted between two steps, also between those that make or remove its folder.
-        state.littered = state.littered or error["kind"] == "cancelled"
-        if run.given_back and not state.stopping:
-            self.displacing.returned(slot, state, run, number, seconds)
-            return
-        losses = run.losses + lost
-        if error.get("code") in LOSS_CODES and not lost:
-            # Memory ran out, its tool was killed, or it raises a loss of a part: as losses they are bounded.
-            losses, lost = losses + 1, 1
-        if state.stopping or error["kind"] == "cancelled":
-            after = state.stopping[0] if state.stopping else State.cancelled
-            for event in self.pool.end(
-                state, number, RUNNING, state_number(after), seconds=seconds, attempt=run.attempt
-            ):
-                self.pool.feed(event)
-            self.families.count_down(state)
-            self.pool.feed(ev.AttemptFinished(slot, run.ask(number), after, seconds))
-            return
-        retries = int(state.spec.get("retries", 2))
-        lent = state.lent
-        progressed = progress_of(run, seconds).progresses
-        limit_s = self.pool.most_run_s
-        verdict = decide(
-            error["kind"], _cause(error, lent=lent), run.attempt - losses, losses, retries, number,
-            queued_s=self.pool.now - run.row.queued_at, progressed=progressed,
-            outgrew=reached(error["code"], limit_s, seconds, progressed=progressed, own_machine=False),
-            lent=lent,
-        )  # fmt: skip
-        self.pool.journal.attempt(
-            [(number, run.attempt, self.pool.now, seconds, error["code"], json.dumps(error))]
-        )
-        if not isinstance(verdict, RetryAfter):  # this pool has one tier, and nobody to go up to
-            error = {**error, "verdict": verdict.reason, "attempts": run.attempt}
-            for event in self.pool.end(
-                state, number, RUNNING, FAILED, body=error_body(error), seconds=seconds, attempt=run.attempt
-            ):
-                self.pool.feed(event)
-            self.families.count_down(state)
-            self.pool.feed(ev.AttemptFinished(slot, run.ask(number), State.failed, seconds))
-            return
-        due = self.pool.now + verdict.delay_s
-        self.pool.flush()
-        self.pool.journal.moved([(HELD, run.attempt - verdict.free, losses, due, verdict.reason, number)])
-        state.move(RUNNING, HELD)
-        if self.pool.outlet is not None:
-            self.pool.outlet.note(
-                "held", state, number, attempt=run.attempt, seconds=seconds, reason=verdict.reason,
-                result=json.dumps({"error": error}),
-            )  # fmt: skip
-        self.pool.next_due = due if self.pool.next_due is None else min(due, self.pool.next_due)
-        self.pool.feed(ev.AttemptFinished(slot, run.ask(number), State.held, seconds))
+            self._failures.wasted(slot, number, run, worked_s)
+            self._failures.failed(slot.number, number, run, worked_s, json.loads(body))
 
     def lost(self, slot: SlotProcess) -> None:
         """A slot has died: only what it was running is affected."""
@@ -373,15 +288,17 @@ class Hearing:
         mine = culprit in slot.given
         if mine and culprit in self.pool.hedged:
             ran_s = self.pool.now - slot.began
-            mine = not self._left_pair(slot, culprit, None, ran_s, _loss(slot, how))
+            mine = not self._failures.goes_on_in_pair(slot, culprit, None, ran_s, _loss(slot, how))
         run = self.pool.running.pop(culprit, None) if mine else None
         if run is not None:
             state = self.pool.batches[culprit >> 32]
             state.littered = True
             self.displacing.leave(slot, run, culprit)
             self.pool.unlend(run.row)
-            self._wasted(slot, culprit, run, self.pool.now - slot.began)
-            self._failed(slot.number, culprit, run, self.pool.now - slot.began, _loss(slot, how), lost=1)
+            self._failures.wasted(slot, culprit, run, self.pool.now - slot.began)
+            self._failures.failed(
+                slot.number, culprit, run, self.pool.now - slot.began, _loss(slot, how), lost=1
+            )
         elif self.pool.meter is not None:
             self.pool.meter.look(slot)
         if back:
@@ -394,13 +311,6 @@ class Hearing:
             slot.let_go()
             self.pool.dying.append(slot)
             self._unwatch(slot)
-
-
-def _cause(error: dict[str, Any], *, lent: bool) -> str:
-    """The code of a failure; that no device was free means of another's work that one is full, not sick."""
-    code = str(error["code"])
-    sick = code == "no-free-device" and (error.get("details") or {}).get("because") == "device-sick"
-    return "device-sick" if lent and sick else code
 
 
 def _loss(slot: SlotProcess, how: str) -> dict[str, Any]:
