@@ -40,6 +40,7 @@ __all__ = [
     "Entry",
     "Kept",
     "Lapsed",
+    "LetGo",
     "Moved",
     "NotClaimed",
     "PastAttempt",
@@ -160,6 +161,22 @@ class Claim:
     intent: str = ""
     since: float = 0.0
     priority: str = ""
+
+
+class LetGo(NamedTuple):
+    """An attempt that has ended, and not its invocation: what is kept of it for who claims that next.
+
+    Args:
+        reason: why, as a line for people.
+        free: it does not count as a try; what is given back never does.
+        cost_nano: nano-dollars that it has cost.
+        error: what it ended of (kind, code, message), if it is to be known that there was this attempt.
+    """
+
+    reason: str
+    free: bool = False
+    cost_nano: int = 0
+    error: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from rushes.engines.aws.engine import AwsEngine
 from rushes.engines.aws.infra.deployment import Deployment
 from rushes.engines.aws.laptop.costs import spent
 from rushes.journal.sqlite import SqliteJournal
-from rushes.ledger import Claim, End, Waiting, WorkItem
+from rushes.ledger import Claim, End, LetGo, Waiting, WorkItem
 from rushes.ports import Ledger
 from rushes.runtime.records.cost_records import CostRow
 from rushes.shared_ledger.dynamo import DynamoLedger
@@ -78,9 +78,9 @@ def give_up(ledger: Ledger, clock: FakeClock, invocation: str, how: str, nano: i
         ledger.extend(claim, clock.now() + 60, cost_nano=nano)
         clock.advance(61)
     elif how == "quietly":  # of what is given back for want of money nobody tells but its sum
-        ledger.give_back(claim, "for money", cost_nano=nano)
+        ledger.give_back(claim, LetGo("for money", cost_nano=nano))
     else:
-        ledger.hold(claim, clock.now(), "again", cost_nano=nano, error=error)
+        ledger.hold(claim, clock.now(), LetGo("again", cost_nano=nano, error=error))
 
 
 def journal_of(journal: SqliteJournal, batches: dict[str, list[Work]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from rushes.core.states import State
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.errors import CallerError, PlatformError
-from rushes.ledger import LONE, Claim, End, WorkItem
+from rushes.ledger import LONE, Claim, End, LetGo, WorkItem
 from rushes.ports import Ledger
 from rushes.runtime.shared.claims.run import ClaimRunner
 from rushes.shared_ledger.dynamo import DynamoLedger
@@ -339,9 +339,9 @@ def test_a_claim_whose_answer_was_lost_is_still_whose_it_is(aws: dict[str, Any])
     assert (first.attempt, first.losses) == (1, 0)
     assert not isinstance(ledger.claim("k7m2qx.1", "host-a", NOW, NOW + 60), Claim)
     assert ledger.extend(first, NOW + 90) == "kept"
-    assert ledger.give_back(first, "spot notice") is True
+    assert ledger.give_back(first, LetGo("spot notice")) is True
     second = claimed(ledger)
-    assert ledger.hold(second, NOW + 1, "x") is True
+    assert ledger.hold(second, NOW + 1, LetGo("x")) is True
     lapsed = ledger.claim("k7m2qx.1", "host-a", NOW + 2, NOW + 62)
     assert isinstance(lapsed, Claim)
     assert isinstance(ledger.claim("k7m2qx.1", "host-b", NOW + 99, NOW + 159), Claim)
@@ -440,7 +440,7 @@ def test_work_that_cannot_be_read_is_named_by_whoever_would_claim_it(
     with pytest.raises(CallerError, match="item I#k7m2qx#0 0000000001 of the ledger cannot be read"):
         ledger.claim("k7m2qx.1", "host-b", NOW + 1000, NOW + 1060)
     with suppress(CallerError):
-        ledger.give_back(claim, "spot notice")
+        ledger.give_back(claim, LetGo("spot notice"))
     with suppress(CallerError):
         ledger.finish(claim, DONE)
 

@@ -15,6 +15,7 @@ from rushes.ledger import (
     Entry,
     Kept,
     Lapsed,
+    LetGo,
     NotClaimed,
     Routed,
     Tally,
@@ -81,32 +82,11 @@ class Claims(Protocol):
         """End an invocation. Said twice it is True twice; False where the claim was lost."""
         ...
 
-    def hold(
-        self,
-        claim: Claim,
-        until: float,
-        reason: str,
-        *,
-        free: bool = False,
-        cost_nano: int = 0,
-        error: Mapping[str, Any] | None = None,
-    ) -> bool:
-        """Let it wait for its next try; `free`: this attempt does not count. False where it was lost.
-
-        What the attempt cost is kept for whoever claims it next, here and by `give_back`; and, where `error`
-        says what it ended of (kind, code, message), that there was this attempt.
-        """
+    def hold(self, claim: Claim, until: float, gone: LetGo) -> bool:
+        """Let it wait for its next try. False where it was lost."""
         ...
 
-    def give_back(
-        self,
-        claim: Claim,
-        reason: str,
-        *,
-        cost_nano: int = 0,
-        error: Mapping[str, Any] | None = None,
-        routed: Routed | None = None,
-    ) -> bool:
+    def give_back(self, claim: Claim, gone: LetGo, routed: Routed | None = None) -> bool:
         """Let somebody else have it; this attempt does not count. False where it was lost.
 
         With `routed` it is for that tier from now on, whoever is told of it.

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from rushes.core.states import State
-from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, Kept, Lapsed, Moved, NotClaimed, Routed
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, Kept, Lapsed, LetGo, Moved, NotClaimed, Routed
 from rushes.runtime.shared.together import Together
 from rushes.shared_ledger.dynamo_batches import DynamoBatches, counting
 from rushes.shared_ledger.dynamo_items import (
@@ -159,52 +159,27 @@ class DynamoClaims(DynamoBatches):
             same = (int(now["fence"]), now.get("holder")) == (claim.fence, claim.holder)
             return same and State(now["state"]).ended
 
-    def hold(
-        self,
-        claim: Claim,
-        until: float,
-        reason: str,
-        *,
-        free: bool = False,
-        cost_nano: int = 0,
-        error: Mapping[str, Any] | None = None,
-    ) -> bool:
+    def hold(self, claim: Claim, until: float, gone: LetGo) -> bool:
         change = "SET #state=:to, #until=:until, wa=:until, reason=:reason{} REMOVE so_far"
-        values = {":until": ms(until), ":to": "held", ":reason": reason}
-        return self._let_go(claim, change, values, free=free, cost_nano=cost_nano, error=error)
+        values = {":until": ms(until), ":to": "held", ":reason": gone.reason}
+        return self._let_go(claim, change, values, gone)
 
-    def give_back(
-        self,
-        claim: Claim,
-        reason: str,
-        *,
-        cost_nano: int = 0,
-        error: Mapping[str, Any] | None = None,
-        routed: Routed | None = None,
-    ) -> bool:
+    def give_back(self, claim: Claim, gone: LetGo, routed: Routed | None = None) -> bool:
         # It stays among what somebody has to look at: who gives it back may die before anybody is told.
         its = {} if routed is None else routed_fields(routed)
         sets = "".join(f", {name}=:{name}" for name in its)
         change = f"SET #state=:to, reason=:reason{sets}{{}} REMOVE #until, so_far"
-        values = {":to": "queued", ":reason": reason, **{f":{name}": one for name, one in its.items()}}
-        return self._let_go(claim, change, values, free=True, cost_nano=cost_nano, error=error)
+        values = {":to": "queued", ":reason": gone.reason, **{f":{name}": one for name, one in its.items()}}
+        return self._let_go(claim, change, values, gone._replace(free=True))
 
-    def _let_go(
-        self,
-        claim: Claim,
-        change: str,
-        values: Mapping[str, Any],
-        *,
-        free: bool,
-        cost_nano: int,
-        error: Mapping[str, Any] | None,
-    ) -> bool:
+    def _let_go(self, claim: Claim, change: str, values: Mapping[str, Any], gone: LetGo) -> bool:
         """End an attempt, and not its invocation; ``{}`` in `change` is where more is set."""
         batch, n = id_of(claim.work.invocation)
-        added = {**({"attempt": -1} if free else {}), **({"spent": cost_nano} if cost_nano else {})}
-        change = change.format("" if error is None else f", {try_field(claim.fence)}=:try")
-        if error is not None:
-            values = {**values, ":try": try_of(claim, error, self._clock(), cost_nano)}
+        cost_nano = gone.cost_nano
+        added = {**({"attempt": -1} if gone.free else {}), **({"spent": cost_nano} if cost_nano else {})}
+        change = change.format("" if gone.error is None else f", {try_field(claim.fence)}=:try")
+        if gone.error is not None:
+            values = {**values, ":try": try_of(claim, gone.error, self._clock(), cost_nano)}
         if added:
             change = f"{change} ADD {', '.join(f'{name} :{name}' for name in added)}"
             values = {**values, **{f":{name}": value for name, value in added.items()}}

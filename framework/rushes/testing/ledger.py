@@ -23,6 +23,7 @@ from rushes.ledger import (
     Entry,
     Kept,
     Lapsed,
+    LetGo,
     Moved,
     NotClaimed,
     PastAttempt,
@@ -178,33 +179,14 @@ class StubLedger(Failing):
                 self._known[show, claim.work.key] = claim.work.invocation
             return True
 
-    def hold(
-        self,
-        claim: Claim,
-        until: float,
-        reason: str,
-        *,
-        free: bool = False,
-        cost_nano: int = 0,
-        error: Mapping[str, Any] | None = None,
-    ) -> bool:
+    def hold(self, claim: Claim, until: float, gone: LetGo) -> bool:
         with self._called("hold"):
-            return self._let_go(claim, State.held, until, reason, free=free, cost_nano=cost_nano, error=error)
+            return self._let_go(claim, State.held, until, gone)
 
-    def give_back(
-        self,
-        claim: Claim,
-        reason: str,
-        *,
-        cost_nano: int = 0,
-        error: Mapping[str, Any] | None = None,
-        routed: Routed | None = None,
-    ) -> bool:
+    def give_back(self, claim: Claim, gone: LetGo, routed: Routed | None = None) -> bool:
         with self._called("give_back"):
             row = self._held(claim)
-            given = self._let_go(
-                claim, State.queued, None, reason, free=True, cost_nano=cost_nano, error=error
-            )
+            given = self._let_go(claim, State.queued, None, gone._replace(free=True))
             if row is not None and row.state is State.queued and routed is not None:
                 row.work = row.work._replace(routed=routed)
             return given
@@ -363,30 +345,20 @@ class StubLedger(Failing):
         row.state, row.end, row.until, row.told_at = end.state, end, None, None
         row.ended_at = self._clock()
 
-    def _let_go(
-        self,
-        claim: Claim,
-        state: State,
-        until: float | None,
-        reason: str,
-        *,
-        free: bool,
-        cost_nano: int,
-        error: Mapping[str, Any] | None,
-    ) -> bool:
+    def _let_go(self, claim: Claim, state: State, until: float | None, gone: LetGo) -> bool:
         row = self._held(claim)
         if row is None:
             row = self._row(claim.work.invocation)
             return row is not None and row.fence == claim.fence and row.state in {State.queued, State.held}
-        row.spent_nano, row.so_far_nano = row.spent_nano + cost_nano, 0
+        row.spent_nano, row.so_far_nano = row.spent_nano + gone.cost_nano, 0
         if row.stop:
             self._end(row, _cancelled(row))
             return True
-        if error is not None:
-            row.remember(self._clock(), cost_nano, error)
-        row.state, row.until, row.reason = state, until, reason
+        if gone.error is not None:
+            row.remember(self._clock(), gone.cost_nano, gone.error)
+        row.state, row.until, row.reason = state, until, gone.reason
         row.told_at = until or row.told_at
-        row.attempt -= free
+        row.attempt -= gone.free
         return True
 
 

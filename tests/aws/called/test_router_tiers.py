@@ -16,7 +16,7 @@ from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.called.router import EventRouter
 from rushes.engines.aws.called.trial import Trials
-from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, Routed
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, LetGo, Routed
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.shared_ledger.dynamo_runs import DynamoRunCounts
@@ -184,7 +184,7 @@ def test_what_a_lambda_gave_up_goes_to_hosts_when_its_event_comes_again(cloud: C
     (invocation,) = cloud.router()(event, None)
     claim = cloud.ledger.claim(invocation, "lambda:1", NOW, NOW + 60)
     assert isinstance(claim, Claim)
-    cloud.ledger.give_back(claim, "too long", routed=Routed(ON_HOSTS, "hosts: too long."))
+    cloud.ledger.give_back(claim, LetGo("too long"), Routed(ON_HOSTS, "hosts: too long."))
     cloud.told()
 
     cloud.router()(event, None)

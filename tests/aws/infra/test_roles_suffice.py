@@ -37,7 +37,7 @@ from rushes.engines.aws.fleet.fleet_notes import Done, FleetNotes
 from rushes.engines.aws.fleet.scaler_lambda import AwsAround
 from rushes.engines.aws.infra.template import template_of
 from rushes.engines.aws.notices.sweeping import raise_again, sweep
-from rushes.ledger import Claim, End, WorkItem
+from rushes.ledger import Claim, End, LetGo, WorkItem
 from rushes.notices import Notice, notice_text
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_document import DynamoDocument
@@ -240,7 +240,7 @@ def test_a_host_may_take_work_end_it_send_it_on_and_tell_of_itself(account: Acco
     first = ledger.claim(notice.invocation, "host", NOW, NOW + 60)
     assert isinstance(first, Claim)
     assert ledger.extend(first, NOW + 90) == "kept"
-    assert ledger.give_back(first, "spot")
+    assert ledger.give_back(first, LetGo("spot"))
     again = ledger.claim(notice.invocation, "host", NOW, NOW + 60)
     assert isinstance(again, Claim)
     assert ledger.finish(again, End(State.succeeded, json.dumps({})))

@@ -30,7 +30,7 @@ from rushes.errors import PlatformError
 from rushes.function import Function, Options
 from rushes.invocation import Invocation
 from rushes.keepers import ObjectKeeper
-from rushes.ledger import Claim, End
+from rushes.ledger import Claim, End, LetGo
 from rushes.notices import Redriven
 from rushes.ports import Engine
 from rushes.runtime.shared.claims.run import ClaimRunner
@@ -257,7 +257,7 @@ def test_why_tells_of_every_attempt_who_when_how_it_ended_and_at_what_cost(idle:
     first = idle.ledger.claim(one, "host-a", 100.0, 160.0)
     assert isinstance(first, Claim)
     failed = {"kind": "platform", "code": "tool-failed", "message": "ffmpeg died of signal 11"}
-    idle.ledger.hold(first, 130.0, "retry 1 of 2", cost_nano=250_000_000, error=failed)
+    idle.ledger.hold(first, 130.0, LetGo("retry 1 of 2", cost_nano=250_000_000, error=failed))
     second = idle.ledger.claim(one, "host-b", 130.0, 190.0)
     assert isinstance(second, Claim)
     done = CliRunner().invoke(app, ["why", f"{batch}.1"], obj=Session(idle.engine))

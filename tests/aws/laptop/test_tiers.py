@@ -18,7 +18,7 @@ from rushes.core.states import State
 from rushes.engines.aws.access.settings import aws_settings
 from rushes.engines.aws.engine import AwsEngine
 from rushes.engines.aws.infra.deployment import Deployment
-from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, Routed
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, LetGo, Routed
 from rushes.runtime.sources.inputs import Found
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger import StubLedger
@@ -130,7 +130,7 @@ def test_what_went_up_and_failed_is_tried_again_where_it_was(cloud: Cloud) -> No
     first = f"{batch.partition('@')[0]}.1"
     claim = cloud.ledger.claim(first, "lambda:1", 0.0, 60.0)
     assert isinstance(claim, Claim)
-    cloud.ledger.give_back(claim, "too long", routed=Routed(ON_HOSTS, "hosts: too long."))
+    cloud.ledger.give_back(claim, LetGo("too long"), Routed(ON_HOSTS, "hosts: too long."))
     claim = cloud.ledger.claim(first, "host-a", 1.0, 60.0)
     assert isinstance(claim, Claim)
     cloud.ledger.finish(claim, End(State.failed, '{"error":{"code":"x"}}'))

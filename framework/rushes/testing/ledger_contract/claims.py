@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rushes.core.states import State
-from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, NotClaimed, Routed, Waiting
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End, LetGo, NotClaimed, Routed, Waiting
 from rushes.ports import Ledger
 from rushes.testing.ledger_contract.filled import DONE, NOW, SPEC, FilledLedger, claimed, work_item
 
@@ -48,8 +48,8 @@ class ClaimsContract(FilledLedger):
         assert (new.fence > old.fence, new.losses, new.attempt) == (True, 1, 2)
         assert filled.extend(old, NOW + 200) == "lost"
         assert filled.finish(old, DONE) is False
-        assert filled.hold(old, NOW + 300, "x") is False
-        assert filled.give_back(old, "x") is False
+        assert filled.hold(old, NOW + 300, LetGo("x")) is False
+        assert filled.give_back(old, LetGo("x")) is False
         assert filled.finish(new, DONE) is True
 
     def test_a_claim_that_is_extended_does_not_lapse(self, filled: Ledger) -> None:
@@ -66,10 +66,10 @@ class ClaimsContract(FilledLedger):
         second = claimed(filled, holder="host-b", now=NOW + 61)
         assert (second.intent, second.losses, second.spent_nano) == (said, 1, 7)
         assert filled.extend(first, NOW + 200, intent="{}") == "lost"
-        assert filled.hold(second, NOW + 90, "x")
+        assert filled.hold(second, NOW + 90, LetGo("x"))
         third = claimed(filled, holder="host-c", now=NOW + 90)
         assert third.intent == said
-        assert filled.give_back(third, "x")
+        assert filled.give_back(third, LetGo("x"))
         fourth = claimed(filled, now=NOW + 91)
         assert fourth.intent == said
         assert filled.finish(fourth, End(State.failed, "{}"))
@@ -87,12 +87,12 @@ class ClaimsContract(FilledLedger):
     def test_what_is_given_back_for_a_larger_tier_is_for_that_from_then_on(self, filled: Ledger) -> None:
         up = Routed(ON_HOSTS, "hosts: it did not fit into the time that was left.")
         old = claimed(filled)
-        assert filled.give_back(old, "too long", routed=up)
-        assert filled.give_back(old, "too long", routed=up)
+        assert filled.give_back(old, LetGo("too long"), up)
+        assert filled.give_back(old, LetGo("too long"), up)
         assert Waiting("k7m2qx.1", ON_HOSTS) in filled.waiting("k7m2qx")
         again = claimed(filled, now=NOW + 1)
         assert (again.attempt, again.work.routed) == (1, up)
-        assert filled.give_back(again, "spot notice")
+        assert filled.give_back(again, LetGo("spot notice"))
         assert filled.finish(claimed(filled, now=NOW + 2), End(State.failed, "{}"))
         assert filled.retry("k7m2qx") == [Waiting("k7m2qx.1", ON_HOSTS)]
 
@@ -117,7 +117,7 @@ class ClaimsContract(FilledLedger):
         assert entry.end == large
 
     def test_what_is_held_cannot_be_claimed_before_its_time(self, filled: Ledger) -> None:
-        assert filled.hold(claimed(filled), NOW + 30, "tool-failed; retry 1 of 2") is True
+        assert filled.hold(claimed(filled), NOW + 30, LetGo("tool-failed; retry 1 of 2")) is True
         assert filled.claim("k7m2qx.1", "host-b", NOW + 10, NOW + 70) == NotClaimed(
             "k7m2qx.1", State.held, NOW + 30
         )
@@ -125,23 +125,23 @@ class ClaimsContract(FilledLedger):
         assert (again.attempt, again.losses) == (2, 0)
 
     def test_what_is_free_does_not_count_as_an_attempt(self, filled: Ledger) -> None:
-        filled.hold(claimed(filled), NOW + 1, "no-free-device", free=True)
+        filled.hold(claimed(filled), NOW + 1, LetGo("no-free-device", free=True))
         assert claimed(filled, now=NOW + 2).attempt == 1
 
     def test_what_is_given_back_may_be_claimed_at_once(self, filled: Ledger) -> None:
-        assert filled.give_back(claimed(filled), "spot notice") is True
+        assert filled.give_back(claimed(filled), LetGo("spot notice")) is True
         again = claimed(filled, holder="host-b", now=NOW + 1)
         assert (again.attempt, again.losses) == (1, 0)
 
     def test_what_is_let_go_and_said_again_is_let_go_once(self, filled: Ledger) -> None:
         held, back = claimed(filled, 1), claimed(filled, 2)
         for _ in range(2):
-            assert filled.hold(held, NOW + 1, "x") is True
-            assert filled.give_back(back, "spot notice") is True
+            assert filled.hold(held, NOW + 1, LetGo("x")) is True
+            assert filled.give_back(back, LetGo("spot notice")) is True
         assert claimed(filled, 1, now=NOW + 2).attempt == 2
         assert claimed(filled, 2).attempt == 1
-        assert filled.hold(held, NOW + 9, "x") is False
-        assert filled.give_back(back, "x") is False
+        assert filled.hold(held, NOW + 9, LetGo("x")) is False
+        assert filled.give_back(back, LetGo("x")) is False
 
     def test_since_when_it_is_claimed_is_told(self, filled: Ledger) -> None:
         claimed(filled, 1, now=NOW + 7)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from rushes.ledger import ON_HOSTS, ON_LAMBDA, Routed, WorkItem
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, LetGo, Routed, WorkItem
 from rushes.ports import Ledger
 from rushes.testing.ledger_contract.filled import DONE, NOW, SPEC, FilledLedger, claimed, work_item
 
@@ -17,13 +17,13 @@ class LapsesContract(FilledLedger):
     def test_what_is_given_back_and_nobody_is_told_of_is_told_of_once_its_claim_would_have_lapsed(
         self, filled: Ledger
     ) -> None:
-        filled.give_back(claimed(filled), "spot notice")
+        filled.give_back(claimed(filled), LetGo("spot notice"))
         assert filled.lapsed("k7m2qx", NOW + 59, NOW + 100) == []
         assert [one.invocation for one in filled.lapsed("k7m2qx", NOW + 61, NOW + 100)] == ["k7m2qx.1"]
 
     def test_somebody_is_told_again_of_what_lapsed_and_nobody_else_meanwhile(self, filled: Ledger) -> None:
         claimed(filled, 1)
-        filled.hold(claimed(filled, 2), NOW + 30, "x")
+        filled.hold(claimed(filled, 2), NOW + 30, LetGo("x"))
         assert filled.lapsed("k7m2qx", NOW + 29, NOW + 100) == []
         assert [one.invocation for one in filled.lapsed("k7m2qx", NOW + 30, NOW + 100)] == ["k7m2qx.2"]
         found = filled.lapsed("k7m2qx", NOW + 61, NOW + 100)

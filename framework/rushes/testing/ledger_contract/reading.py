@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from rushes.core.states import State
-from rushes.ledger import End
+from rushes.ledger import End, LetGo
 from rushes.ports import Ledger
 from rushes.testing.ledger_contract.filled import DONE, NOW, SPEC, FilledLedger, claimed, work_item
 
@@ -51,7 +51,7 @@ class ReadingContract(FilledLedger):
 
     def test_what_runs_and_what_waits_for_its_next_try_is_named(self, filled: Ledger) -> None:
         claimed(filled, 2)
-        filled.hold(claimed(filled, 3), NOW + 30, "x")
+        filled.hold(claimed(filled, 3), NOW + 30, LetGo("x"))
         tally = filled.tally("k7m2qx")
         assert tally is not None
         assert (sorted(tally.active), tally.running) == ([2, 3], 2)

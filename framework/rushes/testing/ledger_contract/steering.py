@@ -8,7 +8,7 @@ import pytest
 
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.ledger import End, Moved, NotClaimed, Waiting
+from rushes.ledger import End, LetGo, Moved, NotClaimed, Waiting
 from rushes.ports import Ledger
 from rushes.testing.ledger_contract.filled import DONE, NOW, FilledLedger, claimed
 
@@ -35,7 +35,7 @@ class SteeringContract(FilledLedger):
 
     def test_a_cancelled_batch_ends_what_waits_and_stops_what_runs(self, filled: Ledger) -> None:
         runs = claimed(filled)
-        filled.hold(claimed(filled, 2), NOW + 30, "x")
+        filled.hold(claimed(filled, 2), NOW + 30, LetGo("x"))
         assert filled.cancel("k7m2qx") == 2
         assert filled.extend(runs, NOW + 90) == "stop"
         assert filled.finish(runs, End(State.cancelled, "{}")) is True
@@ -47,7 +47,7 @@ class SteeringContract(FilledLedger):
     def test_what_is_given_back_of_a_cancelled_batch_has_ended(self, filled: Ledger) -> None:
         runs = claimed(filled)
         filled.cancel("k7m2qx")
-        assert filled.give_back(runs, "spot notice") is True
+        assert filled.give_back(runs, LetGo("spot notice")) is True
         entry = filled.entry("k7m2qx.1")
         assert entry is not None
         assert entry.state is State.cancelled

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.invocation import function_name
-from rushes.ledger import Claim
+from rushes.ledger import Claim, LetGo
 
 if TYPE_CHECKING:
     from rushes.function import Function
@@ -46,5 +46,5 @@ def passed_on(ledger: Claims, notice: Notice, function: Function[Any, Any], now:
     claim = ledger.claim(notice.invocation, f"misrouted to {function.name}", now, now + TOLD_IN_S)
     if isinstance(claim, Claim):  # else somebody has it, it has ended, or it is told of in time
         error = {"kind": "platform", "code": "misrouted", "message": f"{reason}."}
-        ledger.give_back(claim, reason, error=error)
+        ledger.give_back(claim, LetGo(reason, error=error))
     return reason

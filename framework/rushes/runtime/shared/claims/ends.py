@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from rushes.core.retry import HOST_CODES, backoff_s
 from rushes.core.states import State
 from rushes.errors import PlatformError, RushesError
-from rushes.ledger import ON_HOSTS, Claim, End, Routed
+from rushes.ledger import ON_HOSTS, Claim, End, LetGo, Routed
 from rushes.ports import Claims
 from rushes.runtime.shared.claims.after_failure import GivenBack, HeldFor, Next
 from rushes.runtime.shared.money.meter import Meter
@@ -79,8 +79,8 @@ class ClaimEnds:
             return after._replace(unfit=then.unfit)
         cost_nano = meter.cost().total
         if isinstance(then, HeldFor):
-            until, reason, free = self.clock() + then.delay_s, then.reason, then.free
-            if self.ledger.hold(claim, until, reason, free=free, cost_nano=cost_nano, error=then.error):
+            gone = LetGo(then.reason, then.free, cost_nano, then.error)
+            if self.ledger.hold(claim, self.clock() + then.delay_s, gone):
                 return After(State.held, then.delay_s)
         return After(State.running, self.lease_s)
 
@@ -95,8 +95,8 @@ class ClaimEnds:
     ) -> After:
         """Let somebody else have it; `up`: who has more than is had here, and from now on nobody else."""
         routed = Routed(ON_HOSTS, f"{ON_HOSTS}: {reason}.") if up else None
-        cost_nano = meter.cost().total
-        if self.ledger.give_back(claim, reason, cost_nano=cost_nano, error=error, routed=routed):
+        gone = LetGo(reason, cost_nano=meter.cost().total, error=error)
+        if self.ledger.give_back(claim, gone, routed):
             return After(State.queued, 0.0, too_long=up)
         return After(State.running, self.lease_s)
 
