@@ -19,7 +19,16 @@ from rushes.ports import Ledger
 from rushes.runtime.shared.claims.run import ClaimRunner
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_claims import Ending, id_of
-from rushes.shared_ledger.dynamo_items import batch_key, end_fields, work_key
+from rushes.shared_ledger.dynamo_items import (
+    WAKERS,
+    batch_key,
+    done_key,
+    end_fields,
+    ms,
+    typed,
+    wake_key,
+    work_key,
+)
 from rushes.shared_ledger.dynamo_table import MEETINGS
 from rushes.testing.clock import FakeClock
 from rushes.testing.ledger_contract import DONE, NOW, SPEC, LedgerContract
@@ -473,3 +482,25 @@ def test_counts_that_outlive_their_batch_are_no_batch(aws: dict[str, Any]) -> No
     assert ledger.finish(claimed(ledger), DONE)
     aws["dynamodb"].delete_item(TableName="rushes-test", Key=batch_key("k7m2qx"))
     assert ledger.tally("k7m2qx") is None
+
+
+@pytest.mark.parametrize(
+    ("pk", "sk"),
+    [("note", "x"), ("I#k7m2qx#0", "x"), ("I#k7m2qx", "1"), ("I#a#b#c", "1"), ("X#k7m2qx#0", "1")],
+)
+def test_what_somebody_has_put_into_the_index_is_passed_over(aws: dict[str, Any], pk: str, sk: str) -> None:
+    ledger = filled(aws["dynamodb"], 20)
+    ledger.seal("k7m2qx")
+    claimed(ledger)
+    for number in range(WAKERS):
+        for index, key in enumerate(
+            (wake_key("k7m2qx", number), done_key("k7m2qx", number), wake_key(LONE, number))
+        ):
+            item = {"pk": pk, "sk": sk if sk == "x" else f"{sk}{number}{index}", "wk": key, "wa": ms(NOW)}
+            aws["dynamodb"].put_item(TableName="rushes-test", Item=typed(item))
+    assert [one.invocation for one in ledger.lapsed("k7m2qx", NOW + 1000, NOW + 2000)] == ["k7m2qx.1"]
+    assert ledger.ends("k7m2qx", 0.0) == []
+    assert ledger.alone() == []
+    tally = ledger.tally("k7m2qx")
+    assert tally is not None
+    assert list(tally.active) == [1]

@@ -342,8 +342,9 @@ def changed(aws: dict[str, Any], pk: str, field: str, value: dict[str, Any] | No
 @pytest.mark.parametrize("hourly", [False, True])
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("cap", None), ("left", {"S": "x"}), ("spent", {"NULL": True}), ("soft", {"S": ""}), ("cap", {"L": []})],
-)
+    [("cap", None), ("left", {"S": "x"}), ("spent", {"NULL": True}), ("soft", {"S": ""}), ("cap", {"L": []}),
+     ("off", {"S": ""}), ("off", {"BOOL": False}), ("off", {"S": "no"})],
+)  # fmt: skip
 def test_a_cap_that_cannot_be_read_holds_its_own_payers_and_nobody_else(
     aws: dict[str, Any],
     clock: FakeClock,

@@ -250,6 +250,22 @@ def test_a_file_that_crashes_its_reader_costs_that_file_and_no_more(clip: Path) 
 
 
 @pytest.mark.usefixtures("fresh")
+def test_a_reader_that_was_built_for_another_processor_says_nothing_against_the_clip(clip: Path) -> None:
+    def die() -> bool:
+        for pid in children(os.getpid()):
+            os.kill(pid, signal.SIGILL)
+            os.kill(pid, signal.SIGCONT)
+        return False
+
+    walls()
+    os.kill(reader_pid(), signal.SIGSTOP)
+
+    with pytest.raises(PlatformError, match=r"does not have \(SIGILL\)") as caught:
+        ask_json(clip, _second(die))
+    assert caught.value.code == "reader-failed"
+
+
+@pytest.mark.usefixtures("fresh")
 def test_a_reader_that_goes_by_itself_says_nothing_against_the_clip(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

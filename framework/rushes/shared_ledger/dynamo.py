@@ -32,6 +32,7 @@ from rushes.shared_ledger.dynamo_items import (
     known_key,
     ms,
     number_of,
+    numbered,
     state_of,
     work_key,
 )
@@ -87,10 +88,12 @@ class DynamoLedger(DynamoClaims):
 
     def ends(self, batch: str, since: float) -> Sequence[Ended]:
         found = (
-            Ended(int(item["wa"]) / 1000, number_of(item)[1])
+            Ended(int(item["wa"]) / 1000, n)
             for number in range(WAKERS)
-            for item in self._table.query(
-                f"look at what ended of batch {batch}", wk=done_key(batch, number), since=ms(since)
+            for item, _, n in numbered(
+                self._table.query(
+                    f"look at what ended of batch {batch}", wk=done_key(batch, number), since=ms(since)
+                )
             )
         )
         return sorted(found)

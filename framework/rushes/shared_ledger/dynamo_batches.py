@@ -26,7 +26,7 @@ from rushes.shared_ledger.dynamo_items import (
     item_read,
     ms,
     new_item,
-    number_of,
+    numbered,
     spec_text,
     sums_of,
     typed,
@@ -186,12 +186,13 @@ class DynamoBatches:
         return found
 
     def alone(self) -> Sequence[str]:
-        found = (
-            number_of(item)
+        return [
+            f"{batch}.{n}"
             for number in range(WAKERS)
-            for item in self._table.query("look for what stands alone", wk=wake_key(LONE, number))
-        )
-        return [f"{batch}.{n}" for batch, n in found]
+            for _, batch, n in numbered(
+                self._table.query("look for what stands alone", wk=wake_key(LONE, number))
+            )
+        ]
 
     def abandoned(self, before: float) -> Sequence[str]:
         keys = [{"pk": item["pk"], "sk": item["sk"]} for item in self._table.query("list batches", wk=OPEN)]
@@ -254,9 +255,9 @@ class DynamoBatches:
             item = self._table.item(work_key(batch, 1))
             return [] if item is None or "wk" not in item or State(item["state"]).ended else [1]
         found = [
-            (int(item["wa"]), number_of(item)[1])
+            (int(item["wa"]), n)
             for number in range(WAKERS)
-            for item in self._table.query("look at what runs", wk=wake_key(batch, number))
+            for item, _, n in numbered(self._table.query("look at what runs", wk=wake_key(batch, number)))
         ]
         return [n for _, n in sorted(found)]
 

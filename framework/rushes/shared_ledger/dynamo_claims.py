@@ -30,7 +30,7 @@ from rushes.shared_ledger.dynamo_items import (
     item_read,
     known_key,
     ms,
-    number_of,
+    numbered,
     packed,
     routed_fields,
     state_of,
@@ -281,8 +281,7 @@ class DynamoClaims(DynamoBatches):
                 wk=wake_key(batch, number),
                 upto=ms(now),
             )
-            for item in found:
-                its, n = number_of(item)
+            for item, its, n in numbered(found):
                 spec = specs[its] = specs.get(its) or self._now(its)
                 told = (str(spec.get(name) or "") for name in ("priority", "show", "title", "group"))
                 one = Lapsed(f"{its}.{n}", *told)

@@ -61,6 +61,7 @@ __all__ = [
     "ms",
     "new_item",
     "number_of",
+    "numbered",
     "packed",
     "plain",
     "routed_fields",
@@ -152,6 +153,17 @@ def done_key(batch: str, number: int) -> str:
 def number_of(item: Mapping[str, Any]) -> tuple[str, int]:
     """The batch and the n that an invocation's key says."""
     return item["pk"].split("#")[1], int(item["sk"])
+
+
+def numbered(items: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str, int]]:
+    """Of what the index has, the invocations, each with its batch and its n.
+
+    What somebody has put there whose key is of none is passed over: there is nothing to be told of it.
+    """
+    for item in items:
+        match str(item["pk"]).split("#"):
+            case ["I", batch, _] if str(item["sk"]).isdecimal():
+                yield item, batch, int(item["sk"])
 
 
 def new_item(work: WorkItem, ttl: int | None, end: End | None = None, at: float = 0.0) -> dict[str, Any]:

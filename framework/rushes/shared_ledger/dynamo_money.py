@@ -74,8 +74,9 @@ class DynamoMoney:
     # -- caps ------------------------------------------------------------------------------------------------
 
     def caps(self) -> Sequence[CapState]:
-        found = [(scope, hour, it) for scope, hour, it in self._named() if not it.get("off") or "soft" in it]
-        return [self._listed(scope, by_hour, item) for scope, by_hour, item in found]
+        found = self._named()
+        listed = [one for one in found if one[2].get("off") is not True or "soft" in one[2]]
+        return [self._listed(scope, by_hour, item) for scope, by_hour, item in listed]
 
     def state(self, scope: Scope) -> CapState | None:
         item = self._table.item(self._cap_key(scope))
@@ -107,7 +108,7 @@ class DynamoMoney:
                 hours = hour_of(self._clock()) - int(item["hr"])
                 left, spent = turned(left, spent, int(item.get("lost", 0)), hours)
             soft = int(item["soft"]) if "soft" in item else None
-            return CapState(scope, int(item["cap"]), left, spent, soft, by_hour, bool(item.get("off")))
+            return CapState(scope, int(item["cap"]), left, spent, soft, by_hour, _is_off(item))
 
     def _listed(self, scope: Scope, by_hour: bool, item: Mapping[str, Any]) -> CapState:  # noqa: FBT001
         """The same in a list: one that cannot be read keeps nobody from the others."""
@@ -228,8 +229,8 @@ class DynamoMoney:
     ) -> int | None:
         for _ in range(MEETINGS):
             known = self._now(scope) or {"left": 0, "hr": 0}
-            free = bool(known.get("off"))
             with item_read(known):
+                free = _is_off(known)
                 amount = most if free else granted(int(known["left"]), least, most)
             if amount == 0:
                 return 0
@@ -362,6 +363,14 @@ class DynamoMoney:
 
     def _tranche_key(self, scope: Scope, holder: str) -> dict[str, Any]:
         return typed({"pk": f"T#{self._level}{scope.level}#{scope.name}", "sk": holder})
+
+
+def _is_off(item: Mapping[str, Any]) -> bool:
+    """Whether a cap was taken away; conditions of requests ask only whether there is such a field."""
+    off = item.get("off", False)
+    if off is not True and "off" in item:  # by hand: neither a cap nor none
+        raise ValueError(f"its off is {off!r}, where it is true or missing")
+    return bool(off)
 
 
 def _named(text: str) -> tuple[Scope, bool]:

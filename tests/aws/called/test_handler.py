@@ -240,6 +240,29 @@ def test_a_direct_call_is_answered_with_the_result(cloud: Cloud) -> None:
     assert cloud.handler()(event, CONTEXT)[0]["outputs"] == ["s3://proxies/elsewhere/A001+C002.txt"]
 
 
+@pytest.mark.parametrize(
+    ("out", "is_done"),
+    [
+        ("", True),
+        (f"{OUT}/asked", True),
+        ("s3://proxies/elsewhere", False),
+        (f"{OUT}-too", False),
+        (f"{OUT}/../elsewhere", False),
+    ],
+)
+def test_a_message_of_a_queue_puts_outputs_below_the_place_of_its_function_alone(
+    cloud: Cloud,
+    out: str,
+    is_done: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    said = json.dumps({"source": CLIP, **({"out": out} if out else {})})
+    assert cloud.handler()(messages(said), CONTEXT) == {"batchItemFailures": []}
+    where = (out or OUT).removeprefix("s3://proxies/")
+    assert cloud.outputs() == (
+        [f"{where}/A001+C002.txt", f"{where}/A001+C002.txt.rushes.json"] if is_done else []
+    )
+
+
 def test_a_direct_call_that_fails_raises_what_it_is_at(cloud: Cloud) -> None:
     with pytest.raises(MediaError) as caught:
         cloud.handler("raises")({"source": CLIP}, CONTEXT)

@@ -17,6 +17,7 @@ from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError, RushesError
 from rushes.media.readers.dialect import ratio
 from rushes.media.readers.questions import ask_about
+from rushes.media.running.dialect import NO_SUCH_INSTRUCTION
 
 if TYPE_CHECKING:
     from av.packet import Packet as AnyPacket
@@ -44,6 +45,8 @@ def blamed(error: RushesError, source: Asset, *, cancelled: Callable[[], bool] |
         cancelled: asked now and then while it is decoded.
     """
     if not isinstance(error, PlatformError) or error.code not in _UNEXPLAINED or source.sequence is not None:
+        return error
+    if error.details.get("exit_status") in NO_SUCH_INSTRUCTION:
         return error
     path = os.path.abspath(source.path)  # noqa: PTH100 - resolve() would follow links
     try:

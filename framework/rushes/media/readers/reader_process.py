@@ -149,6 +149,14 @@ class ReaderProcess:
                 fix="Its last words are in the details of this error; `rushes doctor` tries one too.",
                 details=details,
             )
+        if status == -signal.SIGILL:  # libav was built for another processor: so it is with every clip
+            return PlatformError(
+                f"the reader of {name} met an instruction that this machine's processor does not have "
+                "(SIGILL); nothing is said against the clip.",
+                code="reader-failed",
+                fix="Install a PyAV that was built for this processor; `rushes doctor` tries a reader too.",
+                details=details,
+            )
         how = signal.Signals(-status).name
         return UnreadableError(
             f"{name} makes its reader crash ({how}).", code="unreadable", fix=FIX, details=details

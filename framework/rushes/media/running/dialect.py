@@ -27,12 +27,14 @@ from rushes.media.running.redact import redact
 if TYPE_CHECKING:
     from rushes.media.running.process import ToolRun
 
-__all__ = ["check", "claims_success_falsely", "classify", "damage_in"]
+__all__ = ["NO_SUCH_INSTRUCTION", "check", "claims_success_falsely", "classify", "damage_in"]
 
 _SENTENCE_CHARACTERS: Final = 240
 # "[h264 @ 0x55f2c1] ": where in ffmpeg a line comes from means nothing to its reader.
 _ORIGIN: Final = re.compile(r"^(?:\[[^\]]*@ 0x[0-9a-f]+\]\s*)+", re.IGNORECASE)
 _FROM_SIX_ON: Final = 6
+NO_SUCH_INSTRUCTION: Final = frozenset({-signal.SIGILL, 128 + signal.SIGILL})
+"""How a program ends that was built for another processor: it does so on every clip."""
 
 
 def classify(run: ToolRun, build_major: int = 0) -> RushesError:
@@ -137,6 +139,14 @@ def _by_exit_status(run: ToolRun, source: str, build_major: int) -> RushesError:
             f"{tool} was killed by the system while it worked on {source}; most often memory had run out.",
             code="killed",
             fix="Give it more memory, or run fewer at once.",
+            details=_details(run, "retry"),
+        )
+    if status in NO_SUCH_INSTRUCTION:
+        return PlatformError(
+            f"{tool} met an instruction that this machine's processor does not have (SIGILL); nothing is "
+            f"said against {source}.",
+            code="crashed",
+            fix="Use a build for this processor (RUSHES_FFMPEG); `rushes doctor` tries the one that is here.",
             details=_details(run, "retry"),
         )
     if status < 0 or status in (128 + signal.SIGABRT, 128 + signal.SIGSEGV, 128 + signal.SIGXFSZ):

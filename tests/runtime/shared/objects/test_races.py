@@ -11,10 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.errors import RushesError
+from rushes.errors import CallerError, PlatformError, RushesError
 from rushes.runtime.attempts.task import Made
 from rushes.runtime.ownership import RECEIPT_KIND
 from rushes.runtime.shared.objects.publication import Target, publish_made
@@ -136,3 +137,37 @@ def test_one_output_is_left_with_the_receipt_of_it(order: list[int], deaths: dic
 def assert_one_result(store: StubStore) -> None:
     receipt = json.loads(bytes(store.reader(f"{TARGET}.rushes.json").readall() or b""))
     assert receipt["outputs"][0]["sha256"] == store.look(TARGET).sha256
+
+
+class Beaten(InTurn):
+    """A store into which somebody puts an output just before an attempt does."""
+
+    def __init__(self, store: StubStore) -> None:
+        super().__init__(store, Turns([], {}), 0)
+        self._turns.begin(0)
+
+    def publish(self, source: Path, uri: str, sha256: str, **more: Any) -> Stored:
+        if uri == TARGET:
+            self._store.put(TARGET, b"somebody else's")
+        return self._store.publish(source, uri, sha256, **more)
+
+
+def test_who_put_its_receipt_first_and_not_its_output_leaves_none_that_describes_it(tmp_path: Path) -> None:
+    store = StubStore(FakeClock())
+    with pytest.raises(PlatformError) as caught:
+        attempt(Beaten(store), tmp_path / "0", 0)
+    assert caught.value.code == "target-taken"
+    receipt = json.loads(bytes(store.reader(f"{TARGET}.rushes.json").readall() or b""))
+    assert receipt == {"kind": RECEIPT_KIND, "withdrawn": True, "outputs": []}
+    with pytest.raises(CallerError) as left_alone:  # and what is there is still somebody's
+        attempt(store, tmp_path / "1", 1)
+    assert left_alone.value.code == "target-exists"
+
+
+def test_a_receipt_that_was_withdrawn_makes_room_for_the_next(tmp_path: Path) -> None:
+    store = StubStore(FakeClock())
+    with pytest.raises(PlatformError):
+        attempt(Beaten(store), tmp_path / "0", 0)
+    del store._objects[TARGET]  # somebody has moved it away
+    attempt(store, tmp_path / "1", 1)
+    assert_one_result(store)

@@ -30,7 +30,7 @@ from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import STOP_S, aws_settings
 from rushes.engines.aws.called.intake import Order, take_in
 from rushes.engines.aws.called.prints import unsigned_prints
-from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, of_message
+from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, is_within, of_message
 from rushes.errors import CallerError, Cancelled, MediaError, PlatformError, RushesError, error_from_dict
 from rushes.notices import Notice
 
@@ -131,6 +131,7 @@ class LambdaHandler:
             return
         for one in said:
             try:
+                self._require_own_place(one)
                 self._asked(one, context)
             except (CallerError, MediaError) as error:  # it would fail again
                 self._services.say("failed", object=f"s3://{one.bucket}/{one.key}", error=error.to_dict())
@@ -269,6 +270,21 @@ class LambdaHandler:
                 fix="Let outputs go to another bucket or prefix.",
             )
         return out
+
+    def _require_own_place(self, asked: Asked) -> None:
+        """Let no message choose where outputs go: who may send one is not who may write wherever we may.
+
+        Raises:
+            CallerError: it names a place that is not below that of this function (``bad-event``).
+        """
+        own = self._services.settings.out
+        if asked.out and not is_within(asked.out, own):
+            raise CallerError(
+                f"a message wants outputs in {asked.out}, which is not below "
+                f"{own or 'any place that this function was given'}.",
+                code="bad-event",
+                fix="Leave it out, call the function itself, or use on_sqs(queue, place, out=…).",
+            )
 
     def _through_ledger(
         self, asked: Asked, out: str | None, found: Stored, ledger: Ledger, context: Any

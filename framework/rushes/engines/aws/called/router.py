@@ -29,7 +29,7 @@ from rushes.engines.aws.access.settings import aws_settings
 from rushes.engines.aws.called.intake import Order, take_in
 from rushes.engines.aws.infra.deployment import group_of
 from rushes.engines.aws.infra.host_tiers import PLAIN
-from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, of_message
+from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, is_within, of_message
 from rushes.errors import CallerError, RushesError
 from rushes.ledger import ON_HOSTS, Routed
 from rushes.notices import Notice
@@ -325,10 +325,7 @@ def _out(asked: Asked, match: Match) -> str:
     Raises:
         CallerError: it wants them elsewhere.
     """
-    # To S3 dots are letters like others; whoever copies what is there to a disk would leave the folder.
-    plain = not {".", ".."}.intersection(asked.out.split("/"))
-    below = f"{asked.out.rstrip('/')}/".startswith(f"{match.out.rstrip('/')}/")
-    if asked.out and match.out and below and plain:
+    if asked.out and is_within(asked.out, match.out):
         return asked.out
     if asked.out:
         raise CallerError(

@@ -17,7 +17,7 @@ from urllib.parse import unquote_plus
 from rushes.errors import CallerError
 from rushes.notices import Notice, notice_from
 
-__all__ = ["Asked", "asked_of", "handing_over", "is_queue_event", "of_message"]
+__all__ = ["Asked", "asked_of", "handing_over", "is_queue_event", "is_within", "of_message"]
 
 _TEST: Final = "s3:TestEvent"
 
@@ -91,6 +91,13 @@ def asked_of(event: Any) -> list[Asked]:
         code="bad-event",
         fix='Send {"source": "s3://BUCKET/KEY", "params": {…}, "out": "s3://…"}, or an event of S3 or SQS.',
     )
+
+
+def is_within(out: str, place: str) -> bool:
+    """Whether a place that a message wants is that of its taker, or below it; of "" nothing is."""
+    # To S3 dots are letters like others; whoever copies what is there to a disk would leave the folder.
+    plain = not {".", ".."}.intersection(out.split("/"))
+    return bool(place) and plain and f"{out.rstrip('/')}/".startswith(f"{place.rstrip('/')}/")
 
 
 def handing_over(objects: Sequence[tuple[str, str]], only: str = "") -> str:

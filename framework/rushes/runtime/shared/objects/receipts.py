@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["ReceiptPlace", "made_of", "read_receipt", "stored_at", "taken"]
 
 _RECEIPT_BYTES: Final = 16 * 1024 * 1024
+_WITHDRAWN: Final = json.dumps({"kind": RECEIPT_KIND, "withdrawn": True, "outputs": []}, indent=1) + "\n"
+"""Describes nothing, and may be written over like any receipt: its output was not the first to be there."""
 
 
 class ReceiptPlace:
@@ -87,10 +89,18 @@ class ReceiptPlace:
             self._write(text, now)
 
     def put_back(self) -> None:
-        """The output beside is another's: so is the receipt that was here."""
-        now = stored_at(self._uri, self._store) if self._text else None
-        if now is not None and self._put is not None and now.sha256 == self._put.sha256:
-            self._write(self._text, now)
+        """The output beside is another's: so is the receipt that was here; where none was, none is left.
+
+        What was put is not removed, for a role that may delete could delete everything.
+        """
+        now = stored_at(self._uri, self._store) if self._put is not None else None
+        if now is None or self._put is None or now.sha256 != self._put.sha256:
+            return
+        try:
+            self._write(self._text or _WITHDRAWN, now)
+        except CallerError as error:
+            if error.code != "target-exists":  # then another's is here by now, which is as good
+                raise
 
     def _write(self, text: str, over: Stored | None) -> Stored:
         with tempfile.TemporaryDirectory(prefix="rushes-receipt-") as folder:
