@@ -6,6 +6,7 @@ This module must not know how an engine works; it names one and asks it.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,9 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 from rushes.asset import Asset
+from rushes.core.silence import Silence
 from rushes.core.states import State
 from rushes.declaration import Params, Result
-from rushes.errors import CallerError, PolicyError, error_from_dict
+from rushes.errors import CallerError, PolicyError, RushesError, error_from_dict
 from rushes.invocation import BatchStatus, Finished, Spent
 
 if TYPE_CHECKING:
@@ -142,7 +144,8 @@ class Batch(Generic[R]):
     """Invocations submitted together. Iterating yields an `Outcome` for each as it ends, until all have.
 
     Where all that is left is held by a budget, and only a person can change that, iterating raises
-    `PolicyError` (``budget-held``); the batch stays, and goes on when a cap is raised.
+    `PolicyError` (``budget-held``); the batch stays, and goes on when a cap is raised. Services that do not
+    answer, or credentials that have ended, are borne for an hour.
     """
 
     def __init__(self, engine: RunnableEngine, batch: str, model: type[R], total: int) -> None:
@@ -155,11 +158,19 @@ class Batch(Generic[R]):
         return self.total
 
     def __iter__(self) -> Iterator[Outcome[R]]:
-        seen = 0
+        seen, silence = 0, Silence(heard=True)  # it was sent: its engine has answered
         while seen < self.total:
-            page = self._engine.results(self.id, after=seen, wait_s=LATER_S if seen else FIRST_S)
-            if not page:
-                self._refuse_held()
+            try:
+                page = self._engine.results(self.id, after=seen, wait_s=LATER_S if seen else FIRST_S)
+                if not page:
+                    self._refuse_held()
+            except RushesError as error:
+                rest_s = silence.failed(error.code, time.monotonic())
+                if rest_s is None:
+                    raise
+                time.sleep(rest_s)
+                continue
+            silence.answered()
             for finished in page:
                 seen = finished.seq
                 yield Outcome(finished, self._model)

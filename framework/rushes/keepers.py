@@ -20,6 +20,7 @@ __all__ = [
     "KeptLog",
     "LogKeeper",
     "ObjectKeeper",
+    "PatientSender",
     "Quoter",
     "Redriver",
     "Restorer",
@@ -81,6 +82,16 @@ class JournalKeeper(Protocol):
 
     def journal(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
         """``prune``, ``backup`` or ``show``."""
+        ...
+
+
+@runtime_checkable
+class PatientSender(Protocol):
+    """An engine that outlasts services which do not answer while it sends."""
+
+    @property
+    def waits(self) -> str:
+        """Why what is being sent does not go on at the moment; "" where it does."""
         ...
 
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from rushes.cli import interrupt
+from rushes.cli.bearing import Bearing
 from rushes.cli.seen_ends import SeenEnds, exit_code
 from rushes.cli.show import failure_line, held_lines, summary_line, waits_line
 from rushes.errors import CallerError, RushesError
+from rushes.keepers import PatientSender
 
 if TYPE_CHECKING:
     from rushes.cli.progress import Progress
@@ -65,6 +67,12 @@ class Sending(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread by `check`
             self._failed = error
 
+    @property
+    def waits(self) -> str:
+        """Why it does not go on at the moment; "" where it does."""
+        engine: object = self._engine
+        return engine.waits if isinstance(engine, PatientSender) and self.is_alive() else ""
+
     def check(self) -> None:
         """Raise what went wrong while sending, if anything did."""
         if self._failed is not None:
@@ -111,6 +119,11 @@ class _Follower:
         self._drawn = 0.0
         self._asked = self._began
         self._display: Progress | None = None
+        self._bearing = Bearing(batch, self._say_above)
+
+    def _say_above(self, text: str) -> None:
+        self._hide()
+        _say(f"{click.style('!', fg='yellow')} {text}")
 
     def run(self) -> Followed:
         with interrupt.noted() as interrupts:
@@ -124,13 +137,17 @@ class _Follower:
 
     def _follow(self, interrupts: interrupt.Interrupts) -> Followed:
         while True:
-            page = self._engine.results(self._batch, after=self._seen, limit=_PAGE, wait_s=_WAIT_S)
-            self._take(page)
-            if self._over(page):
-                return self._outcome()
-            held = None if page else self._held()
-            if held is not None:
-                return replace(self._outcome(), held=held)
+            try:
+                outcome = self._look()
+            except RushesError as error:
+                rest_s = self._bearing.failed(error)
+                if rest_s is None:
+                    raise
+                self._wait(rest_s, interrupts)
+            else:
+                self._bearing.answered()
+                if outcome is not None:
+                    return outcome
             self._check_sending()
             if interrupts.gone:
                 return self._leave(interrupts)
@@ -138,10 +155,27 @@ class _Follower:
                 answer = self._answer(interrupts)
                 if answer is not None:
                     return answer
-            with suppress(OSError):  # a terminal that goes away is told by SIGHUP, above
-                self._draw()
-            if 0 < len(page) < _PAGE:
-                self._rest()
+
+    def _look(self) -> Followed | None:
+        """Take what has ended since the last look; how it ended, if it has."""
+        page = self._engine.results(self._batch, after=self._seen, limit=_PAGE, wait_s=_WAIT_S)
+        self._take(page)
+        if self._over(page):
+            return self._outcome()
+        held = None if page else self._held()
+        if held is not None:
+            return replace(self._outcome(), held=held)
+        with suppress(OSError):  # a terminal that goes away is told by SIGHUP, above
+            self._draw()
+        if 0 < len(page) < _PAGE:
+            self._rest()
+        return None
+
+    def _wait(self, seconds: float, interrupts: interrupt.Interrupts) -> None:
+        """Let time go by until services may answer again; a person is met at once."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not (interrupts.count or interrupts.gone):
+            time.sleep(_WAIT_S)
 
     def _held(self) -> BatchStatus | None:
         """Where the batch stands, if nothing of it goes on until there is money."""
@@ -188,7 +222,10 @@ class _Follower:
         return self._engine.status(self._batch).ended is not None
 
     def _check_sending(self) -> None:
-        if self._sending is None or self._sending.is_alive():
+        if self._sending is None:
+            return
+        self._bearing.sending(self._sending.waits)
+        if self._sending.is_alive():
             return
         try:
             self._sending.check()

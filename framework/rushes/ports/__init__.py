@@ -11,7 +11,7 @@ from rushes.ports.ledger import Claims, Desk, Intake, Lapses, Ledger
 from rushes.ports.money import Money
 from rushes.ports.queue import Queue
 from rushes.ports.runs import RunCounts
-from rushes.ports.store import Store
+from rushes.ports.store import Shelf, Store
 
 __all__ = [
     "Claims",
@@ -25,5 +25,6 @@ __all__ = [
     "Money",
     "Queue",
     "RunCounts",
+    "Shelf",
     "Store",
 ]

@@ -9,7 +9,19 @@ from typing import Protocol, runtime_checkable
 from rushes.range_reader import RangeReader
 from rushes.stored import Stored
 
-__all__ = ["Store"]
+__all__ = ["Shelf", "Store"]
+
+
+class Shelf(Protocol):
+    """What of a store can be looked at, and is not read."""
+
+    def look(self, uri: str) -> Stored:
+        """What is there."""
+        ...
+
+    def listing(self, prefix: str, *, after: str = "") -> Iterator[Stored]:
+        """What is below a prefix, in the order of its keys; with `after`, what comes behind that object."""
+        ...
 
 
 @runtime_checkable

@@ -229,7 +229,7 @@ def test_a_submitter_that_dies_half_way_leaves_a_batch_that_the_sweep_completes(
     function = catalog.find("deployed:look")
     batch = idle.engine.open(idle.engine.spec_of(function, Options(), function.params()))
     inner = batch.partition("@")[0]
-    idle.queues["standard"].fail_next("send", PlatformError("gone.", code="service-unreachable"))
+    idle.queues["standard"].fail_next("send", PlatformError("gone.", code="service-refused"))
     found = (Found(Asset(uri)) for uri in uris)
     with pytest.raises(PlatformError):
         idle.engine.submit(batch, idle.engine.invocations(function, Options(), function.params(), found))

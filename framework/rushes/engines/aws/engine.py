@@ -85,9 +85,7 @@ class AwsEngine:
 
     def find(self, inputs: Sequence[str], *, out: str | None = None) -> Iterator[Found]:
         """The clips that INPUT arguments name in buckets."""
-        from rushes.runtime.shared.objects.inputs import expand_objects  # noqa: PLC0415 - a follower sends nothing
-
-        return expand_objects(inputs, self.there.services.store, out=out)
+        return self._outbox.find(inputs, out=out)
 
     def spec_of(
         self, function: Function[Any, Any], options: Options, params: Params, *, title: str = ""
@@ -135,6 +133,11 @@ class AwsEngine:
 
     def submit(self, batch: str, invocations: Iterable[Invocation]) -> int:
         return self._outbox.submit(batch, invocations)
+
+    @property
+    def waits(self) -> str:
+        """Why what is being sent does not go on at the moment; "" where it does."""
+        return self._outbox.waits
 
     def seal(self, batch: str) -> None:
         self._outbox.seal(batch)

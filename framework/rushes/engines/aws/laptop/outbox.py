@@ -5,7 +5,7 @@ This module must not know who follows them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ from rushes import catalog
 from rushes.core.accounts import Scope
 from rushes.engines.aws.infra.deployment import group_of
 from rushes.engines.aws.infra.host_tiers import PLAIN
+from rushes.engines.aws.laptop.patience import Patiently, PatientStore
 from rushes.engines.aws.laptop.placing import sender_of
 from rushes.engines.aws.laptop.refusals import check_sendable, place_of_outputs
 from rushes.engines.aws.laptop.sending import marked, sendable
@@ -22,7 +23,7 @@ from rushes.runtime.sending.batch_ids import new_batch_id
 from rushes.runtime.sending.sent_last import remember_sent
 from rushes.runtime.sending.submission import batch_spec, invocations
 from rushes.runtime.shared.objects.frames import look_clip
-from rushes.runtime.shared.objects.inputs import local_input
+from rushes.runtime.shared.objects.inputs import expand_objects, local_input
 from rushes.runtime.shared.objects.marks import object_mark
 from rushes.runtime.sources.inputs import distinct
 from rushes.storage.s3_bucket import require_bucket
@@ -59,6 +60,16 @@ class Outbox:
         self._there = there
         self._followed = followed
         self._sent: dict[str, int] = {}
+        self._patiently = Patiently()
+
+    @property
+    def waits(self) -> str:
+        """Why what is being sent does not go on at the moment; "" where it does."""
+        return self._patiently.waits
+
+    def find(self, inputs: Sequence[str], *, out: str | None = None) -> Iterator[Found]:
+        """The clips that INPUT arguments name in buckets."""
+        return expand_objects(inputs, PatientStore(self._there.services.store, self._patiently), out=out)
 
     def check(self, function: Function[Any, Any], options: Options) -> None:
         """Refuse what an environment cannot do, or does not take.
@@ -97,7 +108,7 @@ class Outbox:
     def _look(self, asset: Asset) -> Stored:
         if "://" not in asset.uri:
             raise local_input(asset.uri)
-        return look_clip(self._there.services.store, asset.uri)
+        return look_clip(PatientStore(self._there.services.store, self._patiently), asset.uri)
 
     def launch(
         self,
@@ -137,14 +148,15 @@ class Outbox:
     def submit(self, batch: str, items: Iterable[Invocation]) -> int:
         """Add invocations durably, in order, streaming; returns how many."""
         inner = self._followed.inner(batch)
-        tally = self._followed.tally(inner, fresh=True, active=False)
+        tally = self._patiently(lambda: self._followed.tally(inner, fresh=True, active=False))
         spec, sent = tally.spec, self._sent.get(inner, tally.total)
-        count = sender_of(self._there, spec).send(inner, spec, sendable(items), sent + 1)
+        sender = sender_of(self._there, spec, self._patiently)
+        count = sender.send(inner, spec, sendable(items), sent + 1)
         self._sent[inner] = sent + count
         return count
 
     def seal(self, batch: str) -> None:
         """Say that the batch is complete."""
         inner = self._followed.inner(batch)
-        self._there.ledger.seal(inner)
+        self._patiently(lambda: self._there.ledger.seal(inner))
         self._followed.forget(inner)

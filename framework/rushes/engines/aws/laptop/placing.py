@@ -13,18 +13,20 @@ from rushes.engines.aws.laptop.sending import Sender
 
 if TYPE_CHECKING:
     from rushes.engines.aws.laptop.connection import Connection
+    from rushes.engines.aws.laptop.patience import Patiently
     from rushes.ledger import Routed
     from rushes.ports import Queue
 
 __all__ = ["sender_of"]
 
 
-def sender_of(there: Connection, spec: Mapping[str, Any]) -> Sender:
+def sender_of(there: Connection, spec: Mapping[str, Any], patiently: Patiently | None = None) -> Sender:
     """Who sends work of a batch.
 
     Args:
         there: the environment.
         spec: what the batch was opened with.
+        patiently: says again what is not answered; None: it fails of that.
     """
     where = str(spec["title"]), str(spec.get("group", "")), str(spec["priority"])
 
@@ -37,7 +39,9 @@ def sender_of(there: Connection, spec: Mapping[str, Any]) -> Sender:
     def place(size_bytes: int) -> Routed | None:
         return placing()(size_bytes)
 
-    return Sender(there.ledger, there.services.store, queue, place)
+    if patiently is None:
+        return Sender(there.ledger, there.services.store, queue, place)
+    return Sender(there.ledger, there.services.store, queue, place, patiently)
 
 
 def _placing(there: Connection, spec: Mapping[str, Any]) -> Callable[[int], Routed | None]:

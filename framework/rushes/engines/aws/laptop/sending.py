@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,8 @@ __all__ = ["Sender", "marked", "sendable"]
 
 CHUNK: Final = 990
 """Invocations between two rounds of messages: ten requests of the ledger, with what they are about."""
+TOLD: Final = 100
+"""Told of before it is asked whether that was heard: what is said again is all of these."""
 LOOKERS: Final = 16
 """Objects that are looked at at once: clips, and outputs whether they still are what they were."""
 
@@ -43,12 +46,14 @@ class Sender:
         store: where outputs of known results are.
         queue: of the batch's class, by who its messages are for.
         place: where work on a clip of so many bytes is to run; None where there is no choice.
+        patiently: asks a service, and again where it does not answer; saying anything again does no harm.
     """
 
     ledger: Ledger
     store: Store
     queue: Callable[[str], Queue]
     place: Callable[[int], Routed | None] = lambda _: None
+    patiently: Callable[[Callable[[], Any]], Any] = lambda ask: ask()
 
     def send(
         self, batch: str, spec: Mapping[str, Any], invocations: Iterable[Invocation], first: int = 1
@@ -68,13 +73,14 @@ class Sender:
         count, source = 0, iter(invocations)
         while chunk := list(islice(source, CHUNK)):
             work = [self._work(f"{batch}.{first + count + n}", one) for n, one in enumerate(chunk)]
-            ended = dict(self._known(spec, work, chunk))
+            ended = self.patiently(partial(self._ended_before, spec, work, chunk))
             for one, invocation in zip(work, chunk, strict=True):
                 if invocation.problem is not None:
                     ended[one.invocation] = End(State.failed, json.dumps({"error": dict(invocation.problem)}))
-            self.ledger.add(batch, work, ended)
-            waits = (one for one in work if one.invocation not in ended)
-            self.tell(spec, [Waiting(one.invocation, one.tier) for one in waits])
+            self.patiently(partial(self.ledger.add, batch, work, ended))
+            waits = [Waiting(one.invocation, one.tier) for one in work if one.invocation not in ended]
+            for start in range(0, len(waits), TOLD):
+                self.patiently(partial(self.tell, spec, waits[start : start + TOLD]))
             count += len(chunk)
         return count
 
@@ -104,8 +110,13 @@ class Sender:
     def known_keys(self, spec: Mapping[str, Any], chunk: Sequence[Invocation]) -> frozenset[str]:
         """The keys of invocations whose results are known, and still where they would be; none is sent."""
         work = [self._work(f"q.{number}", one) for number, one in enumerate(chunk, 1)]
-        ended = dict(self._known(spec, work, chunk))
+        ended = self._ended_before(spec, work, chunk)
         return frozenset(one.key for one in work if one.invocation in ended)
+
+    def _ended_before(
+        self, spec: Mapping[str, Any], work: Sequence[WorkItem], chunk: Sequence[Invocation]
+    ) -> dict[str, End]:
+        return dict(self._known(spec, work, chunk))
 
     def _known(
         self, spec: Mapping[str, Any], work: Sequence[WorkItem], chunk: Sequence[Invocation]

@@ -18,7 +18,7 @@ from rushes.errors import CallerError
 from rushes.stored import Stored
 
 if TYPE_CHECKING:
-    from rushes.ports import Store
+    from rushes.ports import Shelf, Store
 
 __all__ = ["clip_of", "fetch_clip", "frames_of", "look_clip"]
 
@@ -48,7 +48,7 @@ def frames_of(uri: str) -> list[str] | None:
     return [f"{head}{sequence.prefix}{number:0{sequence.padding}d}{sequence.suffix}" for number in numbers]
 
 
-def look_clip(store: Store, uri: str) -> Stored:
+def look_clip(store: Shelf, uri: str) -> Stored:
     """What is there, of a sequence all of its frames together.
 
     Raises:

@@ -19,7 +19,7 @@ from typing import IO, Final
 from rushes.asset import IMAGE_SUFFIXES, Asset
 from rushes.errors import CallerError, RushesError
 from rushes.media_kinds import MEDIA_SUFFIXES, suffix_of
-from rushes.ports import Store
+from rushes.ports import Shelf
 from rushes.runtime.ownership import is_receipt_name, receipt_name
 from rushes.runtime.shared.objects.frames import clip_of, frames_of, look_clip
 from rushes.runtime.shared.objects.marks import object_mark
@@ -39,7 +39,7 @@ _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 
 def expand_objects(
     inputs: Sequence[str],
-    store: Store,
+    store: Shelf,
     *,
     out: str | None = None,
     stdin: IO[bytes] | IO[str] | None = None,
@@ -78,7 +78,7 @@ def _is_manifest(text: str) -> bool:
 
 
 class _Expansion:
-    def __init__(self, store: Store, out: str | None) -> None:
+    def __init__(self, store: Shelf, out: str | None) -> None:
         self._store = store
         self._out = f"{out.rstrip('/')}/" if out else None
         self._places = Places()
