@@ -41,15 +41,15 @@ def test_a_silence_is_said_once_and_its_end_too(said: list[str]) -> None:
     it.answered()
     it.answered()
     assert said == [
-        f"{GONE.message} The batch goes on; it is asked again for 1h.",
-        "answered again after 3m 20s",
+        f"{GONE.message} The batch goes on; it is asked again for an hour.",
+        "answered again after 3 m 20 s",
     ]
 
 
 def test_credentials_that_have_ended_are_said_with_the_next_step(said: list[str]) -> None:
     assert bearing(said, FakeClock()).failed(EXPIRED) is not None
     assert said == [
-        "the credentials have expired. Sign in again. The batch goes on; it is asked again for 1h."
+        "the credentials have expired. Sign in again. The batch goes on; it is asked again for an hour."
     ]
 
 

@@ -314,7 +314,8 @@ def test_when_nobody_reads_the_results_any_more_the_batch_is_sent_whole_and_name
 ) -> None:
     from rushes import catalog  # noqa: PLC0415 - few tests go below the command
     from rushes.asset import Asset  # noqa: PLC0415
-    from rushes.cli.follow import Sending, follow_batch  # noqa: PLC0415
+    from rushes.cli.follow import follow_batch  # noqa: PLC0415
+    from rushes.cli.sending import Sending  # noqa: PLC0415
     from rushes.cli.session import Session  # noqa: PLC0415
     from rushes.cli.sinks import NothingSink  # noqa: PLC0415
     from rushes.runtime.sending.submission import batch_spec, invocations  # noqa: PLC0415

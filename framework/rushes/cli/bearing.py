@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from rushes.core.silence import BORNE_S, Silence
+from rushes.core.silence import Silence
 from rushes.errors import RushesError
 from rushes.printing import printable
 from rushes.units import format_duration
@@ -45,7 +45,7 @@ class Bearing:
         return rest_s
 
     def _advice(self, error: RushesError) -> str:
-        until = f"it is asked again for {format_duration(BORNE_S)}"
+        until = "it is asked again for an hour"
         if error.code == "no-credentials":
             return f"{error.fix} The batch goes on; {until}."
         return f"The batch goes on; {until}."

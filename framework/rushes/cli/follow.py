@@ -5,9 +5,8 @@ This module must not know what is drawn, nor how a batch was made.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -18,17 +17,17 @@ from rushes.cli import interrupt
 from rushes.cli.bearing import Bearing
 from rushes.cli.seen_ends import SeenEnds, exit_code
 from rushes.cli.show import failure_line, held_lines, summary_line, waits_line
-from rushes.errors import CallerError, RushesError
-from rushes.keepers import PatientSender
+from rushes.errors import RushesError
 
 if TYPE_CHECKING:
     from rushes.cli.progress import Progress
+    from rushes.cli.sending import Sending
     from rushes.cli.session import Session
     from rushes.cli.sinks import Sink
-    from rushes.invocation import BatchStatus, Finished, Invocation
+    from rushes.invocation import BatchStatus, Finished
     from rushes.ports import Engine
 
-__all__ = ["Followed", "Sending", "follow_batch", "report"]
+__all__ = ["Followed", "follow_batch", "report"]
 
 # Long enough to cost nothing, short enough that Ctrl-C is met at once: it is looked at between two waits.
 _WAIT_S: Final = 0.25
@@ -41,42 +40,6 @@ _DRAW_AFTER_S: Final = 0.4
 _DRAW_EVERY_S: Final = 0.15
 # How soon a person is told that a batch stands still for want of money.
 _HELD_EVERY_S: Final = 1.0
-
-
-class Sending(threading.Thread):
-    """Submits and seals a batch while its results are already followed."""
-
-    def __init__(self, engine: Engine, batch: str, invocations: Iterable[Invocation]) -> None:
-        super().__init__(name="rushes-submit", daemon=True)
-        self._engine, self._batch, self._invocations = engine, batch, invocations
-        self._failed: BaseException | None = None
-        self._refused = False
-        self.total: int | None = None
-        """How many were sent; None until all have been, and the batch is sealed."""
-
-    def run(self) -> None:
-        """Submit everything, then seal."""
-        try:
-            total = self._engine.submit(self._batch, self._invocations)
-            self._engine.seal(self._batch)
-            self.total = total
-        except CallerError as error:
-            # Somebody cancelled the batch from another terminal: it has ended, and its results say so.
-            self._refused = error.code == "not-open"
-            self._failed = None if self._refused else error
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread by `check`
-            self._failed = error
-
-    @property
-    def waits(self) -> str:
-        """Why it does not go on at the moment; "" where it does."""
-        engine: object = self._engine
-        return engine.waits if isinstance(engine, PatientSender) and self.is_alive() else ""
-
-    def check(self) -> None:
-        """Raise what went wrong while sending, if anything did."""
-        if self._failed is not None:
-            raise self._failed
 
 
 @dataclass(frozen=True, slots=True)

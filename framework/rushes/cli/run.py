@@ -48,7 +48,8 @@ def run(ctx: click.Context, /, **given: Any) -> None:
         )
         return
     # Imported here: `submit`, and a dry run, follow nothing.
-    from rushes.cli.follow import Sending, follow_batch, report  # noqa: PLC0415
+    from rushes.cli.follow import follow_batch, report  # noqa: PLC0415
+    from rushes.cli.sending import Sending  # noqa: PLC0415
     from rushes.cli.sinks import sink_for  # noqa: PLC0415
 
     engine = session.engine(work.options.engine)
