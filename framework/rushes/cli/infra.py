@@ -21,6 +21,7 @@ from rushes.cli.infra_destroy import destroy
 from rushes.cli.infra_image import chosen, keep
 from rushes.cli.infra_options import env_option, region_option, stack_of
 from rushes.cli.infra_package import package
+from rushes.cli.infra_prices import prices
 from rushes.cli.infra_trial import kept_trials, trial, trials_of
 from rushes.cli.show import counted
 from rushes.errors import CallerError
@@ -288,4 +289,5 @@ def _short(value: Any) -> str:
 infra.add_command(backfill)
 infra.add_command(destroy)
 infra.add_command(package)
+infra.add_command(prices)
 infra.add_command(trial)

@@ -19,7 +19,7 @@ from rushes.core.spending.prices import PriceBook
 from rushes.core.tiers import Purchase, Tier
 from rushes.errors import CallerError
 
-__all__ = ["PLAIN", "HostTier", "counted_by", "document_of", "host_tiers", "text_of"]
+__all__ = ["PLAIN", "HostTier", "counted_by", "document_of", "host_tiers", "text_of", "types_in"]
 
 MIB: Final = 1024 * 1024
 GIB: Final = 1024 * MIB
@@ -152,6 +152,11 @@ def text_of(document: Mapping[str, Any]) -> str:
             "Deploy some of the fleets as an environment of their own.",
         )
     return text
+
+
+def types_in(prices: Iterable[str]) -> list[str]:
+    """The types of EC2 that entries of a price book are named after."""
+    return [found[1] for one in prices if (found := _TYPE.search(one))]
 
 
 def _host_tier(tier: Tier, maximum: int, image: str) -> HostTier:

@@ -32,7 +32,8 @@ def price_note(region: str, environ: Mapping[str, str]) -> tuple[str, bool]:
     from rushes.core.spending.stand_in import STAND_IN, lambda_price  # noqa: PLC0415 - few ask
     from rushes.runtime.configuration.price_files import price_book  # noqa: PLC0415 - as above
 
-    state = "in a file that RUSHES_PRICES names, here and in the image of the environment."
+    asked = f"`rushes infra prices --region {region}` writes it"
+    state = f"in a file that RUSHES_PRICES names, here and in the image of the environment: {asked}."
     price, stood_in = lambda_price(price_book(environ), region, 1 << 30)
     if price is None:
         return (
