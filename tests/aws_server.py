@@ -63,11 +63,14 @@ def serving(folder: Path) -> Iterator[AwsServer]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    temporary = folder / "tmp"  # it leaves the code of every function that it ran, and more
+    temporary.mkdir(exist_ok=True)
     environ = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "S3_DATA_DIR": str(folder / "s3"),
+        "TMPDIR": str(temporary),
         "LOG_LEVEL": "ERROR",
     }
     with (folder / "server.log").open("wb") as log:

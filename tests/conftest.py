@@ -5,13 +5,15 @@ This file must not import `rushes`: a broken package should fail tests, not thei
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -21,6 +23,8 @@ from hypothesis import HealthCheck, settings
 import make_media
 
 _LEFT_OUT = "left out: "
+_STATE = "rushes-test-"
+_YOUNG_S = 600.0
 _CI = os.environ.get("CI", "").lower() in {"true", "1"}
 
 # What Python buffers and caches differs with these: tests are to see what most people have.
@@ -75,11 +79,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _never_the_users_own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fixtures wider than a test must not reach the journal of whoever runs the suite."""
+    _remove_what_killed_runs_left()
     with pytest.MonkeyPatch.context() as patch:
         _forget_settings(patch)
-        with _state_folder() as home:
-            patch.setenv("RUSHES_HOME", str(home))
-            patch.setenv("RUSHES_DEVICES", str(home / "devices"))
+        with _state_folder(patch):
             yield
 
 
@@ -87,22 +90,52 @@ def _never_the_users_own_state(tmp_path_factory: pytest.TempPathFactory) -> Iter
 def rushes_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty state folder; workers that were started on it end with the test."""
     _forget_settings(monkeypatch)
-    with _state_folder() as home:
-        monkeypatch.setenv("RUSHES_HOME", str(home))
-        monkeypatch.setenv("RUSHES_DEVICES", str(home / "devices"))
+    with _state_folder(monkeypatch) as home:
         yield home
 
 
 @contextmanager
-def _state_folder() -> Iterator[Path]:
-    """A folder with a short name: a Unix socket's path holds 107 bytes."""
-    path = Path(tempfile.mkdtemp(prefix="rushes-test-", dir="/tmp"))
+def _state_folder(patch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a short name, for a Unix socket's path holds 107 bytes; what is said of it in `patch`."""
+    path = Path(tempfile.mkdtemp(prefix=_STATE, dir="/tmp"))
+    held = os.open(path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    home, sockets = path / "home", path / "run"
+    for folder in (home, sockets):
+        folder.mkdir()
+    patch.setenv("RUSHES_HOME", str(home))
+    patch.setenv("RUSHES_DEVICES", str(home / "devices"))
+    patch.setenv("XDG_RUNTIME_DIR", str(sockets))  # a killed worker leaves its socket there
     try:
-        yield path
+        yield home
     finally:
-        if any(path.iterdir()):
-            _end_processes_of(path)
+        if any(home.iterdir()):
+            _end_processes_of(home)
+        _remove(path)
+        os.close(held)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, also one in which what was killed just now has made something meanwhile."""
+    for _ in range(3):
         shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+
+
+def _remove_what_killed_runs_left() -> None:
+    """A state folder is locked by whoever made it; the kernel lets go the lock of one that is gone."""
+    for folder in Path("/tmp").glob(f"{_STATE}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime < _YOUNG_S:
+                continue
+            held = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _end_processes_of(folder / "home")
+                _remove(folder)
+            finally:
+                os.close(held)
 
 
 def _forget_settings(patch: pytest.MonkeyPatch) -> None:

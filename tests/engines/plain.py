@@ -116,6 +116,24 @@ def poison_writing(clip: Asset, params: Number, ctx: Context) -> Wrote:
     return Wrote(file=out, text="half")
 
 
+@function(version="1", retries=1)
+def poison_scratch(clip: Asset, params: Number, ctx: Context) -> Told:
+    """Has no outputs, and has written into its scratch folder when it kills its slot."""
+    (ctx.scratch / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+    return Told(n=params.n)
+
+
+@function(version="1", stall_s=600)
+def linger_scratch(clip: Asset, params: Wait, ctx: Context) -> Told:
+    """Has no outputs, and has written into its scratch folder until its gate is opened."""
+    (ctx.scratch / "half").write_text("half")
+    while not Path(params.gate).exists():
+        ctx.progress(0.5)
+        time.sleep(0.01)
+    return Told(n=params.n)
+
+
 @function(version="1", resources=Resources(memory="150MiB"))
 def greedy(clip: Asset, params: Number, ctx: Context) -> Told:
     """Takes more memory than it declared, and waits to be found out."""

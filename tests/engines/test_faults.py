@@ -55,6 +55,24 @@ def test_what_is_set_aside_or_cancelled_leaves_no_scratch_behind(
     until(lambda: not list(out.iterdir()))
 
 
+def test_attempts_without_outputs_leave_no_scratch_behind_either_when_their_slot_or_worker_is_killed(
+    engine: LocalEngine, plain: Find, clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary, gate = tmp_path / "temporary", tmp_path / "gate"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    assert not next(iter(plain("poison_scratch").map([clip]))).ok
+    until(lambda: not list(temporary.iterdir()))
+
+    batch = plain("linger_scratch").map([clip], gate=str(gate))
+    until(lambda: list(temporary.rglob("half")))
+    os.kill(engine.pool()["worker"]["pid"], signal.SIGKILL)
+    gate.write_text("")
+
+    assert [o.ok for o in batch] == [True]
+    until(lambda: not list(temporary.iterdir()))
+
+
 def test_an_attempt_that_outgrows_its_memory_is_stopped_and_says_so(plain: Find, clip: str) -> None:
     with pytest.raises(PlatformError, match=r"grew to .* MiB; its function declares 150"):
         plain("greedy").remote(clip)

@@ -72,6 +72,17 @@ def look(clip: Asset, params: Words) -> Result:
     return Result()
 
 
+class Where(Result):
+    scratch: str
+
+
+@function(version="1")
+def aside(clip: Asset, ctx: Context) -> Where:
+    """Makes no file but in its scratch folder."""
+    (ctx.scratch / "aside").write_text(clip.path.read_text())
+    return Where(scratch=str(ctx.scratch))
+
+
 @function(version="1")
 def frames(clip: Asset, params: Words) -> Counted:
     """Reads every frame of a sequence."""

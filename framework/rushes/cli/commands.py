@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from rushes.context import Context
 from rushes.errors import RushesError
 from rushes.joint import members_of
 from rushes.printing import printable
+from rushes.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from rushes.cli.work import WorkAsked
@@ -166,8 +166,8 @@ def commands_of(work: WorkAsked, source: Asset, own: dict[str, Any] | None, fold
 
 def print_commands(work: WorkAsked) -> None:
     """Print what each clip's body would run, a comment with the clip's name above it."""
-    with tempfile.TemporaryDirectory(prefix="rushes-plan-") as folder:
-        for line in _lines(work, Path(folder)):
+    with temporary_folder("plan") as folder:
+        for line in _lines(work, folder):
             click.echo(line.encode("utf-8", "surrogateescape"))
 
 

@@ -196,7 +196,7 @@ def _pool(settings: Settings) -> Check:
 
 def _scratch() -> list[Check]:
     folder = Path(tempfile.gettempdir())
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="rushes-doctor-"):
+    with tempfile.TemporaryFile(dir=folder):
         free = shutil.disk_usage(folder).free
     says = f"{folder}, {format_size(free)} free; outputs are made beside where they go"
     if free < _LITTLE_SCRATCH:

@@ -62,13 +62,12 @@ def package(
     A PACKAGE is a distribution (studio-dailies==1.4), a wheel, or the folder of a project. The last line says
     what the image is called, with --push by its digest: --image of deploy.
     """
-    import tempfile  # noqa: PLC0415 - not for help
-
     from rushes.engines.aws.infra import image_build, registry  # noqa: PLC0415 - botocore
     from rushes.engines.aws.infra.contents import LABEL, label_of  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.environment import Environment  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.image import image_name, steps  # noqa: PLC0415 - as above
+    from rushes.temporary import temporary_folder  # noqa: PLC0415 - as above
 
     environment = Environment(name, region)
     if repository is None:
@@ -76,8 +75,8 @@ def package(
         repository = f"{account}.dkr.ecr.{region}.amazonaws.com/{environment.called()}"
     secrets = {id_: str(file.absolute()) for id_, file in (("pip", pip_config), ("ca", ca)) if file}
     stamp = f"built again {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}" if again else ""
-    with tempfile.TemporaryDirectory(prefix="rushes-image-") as made:
-        folder = context or Path(made)
+    with temporary_folder("image") as made:
+        folder = context or made
         image_build.make_folder(folder, packages, base=base, lock=lock, stamp=stamp)
         image = image_name(repository, environment, image_build.files_of(folder))
         labels = {LABEL: label_of(folder / "wheels")}

@@ -5,11 +5,10 @@ Where that cannot be read, no clip is to blame. This module must not know who as
 
 from __future__ import annotations
 
-import tempfile
 import wave
-from pathlib import Path
 
 from rushes.errors import RushesError
+from rushes.temporary import temporary_folder
 
 __all__ = ["why_unread"]
 
@@ -18,8 +17,8 @@ def why_unread() -> str:
     """Why a clip that is made here cannot be read; "" where it can."""
     from rushes.media.describing.inspection import describe  # noqa: PLC0415 - heavy: once something failed
 
-    with tempfile.TemporaryDirectory(prefix="rushes-own-clip-") as made:
-        clip = Path(made) / "silence.wav"
+    with temporary_folder("own-clip") as made:
+        clip = made / "silence.wav"
         with wave.open(str(clip), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)

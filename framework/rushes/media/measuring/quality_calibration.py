@@ -8,7 +8,6 @@ This module must not know where curves are kept.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from rushes.media.quality.interpolation import Falling, falling
 from rushes.media.quality.scale import curve_for, scale_of
 from rushes.media.running.builds import Build
 from rushes.media.running.process import Limits, Supervision, check, run_ffmpeg
+from rushes.temporary import temporary_folder
 
 __all__ = ["HEIGHTS", "calibrate_quality", "translated"]
 
@@ -75,8 +75,7 @@ def calibrate_quality(
     if not wanted or measuring_build() is None:
         return []
     curves = []
-    with tempfile.TemporaryDirectory(prefix="rushes-quality-") as made:
-        folder = Path(made)
+    with temporary_folder("quality") as folder:
         software = build_of("software")
         sources = list(clips) or [_generated(folder, software)]
         shown = {height: _references(sources, height, folder, software) for height in heights}

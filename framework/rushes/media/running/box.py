@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from rushes.media.running import landlock
 from rushes.media.running.bubblewrap import PERL, SYSTEM, bubblewrap, launcher
 from rushes.media.running.namespace import Namespace
 from rushes.media.running.reach import Reach, reach_of
+from rushes.temporary import temporary_folder
 
 __all__ = ["LEVELS", "VARIABLE", "Box", "Boxed", "Level", "find_box", "weakest"]
 
@@ -196,8 +196,7 @@ def _missing(level: Level) -> tuple[str, Box]:
 
 def _trial(box: Box) -> str:
     """What goes wrong when a shell runs in the box, or ""."""
-    with tempfile.TemporaryDirectory(prefix="rushes-box-") as name:
-        folder = Path(name)
+    with temporary_folder("box") as folder:
         for part in ("in", "beside", "out"):
             (folder / part).mkdir()
         given, canary, made = folder / "in" / "given", folder / "beside" / "canary", folder / "out" / "made"

@@ -91,7 +91,7 @@ def _run_with_outputs(task: Task, report: Reporter, gate: Gate, cancelled: Calla
         fingerprint = publication.fingerprint_of(task.source)
     context = LocalContext(task, report, cancelled)
     try:
-        if context.destination is not None:
+        if context.destination is not None and task.pool is not None:
             publication.set_aside(context.destination.scratch_root(), task.scratch_name)
         fingerprint = fingerprint or publication.fingerprint_of(task.source)
         started = time.time()

@@ -7,7 +7,6 @@ module must not know slots, nor when outputs become visible.
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +19,14 @@ from rushes.errors import CallerError
 from rushes.media.running.redact import unsigned
 from rushes.runtime.attempts.evidence import Evidence, row_of
 from rushes.runtime.attempts.task import Made, PoolOfParts, Reporter, Task
-from rushes.runtime.outputs.scratch import close_scratch, keep_folder, open_scratch
+from rushes.runtime.outputs.scratch import (
+    close_scratch,
+    keep_folder,
+    open_scratch,
+    open_temporary,
+    sweep_direct,
+)
+from rushes.temporary import hold
 
 if TYPE_CHECKING:
     from rushes.asset import AssetLike
@@ -55,6 +61,7 @@ class LocalContext(Context):
         self.report = report
         self._cancelled = cancelled
         self._scratch: Path | None = None
+        self._held = -1
         self._keep: Path | None = None
         self._maps: list[Path] = []
         self._said = (-1.0, "")
@@ -67,12 +74,14 @@ class LocalContext(Context):
     @property
     def scratch(self) -> Path:
         if self._scratch is None:
+            name = self.task.scratch_name
             if self.destination is not None:
-                self._scratch = open_scratch(
-                    self.destination.scratch_root(), self.task.scratch_name, self.attempt
-                )
+                self._scratch = open_scratch(self.destination.scratch_root(), name, self.attempt)
             else:
-                self._scratch = Path(tempfile.mkdtemp(prefix=f"rushes-{self.invocation}-"))
+                self._scratch = open_temporary(self.task.temporary, name, self.attempt)
+            if self.task.pool is None:
+                self._held = hold(self._scratch)
+                sweep_direct(self._scratch.parent, name)
         return self._scratch
 
     @property
@@ -279,6 +288,9 @@ class LocalContext(Context):
         if self._scratch is not None:
             close_scratch(self._scratch)
             self._scratch = None
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
 
 
 def destination_of(task: Task) -> Destination:

@@ -67,6 +67,7 @@ class Task:
         charge: told in nano-dollars what a pool has counted for it; None: nobody wants to know.
         class_now: asks for the class that a person has given it meanwhile; "" for none.
         routed: on which tier it was to run, and why, as its receipt says it; None where there was no choice.
+        temporary: where its scratch folder goes when it has no outputs; None: among the temporary files.
     """
 
     function: Function[Any, Any]
@@ -100,6 +101,7 @@ class Task:
     charge: Callable[[int], None] | None = None
     class_now: Callable[[], str] = lambda: ""
     routed: Mapping[str, Any] | None = None
+    temporary: Path | None = None
 
     @property
     def scratch_name(self) -> str:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rushes.core import commands as cmd
@@ -44,7 +45,7 @@ from rushes.runtime.dispatch.reports import Reports
 from rushes.runtime.dispatch.spares import Spares
 from rushes.runtime.dispatch.supply import Supply
 from rushes.runtime.dispatch.watch import Watch
-from rushes.runtime.outputs.scratch import clear_batch
+from rushes.runtime.outputs.scratch import clear_batch, temporary_roots
 from rushes.runtime.ownership import scratch_root_of
 from rushes.runtime.records.batches import BatchState
 from rushes.runtime.records.ports import Journal
@@ -198,8 +199,10 @@ class Dispatcher:
         if not state.littered:
             return
         out = state.spec.get("out")
-        root = self.pool.home / "keep" if out is None else scratch_root_of(Path(out))
-        self.pool.after_commit.append(lambda: clear_batch(root, state.id))
+        roots = [scratch_root_of(Path(out))] if out is not None else [self.pool.home / "keep"]
+        if out is None:
+            roots += temporary_roots((state.spec.get("environment") or {}).get("variables") or {})
+        self.pool.after_commit += [partial(clear_batch, root, state.id) for root in roots]
 
     def push(self) -> None:
         """Send what the commit has made true."""

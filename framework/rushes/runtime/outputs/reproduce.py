@@ -7,7 +7,6 @@ module must not know how a function is run.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from rushes.runtime.files import shown
 from rushes.runtime.outputs.receipt import FfmpegBuild, Receipt
 from rushes.runtime.ownership import receipt_name
 from rushes.runtime.sources.source import recheck_source
+from rushes.temporary import temporary_folder
 
 __all__ = ["Comparison", "reproduce"]
 
@@ -95,8 +95,8 @@ def reproduce(receipt_path: str | os.PathLike[str], *, into: Path | None = None)
                 f"{shown(into)} is not empty.", code="target-exists", fix="Name another folder."
             )
         return _compared(receipt, function, source, into, keep=True)
-    with tempfile.TemporaryDirectory(prefix="rushes-reproduce-") as folder:
-        return _compared(receipt, function, source, Path(folder), keep=False)
+    with temporary_folder("reproduce") as folder:
+        return _compared(receipt, function, source, folder, keep=False)
 
 
 def _receipt_at(path: Path) -> Path:

@@ -1,20 +1,26 @@
 """The scratch folders of attempts, below ``.rushes-scratch`` on the destination's file system.
 
 Whoever takes an invocation over renames the scratch folders of its older attempts away first, so that an
-attempt that wakes up late has nothing left to publish. This module must not know what is in them.
+attempt that wakes up late has nothing left to publish. Direct calls have no worker that tells them apart, and
+several may run at a time: each holds its folder, and removes what nobody holds. An attempt without outputs
+has its folder among the temporary files. This module must not know what is in them.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import tempfile
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rushes.runtime.files import ours
 from rushes.runtime.ownership import SCRATCH
+from rushes.temporary import sweep
 
 __all__ = [
     "attempt_folder",
@@ -23,11 +29,15 @@ __all__ = [
     "close_scratch",
     "keep_folder",
     "open_scratch",
+    "open_temporary",
     "set_aside",
+    "sweep_direct",
+    "temporary_roots",
 ]
 
 _ASIDE: Final = "aside-"
 _KEPT: Final = ".keep"
+_TEMPORARY: Final = "rushes-"
 
 
 def open_scratch(scratch_root: Path, invocation: str, attempt: int) -> Path:
@@ -39,6 +49,31 @@ def open_scratch(scratch_root: Path, invocation: str, attempt: int) -> Path:
     folder = scratch_root / f"{_safe(invocation)}.{attempt}-{uuid.uuid4().hex[:8]}"
     _make(folder)
     return folder
+
+
+def open_temporary(root: Path | None, invocation: str, attempt: int) -> Path:
+    """A new scratch folder of one attempt that has no outputs; those of attempts before it are removed.
+
+    Args:
+        root: where; None: among the temporary files.
+        invocation: which.
+        attempt: which try at it.
+
+    Raises:
+        RushesError: it cannot be made.
+    """
+    root = root or Path(tempfile.gettempdir())
+    name = f"{_TEMPORARY}{_safe(invocation)}"
+    with ours(root, "write"):
+        if attempt > 1:
+            _remove_all(root, re.compile(rf"{re.escape(name)}\.[0-9]+-\w+"))
+        return Path(tempfile.mkdtemp(prefix=f"{name}.{attempt}-", dir=root))
+
+
+def temporary_roots(variables: Mapping[str, str]) -> list[Path]:
+    """Where the slots with these variables have the folders of attempts that have no outputs."""
+    named = (variables.get("TMPDIR"), "/tmp")  # noqa: S108 - where it is if the other is not to be had
+    return [Path(one) for one in dict.fromkeys(named) if one]
 
 
 def keep_folder(scratch_root: Path, invocation: str) -> Path:
@@ -104,18 +139,33 @@ def set_aside(scratch_root: Path, invocation: str) -> int:
     return count
 
 
+def sweep_direct(scratch_root: Path, invocation: str) -> None:
+    """Remove the scratch folders of killed direct calls of that name: those that nobody holds."""
+    call = _safe(invocation.partition("/")[0])  # of a part: of the call that it is a part of
+    mine = re.compile(rf"({_TEMPORARY})?{re.escape(call)}(_.+)?\.[0-9]+-\w+")
+    sweep(scratch_root, mine.fullmatch)
+    if scratch_root.name == SCRATCH:
+        with suppress(OSError):
+            scratch_root.rmdir()
+
+
 def clear_batch(scratch_root: Path, batch: str) -> None:
     """Remove what lost attempts of a batch left, now that none of it runs any more.
 
     What an attempt leaves when it is lost, the next attempt at its invocation removes; after the last there
     is no next. What cannot be removed stays: nobody waits for it.
     """
-    mine = re.compile(re.escape(_safe(batch)) + rf"\.[0-9]+({re.escape(_KEPT)}|(_.+)?\.[0-9]+(-[0-9a-f]+)?)")
-    with suppress(OSError):
-        for folder in [entry for entry in scratch_root.iterdir() if mine.fullmatch(entry.name)]:
-            close_scratch(folder)
-        if scratch_root.name == SCRATCH:
+    name = rf"({_TEMPORARY})?{re.escape(_safe(batch))}"
+    _remove_all(scratch_root, re.compile(rf"{name}\.[0-9]+({re.escape(_KEPT)}|(_.+)?\.[0-9]+(-\w+)?)"))
+    if scratch_root.name == SCRATCH:
+        with suppress(OSError):
             scratch_root.rmdir()  # as it is left by an attempt that died before it had made its folder
+
+
+def _remove_all(root: Path, mine: re.Pattern[str]) -> None:
+    with suppress(OSError), os.scandir(root) as entries:
+        for name in [entry.name for entry in entries if mine.fullmatch(entry.name)]:
+            shutil.rmtree(root / name, ignore_errors=True)
 
 
 def attempt_folder(path: Path) -> Path | None:

@@ -40,6 +40,7 @@ from rushes.runtime.telling.outlet import Outlet
 from rushes.runtime.wire import Stream
 from rushes.runtime.worker.following import GATHER_S, Following
 from rushes.runtime.worker.lent_turns import LentTurns
+from rushes.runtime.worker.listening import listen
 from rushes.runtime.worker.verbs import ClientState, Verbs
 
 __all__ = ["Worker"]
@@ -233,18 +234,8 @@ class Worker:
     # -- sockets ------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        path = self._settings.socket
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(before)
-        listener.listen(64)
-        listener.setblocking(False)  # noqa: FBT003 - its only parameter
-        self._listener = listener
-        self._selector.register(listener, selectors.EVENT_READ, listener)
+        self._listener = listen(self._settings.socket)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._listener)
 
     def _accept(self) -> None:
         if self._listener is None:
@@ -257,7 +248,7 @@ class Worker:
         if uid not in {os.getuid(), 0}:
             sock.close()
             return
-        sock.setblocking(False)  # noqa: FBT003 - as above
+        sock.setblocking(False)  # noqa: FBT003 - its only parameter
         self._next_client += 1
         client = ClientState(self._next_client, Stream(sock), uid)
         self._clients[client.number] = client

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,17 @@ def test_objects_that_options_name_are_fetched_too(run: Callable[..., Made], sto
 def test_a_function_without_outputs_publishes_nothing(run: Callable[..., Made], store: StubStore) -> None:
     run("look", out=None)
     assert published(store) == []
+
+
+def test_nothing_of_an_attempt_lies_outside_its_folder_where_nobody_would_sweep_it(
+    run: Callable[..., Made], store: StubStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    scratch = json.loads(run("aside", out=None).result)["scratch"]
+    assert Path(scratch).is_relative_to(tmp_path / "scratch")
+    run("write")
+    run("package", key="cd" * 32)
+    assert len(published(store)) > 2
 
 
 def test_a_clip_that_is_not_what_was_submitted_is_refused(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from waiting import until
 
-from rushes.runtime.shared.objects.scratch import SOURCE, YOUNG_S, KeptFolders, attempt_scratch, sweep_scratch
+from rushes.runtime.shared.objects.scratch import SOURCE, KeptFolders, attempt_scratch, sweep_scratch
+from rushes.temporary import YOUNG_S
 
 _HOLDS = """
 import sys, time

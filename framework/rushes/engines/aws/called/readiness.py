@@ -7,9 +7,7 @@ remembered between two events. This module must not know what is done with a cli
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rushes.engines.aws.notices.events import Asked
@@ -17,6 +15,7 @@ from rushes.errors import CallerError
 from rushes.media_kinds import suffix_of
 from rushes.runtime.shared.objects.frames import frames_of, look_clip
 from rushes.storage.s3_uri import place_of, uri_of
+from rushes.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from rushes.ports import Store
@@ -83,8 +82,8 @@ def _listed(store: Store, bucket: str, key: str) -> list[str]:
     from rushes.runtime.sources.manifest import lines_of  # noqa: PLC0415 - csv and json, for manifests alone
 
     home = key.rpartition("/")[0]
-    with tempfile.TemporaryDirectory(prefix="rushes-manifest-") as folder:
-        place = Path(folder) / f"manifest{suffix_of(key)}"
+    with temporary_folder("manifest") as folder:
+        place = folder / f"manifest{suffix_of(key)}"
         store.fetch(uri_of(bucket, key), place)
         lines = list(lines_of(str(place), suffix_of(key)))
     return [f"{home}/{line.source}".lstrip("/") if line.problem is None else "" for line in lines]

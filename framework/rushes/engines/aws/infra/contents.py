@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Final
 
 from rushes.errors import CallerError
 from rushes.source_file import digest_of, local_files
+from rushes.temporary import temporary_folder
 
 __all__ = ["LABEL", "check_contents", "label_of"]
 
@@ -30,9 +30,9 @@ _SHORT: Final = 16
 def label_of(wheels: Path) -> str:
     """The label of an image with these wheels, as JSON: the digest of each module that has functions."""
     found: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as made:
+    with temporary_folder("wheels") as made:
         for wheel in sorted(wheels.glob("*.whl")):
-            folder = Path(made) / wheel.stem
+            folder = made / wheel.stem
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(folder)
             found.update(_modules(folder))

@@ -47,7 +47,7 @@ def looks_of(
 def why_no_disk(folder: Path, *, rests: bool = False) -> str:
     """Why a folder takes no clip; "" where it does. Who `rests` wants more room, so as not to rest again."""
     try:
-        with tempfile.NamedTemporaryFile(prefix="rushes-look-", dir=folder) as file:
+        with tempfile.TemporaryFile(dir=folder) as file:  # without a name: a killed host leaves none
             file.write(bytes(4096))
             file.flush()
             os.fsync(file.fileno())

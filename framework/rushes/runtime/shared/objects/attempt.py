@@ -96,7 +96,7 @@ def run_remote(
         require_same(task, found)
         with in_scratch(scratch):
             params = _with_assets(task.params, folder, store, local_name)
-        local = replace(task, source=source, params=params, fingerprint="", settle_s=0.0)
+        local = replace(task, source=source, params=params, fingerprint="", settle_s=0.0, temporary=folder)
         if task.out is not None:
             (folder / "out").mkdir()
             local = replace(local, out=str(folder / "out"))

@@ -168,7 +168,7 @@ def _publish(fact: Mapping[str, Any], uri: str, receipt: str | None, text: str, 
         return _place(path, uri, fact["sha256"], target, receipt=receipt, text=text).mark
     _place_folder(path, uri, receipt, target)
     if receipt is not None:
-        beside = ReceiptPlace(receipt, target.store, target.about)
+        beside = ReceiptPlace(receipt, target.store, target.about, target.folder)
         beside.look()
         beside.put(text)
     return ""
@@ -183,7 +183,7 @@ def _place(
     changed it, and ours is refused. Mostly neither is there: then ours is put on the condition that no other
     is, which says as much, and a request less; where that is refused, both are looked at.
     """
-    beside = None if receipt is None else ReceiptPlace(receipt, target.store, target.about)
+    beside = None if receipt is None else ReceiptPlace(receipt, target.store, target.about, target.folder)
     there = stored_at(uri, target.store)
     first = there is None and beside is not None and beside.put_first(text)
     if beside is not None and not first:

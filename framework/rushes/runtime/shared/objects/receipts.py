@@ -37,10 +37,11 @@ class ReceiptPlace:
         uri: its place.
         store: which one.
         about: what it says of itself, as its output does.
+        folder: of the attempt, where it is written first: what a killed attempt leaves goes with that.
     """
 
-    def __init__(self, uri: str, store: Store, about: Mapping[str, str]) -> None:
-        self._uri, self._store, self._about = uri, store, about
+    def __init__(self, uri: str, store: Store, about: Mapping[str, str], folder: Path) -> None:
+        self._uri, self._store, self._about, self._folder = uri, store, about, folder
         self._before: Stored | None = None
         self._text = ""
         self._put: Stored | None = None
@@ -103,10 +104,11 @@ class ReceiptPlace:
                 raise
 
     def _write(self, text: str, over: Stored | None) -> Stored:
-        with tempfile.TemporaryDirectory(prefix="rushes-receipt-") as folder:
-            file = Path(folder) / "receipt.json"
-            file.write_text(text, encoding="ascii")
-            return self._store.publish(file, self._uri, sha256_file(file), over=over, about=self._about)
+        with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix=".receipt-", dir=self._folder) as file:
+            file.write(text)
+            file.flush()
+            place = Path(file.name)
+            return self._store.publish(place, self._uri, sha256_file(place), over=over, about=self._about)
 
 
 def taken(uri: str) -> PlatformError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from rushes.errors import PlatformError
+from rushes.temporary import YOUNG_S, give_up, hold, sweep
 
 __all__ = [
     "SOURCE",
@@ -34,10 +34,6 @@ _NAME: Final = "rushes-attempt-"
 _HOST: Final = "rushes-host-"
 SOURCE: Final = "source"
 """Where in it the clip is."""
-YOUNG_S: Final = 60.0
-"""A folder is made before it is locked: one that is so new is let alone."""
-
-
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -70,16 +66,14 @@ def attempt_scratch(root: Path, invocation: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        _remove(folder, held)
+        give_up(folder, held)
 
 
 def _made(root: Path, name: str) -> tuple[Path, int]:
     """A new folder, and what holds its lock."""
     with in_scratch(root):
         folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}{name}", dir=root))
-        held = os.open(folder, os.O_RDONLY)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    return folder, held
+        return folder, hold(folder)
 
 
 class KeptFolders:
@@ -101,7 +95,7 @@ class KeptFolders:
             if _emptied(folder):
                 self._free.append((folder, held))
             else:
-                _remove(folder, held)
+                give_up(folder, held)
 
     def _kept(self) -> tuple[Path, int] | None:
         with suppress(IndexError):  # many attempts take from it at a time: who looks first may find it empty
@@ -115,7 +109,7 @@ class KeptFolders:
     def close(self) -> None:
         """Remove what is kept."""
         while self._free:
-            _remove(*self._free.pop())
+            give_up(*self._free.pop())
 
 
 def _emptied(folder: Path) -> bool:
@@ -129,11 +123,6 @@ def _emptied(folder: Path) -> bool:
         return os.listdir(folder) == [SOURCE]  # noqa: PTH208 - the cheapest way to ask
     except OSError:
         return False
-
-
-def _remove(folder: Path, held: int) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    os.close(held)
 
 
 @contextmanager
@@ -171,18 +160,7 @@ def is_held(sign: Path) -> bool:
 
 def sweep_scratch(root: Path) -> int:
     """Remove what killed processes have left below a folder; gives how many attempts' that was."""
-    swept = 0
-    for folder in root.glob(f"{_NAME}*"):
-        with suppress(OSError):  # another sweeps, too; or it is locked
-            if time.time() - folder.stat().st_mtime < YOUNG_S:
-                continue
-            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-                swept += 1
-            finally:
-                os.close(held)
+    swept = sweep(root, lambda name: name.startswith(_NAME))
     for sign in root.glob(f"{_HOST}*"):
         with suppress(OSError):
             if time.time() - sign.stat().st_mtime >= YOUNG_S and not is_held(sign):
