@@ -12,7 +12,7 @@ from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import aws_settings
 from rushes.engines.aws.hosts import host as host_module
 from rushes.engines.aws.hosts import taker
-from rushes.engines.aws.hosts.host import Host
+from rushes.engines.aws.hosts.host import AwsHost
 from rushes.engines.aws.notices import sweeping
 from rushes.engines.local import LocalEngine
 from rushes.storage import s3_transfers
@@ -27,7 +27,7 @@ def main(asked: dict[str, Any]) -> None:
     sweeping.AGAIN_S = 20.0  # type: ignore[misc]
     s3_transfers.PART_BYTES = 5 * 2**20  # type: ignore[misc]
     services = Services(aws_settings({**os.environ, "RUSHES_POLL": "1s"}), asked["name"])
-    host = Host(services, LocalEngine(), asked["queues"], name=asked["name"], width=asked["width"])
+    host = AwsHost(services, LocalEngine(), asked["queues"], name=asked["name"], width=asked["width"])
     signal.signal(signal.SIGTERM, lambda *_: host.stop())
     host.run()
 

@@ -20,7 +20,7 @@ from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import aws_settings
 from rushes.engines.aws.called.handler import LambdaHandler
 from rushes.engines.aws.called.router import EventRouter
-from rushes.engines.aws.hosts.host import Host
+from rushes.engines.aws.hosts.host import AwsHost
 from rushes.engines.local import LocalEngine
 from rushes.ledger import ON_HOSTS, ON_LAMBDA, Entry
 from rushes.shared_ledger.dynamo import DynamoLedger
@@ -106,7 +106,7 @@ class Both:
     def hosts_work(self, *invocations: str) -> None:
         """A host works until these have succeeded."""
         services = self._services("host-a")
-        host = Host(
+        host = AwsHost(
             services, self.engine, {"urgent": self.urls["hosts"]}, name="host-a", width=2, clock=self.now
         )
         thread = threading.Thread(target=host.run)

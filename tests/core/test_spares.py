@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.core.spares import Held, SparePolicy, to_open, wanted
+from rushes.core.spares import HeldSlot, SparePolicy, to_open, wanted
 
 GIB = 2.0**30
 POLICY = SparePolicy()
 
 
-def long(interpreter: str = "a", *, may_yield: bool = True) -> Held:
-    return Held(interpreter, 60.0, may_yield)
+def long(interpreter: str = "a", *, may_yield: bool = True) -> HeldSlot:
+    return HeldSlot(interpreter, 60.0, may_yield)
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def long(interpreter: str = "a", *, may_yield: bool = True) -> Held:
         (2, 1 * GIB, [long()], 0),
         (2, 8 * GIB, [], 0),
         (2, 8 * GIB, [long(may_yield=False)], 0),
-        (2, 8 * GIB, [Held("a", 1.9, may_yield=True)], 0),
+        (2, 8 * GIB, [HeldSlot("a", 1.9, may_yield=True)], 0),
         (0.5, 8 * GIB, [long()], 1),
         (2, float("inf"), [long()], 1),
     ],
 )
 def test_a_spare_is_kept_where_something_would_stand_aside(
-    cpu: float, memory: float, held: list[Held], many: int
+    cpu: float, memory: float, held: list[HeldSlot], many: int
 ) -> None:
     assert sum(wanted(held, cpu, memory).values()) == many
 
@@ -57,11 +57,11 @@ def test_none_is_opened_while_the_cores_are_wanted_for_better() -> None:
 
 
 @given(
-    st.lists(st.builds(Held, st.sampled_from("abc"), st.floats(0, 100), st.booleans())),
+    st.lists(st.builds(HeldSlot, st.sampled_from("abc"), st.floats(0, 100), st.booleans())),
     st.floats(0.1, 512),
     st.floats(0, 2**42),
 )
-def test_the_bounds_hold_for_every_pool(held: list[Held], cpu: float, memory: float) -> None:
+def test_the_bounds_hold_for_every_pool(held: list[HeldSlot], cpu: float, memory: float) -> None:
     found = wanted(held, cpu, memory)
 
     assert sum(found.values()) <= max(cpu / POLICY.cpu_each, 1)

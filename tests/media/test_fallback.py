@@ -19,7 +19,7 @@ from rushes.media.devices.probe_cache import probe
 from rushes.media.devices.tries import KnownHost
 from rushes.media.encoders import FAMILIES
 from rushes.media.encoding.encode import Encoded, encode
-from rushes.media.encoding.means import Means, Spelling
+from rushes.media.encoding.means import Means, WishSpelling
 from rushes.media.planning.choice import EncoderChoice, parse_choice
 from rushes.media.profile import Profile
 from rushes.media.running.builds import VARIABLE, bundled_ffmpeg
@@ -240,7 +240,7 @@ def test_a_profile_may_be_spelt_anew_for_each_encoder(
         tmp_path / "out.mp4",
         _PROFILE,
         means=Means(parse_choice("nvenc")),
-        spelling=Spelling(spelt),
+        spelling=WishSpelling(spelt),
     )
 
     assert asked == ["h264_nvenc", "libx264"]

@@ -18,7 +18,7 @@ from rushes.errors import Cancelled, PlatformError
 from rushes.media.describing.inspection import describe
 from rushes.media.devices.tries import KnownHost
 from rushes.media.encoding.encode import Encoded, encode
-from rushes.media.encoding.means import Means, Spelling
+from rushes.media.encoding.means import Means, WishSpelling
 from rushes.media.measuring.gate import QualityGate, measuring_build, picture_bit_rate
 from rushes.media.planning.choice import parse_choice
 from rushes.media.profile import Profile
@@ -82,7 +82,9 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
                     quality={"libx264": 99.0, **dict.fromkeys(_NI, 99.0)},
                 ),
             ),
-            spelling=Spelling(spelt, QualityGate(source, describe(source), promise, choice, always=always)),
+            spelling=WishSpelling(
+                spelt, QualityGate(source, describe(source), promise, choice, always=always)
+            ),
         )
 
     return run
@@ -219,7 +221,7 @@ def test_a_cancel_while_it_is_measured_is_a_cancel(
             tmp_path / "out.mp4",
             wish(quality=18),
             means=Means(choice),
-            spelling=Spelling(gate=stopped),
+            spelling=WishSpelling(gate=stopped),
         )
 
     assert not (tmp_path / "out.mp4").exists()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.errors import CallerError
-from rushes.media.describing.timecode import Timecode, drops_frames, nominal_rate
+from rushes.media.describing.timecode import TimecodeLabel, drops_frames, nominal_rate
 
 FILM, PAL, NTSC = Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001)
 FAST_NTSC = Fraction(60000, 1001)
@@ -39,36 +39,36 @@ def test_a_label_and_its_frame_number_name_each_other(
     drop: bool,  # noqa: FBT001 - a column of the table
     label: str,
 ) -> None:
-    assert str(Timecode(frames, rate, drop)) == label
-    assert Timecode.parse(label, rate).frames == frames
+    assert str(TimecodeLabel(frames, rate, drop)) == label
+    assert TimecodeLabel.parse(label, rate).frames == frames
 
 
 @given(rate=st.sampled_from(RATES), frames=st.integers(0, 86_400 * 120), drop=st.booleans())
 def test_every_frame_of_the_day_has_one_label(*, rate: Fraction, frames: int, drop: bool) -> None:
-    timecode = Timecode(frames, rate, drop and drops_frames(rate))
+    timecode = TimecodeLabel(frames, rate, drop and drops_frames(rate))
 
-    assert Timecode.parse(str(timecode), rate, drop=timecode.drop) == timecode
+    assert TimecodeLabel.parse(str(timecode), rate, drop=timecode.drop) == timecode
 
 
 @given(rate=st.sampled_from(RATES), start=st.integers(0, 10**6), moved=st.integers(-(10**6), 10**6))
 def test_moving_there_and_back_ends_where_it_began(rate: Fraction, start: int, moved: int) -> None:
-    begin = Timecode(start, rate, drops_frames(rate))
+    begin = TimecodeLabel(start, rate, drops_frames(rate))
 
     assert begin + moved + -moved == begin
 
 
 @given(frames=st.integers(0, 2_589_406))
 def test_drop_frame_labels_keep_their_order(frames: int) -> None:
-    assert str(Timecode(frames, NTSC, drop=True)) < str(Timecode(frames + 1, NTSC, drop=True))
+    assert str(TimecodeLabel(frames, NTSC, drop=True)) < str(TimecodeLabel(frames + 1, NTSC, drop=True))
 
 
 def test_midnight_follows_the_last_label_of_the_day() -> None:
-    assert str(Timecode.parse("23:59:59:24", PAL) + 1) == "00:00:00:00"
-    assert str(Timecode.parse("23:59:59;29", NTSC) + 1) == "00:00:00;00"
+    assert str(TimecodeLabel.parse("23:59:59:24", PAL) + 1) == "00:00:00:00"
+    assert str(TimecodeLabel.parse("23:59:59;29", NTSC) + 1) == "00:00:00;00"
 
 
 def test_drop_frame_stays_within_a_frame_of_the_clock_over_ten_minutes() -> None:
-    label = Timecode.parse("10:10:00;00", NTSC)
+    label = TimecodeLabel.parse("10:10:00;00", NTSC)
 
     seconds = label.frames / NTSC
 
@@ -92,11 +92,11 @@ def test_drop_frame_stays_within_a_frame_of_the_clock_over_ten_minutes() -> None
 )
 def test_a_label_that_does_not_exist_is_refused(text: str, rate: Fraction, why: str) -> None:
     with pytest.raises(CallerError, match=why):
-        Timecode.parse(text, rate)
+        TimecodeLabel.parse(text, rate)
 
 
 def test_the_tenth_minute_drops_nothing() -> None:
-    assert Timecode.parse("00:10:00;00", NTSC).frames == 17_982
+    assert TimecodeLabel.parse("00:10:00;00", NTSC).frames == 17_982
 
 
 @pytest.mark.parametrize(("rate", "nominal"), [(FILM, 24), (NTSC, 30), (FAST_NTSC, 60), (PAL, 25)])

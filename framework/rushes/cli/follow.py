@@ -20,14 +20,14 @@ from rushes.cli.show import failure_line, held_lines, summary_line, waits_line
 from rushes.errors import RushesError
 
 if TYPE_CHECKING:
-    from rushes.cli.progress import Progress
+    from rushes.cli.progress import ProgressDisplay
     from rushes.cli.sending import Sending
     from rushes.cli.session import Session
     from rushes.cli.sinks import Sink
     from rushes.invocation import BatchStatus, Finished
     from rushes.ports import Engine
 
-__all__ = ["Followed", "follow_batch", "report"]
+__all__ = ["FollowEnd", "follow_batch", "report"]
 
 # Long enough to cost nothing, short enough that Ctrl-C is met at once: it is looked at between two waits.
 _WAIT_S: Final = 0.25
@@ -43,7 +43,7 @@ _HELD_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class FollowEnd:
     """How following a batch ended."""
 
     ends: SeenEnds
@@ -57,7 +57,7 @@ class Followed:
 
 def follow_batch(
     session: Session, engine: Engine, batch: str, sink: Sink, *, sending: Sending | None = None
-) -> Followed:
+) -> FollowEnd:
     """Follow `batch` until it has ended, or a person has had enough.
 
     Raises:
@@ -81,14 +81,14 @@ class _Follower:
         self._told: set[str] = set()
         self._drawn = 0.0
         self._asked = self._began
-        self._display: Progress | None = None
+        self._display: ProgressDisplay | None = None
         self._bearing = Bearing(batch, self._say_above)
 
     def _say_above(self, text: str) -> None:
         self._hide()
         _say(f"{click.style('!', fg='yellow')} {text}")
 
-    def run(self) -> Followed:
+    def run(self) -> FollowEnd:
         with interrupt.noted() as interrupts:
             try:
                 return self._follow(interrupts)
@@ -98,7 +98,7 @@ class _Follower:
             finally:
                 self._hide()
 
-    def _follow(self, interrupts: interrupt.Interrupts) -> Followed:
+    def _follow(self, interrupts: interrupt.Interrupts) -> FollowEnd:
         while True:
             try:
                 outcome = self._look()
@@ -119,7 +119,7 @@ class _Follower:
                 if answer is not None:
                     return answer
 
-    def _look(self) -> Followed | None:
+    def _look(self) -> FollowEnd | None:
         """Take what has ended since the last look; how it ended, if it has."""
         page = self._engine.results(self._batch, after=self._seen, limit=_PAGE, wait_s=_WAIT_S)
         self._take(page)
@@ -198,7 +198,7 @@ class _Follower:
 
     # -- interrupts ---------------------------------------------------------------------------------------
 
-    def _answer(self, interrupts: interrupt.Interrupts) -> Followed | None:
+    def _answer(self, interrupts: interrupt.Interrupts) -> FollowEnd | None:
         self._hide()
         answer = "cancel"
         if self._session.answers and interrupts.count == 1:
@@ -212,7 +212,7 @@ class _Follower:
         self._take_rest()
         return self._outcome(interrupted=True)
 
-    def _leave(self, interrupts: interrupt.Interrupts) -> Followed:
+    def _leave(self, interrupts: interrupt.Interrupts) -> FollowEnd:
         """Send what has not been sent, so that the batch is whole, then go."""
         self._hide()
         if self._sending is not None and self._sending.is_alive():
@@ -237,10 +237,10 @@ class _Follower:
         while page := self._engine.results(self._batch, after=self._seen, limit=_PAGE):
             self._take(page)
 
-    def _outcome(self, *, interrupted: bool = False, left: bool = False) -> Followed:
+    def _outcome(self, *, interrupted: bool = False, left: bool = False) -> FollowEnd:
         self._hide()
         self._sink.close()
-        return Followed(self._ends, time.monotonic() - self._began, interrupted, left)
+        return FollowEnd(self._ends, time.monotonic() - self._began, interrupted, left)
 
     # -- progress -----------------------------------------------------------------------------------------
 
@@ -251,9 +251,9 @@ class _Follower:
         if now - self._drawn < _DRAW_EVERY_S:
             return
         if self._display is None:
-            from rushes.cli.progress import Progress  # noqa: PLC0415 - rich, for a batch worth watching
+            from rushes.cli.progress import ProgressDisplay  # noqa: PLC0415 - rich, for a batch worth watching
 
-            self._display = Progress()
+            self._display = ProgressDisplay()
         self._drawn = now
         self._display.show(self._engine.status(self._batch), now)
 
@@ -277,7 +277,7 @@ def _may_succeed(ends: SeenEnds) -> bool:
     return bool(ends.counts.cancelled) or (ends.counts.failed > 0 and not all_wrong)
 
 
-def report(outcome: Followed, *, batch: str, function: str, out: str | None, quiet: bool = False) -> int:
+def report(outcome: FollowEnd, *, batch: str, function: str, out: str | None, quiet: bool = False) -> int:
     """Say what came of a batch, failures last so that they are seen; gives the exit code.
 
     Args:

@@ -20,7 +20,7 @@ from rushes.units import format_duration
 if TYPE_CHECKING:
     from rushes.invocation import BatchStatus
 
-__all__ = ["Pace", "Progress", "lines_of"]
+__all__ = ["Pace", "ProgressDisplay", "lines_of"]
 
 _RUNNING_SHOWN: Final = 8
 _WINDOW_S: Final = 30.0
@@ -104,7 +104,7 @@ def _done(status: BatchStatus) -> float:
     return status.counts.ended + part
 
 
-class Progress:
+class ProgressDisplay:
     """Draws on standard error, over itself; `hide` takes the drawing away until the next `show`."""
 
     def __init__(self) -> None:

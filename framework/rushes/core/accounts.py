@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from rushes.core.money import format_dollars
 
-__all__ = ["HOUR_S", "ORGANISATION", "Account", "Scope", "Shortage", "SpendLimits"]
+__all__ = ["HOUR_S", "ORGANISATION", "Account", "Lack", "Scope", "SpendLimits"]
 
 HOUR_S: Final = 3600
 UNLIMITED: Final = 1 << 62
@@ -65,7 +65,7 @@ class SpendLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Shortage:
+class Lack:
     """Why an amount does not fit.
 
     Args:
@@ -128,7 +128,7 @@ class Account:
             left.append(limits.hour_cap - self.hour_spent - self.outstanding)
         return min(left)
 
-    def shortage(self, amount: int, *, claimed: int) -> Shortage | None:
+    def lack(self, amount: int, *, claimed: int) -> Lack | None:
         """Why `amount` more does not fit, or None."""
         found = [
             short
@@ -146,13 +146,13 @@ class Account:
             return f"{self.scope} is beyond its soft limit of {format_dollars(limits.hour_soft)} an hour"
         return ""
 
-    def _in_all(self, amount: int, claimed: int) -> Shortage | None:
+    def _in_all(self, amount: int, claimed: int) -> Lack | None:
         cap = self.limits.cap
         if cap is None or self.spent + self.outstanding + claimed + amount <= cap:
             return None
         missing = self.spent + amount - cap
         if missing > 0:
-            return Shortage(
+            return Lack(
                 held=True,
                 sentence=(
                     f"held: {self.scope} has spent {format_dollars(self.spent)} of its {format_dollars(cap)},"
@@ -165,13 +165,13 @@ class Account:
             )
         return self._waits(amount, claimed, self.spent, f"{format_dollars(cap)}", cap)
 
-    def _by_hour(self, amount: int, claimed: int) -> Shortage | None:
+    def _by_hour(self, amount: int, claimed: int) -> Lack | None:
         cap = self.limits.hour_cap
         if cap is None or self.hour_spent + self.outstanding + claimed + amount <= cap:
             return None
         per_hour = f"{format_dollars(cap)} an hour"
         if amount > cap:
-            return Shortage(
+            return Lack(
                 held=True,
                 sentence=(
                     f"held: {self.scope} may spend {per_hour}, and this alone may cost"
@@ -185,7 +185,7 @@ class Account:
         missing = self.hour_spent + amount - cap
         if missing > 0:
             then = (self.hour + 1) * HOUR_S
-            return Shortage(
+            return Lack(
                 held=True,
                 sentence=(
                     f"held: {self.scope} may spend {per_hour}, has spent"
@@ -199,11 +199,11 @@ class Account:
             )
         return self._waits(amount, claimed, self.hour_spent, per_hour, cap)
 
-    def _waits(self, amount: int, claimed: int, spent: int, of: str, cap: int) -> Shortage:
+    def _waits(self, amount: int, claimed: int, spent: int, of: str, cap: int) -> Lack:
         missing = spent + self.outstanding + claimed + amount - cap
         attempts = "attempt" if self.running == 1 else "attempts"
         paused = f" and {format_dollars(claimed)} kept for paused ones" if claimed else ""
-        return Shortage(
+        return Lack(
             held=False,
             sentence=(
                 f"waits for money: of {self.scope}'s {of}, {format_dollars(spent)} are spent,"

@@ -10,7 +10,7 @@ from rushes.core.commands import Command
 from rushes.core.handover import Handover
 from rushes.core.learning.expected import ExpectedRuns
 from rushes.core.lending import Lending
-from rushes.core.limits import BOUNDLESS, Limits, batch_limit, class_limit, queue_limit
+from rushes.core.limits import BOUNDLESS, NamedLimits, batch_limit, class_limit, queue_limit
 from rushes.core.making_room import MakingRoom
 from rushes.core.ordering import Flow, Lane, Level
 from rushes.core.overtaking import Overtaking
@@ -47,7 +47,7 @@ class Assignment:
         self.making_room = MakingRoom(room, waiting, slots, self.expected, self.standing)
         self.payments = Payments(purse, waiting, slots, self.standing, self.yielding)
         self.overtaking = Overtaking(room, waiting)
-        self.limits = Limits()
+        self.limits = NamedLimits()
         self.lending = Lending(
             room, waiting, slots, purse, limits=self.limits, yielding=self.yielding, payments=self.payments
         )

@@ -14,7 +14,7 @@ from rushes.core.events import Capacity, ClassPolicy
 from rushes.core.holding import note
 from rushes.core.learning.expected import ExpectedRuns
 from rushes.core.lending import Lending
-from rushes.core.limits import Limits
+from rushes.core.limits import NamedLimits
 from rushes.core.ordering import Lane
 from rushes.core.packing import MILLI, Room
 from rushes.core.policy import SchedulerSettings
@@ -46,7 +46,7 @@ class Handover:
         purse: Purse,
         *,
         expected: ExpectedRuns,
-        limits: Limits,
+        limits: NamedLimits,
         standing: Standing,
         lending: Lending,
     ) -> None:

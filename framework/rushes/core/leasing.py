@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rushes.core.commands import Command, Lease
 from rushes.core.limits import KEY
-from rushes.core.ordering import Queue
+from rushes.core.ordering import PoolQueue
 
 __all__ = ["Leasing"]
 
@@ -35,10 +35,10 @@ class Leasing:
         self._window = window
         # What a tick need not look for among all queues: these may want a lease though nothing happened to
         # them since; of those something in hand does not fit, and more is outside.
-        self.unasked: dict[Queue, None] = {}
-        self.unfit: dict[Queue, None] = {}
+        self.unasked: dict[PoolQueue, None] = {}
+        self.unfit: dict[PoolQueue, None] = {}
 
-    def asked_again(self) -> dict[Queue, None]:
+    def asked_again(self) -> dict[PoolQueue, None]:
         """Those of `unasked`, which are told once: each may be asked for again."""
         if not self.unasked:
             return {}
@@ -66,7 +66,7 @@ class Leasing:
             count = min(max(self._window // LOOKS, 1), queue.outside)
             out.append(Lease(queue.key, count, tuple(sorted(batches))))
 
-    def lease(self, queue: Queue, out: list[Command]) -> None:
+    def lease(self, queue: PoolQueue, out: list[Command]) -> None:
         """Ask for more of a queue when less than half of its window is in hand; once at a time."""
         if queue.leasing or queue.stale or queue.outside <= 0:
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rushes.core.commands import Command, GoOn
 from rushes.core.holding import note
-from rushes.core.limits import Limits, batch_limit
+from rushes.core.limits import NamedLimits, batch_limit
 from rushes.core.ordering import Level
 from rushes.core.packing import Room
 from rushes.core.payments import Payments
@@ -33,7 +33,7 @@ class Lending:
         slots: Slots,
         purse: Purse,
         *,
-        limits: Limits,
+        limits: NamedLimits,
         yielding: Yielding,
         payments: Payments,
     ) -> None:

@@ -15,7 +15,7 @@ from rushes.core.events import QueueKey, Shape
 __all__ = [
     "BOUNDLESS",
     "KEY",
-    "Limits",
+    "NamedLimits",
     "batch_limit",
     "class_limit",
     "function_limit",
@@ -54,7 +54,7 @@ def queue_limit(queue: QueueKey) -> str:
     return f"queue {queue.priority} {queue.show}"
 
 
-class Limits:
+class NamedLimits:
     """How many run under each name that somebody has limited."""
 
     __slots__ = ("_busy",)

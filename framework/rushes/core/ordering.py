@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 from rushes.core.events import Ask, ClassPolicy, QueueKey, Shape
 from rushes.core.packing import Need
 
-__all__ = ["NO_DEADLINE_MS", "Flow", "Lane", "Level", "Line", "Queue", "order_of"]
+__all__ = ["NO_DEADLINE_MS", "Flow", "Lane", "Level", "Line", "PoolQueue", "order_of"]
 
 # Work without a deadline stands behind all work with one, and first come is first served among itself. Ten
 # years in milliseconds: further off than any deadline.
@@ -100,7 +100,7 @@ class Line(Generic[T]):
         return None
 
 
-class Queue:
+class PoolQueue:
     """One queue: what of it is in hand, and what waits outside."""
 
     __slots__ = (
@@ -144,7 +144,7 @@ class Lane:
 
     __slots__ = ("asks", "bill", "flow", "need", "oldest", "parked", "queue", "shape", "slots", "waits_on")
 
-    def __init__(self, flow: Flow, queue: Queue, shape: Shape, need: Need) -> None:
+    def __init__(self, flow: Flow, queue: PoolQueue, shape: Shape, need: Need) -> None:
         self.flow = flow
         self.queue = queue
         self.shape = shape

@@ -101,7 +101,7 @@ from rushes.core.events import (
 from rushes.core.explanation import PoolView, explain, snapshot, why_paused
 from rushes.core.holding import note
 from rushes.core.limits import queue_limit
-from rushes.core.ordering import Queue
+from rushes.core.ordering import PoolQueue
 from rushes.core.packing import Room
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.purse import Purse
@@ -334,7 +334,7 @@ class Scheduler:
         self._assignment.run(now, out, paused=self._paused)
         self._slots.trim(out)
 
-    def _lease(self, queue: Queue, out: list[Command]) -> None:
+    def _lease(self, queue: PoolQueue, out: list[Command]) -> None:
         if not self._paused:
             self._waiting.leasing.lease(queue, out)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Held", "SparePolicy", "to_open", "wanted"]
+__all__ = ["HeldSlot", "SparePolicy", "to_open", "wanted"]
 
 _GIB = 2**30
 
@@ -40,7 +40,7 @@ class SparePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldSlot:
     """One slot with an attempt on it.
 
     Args:
@@ -55,7 +55,7 @@ class Held:
 
 
 def wanted(
-    held: Iterable[Held], cpu: float, memory: float, policy: SparePolicy = SparePolicy()
+    held: Iterable[HeldSlot], cpu: float, memory: float, policy: SparePolicy = SparePolicy()
 ) -> dict[str, int]:
     """How many spares of each interpreter a pool of `cpu` cores and `memory` bytes should have."""
     long: dict[str, int] = {}

@@ -11,7 +11,7 @@ from rushes.core.commands import Command
 from rushes.core.events import Ask, ClassPolicy, QueueKey, Shape
 from rushes.core.leasing import Leasing
 from rushes.core.limits import class_limit
-from rushes.core.ordering import Lane, Level, Queue
+from rushes.core.ordering import Lane, Level, PoolQueue
 from rushes.core.packing import MILLI, Need, Room
 from rushes.core.ranks import Ranks
 from rushes.core.shares import Shares
@@ -42,7 +42,7 @@ class Waiting:
         self.bars: dict[QueueKey, str] = {}  # of which nothing starts, and why
         self.leasing = Leasing(window)
         self._parked: dict[str, list[Lane]] = {}  # by the name that each waits on
-        self.queues: dict[QueueKey, Queue] = {}
+        self.queues: dict[QueueKey, PoolQueue] = {}
         self.where: dict[int, Lane] = {}  # by id, of all asks in hand: waiting, or given to a slot
         # What a tick need not look for among all queues: nothing ages before this; something may be idle.
         self._age_at = float("inf")
@@ -60,11 +60,11 @@ class Waiting:
         self.ranks = Ranks(classes, self._burst_s * self._room.capacity[0] / MILLI)
         self.levels = self.ranks.levels
 
-    def queue(self, key: QueueKey) -> Queue:
+    def queue(self, key: QueueKey) -> PoolQueue:
         queue = self.queues.get(key)
         if queue is None:
             policy, level, above = self.ranks.placed(key)
-            queue = self.queues[key] = Queue(key, level, above, policy)
+            queue = self.queues[key] = PoolQueue(key, level, above, policy)
             self._untidy = True
         return queue
 
@@ -110,7 +110,7 @@ class Waiting:
             self.where[ask[0]] = fresh
         fresh.stand()
 
-    def receive(self, queue: Queue, asks: Iterable[Ask], now: float) -> None:
+    def receive(self, queue: PoolQueue, asks: Iterable[Ask], now: float) -> None:
         """Put leased asks into their lanes; those already in hand are left as they are."""
         where = self.where
         aged_before = _aged_before(queue, now)
@@ -160,7 +160,7 @@ class Waiting:
         lane.stand()
         self._watch_age(lane)
 
-    def _lane(self, queue: Queue, shape: Shape, level: Level) -> Lane:
+    def _lane(self, queue: PoolQueue, shape: Shape, level: Level) -> Lane:
         show = queue.key.show
         flow = level.flow(show, self.ranks.weight(queue.key))
         lane = flow.by_shape.get((queue.key, shape))
@@ -184,7 +184,7 @@ class Waiting:
         for policy in self.ranks.classes:
             self.unpark(class_limit(policy.name))
 
-    def _need_of(self, shape: Shape, queue: Queue) -> Need:
+    def _need_of(self, shape: Shape, queue: PoolQueue) -> Need:
         need = self._room.need_of(shape)
         return self.shares.clamp(queue.policy.name, need, self._room.capacity) if self.shares.any else need
 
@@ -250,13 +250,13 @@ class Waiting:
         self.cpuless -= not lane.need[0]
         self._untidy = True
 
-    def answered_empty(self, queue: Queue) -> None:
+    def answered_empty(self, queue: PoolQueue) -> None:
         """A lease brought nothing: ask again when something has changed, or at the next tick."""
         queue.stale = True
         self.leasing.unasked[queue] = None
         self._untidy = True
 
-    def unasked(self) -> list[Queue]:
+    def unasked(self) -> list[PoolQueue]:
         """Queues that may want more though nothing came and nothing went; each is told once."""
         found = self.leasing.asked_again()
         return [queue for queue in self.queues.values() if queue in found] if found else []
@@ -346,7 +346,7 @@ class Waiting:
             self.leasing.unasked.pop(self.queues.pop(key), None)
 
 
-def _aged_before(queue: Queue, now: float) -> float:
+def _aged_before(queue: PoolQueue, now: float) -> float:
     """Work of a queue that was queued before this competes one rank higher.
 
     None does while the queue is served: who has sent a great deal waits for its own work alone, and would

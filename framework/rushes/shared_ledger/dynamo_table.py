@@ -17,7 +17,7 @@ from rushes.core.retry import backoff_s
 from rushes.errors import CallerError, PlatformError
 from rushes.shared_ledger.dynamo_items import plain, typed
 
-__all__ = ["MEETINGS", "Refused", "Table", "unless_refused"]
+__all__ = ["MEETINGS", "ConditionFailed", "Table", "unless_refused"]
 
 MEETINGS: Final = 12
 """Transactions that met another before it is taken for a fault; some 20 s."""
@@ -28,7 +28,7 @@ MOST_KEYS: Final = 100
 API_BatchGetItem.html)."""
 
 
-class Refused(Exception):  # noqa: N818 - an outcome, not an error
+class ConditionFailed(Exception):  # noqa: N818 - an outcome, not an error
     """A condition did not hold; `item` is what is there, None for nothing."""
 
     def __init__(self, item: Any) -> None:
@@ -54,7 +54,7 @@ def unless_refused() -> Iterator[list[bool]]:
     refused: list[bool] = []
     try:
         yield refused
-    except Refused:
+    except ConditionFailed:
         refused.append(True)
 
 
@@ -122,7 +122,7 @@ class Table:
         asked |= {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
             done = self._asked("write to the ledger", self._client.update_item, asked)
-        except Refused as refused:
+        except ConditionFailed as refused:
             return None, plain(refused.item) if refused.item else None
         return plain(done["Attributes"]), None
 
@@ -223,7 +223,7 @@ class Table:
         except ClientError as error:
             code = code_of(error)
             if code == "ConditionalCheckFailedException":
-                raise Refused(error.response.get("Item")) from error
+                raise ConditionFailed(error.response.get("Item")) from error
             if code == "TransactionCanceledException":
                 reasons: Any = error.response.get("CancellationReasons", ())
                 raise _Cancelled([str(one.get("Code")) for one in reasons]) from error

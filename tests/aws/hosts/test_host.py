@@ -21,7 +21,7 @@ from rushes.core.states import State
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.fleet.fleet_notes import RESTS_S, Done, FleetNotes, Resting
-from rushes.engines.aws.hosts.host import Host
+from rushes.engines.aws.hosts.host import AwsHost
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.engines.local import LocalEngine
 from rushes.invocation import OWNER
@@ -59,12 +59,12 @@ class Studio:
         self.settings = AwsSettings(name, scratch=scratch, poll_s=1.0)
         self.engine = engine
         self.ledger = DynamoLedger(self.clients["dynamodb"], name)
-        self._running: list[tuple[Host, threading.Thread]] = []
+        self._running: list[tuple[AwsHost, threading.Thread]] = []
 
-    def host(self, name: str = "host-a", **more: Any) -> Host:
+    def host(self, name: str = "host-a", **more: Any) -> AwsHost:
         """Another host, working."""
         services = Services(self.settings, name, self.clients.__getitem__)
-        host = Host(services, self.engine, self.urls, name=name, width=3, **more)
+        host = AwsHost(services, self.engine, self.urls, name=name, width=3, **more)
         thread = threading.Thread(target=host.run)
         thread.start()
         self._running.append((host, thread))

@@ -19,7 +19,7 @@ from rushes.core.states import State
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.engines.aws.engine import AwsEngine
-from rushes.engines.aws.hosts.host import Host
+from rushes.engines.aws.hosts.host import AwsHost
 from rushes.engines.local import LocalEngine
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
@@ -49,7 +49,7 @@ def queue(aws: AwsServer, unique: str) -> str:
 @pytest.fixture
 def host(
     proxy: FaultProxy, queue: str, unique: str, rushes_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Host, threading.Thread]]:
+) -> Iterator[tuple[AwsHost, threading.Thread]]:
     """A host that asks through the proxy, as whoever sends does."""
     for name, value in {
         "AWS_ENDPOINT_URL": proxy.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
@@ -61,7 +61,7 @@ def host(
     scratch.mkdir(parents=True)
     services = Services(AwsSettings(unique, region="us-east-1", scratch=scratch, poll_s=5.0), "host-a")
     engine = LocalEngine()
-    made = Host(services, engine, {"standard": queue}, name="host-a", width=4)
+    made = AwsHost(services, engine, {"standard": queue}, name="host-a", width=4)
     thread = threading.Thread(target=made.run)
     yield made, thread
     if thread.ident is not None:
@@ -72,7 +72,7 @@ def host(
 
 @pytest.mark.parametrize("function", [deployed.small, deployed.look], ids=["with outputs", "without"])
 def test_an_invocation_asks_the_ledger_thrice_at_most_queues_half_a_time_and_looks_four_times(
-    aws: AwsServer, proxy: FaultProxy, host: tuple[Host, threading.Thread], unique: str, function: Any
+    aws: AwsServer, proxy: FaultProxy, host: tuple[AwsHost, threading.Thread], unique: str, function: Any
 ) -> None:
     makes = function.makes_outputs
     options = function.with_options(out=f"s3://{unique}/made").options if makes else function.options

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["LEAST", "Source", "allowances", "reserved_nano"]
+__all__ = ["LEAST", "EventSource", "allowances", "reserved_nano"]
 
 LEAST: Final = 2
 """Attempts at once that a queue may be held to (https://docs.aws.amazon.com/lambda/latest/dg/
 services-sqs-scaling.html)."""
 
 
-class Source(NamedTuple):
+class EventSource(NamedTuple):
     """One queue.
 
     Args:
@@ -39,7 +39,7 @@ class Source(NamedTuple):
     waiting: int = 0
 
 
-def allowances(sources: Sequence[Source], left_nano: int) -> dict[str, int]:
+def allowances(sources: Sequence[EventSource], left_nano: int) -> dict[str, int]:
     """How many attempts of each queue may run at once; 0 for one that has to rest.
 
     Args:
@@ -60,18 +60,18 @@ def allowances(sources: Sequence[Source], left_nano: int) -> dict[str, int]:
     return given
 
 
-def _least(one: Source) -> int:
+def _least(one: EventSource) -> int:
     return min(LEAST, one.most)
 
 
-def _for_what_waits(one: Source) -> int:
+def _for_what_waits(one: EventSource) -> int:
     return min(one.most, one.waiting)
 
 
-def _most(one: Source) -> int:
+def _most(one: EventSource) -> int:
     return one.most
 
 
-def reserved_nano(sources: Sequence[Source]) -> int:
+def reserved_nano(sources: Sequence[EventSource]) -> int:
     """Nano-dollars an hour that the least of every queue costs."""
     return sum(min(LEAST, one.most) * one.hour_nano for one in sources)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from heapq import heappush, heappushpop
 from typing import Any, Final
 
-from rushes.core.accounts import HOUR_S, Account, Scope, Shortage, SpendLimits
+from rushes.core.accounts import HOUR_S, Account, Lack, Scope, SpendLimits
 from rushes.core.spending.reservations import Granted, Payer, Refused, Settled
 
 __all__ = ["NO_LIMITS", "Budget", "Granted", "Payer", "Refused", "Scope", "Settled", "SpendLimits"]
@@ -199,9 +199,7 @@ class Budget:
         books = self._books_of(entry.payer, now)
         self._claim(id, 0)
         # Who is paused goes before who starts, and the one that asks first before other paused ones.
-        found = [
-            short for account in books.capped if (short := account.shortage(more, claimed=0)) is not None
-        ]
+        found = [short for account in books.capped if (short := account.lack(more, claimed=0)) is not None]
         if found and more:
             short = _worst(found)
             if not short.held:
@@ -328,16 +326,16 @@ class Budget:
             account.spend(more)
             account.outstanding -= less
 
-    def _missing(self, books: _Books, amount: int) -> Shortage | None:
+    def _missing(self, books: _Books, amount: int) -> Lack | None:
         """What lacks for `amount`; claims that nobody could have stand in nobody's way."""
         for account in books.capped:
             if not account.fits(amount, account.claimed):
-                return self._shortage(books.all, amount)
+                return self._lack(books.all, amount)
         return None
 
-    def _shortage(self, accounts: tuple[Account, ...], amount: int) -> Shortage | None:
+    def _lack(self, accounts: tuple[Account, ...], amount: int) -> Lack | None:
         for _ in range(2):
-            found = [s for a in accounts if (s := a.shortage(amount, claimed=a.claimed)) is not None]
+            found = [s for a in accounts if (s := a.lack(amount, claimed=a.claimed)) is not None]
             if not found:
                 return None
             if not any(account.claimed for account in accounts) or not self._drop_vain_claims():
@@ -349,7 +347,7 @@ class Budget:
         vain = []
         for id_ in self._claiming:
             entry = self._open[id_]
-            shorts = [self.account(s).shortage(entry.wanted, claimed=0) for s in entry.payer.scopes]
+            shorts = [self.account(s).lack(entry.wanted, claimed=0) for s in entry.payer.scopes]
             if any(short is not None and short.held for short in shorts):
                 vain.append(id_)
         for id_ in vain:
@@ -382,7 +380,7 @@ def _runs(numbers: set[int]) -> list[list[int]]:
     return runs
 
 
-def _refused(id_: int, short: Shortage) -> Refused:
+def _refused(id_: int, short: Lack) -> Refused:
     return Refused(id_, short.held, short.sentence, short.frees_at, short.short, scope=short.scope)
 
 
@@ -390,6 +388,6 @@ def _stale(id_: int, why: str) -> Refused:
     return Refused(id_, held=False, sentence=f"reservation {id_} {why}; take a new number.", stale=True)
 
 
-def _worst(found: list[Shortage]) -> Shortage:
+def _worst(found: list[Lack]) -> Lack:
     """The one that keeps it longest: held before waiting, for a person before for the next hour."""
     return min(found, key=lambda one: (not one.held, one.frees_at is not None, -one.short))

@@ -22,7 +22,7 @@ from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import aws_settings, pairs_of
 from rushes.engines.aws.fleet.fleet_notes import Done, FleetNotes
 from rushes.engines.aws.hosts.ecs_agent import EcsProtection, ecs_task
-from rushes.engines.aws.hosts.host import Host, NoProtection, Protection
+from rushes.engines.aws.hosts.host import AwsHost, NoProtection, Protection
 from rushes.engines.aws.hosts.spot import SpotWatch
 from rushes.engines.aws.infra.deployment import Deployment, deployment_of
 from rushes.engines.aws.infra.host_tiers import PLAIN
@@ -83,7 +83,7 @@ def run_host(
     protection: Protection = EcsProtection(agent, services.say) if agent else NoProtection()
     fitness = _fitness_of(services, pool, queues)
     told = _telling(services, ecs_task(environ), name, fitness)
-    host = Host(
+    host = AwsHost(
         services, pool, queues, name=name, width=width, protection=protection, told=told, fitness=fitness,
         logs=settings_from(environ).logs if agent else None,  # a task's disk goes with it
         leaves=bool(agent),  # ECS puts another in its place; who stands in a studio is seen to by somebody
@@ -200,7 +200,7 @@ def _telling(
 
 
 @contextmanager
-def _stopped_by_signals(host: Host) -> Iterator[None]:
+def _stopped_by_signals(host: AwsHost) -> Iterator[None]:
     """The first signal gives everything back; the second one ends the process as ever."""
     before: dict[int, Any] = {}
 
@@ -218,7 +218,7 @@ def _stopped_by_signals(host: Host) -> Iterator[None]:
 
 
 @contextmanager
-def _watched_for_notices(host: Host, environ: Mapping[str, str], *, agent: str) -> Iterator[None]:
+def _watched_for_notices(host: AwsHost, environ: Mapping[str, str], *, agent: str) -> Iterator[None]:
     """Under ECS its agent hears of a notice and sends SIGTERM; else this process looks for itself."""
     if agent:
         yield

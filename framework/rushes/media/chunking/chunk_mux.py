@@ -19,7 +19,7 @@ from rushes.media.planning.filters import compile_graph
 from rushes.media.planning.plan import EncodePlan
 from rushes.media.profile import Profile
 
-__all__ = ["Sound", "mux_command", "sound_command"]
+__all__ = ["ChunkSound", "mux_command", "sound_command"]
 
 _SOUND_IN: Final = {"libopus": "mp4", "flac": "mp4"}
 """What holds these; everything else goes into a mov. Both keep an encoder's delay and every sample's time."""
@@ -28,7 +28,7 @@ _TAIL_BEGINS: Final = frozenset({"-c:a:0", "-map", "-map_metadata"})
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class ChunkSound:
     """How the sound is made, once for all parts.
 
     Args:
@@ -48,7 +48,7 @@ def sound_command(
     input_args: Sequence[str],
     target: str,
     loudness: Sequence[tracks.Loudness] | None,
-) -> Sound:
+) -> ChunkSound:
     """The command that encodes all sound of the clip, to be copied into the result.
 
     Args:
@@ -64,7 +64,7 @@ def sound_command(
     """
     found = tracks.audio_tracks(info, profile, select=(), loudness=loudness)
     if not found or profile.audio.codec == "copy":
-        return Sound(None, found)
+        return ChunkSound(None, found)
     graph = compile_graph([track.chain for track in found])
     strict = ["-xerror", "-max_error_rate", "0"] if profile.on_damage == "fail" else []
     args = [*strict, "-copyts", "-threads", str(profile.threads)]
@@ -75,13 +75,13 @@ def sound_command(
         args += [word.replace("{n}", str(number)) for word in track.args]
     holder = next((_SOUND_IN[t.args[1]] for t in found if t.args[1] in _SOUND_IN), "mov")
     args += ["-map_metadata", "-1", "-map_chapters", "-1"]
-    return Sound((*args, "-f", holder, "-y", target), found)
+    return ChunkSound((*args, "-f", holder, "-y", target), found)
 
 
 def mux_command(
     info: MediaInfo,
     whole: EncodePlan,
-    sound: Sound,
+    sound: ChunkSound,
     *,
     rate: Fraction | None,
     start_us: int,
@@ -136,7 +136,7 @@ def _tail(whole: EncodePlan) -> list[str]:
     return list(args[begin:])
 
 
-def _dispositions(info: MediaInfo, sound: Sound, heard: str | None) -> list[str]:
+def _dispositions(info: MediaInfo, sound: ChunkSound, heard: str | None) -> list[str]:
     """What ffmpeg gives a track that it encodes: nothing behind a filter, else what the source's track has.
 
     Written out, for a mov marks each of its tracks, and ffmpeg would take that over.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rushes.asset import Asset
-from rushes.media.chunking.chunk_mux import Sound, sound_command
+from rushes.media.chunking.chunk_mux import ChunkSound, sound_command
 from rushes.media.chunking.one_chunk import PartMade, refuse_other_build
 from rushes.media.chunking.part_order import SoundOrder
 from rushes.media.describing.inspection import describe
@@ -38,7 +38,7 @@ def plan_sound(
     *,
     start_us: int,
     loudness: Sequence[Loudness] | None = None,
-) -> Sound:
+) -> ChunkSound:
     """How the sound is made into the file `heard`, and which tracks it will have.
 
     Args:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rushes.asset import Asset, Output
 from rushes.media.chunking import chunk_commands as commands
-from rushes.media.chunking.chunk_mux import Sound, mux_command
+from rushes.media.chunking.chunk_mux import ChunkSound, mux_command
 from rushes.media.chunking.chunk_sound import SOUND, plan_sound
 from rushes.media.chunking.chunks import Uncuttable, timeline
 from rushes.media.chunking.cutting import Clip, Ground, cut, survey
@@ -30,7 +30,7 @@ from rushes.media.describing.schema import MediaInfo
 from rushes.media.devices.fallback import Tried, warning_of
 from rushes.media.devices.tries import Try
 from rushes.media.encoding.encode import AS_IT_IS, USUAL, Encoded, build_of, encode, expected_of
-from rushes.media.encoding.means import Means, Spelling
+from rushes.media.encoding.means import Means, WishSpelling
 from rushes.media.encoding.trying import first_that_works
 from rushes.media.encoding.verify import verify
 from rushes.media.planning.wanted import wanted_of
@@ -67,7 +67,7 @@ def encode_chunked(
     build: Build | None = None,
     info: MediaInfo | None = None,
     means: Means = USUAL,
-    spelling: Spelling = AS_IT_IS,
+    spelling: WishSpelling = AS_IT_IS,
 ) -> Encoded:
     """Encode `source` into `target` in parts, as exact as `encode` would in one piece.
 
@@ -158,7 +158,7 @@ class _Work:
     software: Build
     build: Build | None
     wish: Profile
-    spelling: Spelling
+    spelling: WishSpelling
 
     def plan(self, one: Try) -> Clip:
         """Where this try cuts, and the command of each part."""
@@ -230,7 +230,7 @@ class _Work:
                 )
         self.log.folders.clear()
 
-    def _write(self, clip: Clip, parts: list[CheckedPart], sound: Sound, heard: Path) -> None:
+    def _write(self, clip: Clip, parts: list[CheckedPart], sound: ChunkSound, heard: Path) -> None:
         """Put the parts behind one another, and picture and sound into the file that is wanted."""
         own = self.supervision.cwd or self.kept
         stitched = own / f"stitched.{commands.HELD_IN[clip.profile.video.codec]}"

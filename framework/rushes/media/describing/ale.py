@@ -14,7 +14,7 @@ from typing import Final
 from rushes.errors import CallerError
 from rushes.media.describing.report import frame_count
 from rushes.media.describing.schema import MediaInfo
-from rushes.media.describing.timecode import Timecode
+from rushes.media.describing.timecode import TimecodeLabel
 from rushes.printing import printable
 
 __all__ = ["COLUMNS", "as_ale"]
@@ -57,7 +57,7 @@ def _row(info: MediaInfo) -> list[str]:
         _tracks(info),
         str(start),
         str(start + frames),
-        str(Timecode(frames, start.rate, start.drop)),
+        str(TimecodeLabel(frames, start.rate, start.drop)),
         info.reel or stem or info.name,
         info.name,
         _rate_text(rate),
@@ -73,16 +73,16 @@ def _row(info: MediaInfo) -> list[str]:
     return [printable(value.replace("\t", " ").replace("\n", " ").replace("\r", " ")) for value in values]
 
 
-def _start(info: MediaInfo, rate: Fraction) -> Timecode:
+def _start(info: MediaInfo, rate: Fraction) -> TimecodeLabel:
     """The clip's start; midnight where it has none, or one that does not exist at its rate."""
     known = info.timecode
     if known is not None:
         try:
             counted = Fraction(known.rate) if known.rate else rate
-            return Timecode.parse(known.value, counted, drop=known.drop_frame)
+            return TimecodeLabel.parse(known.value, counted, drop=known.drop_frame)
         except CallerError:
-            return Timecode(0, rate)
-    return Timecode(0, rate)
+            return TimecodeLabel(0, rate)
+    return TimecodeLabel(0, rate)
 
 
 def _tracks(info: MediaInfo) -> str:

@@ -69,7 +69,7 @@ class Span:
 
     def _in(self, info: MediaInfo) -> FrameRange:
         from rushes.media.describing.report import frame_count  # noqa: PLC0415 - as above
-        from rushes.media.describing.timecode import Timecode  # noqa: PLC0415
+        from rushes.media.describing.timecode import TimecodeLabel  # noqa: PLC0415
 
         picture = info.primary_video
         rate = (info.timecode.rate if info.timecode else None) or (picture.frame_rate if picture else None)
@@ -78,9 +78,9 @@ class Span:
                 f"{info.name} has no timecode.", code="no-timecode", fix="Give frame numbers: 0-100."
             )
         exact, drop = Fraction(rate), info.timecode.drop_frame
-        first = Timecode.parse(info.timecode.value, exact, drop=drop)
+        first = TimecodeLabel.parse(info.timecode.value, exact, drop=drop)
         labels = self.labels or ("", "")
-        start, stop = ((Timecode.parse(one, exact, drop=drop) - first) for one in labels)
+        start, stop = ((TimecodeLabel.parse(one, exact, drop=drop) - first) for one in labels)
         count = frame_count(info)
         last = first + count if count is not None else None
         if not start < stop or (count is not None and stop > count):

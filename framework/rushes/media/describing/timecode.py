@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from rushes.errors import CallerError
 
-__all__ = ["Timecode", "drops_frames", "nominal_rate"]
+__all__ = ["TimecodeLabel", "drops_frames", "nominal_rate"]
 
 _LABEL: Final = re.compile(r"(\d{2}):(\d{2}):(\d{2})([:;.,])(\d{2,3})")
 _DROP_SEPARATORS: Final = ";.,"
@@ -32,7 +32,7 @@ def drops_frames(rate: Fraction) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Timecode:
+class TimecodeLabel:
     """The label of one frame.
 
     Args:
@@ -101,11 +101,11 @@ class Timecode:
             count -= dropped * (whole_minutes - whole_minutes // 10)
         return cls(count, rate, is_drop)
 
-    def __add__(self, frames: int) -> Timecode:
+    def __add__(self, frames: int) -> TimecodeLabel:
         """The label `frames` later (or earlier), past midnight from zero again."""
-        return Timecode(self.frames + frames, self.rate, self.drop)
+        return TimecodeLabel(self.frames + frames, self.rate, self.drop)
 
-    def __sub__(self, other: Timecode) -> int:
+    def __sub__(self, other: TimecodeLabel) -> int:
         """Frames from `other` to this one, past midnight if need be; never negative."""
         return (self.frames - other.frames) % self._frames_per_day
 

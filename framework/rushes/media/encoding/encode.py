@@ -20,7 +20,7 @@ from rushes.media.describing.second_opinion import blamed
 from rushes.media.devices.fallback import Tried, really_decoded_by, warning_of
 from rushes.media.devices.tries import Try
 from rushes.media.encoding.encode_folder import own_folder, stage
-from rushes.media.encoding.means import Means, Spelling
+from rushes.media.encoding.means import Means, WishSpelling
 from rushes.media.encoding.passes import measure_loudness, run_plan
 from rushes.media.encoding.trying import first_that_works
 from rushes.media.encoding.verify import ExpectedOutput, SourceTruth, Verification, source_truth, verify
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["AS_IT_IS", "USUAL", "Encoded", "build_of", "encode", "expected_of"]
 
 USUAL: Final = Means()
-AS_IT_IS: Final = Spelling()
+AS_IT_IS: Final = WishSpelling()
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def encode(
     build: Build | None = None,
     info: MediaInfo | None = None,
     means: Means = USUAL,
-    spelling: Spelling = AS_IT_IS,
+    spelling: WishSpelling = AS_IT_IS,
 ) -> Encoded:
     """Encode `source` into `target` as `profile` wishes, and verify the result against the source.
 
@@ -175,7 +175,7 @@ class _Making:
     truth: SourceTruth
     software: Build
     given: Build | None
-    spelling: Spelling
+    spelling: WishSpelling
     supervision: Supervision
     folder: Path
     loudness: list[Loudness] | None = None

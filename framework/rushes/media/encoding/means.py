@@ -1,6 +1,6 @@
 """By what an output may be made, and how each encoder is given the wish and judged by what it made.
 
-`Means` is of the caller and this host, `Spelling` of one wish. An encode in one piece, one in parts and a
+`Means` is of the caller and this host, `WishSpelling` of one wish. An encode in one piece, one in parts and a
 ladder take the same two. This module must not run anything, nor know files' contents.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rushes.media.measuring.gate import Gate
     from rushes.media.quality.parity import Parity
 
-__all__ = ["IN_SOFTWARE", "Means", "Spelling", "Way", "unchanged"]
+__all__ = ["IN_SOFTWARE", "Means", "Way", "WishSpelling", "unchanged"]
 
 IN_SOFTWARE: Final = Try(CPU, "", HERE)
 """The only try of an output without a picture of its own."""
@@ -77,7 +77,7 @@ def unchanged(profile: Profile, _encoder: str) -> Profile:
 
 
 @dataclass(frozen=True)
-class Spelling:
+class WishSpelling:
     """One wish as each encoder is to be given it, and what measures a result.
 
     Args:

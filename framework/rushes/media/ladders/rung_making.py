@@ -18,7 +18,7 @@ from rushes.errors import PlatformError, RushesError
 from rushes.media.describing.schema import MediaInfo
 from rushes.media.devices.fallback import Tried, TryOutcome, told
 from rushes.media.devices.tries import KnownHost, Tries, Try, plan_tries
-from rushes.media.encoding.means import Means, Spelling
+from rushes.media.encoding.means import Means, WishSpelling
 from rushes.media.encoding.trying import nothing_to_try, tried_of
 from rushes.media.encoding.verify import Level, SourceTruth, Verification, verify
 from rushes.media.ladders.ladder import LadderPlan, plan_ladder
@@ -65,7 +65,7 @@ class LadderRunner(Protocol):
 
 
 @dataclass(frozen=True)
-class RungSpelling(Spelling):
+class RungSpelling(WishSpelling):
     """One rung as each encoder is to be given it, and what measures a result.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rushes.asset import Asset
 from rushes.errors import CallerError
-from rushes.media.describing.timecode import Timecode
+from rushes.media.describing.timecode import TimecodeLabel
 from rushes.media.planning.filters import Staged, Step, step
 from rushes.media.planning.labels import one_line
 from rushes.media.planning.picture import Picture
@@ -66,5 +66,5 @@ def _burnt_timecode(picture: Picture) -> tuple[str, str]:
             code="bad-option",
             fix="Set cfr=true, or burn in name and frame only.",
         )
-    label = picture.timing.timecode or Timecode(0, rate)
+    label = picture.timing.timecode or TimecodeLabel(0, rate)
     return str(label), f"{rate.numerator}/{rate.denominator}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rushes.media.describing.schema import MediaInfo
-from rushes.media.describing.timecode import Timecode
+from rushes.media.describing.timecode import TimecodeLabel
 from rushes.media.profile import Profile
 
 __all__ = ["UNTIMED", "Reel", "container_args", "metadata", "one_line", "reel", "timecode_args"]
@@ -79,7 +79,7 @@ class Reel:
     warnings: tuple[str, ...] = ()
 
 
-def reel(info: MediaInfo, profile: Profile, timecode: Timecode | None) -> Reel:
+def reel(info: MediaInfo, profile: Profile, timecode: TimecodeLabel | None) -> Reel:
     """Where the reel name goes: the timecode track, where editing programs look, else the file's tags."""
     named = {"keep": info.reel, "drop": None}.get(profile.reel, profile.reel)
     if named is None:
@@ -94,7 +94,7 @@ def reel(info: MediaInfo, profile: Profile, timecode: Timecode | None) -> Reel:
     return Reel(warnings=(f"{profile.container} cannot hold the reel name {text!r}; mov can",))
 
 
-def timecode_args(timecode: Timecode | None, profile: Profile) -> list[str]:
+def timecode_args(timecode: TimecodeLabel | None, profile: Profile) -> list[str]:
     """The start timecode: a track of its own in mov, mp4 and mxf, a tag in Matroska."""
     if timecode is None or profile.container in UNTIMED:
         return []

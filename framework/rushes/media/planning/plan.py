@@ -14,7 +14,7 @@ from fractions import Fraction
 from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError
 from rushes.media.describing.schema import MediaInfo
-from rushes.media.describing.timecode import Timecode
+from rushes.media.describing.timecode import TimecodeLabel
 from rushes.media.planning import labels, timing, tracks
 from rushes.media.planning.burnin import burn_in
 from rushes.media.planning.device_graph import HERE, Spot
@@ -250,7 +250,7 @@ def _expectation(
     picture: Picture | None,
     *,
     sounds: Sequence[tracks.AudioTrack],
-    timecode: Timecode | None,
+    timecode: TimecodeLabel | None,
     reel: str | None,
 ) -> PlannedOutput:
     time = picture.timing if picture else None

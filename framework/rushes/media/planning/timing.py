@@ -15,7 +15,7 @@ from typing import Final
 from rushes.asset import FrameRange
 from rushes.errors import CallerError, MediaError
 from rushes.media.describing.schema import MediaInfo, VideoStream
-from rushes.media.describing.timecode import Timecode, drops_frames, nominal_rate
+from rushes.media.describing.timecode import TimecodeLabel, drops_frames, nominal_rate
 from rushes.media.planning.filters import Step, step
 from rushes.media.profile import Profile
 
@@ -65,7 +65,7 @@ class Timing:
     sound: tuple[Step, ...] = ()
     convert: tuple[Step, ...] = ()
     args: tuple[str, ...] = ()
-    timecode: Timecode | None = None
+    timecode: TimecodeLabel | None = None
     source_rate: Fraction | None = None
     warnings: tuple[str, ...] = field(default=())
 
@@ -159,7 +159,7 @@ def start_timecode(
     profile: Profile,
     frames: FrameRange | None,
     rate: Fraction | None,
-) -> Timecode | None:
+) -> TimecodeLabel | None:
     """The label of the result's first frame: the source's, moved by the range and kept over a rate change.
 
     Raises:
@@ -169,13 +169,13 @@ def start_timecode(
         return None
     first = frames.start if frames is not None else 0
     if profile.timecode != "keep":
-        return Timecode.parse(profile.timecode, rate)
+        return TimecodeLabel.parse(profile.timecode, rate)
     if info.timecode is None:
         return None
     source_rate = stream.fps or rate
     counted_at = Fraction(info.timecode.rate) if info.timecode.rate else source_rate
     try:
-        label = Timecode.parse(info.timecode.value, counted_at, drop=info.timecode.drop_frame)
+        label = TimecodeLabel.parse(info.timecode.value, counted_at, drop=info.timecode.drop_frame)
         at_source = _at_rate(label, source_rate) + first
         return _at_rate(at_source, rate)
     except CallerError:
@@ -183,7 +183,7 @@ def start_timecode(
         return None
 
 
-def _at_rate(label: Timecode, rate: Fraction) -> Timecode:
+def _at_rate(label: TimecodeLabel, rate: Fraction) -> TimecodeLabel:
     """The same hours, minutes and seconds at another rate; the frame is the one shown at that moment."""
     if label.rate == rate:
         return label
@@ -195,7 +195,7 @@ def _at_rate(label: Timecode, rate: Fraction) -> Timecode:
         # That label may be one of those left out; the first that exists is the same moment.
         minutes = int(text[3:5])
         frame = frame if minutes % 10 == 0 else nominal_rate(rate) // 15
-    return Timecode.parse(f"{text[:separator]}:{frame:02d}", rate, drop=drop)
+    return TimecodeLabel.parse(f"{text[:separator]}:{frame:02d}", rate, drop=drop)
 
 
 def _has_gaps(stream: VideoStream, present: int | None, present_s: float | None) -> bool:

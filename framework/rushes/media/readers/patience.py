@@ -9,7 +9,7 @@ from rushes.errors import Cancelled, MediaError, PlatformError
 from rushes.media.running.allowance import allowed_bytes
 from rushes.media.running.family import cpu_seconds, moved_bytes, resident_bytes
 
-__all__ = ["FIX", "TICK_S", "Patience", "Starting", "UnreadableError", "Watch", "allowed_for_reading"]
+__all__ = ["FIX", "TICK_S", "ClipWatch", "ReaderWatch", "Starting", "UnreadableError", "allowed_for_reading"]
 
 TICK_S: Final = 0.25
 FIX: Final = "Look at where the file comes from; copy it again, or set it aside."
@@ -28,14 +28,14 @@ class UnreadableError(MediaError):
     """The file made the reader die, hang, bloat or talk nonsense."""
 
 
-class Watch(Protocol):
+class ReaderWatch(Protocol):
     """Looks at a reader that is waited for."""
 
     def look(self) -> None:
         """Raises when it is over; called every `TICK_S`."""
 
 
-class Patience:
+class ClipWatch:
     """Watches a reader that is asked about one clip.
 
     Args:

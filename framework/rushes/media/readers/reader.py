@@ -21,7 +21,7 @@ from typing import Final, Generic, TypeVar
 
 from rushes.errors import Cancelled, PlatformError, RushesError, error_from_dict
 from rushes.media.readers.coming import coming
-from rushes.media.readers.patience import FIX, Patience, UnreadableError, allowed_for_reading
+from rushes.media.readers.patience import FIX, ClipWatch, UnreadableError, allowed_for_reading
 from rushes.media.readers.reader_process import GoneError, ReaderProcess
 
 __all__ = ["FILES_A_READER", "Question", "UnreadableError", "ask", "begin", "walls", "walls_used"]
@@ -118,7 +118,7 @@ def _try(question: Question[Answer], alike: Alike | None, *, is_last: bool) -> t
         if descriptor is not None:
             _send(reader, message, descriptor)
         _ask_ahead(reader, question.message, memory_bytes, alike)
-        patience = Patience(reader.pid, name, brief=question.brief, cancelled=question.cancelled)
+        patience = ClipWatch(reader.pid, name, brief=question.brief, cancelled=question.cancelled)
         is_answer, body = reader.receive(patience)
         found = (question.answer(body),) if is_answer else None
     except GoneError:
@@ -150,7 +150,7 @@ def _ready_for(message: bytes) -> ReaderProcess:
         return reader
     try:
         while reader.waiting:  # asked ahead in vain
-            reader.receive(Patience(reader.pid, "a clip", brief=True, cancelled=None))
+            reader.receive(ClipWatch(reader.pid, "a clip", brief=True, cancelled=None))
     except (GoneError, ValueError, RushesError):
         reader.end()
         return _take()

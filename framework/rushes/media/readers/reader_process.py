@@ -19,7 +19,7 @@ from typing import Final
 
 from rushes.errors import PlatformError, RushesError
 from rushes.media.readers.framing import LENGTH
-from rushes.media.readers.patience import FIX, TICK_S, Starting, UnreadableError, Watch
+from rushes.media.readers.patience import FIX, TICK_S, ReaderWatch, Starting, UnreadableError
 from rushes.media.running.child import Child, environment
 
 __all__ = ["MAX_ANSWER_BYTES", "GoneError", "ReaderProcess"]
@@ -98,7 +98,7 @@ class ReaderProcess:
         self.sent += 1
         self.waiting.append(message)
 
-    def receive(self, watch: Watch) -> tuple[bool, bytes]:
+    def receive(self, watch: ReaderWatch) -> tuple[bool, bytes]:
         """The next answer: whether it is one, else it is an error; and its JSON.
 
         Raises:
@@ -187,7 +187,7 @@ class ReaderProcess:
             self.end()
             raise
 
-    def _some(self, watch: Watch) -> bytes:
+    def _some(self, watch: ReaderWatch) -> bytes:
         while True:
             try:
                 data = self._socket.recv(_RECEIVE_BYTES)

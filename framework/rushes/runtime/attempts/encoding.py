@@ -21,7 +21,7 @@ from rushes.media.describing.inspection import describe
 from rushes.media.devices.known_host import known_host
 from rushes.media.devices.tries import KnownHost
 from rushes.media.encoding.encode import Encoded, encode
-from rushes.media.encoding.means import Means, Spelling
+from rushes.media.encoding.means import Means, WishSpelling
 from rushes.media.measuring.gate import QualityGate
 from rushes.media.planning.choice import EncoderChoice, parse_choice
 from rushes.media.planning.wanted import wanted_of
@@ -77,7 +77,7 @@ def make_encode(
             supervision=supervision(ctx),
             info=info,
             means=Means(choice, host, devices),
-            spelling=Spelling(
+            spelling=WishSpelling(
                 quality.spelt,
                 QualityGate(
                     source,

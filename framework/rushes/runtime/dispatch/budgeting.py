@@ -30,11 +30,11 @@ from rushes.runtime.records.budget_records import BudgetRecords
 if TYPE_CHECKING:
     from rushes.core.spending.machine_price import MachinePrice
 
-__all__ = ["Budgeting", "Held"]
+__all__ = ["Budgeting", "HeldBatch"]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldBatch:
     """Why a batch is held.
 
     Args:
@@ -152,10 +152,10 @@ class Budgeting:
 
     # -- held ---------------------------------------------------------------------------------------------
 
-    def held(self, state: BatchState) -> Held | None:
+    def held(self, state: BatchState) -> HeldBatch | None:
         """Why something of a batch is held; None where nothing is."""
         one = self.purse.shortage.holds(state.id) if self.purse.watches else None
-        return None if one is None else Held(one.sentence, one.frees_at, one.scope)
+        return None if one is None else HeldBatch(one.sentence, one.frees_at, one.scope)
 
     def holds_all(self, state: BatchState) -> bool:
         """Whether all that is left of a batch is held: nothing runs, is tried again, or waits for money."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from rushes.core.spares import Held, SparePolicy, to_open, wanted
+from rushes.core.spares import HeldSlot, SparePolicy, to_open, wanted
 from rushes.runtime.dispatch.pool import Pool
 from rushes.runtime.slots.processes import SlotProcess
 from rushes.runtime.wire import WIRE
@@ -86,7 +86,7 @@ class Spares:
         if found is not None:
             self._open(found)
 
-    def _held(self) -> Iterator[Held]:
+    def _held(self) -> Iterator[HeldSlot]:
         pool = self._pool
         classes = {one.name: one for one in pool.scheduler.classes}
         best = min((one.rank for one in classes.values() if one.may_displace), default=None)
@@ -99,7 +99,7 @@ class Spares:
             may_yield = policy is not None and policy.may_be_displaced and state.shape.preemptible
             below = best is not None and policy is not None and policy.rank > best
             ran_s = (run.paused_since or pool.now) - slot.began
-            yield Held(_interpreter(slot.environment), ran_s, may_yield and below)
+            yield HeldSlot(_interpreter(slot.environment), ran_s, may_yield and below)
 
     def _cores_are_wanted(self) -> bool:
         pool = self._pool

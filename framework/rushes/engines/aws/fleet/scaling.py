@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple, Protocol
 
 from rushes.core.capacity.capacity_file import CapacityPolicy, capacity_from
-from rushes.core.capacity.concurrency import Source, allowances, reserved_nano
+from rushes.core.capacity.concurrency import EventSource, allowances, reserved_nano
 from rushes.core.capacity.elastic import Backlog, FleetMemory, Memory, aimed_at
 from rushes.core.money import NANO
 from rushes.engines.aws.access.settings import ranks_of
@@ -231,7 +231,7 @@ class Scaling:
             if host.state == "busy":
                 busy[owners[host.tier]] = busy.get(owners[host.tier], 0) + 1
         sources = [
-            Source(name, plan.rank_of(name), nano, most, depths[name].waiting + depths[name].taken)
+            EventSource(name, plan.rank_of(name), nano, most, depths[name].waiting + depths[name].taken)
             for name, (nano, most) in plan.sources.items()
         ]
         lingering = sum(plan.hourly_nano.get(t, 0) * n for t, n in around.lingering().items())

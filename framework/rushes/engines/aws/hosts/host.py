@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from rushes.runtime.shared.hosts.fitness import HostFitness
     from rushes.runtime.shared.hosts.pool_run import OwnPool
 
-__all__ = ["Host", "NoProtection", "Protection"]
+__all__ = ["AwsHost", "NoProtection", "Protection"]
 
 SWEEP_S: Final = 60.0
 """Between two looks at what lapsed."""
@@ -70,7 +70,7 @@ class NoProtection:
         return
 
 
-class Host:
+class AwsHost:
     """Works for shared queues until it is stopped.
 
     Args:
