@@ -222,9 +222,11 @@ def deploy(
     from rushes.engines.aws.infra.vacancy import check_vacant, leaving  # noqa: PLC0415 - botocore
     from rushes.engines.aws.infra.versions import check_versions, versions_of  # noqa: PLC0415 - not for help
 
-    image = chosen(image, environment.region, template)
     stack = stack_of(environment.name, environment.region)
-    deployed = stack.template()
+    seen = stack.standing()
+    stack.check(seen.status)
+    deployed = seen.template
+    image = chosen(image, environment.region, template)
     check_versions(deployed, template)
     if left_out := sorted(set(versions_of(deployed or {})) - set(versions_of(template))):
         click.echo(f"Not named, so gone with their queues: {printable(', '.join(left_out))}.", err=True)
@@ -235,16 +237,16 @@ def deploy(
     if services := leaving(deployed, template):
         check_vacant(client_of("ecs", region), environment.called(), services)
     prepare(premises_of(template, deployed), region, lambda name: client_of(name, region), _told)
-    before = stack.parameters()
     parameters = {"ImageUri": image}
     if tried:
-        parameters["StableImageUri"] = before.get("StableImageUri") or before["ImageUri"]
+        parameters["StableImageUri"] = seen.parameters.get("StableImageUri") or seen.parameters["ImageUri"]
     done = stack.deploy(
         template,
         parameters,
         {"rushes:environment": environment.name},
         place=None if template_bucket is None else lambda body: _placed(body, template_bucket, environment),
         say=lambda text: click.echo(text, err=True),
+        seen=seen,
     )
     versions = versions_of(template)
     for function, old in environment.trials.items():

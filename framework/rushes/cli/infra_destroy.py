@@ -6,6 +6,7 @@ This module must not know what a template is made of.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,11 +37,25 @@ def destroy(session: Session, /, *, name: str, region: str, yes: bool, force: bo
     `infra backfill` hands them over when the environment comes again.
     """
     stack = stack_of(name, region)
-    template = stack.template()
-    if template is None:
+    seen = stack.standing()
+    if seen.template is None:
         click.echo(f"There is no environment {printable(name)} in {printable(region)}.")
         return
-    resources = template["Resources"].values()
+    resources = seen.template["Resources"].values()
+    if seen.status != "DELETE_IN_PROGRESS":  # else somebody has been asked already, and it is waited for
+        stack.check_idle(seen.status)
+        _end_work(session, name, region, resources, yes=yes, force=force)
+    stack.destroy(say=lambda text: click.echo(text, err=True))
+    click.echo(f"Environment {printable(name)} is gone.")
+    for one in resources:
+        if one["Type"] == "AWS::S3::Bucket":
+            click.echo(f"Bucket {printable(str(one['Properties']['BucketName']))} stays.")
+
+
+def _end_work(
+    session: Session, name: str, region: str, resources: Iterable[Any], *, yes: bool, force: bool
+) -> None:
+    """Ask, and stop what has not ended; raises where that is not wanted."""
     queues = [str(one["Properties"]["QueueName"]) for one in resources if one["Type"] == "AWS::SQS::Queue"]
     found = _in_flight(name, region, queues)
     if found and not force:
@@ -51,11 +66,6 @@ def destroy(session: Session, /, *, name: str, region: str, yes: bool, force: bo
         _confirm(session, name, region)
     if found:
         _cancel(name, region, found)
-    stack.destroy(say=lambda text: click.echo(text, err=True))
-    click.echo(f"Environment {printable(name)} is gone.")
-    for one in resources:
-        if one["Type"] == "AWS::S3::Bucket":
-            click.echo(f"Bucket {printable(str(one['Properties']['BucketName']))} stays.")
 
 
 def _in_flight(name: str, region: str, queues: list[str]) -> InFlight:

@@ -1,7 +1,10 @@
 """Deploys templates as stacks of CloudFormation, by change sets, and takes them away again.
 
-Each act waits for its end: a stack that failed is told of with the resources that failed and why. This module
-must not know what is in a template.
+Each act waits for its end: a stack that failed is told of with the resources that failed and why.
+CloudFormation makes one change of a stack at a time, and forgets all others that were planned when one is
+begun. So what was looked at before a change was planned is looked at again after, and it is begun only where
+nobody has made another meanwhile: no lock is taken that a killed process could leave. This module must not
+know what is in a template.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
@@ -18,9 +21,9 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 
 from rushes.aws_errors import answer_error, code_of, sent
-from rushes.errors import CallerError, PlatformError
+from rushes.errors import CallerError, PlatformError, RushesError
 
-__all__ = ["Done", "Stack", "client_of", "put_template", "region_of_profile"]
+__all__ = ["Done", "Stack", "Standing", "client_of", "put_template", "region_of_profile"]
 
 MOST_INLINE: Final = 51_200
 """Bytes of a template in a request; a larger one goes through S3 (https://docs.aws.amazon.com/
@@ -59,6 +62,20 @@ def region_of_profile() -> str:
         return str(get_session().get_config_variable("region") or "")
 
 
+class Standing(NamedTuple):
+    """How a stack stands.
+
+    Args:
+        status: as CloudFormation calls it; "" where there is none.
+        template: what is deployed; None where nothing is.
+        parameters: the values of its parameters.
+    """
+
+    status: str
+    template: dict[str, Any] | None
+    parameters: dict[str, str]
+
+
 class Done(NamedTuple):
     """What came of a deployment."""
 
@@ -82,22 +99,22 @@ class Stack:
 
     def template(self) -> dict[str, Any] | None:
         """What is deployed; None where nothing is."""
+        return self.standing().template
+
+    def standing(self) -> Standing:
+        """How it stands, and what is deployed."""
         found = self._found()
         if found is None or found["StackStatus"] == "REVIEW_IN_PROGRESS":
-            return None
+            return Standing("" if found is None else found["StackStatus"], None, {})
         with self._asking("read the template of"):
             body = self._client.get_template(StackName=self._name, TemplateStage="Original")["TemplateBody"]
-        return dict(json.loads(body)) if isinstance(body, str) else dict(body)
+        template = dict(json.loads(body)) if isinstance(body, str) else dict(body)
+        return Standing(found["StackStatus"], template, _parameters(found))
 
     def outputs(self) -> dict[str, str] | None:
         """Where its parts are, by their names in the template; None where nothing is deployed."""
         found = self._found()
         return None if found is None else _outputs(found)
-
-    def parameters(self) -> dict[str, str]:
-        """The values of its parameters; none where nothing is deployed."""
-        found = self._found() or {}
-        return {one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", ())}
 
     def deploy(
         self,
@@ -107,6 +124,7 @@ class Stack:
         *,
         place: Callable[[bytes], str] | None = None,
         say: Callable[[str], None] = lambda _: None,
+        seen: Standing | None = None,
     ) -> Done:
         """Make the stack as the template says, and wait for it.
 
@@ -116,15 +134,17 @@ class Stack:
             tags: of everything in it.
             place: puts a template that is too large for a request somewhere, and gives its URL.
             say: is told of what goes on.
+            seen: how it stood when it was decided that this may be deployed; None: nobody looked.
 
         Raises:
-            CallerError: it is busy, or stands where it can only be removed; or the template is too large.
+            CallerError: it is busy, or stands where it can only be removed; or the template is too large; or
+                somebody has changed it since it was `seen` (``stack-changed``).
             PlatformError: it failed; what was there before is there again.
         """
         found = self._found()
         status = found["StackStatus"] if found else ""
         new = not found or status == "REVIEW_IN_PROGRESS"
-        self._check(status)
+        self.check(status)
         asked = {
             "StackName": self._name,
             "ChangeSetName": f"rushes-{uuid.uuid4().hex[:12]}",
@@ -134,12 +154,16 @@ class Stack:
             "Tags": [{"Key": k, "Value": v} for k, v in tags.items()],
             **self._body(template, place),
         }
-        with self._asking("plan a change of"):
+        with self._alone(seen), self._asking("plan a change of"):
             change = self._client.create_change_set(**asked)["Id"]
-        if not self._planned(change):
+        with self._alone(seen):
+            planned = self._planned(change)
+        if not planned:
             say("nothing changes")
             return Done(changed=False, outputs=_outputs(self._found()))
-        with self._asking("change"):
+        # Who begins a change from now on makes this one void.
+        self._check_same(seen, change)
+        with self._alone(seen), self._asking("change"):
             self._client.execute_change_set(ChangeSetName=change, StackName=self._name)
         say("CloudFormation makes the changes")
         return Done(changed=True, outputs=_outputs(self._settled(say)))
@@ -172,7 +196,12 @@ class Stack:
             )
         return {"TemplateURL": place(text.encode())}
 
-    def _check(self, status: str) -> None:
+    def check(self, status: str) -> None:
+        """Refuse to change a stack that stands so.
+
+        Raises:
+            CallerError: somebody changes it now (``stack-busy``); it can only be removed (``stack-broken``).
+        """
         if status in _BROKEN:
             raise CallerError(
                 f"stack {self._name} is {status}: it can only be removed.",
@@ -186,12 +215,56 @@ class Stack:
                 fix="Mend what its events name, then: "
                 f"aws cloudformation continue-update-rollback --stack-name {self._name}",
             )
+        self.check_idle(status)
+
+    def check_idle(self, status: str) -> None:
+        """Refuse to touch a stack in which something goes on.
+
+        Raises:
+            CallerError: somebody changes it now (``stack-busy``).
+        """
         if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+            what = "is being removed" if status.startswith("DELETE") else "somebody changes it now"
             raise CallerError(
-                f"stack {self._name} is {status}: somebody changes it now.",
+                f"stack {self._name} is {status}: {'it ' if what[0] == 'i' else ''}{what}.",
                 code="stack-busy",
-                fix="Deploy again once that is done.",
+                fix="CloudFormation goes on by itself, whoever began it: say this again once that is done; "
+                f"aws cloudformation describe-stack-events --stack-name {self._name} says how far it is.",
             )
+
+    @contextmanager
+    def _alone(self, seen: Standing | None) -> Iterator[None]:
+        """A request of a change that fails because somebody else was faster says so."""
+        try:
+            yield
+        except RushesError as error:
+            self._check_same(seen, error=error)
+            raise
+
+    def _check_same(
+        self, seen: Standing | None, change: str = "", *, error: RushesError | None = None
+    ) -> None:
+        """Refuse where the stack is not as it was when somebody looked; what was planned is forgotten.
+
+        Raises:
+            CallerError: it is not (``stack-changed``), or is being changed (``stack-busy``).
+        """
+        if seen is None:
+            return
+        now = self.standing()
+        if (now.template, now.parameters) == (seen.template, seen.parameters):
+            if error is not None:
+                self.check_idle(now.status)
+            return
+        if change:
+            with suppress(RushesError), self._asking("forget a change of"):
+                self._client.delete_change_set(ChangeSetName=change, StackName=self._name)
+        self.check_idle(now.status)
+        raise CallerError(
+            f"somebody else has changed stack {self._name} since this was planned; nothing of it was done.",
+            code="stack-changed",
+            fix="See what is there now: rushes infra diff, with the same options; then deploy again.",
+        ) from error
 
     def _planned(self, change: str) -> bool:
         """Wait for a change set; False where it has no changes."""
@@ -217,15 +290,19 @@ class Stack:
     def _settled(self, say: Callable[[str], None], id_: str = "") -> dict[str, Any]:
         """Wait until nothing goes on in the stack."""
         last = ""
-        while True:
-            found = self._found(id_)
-            status = found["StackStatus"] if found else "DELETE_COMPLETE"
-            if status != last:
-                say(status)
-                last = status
-            if not status.endswith("_IN_PROGRESS"):
-                break
-            self._sleep(POLL_S)
+        try:
+            while True:
+                found = self._found(id_)
+                status = found["StackStatus"] if found else "DELETE_COMPLETE"
+                if status != last:
+                    say(status)
+                    last = status
+                if not status.endswith("_IN_PROGRESS"):
+                    break
+                self._sleep(POLL_S)
+        except KeyboardInterrupt:
+            say("CloudFormation goes on by itself; say the same again once it is done, for what comes after")
+            raise
         if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:
             return found or {}
         why = "; ".join(self._failures(id_)) or "no resource says why"
@@ -279,6 +356,10 @@ def _begins(event: Mapping[str, Any]) -> bool:
     """Whether with this event somebody began a change of the stack: what failed before is of another one."""
     its = event.get("PhysicalResourceId") == event.get("StackId")
     return its and event.get("ResourceStatus") in _BEGUN
+
+
+def _parameters(found: Mapping[str, Any]) -> dict[str, str]:
+    return {one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", ())}
 
 
 def _outputs(found: Mapping[str, Any] | None) -> dict[str, str]:
