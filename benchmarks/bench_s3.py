@@ -126,15 +126,16 @@ def transfer(options: Options) -> Section:
 
 
 def _transfers(folder: Path, size: int, rounds: int) -> Section:
-    from rushes.storage.crc32 import crc32_text  # noqa: PLC0415 - not for the other rows
-    from rushes.storage.s3 import S3Store, crc32_of  # noqa: PLC0415 - as above
+    from rushes.storage.arrival import crc32_file  # noqa: PLC0415 - not for the other rows
+    from rushes.storage.crc32 import crc32_text  # noqa: PLC0415 - as above
+    from rushes.storage.s3 import S3Store  # noqa: PLC0415 - as above
 
     spent: dict[str, list[float]] = {}
     source, target = folder / "source.mov", folder / "target.mov"
     with source.open("wb") as file:
         for number in range(size >> 20):
             file.write(number.to_bytes(4) * (1 << 18))
-    (folder / "source.mov.crc32").write_text(crc32_text(crc32_of(source)))
+    (folder / "source.mov.crc32").write_text(crc32_text(crc32_file(source)))
     section = Section(
         f"A file of {size >> 20} MiB to S3 and back",
         "Ours, which also checks the CRC-32 of the whole object on both ways, publishes on a condition and "

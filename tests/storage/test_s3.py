@@ -203,7 +203,7 @@ def test_what_is_larger_than_the_disk_has_room_is_refused_before_a_byte_is_carri
     s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, total: int, said: str, code: str
 ) -> None:
     s3.put_object(Bucket="rushes-test", Key="a.mov", Body=bytes(1000))
-    monkeypatch.setattr("rushes.storage.s3.shutil.disk_usage", lambda _: (total, 0, 999))
+    monkeypatch.setattr("rushes.storage.arrival.shutil.disk_usage", lambda _: (total, 0, 999))
 
     with pytest.raises(PlatformError, match=said) as refused:
         S3Store(s3).fetch("s3://rushes-test/a.mov", tmp_path / "a.mov")

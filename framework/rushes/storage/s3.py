@@ -13,7 +13,6 @@ This module must not know invocations; it is handed a client, and makes none.
 from __future__ import annotations
 
 import mimetypes
-import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -28,12 +27,13 @@ from botocore.exceptions import ClientError
 
 from rushes.errors import CallerError, PlatformError
 from rushes.range_reader import RangeReader
-from rushes.storage.crc32 import crc32_text, crc32_value
+from rushes.storage.arrival import crc32_file, require_room, require_whole
+from rushes.storage.crc32 import crc32_text
+from rushes.storage.s3_answers import ARCHIVES, SHA256, listed, named, stored
 from rushes.storage.s3_client import FetchingClient, PublishingClient
 from rushes.storage.s3_errors import Conflict, NotWritten, archived, s3_errors
-from rushes.storage.s3_uri import Place, place_of, uri_of
+from rushes.storage.s3_uri import Place, place_of
 from rushes.stored import Stored
-from rushes.units import format_size
 
 __all__ = ["S3Options", "S3Store"]
 
@@ -44,10 +44,7 @@ CONFLICTS: Final = 5
 """Uploads that met another before it is taken for a fault."""
 TRIES: Final = 4
 """Of one range, beside what the client does about requests that nobody answers."""
-SHA256: Final = "rushes-sha256"
 Told = Callable[[int], None]
-_ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-_READ: Final = 4 * MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +87,8 @@ class S3Store:
     def look(self, uri: str) -> Stored:
         place = place_of(uri)
         with s3_errors(uri, "read"):
-            found: Any = self._client.head_object(**_named(place), ChecksumMode="ENABLED")
-        return _stored(place, found)
+            found: Any = self._client.head_object(**named(place), ChecksumMode="ENABLED")
+        return stored(place, found)
 
     def listing(self, prefix: str, *, after: str = "") -> Iterator[Stored]:
         place = place_of(prefix)
@@ -103,24 +100,24 @@ class S3Store:
             for page in pages:
                 for one in page.get("Contents", ()):
                     if not one["Key"].endswith("/"):  # a folder that somebody's console made
-                        yield _listed(place.bucket, one)
+                        yield listed(place.bucket, one)
 
     # -- reading -------------------------------------------------------------------------------------------
 
     def fetch(self, uri: str, target: Path, told: Told | None = None) -> Stored:
         found = self.readable(uri)
-        _require_room(found, target.parent)
+        require_room(found, target.parent)
         part = target.with_name(f"{target.name}.part")
         try:
             if 0 < found.size_bytes <= SMALL_BYTES:
                 data = self._range(found, 0, found.size_bytes)
-                _require_whole(found, len(data), None if found.crc32 is None else zlib.crc32(data))
+                require_whole(found, len(data), None if found.crc32 is None else zlib.crc32(data))
                 part.write_bytes(data)
             else:
                 crc = self._fetch_parts(found, part, told)
                 if found.crc32 is not None and crc is None:
-                    crc = crc32_of(part)
-                _require_whole(found, part.stat().st_size, crc)
+                    crc = crc32_file(part)
+                require_whole(found, part.stat().st_size, crc)
             part.rename(target)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -147,7 +144,7 @@ class S3Store:
 
     def _range(self, found: Stored, start: int, stop: int) -> bytes:
         """Bytes of an object that is still what was found."""
-        asked = {**_named(place_of(found.uri)), "Range": f"bytes={start}-{stop - 1}", "IfMatch": found.mark}
+        asked = {**named(place_of(found.uri)), "Range": f"bytes={start}-{stop - 1}", "IfMatch": found.mark}
         for failures in range(1, TRIES + 1):
             try:
                 with s3_errors(found.uri, "read"):
@@ -174,11 +171,11 @@ class S3Store:
         if not found.archived:
             return True
         wanted: dict[str, Any] = {"GlacierJobParameters": {"Tier": speed}}
-        if found.archived in _ARCHIVES:  # what Intelligent-Tiering brings back stays until nobody reads it
+        if found.archived in ARCHIVES:  # what Intelligent-Tiering brings back stays until nobody reads it
             wanted["Days"] = days
         with s3_errors(uri, "read"):
             try:
-                self._client.restore_object(**_named(place), RestoreRequest=wanted)
+                self._client.restore_object(**named(place), RestoreRequest=wanted)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "RestoreAlreadyInProgress":
                     raise
@@ -249,7 +246,7 @@ class S3Store:
             "ChecksumType": "FULL_OBJECT",
             "ChecksumCRC32": crc32_text(0),  # of which `PublishingClient` makes the true one
         }
-        client = PublishingClient(self._client, condition, lambda: crc32_of(source))
+        client = PublishingClient(self._client, condition, lambda: crc32_file(source))
         with self._transfers(size, client) as transfers:
             transfers.upload(str(source), place.bucket, place.key, extra, _subscribers(told)).result()
         return None
@@ -269,7 +266,7 @@ class S3Store:
             return None
         said = {"ContentLength": len(data), "ETag": mark, "LastModified": answered, "ChecksumCRC32": crc}
         kept = {name: asked[name] for name in ("Metadata", "StorageClass") if name in asked}
-        return _stored(place, {**said, **kept, "VersionId": answer.get("VersionId")})
+        return stored(place, {**said, **kept, "VersionId": answer.get("VersionId")})
 
     def _anothers(self, uri: str, sha256: str, size_bytes: int) -> Stored:
         """The object that is there already, if it is the same."""
@@ -307,95 +304,7 @@ class S3Store:
         return transfers(client, size_bytes, self._options.threads)
 
 
-def _require_whole(found: Stored, size_bytes: int, crc: int | None) -> None:
-    """That what has arrived is what is there.
-
-    Raises:
-        PlatformError: it is not (``damaged-transfer``).
-    """
-    if (size_bytes, crc) != (found.size_bytes, found.crc32):
-        raise PlatformError(
-            f"{found.uri} was damaged on its way: {size_bytes} of {found.size_bytes} bytes, or others.",
-            code="damaged-transfer",
-            fix="It is tried again by itself.",
-        )
-
-
-def crc32_of(path: Path) -> int:
-    """CRC-32 of a file's content, as zlib computes it."""
-    value = 0
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_READ):
-            value = zlib.crc32(chunk, value)
-    return value
-
-
 def _subscribers(told: Told | None, found: Stored | None = None) -> list[Any]:
     from rushes.storage.s3_transfers import subscribers  # noqa: PLC0415 - as above
 
     return subscribers(told, found)
-
-
-def _named(place: Place) -> dict[str, Any]:
-    named = {"Bucket": place.bucket, "Key": place.key}
-    return {**named, "VersionId": place.version} if place.version else named
-
-
-def _stored(place: Place, found: Mapping[str, Any]) -> Stored:
-    version = found.get("VersionId") or ""
-    whole = found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and found.get("ChecksumCRC32")
-    crc = crc32_value(found["ChecksumCRC32"]) if whole and "-" not in str(whole) else None
-    storage = _archive(found)
-    about = {str(name): str(value) for name, value in found.get("Metadata", {}).items()}
-    back = 'ongoing-request="false"' in str(found.get("Restore") or "")
-    return Stored(
-        uri_of(place.bucket, place.key, "" if version == "null" else version),
-        int(found["ContentLength"]),
-        str(found["ETag"]),
-        found["LastModified"].timestamp(),
-        "" if version == "null" else version,
-        about.pop(SHA256, ""),
-        crc,
-        "" if back else storage,
-        about,
-    )
-
-
-def _listed(bucket: str, one: Mapping[str, Any]) -> Stored:
-    return Stored(
-        uri_of(bucket, str(one["Key"])),
-        int(one["Size"]),
-        str(one["ETag"]),
-        one["LastModified"].timestamp(),
-        archived=_archive(one),
-    )
-
-
-def _archive(found: Mapping[str, Any]) -> str:
-    """Where an object is that cannot be read at once; "" for one that can."""
-    tier = str(found.get("ArchiveStatus") or "")  # of Intelligent-Tiering, which archives what nobody reads
-    storage = str(found.get("StorageClass") or "")
-    return tier or (storage if storage in _ARCHIVES else "")
-
-
-def _require_room(found: Stored, folder: Path) -> None:
-    """Refuse what cannot fit before a byte of it is carried: on a disk that is too small it never will.
-
-    Raises:
-        PlatformError: the object is larger than what is free (``disk-full``), or than the disk is
-            (``scratch-too-small``).
-    """
-    total, _, free = shutil.disk_usage(folder)
-    if found.size_bytes > total:
-        raise PlatformError(
-            f"{found.uri} has {format_size(found.size_bytes)}, and the disk of {folder} has "
-            f"{format_size(total)} in all.",
-            code="scratch-too-small",
-            fix="Give it to a host with more scratch: `scratch` of its tier.",
-        )
-    if found.size_bytes > free:
-        raise PlatformError(
-            f"{found.uri} has {format_size(found.size_bytes)}, and {format_size(free)} are free in {folder}.",
-            code="disk-full",
-            fix="Free some space, or give it a host with a larger disk.",
-        )
