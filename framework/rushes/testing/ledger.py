@@ -6,17 +6,14 @@ know any real ledger.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from rushes.core.states import State
 from rushes.errors import CallerError
 from rushes.ledger import (
     LONE,
-    TRIES_KEPT,
     Claim,
     End,
     Ended,
@@ -26,59 +23,15 @@ from rushes.ledger import (
     LetGo,
     Moved,
     NotClaimed,
-    PastAttempt,
     Routed,
     Tally,
     Waiting,
     WorkItem,
 )
 from rushes.testing.failing import Failing
+from rushes.testing.ledger_rows import BatchRows, Row
 
 __all__ = ["StubLedger"]
-
-
-_LAPSED = {"kind": "platform", "code": "lapsed", "message": "its claim lapsed: who had it fell silent"}
-
-
-@dataclass(slots=True)
-class _Row:
-    work: WorkItem
-    state: State = State.queued
-    attempt: int = 0
-    losses: int = 0
-    fence: int = 0
-    holder: str = ""
-    until: float | None = None
-    told_at: float | None = None
-    reason: str = ""
-    spent_nano: int = 0
-    so_far_nano: int = 0
-    intent: str = ""
-    stop: bool = False
-    end: End | None = None
-    ended_at: float = 0.0
-    since: float | None = None
-    tried: list[PastAttempt] = field(default_factory=list)
-    priority: str = ""
-
-    def remember(self, at: float, cost_nano: int, error: Mapping[str, Any]) -> None:
-        """The attempt that holds it has ended of this."""
-        told = {name: error[name] for name in ("kind", "code", "message") if name in error}
-        outcome = str(error["code"])
-        one = PastAttempt(self.attempt, self.holder, self.since or 0.0, at, outcome, cost_nano, told)
-        self.tried = [*self.tried, one][-TRIES_KEPT:]
-
-
-@dataclass(slots=True)
-class _Batch:
-    spec: Mapping[str, Any]
-    submitted: float
-    rows: dict[str, _Row] = field(default_factory=dict)
-    sealed: bool = False
-    cancelled: bool = False
-    touched: float = 0.0
-    before: list[End] = field(default_factory=list)
-    """Of what was queued again after it had ended: its time and money were spent all the same."""
 
 
 class StubLedger(Failing):
@@ -91,12 +44,12 @@ class StubLedger(Failing):
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._clock = clock
-        self._batches: dict[str, _Batch] = {}
+        self._batches: dict[str, BatchRows] = {}
         self._known: dict[tuple[str, str], str] = {}
 
     def open(self, batch: str, spec: Mapping[str, Any], now: float) -> None:
         with self._called("open"):
-            self._batches.setdefault(batch, _Batch(dict(spec), now, touched=now))
+            self._batches.setdefault(batch, BatchRows(dict(spec), now, touched=now))
 
     def add(self, batch: str, work: Sequence[WorkItem], ended: Mapping[str, End] | None = None) -> None:
         with self._called("add"):
@@ -106,9 +59,9 @@ class StubLedger(Failing):
             found.touched = self._clock()
             for one in work:
                 if one.invocation not in found.rows:
-                    found.rows[one.invocation] = row = _Row(one)
+                    found.rows[one.invocation] = row = Row(one)
                     if ended and one.invocation in ended:
-                        self._end(row, ended[one.invocation])
+                        row.finish(ended[one.invocation], self._clock())
 
     def seal(self, batch: str) -> None:
         with self._called("seal"):
@@ -118,8 +71,8 @@ class StubLedger(Failing):
         with self._called("enter"):
             if work.batch in self._batches:
                 return False
-            self._batches[work.batch] = made = _Batch(dict(spec), now, sealed=True, touched=now)
-            made.rows[work.invocation] = _Row(work)
+            self._batches[work.batch] = made = BatchRows(dict(spec), now, sealed=True, touched=now)
+            made.rows[work.invocation] = Row(work)
             return True
 
     def claim(self, invocation: str, holder: str, now: float, until: float) -> Claim | NotClaimed:
@@ -131,23 +84,11 @@ class StubLedger(Failing):
                 return NotClaimed(invocation, row.state)
             waits = row.state is not State.queued and row.until is not None and row.until > now
             if row.stop and not waits:  # who was to stop it is gone
-                self._end(row, _cancelled(row))
+                row.cancel(self._clock())
                 return NotClaimed(invocation, row.state)
             if waits:
                 return NotClaimed(invocation, row.state, row.until)
-            if row.state is State.running:
-                said = {
-                    "kind": "platform",
-                    "code": "lapsed",
-                    "message": "its claim lapsed: who had it fell silent",
-                }
-                row.remember(row.until or now, row.so_far_nano, said)
-            row.losses += row.state is State.running
-            row.spent_nano, row.so_far_nano = row.spent_nano + row.so_far_nano, 0
-            row.attempt += 1
-            row.fence += 1
-            row.state, row.holder, row.until, row.told_at = State.running, holder, until, until
-            row.since = now
+            row.begin(holder, now, until)
             spent, intent = row.spent_nano, row.intent
             return Claim(
                 row.work, row.fence, holder, until, row.attempt, row.losses, spent, intent, now, row.priority
@@ -173,7 +114,7 @@ class StubLedger(Failing):
             row = self._held(claim)
             if row is None:
                 return False
-            self._end(row, end)
+            row.finish(end, self._clock())
             if end.state is State.succeeded and claim.work.key:
                 show = str(self._batches[claim.work.batch].spec.get("show", ""))
                 self._known[show, claim.work.key] = claim.work.invocation
@@ -198,7 +139,7 @@ class StubLedger(Failing):
             ended = 0
             for row in found.rows.values():
                 if row.state in {State.queued, State.held}:
-                    self._end(row, _cancelled(row))
+                    row.cancel(self._clock())
                     ended += 1
                 row.stop = not row.state.ended
             return ended
@@ -209,11 +150,8 @@ class StubLedger(Failing):
             found.cancelled = False
             again = [row for row in found.rows.values() if row.state in {State.failed, State.cancelled}]
             for row in again:
-                if (last := _last_try(row)) is not None:
-                    row.tried = [*row.tried, last][-TRIES_KEPT:]
                 found.before += [] if row.end is None else [row.end]
-                row.state, row.end, row.stop, row.attempt, row.losses = State.queued, None, False, 0, 0
-                row.spent_nano = 0
+                row.requeue()
             return [Waiting(row.work.invocation, row.work.tier) for row in again]
 
     def restamp(self, batch: str, priority: str) -> None:
@@ -255,7 +193,7 @@ class StubLedger(Failing):
     def unfinished(self) -> Sequence[str]:
         with self._called("unfinished"):
             some = (batch for batch in self._batches if not batch.startswith(LONE))
-            return [batch for batch in some if not self._tally(batch).complete]
+            return [batch for batch in some if not self._batches[batch].tally().complete]
 
     def alone(self) -> Sequence[str]:
         with self._called("alone"):
@@ -269,33 +207,15 @@ class StubLedger(Failing):
 
     def tally(self, batch: str, *, active: bool = True) -> Tally | None:  # noqa: ARG002 - all is at hand
         with self._called("tally"):
-            return self._tally(batch) if batch in self._batches else None
+            return self._batches[batch].tally() if batch in self._batches else None
 
     def lone(self, batches: Sequence[str]) -> Sequence[tuple[str, Tally, Entry]]:
         with self._called("lone"):
             there = [one for one in batches if one in self._batches]
             rows = [next(iter(self._batches[one].rows.values())) for one in there]
-            return [(one, self._tally(one), _entry(row)) for one, row in zip(there, rows, strict=True)]
-
-    def _tally(self, batch: str) -> Tally:
-        found = self._batches[batch]
-        ends = [row.end for row in found.rows.values() if row.end is not None]
-        spent = [*ends, *found.before]
-        states = {state: sum(end.state is state for end in ends) for state in State if state.ended}
-        return Tally(
-            found.spec,
-            found.submitted,
-            len(found.rows),
-            [row.work.n for row in found.rows.values() if row.state in {State.running, State.held}],
-            {state: count for state, count in states.items() if count},
-            sum(end.cached for end in ends),
-            found.sealed,
-            found.cancelled,
-            sum(end.seconds for end in spent),
-            sum(end.media_s for end in spent),
-            sum(end.cost_nano for end in spent),
-            max((row.ended_at for row in found.rows.values() if row.end is not None), default=None),
-        )
+            return [
+                (one, self._batches[one].tally(), row.entry()) for one, row in zip(there, rows, strict=True)
+            ]
 
     def batches(self, limit: int) -> Sequence[str]:
         with self._called("batches"):
@@ -305,17 +225,17 @@ class StubLedger(Failing):
     def entry(self, invocation: str) -> Entry | None:
         with self._called("entry"):
             row = self._row(invocation)
-            return None if row is None else _entry(row)
+            return None if row is None else row.entry()
 
     def results(self, batch: str, after: int, limit: int) -> Sequence[Entry]:
         with self._called("results"):
             rows = sorted(self._require(batch).rows.values(), key=lambda row: row.work.n)
-            return [_entry(row) for row in rows if row.end is not None and row.work.n > after][:limit]
+            return [row.entry() for row in rows if row.end is not None and row.work.n > after][:limit]
 
     def entries(self, batch: str, numbers: Sequence[int]) -> Sequence[Entry]:
         with self._called("entries"):
             found = (self._row(f"{batch}.{n}") for n in numbers)
-            return [_entry(row) for row in found if row is not None]
+            return [row.entry() for row in found if row is not None]
 
     def ends(self, batch: str, since: float) -> Sequence[Ended]:
         with self._called("ends"):
@@ -326,64 +246,24 @@ class StubLedger(Failing):
         with self._called("known"):
             return {key: self._known[show, key] for key in keys if (show, key) in self._known}
 
-    def _require(self, batch: str) -> _Batch:
+    def _require(self, batch: str) -> BatchRows:
         if batch not in self._batches:
             raise CallerError(f"there is no batch {batch!r}.", code="not-found", fix="Check the spelling.")
         return self._batches[batch]
 
-    def _row(self, invocation: str) -> _Row | None:
+    def _row(self, invocation: str) -> Row | None:
         found = self._batches.get(invocation.rpartition(".")[0])
         return found.rows.get(invocation) if found else None
 
-    def _held(self, claim: Claim) -> _Row | None:
+    def _held(self, claim: Claim) -> Row | None:
         row = self._row(claim.work.invocation)
         mine = row is not None and row.state is State.running and row.fence == claim.fence
         return row if mine else None
-
-    def _end(self, row: _Row, end: End) -> None:
-        row.so_far_nano, row.intent = 0, ""
-        row.state, row.end, row.until, row.told_at = end.state, end, None, None
-        row.ended_at = self._clock()
 
     def _let_go(self, claim: Claim, state: State, until: float | None, gone: LetGo) -> bool:
         row = self._held(claim)
         if row is None:
             row = self._row(claim.work.invocation)
             return row is not None and row.fence == claim.fence and row.state in {State.queued, State.held}
-        row.spent_nano, row.so_far_nano = row.spent_nano + gone.cost_nano, 0
-        if row.stop:
-            self._end(row, _cancelled(row))
-            return True
-        if gone.error is not None:
-            row.remember(self._clock(), gone.cost_nano, gone.error)
-        row.state, row.until, row.reason = state, until, gone.reason
-        row.told_at = until or row.told_at
-        row.attempt -= gone.free
+        row.let_go(state, until, gone, self._clock())
         return True
-
-
-def _cancelled(row: _Row) -> End:
-    """The end of what nobody works on, with what its attempts have cost."""
-    return End(State.cancelled, "{}", cost_nano=row.spent_nano + row.so_far_nano)
-
-
-def _last_try(row: _Row) -> PastAttempt | None:
-    """The attempt that ended it; None where none did."""
-    end = row.end
-    if end is None or not row.holder or not row.attempt or end.cached:
-        return None
-    if end.state is State.cancelled and not end.seconds:
-        return None
-    error = json.loads(end.data).get("error", {}) if end.state is State.failed else {}
-    told = {name: error[name] for name in ("kind", "code", "message") if name in error}
-    began, outcome = row.since or 0.0, str(error.get("code") or end.state.value)
-    cost_nano = end.cost_nano - row.spent_nano
-    return PastAttempt(row.attempt, row.holder, began, began + end.seconds, outcome, cost_nano, told)
-
-
-def _entry(row: _Row) -> Entry:
-    last = _last_try(row)
-    return Entry(
-        row.work, row.state, row.attempt, row.losses, row.holder, row.until, row.reason, row.end, row.since,
-        (*row.tried, last) if last else tuple(row.tried),
-    )  # fmt: skip
