@@ -12,8 +12,9 @@ from rushes.core.displacement import DisplacementPolicy
 from rushes.core.events import Capacity
 from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.simulator.load import Arrival, RunTime, drawn, in_order
-from rushes.simulator.pool import Trace, simulate
+from rushes.simulator.pool import simulate
 from rushes.simulator.scenarios import SCENARIOS
+from rushes.simulator.trace import Trace
 
 SECOND = RunTime(1.0, 1.0)
 

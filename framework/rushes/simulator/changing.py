@@ -18,8 +18,8 @@ from rushes.core.spending.machine_price import MachinePrice
 from rushes.core.spending.tariff import Tariff
 from rushes.simulator.fleet import DECIDE_S, FleetPlan, VirtualFleet
 from rushes.simulator.load import Arrival, Loss, Scenario
-from rushes.simulator.pool import Trace
 from rushes.simulator.routed import Alone, RoutedPool
+from rushes.simulator.trace import Trace
 
 __all__ = ["ChangingPool", "Course", "Sample"]
 

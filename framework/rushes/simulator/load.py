@@ -16,9 +16,11 @@ from math import exp, log
 from typing import Final
 
 from rushes.core.accounts import Scope, SpendLimits
-from rushes.core.events import QueueKey
+from rushes.core.events import QueueKey, Shape
 
-__all__ = ["Arrival", "Loss", "RunTime", "Scenario", "drawn", "in_order"]
+__all__ = ["Arrival", "Loss", "RunTime", "Scenario", "drawn", "in_order", "shape_of"]
+
+_ENVIRONMENT: Final = "virtual"
 
 # The standard normal deviates below which 95 and 99 of a hundred values lie.
 _AT_95: Final = 1.6449
@@ -195,3 +197,18 @@ def drawn(load: Sequence[Arrival], seed: int) -> array[float]:
     for one in load:
         found.extend(one.seconds or (one.run_time.draw(chance) for _ in range(one.count)))
     return found
+
+
+def shape_of(arrival: Arrival) -> Shape:
+    """What each invocation of a batch is, to the scheduler."""
+    return Shape(
+        arrival.batch,
+        _ENVIRONMENT,
+        arrival.function,
+        arrival.cpu,
+        arrival.memory,
+        arrival.scratch,
+        arrival.gpu,
+        arrival.max_slots,
+        limits=arrival.limits,
+    )

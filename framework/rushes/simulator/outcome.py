@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 from rushes.core.swarm import Share
-from rushes.simulator.pool import Trace
+from rushes.simulator.trace import Trace
 
 __all__ = ["Group", "LoadOutcome", "Spread", "outcome_of", "within_targets"]
 

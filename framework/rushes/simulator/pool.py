@@ -9,7 +9,6 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import repeat
 from typing import Any, Final
@@ -46,50 +45,14 @@ from rushes.core.policy import DEFAULT_CLASSES, SchedulerSettings
 from rushes.core.purse import Purse
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
-from rushes.core.swarm import Swarms
-from rushes.simulator.load import Arrival, drawn, in_order
+from rushes.simulator.load import Arrival, drawn, in_order, shape_of
 from rushes.simulator.outside import Outside
+from rushes.simulator.trace import Trace
 
-__all__ = ["Trace", "VirtualPool", "simulate"]
+__all__ = ["VirtualPool", "simulate"]
 
-_ENVIRONMENT: Final = "virtual"
 _NEVER: Final = -1.0
 TICK_S: Final = 1.0
-
-
-@dataclass(slots=True)
-class Trace:
-    """What happened: for each invocation, batch by batch in the order of the load, when.
-
-    Args:
-        load: what arrived.
-        submitted, started, ended: virtual seconds; negative for what never was.
-        stints: from when to when something ran on a slot, of those alone that stood aside for others: their
-            invocation, and two virtual times.
-        swarms: who stood aside for whom.
-        busy_cpu_s: core-seconds in which something ran; `redone_cpu_s` of them were thrown away.
-        until: when the last invocation had ended.
-        capacity: of the pool.
-    """
-
-    load: Sequence[Arrival]
-    submitted: array[float]
-    started: array[float]
-    ended: array[float]
-    capacity: Capacity
-    swarms: Swarms
-    stints: list[tuple[int, float, float]] = field(default_factory=list)
-    busy_cpu_s: float = 0.0
-    redone_cpu_s: float = 0.0
-    until: float = 0.0
-    lost: int = 0
-    """Attempts that ended with the host or the device that they ran on, and were made again."""
-    held: dict[str, str] = field(default_factory=dict)
-    """By batch: why nothing more of it started, where that was so at the end."""
-    demoted: set[str] = field(default_factory=set)
-    """Batches that went on in a lower class, for a soft limit or the hours of their show."""
-    hedged: int = 0
-    """Second attempts that were begun."""
 
 
 class _Slot:
@@ -141,7 +104,7 @@ class VirtualPool:
         self._slots: dict[int, _Slot] = {}
         self._answers: deque[Event] = deque()
         self._batch_of = array("l")
-        self._shapes: list[Shape] = [_shape(arrival) for arrival in self._load]
+        self._shapes: list[Shape] = [shape_of(arrival) for arrival in self._load]
         # By the number of the batch: where it waits, which may change, and its first invocation.
         self._queues = [arrival.queue for arrival in self._load]
         self._firsts: list[int] = []
@@ -365,20 +328,6 @@ class VirtualPool:
     def _at(self, when: float, action: Callable[[int, int], None], one: int = 0, other: int = 0) -> None:
         self._serial += 1
         heappush(self._agenda, (when, self._serial, action, one, other))
-
-
-def _shape(arrival: Arrival) -> Shape:
-    return Shape(
-        arrival.batch,
-        _ENVIRONMENT,
-        arrival.function,
-        arrival.cpu,
-        arrival.memory,
-        arrival.scratch,
-        arrival.gpu,
-        arrival.max_slots,
-        limits=arrival.limits,
-    )
 
 
 def simulate(
