@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
+from started import Started
 
 from rushes.asset import Asset
 from rushes.errors import RushesError
@@ -71,7 +71,7 @@ def attempt(tmp_path: Path) -> Trial:
     def run(source: Path, *, on_damage: str = "fail", build: Build | None = None) -> Outcome:
         out = tmp_path / "out"
         out.mkdir(exist_ok=True)
-        before = psutil.Process().children(recursive=True)
+        started = Started()
         info = described = encoded = failed = None
         try:
             info = describe(source)
@@ -87,8 +87,7 @@ def attempt(tmp_path: Path) -> Trial:
             failed = error
         left = tuple(sorted(path.name for path in out.iterdir()))
         readers = {reader.pid for reader in reader_module._idle}  # these stay, warm
-        after = psutil.Process().children(recursive=True)
-        assert [c for c in after if c not in before and c.pid not in readers] == []
+        assert [one for one in started.now() if one.pid not in readers] == []
         return Outcome(info, described, encoded, failed, left)
 
     return run

@@ -19,6 +19,7 @@ import av
 import psutil
 import pytest
 from cuttable import RECIPES, maker
+from started import Started
 
 from rushes.asset import Asset
 from rushes.errors import Cancelled, MediaError, PlatformError
@@ -308,11 +309,12 @@ def test_a_kill_of_one_ffmpeg_costs_that_chunk_only(
     made: Callable[[str], Asset], bundled: Build, tmp_path: Path
 ) -> None:
     killed: list[int] = []
+    started = Started()
 
     def kill_one(_progress: Progress) -> None:
         if killed:
             return
-        for child in psutil.Process().children(recursive=True):
+        for child in started.now():
             words, name = [""], ""
             with suppress(psutil.Error):
                 words, name = child.cmdline(), child.name()
@@ -367,7 +369,7 @@ def test_finished_chunks_are_not_made_again_within_the_attempt(
 def test_a_cancel_ends_every_chunk_and_leaves_nothing(
     made: Callable[[str], Asset], bundled: Build, tmp_path: Path
 ) -> None:
-    before = set(psutil.Process().children(recursive=True))
+    started = Started()
     asked = threading.Event()
     supervision = Supervision(on_progress=lambda _: asked.set(), cancelled=asked.is_set)
 
@@ -382,7 +384,7 @@ def test_a_cancel_ends_every_chunk_and_leaves_nothing(
         )
 
     assert not (tmp_path / "out.mp4").exists()
-    assert set(psutil.Process().children(recursive=True)) <= before
+    assert not started.now()
 
 
 def test_progress_is_the_sum_and_never_runs_backwards(

@@ -42,7 +42,7 @@ def tools_of(owner: int, others: AbstractSet[int]) -> set[int]:
 
 def all_gone(pids: Iterable[int]) -> bool:
     """Whether processes end soon. One that has ended counts, though nobody has asked how yet."""
-    return bool(until(lambda: not any(_lives(pid) for pid in pids), seconds=20))
+    return bool(until(lambda: not any(_lives(pid) for pid in pids)))
 
 
 def _lives(pid: int) -> bool:

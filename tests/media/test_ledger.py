@@ -330,7 +330,7 @@ def test_those_who_wait_see_that_something_was_given_back(ledger: DeviceLedger) 
 
     place.leave()
 
-    until(lambda: ledger.files.changed() != before, seconds=5.0)
+    until(lambda: ledger.files.changed() != before)
 
 
 def test_the_ledger_is_one_for_all_users_whatever_their_umask(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from started import Started
 
 import make_media
 from rushes.errors import Cancelled, MediaError, PlatformError, RushesError
@@ -33,10 +34,10 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="its wal
 
 
 @pytest.fixture
-def fresh() -> Iterator[None]:
-    """No reader is warm before and after the test."""
+def fresh() -> Iterator[Started]:
+    """No reader is warm before and after the test; the processes that it starts are readers."""
     reader_module._end_all()
-    yield
+    yield Started()
     reader_module._end_all()
 
 
@@ -230,12 +231,9 @@ def test_a_reader_that_is_ready_is_not_begun_again() -> None:
     assert reader_pid() == first
 
 
-@pytest.mark.usefixtures("fresh")
-def test_a_file_that_crashes_its_reader_costs_that_file_and_no_more(clip: Path) -> None:
+def test_a_file_that_crashes_its_reader_costs_that_file_and_no_more(clip: Path, fresh: Started) -> None:
     def crash() -> bool:
-        for pid in children(os.getpid()):
-            os.kill(pid, signal.SIGSEGV)
-            os.kill(pid, signal.SIGCONT)
+        fresh.signal(signal.SIGSEGV, signal.SIGCONT)
         return False
 
     walls()
@@ -249,12 +247,11 @@ def test_a_file_that_crashes_its_reader_costs_that_file_and_no_more(clip: Path) 
     assert describe(clip).video
 
 
-@pytest.mark.usefixtures("fresh")
-def test_a_reader_that_was_built_for_another_processor_says_nothing_against_the_clip(clip: Path) -> None:
+def test_a_reader_that_was_built_for_another_processor_says_nothing_against_the_clip(
+    clip: Path, fresh: Started
+) -> None:
     def die() -> bool:
-        for pid in children(os.getpid()):
-            os.kill(pid, signal.SIGILL)
-            os.kill(pid, signal.SIGCONT)
+        fresh.signal(signal.SIGILL, signal.SIGCONT)
         return False
 
     walls()
@@ -321,14 +318,12 @@ def test_a_reader_that_died_while_nobody_asked_is_replaced_in_silence(clip: Path
     assert reader_pid() != dead
 
 
-@pytest.mark.usefixtures("fresh")
-def test_a_reader_that_the_system_killed_is_the_machines_fault(clip: Path) -> None:
+def test_a_reader_that_the_system_killed_is_the_machines_fault(clip: Path, fresh: Started) -> None:
     walls()
     os.kill(reader_pid(), signal.SIGSTOP)
 
     def kill() -> bool:
-        for pid in children(os.getpid()):
-            os.kill(pid, signal.SIGKILL)
+        fresh.signal(signal.SIGKILL)
         return False
 
     with pytest.raises(PlatformError) as caught:

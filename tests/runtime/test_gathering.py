@@ -81,7 +81,7 @@ def test_a_body_that_went_aside_holds_nobody_up_and_comes_back_in_its_turn() -> 
     together, may_end = Pass(), threading.Event()
 
     def read(body: Body) -> None:
-        body.value = aside(lambda: may_end.wait(30))
+        body.value = aside(lambda: may_end.wait(60))
 
     def tool(body: Body) -> None:
         wants("a")(body)
@@ -99,7 +99,7 @@ def test_a_reading_waits_while_it_is_far_ahead_of_the_tools() -> None:
 
     def run(calls: list[Any]) -> list[Any]:
         begun.set()
-        assert all(asked.acquire(timeout=30) for _ in range(3)), "it did not wait"
+        assert all(asked.acquire(timeout=60) for _ in range(3)), "it did not wait"
         return calls
 
     def fraction() -> float:
@@ -108,7 +108,7 @@ def test_a_reading_waits_while_it_is_far_ahead_of_the_tools() -> None:
 
     def read(body: Body) -> None:
         def work() -> str:
-            begun.wait(30)
+            begun.wait(60)
             keep_pace(total // 2, total)
             keep_pace(total, total)
             return "read"

@@ -117,7 +117,7 @@ def test_what_it_has_stopped_does_not_outlive_its_worker(bench: Bench) -> None:
     assert not bench.guard.take_in()
     bench.guard.end()
 
-    assert bench.slot.wait(10) == -signal.SIGKILL
+    assert bench.slot.wait(60) == -signal.SIGKILL
     until(lambda: not bench.below.is_running() or bench.below.status() == psutil.STATUS_ZOMBIE)
 
 
@@ -139,4 +139,4 @@ def test_a_guard_that_is_started_says_so_and_ends_with_its_link() -> None:
     assert link.recv(64) == b"ready"
     link.close()
 
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0

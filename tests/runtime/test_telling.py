@@ -201,16 +201,17 @@ def test_of_a_program_that_says_a_great_deal_the_end_is_kept(tmp_path: Path) -> 
 
 def test_a_program_that_leaves_something_running_has_taken_them(tmp_path: Path) -> None:
     text = f"sleep 600 & echo $! > {tmp_path}/pid"
-    assert deliver(program(tmp_path, text, timeout_s=2.0), "msg_1", EVENTS) == Told()
+    assert deliver(program(tmp_path, text, timeout_s=60.0), "msg_1", EVENTS) == Told()
     psutil.Process(int((tmp_path / "pid").read_text())).kill()
 
 
 def test_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    text = f"sleep 600 & echo $! > {tmp_path}/pid; wait"
-    answer = deliver(program(tmp_path, text, timeout_s=1.0), "msg_1", EVENTS)
-    assert answer.error == "the command ran longer than 1 s and was stopped"
-    child = int((tmp_path / "pid").read_text())
-    until(lambda: _has_ended(child))
+    pid = tmp_path / "pid"
+    text = f"sleep 600 & echo $! > {pid}.new; mv {pid}.new {pid}; wait"
+    answer = deliver(program(tmp_path, text, timeout_s=2.0), "msg_1", EVENTS)
+    assert answer.error == "the command ran longer than 2 s and was stopped"
+    if pid.exists():  # on a machine that is so busy that it did not come so far, there is nothing to end
+        until(lambda: _has_ended(int(pid.read_text())))
 
 
 def _has_ended(pid: int) -> bool:

@@ -75,7 +75,7 @@ def test_an_object_that_comes_is_worked_on_by_what_was_deployed(
     body = s3.get_object(Bucket=f"{unique}-proxies", Key="dune/A+001 é.txt")["Body"].read()
     assert body == b"CLIP"
     ledger = DynamoLedger(clients["dynamodb"], environment.table)
-    until(lambda: not [*ledger.unfinished()], seconds=30)
+    until(lambda: not [*ledger.unfinished()], seconds=60)
 
     # What a host that died has left is told of by the sweep, and worked on.
     s3.put_object(Bucket=f"{unique}-proxies", Key="cards/B001.mov", Body=b"left")
