@@ -14,6 +14,7 @@ from rushes.core.states import State
 
 __all__ = [
     "OWNER",
+    "PASS_OF",
     "PRIORITIES",
     "BatchSpec",
     "BatchStatus",
@@ -29,6 +30,8 @@ PRIORITIES: Final = ("interactive", "urgent", "standard", "background")
 
 OWNER: Final = "rushes-host"
 """The tag of a batch that a host handed to its machine's pool: in whose name that works."""
+PASS_OF: Final = "rushes-pass"  # noqa: S105 - the name of a tag
+"""The tag of a batch of parts that names the pass of who mapped them: their clips may be anywhere."""
 
 _NANO: Final = 1_000_000_000  # as in `rushes.core.money`, which every start of a command would pay for
 

@@ -109,11 +109,12 @@ def check_show(show: str) -> None:
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """One says that a host lent the work to its pool, whose truth is elsewhere: for nobody else to say."""
-    from rushes.invocation import OWNER  # noqa: PLC0415 - as above
+    """Two say whose work it is that a host lent to its pool, and what it may: for nobody else to say."""
+    from rushes.invocation import OWNER, PASS_OF  # noqa: PLC0415 - as above
 
-    if OWNER in tags:
-        raise CallerError(f"the tag {OWNER} is Rushes' own.", code="bad-value", fix="Choose another name.")
+    for own in (OWNER, PASS_OF):
+        if own in tags:
+            raise CallerError(f"the tag {own} is Rushes' own.", code="bad-value", fix="Choose another name.")
 
 
 def _check_class(priority: str) -> None:

@@ -206,6 +206,8 @@ def test_a_wrong_dispatch_option_is_named(size: Function[Size, Made]) -> None:
         size.with_options(priority="soon")
     with pytest.raises(CallerError, match="the tag rushes-host is Rushes' own"):
         size.with_options(tags={"rushes-host": "me"})
+    with pytest.raises(CallerError, match="the tag rushes-pass is Rushes' own"):
+        size.with_options(tags={"rushes-pass": "/a/pass"})
     with pytest.raises(CallerError, match="no engine is called 'mars'"):
         size.with_options(engine="mars").map([])
 

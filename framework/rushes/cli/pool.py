@@ -198,7 +198,7 @@ def _host(
     from rushes.cli.host_lines import tell_person  # noqa: PLC0415 - a host alone needs it
     from rushes.engines.aws.worker import run_host  # noqa: PLC0415 - as above
 
-    pool: Any = session.engine()
+    pool: Any = session.pool_of_host()
     # The log is on standard output: a person there reads lines, a file or a collector of logs JSON.
     tell = tell_person if session.prints_to_terminal else None
     cores = float(pool.pool().get("capacity", {}).get("cpu", 1.0))

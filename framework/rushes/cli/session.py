@@ -41,6 +41,15 @@ class Session:
             self._engines[name] = cast("Engine", _load(name))
         return self._engines[name]
 
+    def pool_of_host(self) -> Engine:
+        """This machine's own engine, for a host: it starts no worker with what that signs in with."""
+        if self._given is None and "local" not in self._engines and os.environ.get("RUSHES_WORK_ROLE"):
+            from rushes.engines.aws.hosts.own_secrets import without_secrets  # noqa: PLC0415 - a host alone
+            from rushes.engines.local import LocalEngine  # noqa: PLC0415 - as below
+
+            self._engines["local"] = cast("Engine", LocalEngine(without_secrets(os.environ)))
+        return self.engine("local")
+
     def engine_of(self, batch: str | None, asked: str | None = None) -> Engine:
         """The engine that has a batch, or one of its invocations, by its name: ``k7m2qx@dev`` is on AWS.
 

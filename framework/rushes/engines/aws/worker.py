@@ -23,6 +23,7 @@ from rushes.engines.aws.access.settings import aws_settings, pairs_of
 from rushes.engines.aws.fleet.fleet_notes import Done, FleetNotes
 from rushes.engines.aws.hosts.ecs_agent import EcsProtection, ecs_task
 from rushes.engines.aws.hosts.host import AwsHost, NoProtection, Protection
+from rushes.engines.aws.hosts.own_secrets import close_to_others
 from rushes.engines.aws.hosts.spot import SpotWatch
 from rushes.engines.aws.infra.deployment import Deployment, deployment_of
 from rushes.engines.aws.infra.host_tiers import PLAIN
@@ -74,6 +75,8 @@ def run_host(
     its = replace(settings, table=deployment.table, ranks=deployment.ranks)
     services = Services(its, name, tell=tell)
     _say_by_what_right(services, say)
+    if services.settings.work_role:
+        close_to_others()
     if lacking := lacking_here(deployment):
         say(
             f"no package here declares {', '.join(lacking)}: what cannot be loaded when it comes is left to "
@@ -87,6 +90,7 @@ def run_host(
         services, pool, queues, name=name, width=width, protection=protection, told=told, fitness=fitness,
         logs=settings_from(environ).logs if agent else None,  # a task's disk goes with it
         leaves=bool(agent),  # ECS puts another in its place; who stands in a studio is seen to by somebody
+        environ=environ,
     )  # fmt: skip
     say(f"host {name} takes {', '.join(queues)}; Ctrl-C gives back what runs and ends it")
     with _stopped_by_signals(host), _watched_for_notices(host, environ, agent=agent):
@@ -158,7 +162,7 @@ def _say_by_what_right(services: Services, say: Callable[[str], None]) -> None:
         services.grant.check()
     say(
         f"each attempt is fetched and published by a session of {services.settings.work_role} for its clip "
-        "and its place; a body is given none"
+        "and its place; its body signs in with that, and with nothing else"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rushes.core.events import QueueKey, Shape
 from rushes.core.limits import function_limit, key_limit
 from rushes.core.states import TRANSITIONS, State, transition
-from rushes.invocation import OWNER
+from rushes.invocation import OWNER, PASS_OF
 from rushes.runtime.records.ports import BatchRow
 
 __all__ = ["STATES", "BatchState", "n_of", "shape_of", "spec_packet", "state_number", "status_json"]
@@ -150,6 +150,8 @@ def spec_packet(state: BatchState, *, counted: bool, rank: int) -> list[Any]:
         rank: of its class, for the line before a device.
     """
     told = {name: state.spec.get(name) for name in _TOLD_TO_SLOTS}
+    if signed := (state.spec.get("tags") or {}).get(PASS_OF):
+        told["pass"] = signed
     return ["spec", state.number, {"id": state.id, "counted": counted, "rank": rank, **told}]
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rushes.batch import load_engine
-from rushes.invocation import Finished
+from rushes.invocation import PASS_OF, Finished
+from rushes.runtime.attempts.signed_in import pass_here
 
 if TYPE_CHECKING:
     from rushes.engines.local import LocalEngine
@@ -70,10 +71,12 @@ class MappedParts:
         rows = list(invocations(function, parts.options, parts.params, parts.found))
         if not rows:
             return []
+        signed = pass_here()
         spec = replace(
             batch_spec(function, parts.options, parts.params, environ={}),
             parent=self._invocation,
             lease=self._fence,
+            tags={**parts.options.tags, **({PASS_OF: signed} if signed else {})},
         )
         with self._undisturbed():
             engine = cast("LocalEngine", load_engine("local"))

@@ -44,6 +44,7 @@ from rushes.media.readers.coming import expect, is_asked
 from rushes.runtime.attempts.attempt import Made, Task, run_attempt
 from rushes.runtime.attempts.loaded_batch import LoadedBatch, learn
 from rushes.runtime.attempts.raised import as_error, bounded
+from rushes.runtime.attempts.signed_in import signing_in
 from rushes.runtime.sending.workload import what_it_was
 from rushes.runtime.slots.log import take_prints, write_failure
 from rushes.runtime.slots.mapped import MappedParts
@@ -88,6 +89,8 @@ class SlotLoop:
         self._page = SlotPage(now)
         self._waited_s = 0.0
         self._pid = os.getpid()
+        self._signed_in = signing_in(run_attempt, os.environ)
+        self._run = self._signed_in or run_attempt
 
     def run(self) -> None:
         """Take work until the worker closes its end."""
@@ -99,6 +102,8 @@ class SlotLoop:
             if header[0] == "spec":
                 if header[3]:
                     self._batches.clear()
+                    if self._signed_in is not None:
+                        self._signed_in.forget()
                 self._learn(header[1], header[2])
                 continue
             self._taken.extend(header[1])
@@ -149,7 +154,7 @@ class SlotLoop:
             self._interruptible = True
             if self._signalled:
                 self._obey()
-            made = run_attempt(task, self._report, self._gate, self._is_cancelled, self._keep)
+            made = self._run(task, self._report, self._gate, self._is_cancelled, self._keep)
             self._interruptible = False
             self._end_if_forked()
             seconds = time.perf_counter() - began - self._waited_s
@@ -190,6 +195,8 @@ class SlotLoop:
             known = learn(spec, self._home)
             rank = partial(rank_told, self._now, number, known.rank)
             self._batches[number] = replace(known, shared={**known.shared, "rank": rank})
+            if self._signed_in is not None:
+                self._signed_in.learn(spec)
         except BaseException as error:  # noqa: BLE001 - as in `_attempt`
             self._batches[number] = as_error(error, "the function")
         WORD.pack_into(self._now, CURRENT, 0)

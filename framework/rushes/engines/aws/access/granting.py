@@ -4,7 +4,8 @@ With a work role (`RUSHES_WORK_ROLE`) every attempt has a session of it whose po
 place of its outputs: one request to STS an attempt, none where the last one reached the same. Without one it
 has what this process has. Each request is signed with a session that lives, so an upload may take longer than
 one. On Lambda, where one attempt runs at a time, the author's body finds the session in its environment, as
-if that were all there is. This module must not know what an attempt does.
+if that were all there is; on a host it asks for it (`rushes.engines.aws.hosts.body_sessions`). This module
+must not know what an attempt does.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from rushes.runtime.shared.money.meter import Meter
     from rushes.runtime.shared.objects.attempt import StoreReach
 
-__all__ = ["Granting", "Session"]
+__all__ = ["LEAST_S", "Granting", "Session"]
 
 LASTS_S: Final = 3600
 """The longest that a role may be had by who has one already
@@ -100,6 +101,21 @@ class Granting:
         access = self._access(reach)
         with self._signed_in(access.session(LEFT_S)):
             yield self._store(access, meter)
+
+    def living(self, reach: StoreReach) -> Callable[[], Session]:
+        """What gives the session of an attempt, or the next one when that is at its end.
+
+        It raises what asking for another does. Without a work role there is none to be given.
+        """
+        access = self._access(reach)
+
+        def session() -> Session:
+            found = access.session(SIGNS_S)
+            if found is None:
+                raise CallerError("attempts have no session.", code="bad-role", fix="Set RUSHES_WORK_ROLE.")
+            return found
+
+        return session
 
     def check(self) -> None:
         """See that the work role can be had, before anything is worked on: else all of it would fail.

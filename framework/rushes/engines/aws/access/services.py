@@ -162,6 +162,11 @@ class Services:
         """Where attempts run, as prices have it: a machine of one's own is in no region of AWS."""
         return self.price.tier.region if self.price is not None else self.settings.region
 
+    @property
+    def own_region(self) -> str:
+        """The region of this process's requests, whoever says it; "" where it has none."""
+        return self.settings.region or str(self.client("s3").meta.region_name or "").replace("aws-global", "")
+
     @cached_property
     def store(self) -> Store:
         """S3."""

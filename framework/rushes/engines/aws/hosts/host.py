@@ -11,6 +11,7 @@ protects it.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rushes.core.retry import MOST_LAPSES
+from rushes.engines.aws.hosts.body_sessions import BodySessions, body_environ
 from rushes.engines.aws.hosts.host_log import HostLog
 from rushes.engines.aws.hosts.taker import Taker
 from rushes.engines.aws.notices import sweeping
@@ -87,6 +89,7 @@ class AwsHost:
         leaves: whether it ends when it has rested for long, for another to take its place.
         logs: the folder of what attempts in its pool log, which is told to the log of the host as well; None:
             it is read where it is.
+        environ: variables, of which its pool gives bodies what they are to have.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class AwsHost:
         fitness: HostFitness | None = None,
         leaves: bool = False,
         logs: Path | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         if services.ledger is None:
             raise CallerError("a host has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
@@ -123,7 +127,12 @@ class AwsHost:
         folders = self._life.enter_context(closing(KeptFolders()))
         self._words = None if logs is None else HostLog(services.say, logs)
         logged = None if self._words is None else self._words.ended
-        self._runs = {key: PoolRun(engine, key.rpartition("/")[2], sign, logged) for key in queues}
+        sessions = self._sessions()
+        if sessions is not None:
+            environ = body_environ(environ, sessions.uri, services.own_region)
+        self._runs = {
+            key: PoolRun(engine, key.rpartition("/")[2], sign, logged, environ) for key in queues
+        }
         self._takers = [
             Taker(
                 key,
@@ -147,6 +156,7 @@ class AwsHost:
                     tier=ON_HOSTS,
                     runs=self._log,
                     folder_of=folders.attempt,
+                    lend=sessions.lend if sessions is not None else None,
                 ),
                 width,
                 poll_s=services.settings.poll_s,
@@ -196,6 +206,12 @@ class AwsHost:
             self._words.tend(ends=True)
         self._protection.release()
         self._life.close()
+
+    def _sessions(self) -> BodySessions | None:
+        """What lets bodies sign in; None where attempts have no session of their own."""
+        if not self._services.settings.work_role:
+            return None
+        return self._life.enter_context(closing(BodySessions(self._services.grant.living)))
 
     def _look_after_itself(self) -> None:
         """Rest, or work again; leave where it has rested for long, and nothing is here any more."""

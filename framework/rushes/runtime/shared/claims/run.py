@@ -41,7 +41,15 @@ from rushes.runtime.shared.money.attempt import AttemptMoney, fund
 from rushes.runtime.shared.money.caps import SharedCaps
 from rushes.runtime.shared.money.meter import Meter
 from rushes.runtime.shared.money.tranches import Short
-from rushes.runtime.shared.objects.attempt import FolderOf, Run, StoreReach, reach_of, run_remote
+from rushes.runtime.shared.objects.attempt import (
+    FolderOf,
+    Lend,
+    Run,
+    StoreReach,
+    lending,
+    reach_of,
+    run_remote,
+)
 from rushes.runtime.shared.objects.intent import published_before
 from rushes.runtime.shared.objects.patient_publication import Patience
 from rushes.runtime.shared.objects.scratch import attempt_scratch, sweep_scratch
@@ -84,6 +92,7 @@ class ClaimRunner:
         tier: what this is, where there is a choice: `rushes.ledger.ON_LAMBDA` or `ON_HOSTS`; "" for neither.
         runs: told what attempts here took; None: nobody.
         folder_of: gives an attempt a folder of its own in `scratch`.
+        lend: lets the body of an attempt sign in; None: it is given nothing.
     """
 
     ledger: Claims
@@ -105,6 +114,7 @@ class ClaimRunner:
     tier: str = ""
     runs: RunLog | None = None
     folder_of: FolderOf = attempt_scratch
+    lend: Lend | None = None
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _known: KnownBatches = field(init=False, repr=False)
     _alarms: Alarms = field(init=False, repr=False)
@@ -270,7 +280,8 @@ class ClaimRunner:
         )
         if self.price is not None:
             task = replace(task, spent=lambda: Spent(claim.spent_nano + meter.cost().total, claim.spent_nano))
-        with self.grant(reach_of(task), meter) if self.grant else nullcontext(self.store) as store:
+        reach = reach_of(task)
+        with self.grant(reach, meter) if self.grant else nullcontext(self.store) as store:
             before = published_before(claim.intent, store) if claim.intent else None
             if before:
                 return claim, before
@@ -288,7 +299,7 @@ class ClaimRunner:
                 local_name=self.local_name,
                 run=self.run_here,
                 patience=Patience(self.clock, self.sleep),
-                folder_of=self.folder_of,
+                folder_of=lending(self.folder_of, self.lend, reach) if self.lend else self.folder_of,
             )
         if other:
             said = f"sent for version {sent}, made by version {here}"

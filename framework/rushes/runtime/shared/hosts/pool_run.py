@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -85,6 +86,7 @@ class PoolRun:
         owner: the sign of life of the host in whose name.
         logged: told of each attempt, once it has ended, what it was for, which try, and its name in the pool;
             None: nobody wants to know.
+        environ: what slots get their variables of.
     """
 
     def __init__(
@@ -93,8 +95,10 @@ class PoolRun:
         priority: str,
         owner: Path | None = None,
         logged: Callable[[str, int, str], None] | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._engine = engine
+        self._environ = environ
         self._priority = priority
         self._owner = owner
         self._logged = logged
@@ -128,7 +132,7 @@ class PoolRun:
         class_now = lambda: task.class_now() or self._priority  # noqa: E731
         if task.function.makes_outputs:  # it has a folder of its own for them, and so a batch
             (one,) = invocations(task.function, options, task.params, [Found(asset, task.subdir, task.tag)])
-            spec = batch_spec(task.function, options, task.params)
+            spec = batch_spec(task.function, options, task.params, environ=self._environ)
             finished = run_alone(self._engine, spec, one, cancelled, class_now)
         else:
             one = _without_outputs(task, asset, options)
@@ -166,7 +170,7 @@ class PoolRun:
         with self._choosing:
             found = self._lines.pop(kind, None)
             if found is None:
-                spec = batch_spec(task.function, options, task.params)
+                spec = batch_spec(task.function, options, task.params, environ=self._environ)
                 found = PoolLine(self._engine, spec, follows=len(kind) == 1)
                 idle = [one for one, line in self._lines.items() if not line.here]
                 gone = [self._lines.pop(one) for one in idle[: max(len(self._lines) - LINES + 1, 0)]]

@@ -11,7 +11,7 @@ This module must not know who asked, nor which store it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,7 +33,7 @@ from rushes.stored import Stored
 if TYPE_CHECKING:
     from rushes.ports import Store
 
-__all__ = ["FolderOf", "Run", "StoreReach", "reach_of", "run_remote"]
+__all__ = ["FolderOf", "Lend", "Run", "StoreReach", "lending", "reach_of", "run_remote"]
 
 
 class StoreReach(NamedTuple):
@@ -52,6 +52,8 @@ Run = Callable[[Task, Reporter, Gate, Callable[[], bool]], Made]
 """Runs a task whose files are here: in this process, or on a pool."""
 FolderOf = Callable[[Path, str], AbstractContextManager[Path]]
 """Gives an attempt a folder of its own below another."""
+Lend = Callable[[StoreReach, Path], AbstractContextManager[None]]
+"""Lets the body of an attempt sign in for so long, by what it puts into a folder: see `signed_in`."""
 
 
 def run_remote(
@@ -107,6 +109,17 @@ def run_remote(
             store, task.out, folder / "out", task.key, found, task.invocation, task.attempt, task.routed
         )
         return publish_patiently(made, place, may_publish, cancelled, patience or Patience())
+
+
+def lending(folder_of: FolderOf, lend: Lend, reach: StoreReach) -> FolderOf:
+    """Folders in which what lets a body sign in lies for as long as they are used."""
+
+    @contextmanager
+    def folder(root: Path, invocation: str) -> Iterator[Path]:
+        with folder_of(root, invocation) as made, lend(reach, made):
+            yield made
+
+    return folder
 
 
 def reach_of(task: Task) -> StoreReach:
