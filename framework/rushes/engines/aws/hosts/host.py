@@ -130,9 +130,7 @@ class AwsHost:
         sessions = self._sessions()
         if sessions is not None:
             environ = body_environ(environ, sessions.uri, services.own_region)
-        self._runs = {
-            key: PoolRun(engine, key.rpartition("/")[2], sign, logged, environ) for key in queues
-        }
+        self._runs = {key: PoolRun(engine, key.rpartition("/")[2], sign, logged, environ) for key in queues}
         self._takers = [
             Taker(
                 key,
