@@ -119,6 +119,50 @@ def test_a_resting_host_costs_and_takes_room() -> None:
     assert plan(capped, (waiting(200),), there).desired[0].order == 1
 
 
+@pytest.mark.parametrize(
+    ("rested_s", "working", "leaving", "released"),
+    [
+        (89.0, 3, 0, 0),  # another takes 90 s to come
+        (90.0, 3, 0, 1),
+        (600.0, 3, 1, 0),  # a place is free soon
+        (600.0, 0, 0, 0),  # what is wrong there may be wrong with the next
+    ],
+)
+def test_where_there_is_no_room_a_host_that_rests_gives_up_its_place(
+    rested_s: float, working: int, leaving: int, released: int
+) -> None:
+    there = (
+        *hosts("firm", HostState.resting, 1, for_s=rested_s),
+        *hosts("firm", HostState.busy, working),
+        *hosts("firm", HostState.leaving, leaving),
+    )
+    policy = FleetPolicy("firm", len(there), steps=DEFAULT_STEPS)
+    row = one(policy, (waiting(10 * (1 + working)),), there)
+    assert len(row.release) == released
+    assert row.order == 0
+    if released:
+        assert row.release == ("firm-resting-0",)
+        assert "there is room for no other while it rests" in row.reason
+
+
+def test_as_many_give_up_their_places_as_are_missing_the_longest_at_rest_first() -> None:
+    there = (
+        *hosts("firm", HostState.resting, 1, for_s=300),
+        *hosts("firm", HostState.resting, 1, for_s=900, first=1),
+        *hosts("firm", HostState.busy, 4),
+    )
+    policy = FleetPolicy("firm", 6, steps=DEFAULT_STEPS)
+    assert one(policy, (waiting(50),), there).release == ("firm-resting-1",)
+    assert one(policy, (waiting(40),), there).release == ()
+    capped = ScalingPolicy((FleetPolicy("firm", 100, steps=DEFAULT_STEPS),), 6 * PRICES["firm"])
+    assert len(plan(capped, (waiting(200),), there).desired[0].release) == 2
+
+
+def test_a_place_that_was_given_up_is_taken_in_the_next_turn() -> None:
+    there = hosts("firm", HostState.busy, 3)
+    assert one(FleetPolicy("firm", 4, steps=DEFAULT_STEPS), (waiting(200),), there).order == 1
+
+
 def test_a_resting_host_is_the_first_to_go() -> None:
     there = hosts("firm", HostState.idle, 1, for_s=9000) + hosts("firm", HostState.resting, 1, for_s=900)
     gone = one(FleetPolicy("firm", 9, 1), (), there, FleetMemory(below_since=NOW - 9000))

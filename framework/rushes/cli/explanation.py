@@ -42,6 +42,7 @@ def explanation(found: Mapping[str, Any]) -> list[str]:
     if state in {"queued", "held", "paused"} and found.get("reason"):
         lines.append(f"  waits: {printable(str(found['reason']))}")
     lines.append(f"  {_routed(found.get('routed') or {})}")
+    lines += [f"  {printable(str(one))}" for one in found.get("hosts") or ()]
     if found.get("next"):
         lines.append(f"  next: {printable(str(found['next']))}")
     if state == "running":

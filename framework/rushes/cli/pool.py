@@ -15,6 +15,7 @@ import click
 from rushes.cli.class_name import ClassName
 from rushes.cli.session import Session
 from rushes.cli.show import counted, short_name, table
+from rushes.printing import printable
 from rushes.units import format_duration, format_size
 
 __all__ = ["drain", "pause", "pool", "resize", "resume", "worker"]
@@ -59,6 +60,9 @@ def _show(session: Session, engine_name: str, *, as_json: bool) -> None:
         return
     if "resting" in found:  # of many machines: who they are, comes and goes
         _show_resting(found["resting"])
+        _show_size(found.get("elastic") or {})
+        for step in found.get("next") or ():
+            click.echo(f"next: {printable(str(step))}")
     else:
         _show_machine(found)
     queues = found.get("queues") or []

@@ -71,7 +71,8 @@ class Cloud:
         if service == "s3":
             return SimpleNamespace(head_bucket=self._head_bucket)
         assert service == "dynamodb"
-        return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: []))
+        nothing = SimpleNamespace(paginate=lambda **_: [])
+        return SimpleNamespace(get_paginator=lambda _: nothing, get_item=lambda **_: {})
 
     def _head_bucket(self, *, Bucket: str) -> None:  # noqa: N803 - as boto3 calls it
         if code := self.buckets.get(Bucket):

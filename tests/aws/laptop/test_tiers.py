@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -49,6 +50,12 @@ class Cloud:
 
     def queue(self, url: str) -> StubQueue:
         return self.queues[url]
+
+    def client(self, service: str) -> Any:
+        """A table in which no host has said anything."""
+        assert service == "dynamodb"
+        nothing = SimpleNamespace(paginate=lambda **_: [])
+        return SimpleNamespace(get_paginator=lambda _: nothing, get_item=lambda **_: {})
 
     def sends(self, choices: str) -> AwsEngine:
         there = Deployment("dev", "t", QUEUES, choices=choices)

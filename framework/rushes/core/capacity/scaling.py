@@ -17,7 +17,8 @@
    are not enough busy hosts *drain*: they take no more work, and go when they have done what they have.
 6. *Resting* hosts say themselves that they can do no work. They cost and take room, and are no capacity:
    others are ordered in their place. Where all that are up rest, one more is tried; where two rest, and no
-   host works, none is: what is wrong there would be wrong with the next. They are the first to go.
+   host works, none is: what is wrong there would be wrong with the next. They are the first to go; where size
+   or money leaves no room for others, as soon as they have rested for as long as another takes to come.
 7. *Spot* that was refused, or that did not come, is ordered on demand for a while; then spot is tried again.
 
 This module must not know providers, clocks, files or what a host runs.
@@ -53,6 +54,8 @@ _UP: Final = READY | {HostState.resting}
 _DOING_NOTHING: Final = frozenset({HostState.idle, HostState.resting})
 COMING: Final = frozenset({HostState.ordered, HostState.starting})
 LEAST_OVERDUE_S: Final = 300.0
+LEAST_RESTED_S: Final = 60.0
+"""A host that has rested for less may work again before its place is free."""
 START_UPS: Final = 3.0
 """A host that takes three times the start-up time of its tier does not come any more."""
 
@@ -223,6 +226,7 @@ class _Fleet:
         # Whoever leaves or is let go is there until it is gone: it takes room, and it costs.
         count = min(missing, self.maximum - len(self.hosts) - ordered)
         if count <= 0:
+            self._make_room(missing)
             return
         refused_at = self._last_refusal(tier)
         if refused_at is not None and self.now - refused_at < self.policy.again_s:
@@ -233,6 +237,7 @@ class _Fleet:
             count = min(count, most - sum(host.tier == tier for host in self.hosts) - ordered)
             if count <= 0:
                 self.note(f"there are no more than {counted_hosts(most)} of {tier}")
+                self._make_room(missing)
                 return
         paid = rate.buy(tier, count)
         if paid < count:
@@ -240,6 +245,27 @@ class _Fleet:
             self.note(f"{cap} an hour pays for {paid} of {counted_hosts(count)} that are missing")
         if paid:
             self.orders[tier] = self.orders.get(tier, 0) + paid
+        self._make_room(missing - paid)
+
+    def _make_room(self, missing: int) -> None:
+        """Let hosts that rest give up their places to those for which there is no room, while others work.
+
+        One that has rested for as long as another takes to come is not waited for any longer: that costs the
+        work at most twice the wait that would have been the best.
+        """
+        if not self.ready:
+            return
+        missing -= len(self.hosts) - len(self.staying())  # their places are free soon
+        rested = sorted(
+            (
+                host
+                for host in self.staying()
+                if host.state is HostState.resting
+                and self.now - host.since >= max(self.tiers[host.tier].start_s, LEAST_RESTED_S)
+            ),
+            key=lambda host: (host.since, host.id),
+        )
+        self.let_go(rested[: max(missing, 0)], "there is room for no other while it rests")
 
     def shrink(self, prices: Mapping[str, int]) -> None:
         """Let go of hosts that have long been idle, if fewer have long been enough."""

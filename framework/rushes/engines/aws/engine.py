@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from rushes.core.states import State
 from rushes.engines.aws.laptop.connection import Connection
 from rushes.engines.aws.laptop.followed import Followed
-from rushes.engines.aws.laptop.told import with_next_steps
-from rushes.errors import CallerError
+from rushes.engines.aws.laptop.told import is_on_hosts, with_next_steps
+from rushes.errors import CallerError, RushesError
 from rushes.invocation import BatchSpec, BatchStatus, Finished, Invocation, function_name
 from rushes.stored import Restored
 
@@ -247,8 +249,15 @@ class AwsEngine:
     def explain(self, invocation: str) -> Mapping[str, Any]:
         found = self._followed.explain(invocation)
         deployment = self.there.deployment
-        is_for_hosts = deployment.is_for_hosts(str(found["spec"].get("title", "")), found["priority"])
-        return with_next_steps(found, deployment.name, is_for_hosts=is_for_hosts)
+        what = str(found["spec"].get("title", ""))
+        is_for_hosts = deployment.is_for_hosts(what, found["priority"])
+        hosts: list[str] = []
+        if found["state"] == State.queued.value and is_on_hosts(found, is_for_hosts=is_for_hosts):
+            from rushes.engines.aws.laptop.hosts_said import hosts_said, why_of  # noqa: PLC0415 - few ask
+
+            with suppress(RushesError):  # it is beside the point
+                hosts = why_of(what or function_name(str(found["spec"]["function"])), hosts_said(self.there))
+        return with_next_steps(found, deployment.name, is_for_hosts=is_for_hosts, hosts=hosts)
 
     def log_of(self, invocation: str, *, since: float = 0.0) -> KeptLog:
         """What the attempts of an invocation logged, from CloudWatch.

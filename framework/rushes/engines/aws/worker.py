@@ -194,7 +194,8 @@ def _telling(
         notes.add({key: Done(*one) for key, one in done.items()})
         if why := fitness.why:
             whole = fitness.rests_s is not None
-            notes.rest(name, why, time.time() - fitness.wanting_s, whole=whole, task=task)
+            since = time.time() - fitness.wanting_s
+            notes.rest(name, why, since, whole=whole, task=task, lacks=fitness.lacking)
         elif rested:
             notes.work(name)
         rested = bool(why)

@@ -9,6 +9,7 @@ This module must not know how either is used.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -16,9 +17,11 @@ from typing import Any, Final, NamedTuple
 from rushes.shared_ledger.dynamo_items import typed
 from rushes.shared_ledger.dynamo_table import Table
 
-__all__ = ["Done", "FleetNotes", "Resting", "Said"]
+__all__ = ["SCALER", "Done", "FleetNotes", "Resting", "Said"]
 
 NOTES: Final = "F#notes"
+SCALER: Final = "F#scaler"
+"""The document of what the scaler remembers, and what it last decided of each tier, under ``rows``."""
 _HOST: Final = "host "
 MOST_REASON: Final = 600
 KEPT_S: Final = 86_400
@@ -39,6 +42,7 @@ class Resting(NamedTuple):
         said: when it said so last.
         whole: it takes none at all.
         task: of ECS, that it is; "" elsewhere.
+        lacks: functions that it has not.
     """
 
     host: str
@@ -47,6 +51,7 @@ class Resting(NamedTuple):
     said: float
     whole: bool = False
     task: str = ""
+    lacks: tuple[str, ...] = ()
 
 
 class Done(NamedTuple):
@@ -99,14 +104,25 @@ class FleetNotes:
         item = self._table.item(_drained(task))
         return item is not None and "ttl" in item
 
-    def rest(self, host: str, reason: str, since: float, *, whole: bool = False, task: str = "") -> None:
+    def rest(
+        self,
+        host: str,
+        reason: str,
+        since: float,
+        *,
+        whole: bool = False,
+        task: str = "",
+        lacks: Sequence[str] = (),
+    ) -> None:
         """This host rests, `whole` or in part; said again once a minute while it does."""
         now = self._clock()
         values = {
             ":why": reason[:MOST_REASON], ":since": round(since), ":said": round(now),
-            ":ttl": round(now + KEPT_S), ":whole": whole, ":task": task,
+            ":ttl": round(now + KEPT_S), ":whole": whole, ":task": task, ":lacks": json.dumps([*lacks]),
         }  # fmt: skip
-        change = "SET reason=:why, since=:since, said=:said, #ttl=:ttl, whole=:whole, task=:task"
+        change = (
+            "SET reason=:why, since=:since, said=:said, #ttl=:ttl, whole=:whole, task=:task, lacks=:lacks"
+        )
         self._table.attempt(_key(f"{_HOST}{host}"), change, values, "", {"#ttl": "ttl"})
 
     def work(self, host: str) -> None:
@@ -124,6 +140,7 @@ class FleetNotes:
             Resting(
                 name[len(_HOST) :], str(one["reason"]), float(one["since"]), float(one["said"]),
                 bool(one.get("whole")), str(one.get("task", "")),
+                tuple(json.loads(str(one.get("lacks", "[]")))),
             )
             for name, one in notes.items()
             if name.startswith(_HOST) and "reason" in one

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from rushes.aws_errors import answer_error, sent
 from rushes.engines.aws.fleet.ecs_fleet import EcsFleet
-from rushes.engines.aws.fleet.fleet_notes import FleetNotes, Said
+from rushes.engines.aws.fleet.fleet_notes import SCALER, FleetNotes, Said
 from rushes.engines.aws.fleet.scaling import Depth, FleetsPlan, Scaling, Turned, plan_from
 from rushes.shared_ledger.dynamo_document import DynamoDocument
 
@@ -45,7 +45,7 @@ class AwsAround:
         self._urls: dict[str, str] = {}
         dynamo, table = services.client("dynamodb"), services.settings.table
         self._notes = FleetNotes(dynamo, table)
-        self._document = DynamoDocument(dynamo, table, "F#scaler")
+        self._document = DynamoDocument(dynamo, table, SCALER)
 
     def depths(self, names: Sequence[str]) -> Mapping[str, Depth]:
         return {name: self._depth(name) for name in names}

@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from rushes.core.capacity.capacity_file import CapacityPolicy, capacity_from
 from rushes.core.capacity.concurrency import EventSource, allowances, reserved_nano
-from rushes.core.capacity.elastic import Backlog, FleetMemory, Memory, aimed_at
+from rushes.core.capacity.elastic import Backlog, Desired, FleetMemory, Memory, aimed_at
+from rushes.core.hosts import Host, HostState
 from rushes.core.money import NANO
 from rushes.engines.aws.access.settings import ranks_of
 from rushes.engines.aws.fleet.fleet_notes import Done, Said
@@ -24,7 +25,7 @@ from rushes.errors import PlatformError
 from rushes.ports import Fleet
 from rushes.runtime.scaling.scaler import Scaled, Scaler
 
-__all__ = ["Depth", "FleetsPlan", "Scaling", "Turned", "backlog_rows", "learnt", "plan_from"]
+__all__ = ["Depth", "FleetsPlan", "Scaling", "Turned", "backlog_rows", "fleet_rows", "learnt", "plan_from"]
 
 SMOOTHING: Final = 0.3
 """Of an average of seconds, the share of what was seen since the last look."""
@@ -224,7 +225,7 @@ class Scaling:
         groups = dict.fromkeys(plan.groups.values())
         of_hosts = [f"{group}/{priority}" for group in groups for priority in plan.classes]
         depths = around.depths([*of_hosts, *plan.sources])
-        hosts = self._fleet.hosts()
+        hosts = tuple(self._fleet.hosts())
         owners = {name: fleet.tier for fleet in plan.policy.scaling.fleets for name in fleet.tiers}
         busy: dict[str, int] = {}
         for host in hosts:
@@ -248,6 +249,7 @@ class Scaling:
                 failures.append(error)
         around.write(
             {
+                "rows": fleet_rows(scaled.plan.desired, hosts),
                 "memory": _kept_memory(scaler.memory),
                 "done": {name: [one.ended, one.seconds] for name, one in done.items()},
                 "each_s": each_s,
@@ -265,6 +267,18 @@ class Scaling:
         return Scaler(
             self._fleet, policy, self._plan.policy.tiers, self._plan.hourly_nano, clock=clock, memory=memory
         )
+
+
+def fleet_rows(desired: Sequence[Desired], hosts: Sequence[Host]) -> list[dict[str, Any]]:
+    """What was decided of each tier, and why, for who asks: without a time, so that the same is the same."""
+    return [
+        {
+            "tier": row.tier, "hosts": row.size, "least": row.least, "most": row.most, "reason": row.reason,
+            "busy": sum(one.tier == row.tier and one.state is HostState.busy for one in hosts),
+            "leaving": sum(one.tier == row.tier and one.state is HostState.leaving for one in hosts),
+        }
+        for row in desired
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

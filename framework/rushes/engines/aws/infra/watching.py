@@ -112,7 +112,8 @@ def _errors(id_: str, name: str) -> dict[str, Any]:
 
 def _of_resting(environment: Environment) -> dict[str, Any]:
     """The metric is sent, and paid for, while a host rests."""
-    why = "A host takes no work, or not all of it: rushes pool --engine aws says which and why"
+    asked = f"rushes pool --engine aws:{environment.name}"
+    why = f"A host takes no work, or not all of it: {asked} says which, why, and what to do"
     return _alarm(
         environment.called("hosts", "resting"), why, environment.called(), "resting-hosts",
         [{"Name": "service", "Value": "scaler"}], 0, "Maximum",
@@ -195,6 +196,7 @@ def _dashboard(
     oldest = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name] for name in queues]
     tiers = [one.name for one in environment.fleets]
     hosts = [[own, "hosts", "service", "scaler", "tier", name] for name in tiers]
+    resting = [[own, "resting-hosts", "service", "scaler"]] if tiers else []
     hourly = [[own, "dollars-an-hour", "service", "scaler"]] if tiers else []
     shown = [
         ("From the notice to the result, s", turnaround, "p50"),
@@ -203,6 +205,11 @@ def _dashboard(
         ("Messages that wait", waiting, "Maximum"),
         ("The oldest message, s", oldest, "Maximum"),
         ("Hosts", hosts, "Maximum"),
+        (
+            f"Hosts that take no work, or not all: rushes pool --engine aws:{environment.name}",
+            resting,
+            "Maximum",
+        ),
         ("What hosts cost an hour, dollars", hourly, "Maximum"),
     ]
     return {"widgets": [_widget(n, *one, environment.region) for n, one in enumerate(shown) if one[1]]}

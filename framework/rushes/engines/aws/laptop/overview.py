@@ -1,4 +1,4 @@
-"""What an environment has in hand: what waits in its queues, and which hosts rest.
+"""What an environment has in hand: what waits in its queues, which hosts rest, and how many there are to be.
 
 Who works on it comes and goes. This module must not know batches.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rushes.engines.aws.fleet.fleet_notes import FleetNotes
+from rushes.engines.aws.laptop.hosts_said import hosts_said, steps_for
 
 if TYPE_CHECKING:
     from rushes.engines.aws.laptop.connection import Connection
@@ -23,7 +23,7 @@ def overview(there: Connection) -> Mapping[str, Any]:
         {"priority": name, "show": "every show", "waiting": services.queue(url).waiting()}
         for name, url in there.deployment.by_class()
     ]
-    notes = FleetNotes(services.client("dynamodb"), services.settings.table)
+    said = hosts_said(there)
     return {
         "capacity": {},
         "paused": False,
@@ -31,5 +31,7 @@ def overview(there: Connection) -> Mapping[str, Any]:
         "worker": {},
         "slots": [],
         "queues": [one for one in queues if one["waiting"]],
-        "resting": [one._asdict() for one in notes.resting()],
+        "resting": [one._asdict() for one in said.resting],
+        "elastic": {"tiers": [*said.tiers]},
+        "next": steps_for(said.resting),
     }

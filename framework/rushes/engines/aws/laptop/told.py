@@ -16,7 +16,7 @@ from rushes.ledger import ON_HOSTS
 if TYPE_CHECKING:
     from rushes.ledger import Entry, PastAttempt, Tally
 
-__all__ = ["explained", "finished", "standstill_of", "status_of", "with_next_steps"]
+__all__ = ["explained", "finished", "is_on_hosts", "standstill_of", "status_of", "with_next_steps"]
 
 QUIET_S: Final = 10.0
 """After so long without anybody at work it is said that nobody is: a host that is free asks within a second,
@@ -177,21 +177,35 @@ def explained(batch: str, spec: Mapping[str, Any], entry: Entry) -> dict[str, An
     }
 
 
-def with_next_steps(found: Mapping[str, Any], environment: str, *, is_for_hosts: bool) -> dict[str, Any]:
+def is_on_hosts(found: Mapping[str, Any], *, is_for_hosts: bool) -> bool:
+    """Whether hosts take an invocation: its queue is theirs, or it was sent to them.
+
+    Args:
+        found: what is known of it.
+        is_for_hosts: whether hosts take what its function and class are told by.
+    """
+    return is_for_hosts or (found["routed"] or {}).get("tier") == ON_HOSTS
+
+
+def with_next_steps(
+    found: Mapping[str, Any], environment: str, *, is_for_hosts: bool, hosts: Sequence[str] = ()
+) -> dict[str, Any]:
     """What is known of an invocation, whether its attempts logged, and what to do where it waits for hosts.
 
     Args:
         found: what is known.
         environment: its name; "" where variables tell of it.
         is_for_hosts: whether hosts take what its function and class are told by.
+        hosts: what they say of themselves, a line each.
     """
-    on_hosts = is_for_hosts or (found["routed"] or {}).get("tier") == ON_HOSTS
+    on_hosts = is_on_hosts(found, is_for_hosts=is_for_hosts)
     told = dict(found)
     told["logs_kept"] = bool(found["attempts"] and environment)
     if found["state"] == State.queued.value and on_hosts:
         where = f"aws:{environment}" if environment else "aws"
         told["next"] = (
             f"Hosts take it. Where none runs, any machine is one: rushes worker --engine {where}. "
-            f"Which of them rest, or have not its function: rushes pool --engine {where}"
+            f"What is to be done for those that take nothing: rushes pool --engine {where}"
         )
+        told["hosts"] = [*hosts]
     return told

@@ -120,6 +120,12 @@ class HostFitness:
             return "; ".join(filter(None, (rests, lacks)))
 
     @property
+    def lacking(self) -> tuple[str, ...]:
+        """The functions of which work came that it has not, by name."""
+        with self._turn:
+            return tuple(sorted(self._lacking))
+
+    @property
     def wanting_s(self) -> float:
         """For how long there has been something to say of it."""
         with self._turn:
