@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from rushes.asset import Asset
 from rushes.core.silence import Silence
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from rushes.function import Function
     from rushes.options import Options
 
-__all__ = ["Batch", "Handle", "Outcome", "RunnableEngine", "load_engine"]
+__all__ = ["Batch", "Handle", "Items", "Outcome", "RunnableEngine", "load_engine"]
 
 R = TypeVar("R", bound="Result")
+
+Items: TypeAlias = Iterable[tuple[Asset, Mapping[str, Any] | Params | None]]
+"""Pairs of a clip and its own options."""
 
 _OURS: Final = {
     "local": ("rushes.engines.local", "LocalEngine"),
@@ -46,12 +49,10 @@ class RunnableEngine(Protocol):
     ) -> Result: ...
 
     def launch(
-        self,
-        function: Function[Any, Any],
-        options: Options,
-        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
-        params: Params,
-    ) -> tuple[str, int]: ...
+        self, function: Function[Any, Any], options: Options, items: Items, params: Params
+    ) -> tuple[str, int]:
+        """Open, submit and seal a batch; returns its id and how many invocations it has."""
+        ...
 
     def results(
         self, batch: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0.0

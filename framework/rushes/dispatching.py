@@ -6,12 +6,12 @@ It is imported by who sends, not by who declares or runs.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rushes.asset import Asset
-from rushes.batch import Batch, Handle, load_engine
+from rushes.batch import Batch, Handle, Items, load_engine
 from rushes.declaration import Params, Result
 from rushes.errors import CallerError
 from rushes.keepers import Quoter
@@ -42,9 +42,7 @@ class Unsent(Generic[P, R]):
         return self.function(self.source, self.params)
 
 
-def launch(
-    function: Function[P, R], items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]], params: P
-) -> Batch[R]:
+def launch(function: Function[P, R], items: Items, params: P) -> Batch[R]:
     """Send a batch to the engine that a function's dispatch options name.
 
     Args:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from standin.fakes import standin
+from standin.fakes import FakeDevice, MakeStandIn, StandIn, standin
 
 from rushes.media.readers.guard import input_args, output_args
-from rushes.media.running.builds import Build, bundled_ffmpeg, find_build, read_build
+from rushes.media.running.builds import VARIABLE, Build, bundled_ffmpeg, find_build, read_build
 
 __all__ = ["standin"]
 
@@ -111,3 +111,15 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def devices(standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StandIn]:
+    """`devices(FakeDevice(…))` makes a stand-in the build of its devices' families."""
+
+    def set_up(*fakes: FakeDevice) -> StandIn:
+        made = standin(fakes)
+        monkeypatch.setenv(VARIABLE, made.setting)
+        return made
+
+    return set_up

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.fakes import FakeDevice, MakeStandIn, StandIn
+from standin.fakes import FakeDevice, StandIn
 
 from rushes.asset import Asset
 from rushes.core.devices import CPU, Device
@@ -38,7 +38,6 @@ from rushes.media.encoding.means import Means
 from rushes.media.planning.choice import EncoderChoice, parse_choice
 from rushes.media.planning.device_graph import Spot
 from rushes.media.profile import Profile
-from rushes.media.running.builds import VARIABLE
 from rushes.media.running.process import Supervision
 
 _PROFILE = Profile.model_validate({"video": {"codec": "h264", "speed": "ultrafast"}})
@@ -64,18 +63,6 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
         )
 
     return run
-
-
-@pytest.fixture
-def devices(standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StandIn]:
-    """`devices(FakeDevice(…))` makes a stand-in the build of its devices' families."""
-
-    def set_up(*fakes: FakeDevice) -> StandIn:
-        made = standin(fakes)
-        monkeypatch.setenv(VARIABLE, made.setting)
-        return made
-
-    return set_up
 
 
 class FirstThen:

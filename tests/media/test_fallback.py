@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from standin.fakes import FakeDevice, MakeStandIn, StandIn
+from standin.fakes import FakeDevice, StandIn
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, PlatformError, RushesError
@@ -38,18 +38,6 @@ def make(clip: Callable[[str], Path], tmp_path: Path) -> Make:
         return encode(Asset.of(clip(source)), tmp_path / "out.mp4", profile, means=Means(choice))
 
     return run
-
-
-@pytest.fixture
-def devices(standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StandIn]:
-    """`devices(FakeDevice(…))` makes a stand-in the build of its devices' families."""
-
-    def set_up(*fakes: FakeDevice) -> StandIn:
-        made = standin(fakes)
-        monkeypatch.setenv(VARIABLE, made.setting)
-        return made
-
-    return set_up
 
 
 def told(made: Encoded) -> list[tuple[str, str, str, str]]:

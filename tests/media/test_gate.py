@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.fakes import FakeDevice, MakeStandIn, StandIn
+from standin.fakes import FakeDevice, StandIn
 
 from rushes.asset import Asset
 from rushes.errors import Cancelled, PlatformError
@@ -33,18 +33,6 @@ Make = Callable[..., Encoded]
 
 def wish(**video: Any) -> Profile:
     return Profile.model_validate({"video": {**_SMALL, **video}, "audio": {"codec": "none"}})
-
-
-@pytest.fixture
-def devices(standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StandIn]:
-    """`devices(FakeDevice(…))` makes a stand-in the build of its devices' families."""
-
-    def set_up(*fakes: FakeDevice) -> StandIn:
-        made = standin(fakes)
-        monkeypatch.setenv(VARIABLE, made.setting)
-        return made
-
-    return set_up
 
 
 @pytest.fixture

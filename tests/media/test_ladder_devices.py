@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.fakes import FakeDevice, MakeStandIn, StandIn
+from standin.fakes import FakeDevice, StandIn
 
 from rushes.asset import Asset
 from rushes.errors import MediaError, PlatformError
@@ -21,7 +21,7 @@ from rushes.media.ladders.rendition_files import key_frames, refuse_unaligned
 from rushes.media.ladders.renditions import MadeLadder, make_renditions, supervised
 from rushes.media.ladders.still_branches import Stills
 from rushes.media.planning.choice import EncoderChoice, parse_choice
-from rushes.media.running.builds import VARIABLE, find_build
+from rushes.media.running.builds import find_build
 from rushes.media.running.process import Progress, Supervision
 from rushes_functions.ladder import ladder
 from rushes_functions.thumbnails import thumbnails
@@ -32,18 +32,6 @@ _CARD_CURVE = Curve("nvenc", "nvenc:0", "h264_nvenc", "h264", 8, 1e-9, 1e-3, ())
 _CPU_CURVE = Curve("software", "cpu", "libx264", "h264", 8, 5e-8, 0.0, ())
 
 Make = Callable[..., MadeLadder]
-
-
-@pytest.fixture
-def devices(standin: MakeStandIn, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StandIn]:
-    """`devices(FakeDevice(…))` makes a stand-in the build of its devices' families."""
-
-    def set_up(*fakes: FakeDevice) -> StandIn:
-        made = standin(fakes)
-        monkeypatch.setenv(VARIABLE, made.setting)
-        return made
-
-    return set_up
 
 
 @pytest.fixture

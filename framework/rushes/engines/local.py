@@ -25,6 +25,7 @@ from rushes.runtime.worker import messages
 from rushes.runtime.worker.client import Client
 
 if TYPE_CHECKING:
+    from rushes.batch import Items
     from rushes.function import Function, Options, Params, Result
     from rushes.runtime.sending.estimating import Estimator
     from rushes.runtime.sending.quoting import BatchQuote
@@ -59,13 +60,8 @@ class LocalEngine:
     # -- batches ------------------------------------------------------------------------------------------
 
     def launch(
-        self,
-        function: Function[Any, Any],
-        options: Options,
-        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
-        params: Params,
+        self, function: Function[Any, Any], options: Options, items: Items, params: Params
     ) -> tuple[str, int]:
-        """Open, submit and seal a batch; returns its id and how many invocations it has."""
         from rushes.runtime.sending.sent_last import remember_sent  # noqa: PLC0415 - a follower sends nothing
         from rushes.runtime.sending.submission import batch_spec, invocations  # noqa: PLC0415
         from rushes.runtime.sources.inputs import Found, distinct  # noqa: PLC0415 - a follower does not need it
@@ -216,12 +212,7 @@ class LocalEngine:
         return estimator_of(self.settings, self._environ)
 
     def quote(
-        self,
-        function: Function[Any, Any],
-        options: Options,
-        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
-        params: Params,
-        **wishes: Any,
+        self, function: Function[Any, Any], options: Options, items: Items, params: Params, **wishes: Any
     ) -> BatchQuote:
         """What a batch would take; `wishes` are those of `rushes.engines.local_quotes.quote_here`."""
         from rushes.runtime.sources.inputs import Found  # noqa: PLC0415 - only who plans needs it

@@ -31,6 +31,7 @@ from rushes.runtime.refusals import (
 from rushes.testing.stub_rows import StubBatch, StubRow, end_of, explanation_of, first_state, status_of
 
 if TYPE_CHECKING:
+    from rushes.batch import Items
     from rushes.function import Function, Options, Params, Result
     from rushes.ports import Clock
     from rushes.runtime.attempts.attempt import Made
@@ -203,13 +204,8 @@ class StubEngine:
         return call(function, source, params, options)
 
     def launch(
-        self,
-        function: Function[Any, Any],
-        options: Options,
-        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
-        params: Params,
+        self, function: Function[Any, Any], options: Options, items: Items, params: Params
     ) -> tuple[str, int]:
-        """Submit one invocation an item; gives the batch and how many."""
         from rushes.runtime.sending import submission  # noqa: PLC0415 - as above
         from rushes.runtime.sources.inputs import Found  # noqa: PLC0415
 

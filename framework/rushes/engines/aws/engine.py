@@ -23,6 +23,7 @@ from rushes.stored import Restored
 
 if TYPE_CHECKING:
     from rushes.asset import Asset
+    from rushes.batch import Items
     from rushes.engines.aws.access.services import Services
     from rushes.engines.aws.infra.deployment import Deployment
     from rushes.engines.aws.laptop.outbox import Outbox
@@ -121,13 +122,8 @@ class AwsEngine:
         return Handle(Batch(self, batch, model, total)).result()
 
     def launch(
-        self,
-        function: Function[Any, Any],
-        options: Options,
-        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
-        params: Params,
+        self, function: Function[Any, Any], options: Options, items: Items, params: Params
     ) -> tuple[str, int]:
-        """Open, submit and seal a batch; returns its id and how many invocations it has."""
         return self._outbox.launch(function, options, items, params)
 
     def open(self, spec: BatchSpec) -> str:
@@ -200,12 +196,7 @@ class AwsEngine:
     # -- quotes --------------------------------------------------------------------------------------------
 
     def quote(
-        self,
-        function: Function[Any, Any],
-        options: Options,
-        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
-        params: Params,
-        **wishes: Any,
+        self, function: Function[Any, Any], options: Options, items: Items, params: Params, **wishes: Any
     ) -> BatchQuote:
         """What a batch would take there, and cost; `wishes` are ``within_s`` and ``max_cost``."""
         from rushes.runtime.sources.inputs import distinct  # noqa: PLC0415 - only who plans needs it

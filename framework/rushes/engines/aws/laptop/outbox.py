@@ -5,7 +5,7 @@ This module must not know who follows them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +30,7 @@ from rushes.storage.s3_bucket import require_bucket
 
 if TYPE_CHECKING:
     from rushes.asset import Asset
+    from rushes.batch import Items
     from rushes.engines.aws.laptop.connection import Connection
     from rushes.engines.aws.laptop.followed import Followed
     from rushes.function import Function, Options, Params
@@ -111,11 +112,7 @@ class Outbox:
         return look_clip(PatientStore(self._there.services.store, self._patiently), asset.uri)
 
     def launch(
-        self,
-        function: Function[Any, Any],
-        options: Options,
-        items: Iterable[tuple[Asset, Mapping[str, Any] | Params | None]],
-        params: Params,
+        self, function: Function[Any, Any], options: Options, items: Items, params: Params
     ) -> tuple[str, int]:
         """Open, submit and seal a batch; returns its id and how many invocations it has."""
         spec = self.spec_of(function, options, params)
