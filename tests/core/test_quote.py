@@ -16,7 +16,8 @@ from rushes.core.learning.work import WorkTraits
 from rushes.core.money import NANO
 from rushes.core.spending.machine_time import WHOLE
 from rushes.core.spending.prices import Source, TierPrice
-from rushes.core.spending.quote import Declined, Lot, Offer, Quote, Taken, joules_of, price_of, quote, solve
+from rushes.core.spending.quote import Lot, Offer, Quote, Taken, joules_of, price_of, quote
+from rushes.core.spending.solving import Declined, solve
 from rushes.core.tiers import Purchase
 from rushes.errors import CallerError
 

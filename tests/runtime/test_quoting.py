@@ -14,7 +14,8 @@ from rushes.asset import FrameRange
 from rushes.core.learning.work import HERE, WorkTraits, work_from_json, work_to_json
 from rushes.core.money import NANO
 from rushes.core.spending.prices import Source, TierPrice
-from rushes.core.spending.quote import Declined, Offer, Quote
+from rushes.core.spending.quote import Offer, Quote
+from rushes.core.spending.solving import Declined
 from rushes.core.tiers import Purchase
 from rushes.errors import CallerError
 from rushes.invocation import Invocation

@@ -27,7 +27,8 @@ from rushes.units import format_digits, format_duration
 
 if TYPE_CHECKING:
     from rushes.core.learning.durations import Interval
-    from rushes.core.spending.quote import Declined, Quote
+    from rushes.core.spending.quote import Quote
+    from rushes.core.spending.solving import Declined
     from rushes.runtime.sending.quoting import BatchQuote
 
 __all__ = ["quote", "quote_lines", "quoted"]

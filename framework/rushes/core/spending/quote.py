@@ -1,4 +1,4 @@
-"""What a batch will cost and when it will be done, before it runs; and which slots would do it by then.
+"""What a batch will cost and when it will be done, before it runs.
 
 A quote plays the batch through: every slot takes the next invocation when it is free, and each takes what its
 estimate says, drawn by a fixed sequence of numbers, so the same question always has the same answer. That is
@@ -6,40 +6,26 @@ done 19 times: the truth lies within the least and the largest of 19 such draws 
 estimates are right. How far those may be off (`Estimate.doubt`) widens the bounds. Of a very large batch the
 beginning and the end are played, and what lies between is rate × number.
 
-`solve` takes slots in the order of what an invocation costs on them, as few as are needed to be done in time,
-counting on the late end of the interval and on the dear one; or it says why not, with what is possible
-instead. Interruptions, failures and what other batches do are not in it. This module must not know clocks.
+Interruptions, failures and what other batches do are not in it. Which slots would do it by then is `solving`.
+This module must not know clocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
 from math import exp
 from typing import Final
 
 from rushes.core.learning.durations import TABLE, Z_90, Estimate, Interval
-from rushes.core.money import HOUR_US, format_dollars, micros, owed, share_out
+from rushes.core.money import HOUR_US, micros, owed, share_out
 from rushes.core.spending.machine_price import held_cost
 from rushes.core.spending.machine_time import WHOLE
 from rushes.core.spending.prices import TierPrice
 from rushes.errors import CallerError
-from rushes.units import format_duration
 
-__all__ = [
-    "Declined",
-    "Lot",
-    "Offer",
-    "Quote",
-    "Taken",
-    "both",
-    "fits",
-    "joules_of",
-    "price_of",
-    "quote",
-    "solve",
-]
+__all__ = ["Lot", "Offer", "Quote", "Taken", "both", "joules_of", "price_of", "quote"]
 
 DRAWS: Final = 19
 LEAST_PLAYED: Final = 1024
@@ -109,19 +95,6 @@ class Quote:
     basis: str
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
-    """Why not, and what would be possible.
-
-    Args:
-        sentence: for a person.
-        instead: counter-offers: in time but dearer, or for the money but later.
-    """
-
-    sentence: str
-    instead: tuple[Quote, ...]
-
-
 def price_of(offer: Offer, seconds: float) -> int:
     """Nano-dollars of one attempt that takes `seconds` on a slot of `offer`: time, request and energy."""
     return held_cost(offer.tier, offer.kwh_nano, offer.share, seconds)
@@ -177,59 +150,6 @@ def both(one: Quote, other: Quote) -> Quote:
     joules = (a + b for a, b in zip(one.joules, other.joules, strict=True))
     basis = one.basis if one.basis == other.basis else "mixed"
     return Quote((*one.slots, *other.slots), Interval(*later), Interval(*nano), Interval(*joules), basis)
-
-
-def solve(
-    lots: Sequence[Lot],
-    offers: Sequence[Offer],
-    *,
-    within_s: float | None = None,
-    max_cost: int | None = None,
-    most: int | None = None,
-) -> Quote | Declined:
-    """The fewest and cheapest slots that are done within `within_s` seconds for at most `max_cost`.
-
-    Args:
-        lots: what has to be done.
-        offers: what may be used; tiers whose limit an invocation may hit are left out.
-        within_s: seconds from now; None: whenever.
-        max_cost: nano-dollars; None: whatever.
-        most: slots at once, of all offers together; None: as many as are offered.
-
-    Raises:
-        CallerError: as `quote`.
-    """
-    fitting = [offer for offer in offers if offer.most > 0 and fits(lots, offer)]
-    if not fitting:
-        return Declined("no tier that is offered can hold an invocation as long as these.", ())
-    ordered = sorted(fitting, key=lambda offer: _each(lots, offer))
-    widest = min(sum(offer.most for offer in ordered), most or sum(offer.most for offer in ordered))
-    asked: dict[int, Quote] = {}
-
-    def at(width: int) -> Quote:
-        if width not in asked:
-            asked[width] = quote(lots, _filled(ordered, width))
-        return asked[width]
-
-    def in_time(width: int) -> bool:
-        return within_s is None or at(width).seconds.high <= within_s
-
-    def for_the_money(width: int) -> bool:
-        return max_cost is None or at(width).cost.high <= max_cost
-
-    # Wider is sooner, and never cheaper. What is answered was itself quoted, so it holds even where the draws
-    # of two widths are not in order.
-    if not in_time(widest):
-        nearly = at(widest).seconds.high * 1.02
-        soonest = _least(widest, lambda width: at(width).seconds.high <= nearly)
-        return Declined(_too_late(at(soonest), within_s or 0.0), (at(soonest),))
-    width = _least(widest, in_time)
-    if for_the_money(width):
-        return at(width)
-    instead = [at(width)]
-    if for_the_money(1):
-        instead.append(at(_edge(1, width, for_the_money)))
-    return Declined(_too_dear(instead, max_cost or 0, within_s), tuple(instead))
 
 
 # -- one draw ------------------------------------------------------------------------------------------------
@@ -307,82 +227,3 @@ def _startup_nano(slots: Taken) -> int:
     offer = slots.offer
     starting = max(0, slots.count - offer.ready)
     return owed(offer.tier.hour_nano * offer.share * starting, micros(offer.start_s), HOUR_US * WHOLE)
-
-
-# -- which slots ---------------------------------------------------------------------------------------------
-
-
-def fits(lots: Sequence[Lot], offer: Offer) -> bool:
-    """Whether every invocation stays below a tier's limit, 99 times out of 100."""
-    return all(_fits(lot, offer) for lot in lots)
-
-
-def _fits(lot: Lot, offer: Offer) -> bool:
-    """Whether an invocation stays below the tier's limit 99 times out of 100."""
-    estimate = lot.estimates.get(offer.tier.name)
-    if estimate is None:
-        return False
-    return offer.limit_s is None or estimate.quantile(0.99) <= offer.limit_s
-
-
-def _each(lots: Sequence[Lot], offer: Offer) -> tuple[int, float]:
-    """What all of it costs on one tier, and how long it takes there: the least is taken first."""
-    means = [(lot.count, lot.estimates[offer.tier.name].mean) for lot in lots]
-    cost = sum(count * price_of(offer, mean) for count, mean in means)
-    return cost, sum(count * mean for count, mean in means)
-
-
-def _filled(ordered: Sequence[Offer], width: int) -> list[Taken]:
-    out = []
-    for offer in ordered:
-        count = min(offer.most, width)
-        width -= count
-        if count:
-            out.append(Taken(offer, count))
-    return out
-
-
-def _least(widest: int, holds: Callable[[int], bool]) -> int:
-    """A width at which `holds`, as it does at `widest`, and does not at one less."""
-    return 1 if holds(1) else _edge(widest, 1, holds)
-
-
-def _edge(found: int, fails: int, holds: Callable[[int], bool]) -> int:
-    """A width at which `holds`, as it does at `found`, and does not at the one next to it towards `fails`."""
-    while abs(fails - found) > 1:
-        middle = (found + fails) // 2
-        if holds(middle):
-            found = middle
-        else:
-            fails = middle
-    return found
-
-
-def _too_late(soonest: Quote, within_s: float) -> str:
-    return (
-        f"not within {format_duration(within_s)}: with {_named(soonest)} it is done in"
-        f" {format_duration(soonest.seconds.likely)}, at the latest in"
-        f" {format_duration(soonest.seconds.high)}, and costs about"
-        f" {format_dollars(round(soonest.cost.likely))}."
-    )
-
-
-def _too_dear(instead: Sequence[Quote], max_cost: int, within_s: float | None) -> str:
-    dear = instead[0]
-    when = "" if within_s is None else f" within {format_duration(within_s)}"
-    text = (
-        f"not for {format_dollars(max_cost)}: it may cost {format_dollars(round(dear.cost.high))}{when},"
-        f" with {_named(dear)}"
-    )
-    if len(instead) == 1:
-        return f"{text}; nothing that is offered is cheaper."
-    later = instead[1]
-    return (
-        f"{text}; for at most {format_dollars(round(later.cost.high))} it is done in"
-        f" {format_duration(later.seconds.likely)}, at the latest in {format_duration(later.seconds.high)},"
-        f" with {_named(later)}."
-    )
-
-
-def _named(one: Quote) -> str:
-    return " and ".join(f"{count} of {name}" for name, count in one.slots)

@@ -14,7 +14,8 @@ from rushes.asset import Asset, FrameRange
 from rushes.core.learning.durations import Estimate, Interval
 from rushes.core.learning.work import HERE, WorkTraits
 from rushes.core.money import format_dollars
-from rushes.core.spending.quote import Declined, Lot, Offer, Quote, Taken, both, fits, quote, solve
+from rushes.core.spending.quote import Lot, Offer, Quote, Taken, both, quote
+from rushes.core.spending.solving import Declined, fits, solve
 from rushes.declaration import Params
 from rushes.errors import CallerError
 from rushes.function import Function
