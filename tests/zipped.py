@@ -7,7 +7,7 @@ import io
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from rushes.engines.aws.entry import route, scale, sweep, tell, work
 """
 
 
-def package(versions: Mapping[str, str] | None = None) -> bytes:
+def package(versions: Mapping[str, str] | None = None, places: Sequence[str] = ()) -> bytes:
     """The zip: it says where everything is, for the server runs it with an interpreter of its own.
 
     Args:
         versions: of functions of `deployed`, in place of those that they declare.
+        places: folders of modules, too.
     """
     changed = "".join(
         f"import deployed\nfrom dataclasses import replace\n"
@@ -35,7 +36,7 @@ def package(versions: Mapping[str, str] | None = None) -> bytes:
     )
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("index.py", _INDEX + changed)
+        archive.writestr("index.py", f"import sys\nsys.path[:0] = {list(places)!r}\n{_INDEX}{changed}")
     return file.getvalue()
 
 

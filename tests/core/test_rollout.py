@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes import CallerError
-from rushes.core.rollout import Figures, RolloutPolicy, judge, takes_new
+from rushes.core.rollout import Figures, RolloutPolicy, judge, judge_all, takes_new
 
 POLICY = RolloutPolicy()
 GOOD = Figures(200, 2, 2000.0, 200_000)
@@ -115,3 +115,38 @@ def test_work_that_went_to_the_new_version_stays_with_it_as_its_share_grows(
 
 def test_a_share_is_that_share_of_much_work() -> None:
     assert sum(takes_new(mark * 7919, 25.0) for mark in range(10_000)) == pytest.approx(2500, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("lambdas", "hosts", "act", "share"),
+    [
+        ((GOOD, figures(20)), (GOOD, figures(20)), "widen", 25.0),
+        ((GOOD, figures(20)), (GOOD, figures(19)), "wait", 5.0),  # the longest are judged, too
+        ((GOOD, figures(20)), (GOOD, figures(20, failed=20)), "roll back", 0.0),
+        ((GOOD, figures(4)), (GOOD, figures(5, failed=5)), "roll back", 0.0),
+        ((GOOD, figures(20)), (figures(40, each_s=7200.0), figures(20, each_s=7200.0)), "widen", 25.0),
+        ((GOOD, figures(20)), (figures(40, each_s=7200.0), figures(20, each_s=9900.0)), "roll back", 0.0),
+        ((Figures(), Figures()), (GOOD, figures(20)), "widen", 25.0),  # a function that hosts alone do
+        ((GOOD, figures(20)), (Figures(), Figures()), "widen", 25.0),
+        ((Figures(), Figures()), (Figures(), Figures()), "wait", 5.0),
+    ],
+)
+def test_what_lambdas_and_hosts_do_is_compared_by_itself(
+    lambdas: tuple[Figures, Figures], hosts: tuple[Figures, Figures], act: str, share: float
+) -> None:
+    found = judge_all(POLICY, 5.0, {"lambda": lambdas, "hosts": hosts}, 600.0)
+    assert (found.act, found.share) == (act, share), found.reason
+
+
+def test_a_verdict_says_of_which_it_is_and_where_there_was_nothing_to_compare() -> None:
+    nothing = (Figures(), Figures())
+    back = judge_all(
+        POLICY, 5.0, {"lambda": (GOOD, figures(20)), "hosts": (GOOD, figures(20, failed=20))}, 1.0
+    )
+    assert back.reason.startswith("hosts: The new version failed 100.0% of 20")
+    wide = judge_all(POLICY, 50.0, {"lambda": (GOOD, figures(20)), "hosts": nothing}, 1.0)
+    assert wide.act == "promote"
+    assert wide.reason.endswith("it takes over. hosts: nothing has ended.")
+    few = judge_all(POLICY, 5.0, {"lambda": (GOOD, figures(20)), "hosts": (GOOD, figures(1))}, 8 * 86_400.0)
+    assert (few.act, few.share) == ("ask", 5.0)
+    assert few.reason.startswith("hosts: After")

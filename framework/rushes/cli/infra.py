@@ -220,7 +220,11 @@ def deploy(
     from rushes.engines.aws.infra.premises import premises_of  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.queue_names import gone  # noqa: PLC0415 - not for help
     from rushes.engines.aws.infra.vacancy import check_vacant, leaving  # noqa: PLC0415 - botocore
-    from rushes.engines.aws.infra.versions import check_versions, versions_of  # noqa: PLC0415 - not for help
+    from rushes.engines.aws.infra.versions import (  # noqa: PLC0415 - not for help
+        check_versions,
+        tried_on_hosts,
+        versions_of,
+    )
 
     stack = stack_of(environment.name, environment.region)
     seen = stack.standing()
@@ -248,12 +252,13 @@ def deploy(
         say=lambda text: click.echo(text, err=True),
         seen=seen,
     )
-    versions = versions_of(template)
+    versions, on_hosts = versions_of(template), tried_on_hosts(template)
     for function, old in environment.trials.items():
         trial = kept_trials(environment.table, environment.region).begin(
-            function, old, versions[function].version
+            function, old, versions[function].version, on_hosts=function in on_hosts
         )
-        click.echo(f"{function}: version {trial.new} has {trial.share:g} % of the work.", err=True)
+        of = "" if function in on_hosts or not environment.has_hosts else "; hosts keep the old one"
+        click.echo(f"{function}: version {trial.new} has {trial.share:g} % of the work{of}.", err=True)
     keep(image, environment)
     for key, value in sorted(done.outputs.items()):
         click.echo(f"{key:<28} {printable(value)}")

@@ -45,14 +45,17 @@ def trial(*, name: str, region: str, promote: bool, back: bool, function: str) -
             code="no-trial",
             fix="Deploy a new version with --trial.",
         )
-    old, new = trials.compared(function, found)
     click.echo(f"version {found.new} has {found.share:g} % of the work. {printable(found.reason)}")
-    for version, one in ((found.old, old), (found.new, new)):
-        each = max(one.ended, 1)
-        mean_s, cost = one.turnaround_s / each, format_dollars(round(one.cost_nano / each))
-        click.echo(
-            f"  {version:<8} {one.ended:>6} ended  {one.errors:>6.1%} failed  {mean_s:>8.1f} s  {cost} each"
-        )
+    for place, both in trials.compared(function, found).items():
+        for version, one in zip((found.old, found.new), both, strict=True):
+            each = max(one.ended, 1)
+            mean_s, cost = one.turnaround_s / each, format_dollars(round(one.cost_nano / each))
+            click.echo(
+                f"  {place:<6}  {version:<8} {one.ended:>6} ended  {one.errors:>6.1%} failed  "
+                f"{mean_s:>8.1f} s  {cost} each"
+            )
+    if found.share >= 100 and found.on_hosts:
+        click.echo("Hosts have the old version until you deploy without --trial.")
 
 
 def kept_trials(table: str, region: str) -> Trials:

@@ -7,6 +7,11 @@ a bad night, a full queue or a slow disk counts for both. Three things are compa
 - *turnaround*: the mean time from the notice to the result;
 - *cost*: the mean cost of an invocation.
 
+Where Lambdas and hosts both do the work, each is compared by itself: what hosts do is the longest, and one
+such clip more would make any version slow. There the time is that of the work alone, since how long a clip
+waits for a host is decided by how many of them a version has. A version that is worse on either goes back,
+and it takes the next share once enough has ended on both, of those that had anything.
+
 Nothing is judged before both have ended enough. Errors are compared with a bound for chance, so that one
 failure in twenty is no verdict; two figures that differ by less than what is tolerated are the same. A new
 version that is clearly worse at any of them goes back at once; one that is worse at none takes the next
@@ -17,6 +22,7 @@ This module must not know where the figures come from, nor how a share is given.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Final, Literal, NamedTuple
@@ -25,10 +31,13 @@ from rushes.core.money import format_dollars
 from rushes.errors import CallerError
 from rushes.units import format_duration
 
-__all__ = ["Figures", "RolloutPolicy", "Verdict", "judge", "takes_new"]
+__all__ = ["Figures", "RolloutPolicy", "Verdict", "judge", "judge_all", "takes_new"]
 
 SHARES: Final = 10_000
 """Parts of a whole that a share is counted in."""
+Act = Literal["wait", "widen", "promote", "roll back", "ask"]
+_FIRST: Final[tuple[Act, ...]] = ("roll back", "ask", "wait", "widen", "promote")
+"""Of what several places call for, what is done: going back before all else, going on after all else."""
 CHANCE: Final = 2.0
 """Standard deviations that a difference of errors has to be beyond: one in forty is further off by chance."""
 
@@ -102,7 +111,7 @@ class Verdict(NamedTuple):
         reason: in a sentence.
     """
 
-    act: Literal["wait", "widen", "promote", "roll back", "ask"]
+    act: Act
     share: float
     reason: str
 
@@ -131,6 +140,31 @@ def judge(policy: RolloutPolicy, share: float, old: Figures, new: Figures, elaps
     if wider is None:
         return Verdict("promote", 100.0, f"{reason}; it takes over.")
     return Verdict("widen", wider, f"{reason}; it gets {wider:g} %.")
+
+
+def judge_all(
+    policy: RolloutPolicy, share: float, done: Mapping[str, tuple[Figures, Figures]], elapsed_s: float
+) -> Verdict:
+    """What becomes of a new version, by what was done in several places.
+
+    Args:
+        policy: the rule.
+        share: per cent that it has.
+        done: by place, what the old version did there, and the new one, since that has had its share.
+        elapsed_s: since then.
+    """
+    some = {place: both for place, both in done.items() if both[0].ended or both[1].ended}
+    if not some:
+        return judge(policy, share, Figures(), Figures(), elapsed_s)
+    found = {place: judge(policy, share, *both, elapsed_s) for place, both in some.items()}
+    act = next(one for one in _FIRST if any(verdict.act == one for verdict in found.values()))
+    its = {place: verdict for place, verdict in found.items() if verdict.act == act}
+    said = [
+        verdict.reason if len(done) == 1 else f"{place}: {verdict.reason}" for place, verdict in its.items()
+    ]
+    if act in {"widen", "promote"}:
+        said += [f"{place}: nothing has ended." for place in done if place not in some]
+    return Verdict(act, next(iter(its.values())).share, " ".join(said))
 
 
 def takes_new(mark: int, share: float) -> bool:

@@ -254,3 +254,83 @@ def test_a_table_that_does_not_say_what_runs_took_keeps_nothing_waiting(
     monkeypatch.setattr(DynamoRunCounts, "counted", silent)
 
     assert len(cloud.router()(cloud.put("dune/a.mov", 1000), None)) == 1
+
+
+# -- a version that hosts try -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_hosts(cloud: Cloud) -> Trials:
+    """Hosts try version 2 of `small`, which has everything for now."""
+    made = cloud.clients["sqs"].create_queue(QueueName="hosts-trial-urgent")
+    cloud.urls["hosts-trial/urgent"] = made["QueueUrl"]
+    trials = Trials(cloud.clients["dynamodb"], "rushes")
+    trials.begin("small", "1", "2", on_hosts=True)
+    trials.decide("small", 99.99)
+    return trials
+
+
+def spec_of(cloud: Cloud, invocation: str) -> dict[str, Any]:
+    spec = cloud.ledger.spec(invocation.rpartition(".")[0])
+    assert spec is not None
+    return dict(spec)
+
+
+def test_the_share_of_what_is_for_hosts_goes_to_those_that_try_the_version(
+    cloud: Cloud, on_hosts: Trials
+) -> None:
+    router = cloud.router(trials={"small": "1"})
+    (large,) = router(cloud.put("dune/large.mov", 3000), None)
+    (small,) = router(cloud.put("dune/small.mov", 1000), None)
+
+    assert cloud.told() == {"hosts-trial/urgent": [large], "small-trial/urgent": [small]}
+    assert (cloud.version(large), cloud.version(small)) == ("2", "2")
+    routed = cloud.routed(large)
+    assert routed is not None
+    assert routed.tier == ON_HOSTS
+    assert (spec_of(cloud, large)["compared"], spec_of(cloud, small)["compared"]) == (ON_HOSTS, ON_LAMBDA)
+    assert spec_of(cloud, large)["group"] == spec_of(cloud, small)["group"] == "hosts-trial"
+
+
+@pytest.mark.parametrize(
+    ("old_s", "new_s", "queue"),
+    [(5.0, 5000.0, "small-trial/urgent"), (5000.0, 5.0, "hosts-trial/urgent")],
+)
+def test_both_versions_have_the_same_clips_on_hosts(
+    cloud: Cloud, on_hosts: Trials, old_s: float, new_s: float, queue: str
+) -> None:
+    cloud.runs.add("small", ON_LAMBDA, Counted("1", WEEK, {cell(RunKind.ran, 1000, old_s): 5000}))
+    cloud.learnt(ON_LAMBDA, new_s, 1000)
+    (invocation,) = cloud.router(trials={"small": "1"})(cloud.put("dune/a.mov", 1000), None)
+    assert (cloud.version(invocation), cloud.told()) == ("2", {queue: [invocation]})
+
+
+@pytest.mark.parametrize("share", [0.0, 100.0])
+def test_when_a_trial_is_over_hosts_get_the_version_that_all_of_them_have(
+    cloud: Cloud, on_hosts: Trials, share: float
+) -> None:
+    begun = cloud.put("dune/begun.mov", 3000)
+    (first,) = cloud.router(trials={"small": "1"})(begun, None)
+    cloud.told()
+    on_hosts.decide("small", share)
+    router = cloud.router(trials={"small": "1"})
+
+    (large,) = router(cloud.put("dune/large.mov", 3000), None)
+    assert router(begun, None) == [first]  # what has begun ends on its version
+
+    assert cloud.told() == {"hosts/urgent": [large], "hosts-trial/urgent": [first]}
+    assert (cloud.version(large), cloud.version(first)) == ("1", "2")
+    assert spec_of(cloud, large)["compared"] == ON_HOSTS
+
+
+def test_a_function_that_hosts_alone_do_is_tried_there(cloud: Cloud, on_hosts: Trials) -> None:
+    cloud.urls["small/urgent"] = cloud.urls["hosts/urgent"]
+    cloud.urls["small-trial/urgent"] = cloud.urls["hosts-trial/urgent"]
+    (first,) = cloud.router("", trials={"small": "1"})(cloud.put("dune/a.mov", 10), None)
+    assert (cloud.version(first), spec_of(cloud, first)["compared"]) == ("2", ON_HOSTS)
+    assert cloud.told() == {"small-trial/urgent": [first]}
+
+    on_hosts.decide("small", 100.0)
+    (second,) = cloud.router("", trials={"small": "1"})(cloud.put("dune/b.mov", 10), None)
+    assert cloud.version(second) == "1"
+    assert cloud.told() == {"small/urgent": [second]}

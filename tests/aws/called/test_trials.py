@@ -12,7 +12,7 @@ from typing import Any
 import deployed
 import pytest
 from aws_server import AwsServer
-from capacity_files import with_fleets
+from capacity_files import WHOLE, with_fleets
 from click.testing import CliRunner
 from infra_reading import all_of, may
 from moto_cloud import empty
@@ -32,8 +32,14 @@ from rushes.engines.aws.called.trial import Trials
 from rushes.engines.aws.infra.environment import Environment
 from rushes.engines.aws.infra.executor import Stack
 from rushes.engines.aws.infra.template import template_of
-from rushes.engines.aws.infra.versions import Version, check_versions, stable_of, versions_of
-from rushes.ledger import ON_HOSTS, Claim, End
+from rushes.engines.aws.infra.versions import (
+    Version,
+    check_versions,
+    stable_of,
+    tried_on_hosts,
+    versions_of,
+)
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
 from rushes.shared_ledger.sqs import SqsQueue
@@ -126,26 +132,115 @@ def beside_hosts(look: str = "3", **more: Any) -> dict[str, Any]:
     return template_of([new, other], with_fleets(**wanted))
 
 
+def no_room() -> dict[str, Any]:
+    """A file of capacity whose fleets have room for one host each."""
+    return {**WHOLE, "fleets": {name: {**one, "maximum": 1} for name, one in WHOLE["fleets"].items()}}
+
+
+def without_room(**more: Any) -> dict[str, Any]:
+    """The template of a trial of `small` where hosts cannot try it."""
+    new = copy.copy(deployed.small)
+    new._declared = replace(new._declared, version="2")
+    return template_of([new], with_fleets(no_room(), trials={"small": "1"}, stable={"small": "1"}, **more))
+
+
+def images(template: dict[str, Any]) -> dict[str, str]:
+    tasks = all_of(template, "ECS::TaskDefinition")
+    return {id_: task["ContainerDefinitions"][0]["Image"]["Ref"] for id_, task in tasks.items()}
+
+
 def test_hosts_stay_on_the_image_of_what_is_not_tried_until_the_trial_is_over() -> None:
-    def images(template: dict[str, Any]) -> set[str]:
-        tasks = all_of(template, "ECS::TaskDefinition").values()
-        return {one["Image"]["Ref"] for task in tasks for one in task["ContainerDefinitions"]}
-
-    assert images(beside_hosts()) == {"StableImageUri"}
-    assert images(beside_hosts(trials={})) == {"ImageUri"}
+    tried = {id_ for id_, image in images(beside_hosts()).items() if image == "ImageUri"}
+    assert tried == {"TaskCpuSpotTrial", "TaskLargeTrial"}  # of the fleet that `small` may run on
+    assert set(images(without_room()).values()) == {"StableImageUri"}
+    assert set(images(beside_hosts(trials={})).values()) == {"ImageUri"}
 
 
-def test_only_the_old_version_hands_hosts_what_a_lambda_cannot_do() -> None:
+def test_hosts_that_try_a_version_have_their_own_service_and_queues_and_no_other_machines() -> None:
+    made, before = beside_hosts(), beside_hosts(trials={})
+    new = {id_: one["Type"] for id_, one in made["Resources"].items() if id_ not in before["Resources"]}
+    assert {id_ for id_, kind in new.items() if kind == "AWS::ECS::Service"} == {
+        "ServiceCpuSpotTrial", "ServiceLargeTrial",
+    }  # fmt: skip
+    assert not {"AWS::AutoScaling::AutoScalingGroup", "AWS::ECS::CapacityProvider"} & {*new.values()}
+    services = all_of(made, "ECS::Service")
+    for name in ("ServiceCpuSpot", "ServiceLarge"):
+        one, other = services[name], services[f"{name}Trial"]
+        assert other["CapacityProviderStrategy"] == one["CapacityProviderStrategy"]
+        assert other["DesiredCount"] == 0
+    task = all_of(made, "ECS::TaskDefinition")["TaskCpuSpotTrial"]
+    variables = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
+    said = json.dumps(variables["RUSHES_QUEUES"])
+    assert "hosts-trial/urgent=" in said
+    assert '"QueueHostsTrialUrgent"' in said
+    assert '"QueueHostsUrgent"' not in said
+    queues = all_of(made, "SQS::Queue")
+    assert queues["QueueHostsTrialUrgent"]["RedrivePolicy"] == queues["QueueHostsUrgent"]["RedrivePolicy"]
+    assert "AlarmQueueHostsTrialUrgent" in new
+    assert made["Metadata"]["Rushes"]["on_hosts"] == ["small"]
+    assert tried_on_hosts(made) == ("small",)
+    assert tried_on_hosts(before) == tried_on_hosts(without_room()) == ()
+
+
+def test_those_who_route_count_scale_and_sweep_know_hosts_that_try_a_version() -> None:
     made = beside_hosts()
     functions = all_of(made, "Lambda::Function")
+    of = {name: json.dumps(one["Environment"]["Variables"]) for name, one in functions.items()}
+    for name in ("FunctionRouter", "FunctionSweep"):
+        assert "hosts-trial/urgent=" in of[name]
+    assert functions["FunctionTeller"]["Environment"]["Variables"]["RUSHES_TRIED_ON_HOSTS"] == "small"
+    assert "cpu-spot-trial=" in of["FunctionScaler"]
+    document = json.loads(made["Resources"]["Fleets"]["Properties"]["Value"])
+    assert document["tried"] == {"hosts-trial": ["small"]}
+    assert may(made, "Router", "sqs:SendMessage", "arn:of:QueueHostsTrialUrgent")
+    assert may(made, "Sweep", "sqs:ReceiveMessage", "arn:of:QueueHostsTrialUrgent")
+    assert not may(made, "Sweep", "sqs:ReceiveMessage", "arn:of:QueueHostsUrgent")
+    assert may(made, "Scaler", "ecs:UpdateService", "ref:ServiceCpuSpotTrial")
+    assert may(made, "Scaler", "sqs:GetQueueAttributes", "arn:of:QueueHostsTrialUrgent")
 
-    def longer(id_: str) -> Any:
-        return functions[id_]["Environment"]["Variables"].get("RUSHES_LONGER_QUEUE_URL")
 
-    assert "QueueHostsUrgent" in json.dumps(longer("FunctionSmall"))
-    assert not longer("FunctionSmallTrial")
+def test_hosts_of_the_same_version_get_what_a_lambda_cannot_do() -> None:
+    made = beside_hosts()
+
+    def longer(template: dict[str, Any], id_: str) -> Any:
+        functions = all_of(template, "Lambda::Function")
+        return json.dumps(functions[id_]["Environment"]["Variables"].get("RUSHES_LONGER_QUEUE_URL"))
+
+    assert '"QueueHostsUrgent"' in longer(made, "FunctionSmall")
+    assert '"QueueHostsTrialUrgent"' in longer(made, "FunctionSmallTrial")
     assert may(made, "Small", "sqs:SendMessage", "arn:of:QueueHostsUrgent")
     assert not may(made, "SmallTrial", "sqs:SendMessage", "arn:of:QueueHostsUrgent")
+    assert may(made, "SmallTrial", "sqs:SendMessage", "arn:of:QueueHostsTrialUrgent")
+    assert longer(without_room(), "FunctionSmallTrial") == "null"  # hosts have the other version alone
+
+
+def test_what_hosts_alone_can_do_is_tried_where_they_have_room_for_it() -> None:
+    one = copy.copy(deployed.heavy)
+    one._declared = replace(one._declared, version="2")
+    made = template_of([one], with_fleets(trials={"heavy": "1"}, stable={"heavy": "1"}))
+    routes = json.dumps(all_of(made, "Lambda::Function")["FunctionRouter"]["Environment"])
+    for name in ("heavy", "hosts-nvenc", "heavy-trial", "hosts-nvenc-trial"):
+        assert f"{name}/background=" in routes
+    assert "ServiceGpuTrial" in made["Resources"]
+    assert "FunctionHeavyTrial" not in made["Resources"]
+    for environment in (
+        with_fleets(no_room(), trials={"heavy": "1"}),
+        Environment("dev", hosts=True, trials={"heavy": "1"}),
+    ):
+        with pytest.raises(CallerError, match="no fleet for it with room for two"):
+            template_of([one], environment)
+
+
+def test_a_tier_that_has_the_name_of_one_that_tries_versions_is_named() -> None:
+    twice = {
+        **WHOLE,
+        "tiers": {**WHOLE["tiers"], "gpu-trial": WHOLE["tiers"]["gpu"]},
+        "fleets": {"gpu": {"maximum": 4, "fallback": "gpu-trial"}},
+    }
+    one = copy.copy(deployed.heavy)
+    one._declared = replace(one._declared, version="2")
+    with pytest.raises(CallerError, match="has a tier 'gpu-trial', which hosts that try"):
+        template_of([one], with_fleets(twice, trials={"heavy": "1"}))
 
 
 def test_another_function_does_not_come_in_a_version_that_hosts_have_not() -> None:
@@ -319,6 +414,52 @@ def test_what_hosts_did_is_not_compared_for_only_the_old_version_has_it(cloud: C
     told = Telling(None, lambda _: spec, "dev", cloud.trials, {"look": "1"})
     told.tell([record("running", "succeeded", tier=ON_HOSTS), record("running", "succeeded", number=2)])
     assert cloud.trials.figures("look") == {"1": Figures(1, 0, 30.0, 7)}
+
+
+def test_what_hosts_did_is_compared_by_itself_where_they_try_a_version_too(cloud: Cloud) -> None:
+    spec = {"function": "studio:look", "version": "2", "submitted": 1_700_000_000 - 30.0}
+
+    def told(compared: str, tier: str, number: int = 1) -> None:
+        marked = {**spec, "compared": compared} if compared else spec
+        telling = Telling(None, lambda _: marked, "dev", cloud.trials, {"look": "1"}, on_hosts=("look",))
+        assert telling.tell([record("running", "succeeded", tier=tier, number=number)]) == []
+
+    told(ON_HOSTS, ON_HOSTS)
+    told(ON_HOSTS, "")  # of a function that hosts alone do
+    told(ON_LAMBDA, ON_HOSTS)  # a Lambda began it, and handed it on
+    told("", ON_LAMBDA)  # it came before the trial
+    # How long it waited for a host says nothing of a version: there the time is that of the work.
+    assert cloud.trials.figures("look", ON_HOSTS) == {"2": Figures(2, 0, 5.0, 14)}
+    assert cloud.trials.figures("look") == {"2": Figures(1, 0, 30.0, 7)}
+
+
+def test_a_trial_is_judged_by_what_hosts_did_too(cloud: Cloud) -> None:
+    cloud.trials.count("look", "2", Figures(9, 9, 9.0, 9), ON_HOSTS)  # before it began
+    trial = cloud.trials.begin("look", "1", "2", on_hosts=True)
+    for version in ("1", "2"):
+        cloud.trials.count("look", version, Figures(3, 0, 30.0, 3000))
+        cloud.trials.count("look", version, Figures(2, 0, 9000.0, 9000), ON_HOSTS)
+    verdict = cloud.fresh().look("look")
+    assert verdict is not None
+    assert verdict.act == "wait"
+    assert verdict.reason.startswith("hosts: 2 of the new version and 2 of the old")
+    assert cloud.fresh().compared("look", trial)[ON_HOSTS][1] == Figures(2, 0, 9000.0, 9000)
+
+    for version, cost in (("1", 4500), ("2", 9000)):
+        cloud.trials.count("look", version, Figures(1, 0, 4500.0, cost), ON_HOSTS)
+    verdict = cloud.fresh().look("look")
+    assert verdict is not None
+    assert (verdict.act, verdict.share) == ("roll back", 0.0)
+    assert verdict.reason.startswith("hosts: The new version costs")
+
+
+def test_a_trial_that_gets_hosts_keeps_its_share_and_counts_anew(cloud: Cloud) -> None:
+    cloud.trials.begin("look", "1", "2")
+    cloud.trials.decide("look", 50.0)
+    cloud.trials.count("look", "2", Figures(9, 9, 9.0, 9), ON_HOSTS)
+    found = cloud.trials.begin("look", "1", "2", on_hosts=True)
+    assert (found.share, found.on_hosts) == (50.0, True)
+    assert cloud.trials.compared("look", found)[ON_HOSTS] == (Figures(), Figures())
 
 
 def test_an_invocation_of_the_old_version_says_so_wherever_it_is_worked_on(cloud: Cloud) -> None:

@@ -73,10 +73,11 @@ class World:
         self.clock = FakeClock()
         self.fleet = StubFleet(self.clock, plan.policy.tiers)
         self.around = Around()
+        self.shares: dict[str, float] = {}
 
     def turn(self) -> Any:
         # A Lambda may be a new process each time: all that it knows is what was kept.
-        found = Scaling(self.plan, self.fleet, self.around, self.clock.now).turn()
+        found = Scaling(self.plan, self.fleet, self.around, self.clock.now, lambda _: self.shares).turn()
         self.clock.advance(60)
         return found
 
@@ -241,3 +242,64 @@ def test_what_hosts_run_is_in_no_queue_and_counts_all_the_same() -> None:
     rows = backlog_rows(PLAN, {"hosts/urgent": Depth(2, 1)}, {"cpu-spot": 3}, {"hosts/urgent": 60.0})
     assert [(row.tier, row.waiting, row.running) for row in rows] == [("cpu-spot", 2, 1), ("cpu-spot", 0, 3)]
     assert rows[0].work_s == 180.0
+
+
+# -- a version that hosts try -----------------------------------------------------------------------------
+
+
+def trial_world(share: float, maximum: int = 3, **changed: Any) -> World:
+    fleets = {**WHOLE["fleets"], "cpu-spot": {**WHOLE["fleets"]["cpu-spot"], "maximum": maximum}}
+    tried = with_fleets({**WHOLE, "fleets": fleets, **changed}, trials={"small": "0"})
+    plan = plan_from(json.loads(template_of(FUNCTIONS, tried)["Resources"]["Fleets"]["Properties"]["Value"]))
+    world = World(plan)
+    world.shares = {"small": share}
+    return world
+
+
+def test_the_share_of_a_version_brings_a_host_of_its_own_and_the_fleet_one_less() -> None:
+    world = trial_world(5.0)
+    world.around.waits["hosts-trial/urgent"] = Depth(40, 0)
+    world.around.waits["hosts/urgent"] = Depth(40, 0)
+    for _ in range(5):
+        world.turn()
+    assert (world.hosts("cpu-spot"), world.hosts("cpu-spot-trial")) == (2, 1)
+
+
+def test_hosts_that_tried_a_version_go_when_it_is_over_and_the_others_have_their_place() -> None:
+    world = trial_world(50.0, maximum=4)
+    world.around.waits["hosts-trial/urgent"] = world.around.waits["hosts/urgent"] = Depth(40, 0)
+    world.turn()
+    assert (world.hosts("cpu-spot"), world.hosts("cpu-spot-trial")) == (2, 2)
+
+    world.shares["small"] = 0.0  # what waits is handed to the others by the sweep
+    for _ in range(20):
+        world.turn()
+    assert (world.hosts("cpu-spot"), world.hosts("cpu-spot-trial")) == (4, 0)
+
+
+def test_what_waits_for_a_version_that_took_over_is_still_done_by_its_hosts() -> None:
+    world = trial_world(100.0)
+    world.around.waits["hosts-trial/urgent"] = Depth(1, 0)
+    world.turn()
+    assert world.hosts("cpu-spot-trial") == 1
+
+
+def test_a_plan_without_trials_has_no_hosts_for_any() -> None:
+    assert PLAN.fleets == PLAN.policy.scaling.fleets
+    assert not any(name.endswith("-trial") for name in PLAN.groups)
+    assert not PLAN.stages({"small": 50.0})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_hosts_that_try_a_version_pass_no_cap_on_size_or_money(data: st.DataObject) -> None:
+    world = trial_world(5.0, maximum=data.draw(st.integers(1, 5)), most_per_hour=data.draw(st.integers(1, 4)))
+    fleet = world.plan.policy.scaling.fleets[0]
+    for _ in range(data.draw(st.integers(1, 10))):
+        world.shares["small"] = data.draw(st.sampled_from([0.0, 5.0, 25.0, 50.0, 100.0]))
+        for name in ("hosts/urgent", "hosts-trial/urgent", "hosts-nvenc/background"):
+            world.around.waits[name] = Depth(data.draw(st.integers(0, 60)), 0)
+        world.turn()
+        beside = [f"{one}-trial" for one in fleet.tiers]
+        assert sum(world.hosts(one) for one in (*fleet.tiers, *beside)) <= fleet.maximum
+        assert world.cost_nano() <= world.plan.policy.scaling.most_per_hour

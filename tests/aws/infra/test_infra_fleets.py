@@ -47,7 +47,10 @@ def test_the_linter_of_cloudformation_finds_nothing_in_fleets(
     there_already = template_of([deployed.often], Environment("dev", queues=queues))
     tried = template_of([deployed.small], Environment("dev", trials={"small": "0"}))
     beside = template_of(FUNCTIONS, with_fleets(FARGATE, trials={"small": "0"}))
-    assert linted([template, other, started, there_already, tried, beside], tmp_path, "us-east-1") == ""
+    whole = template_of(FUNCTIONS, with_fleets(trials={"small": "0", "heavy": "0"}))
+    assert {"ServiceCpuTrial", "ServiceGpuTrial"} <= {*beside["Resources"], *whole["Resources"]}
+    all_ = [template, other, started, there_already, tried, beside, whole]
+    assert linted(all_, tmp_path, "us-east-1") == ""
 
 
 def test_no_host_and_no_machine_is_there_until_somebody_wants_one(template: dict[str, Any]) -> None:

@@ -46,3 +46,13 @@ def test_a_tier_that_has_hosts_stays_and_is_named(double: EcsDouble) -> None:
 def test_a_tier_without_hosts_may_go(double: EcsDouble) -> None:
     check_vacant(double.client("ecs"), "rushes-dev", [GPU])
     check_vacant(double.client("ecs"), "rushes-dev", ["one-that-somebody-removed-by-hand"])
+
+
+def test_who_would_end_hosts_that_try_a_version_is_told_to_decide_on_it_first() -> None:
+    name = "rushes-dev-hosts-gpu-trial"
+    double = EcsDouble("rushes-dev", [name], FakeClock(1_700_000_000.0).now)
+    double.services[name].desired = 1
+    double.settle()
+    with pytest.raises(CallerError) as caught:
+        check_vacant(double.client("ecs"), "rushes-dev", [name])
+    assert "rushes infra trial" in caught.value.fix

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rushes.engines.aws.access.services import Services
     from rushes.engines.aws.called.router import EventRouter
     from rushes.engines.aws.called.telling import Telling
+    from rushes.engines.aws.called.trial import Trials
+    from rushes.ports import Queue
 
 __all__ = ["route", "scale", "sweep", "tell", "work"]
 
@@ -46,15 +48,19 @@ def sweep(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lamb
     services = _services("sweep")
     if services.ledger is None:
         raise CallerError("the sweep has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
-    queues = {name: services.queue(url) for name, url in _routes().items()}
+    queues: dict[str, Queue] = {name: services.queue(url) for name, url in _routes().items()}
     told = told_of(services.ledger, queues, time.time())
     back = raised = 0
     if services.money is not None:
         back = services.money.reclaim(time.time())
         raised = raise_again(services.ledger, queues, services.money)
     counts = {"reclaimed": back, "raised": raised}
-    said = {"told": told, **{name: count for name, count in counts.items() if count}}
-    return {**said, **({"trials": _looked_at(trials, services)} if (trials := _trials()) else {})}
+    said: dict[str, Any] = {"told": told, **{name: count for name, count in counts.items() if count}}
+    if trials := _trials():
+        said |= {"trials": _looked_at(trials, services)}
+        if handed := _handed_back(trials, services, queues):
+            said["handed back"] = handed
+    return said
 
 
 def _trials() -> dict[str, str]:
@@ -64,12 +70,16 @@ def _trials() -> dict[str, str]:
     return pairs_of(os.environ.get("RUSHES_TRIALS", ""))
 
 
-def _looked_at(trials: Iterable[str], services: Services) -> dict[str, str]:
-    """Decide what becomes of new versions; gives what was decided."""
+def _kept_trials(services: Services) -> Trials:
     from rushes.engines.aws.called.trial import Trials  # noqa: PLC0415 - where something is tried
 
+    return Trials(services.client("dynamodb"), services.settings.table)
+
+
+def _looked_at(trials: Iterable[str], services: Services) -> dict[str, str]:
+    """Decide what becomes of new versions; gives what was decided."""
     found: dict[str, str] = {}
-    kept = Trials(services.client("dynamodb"), services.settings.table)
+    kept = _kept_trials(services)
     for function in trials:
         verdict = kept.look(function)
         if verdict is not None:
@@ -77,6 +87,16 @@ def _looked_at(trials: Iterable[str], services: Services) -> dict[str, str]:
             if verdict.act not in {"wait", "ask"}:
                 services.say(verdict.act, function=function, share=verdict.share, reason=verdict.reason)
     return found
+
+
+def _handed_back(trials: Iterable[str], services: Services, queues: Mapping[str, Queue]) -> int:
+    """What waits for hosts that tried a version which went back goes to the others; gives how much."""
+    from rushes.engines.aws.notices.returning import hand_back  # noqa: PLC0415 - where something is tried
+
+    shares = _kept_trials(services).shares(trials)
+    if services.ledger is None or all(shares.values()):
+        return 0
+    return hand_back(queues, services.ledger, lambda function: shares.get(function) == 0)
 
 
 def scale(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lambda calls it
@@ -88,7 +108,12 @@ def scale(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lamb
     sources = pairs_of(os.environ.get("RUSHES_SOURCES", ""))
     definitions = pairs_of(os.environ.get("RUSHES_TASKS", ""))
     scaling = scaling_of(
-        services, _said("RUSHES_ENV"), _said("RUSHES_FLEETS"), sources, definitions=definitions
+        services,
+        _said("RUSHES_ENV"),
+        _said("RUSHES_FLEETS"),
+        sources,
+        definitions=definitions,
+        shares=lambda functions: _kept_trials(services).shares(functions),
     )
     return scaled_once(scaling, services)
 
@@ -106,15 +131,14 @@ def _telling() -> Telling:
     services = _services("teller")
     if services.ledger is None:
         raise CallerError("the teller has no ledger.", code="no-ledger", fix="Set RUSHES_TABLE to its table.")
-    from rushes.engines.aws.called.trial import Trials  # noqa: PLC0415 - as above
-
     trials = _trials()
     return Telling(
         services.client("events") if os.environ.get("RUSHES_TELLS") else None,
         services.ledger.spec,
         _said("RUSHES_ENV"),
-        Trials(services.client("dynamodb"), services.settings.table) if trials else None,
+        _kept_trials(services) if trials else None,
         trials,
+        on_hosts=tuple(filter(None, os.environ.get("RUSHES_TRIED_ON_HOSTS", "").split(","))),
         say=services.say,
     )
 

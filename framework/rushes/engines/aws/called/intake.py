@@ -40,6 +40,9 @@ class Order:
         old_version: that does it where the function here is a newer one that is only tried, or "".
         title: by whose queue it is told of; "" for the function's own.
         routed: who is to do it, a Lambda or hosts; None where there is no choice.
+        group: of hosts, those that are to do it where it is for hosts; "" for those of its function.
+        compared: where both versions of a function that is tried would have done it, a Lambda or hosts: there
+            it counts, whoever did it in the end; "" for nothing that is compared.
     """
 
     function: Function[Any, Any]
@@ -51,6 +54,8 @@ class Order:
     old_version: str = ""
     title: str = ""
     routed: Routed | None = None
+    group: str = ""
+    compared: str = ""
 
     @cached_property
     def params_text(self) -> str:
@@ -120,6 +125,7 @@ def take_in(order: Order, ledger: Intake, now: float) -> Notice:
         "name": None, "receipts": "beside", "retries": order.function.retries, "title": order.taker,
         "submitted": round(now, 3),
     }  # fmt: skip
+    spec |= {name: said for name in ("group", "compared") if (said := getattr(order, name))}
     work = WorkItem(
         f"{batch}.1",
         order.source.uri,

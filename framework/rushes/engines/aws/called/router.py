@@ -22,6 +22,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from rushes.core.capacity.beside import SUFFIX
 from rushes.core.rollout import takes_new
 from rushes.core.states import State
 from rushes.engines.aws.access.services import Services
@@ -31,7 +32,7 @@ from rushes.engines.aws.infra.deployment import group_of
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.engines.aws.notices.events import Asked, asked_of, is_queue_event, is_within, of_message
 from rushes.errors import CallerError, RushesError
-from rushes.ledger import ON_HOSTS, Routed
+from rushes.ledger import ON_HOSTS, ON_LAMBDA, Routed
 from rushes.notices import Notice
 from rushes.runtime.shared.objects.marks import KEY, hops_of
 from rushes.triggers import OnS3, OnSchedule, OnSqs
@@ -221,32 +222,55 @@ class EventRouter:
             params = function.params(None, **asked.params)
             show, out = asked.show or own.show, out if function.makes_outputs else None
             order = self._of_version(Order(function, source, params, out, show, own.priority), ledger)
-            order = replace(order, routed=self._placed(order))
             notice = take_in(order, ledger, self._clock())
             entry = ledger.entry(notice.invocation)
             if entry is None or entry.state is State.queued:
                 tier = "" if entry is None else entry.work.tier  # as it was when it came first
-                found.append((self._queue(order.taker, notice.priority, group_of(function), tier), notice))
+                found.append((self._queue(order, notice.priority, tier), notice))
         return found
 
     def _of_version(self, order: Order, ledger: Ledger) -> Order:
-        """An order for the version whose share it falls into, or that has it already."""
+        """An order for the version whose share it falls into, or that has it already; and who is to do it.
+
+        What is for hosts is so for both versions, as the old one would place it, or what hosts do could not
+        be compared. Where hosts have the old version alone, it goes to that.
+        """
         function = order.function
         version = self._trials.get(function.name)
         if version is None:
-            return order
-        old, new = replace(order, old_version=version), replace(order, title=f"{function.name}-trial")
-        chosen, other = old, new
+            return replace(order, routed=self._placed(order))
+        old = replace(order, old_version=version)
+        old = replace(old, routed=self._placed(old))
+        new = replace(order, title=f"{function.name}{SUFFIX}")
         share = self._tried.share(function.name, version, function.version)
-        if takes_new(order.number, share) and not self._is_for_hosts(old):
-            chosen, other = new, old
+        for_hosts = self._is_for_hosts(old)
+        if group := self._group_tried(order):
+            place = ON_HOSTS if for_hosts else ON_LAMBDA
+            old = replace(old, compared=place)
+            new = replace(new, compared=place, group=group, routed=old.routed)
+        if for_hosts and (not group or share >= 100):  # hosts get the new version when it is deployed
+            share = 0.0
+        chosen, other = (new, old) if takes_new(order.number, share) else (old, new)
         # An event that comes again when the share has changed: what has begun ends on its version.
         return other if ledger.entry(f"{other.batch}.1") is not None else chosen
 
     def _is_for_hosts(self, order: Order) -> bool:
-        """Whether hosts are to do it, which have the old version for as long as a new one is tried."""
-        routed = self._placed(order)
-        return routed is not None and routed.tier == ON_HOSTS
+        """Whether hosts are to do it, by its size, or because no Lambda can."""
+        if order.routed is not None:
+            return order.routed.tier == ON_HOSTS
+        group = self._group(order)
+        own = self._queues.get(f"{order.taker}/{order.priority}")
+        return bool(group) and own == self._queues[f"{group}/{order.priority}"]
+
+    def _group_tried(self, order: Order) -> str:
+        """The hosts on trial that would do it; "" where there are none."""
+        tried = f"{self._group(order)}{SUFFIX}"
+        return tried if f"{tried}/{order.priority}" in self._queues else ""
+
+    def _group(self, order: Order) -> str:
+        """The hosts that take such work, too; "" for none."""
+        groups = dict.fromkeys((group_of(order.function), PLAIN))
+        return next((one for one in groups if f"{one}/{order.priority}" in self._queues), "")
 
     @cached_property
     def _tried(self) -> Trials:
@@ -270,12 +294,9 @@ class EventRouter:
     def _placed(self, order: Order) -> Routed | None:
         """Who is to do what is ordered, a Lambda or hosts; None where there is no choice."""
         function, priority = order.function, order.priority
-        if order.title:  # a version that is tried: no hosts have it
-            return None
         if self._chooser is None or f"{order.taker}/{priority}" not in self._queues:
             return None
-        groups = dict.fromkeys((group_of(function), PLAIN))
-        group = next((one for one in groups if f"{one}/{priority}" in self._queues), "")
+        group = self._group(order)
         if not group:
             return None
         placing = self._chooser.placing(function, order.version, priority, group)
@@ -290,8 +311,10 @@ class EventRouter:
         choices = choices_from(self._tiers)
         return None if choices is None else Chooser(choices, RunBook(self._services.runs, self._clock))
 
-    def _queue(self, function: str, priority: str, group: str, tier: str) -> str:
-        takers = (group, PLAIN, function) if tier == ON_HOSTS else (function,)
+    def _queue(self, order: Order, priority: str, tier: str) -> str:
+        function = order.taker
+        hosts = (order.group,) if order.group else (group_of(order.function), PLAIN)
+        takers = (*hosts, function) if tier == ON_HOSTS else (function,)
         names = [*(f"{one}/{priority}" for one in takers), priority]
         found = next((self._queues[name] for name in names if name in self._queues), None)
         if found is None:

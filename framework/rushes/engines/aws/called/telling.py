@@ -20,7 +20,7 @@ from rushes.core.rollout import Figures
 from rushes.core.sinks import BATCH_ENDED
 from rushes.errors import CallerError, PlatformError
 from rushes.invocation import function_name
-from rushes.ledger import ON_HOSTS
+from rushes.ledger import ON_HOSTS, ON_LAMBDA
 from rushes.runtime.telling.state_event import OF_RESULT, envelope
 from rushes.shared_ledger.dynamo_items import BAD_ITEM, entry_of, item_read, number_of, plain
 
@@ -86,12 +86,17 @@ def change_of(record: Mapping[str, Any]) -> Change | None:
 
 
 class _Told(NamedTuple):
-    """A change as it is told: its number in the stream, what EventBridge gets, the end that trials count."""
+    """A change as it is told: its number in the stream, what EventBridge gets, the end that trials count.
+
+    Args:
+        by: who did it in the end, a Lambda or hosts, as far as there was a choice.
+    """
 
     number: str
     change: Change
     entry: dict[str, Any]
     end: End | None
+    by: str = ""
 
 
 def _key_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,6 +129,7 @@ class Telling:
         environment: its name.
         trials: counts what versions that are compared have ended; None where none are.
         tried: functions of which a new version is tried.
+        on_hosts: of these, those of which hosts have it, too.
         say: writes a line of the log.
     """
 
@@ -135,6 +141,7 @@ class Telling:
         trials: Trials | None = None,
         tried: Container[str] = (),
         *,
+        on_hosts: Container[str] = (),
         say: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
         self._client = client
@@ -142,6 +149,7 @@ class Telling:
         self._environment = environment
         self._trials = trials
         self._tried = tried
+        self._on_hosts = on_hosts
         self._say = say
 
     def tell(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -169,7 +177,8 @@ class Telling:
                 if change is None:
                     return None
                 entry = self._entry(change) if self._client is not None else {}
-                return _Told(str(record["dynamodb"]["SequenceNumber"]), change, entry, _counted(change))
+                number = str(record["dynamodb"]["SequenceNumber"])
+                return _Told(number, change, entry, *_counted(change))
         except CallerError as error:
             if error.code != BAD_ITEM:
                 raise
@@ -180,20 +189,36 @@ class Telling:
         """Count ends for trials, one write a version. What is told twice is counted twice, of either."""
         if self._trials is None:
             return
-        sums: dict[tuple[str, str], Figures] = {}
-        for _, change, _, end in told:
+        sums: dict[tuple[str, str, str], Figures] = {}
+        for _, change, _, end, by in told:
             if end is None:
                 continue
             spec = self._spec(change.batch) or {}
             name = function_name(str(spec.get("function", "")))
-            if name not in self._tried or "submitted" not in spec:
+            place = self._place(name, spec, by)
+            if not place or "submitted" not in spec:
                 continue
             took_s = max(change.at - float(spec["submitted"]), 0.0)
+            if place == ON_HOSTS:  # how long it waited says how many hosts there were, and not what it is
+                took_s = end.seconds
             one = Figures(1, int(change.kind == "failed"), took_s, end.cost_nano)
-            key = (name, str(spec.get("version", "")))
+            key = (name, str(spec.get("version", "")), place)
             sums[key] = sums.get(key, Figures()).plus(one)
-        for (name, version), figures in sums.items():
-            self._trials.count(name, version, figures)
+        for (name, version, place), figures in sums.items():
+            self._trials.count(name, version, figures, place)
+
+    def _place(self, function: str, spec: Mapping[str, Any], by: str) -> str:
+        """Where an end counts; "" for nowhere.
+
+        Where hosts have both versions it is where both would have begun it: what one of them could not finish
+        there, and handed on, counts against it. Where they have the old one alone, what hosts did does not
+        count: beside the longest clips any version would be quick.
+        """
+        if function not in self._tried:
+            return ""
+        if function in self._on_hosts:
+            return str(spec.get("compared") or "")
+        return "" if by == ON_HOSTS else ON_LAMBDA
 
     def _entry(self, change: Change) -> dict[str, Any]:
         text = envelope(
@@ -267,15 +292,12 @@ class Telling:
             )
 
 
-def _counted(change: Change) -> End | None:
-    """The end that a change is, where trials count it.
-
-    What hosts did is not: only the old version has those clips, the longest, beside which any would be quick.
-    """
+def _counted(change: Change) -> tuple[End | None, str]:
+    """The end that a change is, where trials count it, and who it was for then."""
     if change.kind not in COUNTED:
-        return None
+        return None, ""
     entry = entry_of(change.item)
-    return None if entry.work.tier == ON_HOSTS else entry.end
+    return entry.end, entry.work.tier
 
 
 def _image(image: Any) -> dict[str, Any] | None:

@@ -8,11 +8,13 @@ by a condition, so that of two who decide at once one does. This module must not
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from rushes.core.rollout import Figures, RolloutPolicy, Verdict, judge
+from rushes.core.rollout import Figures, RolloutPolicy, Verdict, judge_all
 from rushes.errors import CallerError
+from rushes.ledger import ON_HOSTS, ON_LAMBDA
 from rushes.shared_ledger.dynamo_document import DynamoDocument
 from rushes.shared_ledger.dynamo_items import BAD_ITEM, item_read, typed
 from rushes.shared_ledger.dynamo_table import Table
@@ -21,6 +23,11 @@ __all__ = ["Trial", "Trials"]
 
 READ_EVERY_S: Final = 30.0
 """Routers read a share so often at most: a version that goes back has no new work half a minute later."""
+_SORTS: Final = {ON_LAMBDA: "v", ON_HOSTS: "h"}
+"""What the keys of counts begin with, by where the work was to be done."""
+_COUNTED_BEFORE: Final = ("before", "before_on_hosts")
+Counts = Mapping[str, Mapping[str, Figures]]
+"""What was ended, by place and by version."""
 
 
 class Trial(NamedTuple):
@@ -32,6 +39,8 @@ class Trial(NamedTuple):
         since: when it was given that, UTC epoch seconds.
         before: what both had done by then, by version.
         reason: of the last decision.
+        on_hosts: whether hosts have the new version, too, so that what they do is compared.
+        before_on_hosts: what both had done there by then.
     """
 
     old: str
@@ -40,11 +49,19 @@ class Trial(NamedTuple):
     since: float
     before: Mapping[str, Figures]
     reason: str = ""
+    on_hosts: bool = False
+    before_on_hosts: Mapping[str, Figures] = MappingProxyType({})
 
     @property
     def over(self) -> bool:
         """Whether there is nothing left to decide."""
         return not 0 < self.share < 100
+
+    def given(self, share: float, since: float, done: Counts, reason: str) -> Trial:
+        """The same with another share, from now on."""
+        return self._replace(
+            share=share, since=since, before=done[ON_LAMBDA], before_on_hosts=done[ON_HOSTS], reason=reason
+        )
 
 
 class Trials:
@@ -71,19 +88,45 @@ class Trials:
         self._clock = clock
         self._read: dict[str, tuple[float, Trial | None]] = {}
 
-    def begin(self, function: str, old: str, new: str) -> Trial:
-        """Give a new version its first share; a trial that goes on between these two is left as it is."""
+    def begin(self, function: str, old: str, new: str, *, on_hosts: bool = False) -> Trial:
+        """Give a new version its first share; a trial that goes on between these two keeps what it has.
+
+        Args:
+            function: its name.
+            old: the version that the rest of the work has.
+            new: the other one.
+            on_hosts: hosts have the new one, too.
+        """
         document = self._document(function)
         known = _trial(function, document.read())
-        if known is not None and (known.old, known.new) == (old, new):
+        same = known is not None and (known.old, known.new) == (old, new)
+        if known is not None and same and known.on_hosts == on_hosts:
             return known
-        made = Trial(old, new, self._policy.shares[0], self._clock(), self.figures(function))
+        made = Trial(old, new, self._policy.shares[0], 0.0, {})
+        if known is not None and same:  # what is compared is another from now on, and its share stays
+            made = known
+        made = made._replace(on_hosts=on_hosts).given(
+            made.share, self._clock(), self.counted(function), made.reason
+        )
         document.write(_kept(made))
         return made
 
     def of(self, function: str) -> Trial | None:
         """The trial of a function, or None."""
         return _trial(function, self._document(function).read())
+
+    def shares(self, functions: Iterable[str]) -> dict[str, float]:
+        """Per cent of the work that the new version of each has; 0 where that cannot be read."""
+        found: dict[str, float] = {}
+        for name in functions:
+            try:
+                known = self.of(name)
+            except CallerError as error:
+                if error.code != BAD_ITEM:
+                    raise
+                known = None
+            found[name] = known.share if known is not None else 0.0
+        return found
 
     def share(self, function: str, old: str, new: str) -> float:
         """Per cent of a function's work that goes to the new version now; read seldom."""
@@ -98,8 +141,8 @@ class Trials:
             self._read[function] = self._clock(), known
         return known.share if known is not None and (known.old, known.new) == (old, new) else 0.0
 
-    def count(self, function: str, version: str, more: Figures) -> None:
-        """Add what a version has ended."""
+    def count(self, function: str, version: str, more: Figures, place: str = ON_LAMBDA) -> None:
+        """Add what a version has ended, of work that was for a Lambda or for hosts."""
         names = {"#e": "ended", "#f": "failed", "#t": "turnaround_ms", "#c": "cost_nano"}
         values = {
             ":e": more.ended,
@@ -107,27 +150,40 @@ class Trials:
             ":t": round(more.turnaround_s * 1000),
             ":c": more.cost_nano,
         }
-        self._table.attempt(_key(function, version), "ADD #e :e, #f :f, #t :t, #c :c", values, "", names)
+        self._table.attempt(
+            _key(function, version, place), "ADD #e :e, #f :f, #t :t, #c :c", values, "", names
+        )
 
-    def figures(self, function: str) -> dict[str, Figures]:
-        """What every version has ended, since ever."""
-        found = self._table.query(f"read the trial of {function}", pk=f"V#{function}")
+    def figures(self, function: str, place: str = ON_LAMBDA) -> Mapping[str, Figures]:
+        """What every version has ended in one place, since ever."""
+        return self.counted(function)[place]
+
+    def counted(self, function: str) -> Counts:
+        """What every version has ended, since ever, by place."""
+        found = [*self._table.query(f"read the trial of {function}", pk=f"V#{function}")]
         return {
-            item["sk"].removeprefix("v "): Figures(
-                int(item["ended"]),
-                int(item["failed"]),
-                int(item["turnaround_ms"]) / 1000,
-                int(item["cost_nano"]),
-            )
-            for item in found
-            if item["sk"].startswith("v ")
+            place: {
+                item["sk"].removeprefix(f"{sort} "): Figures(
+                    int(item["ended"]),
+                    int(item["failed"]),
+                    int(item["turnaround_ms"]) / 1000,
+                    int(item["cost_nano"]),
+                )
+                for item in found
+                if item["sk"].startswith(f"{sort} ")
+            }
+            for place, sort in _SORTS.items()
         }
 
-    def compared(self, function: str, trial: Trial) -> tuple[Figures, Figures]:
-        """What the old and the new version have ended since the new one has had its share."""
-        now, none = self.figures(function), Figures()
-        old, new = (_since(now.get(v, none), trial.before.get(v, none)) for v in (trial.old, trial.new))
-        return old, new
+    def compared(self, function: str, trial: Trial) -> dict[str, tuple[Figures, Figures]]:
+        """By place, what the old and the new version have ended since the new one has had its share."""
+        now, none = self.counted(function), Figures()
+        before = {ON_LAMBDA: trial.before, **({ON_HOSTS: trial.before_on_hosts} if trial.on_hosts else {})}
+        found = {}
+        for place, its in before.items():
+            old, new = (_since(now[place].get(v, none), its.get(v, none)) for v in (trial.old, trial.new))
+            found[place] = old, new
+        return found
 
     def look(self, function: str) -> Verdict | None:
         """Decide what becomes of a trial, and write it down; None where there is nothing to decide.
@@ -139,13 +195,12 @@ class Trials:
         trial = _trial(function, document.read())
         if trial is None or trial.over:
             return None
-        old, new = self.compared(function, trial)
-        found = judge(self._policy, trial.share, old, new, self._clock() - trial.since)
+        found = judge_all(
+            self._policy, trial.share, self.compared(function, trial), self._clock() - trial.since
+        )
         changed = trial._replace(reason=found.reason)
         if found.share != trial.share:
-            changed = Trial(
-                trial.old, trial.new, found.share, self._clock(), self.figures(function), found.reason
-            )
+            changed = trial.given(found.share, self._clock(), self.counted(function), found.reason)
         document.write(_kept(changed))
         return found
 
@@ -174,19 +229,26 @@ def _since(now: Figures, before: Figures) -> Figures:
 
 
 def _kept(trial: Trial) -> dict[str, Any]:
-    return {**trial._asdict(), "before": {name: list(one) for name, one in trial.before.items()}}
+    lists = {
+        field: {name: list(one) for name, one in getattr(trial, field).items()} for field in _COUNTED_BEFORE
+    }
+    return {**trial._asdict(), **lists}
 
 
 def _trial(function: str, data: Mapping[str, Any]) -> Trial | None:
     if not data:
         return None
     with item_read({"pk": f"V#{function}", "sk": "S"}):
-        before = {name: Figures(*one) for name, one in data["before"].items()}
-        made = Trial(**{**data, "before": before})
+        before = {
+            field: {name: Figures(*one) for name, one in data[field].items()}
+            for field in _COUNTED_BEFORE
+            if field in data or field == "before"
+        }
+        made = Trial(**{**data, **before})
         if not 0 <= made.share <= 100:
             raise ValueError(f"its share is {made.share}")
     return made
 
 
-def _key(function: str, version: str) -> dict[str, Any]:
-    return typed({"pk": f"V#{function}", "sk": f"v {version}"})
+def _key(function: str, version: str, place: str) -> dict[str, Any]:
+    return typed({"pk": f"V#{function}", "sk": f"{_SORTS[place]} {version}"})

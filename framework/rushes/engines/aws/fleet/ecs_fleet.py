@@ -67,7 +67,7 @@ class EcsFleet:
         ecs, groups: boto3 clients for ``ecs`` and ``autoscaling``.
         cluster: its name.
         services: name of the service of each tier.
-        machines: of the tiers on EC2, the group of machines.
+        machines: of the tiers on EC2, the group of machines; several tiers may have one.
         definitions: of each tier the ARN of the task that its hosts are to be; of others any will do.
         kept: where the book is.
         drained: is told of tasks that are to take no more work.
@@ -163,16 +163,18 @@ class EcsFleet:
     def lingering(self) -> dict[str, int]:
         """Of each tier on EC2, machines that are there for no host: they go a while after their last one."""
         found = {}
-        for names in _some(list(self._machines.items()), TASKS_AT_ONCE):
-            asked = [group for _, group in names]
+        tiers: dict[str, list[str]] = {}
+        for tier, group in self._machines.items():
+            tiers.setdefault(group, []).append(tier)
+        for asked in _some(list(tiers), TASKS_AT_ONCE):
             with self._asking("count machines of"):
                 answer = self._groups.describe_auto_scaling_groups(AutoScalingGroupNames=asked)
             there = {
                 one["AutoScalingGroupName"]: len(one["Instances"]) for one in answer["AutoScalingGroups"]
             }
-            for tier, group in names:
-                hosts = sum(one.tier == tier for one in self._book.seen())
-                found[tier] = max(there.get(group, 0) - hosts, 0)
+            for group in asked:
+                hosts = sum(one.tier in tiers[group] for one in self._book.seen())
+                found[tiers[group][0]] = max(there.get(group, 0) - hosts, 0)
         return found
 
     # -- looking and telling -------------------------------------------------------------------------------

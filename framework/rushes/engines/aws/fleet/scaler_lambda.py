@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from rushes.aws_errors import answer_error, sent
+from rushes.core.capacity.beside import usual
 from rushes.engines.aws.fleet.ecs_fleet import EcsFleet
 from rushes.engines.aws.fleet.fleet_notes import SCALER, FleetNotes, Said
 from rushes.engines.aws.fleet.scaling import Depth, FleetsPlan, Scaling, Turned, plan_from
@@ -105,6 +106,7 @@ def scaling_of(
     clock: Callable[[], float] = time.time,
     *,
     definitions: Mapping[str, str] | None = None,
+    shares: Callable[[Iterable[str]], Mapping[str, float]] = lambda _: {},
 ) -> Scaling:
     """The scaler of an environment.
 
@@ -115,6 +117,7 @@ def scaling_of(
         sources: UUID of the mapping of each queue of a Lambda.
         clock: UTC epoch seconds.
         definitions: of each tier, the ARN of the task that its hosts are to be.
+        shares: per cent of the work that the new versions of functions have, of those that hosts try.
 
     Raises:
         CallerError: the plan cannot be used.
@@ -123,7 +126,7 @@ def scaling_of(
         found = services.client("ssm").get_parameter(Name=parameter)
     plan = plan_from(json.loads(found["Parameter"]["Value"]))
     fleet = _fleet(services, environment, plan, definitions or {}, clock)
-    return Scaling(plan, fleet, AwsAround(services, environment, sources, fleet), clock)
+    return Scaling(plan, fleet, AwsAround(services, environment, sources, fleet), clock, shares)
 
 
 def scaled_once(scaling: Scaling, services: Services) -> dict[str, Any]:
@@ -169,7 +172,7 @@ def _fleet(
         services.client("autoscaling"),
         f"rushes-{environment}",
         services=names,
-        machines={tier: names[tier] for tier in plan.machines},
+        machines={tier: names[usual(tier) if plan.is_tried(tier) else tier] for tier in plan.machines},
         definitions=definitions,
         kept=DynamoDocument(dynamo, table, "F#fleet"),
         drained=notes.drain,

@@ -10,13 +10,14 @@ This module must not know how ECS is asked, nor how a template is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple, Protocol
 
+from rushes.core.capacity.beside import SUFFIX, fleet_beside, shared_out, stage_of, usual
 from rushes.core.capacity.capacity_file import CapacityPolicy, capacity_from
 from rushes.core.capacity.concurrency import EventSource, allowances, reserved_nano
-from rushes.core.capacity.elastic import Backlog, Desired, FleetMemory, Memory, aimed_at
+from rushes.core.capacity.elastic import Backlog, Desired, FleetMemory, FleetPolicy, Memory, aimed_at
 from rushes.core.hosts import Host, HostState
 from rushes.core.money import NANO
 from rushes.engines.aws.access.settings import ranks_of
@@ -51,6 +52,7 @@ class FleetsPlan:
         sources: of each queue of a Lambda, ``small/urgent``: nano-dollars an hour of one attempt, and the
             most at once.
         ranks: of the classes, the best first.
+        tried: of each group of hosts that try versions, the functions of which they do.
     """
 
     policy: CapacityPolicy
@@ -60,15 +62,37 @@ class FleetsPlan:
     classes: Sequence[str]
     sources: Mapping[str, tuple[int, int]]
     ranks: Mapping[str, int] = field(default_factory=lambda: ranks_of(""))
+    tried: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def rank_of(self, queue: str) -> int:
         """The rank of the class of a queue, ``small/urgent``."""
         return self.ranks.get(queue.rpartition("/")[2], max(self.ranks.values(), default=0) + 1)
 
+    @property
+    def fleets(self) -> tuple[FleetPolicy, ...]:
+        """All of them, those that try versions beside the others."""
+        own = self.policy.scaling.fleets
+        return (*own, *(fleet_beside(one) for one in own if f"{one.tier}{SUFFIX}" in self.groups))
+
     def fleet_of(self, group: str) -> str:
         """The tier whose fleet works for a group; "" for none."""
-        fleets = self.policy.scaling.fleets
-        return next((one.tier for one in fleets if self.groups.get(one.tier) == group), "")
+        return next((one.tier for one in self.fleets if self.groups.get(one.tier) == group), "")
+
+    def is_tried(self, tier: str) -> bool:
+        """Whether hosts of a tier try versions: they are on the machines of the tier beside it."""
+        return self.groups.get(tier) in self.tried
+
+    def stages(self, shares: Mapping[str, float]) -> dict[str, float]:
+        """How far trials are, by the tier of the fleet that has hosts for them beside it.
+
+        Args:
+            shares: per cent of the work that new versions have, by function.
+        """
+        return {
+            usual(tier): stage_of(shares.get(name, 0.0) for name in names)
+            for group, names in self.tried.items()
+            if (tier := self.fleet_of(group))
+        }
 
 
 def plan_from(data: Mapping[str, Any]) -> FleetsPlan:
@@ -79,14 +103,23 @@ def plan_from(data: Mapping[str, Any]) -> FleetsPlan:
     """
     policy = capacity_from(data["file"])
     targets = {name: float(seconds) for name, seconds in data.get("targets", {}).items()}
+    groups, tried = dict(data["hosts"]), dict(data.get("tried", {}))
+    beside = {f"{name}{SUFFIX}": name for name, group in groups.items() if f"{group}{SUFFIX}" in tried}
+    tiers = {new: replace(policy.tiers[name], name=new) for new, name in beside.items()}
+    hourly = {new: int(data["hourly_nano"][name]) for new, name in beside.items()}
     return FleetsPlan(
-        replace(policy, scaling=aimed_at(policy.scaling, targets)),
-        dict(data["hourly_nano"]),
-        dict(data["hosts"]),
-        tuple(data["machines"]),
+        replace(
+            policy,
+            tiers={**policy.tiers, **tiers},
+            scaling=aimed_at(policy.scaling, targets),
+        ),
+        {**data["hourly_nano"], **hourly},
+        {**groups, **{new: f"{groups[name]}{SUFFIX}" for new, name in beside.items()}},
+        (*data["machines"], *(new for new, name in beside.items() if name in data["machines"])),
         tuple(data["classes"]),
         {name: (int(nano), int(most)) for name, (nano, most) in data["sources"].items()},
         dict(data.get("ranks") or ranks_of("")),
+        tried,
     )
 
 
@@ -108,9 +141,10 @@ def backlog_rows(
         tier = plan.fleet_of(group)
         if tier and (depth.waiting or depth.taken):
             count = depth.waiting + depth.taken
-            work_s = count * each_s.get(name, 0.0)
+            usual_s = each_s.get(f"{usual(group)}/{priority}", 0.0)  # of what nobody has done yet
+            work_s = count * each_s.get(name, usual_s)
             rows.append(Backlog(tier, priority, depth.waiting, depth.taken, work_s))
-    for fleet in plan.policy.scaling.fleets:
+    for fleet in plan.fleets:
         if some := round(busy.get(fleet.tier, 0) * fleet.at_once):
             group = plan.groups.get(fleet.tier, "")
             starting = [one for one in plan.ranks if one in plan.classes and fleet.starts_hosts(one)]
@@ -202,15 +236,22 @@ class Scaling:
         fleet: whose hosts.
         around: queues, Lambdas and what is remembered.
         clock: UTC epoch seconds.
+        shares: per cent of the work that the new versions of functions have.
     """
 
     def __init__(
-        self, plan: FleetsPlan, fleet: Fleet, around: Surroundings, clock: Callable[[], float]
+        self,
+        plan: FleetsPlan,
+        fleet: Fleet,
+        around: Surroundings,
+        clock: Callable[[], float],
+        shares: Callable[[Iterable[str]], Mapping[str, float]] = lambda _: {},
     ) -> None:
         self._plan = plan
         self._fleet = fleet
         self._around = around
         self._clock = clock
+        self._shares = shares
 
     def turn(self) -> Turned:
         """Look, decide, and carry it out.
@@ -226,7 +267,7 @@ class Scaling:
         of_hosts = [f"{group}/{priority}" for group in groups for priority in plan.classes]
         depths = around.depths([*of_hosts, *plan.sources])
         hosts = tuple(self._fleet.hosts())
-        owners = {name: fleet.tier for fleet in plan.policy.scaling.fleets for name in fleet.tiers}
+        owners = {name: fleet.tier for fleet in plan.fleets for name in fleet.tiers}
         busy: dict[str, int] = {}
         for host in hosts:
             if host.state == "busy":
@@ -236,8 +277,9 @@ class Scaling:
             for name, (nano, most) in plan.sources.items()
         ]
         lingering = sum(plan.hourly_nano.get(t, 0) * n for t, n in around.lingering().items())
-        scaler = self._scaler(kept, reserved_nano(sources) + lingering)
         rows = backlog_rows(plan, {name: depths[name] for name in of_hosts}, busy, each_s)
+        fleets = self._fleets(hosts, {row.tier for row in rows if row.waiting})
+        scaler = self._scaler(kept, fleets, reserved_nano(sources) + lingering)
         scaled = scaler.turn(rows)
         failures = list(scaled.failures)
         allowed: dict[str, int] = {}
@@ -258,8 +300,17 @@ class Scaling:
         counts = {name: sum(host.tier == name for host in hosts) for name in owners}
         return Turned(scaled, counts, allowed, tuple(failures), len(resting))
 
-    def _scaler(self, kept: Mapping[str, Any], taken_nano: int) -> Scaler:
-        policy = self._plan.policy.scaling
+    def _fleets(self, hosts: Sequence[Host], waits: Container[str]) -> tuple[FleetPolicy, ...]:
+        """The fleets as large as they may be now, with those that try versions beside them."""
+        plan = self._plan
+        if not plan.tried:
+            return plan.policy.scaling.fleets
+        functions = {name for names in plan.tried.values() for name in names}
+        stages = plan.stages(self._shares(functions))
+        return shared_out(plan.policy.scaling.fleets, stages, hosts, waits)
+
+    def _scaler(self, kept: Mapping[str, Any], fleets: tuple[FleetPolicy, ...], taken_nano: int) -> Scaler:
+        policy = replace(self._plan.policy.scaling, fleets=fleets)
         if policy.most_per_hour is not None:
             policy = replace(policy, most_per_hour=max(policy.most_per_hour - taken_nano, 0))
         memory = _memory_of(kept["memory"]) if "memory" in kept else None

@@ -12,6 +12,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rushes.core.capacity.beside import usual
 from rushes.engines.aws.access.settings import pairs_of, places_of, ranks_of
 from rushes.engines.aws.infra.choices import CHOICES
 from rushes.engines.aws.infra.environment import RANKS, Environment, family_of, logical, stack_name
@@ -96,8 +97,10 @@ class Deployment:
         """
         function = str(spec.get("title") or "") or function_name(str(spec["function"]))
         group = str(spec.get("group") or "") or PLAIN
-        hosts = self._queue(group, priority) or self._queue(PLAIN, priority)
-        own = self._queue(function, priority)
+        # What was sent for a version that was tried goes to the others once all that tried it is gone.
+        groups = (group, usual(group), PLAIN)
+        hosts = next(filter(None, (self._queue(one, priority) for one in groups)), "")
+        own = self._queue(function, priority) or self._queue(usual(function), priority)
         at_hosts = tier == ON_HOSTS or (not tier and hosts in near)
         return (hosts or own) if at_hosts else (own or hosts)
 

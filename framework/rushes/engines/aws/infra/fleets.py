@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rushes.engines.aws.access.settings import METRICS
 from rushes.engines.aws.infra import permissions
-from rushes.engines.aws.infra.environment import Environment
+from rushes.engines.aws.infra.environment import Environment, logical
 from rushes.engines.aws.infra.host_tiers import HostTier
 from rushes.engines.aws.infra.machines import (
     CLUSTER,
@@ -103,7 +103,7 @@ def fleet_of(tier: HostTier, variables: Mapping[str, Any], environment: Environm
         environment: where.
     """
     made = {task_id(tier): _task(tier, variables, environment)}
-    if tier.type:
+    if tier.type and not tier.tried:
         made |= machines_of(tier, environment)
     return {**made, id_of("Service", tier): _service(tier, environment)}
 
@@ -122,8 +122,8 @@ def _task(tier: HostTier, variables: Mapping[str, Any], environment: Environment
     variables = {"AWS_REGION": ref("AWS::Region"), METRICS: environment.called(), **variables}
     container: dict[str, Any] = {
         "Name": "host",
-        # What hosts are given during a trial is of the version that is not tried.
-        "Image": ref("StableImageUri" if environment.trials else "ImageUri"),
+        # What hosts are given during a trial is of the version that is not tried, but for those that try one.
+        "Image": ref("StableImageUri" if environment.trials and not tier.tried else "ImageUri"),
         "Command": ["rushes", "worker", "--engine", "aws"],
         "Essential": True,
         "StopTimeout": STOP_S,
@@ -180,7 +180,7 @@ def _service(tier: HostTier, environment: Environment) -> dict[str, Any]:
     }
     provider: Any
     if tier.type:
-        provider = ref(id_of("Provider", tier))
+        provider = ref(logical("Provider", tier.machines))
         properties["PlacementConstraints"] = [{"Type": "distinctInstance"}]
     else:
         provider = "FARGATE_SPOT" if tier.spot else "FARGATE"

@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from rushes.core.capacity.beside import SUFFIX, usual
 from rushes.core.capacity.capacity_file import CapacityPolicy
 from rushes.core.spending.prices import PriceBook
 from rushes.core.tiers import Purchase, Tier
@@ -56,6 +57,7 @@ class HostTier:
         maximum: hosts at most.
         image: AMI of EC2, or "" for the one that AWS recommends.
         price: its entry in the price book.
+        tried: its hosts run the new versions of functions that are tried, beside those of another tier.
     """
 
     name: str
@@ -69,11 +71,17 @@ class HostTier:
     maximum: int
     image: str = ""
     price: str = ""
+    tried: bool = False
 
     @property
     def group(self) -> str:
-        """Whose queues it works for: ``hosts``, or ``hosts-nvenc``."""
-        return f"{PLAIN}-{self.family}" if self.family else PLAIN
+        """Whose queues it works for: ``hosts``, or ``hosts-nvenc``; of what is tried ``hosts-trial``."""
+        return (f"{PLAIN}-{self.family}" if self.family else PLAIN) + (SUFFIX if self.tried else "")
+
+    @property
+    def machines(self) -> str:
+        """The tier whose machines it has: hosts that try a version are on those of the others."""
+        return usual(self.name) if self.tried else self.name
 
 
 def host_tiers(policy: CapacityPolicy, images: Mapping[str, str] | None = None) -> tuple[HostTier, ...]:

@@ -12,11 +12,12 @@ from typing import Any, Final
 from rushes.core.class_file import scheduling_of
 from rushes.engines.aws.infra import fleets, parts, permissions
 from rushes.engines.aws.infra.environment import Deployed, Environment, logical
-from rushes.engines.aws.infra.host_tiers import text_of
+from rushes.engines.aws.infra.host_tiers import HostTier, text_of
 from rushes.engines.aws.infra.network import network
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.quotas import parted
 from rushes.engines.aws.infra.sizing import hour_nano, size_of
+from rushes.engines.aws.infra.trial_hosts import groups_tried, tiers_tried
 from rushes.engines.aws.infra.workers import TABLE_ID, common, most_of, moving, working
 
 __all__ = ["by_group", "host_queues", "hosts", "hosts_that_come"]
@@ -27,7 +28,11 @@ USUAL: Final = "standard"
 def host_queues(all_: Sequence[Deployed], environment: Environment) -> dict[str, dict[str, str]]:
     """Of each group of hosts its queues: by class, the logical id."""
     groups = dict.fromkeys(
-        [*(one.group for one in environment.fleets), *(d.group(environment) for d in all_)]
+        [
+            *(one.group for one in environment.fleets),
+            *(d.group(environment) for d in all_),
+            *groups_tried(all_, environment),
+        ]
     )
     # Where nothing is started by events, hosts are for what people send: that is standard unless they say so.
     asked = {*environment.classes, *(name for one in all_ for name in one.classes)} or {USUAL}
@@ -80,7 +85,8 @@ def hosts_that_come(
     if moves:
         made["WorkHosts"] = parts.work_role("RoleHost", moving(all_, environment))
     rules = scheduling_of(environment.policies)
-    for tier in environment.fleets:
+    tiers = (*environment.fleets, *tiers_tried(all_, environment))
+    for tier in tiers:
         variables = {
             **common(environment),
             "RUSHES_QUEUES": parts.joined(by_group({tier.group: queues[tier.group]})),
@@ -92,16 +98,21 @@ def hosts_that_come(
     sources = {
         f"{one.name}/{name}": logical("Source", one.name, name) for one in on_lambda for name in one.classes
     }
-    return made | _scaler(queues, sources, on_lambda, environment)
+    tried = groups_tried(all_, environment)
+    return made | _scaler(queues, sources, on_lambda, environment, tiers=tiers, tried=tried)
 
 
 def _fleets_document(
-    queues: dict[str, dict[str, str]], on_lambda: Sequence[Deployed], environment: Environment
+    queues: dict[str, dict[str, str]],
+    on_lambda: Sequence[Deployed],
+    tried: Mapping[str, Sequence[str]],
+    environment: Environment,
 ) -> dict[str, Any]:
     """What a person has decided of fleets, whose they are, and what Lambdas beside them cost and may do."""
     return {
         **environment.capacity,
         "hosts": {tier.name: tier.group for tier in environment.fleets},
+        **({"tried": tried} if tried else {}),
         "machines": sorted(tier.name for tier in environment.fleets if tier.type),
         "classes": sorted({name for ids in queues.values() for name in ids}),
         **({"ranks": environment.ranks} if environment.ranks_text else {}),
@@ -121,8 +132,11 @@ def _scaler(
     sources: dict[str, str],
     on_lambda: Sequence[Deployed],
     environment: Environment,
+    *,
+    tiers: Sequence[HostTier],
+    tried: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    document = _fleets_document(queues, on_lambda, environment)
+    document = _fleets_document(queues, on_lambda, tried, environment)
     watched = [id_ for ids in queues.values() for id_ in ids.values()]
     watched += [logical("Queue", one.name, name) for one in on_lambda for name in one.classes]
     plan = LambdaPlan(
@@ -134,13 +148,14 @@ def _scaler(
             "RUSHES_ENV": environment.name,
             "RUSHES_FLEETS": ref("Fleets"),
             "RUSHES_SOURCES": parts.joined(sources),
-            "RUSHES_TASKS": parts.joined({tier.name: fleets.task_id(tier) for tier in environment.fleets}),
+            "RUSHES_TASKS": parts.joined({tier.name: fleets.task_id(tier) for tier in tiers}),
         },
         [
             permissions.keeping(arn(TABLE_ID)),
+            permissions.reading_trials(arn(TABLE_ID)) if tried else None,
             *permissions.scaling(
                 arn(fleets.CLUSTER),
-                [ref(logical("Service", tier.name)) for tier in environment.fleets],
+                [ref(logical("Service", tier.name)) for tier in tiers],
                 fleets.tasks_of(environment),
             ),
             permissions.handing([arn(one) for one in fleets.ROLES]),

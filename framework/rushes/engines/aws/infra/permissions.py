@@ -228,6 +228,14 @@ def counting_trials(table: Any) -> Statement:
     }
 
 
+def reading_trials(table: Any) -> Statement:
+    """May see what share new versions have, and read nothing else of the ledger."""
+    return {
+        **_of(["dynamodb:GetItem"], table),
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["V#*"]}},
+    }
+
+
 def telling() -> Statement:
     """May put events of ours on the default bus, and of nobody else."""
     bus = {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"}

@@ -6,20 +6,26 @@ This module must not know what it is made of.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rushes.engines.aws.infra.choices import CHOICES, choices_text
 from rushes.engines.aws.infra.environment import RANKS, Deployed, Environment
 from rushes.engines.aws.infra.parts import ref
+from rushes.engines.aws.infra.trial_hosts import groups_tried
 from rushes.engines.aws.infra.versions import LONGEST_OUTPUT, METADATA, VERSIONS
 
-__all__ = ["metadata", "outputs", "parameters"]
+__all__ = ["metadata", "on_hosts", "outputs", "parameters"]
 
 _SHOWN: Final = {"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::S3::Bucket"}
 
 
-def metadata(all_: Iterable[Deployed], environment: Environment) -> dict[str, Any]:
+def on_hosts(all_: Iterable[Deployed], environment: Environment) -> list[str]:
+    """Functions of which hosts have the version that is tried, too."""
+    return sorted(name for names in groups_tried(all_, environment).values() for name in names)
+
+
+def metadata(all_: Sequence[Deployed], environment: Environment) -> dict[str, Any]:
     """Which versions of functions an environment is deployed with, for the next deployment to go by."""
     functions = {
         one.name: {
@@ -29,9 +35,11 @@ def metadata(all_: Iterable[Deployed], environment: Environment) -> dict[str, An
         }
         for one in all_
     }
-    trials = {"trials": dict(environment.trials)} if environment.trials else {}
+    trials: dict[str, Any] = {"trials": dict(environment.trials)} if environment.trials else {}
     if environment.trials and environment.stable:
         trials["stable"] = dict(environment.stable)
+    if hosted := on_hosts(all_, environment):
+        trials["on_hosts"] = hosted
     return {METADATA: {"functions": functions, **trials}}
 
 

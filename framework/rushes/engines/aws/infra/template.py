@@ -25,6 +25,7 @@ from rushes.engines.aws.infra.hosting import by_group, host_queues, hosts, hosts
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.queue_names import check_names
 from rushes.engines.aws.infra.quotas import check_quotas
+from rushes.engines.aws.infra.trial_hosts import groups_tried, tried_group
 from rushes.engines.aws.infra.watching import watching
 from rushes.engines.aws.infra.workers import TABLE_ID, common, tiers_of, tried, worker
 from rushes.errors import CallerError
@@ -58,7 +59,10 @@ def template_of(functions: Iterable[Function[Any, Any]], environment: Environmen
     """
     all_ = deployed(functions, environment)
     on_lambda, on_hosts = tiers_of(all_, environment)
-    on_lambda += tried(all_, on_lambda, environment)
+    new = tried(all_, on_lambda, environment)
+    hosted = {one.name for one in on_hosts}
+    on_lambda += [one for one in new if one.function.name not in hosted]
+    on_hosts += [one for one in new if one.function.name in hosted]
     _check_names(all_, on_lambda, environment)
     resources = _resources(all_, on_lambda, _routes(on_lambda, on_hosts, environment), environment)
     template = {
@@ -88,7 +92,10 @@ def _routes(
     on_lambda: Sequence[Deployed], on_hosts: Sequence[Deployed], environment: Environment
 ) -> list[_Route]:
     """A queue each function of Lambda, and each group of hosts, and class."""
-    takers = [(one, one.name) for one in on_lambda] + [(one, one.group(environment)) for one in on_hosts]
+    takers = [(one, one.name) for one in on_lambda]
+    takers += [
+        (one, tried_group(one, environment) if one.version else one.group(environment)) for one in on_hosts
+    ]
     return [
         _Route(one.name, name, logical("Queue", taker, name)) for one, taker in takers for name in one.classes
     ]
@@ -112,7 +119,7 @@ def _resources(
     if environment.fleets:
         made |= hosts_that_come(all_, on_lambda, environment)
     if environment.tells or environment.trials:
-        made |= _telling(environment)
+        made |= _telling(all_, environment)
     return made | watching(made, [one.name for one in on_lambda], environment)
 
 
@@ -200,6 +207,9 @@ def _sweeping(
     # What people send may be of a class that no trigger of its function gives: hosts work on that.
     hosts = by_group(host_queues(all_, environment)) if environment.has_hosts else {}
     queues = [arn(one) for one in dict.fromkeys([*(route.queue for route in routes), *hosts.values()])]
+    # What waits for hosts that try a version which went back is handed to others.
+    groups = groups_tried(all_, environment)
+    back = [arn(id_) for name, id_ in hosts.items() if name.rpartition("/")[0] in groups]
     plan = LambdaPlan(
         "sweep",
         "sweep",
@@ -209,13 +219,17 @@ def _sweeping(
             "RUSHES_ROUTES": parts.routes({**_named(routes), **hosts}, resources),
             "RUSHES_TRIALS": _trials_text(environment),
         },
-        [permissions.claiming(arn(TABLE_ID)), permissions.sending(queues)],
+        [
+            permissions.claiming(arn(TABLE_ID)),
+            permissions.sending(queues),
+            permissions.consuming(back),
+        ],
         f"Tells of what lapsed in environment {environment.name}",
     )
     return {**parts.lambda_of(plan, environment), **parts.every_minute(plan.id, environment)}
 
 
-def _telling(environment: Environment) -> dict[str, Any]:
+def _telling(all_: Sequence[Deployed], environment: Environment) -> dict[str, Any]:
     """Whoever listens to EventBridge hears what becomes of work: the stream of the table is the outbox."""
     stream = {"Fn::GetAtt": [TABLE_ID, "StreamArn"]}
     plan = LambdaPlan(
@@ -226,6 +240,7 @@ def _telling(environment: Environment) -> dict[str, Any]:
             "RUSHES_TABLE": ref(TABLE_ID),
             "RUSHES_ENV": environment.name,
             "RUSHES_TRIALS": _trials_text(environment),
+            "RUSHES_TRIED_ON_HOSTS": ",".join(stated.on_hosts(all_, environment)),
             "RUSHES_TELLS": "true" if environment.tells else "",
         },
         [
@@ -253,8 +268,14 @@ def _beside(all_: Sequence[Deployed], routes: Sequence[_Route], environment: Env
     if not environment.has_hosts:
         return {}
     own = {route.queue for route in routes}
-    pairs = [(one, name) for one in all_ for name in one.classes if logical("Queue", one.name, name) in own]
+    pairs = [
+        (one, name)
+        for one in all_
+        for name in one.classes
+        if logical("Queue", one.name, name) in own or tried_group(one, environment)
+    ]
     groups = sorted({(one.group(environment), name) for one, name in pairs})
+    groups += sorted({(group, name) for one, name in pairs if (group := tried_group(one, environment))})
     found = {f"{group}/{name}": logical("Queue", group, name) for group, name in groups}
     return found if len(routes) + len(found) <= MOST_ROUTES else {}
 

@@ -7,12 +7,13 @@ undone. This module must not know what a host is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from rushes.aws_errors import answer_error, code_of, sent
+from rushes.core.capacity.beside import SUFFIX
 from rushes.errors import CallerError
 
 __all__ = ["check_vacant", "leaving"]
@@ -58,9 +59,18 @@ def check_vacant(ecs: Any, cluster: str, services: Sequence[str]) -> None:
         raise CallerError(
             f"deploying would end {', '.join(f'{n:,} hosts of {name}' for name, n in there.items())}.",
             code="hosts-there",
-            fix="Deploy with `maximum: 0` for its fleet first: busy hosts end their work, no other comes.",
+            fix=_fix(there),
             details=there,
         )
+
+
+def _fix(services: Iterable[str]) -> str:
+    if all(name.endswith(SUFFIX) for name in services):
+        return (
+            "They try a version: decide on it (rushes infra trial), and they end their work and go; deploy "
+            "again then."
+        )
+    return "Deploy with `maximum: 0` for its fleet first: busy hosts end their work, no other comes."
 
 
 def _services(template: Mapping[str, Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ __all__ = [
     "Version",
     "check_versions",
     "stable_of",
+    "tried_on_hosts",
     "versions_of",
 ]
 
@@ -49,6 +50,11 @@ def stable_of(template: Mapping[str, Any] | None) -> dict[str, str]:
     said = (template or {}).get("Metadata", {}).get(METADATA, {})
     there = {name: one.version for name, one in versions_of(template).items()}
     return dict(said.get("stable") or {**there, **said.get("trials", {})})
+
+
+def tried_on_hosts(template: Mapping[str, Any]) -> tuple[str, ...]:
+    """Functions of a template of which hosts have the version that is tried, too."""
+    return tuple(template.get("Metadata", {}).get(METADATA, {}).get("on_hosts", ()))
 
 
 def check_versions(deployed: Mapping[str, Any] | None, planned: Mapping[str, Any]) -> None:

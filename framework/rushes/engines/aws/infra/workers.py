@@ -12,6 +12,7 @@ from rushes.engines.aws.infra import parts, permissions
 from rushes.engines.aws.infra.environment import Deployed, Environment, logical
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.sizing import size_of, unfit
+from rushes.engines.aws.infra.trial_hosts import tried_group
 from rushes.errors import CallerError
 
 __all__ = ["TABLE_ID", "common", "most_of", "moving", "tiers_of", "tried", "worker", "working"]
@@ -25,19 +26,28 @@ def tried(
     """The new versions that get a share beside the old ones.
 
     Raises:
-        CallerError: one of a function that is not on Lambda here, or that nothing starts; or another function
-            comes in a version that hosts would not have.
+        CallerError: one of a function that nothing starts, or that neither a Lambda nor hosts can try here;
+            or another function comes in a version that hosts would not have.
     """
-    there = {one.name: one for one in on_lambda}
+    there = {one.name: one for one in all_}
     for name in environment.trials:
         if name not in there or not there[name].triggers:
-            raise CallerError(
-                f"no new version of {name} can be tried: it is started by nothing, or not on Lambda here.",
-                code="bad-environment",
-                fix="Deploy it without --trial.",
+            raise _untried(name, "nothing starts it, and a share is of what events start.")
+        if there[name] not in on_lambda and not tried_group(there[name], environment):
+            raise _untried(
+                name,
+                "it runs on hosts alone, and the environment has no fleet for it with room for two of them.",
             )
     _check_beside(all_, environment)
     return [there[name]._replace(version=there[name].function.version) for name in environment.trials]
+
+
+def _untried(function: str, why: str) -> CallerError:
+    return CallerError(
+        f"no new version of {function} can be tried: {why}",
+        code="bad-environment",
+        fix="Deploy it without --trial, or give its fleet a maximum of 2 or more.",
+    )
 
 
 def _check_beside(all_: Sequence[Deployed], environment: Environment) -> None:
@@ -67,9 +77,10 @@ def worker(one: Deployed, environment: Environment) -> dict[str, Any]:
     """A function: its Lambda, and a queue with a mapping for each class."""
     size = size_of(one.function, environment.largest_clip)
     ids = {name: logical("Queue", one.name, name) for name in one.classes}
-    group = one.group(environment)
-    # Hosts have the other version while this one is tried: what they were given would be done by that.
-    taken_on = environment.has_hosts and not one.version
+    # Hosts have the other version while this one is tried, but for those that try it: what they were given
+    # would be done by that.
+    group = tried_group(one, environment) if one.version else one.group(environment)
+    taken_on = environment.has_hosts and bool(group)
     longer = {name: logical("Queue", group, name) for name in one.classes if taken_on}
     own = [arn(id_) for id_ in ids.values()]
     version = one.version or environment.trials.get(one.name, one.function.version)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from rushes.core.capacity.beside import usual
 from rushes.core.spending.budget import Payer
 from rushes.engines.aws.infra.host_tiers import PLAIN
 from rushes.errors import CallerError
@@ -135,11 +136,14 @@ def _tell(queues: Mapping[str, Queue], some: Sequence[Lapsed]) -> int:
 def _queue_of(queues: Mapping[str, Queue], one: Lapsed) -> Queue | None:
     """The queue of those who are to work on it, as far as it is known here; None leaves it to others."""
     own, group = f"{one.title}/{one.priority}", one.group or PLAIN
+    known = any(_is_lambdas(name) for name in queues)
     # What stands alone does not say which hosts its function is best on: those who take anything will do.
     of_hosts = [f"{group}/{one.priority}", *([one.priority] if group == PLAIN else [])]
-    if one.tier == ON_LAMBDA and not any(_is_lambdas(name) for name in queues):
+    if one.tier == ON_LAMBDA and not known:
         return None  # a host: somebody who knows the queues of Lambdas looks, too
     names = [*of_hosts, own] if one.tier == ON_HOSTS else [own, *of_hosts]
+    if known:  # what was sent for a version that was tried, once all that tried it is gone
+        names += [f"{usual(name)}/{one.priority}" for name in (group, one.title)]
     return next((queues[name] for name in names if name in queues), None)
 
 
