@@ -302,4 +302,4 @@ def test_hosts_that_try_a_version_pass_no_cap_on_size_or_money(data: st.DataObje
         world.turn()
         beside = [f"{one}-trial" for one in fleet.tiers]
         assert sum(world.hosts(one) for one in (*fleet.tiers, *beside)) <= fleet.maximum
-        assert world.cost_nano() <= world.plan.policy.scaling.most_per_hour
+        assert world.cost_nano() <= (world.plan.policy.scaling.most_per_hour or 0)
