@@ -26,14 +26,17 @@ ALL = json.dumps(KINDS)
 def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Heard:
     """A sink that writes down what it is told; a `stuck` file makes it refuse."""
     program, told = tmp_path / "hear", tmp_path / "told"
-    program.write_text(f"#!/bin/sh\ntest -e {tmp_path}/stuck && exit 1\ncat >> {told}\n")
+    # At one go: nobody reads half a line, and whoever is killed leaves none.
+    text = f"test -e {tmp_path}/stuck && exit 1\ncat > {told}.$$ && cat {told}.$$ >> {told}\n"
+    program.write_text(f"#!/bin/sh\n{text}")
     program.chmod(0o700)
     path = tmp_path / "events.toml"
     path.write_text(f'[sinks.all]\ncommand = ["{program}"]\nevents = {ALL}\n')
     monkeypatch.setenv("RUSHES_EVENTS", str(path))
 
     def read() -> list[dict[str, Any]]:
-        return [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
+        whole = told.read_text().rpartition("\n")[0] if told.exists() else ""
+        return [json.loads(line) for line in whole.splitlines()]
 
     return read
 

@@ -134,7 +134,8 @@ class StandIn:
     def calls(self) -> list[dict[str, Any]]:
         """The encodes that got a session, in order: ``pid``, ``argv``, ``devices``."""
         path = self.folder / "calls.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""  # one may be under way
+        return [json.loads(line) for line in whole.splitlines()]
 
 
 class MakeStandIn:
