@@ -18,7 +18,7 @@ from typing import Any, Final
 
 __all__ = ["SERVICES", "loader_of", "make"]
 
-SERVICES: Final = ("autoscaling", "dynamodb", "ecs", "events", "lambda", "s3", "sqs", "ssm", "sts")
+SERVICES: Final = ("autoscaling", "dynamodb", "ecs", "events", "lambda", "logs", "s3", "sqs", "ssm", "sts")
 _DESCRIPTIONS: Final = ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2")
 _OF_ALL: Final = ("partitions", "sdk-default-configuration", "_retry")
 _PROSE: Final = frozenset({"documentation", "documentationUrl"})
