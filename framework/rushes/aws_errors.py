@@ -18,6 +18,7 @@ from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from rushes.errors import CallerError, PlatformError, RushesError
+from rushes.media.running.redact import redact
 
 __all__ = ["answer_error", "code_of", "sent"]
 
@@ -63,6 +64,19 @@ _ENDED: Final[tuple[type[Exception], ...]] = tuple(
 )  # fmt: skip
 """Credentials that were there, and are had again only by signing in, or when who gives them answers."""
 _STILL_EXPIRED: Final = "refreshed credentials are still expired"
+
+
+_MISCONFIGURED: Final = (
+    aws.ConfigParseError, aws.ConfigNotFound, aws.InvalidConfigError, aws.InvalidRegionError,
+    aws.InvalidRetryConfigurationError, aws.UnknownCredentialError, aws.ParamValidationError,
+    aws.InvalidIMDSEndpointError, aws.InvalidProxiesConfigError,
+)  # fmt: skip
+"""What a file or a variable says, or a name that somebody has given; no network is at fault."""
+_OF_CREDENTIALS: Final = frozenset({"botocore.credentials", "botocore.tokens"})
+_UNREACHED: Final = (aws.HTTPClientError, aws.IncompleteReadError, aws.BotoCoreError, ResponseParserError)
+_BAD_ENDPOINT: Final = "Invalid endpoint"
+"""For which the SDK has no class."""
+_SENTENCE_CHARACTERS: Final = 240
 
 
 def code_of(error: BaseException) -> str:
@@ -136,56 +150,95 @@ def sent(act: str) -> Iterator[None]:
         act: what is tried, as in "could not <act>".
 
     Raises:
-        CallerError: there are no credentials (``no-credentials``).
+        CallerError: there are no credentials (``no-credentials``), or a file or variable of the AWS tools
+            says what cannot be (``bad-value``).
         PlatformError: the service cannot be reached (``service-unreachable``), or damaged what it sent.
     """
     try:
         yield
-    except aws.ClientError:
+    except (aws.ClientError, RushesError):
         raise
-    except (aws.NoCredentialsError, aws.PartialCredentialsError, aws.CredentialRetrievalError) as error:
-        raise CallerError(
-            f"there are no credentials to {act}.",
-            code="no-credentials",
-            fix="Sign in (`aws configure sso`), or give this host a role.",
-        ) from error
-    except _ENDED as error:
-        raise _ended(act) from error
-    except RuntimeError as error:  # botocore has no class for it
-        if _STILL_EXPIRED not in str(error):
+    except Exception as error:
+        ours = _of_credentials(error, act) or _of_the_way(error, act)
+        if ours is None:
             raise
-        raise _ended(act) from error
-    except aws.ProfileNotFound as error:
-        raise CallerError(
+        raise ours from error
+
+
+def _of_credentials(error: Exception, act: str) -> CallerError | None:
+    """What stands in the way before anything is sent: credentials, a profile, a region."""
+    found: tuple[str, str] | None = None
+    if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError):
+        found = (
+            f"there are no credentials to {act}.",
+            "Sign in (`aws configure sso`), or give this host a role.",
+        )
+    elif isinstance(error, aws.ProfileNotFound):
+        found = (
             f"there is no profile {error.kwargs['profile']!r} to {act}.",
-            code="no-credentials",
-            fix="Check AWS_PROFILE; `aws configure list-profiles` names those that are there.",
-        ) from error
-    except aws.NoRegionError as error:
-        raise CallerError(
-            f"no region is set to {act}.", code="no-credentials", fix="Set AWS_REGION."
-        ) from error
-    except aws.FlexibleChecksumError as error:
-        raise PlatformError(
+            "Check AWS_PROFILE; `aws configure list-profiles` names those that are there.",
+        )
+    elif isinstance(error, aws.NoRegionError):
+        found = f"no region is set to {act}.", "Set AWS_REGION."
+    elif isinstance(error, _ENDED) or (type(error) is RuntimeError and _STILL_EXPIRED in str(error)):
+        found = (  # botocore has no class for the second one
+            f"the credentials to {act} have expired, and could not be had anew.",
+            "Sign in again (`aws sso login`), or see that this host's role can be had; what runs goes on.",
+        )
+    elif why := _why_not_had(error):
+        found = (
+            f"the credentials to {act} could not be had: {_one_line(why)}.",
+            "See what gives them: the profile of AWS_PROFILE, its credential_process, or this host's role.",
+        )
+    return None if found is None else CallerError(found[0], code="no-credentials", fix=found[1])
+
+
+def _why_not_had(error: Exception) -> str:
+    """Why who gives credentials gave none; "" where that is not what went wrong."""
+    if isinstance(error, aws.CredentialRetrievalError):
+        return f"{error.kwargs['provider']}: {error.kwargs['error_msg']}"
+    # What the SDK does not catch while it looks for them.
+    return str(error) if isinstance(error, OSError | ValueError) and _is_of_credentials(error) else ""
+
+
+def _of_the_way(error: Exception, act: str) -> RushesError | None:
+    if isinstance(error, _MISCONFIGURED) or (isinstance(error, ValueError) and _BAD_ENDPOINT in str(error)):
+        return CallerError(
+            f"it is not possible to {act}, for what the AWS tools are told is wrong: "
+            f"{_one_line(str(error))}.",
+            code="bad-value",
+            fix="Correct AWS_REGION, AWS_ENDPOINT_URL, the profile (AWS_PROFILE, ~/.aws/config) or the name.",
+        )
+    if isinstance(error, aws.FlexibleChecksumError):
+        return PlatformError(
             f"its checksum did not match on the way to {act}.",
             code="damaged-transfer",
             fix="It is tried again by itself.",
-        ) from error
-    except (aws.HTTPClientError, aws.IncompleteReadError, aws.BotoCoreError, ResponseParserError) as error:
-        raise PlatformError(
+        )
+    if isinstance(error, _UNREACHED):
+        return PlatformError(
             f"could not {act}: {_host_of(error)}{type(error).__name__}.",
             code="service-unreachable",
             fix="Check the network, AWS_REGION and AWS_ENDPOINT_URL. Work that was sent is tried again by "
             "itself; say a command again.",
-        ) from error
+        )
+    return None
 
 
-def _ended(act: str) -> CallerError:
-    return CallerError(
-        f"the credentials to {act} have expired, and could not be had anew.",
-        code="no-credentials",
-        fix="Sign in again (`aws sso login`), or see that this host's role can be had; what runs goes on.",
-    )
+def _is_of_credentials(error: BaseException) -> bool:
+    """Whether the SDK was looking for credentials: a program, or a file with a token, is not there."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") in _OF_CREDENTIALS:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _one_line(text: str) -> str:
+    """What somebody else says, in a sentence of ours: its last words, if it is long."""
+    line = " ".join(redact(text).split()).rstrip(".")
+    return line if len(line) <= _SENTENCE_CHARACTERS else f"…{line[-_SENTENCE_CHARACTERS:]}"
 
 
 def _host_of(error: BaseException) -> str:

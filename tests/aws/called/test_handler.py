@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from moto_cloud import clients_of, empty
 
-from rushes import Asset, CallerError, MediaError, Result, catalog, function
+from rushes import Asset, CallerError, MediaError, PlatformError, Result, catalog, function
 from rushes.core.accounts import Scope
 from rushes.core.states import State
 from rushes.engines.aws import entry
@@ -261,6 +261,23 @@ def test_a_message_of_a_queue_puts_outputs_below_the_place_of_its_function_alone
     assert cloud.outputs() == (
         [f"{where}/A001+C002.txt", f"{where}/A001+C002.txt.rushes.json"] if is_done else []
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "delayed"), [("service-unreachable", 1), ("no-credentials", 1), ("bad-item", 0), ("no-time", 0)]
+)
+def test_a_notice_that_met_a_silent_service_comes_again_soon_as_a_new_message(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, code: str, delayed: int
+) -> None:
+    def silent(*_: object, **__: object) -> None:
+        raise PlatformError("it is silent.", code=code)
+
+    monkeypatch.setattr("rushes.runtime.shared.claims.run.ClaimRunner.run", silent)
+    (notice,) = submitted(cloud, {})
+    answer = cloud.handler()(messages(notice_text(notice)), CONTEXT)
+    assert len(answer["batchItemFailures"]) == 1 - delayed
+    found = cloud("sqs").get_queue_attributes(QueueUrl=cloud.urls["urgent"], AttributeNames=["All"])
+    assert int(found["Attributes"]["ApproximateNumberOfMessagesDelayed"]) == delayed
 
 
 def test_a_direct_call_that_fails_raises_what_it_is_at(cloud: Cloud) -> None:

@@ -120,7 +120,13 @@ class Services:
         loader = loader_of(self.settings.sdk_data, service)
         is_described = loader is not None
         if is_described not in self._sdks:
-            sdk = self._sdks[is_described] = Sdk()
+            from rushes.aws_errors import sent  # noqa: PLC0415 - as above
+            from rushes.engines.aws.access.credential_process import limit_process  # noqa: PLC0415 - as above
+
+            sdk = Sdk()
+            with sent(f"use {service}"):
+                limit_process(sdk)
+            self._sdks[is_described] = sdk
             parsers = sdk.get_component("response_parser_factory")
             parsers.set_parser_defaults(timestamp_parser=_time_of)
             if is_described:

@@ -48,6 +48,9 @@ __all__ = ["LambdaHandler"]
 LONGEST_DELAY_S: Final = 900
 """That SQS keeps a message back; what waits longer is told again by whoever sweeps the ledger."""
 
+SILENT_S: Final = 120
+"""After so long a service that did not answer is asked again."""
+
 
 class LambdaHandler:
     """Called by Lambda with an event and a context.
@@ -127,7 +130,10 @@ class LambdaHandler:
         said = of_message(record.body)
         if isinstance(said, Notice):
             sent_ms = record.raw_event.get("attributes", {}).get("SentTimestamp")
-            self._notice(said, context, int(sent_ms) / 1000 if sent_ms else None)
+            try:
+                self._notice(said, context, int(sent_ms) / 1000 if sent_ms else None)
+            except RushesError as error:
+                self._send_back(said, error)
             return
         for one in said:
             try:
@@ -155,6 +161,26 @@ class LambdaHandler:
             services.say("lowered", invocation=notice.invocation, reason=why)
             return
         self._run(notice, services.ledger, context, sent_at)
+
+    def _send_back(self, notice: Notice, error: RushesError) -> None:
+        """Have a notice come again soon where a service did not answer, and no work was at fault.
+
+        A message that fails is hidden for six times as long as a Lambda may run, and after five of these it
+        is set aside: for a silence of seconds its work would wait for hours, for one of hours for a person.
+
+        Raises:
+            RushesError: it was something else, or the queue does not answer either.
+        """
+        from rushes.core.retry import HOST_CODES, SERVICE_CODES  # noqa: PLC0415 - not at a cold start
+
+        back = self._services.settings.queue_of(notice.priority)
+        if not back or error.code not in SERVICE_CODES | HOST_CODES:
+            raise error
+        try:
+            self._services.queue(back).send([notice], delay_s=SILENT_S)
+        except RushesError:
+            raise error from None
+        self._services.say("waits", invocation=notice.invocation, error=error.to_dict())
 
     def _lowered(self, notice: Notice) -> str:
         """Send a notice on to the class below, where its payer is beyond a soft limit; gives why."""

@@ -21,6 +21,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from rushes.core.capacity.intake import MOST, mean_after, wanted
+from rushes.core.retry import HOST_CODES, SERVICE_CODES
 from rushes.core.states import State
 from rushes.errors import RushesError
 from rushes.runtime.attempts.raised import as_error
@@ -130,7 +131,8 @@ class Taker:
         self._finished: list[Message] = []
         self._lacked = 0
         """Messages in a row of functions that this host has not."""
-        self._waits_for = ("", -inf)
+        self._said_at: dict[str, float] = {}
+        """Of what was waited for, when that was said last."""
         # More than the width are here only while they are short.
         self._workers = ThreadPoolExecutor(2 * width, thread_name_prefix=key)
         self._poller = threading.Thread(target=self._poll, name=f"poll {key}")
@@ -239,7 +241,13 @@ class Taker:
             claimed.append(message)
             self._delete(message)
 
-        after = self._runner.run(message.notice.invocation, claimed=claim)
+        try:
+            after = self._runner.run(message.notice.invocation, claimed=claim)
+        except RushesError as error:
+            # A queue counts how often it gives a message: in an hour without a ledger all would be set aside.
+            if error.code in SERVICE_CODES | HOST_CODES and not claimed:
+                self._send_back(message, delay_s=LEFT_S)
+            raise
         if after.lacks:
             self._lacked += 1
             if self._is_over(message.notice):
@@ -297,7 +305,10 @@ class Taker:
 
     def _say_waits(self, error: RushesError) -> None:
         """Once, and again each ten minutes: a queue that has gone would fill a log with one line."""
-        said, at = self._waits_for
-        if error.message != said or self._clock() - at >= SAID_AGAIN_S:
-            self._waits_for = error.message, self._clock()
-            self._say("waits", queue=self.key, error=error.to_dict())
+        now, what = self._clock(), f"{error.code} {error.message.partition(':')[0]}"
+        with self._changed:
+            if now - self._said_at.get(what, -inf) < SAID_AGAIN_S:
+                return
+            self._said_at = {one: at for one, at in self._said_at.items() if now - at < SAID_AGAIN_S}
+            self._said_at[what] = now
+        self._say("waits", queue=self.key, error=error.to_dict())
