@@ -464,6 +464,26 @@ def test_an_end_that_the_ledger_does_not_answer_is_said_again(
     assert tally.ended == {State.succeeded: 1}
 
 
+@pytest.mark.parametrize("after", [True, False])
+def test_a_wait_that_the_ledger_does_not_answer_is_said_again_and_no_claim_lapses_for_it(
+    runner: ClaimRunner,
+    submit: Callable[..., None],
+    ledger: StubLedger,
+    store: StubStore,
+    clock: FakeClock,
+    *,
+    after: bool,
+) -> None:
+    submit("write", out=OUT)
+    store.fail_next("fetch", PlatformError("it is gone.", code="service-unreachable"))
+    for _ in range(3):
+        ledger.fail_next("hold", PlatformError("lost.", code="service-unreachable"), after=after)
+    assert runner.run(ONE).state is State.held
+    clock.advance(2 * LEASE_S)
+    assert _outcome(runner.run(ONE)) == After(State.succeeded)
+    assert entry(ledger).losses == 0
+
+
 def test_what_died_after_it_published_is_finished_by_the_next_without_another_output(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, store: StubStore, clock: FakeClock
 ) -> None:

@@ -80,7 +80,8 @@ class ClaimEnds:
         cost_nano = meter.cost().total
         if isinstance(then, HeldFor):
             gone = LetGo(then.reason, then.free, cost_nano, then.error)
-            if self.ledger.hold(claim, self.clock() + then.delay_s, gone):
+            until = self.clock() + then.delay_s
+            if self._said(claim, lambda: self.ledger.hold(claim, until, gone)):
                 return After(State.held, then.delay_s)
         return After(State.running, self.lease_s)
 
@@ -119,11 +120,15 @@ class ClaimEnds:
             waste_nano = claim.spent_nano if end.state is State.succeeded else spent_nano
             said = json.dumps({"cost": {**lines, "total": spent_nano, "waste": waste_nano}})[1:]
             end = end._replace(data=f"{end.data[:-1]}{',' if len(end.data) > 2 else ''}{said}")
-        done = self._finished(claim, end._replace(cost_nano=spent_nano))
+        ended = end._replace(cost_nano=spent_nano)
+        done = self._said(claim, lambda: self.ledger.finish(claim, ended))
         return After(end.state) if done else After(State.running, self.lease_s)
 
-    def _finished(self, claim: Claim, end: End) -> bool:
-        """Say how it ended; again where the ledger does not answer: else all the work would be done again.
+    def _said(self, claim: Claim, ask: Callable[[], bool]) -> bool:
+        """Say what a claim has come to; again where the ledger does not answer.
+
+        Of an end that is not said, all the work would be done again; a wait that is not said is a claim that
+        lapses, and few of these set work aside.
 
         Raises:
             RushesError: it has not answered for as long as a claim holds.
@@ -131,7 +136,7 @@ class ClaimEnds:
         until = self.clock() + self.lease_s
         for failures in count(1):
             try:
-                return self.ledger.finish(claim, end)
+                return ask()
             except RushesError as error:
                 if error.kind != "platform" and error.code not in HOST_CODES:
                     raise
