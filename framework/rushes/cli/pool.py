@@ -124,6 +124,8 @@ def _slot_row(one: dict[str, Any]) -> list[str]:
     since = format_duration(float(one.get("seconds") or 0.0)) if one.get("running") else ""
     if one.get("paused"):
         name += " (paused)"
+    if one.get("lent"):  # by a name that is in no list: the batch of an environment has another
+        name += " (brought by a host)"
     return [str(one["slot"]), str(one["pid"]), name + (f" +{more}" if more > 0 else ""), clip, since]
 
 

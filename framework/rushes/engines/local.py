@@ -147,9 +147,10 @@ class LocalEngine:
         answer, _ = self._client.request({"verb": "status", "batch": batch})
         return messages.status(answer["status"])
 
-    def batches(self, *, limit: int = 50, parts: bool = False) -> Sequence[BatchStatus]:
-        """The newest first; with `parts`, those too that bodies mapped."""
-        answer, _ = self._client.request({"verb": "batches", "limit": limit, "parts": parts})
+    def batches(self, *, limit: int = 50, parts: bool = False, lent: bool = False) -> Sequence[BatchStatus]:
+        """The newest first; with `parts` those too that bodies mapped, with `lent` those that hosts brought."""
+        asked = {"verb": "batches", "limit": limit, "parts": parts, "lent": lent}
+        answer, _ = self._client.request(asked)
         return [messages.status(found) for found in answer["batches"]]
 
     def cancel(self, batch: str) -> None:

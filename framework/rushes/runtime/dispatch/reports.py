@@ -212,6 +212,7 @@ class Reports:
                     "running": self.pool.name_of(slot.given[0]) if slot.given else None,
                     "asset": self._first(slot).asset if slot.given else None,
                     "given": len(slot.given),
+                    "lent": bool(slot.given) and self._is_lent(slot.given[0]),
                     "paused": bool(slot.given and self._first(slot).paused_since),
                     "waits": bool(slot.given and self._first(slot).waits_since),
                     "seconds": self._ran_s(slot) if slot.given else 0.0,
@@ -224,6 +225,11 @@ class Reports:
             ],
             "batches": [state.id for state in self.pool.batches.values()],
         }
+
+    def _is_lent(self, number: int) -> bool:
+        """Whether a host has handed this invocation to the pool."""
+        state = self.pool.batches.get(number >> 32)
+        return state is not None and state.lent
 
     def _queued_by_queue(self) -> dict[ev.QueueKey, int]:
         found: dict[ev.QueueKey, int] = {}

@@ -10,14 +10,15 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rushes import __version__
 from rushes.core.accounts import Scope, SpendLimits
 from rushes.errors import CallerError, PlatformError, RushesError
+from rushes.invocation import OWNER
 from rushes.runtime.configuration.settings import Settings
 from rushes.runtime.dispatch.dispatcher import Dispatcher
 from rushes.runtime.records.batches import BatchState
@@ -36,6 +37,9 @@ from rushes.runtime.worker.people import person_of
 from rushes.runtime.worker.requests import check_header, check_rows
 
 __all__ = ["ClientState", "Verbs"]
+
+MOST_LOOKED_AT: Final = 16_384
+"""Batches among which the newest of people's are looked for, where hosts bring one a clip."""
 
 
 @dataclass(slots=True)
@@ -184,16 +188,19 @@ class Verbs:
 
     def _batches(self, _client: ClientState, header: Any, _body: bytes) -> dict[str, Any]:
         limit = int(header.get("limit", 50))
-        ids = self._newest(limit, parts=bool(header.get("parts")))
+        ids = self._newest(limit, parts=bool(header.get("parts")), lent=bool(header.get("lent")))
         return {"batches": [self._dispatcher.reports.status(one) for one in ids]}
 
-    def _newest(self, limit: int, *, parts: bool) -> list[str]:
-        """The newest batches; those that bodies mapped only where they are asked for."""
+    def _newest(self, limit: int, *, parts: bool, lent: bool) -> list[str]:
+        """The newest batches; those that bodies mapped, or hosts brought, only where they are asked for.
+
+        What a host brought is of a batch that people know by another name, in another ledger.
+        """
         looked_at = limit
         while True:
             rows = self._journal.batches(looked_at)
-            found = [row.id for row in rows if parts or not json.loads(row.spec).get("parent")]
-            if len(found) >= limit or len(rows) < looked_at:
+            found = [row.id for row in rows if _is_wanted(json.loads(row.spec), parts=parts, lent=lent)]
+            if len(found) >= limit or len(rows) < looked_at or looked_at >= MOST_LOOKED_AT:
                 return found[:limit]
             looked_at *= 4
 
@@ -300,6 +307,11 @@ class Verbs:
         if header["action"] == "backup":
             self._journal.backup(Path(header["target"]))
         return {"journal": self._journal.statistics()}
+
+
+def _is_wanted(spec: Mapping[str, Any], *, parts: bool, lent: bool) -> bool:
+    """Whether a batch is one of those that are asked for, by what it was opened with."""
+    return (parts or not spec.get("parent")) and (lent or OWNER not in (spec.get("tags") or {}))
 
 
 def _nonsense(header: Any, error: Exception) -> CallerError:

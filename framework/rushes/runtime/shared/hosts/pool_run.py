@@ -44,8 +44,8 @@ NEWEST: Final = 1000
 class OwnPool(HostPool, Protocol):
     """A machine's own pool as its host looks after it: it tells what it has to do, too."""
 
-    def batches(self, *, limit: int = ..., parts: bool = ...) -> Sequence[BatchStatus]:
-        """The newest first."""
+    def batches(self, *, limit: int = ..., parts: bool = ..., lent: bool = ...) -> Sequence[BatchStatus]:
+        """The newest first; with `lent`, those too that hosts brought."""
         ...
 
     def cancel(self, batch: str) -> None:
@@ -69,7 +69,7 @@ def cancel_left_behind(pool: OwnPool, is_held: Callable[[Path], bool]) -> int:
     """
     left = [
         one.batch
-        for one in pool.batches(limit=NEWEST)
+        for one in pool.batches(limit=NEWEST, lent=True)
         if one.ended is None and (sign := one.tags.get(OWNER)) and not is_held(Path(sign))
     ]
     for batch in left:
