@@ -148,7 +148,7 @@ class LocalEngine:
         return messages.status(answer["status"])
 
     def batches(self, *, limit: int = 50, parts: bool = False, lent: bool = False) -> Sequence[BatchStatus]:
-        """The newest first; with `parts` those too that bodies mapped, with `lent` those that hosts brought."""
+        """The newest first; with `parts` those too that bodies mapped, with `lent` those of hosts."""
         asked = {"verb": "batches", "limit": limit, "parts": parts, "lent": lent}
         answer, _ = self._client.request(asked)
         return [messages.status(found) for found in answer["batches"]]
