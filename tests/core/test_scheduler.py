@@ -5,46 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from core.shapes import ONE, TWO, shape, warm
 
-from rushes.core.commands import CloseSlot, Lease, OpenSlot, Recall, Release, Start
+from rushes.core.commands import CloseSlot, Lease, OpenSlot, Start
 from rushes.core.events import (
     Ask,
     AttemptFinished,
     Capacity,
     ClassPolicy,
     Deferred,
-    InvocationEnded,
     Leased,
     Paused,
     Queued,
     QueueKey,
-    Returned,
-    Shape,
-    SlotLost,
     SlotReady,
     Tick,
-    Withdrawn,
 )
 from rushes.core.policy import SchedulerSettings
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
-
-ONE = Capacity(cpu=1, memory=100)
-TWO = Capacity(cpu=2, memory=100)
-
-
-def shape(batch: Any = "b", *, environment: Any = "env", function: Any = "f", **need: Any) -> Shape:
-    return Shape(batch, environment, function, **need)
-
-
-def warm(pool: Any, environment: Any = "env", count: Any = 1) -> None:
-    """Open `count` slots of an environment by running something in each of them."""
-    pool.submit("interactive", "warm-up", shape(f"warm-{environment}", environment=environment), count)
-    pool.run()
-    assert sum(slot.environment == environment for slot in pool.slots.values()) >= count
-    pool.started.clear()
-    pool.served.clear()
-
 
 # -- starting ---------------------------------------------------------------------------------------------
 
@@ -402,112 +381,6 @@ def test_a_slot_for_blocked_work_opens_ahead(model_pool: Any) -> None:
     assert [slot.environment for slot in pool.slots.values()] == ["env", "other"]
 
 
-# -- micro-batches ----------------------------------------------------------------------------------------
-
-
-def test_an_unknown_function_is_given_one_at_a_time(model_pool: Any) -> None:
-    pool = model_pool(ONE)
-    pool.submit("standard", "dune", shape(function="new"), 10)
-    pool.deliver_all()
-
-    assert [len(slot.backlog) for slot in pool.slots.values()] == [1]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "at_once"), [(0.00001, 64), (0.001, 20), (0.006, 3), (0.02, 1), (5.0, 1)]
-)
-def test_a_slot_is_given_as_much_as_is_expected_to_fit_the_budget(
-    model_pool: Any, seconds: Any, at_once: Any
-) -> None:
-    pool = model_pool(ONE, seconds={"f": seconds})
-    warm(pool)
-
-    pool.submit("standard", "dune", shape(), 300)
-    pool.deliver_all()
-
-    assert [len(slot.backlog) for slot in pool.slots.values()] == [at_once]
-
-
-def test_a_slot_is_refilled_when_half_of_its_backlog_is_done(model_pool: Any) -> None:
-    pool = model_pool(ONE, seconds={"f": 0.001})
-    warm(pool)
-    pool.submit("standard", "dune", shape(), 300)
-    pool.deliver_all()
-    number, slot = next(iter(pool.slots.items()))
-
-    lengths = []
-    for _ in range(30):
-        pool.finish(number)
-        lengths.append(len(slot.backlog))
-
-    assert min(lengths) > 10
-    assert max(lengths) == 20
-
-
-def test_several_free_slots_share_a_short_queue(model_pool: Any) -> None:
-    pool = model_pool(TWO, seconds={"f": 0.0001})
-    warm(pool, count=2)
-
-    pool.submit("standard", "dune", shape(), 20)
-    pool.deliver_all()
-
-    assert [len(slot.backlog) for slot in pool.slots.values()] == [10, 10]
-
-
-def test_a_better_ask_stops_the_refilling(model_pool: Any) -> None:
-    pool = model_pool(ONE, seconds={"f": 0.001})
-    warm(pool)
-    pool.submit("standard", "dune", shape("many"), 300)
-    pool.deliver_all()
-    number = next(iter(pool.slots))
-    urgent = pool.submit("urgent", "dune", shape("urgent"))[0]
-    pool.deliver_all()
-
-    before = len(pool.started)
-    while urgent not in pool.starts:
-        pool.finish(number)
-
-    assert pool.started[before] == urgent
-
-
-def test_a_slot_is_not_refilled_with_what_a_better_ask_lacks(model_pool: Any) -> None:
-    pool = model_pool(Capacity(cpu=3, memory=100, gpu=1), seconds={"f": 0.001})
-    warm(pool)
-    pool.submit("background", "dune", shape("many", gpu=1), 300)
-    pool.deliver_all()
-    number = next(n for n, slot in pool.slots.items() if slot.backlog)
-    given = len(pool.slots[number].backlog)
-    urgent = pool.submit("urgent", "dune", shape("urgent", gpu=1))[0]
-    pool.deliver_all()
-
-    for _ in range(given):
-        assert urgent not in pool.starts
-        pool.finish(number)
-        pool.deliver_all()
-
-    assert urgent in pool.starts
-
-
-def test_what_waits_behind_a_long_run_is_recalled(model_pool: Any) -> None:
-    pool = model_pool(TWO, seconds={"f": 0.001})
-    warm(pool, count=2)
-    ids = pool.submit("standard", "dune", shape(), 30)
-    pool.deliver_all()
-    stuck, other = sorted(pool.slots)
-    behind = [ask.id for ask in pool.slots[stuck].backlog[1:]]
-
-    while pool.slots[other].backlog:
-        pool.finish(other)
-    pool.tick(1.0)
-    assert Recall(stuck) in pool.commands
-    pool.deliver_all()
-
-    assert [ask.id for ask in pool.slots[other].backlog] == behind[: len(pool.slots[other].backlog)]
-    assert len(pool.slots[stuck].backlog) == 1, "and it is given nothing more until it has finished"
-    pool.run()
-    assert set(ids) <= set(pool.ended)
-
-
 # -- memory -----------------------------------------------------------------------------------------------
 
 
@@ -548,144 +421,6 @@ def test_an_empty_answer_is_not_asked_again_until_something_changes() -> None:
 
     assert scheduler.handle(Leased(queue, [], 5), 0) == []
     assert scheduler.handle(Tick(), 1) == [Lease(queue, 5)]
-
-
-# -- pausing, withdrawing, dependencies ---------------------------------------------------------------------
-
-
-def test_a_paused_pool_starts_and_leases_nothing_and_goes_on_after(model_pool: Any) -> None:
-    pool = model_pool(ONE)
-    warm(pool)
-    pool.do(Paused(paused=True))
-    ids = pool.submit("interactive", "dune", shape(), 3)
-    pool.tick()
-    assert pool.commands == []
-
-    pool.do(Paused(paused=False))
-    pool.run()
-
-    assert pool.started == ids
-
-
-def test_withdrawn_work_never_starts(model_pool: Any) -> None:
-    pool = model_pool(ONE)
-    warm(pool)
-    ids = pool.submit("standard", "dune", shape(), 5)
-    pool.deliver_all()
-
-    pool.withdraw(ids[2:4])
-    pool.run()
-
-    assert pool.started == [ids[0], ids[1], ids[4]]
-
-
-def test_withdrawing_what_a_slot_was_given_takes_it_from_its_backlog(model_pool: Any) -> None:
-    pool = model_pool(ONE, seconds={"f": 0.001})
-    warm(pool)
-    ids = pool.submit("standard", "dune", shape(), 10)
-    pool.deliver_all()
-    number, slot = next(iter(pool.slots.items()))
-    gone = {ask.id for ask in slot.backlog[1:]}
-
-    pool.do(Withdrawn(sorted(gone)))
-    slot.backlog = slot.backlog[:1]
-    pool.finish(number)
-
-    assert len(gone) == len(ids) - 1
-    left = pool.scheduler.snapshot()
-    assert left.free == left.capacity
-
-
-def test_held_work_is_released_when_all_that_it_waits_for_has_succeeded() -> None:
-    scheduler = Scheduler(ONE)
-    scheduler.handle(Deferred(3, (1, 2)), 0)
-
-    assert scheduler.handle(AttemptFinished(9, 1, State.succeeded, 1.0), 0) == []
-    scheduler_ended = [
-        scheduler.handle(event, 0)
-        for event in (
-            InvocationEnded(1, State.succeeded),
-            InvocationEnded(2, State.succeeded),
-            InvocationEnded(2, State.succeeded),
-        )
-    ]
-
-    assert scheduler_ended == [[], [Release((3,))], []]
-
-
-@pytest.mark.parametrize("state", [State.failed, State.cancelled])
-def test_a_failed_dependency_cancels_or_not_as_asked(state: Any) -> None:
-    scheduler = Scheduler(ONE)
-    scheduler.handle(Deferred(2, (1,), cancel_on_failure=True), 0)
-    scheduler.handle(Deferred(3, (1,), cancel_on_failure=False), 0)
-
-    assert scheduler.handle(InvocationEnded(1, state), 0) == [
-        Release((3,)),
-        Release((2,), cancel=True, because=1),
-    ]
-
-
-# -- events that make no sense --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        SlotReady(99),
-        SlotLost(99),
-        SlotReady(1),
-        AttemptFinished(99, 5, State.succeeded, 1.0),
-        AttemptFinished(1, 99, State.failed, 1.0),
-        AttemptFinished(1, 4, State.succeeded, 1.0),  # waits, was never given to that slot
-        Returned(99, (1, 2)),
-        Returned(1, (99,)),
-        Returned(1, ()),
-        Withdrawn((99, 100)),
-        Deferred(5, ()),
-        Leased(QueueKey("standard", "dune"), (), 0),
-        Leased(QueueKey("standard", "dune"), (Ask(2, 0, 0.0, shape()), Ask(3, 0, 0.0, shape())), 0),
-        Tick(),
-    ],
-    ids=repr,
-)
-def test_an_event_that_makes_no_sense_changes_nothing(model_pool: Any, event: Any) -> None:
-    pool = model_pool(ONE, seconds={"f": 5.0})
-    warm(pool)
-    ids = pool.submit("standard", "dune", shape(), 4)
-    pool.deliver_all()
-    pool.tick(0)
-    before = pool.scheduler.snapshot()
-
-    commands = pool.scheduler.handle(event, pool.now)
-
-    assert [c for c in commands if not isinstance(c, Release)] == []
-    assert pool.scheduler.snapshot() == before
-    pool.run()
-    assert set(ids) <= set(pool.ended)
-
-
-def test_a_report_that_comes_after_its_slot_was_lost_still_counts() -> None:
-    scheduler = Scheduler(ONE)
-    queue = QueueKey("standard", "dune")
-    scheduler.handle(Leased(queue, [Ask(7, 0, 0, shape())], 0), 0)
-    scheduler.handle(SlotReady(1), 0)
-
-    scheduler.handle(SlotLost(1), 1)
-    scheduler.handle(AttemptFinished(1, 7, State.succeeded, 1.0), 1)
-    commands = scheduler.handle(SlotReady(2), 2)
-
-    assert not [command for command in commands if isinstance(command, Start)]
-    assert "not in the pool's hands" in scheduler.explain(7, 2)
-
-
-def test_a_class_that_nobody_knows_goes_last_rather_than_nowhere(model_pool: Any) -> None:
-    pool = model_pool(ONE)
-    scheduler = pool.scheduler
-    scheduler.handle(Leased(QueueKey("mystery", "dune"), [Ask(1, 0, 0, shape("m"))], 0), 0)
-    scheduler.handle(Leased(QueueKey("standard", "dune"), [Ask(2, 0, 0, shape("s"))], 0), 0)
-
-    assert scheduler.handle(SlotReady(1), 0) == [Start(1, [2])]
-    assert scheduler.handle(AttemptFinished(1, 2, State.succeeded, 1.0), 1) == [Start(1, [1])]
 
 
 # -- what people ask --------------------------------------------------------------------------------------

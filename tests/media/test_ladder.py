@@ -1,102 +1,33 @@
-"""A ladder's plan, its playlists and its codecs strings: golden text, nothing is opened."""
+"""A ladder's plan: golden text, nothing is opened."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from media.planned_ladder import FILTERS, FakeBuild, described, graph_of, planned, sizes_of, words_after
 
 from rushes.asset import Asset
 from rushes.errors import CallerError, MediaError, PlatformError
-from rushes.media.describing.schema import AudioStream, Colour, Container, MediaInfo, VideoStream
+from rushes.media.describing.schema import Colour, MediaInfo
 from rushes.media.encoders import VIDEO_ENCODERS
-from rushes.media.ladders.codec_strings import codec_string
 from rushes.media.ladders.ladder import LadderPlan, plan_ladder
-from rushes.media.ladders.manifest import Representation, corrected, read_manifest
-from rushes.media.ladders.packaging import complaints, segment_frames
-from rushes.media.ladders.playlists import Segment, Track, master_playlist, media_playlist
+from rushes.media.ladders.packaging import segment_frames
 from rushes.media.ladders.rung_plan import rung_wishes
 from rushes.media.ladders.rungs import Ladder, LadderCodec, Rung
 from rushes.media.ladders.still_branches import Stills
 from rushes.media.planning.device_graph import Spot
 from rushes.media.profile import AudioWish
 
-_FILTERS = (
-    "aformat", "aresample", "asetpts", "atrim", "bwdif", "format", "fps", "scale", "select", "setparams",
-    "setpts", "setsar", "tile", "tonemap", "trim", "zscale",
-)  # fmt: skip
-
-
-@dataclass
-class FakeBuild:
-    major: int = 9
-    encoders: tuple[str, ...] = ("libx264", "libx265", "libsvtav1")
-    filters: tuple[str, ...] = _FILTERS
-
-
-def _info(channels: tuple[int, ...] = (2,), **picture: Any) -> MediaInfo:
-    facts: dict[str, Any] = {
-        "index": 0, "codec": "h264", "width": 1920, "height": 1080, "frame_rate": "25/1",
-        "rate_mode": "cfr", "rate_decided_by": "sample-table", "field_order": "progressive",
-        "pix_fmt": "yuv420p", "bit_depth": 8, "duration_s": 4.0, "frames_declared": 100, "start_s": 0.0,
-    }  # fmt: skip
-    return MediaInfo(
-        name="A001.mov",
-        container=Container(format="mov", size_bytes=1, duration_s=4.0, start_s=0.0),
-        duration_s=4.0,
-        video=[VideoStream(**{**facts, **picture})],
-        audio=[
-            AudioStream(index=n, codec="aac", channels=c, sample_rate=48000)
-            for n, c in enumerate(channels, start=1)
-        ],
-    )
-
-
-def _plan(
-    *heights: int,
-    info: MediaInfo | None = None,
-    build: FakeBuild | None = None,
-    leading: int = 0,
-    **wish: Any,
-) -> LadderPlan:
-    rungs = wish.pop("rungs", tuple(Rung(height) for height in heights))
-    return plan_ladder(
-        info or _info(),
-        Ladder(rungs, **wish),
-        build or FakeBuild(),
-        source=Asset("/clips/A001.mov"),
-        input_args=["-i", "file:/clips/A001.mov"],
-        place="file:/out",
-        stills_place="file:/stills",
-        present=100,
-        present_s=4.0,
-        leading=leading,
-    )
-
-
-def _after(plan: LadderPlan, option: str) -> list[str]:
-    return [plan.args[n + 1] for n, word in enumerate(plan.args) if word == option]
-
-
-def _graph(plan: LadderPlan) -> list[str]:
-    (text,) = _after(plan, "-filter_complex")
-    return text.split(";")
-
-
-def _sizes(plan: LadderPlan) -> list[tuple[str, int, int]]:
-    return [(r.name, r.width, r.height) for r in plan.renditions]
-
-
 # -- the command ------------------------------------------------------------------------------------------
 
 
 def test_one_decode_feeds_every_rung_through_the_next_larger_one() -> None:
-    plan = _plan(1080, 720, 360)
+    plan = planned(1080, 720, 360)
 
-    assert _after(plan, "-i") == ["file:/clips/A001.mov"]
-    assert _graph(plan) == [
+    assert words_after(plan, "-i") == ["file:/clips/A001.mov"]
+    assert graph_of(plan) == [
         "[0:0]format=pix_fmts=yuv420p[s0]",
         "[s0]setparams=field_mode=prog[s1]",
         "[s1]split=2[s2][s3]",
@@ -107,15 +38,15 @@ def test_one_decode_feeds_every_rung_through_the_next_larger_one() -> None:
         "[s8]setsar=sar=1/1[s9]",
         "[0:1]aresample=async=1:first_pts=0[s10]",
     ]
-    assert _after(plan, "-map") == ["[s2]", "[s6]", "[s9]", "[s10]"]
+    assert words_after(plan, "-map") == ["[s2]", "[s6]", "[s9]", "[s10]"]
 
 
 def test_every_rung_has_closed_groups_of_the_same_length_and_no_cut_starts_one() -> None:
-    plan = _plan(1080, 360, gop_s=2.0)
+    plan = planned(1080, 360, gop_s=2.0)
 
     assert plan.gop_frames == 50
-    assert _after(plan, "-g") == ["50", "50"]
-    assert _after(plan, "-x264-params") == ["scenecut=0:open-gop=0"] * 2
+    assert words_after(plan, "-g") == ["50", "50"]
+    assert words_after(plan, "-x264-params") == ["scenecut=0:open-gop=0"] * 2
 
 
 @pytest.mark.parametrize(
@@ -126,29 +57,29 @@ def test_every_rung_has_closed_groups_of_the_same_length_and_no_cut_starts_one()
     ],
 )
 def test_each_codec_is_told_so_in_its_own_words(codec: Any, option: str, words: str) -> None:
-    plan = _plan(rungs=(Rung(360, codec=codec),))
+    plan = planned(rungs=(Rung(360, codec=codec),))
 
-    assert _after(plan, option)[0].endswith(words)
+    assert words_after(plan, option)[0].endswith(words)
 
 
 def test_sound_is_encoded_once_and_only_the_first_track() -> None:
-    plan = _plan(1080, 720, 360, info=_info((2, 2)))
+    plan = planned(1080, 720, 360, info=described((2, 2)))
 
-    assert _after(plan, "-c:a:0") == ["aac"]
+    assert words_after(plan, "-c:a:0") == ["aac"]
     assert [s.name for s in plan.sounds] == ["sound-1"]
 
 
 def test_surround_is_mixed_down_and_named_tracks_are_all_kept() -> None:
-    plan = _plan(360, info=_info((6, 1)), audio=AudioWish(codec="aac", tracks=(0, 1)))
+    plan = planned(360, info=described((6, 1)), audio=AudioWish(codec="aac", tracks=(0, 1)))
 
     assert [s.channels for s in plan.sounds] == [2, 2]
-    assert len(_after(plan, "-c:a:0")) == 2
+    assert len(words_after(plan, "-c:a:0")) == 2
 
 
 def test_stills_are_taken_from_the_smallest_rung_that_is_large_enough() -> None:
-    plan = _plan(1080, 360, 90, stills=Stills(every_s=2, columns=3, rows=2, height=180))
+    plan = planned(1080, 360, 90, stills=Stills(every_s=2, columns=3, rows=2, height=180))
 
-    graph = _graph(plan)
+    graph = graph_of(plan)
     assert sum("select=expr=gte(t-start_t\\,selected_n*2.000000)" in step for step in graph) == 1
     assert sum("select=expr=gte(t-start_t\\,selected_n*0.666667)" in step for step in graph) == 1
     assert sum("scale=" in step and "h=180:out_range=pc:w=320" in step for step in graph) == 2
@@ -158,16 +89,16 @@ def test_stills_are_taken_from_the_smallest_rung_that_is_large_enough() -> None:
 
 
 def test_a_picture_that_starts_late_moves_the_sound_with_it_and_says_so() -> None:
-    plan = _plan(1080, info=_info(start_s=0.5))
+    plan = planned(1080, info=described(start_s=0.5))
 
-    graph = _graph(plan)
+    graph = graph_of(plan)
     assert graph[0] == "[0:0]setpts=PTS-0.500000/TB[s0]"
     assert "[0:1]asetpts=PTS-0.500000/TB[s3]" in graph
     assert any("0.500 s late" in warning for warning in plan.warnings)
 
 
 def test_pictures_that_a_decoder_drops_at_the_start_are_filled_in() -> None:
-    assert any("fps=fps=25:round=near:start_time=0" in step for step in _graph(_plan(1080, leading=2)))
+    assert any("fps=fps=25:round=near:start_time=0" in step for step in graph_of(planned(1080, leading=2)))
 
 
 # -- rungs on devices ---------------------------------------------------------------------------------------
@@ -175,17 +106,17 @@ def test_pictures_that_a_decoder_drops_at_the_start_are_filled_in() -> None:
 _ON_CARDS = ("scale_cuda", "scale_qsv", "scale_vaapi", "ni_quadra_scale", "scaler_ama")
 _EVERYTHING = FakeBuild(
     encoders=tuple(row.name for row in VIDEO_ENCODERS),
-    filters=(*_FILTERS, *_ON_CARDS, "hwupload", "hwdownload"),
+    filters=(*FILTERS, *_ON_CARDS, "hwupload", "hwdownload"),
 )
 
 
 def _mixed(family: str, *, decodes: bool = False, **wish: Any) -> LadderPlan:
     """1080 lines on a device, 360 here, from one decode."""
     ladder = Ladder((Rung(1080), Rung(360)), **wish)
-    wishes, _ = rung_wishes(_info(), ladder)
+    wishes, _ = rung_wishes(described(), ladder)
     spot = Spot(family, 1, decoder="device" if decodes else "software", codec="h264")
     return plan_ladder(
-        _info(),
+        described(),
         ladder,
         _EVERYTHING,
         source=Asset("/clips/A001.mov"),
@@ -248,7 +179,7 @@ def _on_card(
 ) -> LadderPlan:
     """A ladder on a card, which decodes as well; the last `here` rungs are the processor's."""
     ladder = Ladder(tuple(Rung(height, codec=codec) for height in rungs), **wish)
-    info = info or _info()
+    info = info or described()
     wishes, _ = rung_wishes(info, ladder)
     on_card = len(wishes) - here
     return plan_ladder(
@@ -290,7 +221,7 @@ def test_a_ladder_on_one_card_never_leaves_it(family: str, opened: list[str], sc
 
     start = plan.args.index("-hwaccel" if "-hwaccel" in opened else "-c:v")
     assert list(plan.args[start : plan.args.index("-i")]) == opened
-    assert _graph(plan) == [
+    assert graph_of(plan) == [
         "[0:0]setparams=field_mode=prog[s0]",
         "[s0]split=2[s1][s2]",
         f"[s2]{scale.format(w=1280, h=720)}[s3]",
@@ -300,14 +231,14 @@ def test_a_ladder_on_one_card_never_leaves_it(family: str, opened: list[str], sc
         "[s7]setsar=sar=1/1[s8]",
         "[0:1]aresample=async=1:first_pts=0[s9]",
     ]
-    assert _after(plan, "-map")[:3] == ["[s1]", "[s5]", "[s8]"]
+    assert words_after(plan, "-map")[:3] == ["[s1]", "[s5]", "[s8]"]
     assert "-pix_fmt:v" not in plan.args, "frames on the card have a format of its own"
 
 
 def test_what_the_processor_makes_of_a_card_s_ladder_is_brought_down_once_it_is_small() -> None:
     plan = _on_card(_card("nvenc"), 1080, 720, 360, here=1, stills=Stills(every_s=1, height=720))
 
-    assert _graph(plan)[:13] == [
+    assert graph_of(plan)[:13] == [
         "[0:0]setparams=field_mode=prog[s0]",
         "[s0]split=2[s1][s2]",
         "[s2]scale_cuda=h=720:w=1280[s3]",
@@ -334,8 +265,8 @@ _NO_SCALER = replace(_EVERYTHING, filters=tuple(f for f in _EVERYTHING.filters i
     [
         (Spot("nvenc", 1), (1080, 360), {}),
         (_card("nvenc"), (1080, 360), {"here": 2}),
-        (_card("nvenc", depth=10), (1080, 360), {"info": _info(**_DEEP)}),
-        (_card("nvenc"), (1080, 360), {"info": _info(color=Colour(range="full"))}),
+        (_card("nvenc", depth=10), (1080, 360), {"info": described(**_DEEP)}),
+        (_card("nvenc"), (1080, 360), {"info": described(color=Colour(range="full"))}),
         (_card("nvenc"), (1080, 360), {"build": _NO_SCALER}),
         (_card("ama"), (1080, 360), {"here": 1}),
         (_card("ama"), (1080, 360), {"stills": Stills(every_s=1)}),
@@ -348,16 +279,16 @@ def test_more_than_a_change_of_size_passes_through_the_processor(
 ) -> None:
     plan = _on_card(spot, *rungs, **more)
 
-    assert not [step for step in _graph(plan) if any(f"]{name}=" in step for name in _ON_CARDS)]
+    assert not [step for step in graph_of(plan) if any(f"]{name}=" in step for name in _ON_CARDS)]
     assert "-extra_hw_frames" not in plan.args
 
 
 def test_ten_bits_stay_on_a_card_as_ten() -> None:
     spot = Spot("nvenc", 1, decoder="device", codec="hevc", depth=10)
 
-    plan = _on_card(spot, 1080, 360, info=_info(**_DEEP), codec="hevc")
+    plan = _on_card(spot, 1080, 360, info=described(**_DEEP), codec="hevc")
 
-    assert any("scale_cuda" in step for step in _graph(plan))
+    assert any("scale_cuda" in step for step in graph_of(plan))
 
 
 @pytest.mark.parametrize(
@@ -371,19 +302,19 @@ def test_what_a_card_cannot_bring_down_later_comes_down_first(
 ) -> None:
     plan = _mixed(family, decodes=True)
 
-    graph = [step.partition("]")[2].rpartition("[")[0] for step in _graph(plan)]
+    graph = [step.partition("]")[2].rpartition("[")[0] for step in graph_of(plan)]
     assert graph[: len(head)] == head
     assert own in graph
     below = graph[graph.index("setsar=sar=1/1") + 1 :]
     assert below[0] == last
-    assert _after(plan, "-i") == ["file:/clips/A001.mov"]
+    assert words_after(plan, "-i") == ["file:/clips/A001.mov"]
     assert "-hwaccel" in plan.args
 
 
 def test_what_a_device_s_rung_is_uploaded_for_is_taken_from_before_the_upload() -> None:
     plan = _mixed("vaapi")
 
-    assert _graph(plan)[:6] == [
+    assert graph_of(plan)[:6] == [
         "[0:0]format=pix_fmts=nv12[s0]",
         "[s0]setparams=field_mode=prog[s1]",
         "[s1]split=2[s2][s3]",
@@ -391,16 +322,16 @@ def test_what_a_device_s_rung_is_uploaded_for_is_taken_from_before_the_upload() 
         "[s3]scale=flags=bicubic+accurate_rnd:h=360:w=640[s5]",
         "[s5]setsar=sar=1/1[s6]",
     ]
-    assert _after(plan, "-map")[0] == "[s4]"
+    assert words_after(plan, "-map")[0] == "[s4]"
 
 
 # -- which rungs --------------------------------------------------------------------------------------------
 
 
 def test_a_rung_above_the_source_is_left_out_with_a_warning_and_an_equal_one_kept() -> None:
-    plan = _plan(2160, 1080, 720)
+    plan = planned(2160, 1080, 720)
 
-    assert _sizes(plan) == [("1080p", 1920, 1080), ("720p", 1280, 720)]
+    assert sizes_of(plan) == [("1080p", 1920, 1080), ("720p", 1280, 720)]
     assert plan.warnings == ("the rung of 2160 lines is left out: the source has 1920x1080",)
 
 
@@ -419,14 +350,14 @@ def test_a_rung_above_the_source_is_left_out_with_a_warning_and_an_equal_one_kep
 def test_sizes_are_even_keep_the_shape_and_never_grow(
     source: dict[str, Any], expected: list[tuple[str, int, int]]
 ) -> None:
-    assert _sizes(_plan(1080, 480, 240, info=_info(**source))) == expected
+    assert sizes_of(planned(1080, 480, 240, info=described(**source))) == expected
 
 
 def test_a_bit_rate_is_capped_at_half_as_much_again() -> None:
-    plan = _plan(rungs=(Rung(720, bitrate=3_000_000),))
+    plan = planned(rungs=(Rung(720, bitrate=3_000_000),))
 
-    assert _after(plan, "-b:v") == ["3000000"]
-    assert _after(plan, "-maxrate") == ["4500000"]
+    assert words_after(plan, "-b:v") == ["3000000"]
+    assert words_after(plan, "-maxrate") == ["4500000"]
 
 
 _PQ: dict[str, Any] = {
@@ -436,18 +367,18 @@ _PQ: dict[str, Any] = {
 
 
 def test_hdr_is_tone_mapped_once_for_all_where_a_codec_of_the_ladder_has_8_bits() -> None:
-    plan = _plan(rungs=(Rung(1080, codec="hevc"), Rung(720, codec="h264")), info=_info(**_PQ))
+    plan = planned(rungs=(Rung(1080, codec="hevc"), Rung(720, codec="h264")), info=described(**_PQ))
 
-    assert sum("tonemap" in step for step in _graph(plan)) == 1
-    assert _after(plan, "-pix_fmt:v") == ["yuv420p", "yuv420p"]
+    assert sum("tonemap" in step for step in graph_of(plan)) == 1
+    assert words_after(plan, "-pix_fmt:v") == ["yuv420p", "yuv420p"]
     assert {r.video_range for r in plan.renditions} == {"SDR"}
     assert "the source is HDR: every rung is tone mapped to SDR" in plan.warnings
 
 
 def test_hdr_is_kept_where_every_codec_has_10_bits() -> None:
-    plan = _plan(rungs=(Rung(1080, codec="hevc"), Rung(720, codec="av1")), info=_info(**_PQ))
+    plan = planned(rungs=(Rung(1080, codec="hevc"), Rung(720, codec="av1")), info=described(**_PQ))
 
-    assert not any("tonemap" in step for step in _graph(plan))
+    assert not any("tonemap" in step for step in graph_of(plan))
     assert [r.video_range for r in plan.renditions] == ["PQ", "PQ"]
     assert [r.name for r in plan.renditions] == ["1080p-hevc", "720p-av1"]
 
@@ -455,187 +386,36 @@ def test_hdr_is_kept_where_every_codec_has_10_bits() -> None:
 @pytest.mark.parametrize(
     ("wish", "info"),
     [
-        ({"rungs": (Rung(1080),), "hdr": "keep"}, _info(**_PQ)),
-        ({"rungs": (Rung(720), Rung(720))}, _info()),
-        ({"rungs": ()}, _info()),
-        ({"rungs": (Rung(720),)}, _info(frame_rate=None, rate_mode="unknown", rate_decided_by="undecided")),
+        ({"rungs": (Rung(1080),), "hdr": "keep"}, described(**_PQ)),
+        ({"rungs": (Rung(720), Rung(720))}, described()),
+        ({"rungs": ()}, described()),
+        (
+            {"rungs": (Rung(720),)},
+            described(frame_rate=None, rate_mode="unknown", rate_decided_by="undecided"),
+        ),
     ],
 )
 def test_what_cannot_be_a_ladder_is_refused(wish: dict[str, Any], info: MediaInfo) -> None:
     with pytest.raises(CallerError) as refused:
-        _plan(info=info, **wish)
+        planned(info=info, **wish)
 
     assert refused.value.code == "bad-option"
 
 
 def test_a_clip_without_picture_is_refused() -> None:
     with pytest.raises(MediaError) as refused:
-        _plan(720, info=_info().model_copy(update={"video": []}))
+        planned(720, info=described().model_copy(update={"video": []}))
 
     assert refused.value.code == "no-video"
 
 
 def test_a_build_without_a_filter_is_named() -> None:
     with pytest.raises(PlatformError, match="no filter scale"):
-        _plan(720, build=FakeBuild(filters=tuple(f for f in _FILTERS if f != "scale")))
+        planned(720, build=FakeBuild(filters=tuple(f for f in FILTERS if f != "scale")))
 
 
 def test_a_segment_is_whole_groups_of_pictures() -> None:
-    plan = _plan(1080, gop_s=2.0, info=_info(frame_rate="24000/1001"))
+    plan = planned(1080, gop_s=2.0, info=described(frame_rate="24000/1001"))
 
     assert plan.gop_frames == 48
     assert [segment_frames(plan, s) for s in (0.5, 4, 5.2, 6)] == [48, 96, 144, 144]
-
-
-# -- codecs strings -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("codec", "extradata", "expected"),
-    [
-        ("h264", "01640028ffe1", "avc1.640028"),
-        ("hevc", "0101600000009000000000005df0", "hvc1.1.6.L93.90"),
-        ("hevc", "0122200000009000000000009900", "hvc1.2.4.H153.90"),
-        ("av1", "81050c00", "av01.0.05M.08"),
-        ("av1", "81 2d cc 00", "av01.1.13H.10"),
-        ("aac", "1190", "mp4a.40.2"),
-        ("aac", "2b92", "mp4a.40.5"),
-        ("aac", "f94a", "mp4a.40.42"),
-        ("ac3", "", "ac-3"),
-        ("opus", "", "Opus"),
-    ],
-)
-def test_a_codecs_string_is_read_from_the_decoder_configuration(
-    codec: str, extradata: str, expected: str
-) -> None:
-    assert codec_string(codec, bytes.fromhex(extradata)) == expected
-
-
-@pytest.mark.parametrize(("codec", "extradata"), [("h264", b"\x01"), ("prores", b"12345678")])
-def test_a_configuration_that_says_nothing_is_refused(codec: str, extradata: bytes) -> None:
-    with pytest.raises(ValueError, match="no configuration"):
-        codec_string(codec, extradata)
-
-
-# -- playlists ----------------------------------------------------------------------------------------------
-
-
-def _track(name: str = "720p", frames: tuple[int, ...] = (50, 50, 20), **changes: Any) -> Track:
-    start = 0
-    segments = []
-    for number, count in enumerate(frames, start=1):
-        segments.append(
-            Segment(f"segments/0-{number:05}.m4s", 1000 * count, count, Fraction(start, 25),
-                    Fraction(count, 25), independent=True)
-        )  # fmt: skip
-        start += count
-    facts: dict[str, Any] = {"size": (1280, 720), "rate": Fraction(25)}
-    return Track(name, "segments/0-init.mp4", "avc1.64001f", tuple(segments), **{**facts, **changes})
-
-
-def test_a_media_playlist_is_a_finished_recording_with_exact_durations() -> None:
-    assert media_playlist(_track()).splitlines() == [
-        "#EXTM3U",
-        "#EXT-X-VERSION:7",
-        "#EXT-X-TARGETDURATION:2",
-        "#EXT-X-MEDIA-SEQUENCE:0",
-        "#EXT-X-PLAYLIST-TYPE:VOD",
-        "#EXT-X-INDEPENDENT-SEGMENTS",
-        '#EXT-X-MAP:URI="segments/0-init.mp4"',
-        "#EXTINF:2.000000,",
-        "segments/0-00001.m4s",
-        "#EXTINF:2.000000,",
-        "segments/0-00002.m4s",
-        "#EXTINF:0.800000,",
-        "segments/0-00003.m4s",
-        "#EXT-X-ENDLIST",
-    ]
-
-
-_HEARD = Segment("s", 16_000, 94, Fraction(), Fraction(2), independent=True)
-
-
-def test_the_master_playlist_states_measured_rates_of_picture_and_sound_together() -> None:
-    heard = Track("sound-1", "i", "mp4a.40.2", (_HEARD,), language="eng", channels=2)
-
-    assert master_playlist([_track()], [heard]).splitlines() == [
-        "#EXTM3U",
-        "#EXT-X-VERSION:7",
-        "#EXT-X-INDEPENDENT-SEGMENTS",
-        (
-            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="sound-1",LANGUAGE="eng",DEFAULT=YES,AUTOSELECT=YES,'
-            'CHANNELS="2",URI="sound-1.m3u8"'
-        ),
-        (
-            '#EXT-X-STREAM-INF:BANDWIDTH=264000,AVERAGE-BANDWIDTH=264000,CODECS="avc1.64001f,mp4a.40.2",'
-            'RESOLUTION=1280x720,FRAME-RATE=25.000,VIDEO-RANGE=SDR,AUDIO="sound"'
-        ),
-        "720p.m3u8",
-    ]
-
-
-@pytest.mark.parametrize("language", ['en"\n#EXT-X-KEY:METHOD=NONE', "", "e" * 40])
-def test_a_language_that_is_no_code_stays_out_of_the_playlist(language: str) -> None:
-    heard = Track("sound-1", "i", "mp4a.40.2", (_HEARD,), language=language)
-
-    text = master_playlist([_track()], [heard])
-
-    assert "LANGUAGE" not in text
-    assert "EXT-X-KEY" not in text
-
-
-def _listed(*durations: int) -> Representation:
-    names = tuple(f"segments/0-{n:05}.m4s" for n in range(1, len(durations) + 1))
-    return Representation(0, "segments/0-init.mp4", names, tuple(Fraction(d, 25) for d in durations))
-
-
-def test_a_package_that_is_as_planned_has_no_complaint() -> None:
-    track, listed = _track(), _listed(50, 50, 20)
-
-    assert list(complaints(_plan(720), [track], [], [listed], frames=50)) == []
-
-
-@pytest.mark.parametrize(
-    ("other", "word"),
-    [
-        (_track("360p", (50, 70)), "not 50 pictures"),
-        (_track("360p", (50, 50, 10)), "other segments"),
-        (replace(_track("360p"), segments=tuple(replace(s, independent=False) for s in _track().segments)),
-         "key frame"),
-        (replace(_track("360p"), segments=(replace(_track().segments[0], duration=Fraction(3)),
-                                           *_track().segments[1:])), "lasts"),
-    ],
-)  # fmt: skip
-def test_rungs_that_do_not_match_are_complained_of(other: Track, word: str) -> None:
-    listed = [_listed(50, 50, 20)] * 2
-
-    found = list(complaints(_plan(720), [_track(), other], [], listed, frames=50))
-
-    assert any(word in complaint for complaint in found)
-
-
-_MPD = """<?xml version="1.0"?>
-<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT4.8S"><Period><AdaptationSet>
-<Representation id="0" codecs="" bandwidth="1"><SegmentTemplate timescale="25" startNumber="1"
- initialization="segments/$RepresentationID$-init.mp4" media="segments/$RepresentationID$-$Number%05d$.m4s">
-<SegmentTimeline><S t="0" d="50" r="1" /><S d="20" /></SegmentTimeline>
-</SegmentTemplate></Representation></AdaptationSet></Period></MPD>"""
-
-
-def test_a_manifest_is_read_segment_by_segment() -> None:
-    assert read_manifest(_MPD) == (_listed(50, 50, 20),)
-
-
-def test_a_manifest_is_corrected_where_the_muxer_says_too_little() -> None:
-    text = corrected(_MPD, codecs={0: "hvc1.1.6.L93.90"}, bits={0: 250}, duration=Fraction(48001, 10000))
-
-    assert 'codecs="hvc1.1.6.L93.90"' in text
-    assert 'bandwidth="250"' in text
-    assert 'mediaPresentationDuration="PT4.801S"' in text
-    assert read_manifest(text) == read_manifest(_MPD)
-
-
-@pytest.mark.parametrize("text", ["", "<MPD", _MPD.replace("startNumber", "x").replace("timescale", "y")])
-def test_what_is_no_manifest_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no manifest"):
-        read_manifest(text)
