@@ -21,6 +21,7 @@ from typing import Final, Literal
 from rushes.errors import CallerError, PlatformError
 from rushes.media.running import landlock
 from rushes.media.running.bubblewrap import PERL, SYSTEM, bubblewrap, launcher
+from rushes.media.running.forks import hold_over_forks
 from rushes.media.running.namespace import Namespace
 from rushes.media.running.reach import Reach, reach_of
 from rushes.temporary import temporary_folder
@@ -209,6 +210,7 @@ def _trial(box: Box) -> str:
         except OSError as error:
             return f"{box.level} does not work ({error})"
         namespace = None if boxed.told is None else Namespace(boxed.told)
+        hold_over_forks()
         try:
             done = subprocess.run(
                 [*boxed.argv, *argv[4:]],

@@ -22,6 +22,7 @@ from typing import IO, Final
 
 from rushes.media.running.company import here
 from rushes.media.running.family import descendants, moved_bytes, resident_bytes
+from rushes.media.running.forks import hold_over_forks
 from rushes.media.running.namespace import Namespace
 
 __all__ = ["Child", "Rlimits", "environment"]
@@ -109,7 +110,7 @@ class Child:
             try:
                 with warnings.catch_warnings():
                     # 3.12 warns of any fork in a process with threads. `_in_child` takes no lock and imports
-                    # nothing, which is what that warning is about.
+                    # nothing, and nothing that waits for threads is let go, which is what it is about.
                     warnings.simplefilter("ignore", DeprecationWarning)
                     return subprocess.Popen(
                         list(argv),
@@ -126,6 +127,7 @@ class Child:
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
+        hold_over_forks()
         self._process = here(start)
         self.pid = self._process.pid
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
