@@ -3,7 +3,7 @@
 The server permits everything. Here the policy that STS was asked for with is remembered by the key that it
 gave, and each request to S3 is looked up in that of the key which signed it
 (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html). Who signs with a key
-that is none of a session's gets nothing of S3: as a host whose role only lets it have the other.
+that is none of a session's gets nothing of S3, as a host whose role only lets it have the other; or reads.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class SessionWall:
     endpoint: str = ""
     lasts_s: float | None = None
     """Sessions end after so long, as far as they say; None: as STS has it."""
+    others_read: bool = False
+    """Who has no session may read all, as the role of a Lambda may; else nothing."""
     given: list[Given] = field(default_factory=list)
     asked: list[tuple[str, str, str, bool]] = field(default_factory=list)
     """Of S3: the key that signed, the action, the resource, whether it was let through."""
@@ -65,9 +67,10 @@ class SessionWall:
     def permits(self, key: str, action: str, resource: str) -> bool:
         """Whether S3 would let who signs with a key."""
         policy = next((one.policy for one in self.given if one.key == key), None)
-        lets = policy is not None and (
-            IAMPolicy(policy).is_action_permitted(action, resource) == PermissionResult.PERMITTED
-        )
+        if policy is None:
+            lets = self.others_read and action == "s3:GetObject"
+        else:
+            lets = IAMPolicy(policy).is_action_permitted(action, resource) == PermissionResult.PERMITTED
         self.asked.append((key, action, resource, lets))
         return lets
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from aws_server import AwsServer
+from lambda_account import Account
 from session_wall import SessionWall, walled
 from waiting import until
 
@@ -135,7 +137,7 @@ class Place:
         self.stop_pool()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def wall(aws: AwsServer) -> Iterator[SessionWall]:
     with walled(aws.endpoint) as made:
         yield made
@@ -143,9 +145,6 @@ def wall(aws: AwsServer) -> Iterator[SessionWall]:
 
 @pytest.fixture
 def place(aws: AwsServer, wall: SessionWall, unique: str, tmp_path: Path) -> Iterator[Place]:
-    wall.given.clear()
-    wall.lasts_s = None
-    wall.asked.clear()
     made = Place(aws, wall, unique, tmp_path)
     yield made
     made.close()
@@ -166,6 +165,17 @@ def test_a_body_reads_and_writes_by_itself_what_its_attempt_may_and_nothing_else
     assert {key for key, *_ in place.wall.asked} == set(
         place.keys()
     )  # and nobody signed with what the host has
+
+
+@pytest.mark.xdist_group("lambda")
+def test_the_same_body_does_the_same_on_a_lambda(account: Account, package: Path, wall: SessionWall) -> None:
+    shutil.copy(TESTS / "aws" / "signing_bodies.py", package)
+    clip, other = account.put("A001.mov"), account.put("A002.mov")
+    out = f"s3://{account.proxies}/dune/beside.txt"
+    wall.others_read = True
+    function = account.of("signing_bodies:write", {"AWS_ENDPOINT_URL": wall.endpoint, **HOST})
+    (answer,) = function.invoke({"source": clip, "params": {"reads": [clip, other], "writes": out}})
+    assert answer["result"]["read"] == {clip: "clip", other: "AccessDenied", out: "written"}
 
 
 def test_bodies_that_follow_each_other_on_a_slot_have_each_its_own_session(place: Place) -> None:
