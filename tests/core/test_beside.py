@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.core.capacity.beside import fleet_beside, parted, shared_out, stage_of, usual
+from rushes.core.capacity.beside import fleet_beside, parted, shared_out, stage_of, untouched, usual
 from rushes.core.capacity.elastic import FleetPolicy
 from rushes.core.capacity.hours import Hours
 from rushes.core.hosts import Host, HostState
@@ -60,6 +60,23 @@ def test_both_together_are_never_more_than_the_fleet_may_have(data: st.DataObjec
 )  # fmt: skip
 def test_several_trials_have_hosts_together(shares: list[float], stage: float) -> None:
     assert stage_of(shares) == stage
+
+
+@pytest.mark.parametrize(
+    ("since", "waits", "there", "busy", "after"),
+    [
+        ({}, ["a"], {"a"}, set(), {"a": 9.0}),
+        ({"a": 3.0}, ["a"], {"a"}, set(), {"a": 3.0}),
+        ({"a": 3.0}, ["a"], set(), set(), {"a": 3.0}),  # its hosts come and go again
+        ({"a": 3.0}, ["a"], {"a"}, {"a"}, {}),
+        ({"a": 3.0}, [], {"a"}, set(), {}),
+        ({}, ["a"], set(), set(), {}),  # there has been no room for one
+    ],
+)
+def test_work_that_hosts_leave_lying_is_known_since_when(
+    since: dict[str, float], waits: list[str], there: set[str], busy: set[str], after: dict[str, float]
+) -> None:
+    assert untouched(since, waits, there, busy, 9.0) == after
 
 
 def test_hours_are_shared_too_and_nothing_that_tries_is_kept_warm() -> None:

@@ -146,6 +146,15 @@ def _fleets(file: Path | None, images: dict[str, str]) -> dict[str, Any]:
     return {"fleets": tiers, "capacity": capacity, "routing": policy.routing}
 
 
+_tried = click.option(
+    "--trial",
+    "tried",
+    multiple=True,
+    metavar="FUNCTION",
+    help="Let its new version have a share, compared with the old one; it takes over, or goes back, by rule.",
+)
+
+
 @click.group()
 def infra() -> None:
     """What functions need on AWS, made from what they declare.
@@ -171,8 +180,15 @@ def synth(environment: Environment, template: dict[str, Any], /, *, format_: str
 
 
 @infra.command()
+@_tried
 @_planned
-def diff(environment: Environment, template: dict[str, Any], /) -> None:
+def diff(
+    environment: Environment,
+    template: dict[str, Any],
+    /,
+    *,
+    tried: tuple[str, ...],  # noqa: ARG001 - it is in the template
+) -> None:
     """Print what deploying would change."""
     from rushes.engines.aws.infra.changes import changes_of  # noqa: PLC0415 - not for help
 
@@ -191,13 +207,7 @@ def diff(environment: Environment, template: dict[str, Any], /) -> None:
 
 @infra.command(short_help="Make the environment, wait, print what is there.")
 @click.option("--image", required=True, metavar="URI", help="The container image of the functions.")
-@click.option(
-    "--trial",
-    "tried",
-    multiple=True,
-    metavar="FUNCTION",
-    help="Let its new version have a share, compared with the old one; it takes over, or goes back, by rule.",
-)
+@_tried
 @click.option("--template-bucket", metavar="BUCKET", help="That a template above 51,200 bytes goes through.")
 @_planned
 def deploy(

@@ -196,6 +196,7 @@ def test_those_who_route_count_scale_and_sweep_know_hosts_that_try_a_version() -
     assert may(made, "Sweep", "sqs:ReceiveMessage", "arn:of:QueueHostsTrialUrgent")
     assert not may(made, "Sweep", "sqs:ReceiveMessage", "arn:of:QueueHostsUrgent")
     assert may(made, "Scaler", "ecs:UpdateService", "ref:ServiceCpuSpotTrial")
+    assert "V#*" in json.dumps(all_of(made, "IAM::Role")["RoleScaler"])
     assert may(made, "Scaler", "sqs:GetQueueAttributes", "arn:of:QueueHostsTrialUrgent")
 
 
@@ -451,6 +452,16 @@ def test_a_trial_is_judged_by_what_hosts_did_too(cloud: Cloud) -> None:
     assert verdict is not None
     assert (verdict.act, verdict.share) == ("roll back", 0.0)
     assert verdict.reason.startswith("hosts: The new version costs")
+
+
+def test_a_trial_is_given_up_once_and_not_where_somebody_has_decided(cloud: Cloud) -> None:
+    assert not cloud.trials.give_up("look", "No host came.")
+    cloud.trials.begin("look", "1", "2", on_hosts=True)
+    assert cloud.trials.give_up("look", "No host came.")
+    assert not cloud.trials.give_up("look", "Nor now.")
+    found = cloud.trials.of("look")
+    assert found is not None
+    assert (found.share, found.reason) == (0.0, "No host came.")
 
 
 def test_a_trial_that_gets_hosts_keeps_its_share_and_counts_anew(cloud: Cloud) -> None:

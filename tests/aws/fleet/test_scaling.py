@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +67,32 @@ class Around:
         self.kept = json.loads(json.dumps(data))
 
 
+class Shares:
+    """Trials, in memory."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, float] = {}
+        self.reasons: dict[str, str] = {}
+
+    def shares(self, functions: Iterable[str]) -> Mapping[str, float]:
+        return {name: self.of.get(name, 0.0) for name in functions}
+
+    def give_up(self, function: str, reason: str) -> bool:
+        self.of[function], self.reasons[function] = 0.0, reason
+        return True
+
+
 class World:
     def __init__(self, plan: FleetsPlan = PLAN) -> None:
         self.plan = plan
         self.clock = FakeClock()
         self.fleet = StubFleet(self.clock, plan.policy.tiers)
         self.around = Around()
-        self.shares: dict[str, float] = {}
+        self.trials = Shares()
 
     def turn(self) -> Any:
         # A Lambda may be a new process each time: all that it knows is what was kept.
-        found = Scaling(self.plan, self.fleet, self.around, self.clock.now, lambda _: self.shares).turn()
+        found = Scaling(self.plan, self.fleet, self.around, self.clock.now, self.trials).turn()
         self.clock.advance(60)
         return found
 
@@ -252,7 +267,7 @@ def trial_world(share: float, maximum: int = 3, **changed: Any) -> World:
     tried = with_fleets({**WHOLE, "fleets": fleets, **changed}, trials={"small": "0"})
     plan = plan_from(json.loads(template_of(FUNCTIONS, tried)["Resources"]["Fleets"]["Properties"]["Value"]))
     world = World(plan)
-    world.shares = {"small": share}
+    world.trials.of["small"] = share
     return world
 
 
@@ -271,7 +286,7 @@ def test_hosts_that_tried_a_version_go_when_it_is_over_and_the_others_have_their
     world.turn()
     assert (world.hosts("cpu-spot"), world.hosts("cpu-spot-trial")) == (2, 2)
 
-    world.shares["small"] = 0.0  # what waits is handed to the others by the sweep
+    world.trials.of["small"] = 0.0  # what waits is handed to the others by the sweep
     for _ in range(20):
         world.turn()
     assert (world.hosts("cpu-spot"), world.hosts("cpu-spot-trial")) == (4, 0)
@@ -284,10 +299,39 @@ def test_what_waits_for_a_version_that_took_over_is_still_done_by_its_hosts() ->
     assert world.hosts("cpu-spot-trial") == 1
 
 
+def test_a_version_goes_back_whose_hosts_come_and_take_nothing() -> None:
+    world = trial_world(5.0)
+    world.around.waits["hosts-trial/urgent"] = Depth(3, 0)
+    for _ in range(31):  # of a minute; the first orders a host
+        world.turn()
+    assert world.trials.of["small"] == 5.0
+    world.turn()
+    assert world.trials.of["small"] == 0.0
+    assert world.trials.reasons["small"] == "No host of cpu-spot-trial took any of its work for 30 m 00 s."
+
+
+def test_a_version_whose_host_works_or_has_no_room_yet_is_waited_for() -> None:
+    working, full = trial_world(5.0), trial_world(5.0)
+    working.around.waits["hosts-trial/urgent"] = full.around.waits["hosts-trial/urgent"] = Depth(3, 0)
+    full.trials.of["small"] = 0.0
+    full.around.waits["hosts/urgent"] = Depth(40, 0)
+    for world in (working, full):
+        for _ in range(5):
+            world.turn()
+        for host in world.fleet.hosts():
+            world.fleet.occupy(host.id)
+    full.trials.of["small"] = 5.0
+    for world in (working, full):
+        for _ in range(90):
+            world.turn()
+        assert world.trials.of["small"] == 5.0
+    assert (full.hosts("cpu-spot"), full.hosts("cpu-spot-trial")) == (3, 0)
+
+
 def test_a_plan_without_trials_has_no_hosts_for_any() -> None:
     assert PLAN.fleets == PLAN.policy.scaling.fleets
     assert not any(name.endswith("-trial") for name in PLAN.groups)
-    assert not PLAN.stages({"small": 50.0})
+    assert not PLAN.tried
 
 
 @settings(max_examples=60, deadline=None)
@@ -296,7 +340,7 @@ def test_hosts_that_try_a_version_pass_no_cap_on_size_or_money(data: st.DataObje
     world = trial_world(5.0, maximum=data.draw(st.integers(1, 5)), most_per_hour=data.draw(st.integers(1, 4)))
     fleet = world.plan.policy.scaling.fleets[0]
     for _ in range(data.draw(st.integers(1, 10))):
-        world.shares["small"] = data.draw(st.sampled_from([0.0, 5.0, 25.0, 50.0, 100.0]))
+        world.trials.of["small"] = data.draw(st.sampled_from([0.0, 5.0, 25.0, 50.0, 100.0]))
         for name in ("hosts/urgent", "hosts-trial/urgent", "hosts-nvenc/background"):
             world.around.waits[name] = Depth(data.draw(st.integers(0, 60)), 0)
         world.turn()

@@ -23,7 +23,7 @@ from rushes.engines.aws.hosts.taker import LACKS_REST_S, LACKS_ROW, LEFT_S, Take
 from rushes.engines.aws.infra.deployment import Deployment
 from rushes.engines.aws.notices.sweeping import sweep
 from rushes.engines.aws.worker import _say_by_what_right, lacking_here, queues_of
-from rushes.ledger import WorkItem
+from rushes.ledger import ON_HOSTS, Routed, WorkItem
 from rushes.notices import Message, Notice
 from rushes.runtime.shared.claims.run import After
 from rushes.runtime.shared.hosts.fitness import HostFitness
@@ -532,6 +532,26 @@ def test_what_wants_a_card_is_told_of_to_those_who_have_one() -> None:
     ledger.claim("k7m2qx.1", "dead", NOW + 61, NOW + 121)
     assert sweep(ledger, {"urgent": plain, "hosts-nvenc/urgent": cards}, NOW + 200) == 1
     assert (plain.waiting(), cards.waiting()) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("hosts/urgent", "f/urgent", "hosts-trial/urgent", "f-trial/urgent"), "hosts-trial/urgent"),
+        (("hosts/urgent", "f/urgent"), "hosts/urgent"),  # the trial is over
+        (("hosts/urgent",), ""),  # a host of the others: somebody who knows all queues looks, too
+    ],
+)
+def test_what_lapsed_of_a_version_that_is_tried_is_told_to_those_who_try_it(
+    names: tuple[str, ...], told: str
+) -> None:
+    ledger, queues = StubLedger(), {name: StubQueue(FakeClock()) for name in names}
+    ledger.open("k7m2qx", {**SPEC, "group": "hosts-trial", "title": "f-trial"}, NOW)
+    ledger.add("k7m2qx", [WorkItem("k7m2qx.1", "s3://b/a.mov", routed=Routed(ON_HOSTS))])
+    ledger.seal("k7m2qx")
+    ledger.claim("k7m2qx.1", "dead", NOW, NOW + 60)
+    assert sweep(ledger, queues, NOW + 61) == bool(told)
+    assert [name for name, queue in queues.items() if queue.waiting()] == ([told] if told else [])
 
 
 # -- by what right ------------------------------------------------------------------------------------------

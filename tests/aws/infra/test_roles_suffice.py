@@ -36,6 +36,7 @@ from rushes.engines.aws.fleet.ecs_fleet import EcsFleet
 from rushes.engines.aws.fleet.fleet_notes import Done, FleetNotes
 from rushes.engines.aws.fleet.scaler_lambda import AwsAround
 from rushes.engines.aws.infra.template import template_of
+from rushes.engines.aws.notices.returning import hand_back
 from rushes.engines.aws.notices.sweeping import raise_again, sweep
 from rushes.ledger import Claim, End, LetGo, WorkItem
 from rushes.notices import Notice, notice_text
@@ -179,6 +180,12 @@ def test_the_sweep_may_tell_of_all_that_lapsed_and_look_after_money_and_trials(a
     trials = Trials(services.client("dynamodb"), account.table)
     trials.begin("small", "0", "1")
     trials.look("small")
+    of_hosts = {
+        f"{group}/urgent": services.queue(account.urls[id_])
+        for group, id_ in {"hosts": "QueueHostsUrgent", "hosts-trial": "QueueHostsTrialUrgent"}.items()
+    }
+    of_hosts["hosts-trial/urgent"].send([notice])
+    assert hand_back(of_hosts, ledger, lambda _: True) == 1
     assert account.permits.refused == []
 
 
@@ -217,6 +224,11 @@ def test_the_scaler_may_look_at_queues_hosts_and_mappings_and_remember(account: 
     around.depths(["small/urgent", "hosts/urgent", "look/standard"])
     around.heard()
     around.write({**around.read(), "done": {}})
+    Trials(account.make("dynamodb"), account.table).begin("small", "0", "1", on_hosts=True)
+    trials = Trials(dynamo, account.table)
+    assert trials.shares(["small"]) == {"small": 5.0}
+    assert trials.give_up("small", "No host came.")
+    around.depths(["hosts-trial/urgent"])
     assert account.permits.refused == []
     assert ("RoleScaler", "iam:PassRole") in account.permits.asked
     statements = account.permits.statements("RoleScaler")

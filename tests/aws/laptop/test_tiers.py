@@ -195,3 +195,14 @@ def test_a_dead_letter_goes_back_to_those_whom_the_work_is_for(cloud: Cloud) -> 
     assert there.home_of(spec, "standard", ["hosts"], ON_LAMBDA) == "lambda"
     assert there.home_of(spec, "standard", ["hosts"]) == "hosts"
     assert there.home_of(spec, "urgent", ["lambda"], ON_LAMBDA) == "hosts-urgent"
+
+
+def test_what_was_sent_for_a_version_that_was_tried_is_for_the_others_once_that_is_over(cloud: Cloud) -> None:
+    its = {"QueueHostsNvencUrgent": "cards", "QueueHostsUrgent": "hosts", "QueueAskedUrgent": "lambda"}
+    over = replace(cloud.engine.there.deployment, queues=its)
+    goes_on = replace(over, queues={**its, "QueueHostsNvencTrialUrgent": "trial"})
+    spec = {"function": "m:asked", "title": "asked-trial", "group": "hosts-nvenc-trial"}
+
+    assert goes_on.home_of(spec, "urgent", ["trial"], ON_HOSTS) == "trial"
+    assert over.home_of(spec, "urgent", [], ON_HOSTS) == "cards"
+    assert over.home_of(spec, "urgent", [], ON_LAMBDA) == "lambda"

@@ -18,7 +18,17 @@ from rushes.core.capacity.elastic import FleetPolicy
 from rushes.core.capacity.hours import Hours
 from rushes.core.hosts import Host
 
-__all__ = ["LEAST_FLEET", "SUFFIX", "Parts", "fleet_beside", "parted", "shared_out", "stage_of", "usual"]
+__all__ = [
+    "LEAST_FLEET",
+    "SUFFIX",
+    "Parts",
+    "fleet_beside",
+    "parted",
+    "shared_out",
+    "stage_of",
+    "untouched",
+    "usual",
+]
 
 SUFFIX: Final = "-trial"
 """What the names of tiers, groups and functions end in that run a version on trial."""
@@ -75,6 +85,30 @@ def _kept(maximum: int, share: float, *, waits: bool) -> int:
     if share >= ALL:  # it is over, and nothing new comes
         return maximum // 2 if waits else 0
     return max(floor(maximum * share / 100), 1)
+
+
+def untouched(
+    since: Mapping[str, float],
+    waits: Iterable[str],
+    there: Container[str],
+    busy: Container[str],
+    now: float,
+) -> dict[str, float]:
+    """Since when work has waited for fleets on trial whose hosts came, and of which none took any.
+
+    A fleet that has had no host yet is waited for: there is no room, or no money, and that is no fault of a
+    version.
+
+    Args:
+        since: as it was at the last look, by the tier of the fleet.
+        waits: tiers of fleets on trial for which something waits.
+        there: of which a host is there, or on its way.
+        busy: of which one works.
+        now: UTC epoch seconds.
+    """
+    return {
+        tier: since.get(tier, now) for tier in waits if tier not in busy and (tier in since or tier in there)
+    }
 
 
 def fleet_beside(fleet: FleetPolicy) -> FleetPolicy:

@@ -113,7 +113,7 @@ def scale(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001 - as Lamb
         _said("RUSHES_FLEETS"),
         sources,
         definitions=definitions,
-        shares=lambda functions: _kept_trials(services).shares(functions),
+        trials=lambda: _kept_trials(services),
     )
     return scaled_once(scaling, services)
 

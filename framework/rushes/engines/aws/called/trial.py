@@ -204,6 +204,19 @@ class Trials:
         document.write(_kept(changed))
         return found
 
+    def give_up(self, function: str, reason: str) -> bool:
+        """Let a new version have nothing more, where its trial goes on; whether it did.
+
+        Raises:
+            PlatformError: somebody else decided meanwhile (``overtaken``).
+        """
+        document = self._document(function)
+        trial = _trial(function, document.read())
+        if trial is None or trial.over:
+            return False
+        document.write(_kept(trial._replace(share=0.0, since=self._clock(), reason=reason)))
+        return True
+
     def decide(self, function: str, share: float) -> Trial:
         """A person gives a new version everything (100) or nothing (0).
 

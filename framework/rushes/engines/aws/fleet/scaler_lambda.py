@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from rushes.core.capacity.beside import usual
 from rushes.engines.aws.fleet.ecs_fleet import EcsFleet
 from rushes.engines.aws.fleet.fleet_notes import SCALER, FleetNotes, Said
 from rushes.engines.aws.fleet.scaling import Depth, FleetsPlan, Scaling, Turned, plan_from
+from rushes.engines.aws.fleet.trying import Tried
 from rushes.shared_ledger.dynamo_document import DynamoDocument
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def scaling_of(
     clock: Callable[[], float] = time.time,
     *,
     definitions: Mapping[str, str] | None = None,
-    shares: Callable[[Iterable[str]], Mapping[str, float]] = lambda _: {},
+    trials: Callable[[], Tried] | None = None,
 ) -> Scaling:
     """The scaler of an environment.
 
@@ -117,7 +118,7 @@ def scaling_of(
         sources: UUID of the mapping of each queue of a Lambda.
         clock: UTC epoch seconds.
         definitions: of each tier, the ARN of the task that its hosts are to be.
-        shares: per cent of the work that the new versions of functions have, of those that hosts try.
+        trials: gives those of functions, where hosts try some.
 
     Raises:
         CallerError: the plan cannot be used.
@@ -126,7 +127,8 @@ def scaling_of(
         found = services.client("ssm").get_parameter(Name=parameter)
     plan = plan_from(json.loads(found["Parameter"]["Value"]))
     fleet = _fleet(services, environment, plan, definitions or {}, clock)
-    return Scaling(plan, fleet, AwsAround(services, environment, sources, fleet), clock, shares)
+    around = AwsAround(services, environment, sources, fleet)
+    return Scaling(plan, fleet, around, clock, trials() if trials is not None and plan.tried else None)
 
 
 def scaled_once(scaling: Scaling, services: Services) -> dict[str, Any]:

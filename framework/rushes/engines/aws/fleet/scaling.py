@@ -10,11 +10,11 @@ This module must not know how ECS is asked, nor how a template is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple, Protocol
 
-from rushes.core.capacity.beside import SUFFIX, fleet_beside, shared_out, stage_of, usual
+from rushes.core.capacity.beside import SUFFIX, fleet_beside, usual
 from rushes.core.capacity.capacity_file import CapacityPolicy, capacity_from
 from rushes.core.capacity.concurrency import EventSource, allowances, reserved_nano
 from rushes.core.capacity.elastic import Backlog, Desired, FleetMemory, FleetPolicy, Memory, aimed_at
@@ -22,11 +22,22 @@ from rushes.core.hosts import Host, HostState
 from rushes.core.money import NANO
 from rushes.engines.aws.access.settings import ranks_of
 from rushes.engines.aws.fleet.fleet_notes import Done, Said
+from rushes.engines.aws.fleet.trying import Tried, TryingFleets
 from rushes.errors import PlatformError
 from rushes.ports import Fleet
 from rushes.runtime.scaling.scaler import Scaled, Scaler
 
-__all__ = ["Depth", "FleetsPlan", "Scaling", "Turned", "backlog_rows", "fleet_rows", "learnt", "plan_from"]
+__all__ = [
+    "Depth",
+    "FleetsPlan",
+    "Scaling",
+    "Tried",
+    "Turned",
+    "backlog_rows",
+    "fleet_rows",
+    "learnt",
+    "plan_from",
+]
 
 SMOOTHING: Final = 0.3
 """Of an average of seconds, the share of what was seen since the last look."""
@@ -81,18 +92,6 @@ class FleetsPlan:
     def is_tried(self, tier: str) -> bool:
         """Whether hosts of a tier try versions: they are on the machines of the tier beside it."""
         return self.groups.get(tier) in self.tried
-
-    def stages(self, shares: Mapping[str, float]) -> dict[str, float]:
-        """How far trials are, by the tier of the fleet that has hosts for them beside it.
-
-        Args:
-            shares: per cent of the work that new versions have, by function.
-        """
-        return {
-            usual(tier): stage_of(shares.get(name, 0.0) for name in names)
-            for group, names in self.tried.items()
-            if (tier := self.fleet_of(group))
-        }
 
 
 def plan_from(data: Mapping[str, Any]) -> FleetsPlan:
@@ -236,7 +235,7 @@ class Scaling:
         fleet: whose hosts.
         around: queues, Lambdas and what is remembered.
         clock: UTC epoch seconds.
-        shares: per cent of the work that the new versions of functions have.
+        trials: of the functions that hosts try; None where they try none.
     """
 
     def __init__(
@@ -245,13 +244,13 @@ class Scaling:
         fleet: Fleet,
         around: Surroundings,
         clock: Callable[[], float],
-        shares: Callable[[Iterable[str]], Mapping[str, float]] = lambda _: {},
+        trials: Tried | None = None,
     ) -> None:
         self._plan = plan
         self._fleet = fleet
         self._around = around
         self._clock = clock
-        self._shares = shares
+        self._tries = None if trials is None else TryingFleets(plan, trials)
 
     def turn(self) -> Turned:
         """Look, decide, and carry it out.
@@ -278,7 +277,8 @@ class Scaling:
         ]
         lingering = sum(plan.hourly_nano.get(t, 0) * n for t, n in around.lingering().items())
         rows = backlog_rows(plan, {name: depths[name] for name in of_hosts}, busy, each_s)
-        fleets = self._fleets(hosts, {row.tier for row in rows if row.waiting})
+        waits = [row.tier for row in rows if row.waiting]
+        fleets = plan.policy.scaling.fleets if self._tries is None else self._tries.sized(hosts, waits)
         scaler = self._scaler(kept, fleets, reserved_nano(sources) + lingering)
         scaled = scaler.turn(rows)
         failures = list(scaled.failures)
@@ -289,8 +289,17 @@ class Scaling:
                 around.allow(allowed)
             except PlatformError as error:
                 failures.append(error)
+        lies = {}
+        if self._tries is not None:
+            there = {owners[one.tier] for one in hosts}
+            try:
+                lies = self._tries.left_lying(kept.get("lies", {}), waits, there, busy, self._clock())
+            except PlatformError as error:
+                lies = kept.get("lies", {})
+                failures.append(error)
         around.write(
             {
+                **({"lies": lies} if lies else {}),
                 "rows": fleet_rows(scaled.plan.desired, hosts),
                 "memory": _kept_memory(scaler.memory),
                 "done": {name: [one.ended, one.seconds] for name, one in done.items()},
@@ -299,15 +308,6 @@ class Scaling:
         )
         counts = {name: sum(host.tier == name for host in hosts) for name in owners}
         return Turned(scaled, counts, allowed, tuple(failures), len(resting))
-
-    def _fleets(self, hosts: Sequence[Host], waits: Container[str]) -> tuple[FleetPolicy, ...]:
-        """The fleets as large as they may be now, with those that try versions beside them."""
-        plan = self._plan
-        if not plan.tried:
-            return plan.policy.scaling.fleets
-        functions = {name for names in plan.tried.values() for name in names}
-        stages = plan.stages(self._shares(functions))
-        return shared_out(plan.policy.scaling.fleets, stages, hosts, waits)
 
     def _scaler(self, kept: Mapping[str, Any], fleets: tuple[FleetPolicy, ...], taken_nano: int) -> Scaler:
         policy = replace(self._plan.policy.scaling, fleets=fleets)

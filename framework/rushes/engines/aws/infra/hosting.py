@@ -152,7 +152,7 @@ def _scaler(
         },
         [
             permissions.keeping(arn(TABLE_ID)),
-            permissions.reading_trials(arn(TABLE_ID)) if tried else None,
+            permissions.deciding_trials(arn(TABLE_ID)) if tried else None,
             *permissions.scaling(
                 arn(fleets.CLUSTER),
                 [ref(logical("Service", tier.name)) for tier in tiers],

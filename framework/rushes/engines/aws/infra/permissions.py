@@ -26,6 +26,7 @@ __all__ = [
     "claiming",
     "consuming",
     "counting_trials",
+    "deciding_trials",
     "decrypting",
     "encrypting",
     "handing",
@@ -228,10 +229,10 @@ def counting_trials(table: Any) -> Statement:
     }
 
 
-def reading_trials(table: Any) -> Statement:
-    """May see what share new versions have, and read nothing else of the ledger."""
+def deciding_trials(table: Any) -> Statement:
+    """May see what share new versions have, and let them have nothing; nothing else of the ledger."""
     return {
-        **_of(["dynamodb:GetItem"], table),
+        **_of(["dynamodb:GetItem", "dynamodb:UpdateItem"], table),
         "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["V#*"]}},
     }
 
