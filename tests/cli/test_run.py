@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -309,8 +310,9 @@ def test_what_was_called_wrongly_is_not_offered_again(rushes: Rushes, folder: Pa
     assert "rushes retry" not in done.stderr
 
 
+@pytest.mark.parametrize("wrong", [BrokenPipeError(), OSError(errno.ENOSPC, "No space left on device")])
 def test_when_nobody_reads_the_results_any_more_the_batch_is_sent_whole_and_named(
-    engine: StubEngine, folder: Path, capsys: pytest.CaptureFixture[str]
+    engine: StubEngine, folder: Path, capsys: pytest.CaptureFixture[str], wrong: OSError
 ) -> None:
     from rushes import catalog  # noqa: PLC0415 - few tests go below the command
     from rushes.asset import Asset  # noqa: PLC0415
@@ -323,7 +325,7 @@ def test_when_nobody_reads_the_results_any_more_the_batch_is_sent_whole_and_name
 
     class Unread(NothingSink):
         def add(self, page: object) -> None:
-            raise BrokenPipeError
+            raise wrong
 
     size = catalog.find("./fun.py:size")
     batch = engine.open(batch_spec(size, size.options, size.params()))
@@ -331,7 +333,7 @@ def test_when_nobody_reads_the_results_any_more_the_batch_is_sent_whole_and_name
     sending = Sending(engine, batch, invocations(size, size.options, size.params(), found))
     sending.start()
 
-    with pytest.raises(BrokenPipeError):
+    with pytest.raises(type(wrong)):
         follow_batch(Session(engine), engine, batch, Unread(), sending=sending)
 
     assert engine.status(batch).sealed

@@ -127,3 +127,14 @@ def test_a_class_that_this_machine_does_not_know_may_be_one_of_an_environment() 
     assert Options(priority="dailies", engine="aws:dev").priority == "dailies"
     with pytest.raises(CallerError, match="'dailies' is no class"):
         Options(priority="dailies")
+
+
+def test_where_nothing_can_be_remembered_nothing_is_and_what_was_sent_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RUSHES_HOME", str(tmp_path / "file" / "home"))
+    session = Session()
+    session.sent("k7m2qx@dev")
+    assert session.sent_last("aws:dev") == ""
+    assert session.sent_last() == ""

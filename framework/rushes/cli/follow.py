@@ -92,7 +92,7 @@ class _Follower:
         with interrupt.noted() as interrupts:
             try:
                 return self._follow(interrupts)
-            except BrokenPipeError:
+            except OSError:
                 self._go_unread(interrupts)
                 raise
             finally:
@@ -227,7 +227,7 @@ class _Follower:
         return self._outcome(interrupted=True, left=True)
 
     def _go_unread(self, interrupts: interrupt.Interrupts) -> None:
-        """Whoever read the results has read enough (``| head``): the batch is sent whole all the same."""
+        """Whoever read the results has read enough (``| head``), or has no room: it is sent all the same."""
         while self._sending is not None and self._sending.is_alive() and not interrupts.count:
             self._sending.join(_WAIT_S)
         if self._engine.status(self._batch).ended is None:

@@ -67,7 +67,8 @@ class Session:
         if self._given is None:
             from rushes.runtime.sending.sent_last import remember_sent  # noqa: PLC0415 - few commands send
 
-            remember_sent(_home(), batch)
+            if (home := _home()) is not None:
+                remember_sent(home, batch)
 
     def sent_last(self, asked: str | None = None) -> str:
         """The batch that this machine sent last, where that is in another ledger than its own; else "".
@@ -79,10 +80,13 @@ class Session:
             return ""
         from rushes.runtime.sending.sent_last import recall_sent  # noqa: PLC0415 - as above
 
+        home = _home()
+        if home is None:
+            return ""
         if asked is None:
-            return recall_sent(_home())
+            return recall_sent(home)
         where = asked.partition(":")[2] or os.environ.get("RUSHES_AWS_ENV") or asked
-        return recall_sent(_home(), where)
+        return recall_sent(home, where)
 
     @property
     def watched(self) -> bool:
@@ -100,10 +104,15 @@ class Session:
         return sys.stderr.isatty() and sys.stdin is not None and sys.stdin.isatty()
 
 
-def _home() -> Path:
+def _home() -> Path | None:
+    """This machine's state folder; None where none can be had, and nothing is remembered: AWS needs none."""
+    from rushes.errors import PlatformError  # noqa: PLC0415 - as below
     from rushes.runtime.configuration.settings import settings_from  # noqa: PLC0415 - not for help
 
-    return settings_from(os.environ).home
+    try:
+        return settings_from(os.environ).home
+    except PlatformError:
+        return None
 
 
 def _load(name: str) -> Any:

@@ -6,6 +6,7 @@ This module must not know who follows them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from rushes.engines.aws.laptop.patience import Patiently, PatientStore
 from rushes.engines.aws.laptop.placing import sender_of
 from rushes.engines.aws.laptop.refusals import check_sendable, place_of_outputs
 from rushes.engines.aws.laptop.sending import marked, sendable
+from rushes.errors import PlatformError
 from rushes.runtime.configuration.settings import settings_from
 from rushes.runtime.sending.batch_ids import new_batch_id
 from rushes.runtime.sending.sent_last import remember_sent
@@ -125,7 +127,8 @@ class Outbox:
             raise
         self.seal(batch)
         if not self._there.is_given:  # what others made for it may be nobody's machine
-            remember_sent(settings_from(self._there.environ).home, batch)
+            with suppress(PlatformError):  # without a state folder nothing is remembered: it was sent
+                remember_sent(settings_from(self._there.environ).home, batch)
         return batch, total
 
     def open(self, spec: BatchSpec) -> str:
