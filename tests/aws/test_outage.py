@@ -31,7 +31,7 @@ def proxy(aws: AwsServer) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def studio(
+def studio(  # noqa: PLR0917 - fixtures
     request: pytest.FixtureRequest,
     aws: AwsServer,
     proxy: FaultProxy,
