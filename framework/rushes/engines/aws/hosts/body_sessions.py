@@ -94,9 +94,7 @@ class BodySessions:
         self._server = _Server(self)
         self.uri = f"http://127.0.0.1:{self._server.server_address[1]}{_PLACE}"
         """Where sessions are to be had."""
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="body sessions", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, name="body sessions", daemon=True)
         self._thread.start()
 
     @contextmanager
