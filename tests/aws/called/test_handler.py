@@ -183,6 +183,13 @@ def test_what_a_body_and_its_tools_say_stands_in_the_log_by_its_invocation(
     assert [one["message"] for one in records] == ["counting", "counting"]
 
 
+def test_a_result_names_what_was_made_by_its_place_in_whatever_letters(cloud: Cloud) -> None:
+    cloud("s3").put_object(Bucket="cards", Key="day 1/a+b é “x”.mov", Body=b"clip")
+    (found,) = cloud.handler()(bridged("day 1/a+b é “x”.mov"), CONTEXT)
+    assert found["result"] == {"file": f"{OUT}/a+b é “x”.txt"}
+    assert found["outputs"] == [f"{OUT}/a+b é “x”.txt"]
+
+
 def test_a_batch_of_which_all_fail_comes_back_one_by_one(cloud: Cloud) -> None:
     assert cloud.handler()(messages("x", "y"), CONTEXT) == {
         "batchItemFailures": [{"itemIdentifier": "0"}, {"itemIdentifier": "1"}]

@@ -112,6 +112,7 @@ def test_lambda_says_how_it_ended_a_call() -> None:
         (record(type="platform.start", record={"requestId": "r-1"}), ""),
         (record(_aws={"CloudWatchMetrics": []}, attempts=[1.0]), ""),
         ("a plain line\n", "a plain line"),
+        ("START RequestId: 4caa48b5 Version: $LATEST", ""),
     ],
 )  # fmt: skip
 def test_a_record_of_a_part_is_a_line_of_what_happened(message: str, line: str) -> None:

@@ -88,7 +88,8 @@ def run_host(
     told = _telling(services, ecs_task(environ), name, fitness)
     host = AwsHost(
         services, pool, queues, name=name, width=width, protection=protection, told=told, fitness=fitness,
-        logs=settings_from(environ).logs if agent else None,  # a task's disk goes with it
+        # A task's disk goes with it; and who collects what a host writes wants that as well.
+        logs=settings_from(environ).logs if tell is None else None,
         leaves=bool(agent),  # ECS puts another in its place; who stands in a studio is seen to by somebody
         environ=environ,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rushes.function import Function
 from rushes.media.running.allowance import allow
 from rushes.runtime.attempts.local_context import LocalContext, destination_of
-from rushes.runtime.attempts.task import Gate, Keeper, Made, Reporter, Task
+from rushes.runtime.attempts.task import Gate, Keeper, Made, Reporter, Task, elsewhere
 from rushes.runtime.outputs.scratch import close_scratch, open_scratch
 from rushes.units import parse_size
 
@@ -193,8 +193,8 @@ def _copy(task: Task, made: Made, destination: Destination, gate: Gate) -> None:
             destination=destination,
             names=[fact["name"] for fact in made.published],
         )
-        for fact, path in zip(made.published, made.outputs, strict=True):
-            made.result = made.result.replace(json.dumps(fact["path"]), json.dumps(path))
+        known = [fact["path"] for fact in made.published]
+        made.result = elsewhere(made.result, dict(zip(known, made.outputs, strict=True)))
         _commit(intent, made, gate)
     finally:
         close_scratch(scratch)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rushes.runtime.attempts.parts import Parts
 from rushes.runtime.sending.shareable import as_told
 
-__all__ = ["Gate", "Keeper", "Made", "PoolOfParts", "Reporter", "Task"]
+__all__ = ["Gate", "Keeper", "Made", "PoolOfParts", "Reporter", "Task", "elsewhere"]
 
 
 class PoolOfParts(Protocol):
@@ -116,6 +116,20 @@ class Task:
     def log(self) -> Path | None:
         """The invocation's log; it may not exist."""
         return self.logs / f"{self.invocation.rpartition('.')[2]}.log" if self.logs else None
+
+
+def elsewhere(result: str, places: Mapping[str, str]) -> str:
+    """A result as JSON whose outputs are at other places; who wrote it may have escaped its letters, or not.
+
+    Args:
+        result: JSON.
+        places: the new place of each path, both as they are.
+    """
+    for path, place in places.items():
+        result = result.replace(json.dumps(path), json.dumps(place))
+        if not path.isascii():
+            result = result.replace(json.dumps(path, ensure_ascii=False), json.dumps(place))
+    return result
 
 
 @dataclass(slots=True)

@@ -41,8 +41,12 @@ class HostLog:
 
     def tend(self, *, ends: bool = False) -> None:
         """Tell what ended before the last look; `ends`: all, for there is no other look."""
+        there: dict[str, bool] = {}  # mostly nothing was logged: of a batch that is asked once
         for _ in range(len(self._ended) if ends else self._seen):
             invocation, attempt, inner = self._ended.popleft()
             batch, _, number = inner.rpartition(".")
-            tell_words(self._say, invocation, attempt, words_of(self._logs / batch / f"{number}.log"))
+            if batch not in there:
+                there[batch] = (self._logs / batch).is_dir()
+            if there[batch]:
+                tell_words(self._say, invocation, attempt, words_of(self._logs / batch / f"{number}.log"))
         self._seen = len(self._ended)

@@ -117,8 +117,8 @@ def lambda_line(message: str, request: str) -> str:
 def part_line(message: str) -> str:
     """A record of a part of an environment in one line: what happened, and to what."""
     record = _record(message)
-    if not record:
-        return message.rstrip("\n")
+    if not record:  # a log in text has lines of Lambda's own, too
+        return "" if message.startswith(("START RequestId", "END RequestId")) else message.rstrip("\n")
     if str(record.get("type", "")).startswith("platform."):
         return _platform_line(record)
     if "_aws" in record:  # a metric

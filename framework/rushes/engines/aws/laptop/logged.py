@@ -129,7 +129,9 @@ class InvocationLog:
             return "there is more than was read: say --since with a later time"
         if self._missing:
             who = ", ".join(self._missing)
-            return f"{who} worked on it, and keeps its log: look there for {self._inner}"
+            return (
+                f"{who} worked on it, no task of this environment: look in what it writes for {self._inner}"
+            )
         return ""
 
     def new(self) -> list[LogLine]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rushes.errors import CallerError
-from rushes.runtime.attempts.task import Made
+from rushes.runtime.attempts.task import Made, elsewhere
 from rushes.runtime.ownership import receipt_name
 from rushes.runtime.sending.shareable import as_told
 from rushes.runtime.shared.objects.intent import intent_text
@@ -114,9 +114,6 @@ def publish_made(made: Made, target: Target, gate: Callable[[str], None] = lambd
 
 def _coming(made: Made, places: Mapping[str, str], target: Target) -> Made:
     """What an attempt leaves, with URIs for places."""
-    result = made.result
-    for path, uri in places.items():
-        result = result.replace(json.dumps(path), json.dumps(uri))
     published = [
         {
             "name": fact["name"],
@@ -129,7 +126,7 @@ def _coming(made: Made, places: Mapping[str, str], target: Target) -> Made:
     ]
     return replace(
         made,
-        result=result,
+        result=elsewhere(made.result, places),
         published=published,
         outputs=tuple(places[path] for path in made.outputs),
         receipt=published[0]["receipt"] if published else None,
