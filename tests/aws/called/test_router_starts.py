@@ -185,6 +185,26 @@ def test_a_message_that_cannot_be_meant_comes_back_and_ends_among_the_dead(
     assert cloud.told("urgent") == []
 
 
+def test_what_becomes_of_a_message_that_starts_nothing_stands_in_the_log(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(Services, "say", lambda _, what, **more: told.append((what, more)))
+    cloud.clients["s3"].put_object(Bucket="reels", Key="a.mov", Body=b"clip")
+    cloud.asks(source="s3://reels/a.mov")
+    assert told == [("not wanted", {"object": "s3://reels/a.mov", "queue": "requests"})]
+    told.clear()
+    url = cloud.urls["rushes-dev-in-requests"]
+    cloud.clients["sqs"].send_message(QueueUrl=url, MessageBody="nonsense")
+    assert len(cloud.hear("rushes-dev-in-requests")["batchItemFailures"]) == 1
+    ((what, more),) = told
+    assert (what, more["queue"]) == ("not routed", "rushes-dev-in-requests")
+    assert more["error"]["fix"]
+    told.clear()
+    cloud.put("cards", "day/notes.txt")  # of events most are nobody's
+    assert told == []
+
+
 def test_a_message_names_objects_of_its_place_alone(cloud: Cloud) -> None:
     cloud.put("reels", "dune/a.mov")
     cloud.asks(source="s3://reels/dune/a.mov")

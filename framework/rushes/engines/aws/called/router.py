@@ -121,15 +121,19 @@ class EventRouter:
             self._services.flush()
 
     def _message(self, record: Any) -> None:
-        said = of_message(record.body)
-        if isinstance(said, Notice):
-            raise CallerError(
-                "a notice of the ledger came to the router.",
-                code="bad-event",
-                fix="Let only S3 send to its queue.",
-            )
-        queue = str(record.raw_event.get("eventSourceARN", ""))
-        self.route(said, self._intakes.get(_last(queue), ""))
+        queue = _last(str(record.raw_event.get("eventSourceARN", "")))
+        try:
+            said = of_message(record.body)
+            if isinstance(said, Notice):
+                raise CallerError(
+                    "a notice of the ledger came to the router.",
+                    code="bad-event",
+                    fix="Let only S3 send to its queue.",
+                )
+        except RushesError as error:  # it comes again, and is set aside: who processes batches says nothing
+            self._services.say("not routed", queue=queue, error=error.to_dict())
+            raise
+        self.route(said, self._intakes.get(queue, ""))
 
     def route(self, objects: Sequence[Asked], intake: str = "") -> list[Notice]:
         """Hand objects to all functions that want them; gives what was told of.
@@ -165,12 +169,14 @@ class EventRouter:
 
     def _routed(self, one: Asked, intake: str, ledger: Ledger) -> list[tuple[str, Notice]]:
         """The queue and the notice of each function that wants an object."""
-        return [
-            told
+        matches = [
+            (wanted, match)
             for wanted in self._wanted
             if wanted.hears(one, intake) and (match := wanted.trigger.match(one.bucket, one.key)) is not None
-            for told in self._taken_in(wanted, match, one, ledger)
         ]
+        if intake and not matches:  # of events most are nobody's; a message is somebody's wish
+            self._services.say("not wanted", object=f"s3://{one.bucket}/{one.key}", queue=intake)
+        return [told for pair in matches for told in self._taken_in(*pair, one, ledger)]
 
     def backfill(self, prefix: str) -> list[Notice]:
         """Hand over what is below a prefix already, as if it came now."""
