@@ -561,6 +561,7 @@ def test_the_commands_refuse_try_show_and_decide(
     changed = replace(one._declared, version="2")
     monkeypatch.setattr(one, "_declared", changed)
     monkeypatch.setattr("rushes.catalog.find", lambda _: one)
+    assert "+ Resources.FunctionSmallTrial" in said("diff", "deployed:small", "--trial", "small")
     assert "small: version 2 has 5 % of the work." in deploy("2", "--trial", "small")
     parameters = aws.client("cloudformation").describe_stacks(StackName=f"rushes-{env}")["Stacks"][0][
         "Parameters"
