@@ -13,16 +13,25 @@ INSTALLED_AWS := $(VENV_AWS)/.installed
 VENV_LAMBDA := .venv-lambda
 INSTALLED_LAMBDA := $(VENV_LAMBDA)/.installed
 INSTALLED_BENCH := $(VENV)/.installed-bench
+# A Python newer than the oldest has other libraries, PyAV 19 for one; images on AWS are of 3.12.
+NEWER ?= $(shell for p in python3.13 python3.12 $(HOME)/.pyenv/versions/3.1[23].*/bin/python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$p && break; done)
+VENV_NEWER := .venv-newer
+INSTALLED_NEWER := $(VENV_NEWER)/.installed
+# What reads clips, starts tools and encodes: what such a library changes is seen here first.
+NEWER_TESTS := $(addprefix tests/media/test_,forks.py inspection.py inspection_facts.py reader.py ranged.py process.py \
+	guard.py verify.py dialect.py) tests/functions tests/authoring tests/runtime/test_direct_scratch.py
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Two test processes, for small machines have two cores; no two tests share state.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench soak clean
+.PHONY: help demo test test-newer print-newer lint check bench soak clean
 
 help:
 	@echo "make demo    inspect and proxy real clips into ./demo"
 	@echo "make test    the tests (ARGS='-k name' chooses)"
+	@echo "make test-newer  what reads and encodes, on a newer Python"
 	@echo "make check   lint, types, layers, then the tests"
 	@echo "make bench   ours beside peers, in one run"
 	@echo "make soak    the tests with their full counts"
@@ -59,6 +68,19 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED) $(INSTALLED_AWS) $(INSTALLED_LAMBDA)
 	$(PYTEST) $(ARGS)
+
+$(INSTALLED_NEWER): pyproject.toml
+	@test -n "$(NEWER)" || { echo "no Python newer than 3.11: put one on PATH, or name it: make NEWER=/path/to/python3.12" >&2; exit 1; }
+	@echo "installing into $(VENV_NEWER), of $(NEWER) ..."
+	@$(NEWER) -m venv $(VENV_NEWER)
+	@$(VENV_NEWER)/bin/python -m pip install -qq --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+test-newer: $(INSTALLED_NEWER)
+	$(VENV_NEWER)/bin/python -m pytest -n 2 --dist loadgroup $(NEWER_TESTS) $(ARGS)
+
+print-newer:
+	@echo "$(NEWER)"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
