@@ -107,7 +107,7 @@ def test_an_urgent_start_on_a_full_pool_finds_a_process_ready(
 
     urgent = Held(aside("hold_memory"), clip, tmp_path, "urgent", priority="urgent")
 
-    until(lambda: urgent.starts)
+    until(lambda: urgent.gate.with_suffix(".pid").exists() and urgent.pid)  # written behind `.starts`
     assert urgent.pid == spare
     assert paused(low)
     assert spares() == [spare]  # no other is opened while somebody stands aside

@@ -29,7 +29,7 @@ from rushes.journal.schema import MIGRATIONS
 from rushes.journal.sqlite import SqliteJournal
 from rushes.journal.turns import SqliteTurns
 from rushes.runtime.dispatch.metering import KEEP_EVERY_S, MeteredEnd, Metering
-from rushes.runtime.dispatch.pool import SlotRun
+from rushes.runtime.dispatch.slot_run import SlotRun
 from rushes.runtime.records.batches import BatchState, shape_of
 from rushes.runtime.records.ports import LeasedRow
 from rushes.runtime.records.statement import audit, statement

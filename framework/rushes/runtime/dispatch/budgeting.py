@@ -22,8 +22,9 @@ from rushes.core.sinks import BATCH_FREED, BATCH_HELD
 from rushes.core.spending.bookkeeping import recovered
 from rushes.core.spending.budget import NO_LIMITS, Payer
 from rushes.core.spending.tariff import Tariff
-from rushes.runtime.dispatch.pool import HELD, Pool, SlotRun
+from rushes.runtime.dispatch.pool import HELD, Pool
 from rushes.runtime.dispatch.restamping import restamp
+from rushes.runtime.dispatch.slot_run import SlotRun
 from rushes.runtime.records.batches import BatchState
 from rushes.runtime.records.budget_records import BudgetRecords
 

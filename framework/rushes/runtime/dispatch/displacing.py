@@ -17,7 +17,8 @@ from rushes.core.states import State
 from rushes.core.swarm import Swarm
 from rushes.media.running.family import freeze, thaw
 from rushes.runtime.dispatch.guarding import Guarding
-from rushes.runtime.dispatch.pool import PAUSED, QUEUED, RUNNING, Pool, SlotRun
+from rushes.runtime.dispatch.pool import PAUSED, QUEUED, RUNNING, Pool
+from rushes.runtime.dispatch.slot_run import SlotRun
 from rushes.runtime.records.batches import BatchState
 from rushes.runtime.slots.processes import SlotProcess
 from rushes.runtime.wire import encode_packet

@@ -16,7 +16,8 @@ from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.families import Families
 from rushes.runtime.dispatch.hedging import Hedging
 from rushes.runtime.dispatch.metering import MeteredEnd
-from rushes.runtime.dispatch.pool import HELD, NOTHING, RUNNING, Pool, SlotRun, error_body, progress_of
+from rushes.runtime.dispatch.pool import HELD, NOTHING, RUNNING, Pool, error_body
+from rushes.runtime.dispatch.slot_run import SlotRun, progress_of
 from rushes.runtime.records.batches import BatchState, state_number
 from rushes.runtime.slots.processes import SlotProcess
 

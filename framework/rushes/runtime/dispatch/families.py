@@ -16,7 +16,8 @@ from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.errors import Cancelled
 from rushes.invocation import OWNER, function_name
-from rushes.runtime.dispatch.pool import Pool, SlotRun
+from rushes.runtime.dispatch.pool import Pool
+from rushes.runtime.dispatch.slot_run import SlotRun
 from rushes.runtime.outputs.scratch import clear_kept
 from rushes.runtime.ownership import scratch_root_of
 from rushes.runtime.records.batches import STATES, BatchState

@@ -20,7 +20,8 @@ from rushes.runtime.dispatch.families import Families
 from rushes.runtime.dispatch.hedging import Hedging
 from rushes.runtime.dispatch.joint_rows import member_keys
 from rushes.runtime.dispatch.metering import MeteredEnd
-from rushes.runtime.dispatch.pool import RUNNING, SUCCEEDED, Pool, SlotRun
+from rushes.runtime.dispatch.pool import RUNNING, SUCCEEDED, Pool
+from rushes.runtime.dispatch.slot_run import SlotRun
 from rushes.runtime.dispatch.supply import Supply
 from rushes.runtime.slots.processes import SlotProcess
 from rushes.runtime.wire import WIRE, encode_packet

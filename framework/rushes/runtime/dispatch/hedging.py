@@ -22,7 +22,8 @@ from rushes.errors import PlatformError
 from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.joint_rows import is_joint
 from rushes.runtime.dispatch.metering import MeteredEnd
-from rushes.runtime.dispatch.pool import PAUSED, RUNNING, Pool, SlotRun, progress_of
+from rushes.runtime.dispatch.pool import PAUSED, RUNNING, Pool
+from rushes.runtime.dispatch.slot_run import SlotRun, progress_of
 from rushes.runtime.records.batches import BatchState
 from rushes.runtime.slots.processes import SlotProcess
 

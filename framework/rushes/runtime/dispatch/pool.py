@@ -19,9 +19,10 @@ from rushes.core.capacity.fitting import RoutingPolicy
 from rushes.core.commands import Command
 from rushes.core.scheduler import Scheduler
 from rushes.core.states import State
-from rushes.core.stragglers import Progress, StragglerPolicy
+from rushes.core.stragglers import StragglerPolicy
 from rushes.core.tiers import Tier
 from rushes.errors import RushesError
+from rushes.runtime.dispatch.slot_run import SlotRun
 from rushes.runtime.outputs.scratch import close_scratch
 from rushes.runtime.records.batches import STATES, BatchState, n_of, shape_of, state_number
 from rushes.runtime.records.ports import BatchRow, EndRow, Journal, LeasedRow
@@ -43,59 +44,13 @@ __all__ = [
     "RUNNING",
     "SUCCEEDED",
     "Pool",
-    "SlotRun",
     "error_body",
-    "progress_of",
 ]
 
 QUEUED, HELD, RUNNING, PAUSED, SUCCEEDED, FAILED, CANCELLED = (state_number(s) for s in STATES)
 NOTHING: Final = b"{}"
 ASLEEP_S: Final = 1.0
 """Two clocks of a machine that is awake do not part by as much between two turns."""
-
-
-@dataclass(slots=True)
-class SlotRun:
-    """One attempt that a slot has been given."""
-
-    slot: int
-    fence: int
-    attempt: int
-    losses: int
-    row: LeasedRow
-    fraction: float = -1.0
-    note: str = ""
-    rose_s: float = 0.0
-    """How long it had run when its fraction last rose."""
-    reached: float = -1.0
-    """How far it was when parts of its own had ended: it is not shown to be less far again."""
-    paused_since: float = 0.0
-    """When it was stopped in place for more urgent work; 0 while it is not."""
-    paused_s: float = 0.0
-    given_back: bool = False
-    """It is to end, and to be queued again, for more urgent work."""
-    given_back_for: tuple[str, str] = ("", "")
-    """The batch and the show of that work: it pays for what is done again."""
-    parts: set[int] | None = None
-    """The batches that it waits for and that have not ended; None for one that never waited."""
-    waits_since: float = 0.0
-    """Since when its slot is lent to others; 0: it is not."""
-    hedge: bool = False
-    """It was begun beside another: the scheduler knows it by its number below zero."""
-    expected_s: float | None = None
-    """What was expected of it when it began, for the watch: those of its batch that crawl raise the mean."""
-    hedged_for: str = ""
-    """Why a second one was begun beside it; "" where none was."""
-    beaten: bool = False
-    """The other one of its pair counts."""
-
-    def ask(self, number: int) -> int:
-        """By what the scheduler knows an attempt at an invocation."""
-        return -number if self.hedge else number
-
-    @property
-    def asset(self) -> str:
-        return self.row.source
 
 
 @dataclass(slots=True, eq=False)
@@ -369,11 +324,6 @@ class Pool:
         if number in self.intents:
             self.intents.discard(number)
             self._forget.append((number,))
-
-
-def progress_of(run: SlotRun, ran_s: float) -> Progress:
-    """How far a run has come that has run for so long."""
-    return Progress(ran_s, min(max(run.fraction, 0.0), 1.0), run.rose_s)
 
 
 def error_body(error: RushesError | dict[str, Any]) -> bytes:

@@ -11,7 +11,8 @@ from rushes.invocation import function_name
 from rushes.runtime.dispatch.budgeting import Budgeting
 from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.families import Families, root_of
-from rushes.runtime.dispatch.pool import HELD, QUEUED, Pool, SlotRun
+from rushes.runtime.dispatch.pool import HELD, QUEUED, Pool
+from rushes.runtime.dispatch.slot_run import SlotRun
 from rushes.runtime.dispatch.turnaround import target_of
 from rushes.runtime.records.batches import STATES, BatchState, n_of, status_json
 from rushes.runtime.records.ports import BatchRow

@@ -15,7 +15,8 @@ from rushes.core import events as ev
 from rushes.core.states import State
 from rushes.errors import PlatformError
 from rushes.runtime.dispatch.joint_rows import is_joint, known_members, row_data
-from rushes.runtime.dispatch.pool import QUEUED, RUNNING, SUCCEEDED, Pool, SlotRun
+from rushes.runtime.dispatch.pool import QUEUED, RUNNING, SUCCEEDED, Pool
+from rushes.runtime.dispatch.slot_run import SlotRun
 from rushes.runtime.dispatch.spares import Spares
 from rushes.runtime.records.batches import BatchState, spec_packet
 from rushes.runtime.records.ports import LeasedRow

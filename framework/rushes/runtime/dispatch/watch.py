@@ -18,16 +18,8 @@ from rushes.errors import PlatformError
 from rushes.runtime.dispatch.displacing import Displacing
 from rushes.runtime.dispatch.hearing import Hearing
 from rushes.runtime.dispatch.hedging import Hedging
-from rushes.runtime.dispatch.pool import (
-    HELD,
-    NOTHING,
-    QUEUED,
-    RUNNING,
-    Pool,
-    SlotRun,
-    error_body,
-    progress_of,
-)
+from rushes.runtime.dispatch.pool import HELD, NOTHING, QUEUED, RUNNING, Pool, error_body
+from rushes.runtime.dispatch.slot_run import SlotRun, progress_of
 from rushes.runtime.dispatch.supply import Supply
 from rushes.runtime.records.batches import BatchState, state_number
 from rushes.runtime.slots.orphans import end_orphans
