@@ -15,6 +15,7 @@ from rushes.engines.aws.access import credential_process
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings
 from rushes.errors import CallerError
+from rushes.shared_ledger.sqs import LONGEST_POLL_S
 
 START = "https://studio.awsapps.com/start"
 SSO = f"sso_start_url={START}\nsso_region=eu-west-1\nsso_account_id=123456789012\nsso_role_name=R\n"
@@ -165,6 +166,17 @@ def test_so_is_a_variable(machine: Machine, variable: str, value: str) -> None:
     assert (error.kind, error.code) == ("caller", "bad-value")
     assert value in error.message
     assert variable in error.fix
+
+
+@pytest.mark.parametrize(("service", "read_s"), [("dynamodb", 20.0), ("sqs", 60.0), ("s3", 60.0)])
+def test_where_packets_vanish_nobody_waits_for_minutes_before_it_is_said(
+    machine: Machine, service: str, read_s: float
+) -> None:
+    machine.set(AWS_ACCESS_KEY_ID="key")
+    machine.set(AWS_SECRET_ACCESS_KEY="secret")  # noqa: S106 - nobody's
+    config = Services(AwsSettings(region="eu-west-1"), "test").client(service).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (10.0, read_s)
+    assert read_s > LONGEST_POLL_S or service == "dynamodb"
 
 
 def test_what_a_disk_says_while_something_is_fetched_is_no_word_of_credentials() -> None:

@@ -31,6 +31,12 @@ __all__ = ["Services"]
 CONNECTIONS: Final = 64
 """Of a client that all threads of a host share: who finds none free makes one, and throws it away."""
 
+CONNECT_S: Final = 10.0
+"""Where packets vanish the SDK would wait a minute for a connection, five times, and nobody is told why."""
+READ_S: Final = {"dynamodb": 20.0}
+OTHERS_READ_S: Final = 60.0
+"""For an answer: a ledger never takes as long; a queue is asked to wait by itself, and bytes take a while."""
+
 
 class Services:
     """Store, ledger, queues, log and metrics.
@@ -92,6 +98,8 @@ class Services:
                 config=Config(
                     retries={"mode": "standard", "max_attempts": 5},
                     max_pool_connections=CONNECTIONS,
+                    connect_timeout=CONNECT_S,
+                    read_timeout=READ_S.get(service, OTHERS_READ_S),
                     # A seventh of what a request costs here: checking what our own code asks for, and
                     # describing this machine anew in each.
                     parameter_validation=False,
