@@ -27,12 +27,14 @@ class Notice(NamedTuple):
         priority: its class.
         show: who pays; queues are fair between shows.
         lowered: who pays is beyond a soft limit, and it was sent on to this class from the one above.
+        silences: how often in a row it was sent back, as a service did not answer who was given it.
     """
 
     invocation: str
     priority: str
     show: str
     lowered: bool = False
+    silences: int = 0
 
 
 class Message(NamedTuple):
@@ -66,7 +68,7 @@ class Redriven(NamedTuple):
 
 def notice_text(notice: Notice) -> str:
     """A notice as it is sent."""
-    said = {name: value for name, value in notice._asdict().items() if value is not False}
+    said = {name: value for name, value in notice._asdict().items() if value not in (False, 0)}
     return json.dumps({"schema": SCHEMA, **said}, separators=(",", ":"))
 
 
@@ -78,7 +80,9 @@ def notice_from(text: str) -> Notice:
     """
     try:
         data = json.loads(text)
-        found = Notice(data["invocation"], data["priority"], data["show"], lowered=bool(data.get("lowered")))
+        found = Notice(
+            data["invocation"], data["priority"], data["show"], bool(data.get("lowered")), _silences(data)
+        )
         known = data["schema"] == SCHEMA and all(isinstance(one, str) and one.encode() for one in found[:3])
     except (ValueError, TypeError, LookupError, RecursionError):  # brackets in brackets, a hundred thousand
         known = False
@@ -89,3 +93,8 @@ def notice_from(text: str) -> Notice:
             fix="Let nobody else send to this queue.",
         )
     return found
+
+
+def _silences(data: dict[str, object]) -> int:
+    found = data.get("silences")
+    return found if isinstance(found, int) and found > 0 else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ from rushes.engines.aws import entry
 from rushes.engines.aws.access.services import Services
 from rushes.engines.aws.access.settings import AwsSettings, aws_settings
 from rushes.engines.aws.called import first_call
-from rushes.engines.aws.called.handler import LambdaHandler
+from rushes.engines.aws.called.handler import LONGEST_DELAY_S, MOST_SILENCES, SILENT_S, LambdaHandler
 from rushes.engines.aws.called.misrouted import whose
 from rushes.engines.aws.laptop.log_records import attempt_line
 from rushes.engines.aws.notices.events import Asked, asked_of
@@ -285,6 +285,29 @@ def test_a_notice_that_met_a_silent_service_comes_again_soon_as_a_new_message(
     assert len(answer["batchItemFailures"]) == 1 - delayed
     found = cloud("sqs").get_queue_attributes(QueueUrl=cloud.urls["urgent"], AttributeNames=["All"])
     assert int(found["Attributes"]["ApproximateNumberOfMessagesDelayed"]) == delayed
+
+
+@pytest.mark.parametrize(
+    ("silences", "delay_s"), [(0, SILENT_S), (1, 2 * SILENT_S), (9, LONGEST_DELAY_S), (MOST_SILENCES, None)]
+)
+def test_a_silence_that_lasts_is_asked_about_more_seldom_and_fails_messages_after_a_day(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, silences: int, delay_s: int | None
+) -> None:
+    sent: list[tuple[Notice, int]] = []
+
+    def silent(*_: object, **__: object) -> None:
+        raise PlatformError("it is silent.", code="service-unreachable")
+
+    def send(_queue: object, notices: Sequence[Notice], *, delay_s: int = 0) -> None:
+        sent.extend((one, delay_s) for one in notices)
+
+    monkeypatch.setattr("rushes.runtime.shared.claims.run.ClaimRunner.run", silent)
+    (notice,) = submitted(cloud, {})
+    monkeypatch.setattr(SqsQueue, "send", send)
+    notice = notice._replace(silences=silences)
+    answer = cloud.handler()(messages(notice_text(notice)), CONTEXT)
+    assert len(answer["batchItemFailures"]) == (delay_s is None)
+    assert sent == ([] if delay_s is None else [(notice._replace(silences=silences + 1), delay_s)])
 
 
 def test_a_direct_call_that_fails_raises_what_it_is_at(cloud: Cloud) -> None:

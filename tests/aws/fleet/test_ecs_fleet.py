@@ -10,6 +10,7 @@ from aws_double import EcsDouble, Kept
 
 from rushes.core.hosts import HostState
 from rushes.engines.aws.fleet.ecs_fleet import EcsFleet
+from rushes.engines.aws.fleet.fleet_book import FleetBook
 from rushes.errors import PlatformError
 from rushes.ports import Fleet
 from rushes.testing.clock import FakeClock
@@ -96,6 +97,16 @@ def test_an_order_whose_scaler_died_is_the_same_order_for_the_next_one(
     assert list(again.order("cpu", 2, "t1")) == list(first)
     assert {host.id for host in again.hosts()} == set(first)
     assert double.services[TIERS["cpu"]].desired == 2
+
+
+def test_hosts_of_a_tier_that_a_deployment_took_away_are_hosts_no_more(
+    double: EcsDouble, clock: FakeClock, kept: Kept
+) -> None:
+    book = FleetBook.of(kept.read())
+    book.order("cpu-trial", 2, "a", clock.now())
+    book.order("cpu", 1, "b", clock.now())
+    kept.write(book.kept())
+    assert [one.tier for one in fleet_on(double, clock, kept).hosts()] == ["cpu"]
 
 
 def test_a_new_image_is_told_to_its_service_and_busy_hosts_end_on_the_old_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,13 @@ def test_at_the_end_of_a_host_nothing_is_left_untold(tmp_path: Path) -> None:
     assert heard.text == "clip 1\nclip 2"
 
 
-@pytest.mark.parametrize("line", ["x" * 99, "é" * 49, "x" * 3 * PIECE])
+@pytest.mark.parametrize("line", ["x" * 99, "é" * 49, "x" * 3 * PIECE, "素材" * 40, "\x1b[0m" * 9])
 def test_a_long_log_is_told_from_its_end_in_pieces(tmp_path: Path, line: str) -> None:
     heard = Heard()
     file = tmp_path / "1.log"
     file.write_text("first\n" + f"{line}\n" * (2 * MOST_BYTES // len(line)) + "last\n")
     tell_words(heard, "k7m2qx.1", 1, words_of(file))
-    assert all(len(one["text"]) <= PIECE for one in heard)
+    assert all(len(json.dumps(one["text"])) <= PIECE for one in heard)
     assert heard.text.startswith("(the first ")
     assert heard.text.endswith("last")
     assert "first\n" not in heard.text

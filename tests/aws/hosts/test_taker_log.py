@@ -126,6 +126,24 @@ def test_a_silent_ledger_makes_no_dead_letter_of_what_is_not_claimed(
     assert queue.deleted == (["handle"] if sent or claims else [])
 
 
+def test_a_silent_ledger_of_limits_makes_no_dead_letter_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taker_module, "REST_S", 0.001)
+    queue, said = One(), list[str]()
+
+    def lower(_notice: Notice) -> str:
+        raise PlatformError("it is silent.", code="service-unreachable")
+
+    taker = Taker(
+        "hosts/urgent", cast("Any", queue), cast("Any", _Runner()), 1, poll_s=0.0,
+        protection=NoProtection(), say=lambda what, **_: said.append(what), lower=lower,
+    )  # fmt: skip
+    taker.start()
+    until(lambda: said and not taker.here)
+    taker.stop()
+    taker.join()
+    assert (queue.sent, queue.deleted) == ([("k7m2qx.1", LEFT_S)], ["handle"])
+
+
 def test_silences_that_take_turns_are_said_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taker_module, "REST_S", 0.001)
 

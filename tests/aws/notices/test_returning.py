@@ -40,14 +40,21 @@ def test_what_waits_goes_to_the_hosts_of_the_same_kind_and_class() -> None:
 
 def test_what_another_function_has_on_trial_stays_as_if_nobody_had_taken_it() -> None:
     its = queues("hosts-trial/urgent", "hosts/urgent")
-    its["hosts-trial/urgent"].send([Notice(f"{name}.1", "urgent", "dune") for name in ("a", "b", "x")])
+    its["hosts-trial/urgent"].send([Notice(f"{name}.1", "urgent", "dune") for name in ("a", "b")])
 
     assert hand_back(its, Specs(), lambda function: function == "a") == 1
 
     assert waits(its["hosts/urgent"]) == ["a.1"]
     (first, *_) = found = its["hosts-trial/urgent"].receive(10, 0)
-    assert sorted(one.notice.invocation for one in found) == ["b.1", "x.1"]
+    assert sorted(one.notice.invocation for one in found) == ["b.1"]
     assert first.notice.show == "dune"
+
+
+def test_what_nobody_knows_does_not_stay_for_ever() -> None:
+    its = queues("hosts-trial/urgent", "hosts/urgent")
+    its["hosts-trial/urgent"].send([Notice("x.1", "urgent", "dune")])
+    assert hand_back(its, Specs(), lambda _: False) == 1
+    assert waits(its["hosts/urgent"]) == ["x.1"]
 
 
 def test_a_function_whose_name_ends_so_is_no_host() -> None:

@@ -7,6 +7,7 @@ asks (`rushes.engines.aws.laptop.logged`). This module must not know what an att
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -19,8 +20,8 @@ OF_BODY: Final = "body"
 """The field of a record that says that a body wrote it itself, when it printed."""
 MOST_BYTES: Final = 64 * 1024
 """Of one attempt, the last: a tool that repeats itself for an hour is nobody's to pay for by the line."""
-PIECE: Final = 6 * 1024
-"""Characters of a record: Docker cuts what is longer than 16 KB, and JSON may double it
+PIECE: Final = 12 * 1024
+"""Bytes of a record's text as JSON has it: Docker cuts what is longer than 16 KB
 (https://docs.docker.com/engine/logging/configure/, and `line` in moby's daemon/logger/copier.go)."""
 
 
@@ -52,7 +53,16 @@ def words_of(log: Path) -> str:
 def _pieces(text: str) -> Iterator[str]:
     """A text in pieces that end where lines do, as far as they can; blank ones are left out."""
     while text:
-        cut = len(text) if len(text) <= PIECE else text.rfind("\n", 0, PIECE) + 1 or PIECE
+        most = _fitting(text)
+        cut = most if most == len(text) else text.rfind("\n", 0, most) + 1 or most
         piece, text = text[:cut].rstrip("\n"), text[cut:]
         if piece.strip():
             yield piece
+
+
+def _fitting(text: str) -> int:
+    """How many of its first characters make a piece at most: of a name in Japanese each makes six bytes."""
+    most = PIECE
+    while len(json.dumps(text[:most])) > PIECE:
+        most = most * 3 // 4
+    return min(most, len(text))

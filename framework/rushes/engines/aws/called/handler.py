@@ -49,7 +49,10 @@ LONGEST_DELAY_S: Final = 900
 """That SQS keeps a message back; what waits longer is told again by whoever sweeps the ledger."""
 
 SILENT_S: Final = 120
-"""After so long a service that did not answer is asked again."""
+"""After so long a service that did not answer is asked again; each time in a row after twice as long."""
+MOST_SILENCES: Final = 96
+"""About a day, by the longest of these delays: a role or a network that is wrong does not mend itself, and
+nobody would hear of it, since no message fails."""
 
 
 class LambdaHandler:
@@ -169,15 +172,17 @@ class LambdaHandler:
         is set aside: for a silence of seconds its work would wait for hours, for one of hours for a person.
 
         Raises:
-            RushesError: it was something else, or the queue does not answer either.
+            RushesError: it was something else, it has been so for a day, or the queue does not answer either.
         """
         from rushes.core.retry import HOST_CODES, SERVICE_CODES  # noqa: PLC0415 - not at a cold start
 
         back = self._services.settings.queue_of(notice.priority)
-        if not back or error.code not in SERVICE_CODES | HOST_CODES:
+        silences = notice.silences
+        if not back or error.code not in SERVICE_CODES | HOST_CODES or silences >= MOST_SILENCES:
             raise error
+        delay_s = min(SILENT_S << min(silences, 3), LONGEST_DELAY_S)
         try:
-            self._services.queue(back).send([notice], delay_s=SILENT_S)
+            self._services.queue(back).send([notice._replace(silences=silences + 1)], delay_s=delay_s)
         except RushesError:
             raise error from None
         self._services.say("waits", invocation=notice.invocation, error=error.to_dict())

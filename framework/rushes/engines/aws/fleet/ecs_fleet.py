@@ -100,6 +100,7 @@ class EcsFleet:
         self._resumed = resumed
         self._clock = clock
         self._book = FleetBook.of(kept.read())
+        self._book.forget_others(self._services)
         self._refused: dict[str, Refusal] = {}
         self._told: dict[str, int] = {}
         self._has_definition: dict[str, str] = {}

@@ -14,7 +14,7 @@ A task that nobody ordered is given a name, for it costs. This module must not k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -109,6 +109,10 @@ class FleetBook:
             else:
                 del self.hosts[one.id]
         return found
+
+    def forget_others(self, tiers: Container[str]) -> None:
+        """Forget the hosts of all tiers but these: a deployment has taken their services away."""
+        self.hosts = {name: one for name, one in self.hosts.items() if one.tier in tiers}
 
     def keep(self) -> list[str]:
         """Tasks that were to leave and stay after all; the names that waited for tasks have them now.

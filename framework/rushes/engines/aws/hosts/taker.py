@@ -231,10 +231,6 @@ class Taker:
         if not self._fitness.most(self._group):
             self._send_back(message)
             return
-        if why := self._lower(message.notice):
-            self._say("lowered", invocation=message.notice.invocation, reason=why)
-            self._delete(message)
-            return
         claimed: list[Message] = []
 
         def claim() -> None:
@@ -242,6 +238,10 @@ class Taker:
             self._delete(message)
 
         try:
+            if why := self._lower(message.notice):
+                self._say("lowered", invocation=message.notice.invocation, reason=why)
+                self._delete(message)
+                return
             after = self._runner.run(message.notice.invocation, claimed=claim)
         except RushesError as error:
             # A queue counts how often it gives a message: in an hour without a ledger all would be set aside.

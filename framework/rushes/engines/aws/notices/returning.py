@@ -59,7 +59,8 @@ def _emptied(queue: Queue, to: Queue, ledger: Specs, went_back: Callable[[str], 
         back, stays = list[Notice](), list[Notice]()
         for message in found:
             spec = ledger.spec(message.notice.invocation.rpartition(".")[0])
-            its = spec is not None and went_back(function_name(str(spec["function"])))
+            # What nobody knows is for nobody's version: the others end it, or it is set aside there.
+            its = spec is None or went_back(function_name(str(spec["function"])))
             (back if its else stays).append(message.notice)
         if back:
             to.send(back)
