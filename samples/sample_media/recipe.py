@@ -210,9 +210,15 @@ def catalogue(*groups: Iterable[Recipe]) -> dict[str, Recipe]:
 
 
 def _move(made: Path, home: Path) -> None:
-    """Renames `made` to `home`; another process may have won, with the same bytes."""
+    """Gives `made` the name `home`; another process may have won, with the same bytes.
+
+    Its file stays then: whoever is at work with it would find another one in its place.
+    """
     try:
-        made.rename(home)
+        if made.is_dir() and not made.is_symlink():
+            made.rename(home)
+        else:
+            os.link(made, home, follow_symlinks=False)
     except OSError:
-        if not home.exists():
-            raise
+        if not os.path.lexists(home):
+            made.rename(home)  # a file system without hard links

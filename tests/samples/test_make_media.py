@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,27 @@ def test_a_clip_made_twice_has_the_same_bytes(tmp_path: Path, name: str) -> None
     digests = {hashlib.sha256(shop.get(name).read_bytes()).hexdigest() for shop in (one, two)}
 
     assert len(digests) == 1
+
+
+def test_a_clip_that_two_make_at_a_time_is_the_file_of_the_first_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (make_media.workshop(tmp_path) for _ in range(2))
+    recipe = first.recipes["sound.wav"]
+    made: list[os.stat_result] = []
+
+    def overtaken(self: make_media.Workshop, *rest: str | Path, cwd: Path | None = None) -> None:
+        if self is second and not made:
+            made.append(first.get("sound.wav").stat())
+        plain(self, *rest, cwd=cwd)
+
+    plain = make_media.Workshop.ffmpeg
+    monkeypatch.setattr(make_media.Workshop, "ffmpeg", overtaken)
+    after = second.get("sound.wav").stat()
+
+    assert recipe.alone
+    assert made
+    assert (after.st_ino, after.st_mtime_ns) == (made[0].st_ino, made[0].st_mtime_ns)
 
 
 def test_a_cut_clip_is_the_beginning_of_its_source(media: make_media.Workshop) -> None:
