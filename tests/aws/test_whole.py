@@ -150,7 +150,7 @@ def test_a_message_that_is_no_notice_ends_among_the_dead_and_the_others_do_not(
     until(
         lambda: _ended(environment) == 1, seconds=120, pause_s=0.1
     )  # the Lambda has started, and from now on is quick
-    environment.sqs.set_queue_attributes(QueueUrl=environment.url, Attributes={"VisibilityTimeout": "1"})
+    environment.sqs.set_queue_attributes(QueueUrl=environment.url, Attributes={"VisibilityTimeout": "10"})
     environment.sqs.send_message(QueueUrl=environment.url, MessageBody="no notice")
     queue.send(others)
     until(lambda: _ended(environment) == 4, seconds=120, pause_s=0.1)

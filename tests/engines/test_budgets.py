@@ -130,7 +130,7 @@ def test_parts_are_paid_for_by_the_batch_that_mapped_them(
     cap = SECOND
     batch = spends("spend_on_parts").with_options(max_cost=cap / NANO).map([clip], seconds=2.0)
 
-    status = until(lambda: (found := batch.progress).only_held and found)
+    status = until(lambda: (found := batch.progress).only_held and found, seconds=200)
     spent = money_kept(rushes_home).books["batch", batch.id]
 
     assert status.held_by == ("batch", batch.id)
