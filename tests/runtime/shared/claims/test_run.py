@@ -294,6 +294,18 @@ def test_a_host_that_has_to_go_gives_back_what_it_works_on(
     assert entry(ledger).attempt == 0
 
 
+def test_what_is_given_back_while_the_ledger_is_silent_counts_as_no_loss(
+    runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
+) -> None:
+    submit("waits")
+    runner.yield_back()
+    for _ in range(3):
+        ledger.fail_next("give_back", PlatformError("lost.", code="service-unreachable"))
+    assert runner.run(ONE).state is State.queued
+    clock.advance(2 * LEASE_S)
+    assert (entry(ledger).state, entry(ledger).losses) == (State.queued, 0)
+
+
 def test_work_that_is_not_done_before_its_process_is_stopped_is_given_back(
     runner: ClaimRunner, submit: Callable[..., None], ledger: StubLedger, clock: FakeClock
 ) -> None:

@@ -97,7 +97,7 @@ class ClaimEnds:
         """Let somebody else have it; `up`: who has more than is had here, and from now on nobody else."""
         routed = Routed(ON_HOSTS, f"{ON_HOSTS}: {reason}.") if up else None
         gone = LetGo(reason, cost_nano=meter.cost().total, error=error)
-        if self.ledger.give_back(claim, gone, routed):
+        if self._said(claim, lambda: self.ledger.give_back(claim, gone, routed)):
             return After(State.queued, 0.0, too_long=up)
         return After(State.running, self.lease_s)
 
@@ -127,8 +127,8 @@ class ClaimEnds:
     def _said(self, claim: Claim, ask: Callable[[], bool]) -> bool:
         """Say what a claim has come to; again where the ledger does not answer.
 
-        Of an end that is not said, all the work would be done again; a wait that is not said is a claim that
-        lapses, and few of these set work aside.
+        Of an end that is not said, all the work would be done again; of what is let go and not said to be,
+        the claim lapses, and few of these set work aside.
 
         Raises:
             RushesError: it has not answered for as long as a claim holds.
