@@ -19,7 +19,7 @@ from rushes.cli.session import Session
 from rushes.engines.aws.infra.deployment import log_group
 from rushes.engines.aws.laptop import logged
 from rushes.engines.aws.laptop.log_records import asked_of, attempt_line, lambda_line, part_line
-from rushes.engines.aws.laptop.logged import InvocationLog, PartLog
+from rushes.engines.aws.laptop.logged import LATE_S, SKEWED_S, InvocationLog, PartLog
 from rushes.testing.clock import FakeClock
 from rushes.testing.stub import StubEngine
 
@@ -156,6 +156,10 @@ def log_of(client: Any, found: dict[str, Any], clock: FakeClock, since: float = 
     )
 
 
+def part_log(client: Any, name: str, since: float = 0.0, clock: FakeClock | None = None) -> PartLog:
+    return PartLog(client, name, since=since, clock=(clock or FakeClock(NOW)).now)
+
+
 def test_words_of_a_lambda_and_of_a_host_come_in_the_order_of_their_times(client: Any) -> None:
     clock = FakeClock(NOW)
     write(client, LAMBDA, printed("first"), printed("another's", "k7m2qx.12"), at=NOW - 200)
@@ -206,12 +210,12 @@ def test_the_log_of_a_studios_own_machine_is_there(client: Any) -> None:
 def test_a_part_says_who_of_several_it_was(client: Any) -> None:
     said = record(level="INFO", message="rests", service="h", reason="no card")
     write(client, HOSTS, said, stream="gpu/host/0f3c55aa21")
-    log = PartLog(client, HOSTS, since=NOW - 60)
+    log = part_log(client, HOSTS, since=NOW - 60)
     assert [(one.who, one.text) for one in log.new()] == [("gpu/0f3c55aa", "rests  reason=no card")]
 
 
 def test_a_part_that_is_not_there_is_named(client: Any) -> None:
-    log = PartLog(client, LAMBDA, since=0.0)
+    log = part_log(client, LAMBDA)
     assert log.new() == []
     assert LAMBDA in log.note
 
@@ -232,10 +236,44 @@ class Pages:
 def test_pages_are_read_on_though_some_are_empty_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logged, "PAGES", 5)
     pages = Pages()
-    log = PartLog(pages, LAMBDA, since=0.0)
+    log = part_log(pages, LAMBDA)
     assert [one.text for one in log.new()] == ["line 1", "line 3", "line 5"]
     assert pages.asked == [None, "1", "2", "3", "4"]
     assert "--since" in log.note
+
+
+class Quiet:
+    """A log in which others alone say something."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, float | None]] = []
+
+    def filter_log_events(self, **asked: Any) -> dict[str, Any]:
+        self.asked.append((asked["startTime"] / 1000, asked.get("endTime")))
+        return {"events": []}
+
+
+def test_of_a_long_time_in_which_nothing_was_said_little_is_looked_through_again() -> None:
+    quiet, clock = Quiet(), FakeClock(NOW)
+    log = part_log(quiet, LAMBDA, since=NOW - 86_400, clock=clock)
+    log.new()
+    clock.advance(2.0)
+    log.new()
+    assert [began for began, _ in quiet.asked] == [NOW - 86_400, NOW - SKEWED_S - LATE_S]
+
+
+def test_what_an_attempt_says_hours_after_another_was_looked_for_is_found() -> None:
+    quiet, clock, found = Quiet(), FakeClock(NOW), known(tried("lambda:r-1"))
+    log = log_of(quiet, found, clock)
+    log.new()
+    clock.advance(7200.0)
+    found["history"].append(tried("lambda:r-2", ended=NOW + 3600, seconds=3000))
+    quiet.asked.clear()
+    log.new()
+    began, ended = quiet.asked[0]
+    assert began < NOW + 600
+    assert ended is not None
+    assert began < ended / 1000
 
 
 class Refusing:
@@ -245,7 +283,7 @@ class Refusing:
 
 def test_what_may_not_be_read_is_said() -> None:
     with pytest.raises(CallerError, match="not permitted to read the log /aws/lambda"):
-        PartLog(Refusing(), LAMBDA, since=0.0).new()
+        part_log(Refusing(), LAMBDA).new()
 
 
 # -- as a command ------------------------------------------------------------------------------------------
@@ -263,7 +301,7 @@ class Kept(StubEngine):
         return log_of(self._client, known(tried("lambda:r-1")), FakeClock(NOW + 60), since)
 
     def log_of_part(self, part: str, *, since: float) -> PartLog:
-        return PartLog(self._client, log_group("dev", part), since=since)
+        return part_log(self._client, log_group("dev", part), since=since)
 
 
 def rushes(engine: StubEngine, *args: str) -> Any:

@@ -275,7 +275,8 @@ class AwsEngine:
         """What a part of the environment logs."""
         from rushes.engines.aws.laptop.logged import PartLog  # noqa: PLC0415 - few ask
 
-        return PartLog(self.there.services.client("logs"), self._log_named(part), since=since)
+        client, name = self.there.services.client("logs"), self._log_named(part)
+        return PartLog(client, name, since=since, clock=self.there.clock)
 
     def _log_named(self, part: str) -> str:
         from rushes.engines.aws.infra.deployment import log_group  # noqa: PLC0415 - as above

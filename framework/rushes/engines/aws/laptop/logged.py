@@ -9,6 +9,7 @@ than `PAGES`. This module must not know how records are written (`log_records`),
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -24,6 +25,8 @@ PAGES: Final = 500
 API_FilterLogEvents.html); a page may be empty, and others come."""
 LATE_S: Final = 30.0
 """So much later than it was written a record may be found."""
+SKEWED_S: Final = 300.0
+"""AWS takes no request of a clock that is further off: what is older was seen, when all of a log was read."""
 SETTLED_S: Final = 10.0
 """After an end, words are still waited for so long by who follows."""
 
@@ -33,10 +36,12 @@ class _Group:
 
     Args:
         client: of boto3, for ``logs``.
+        clock: UTC epoch seconds, nearly as AWS has them.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, clock: Callable[[], float]) -> None:
         self._client = client
+        self._clock = clock
         self._given: set[tuple[Any, ...]] = set()
         self._from: dict[tuple[str, str], float] = {}
         self.cut = False
@@ -48,7 +53,9 @@ class _Group:
         Raises:
             LookupError: there is no such log.
         """
-        begins = max(begins, self._from.get((name, pattern), 0.0) - LATE_S, 0.0)
+        looked = name, pattern
+        begins = max(begins, self._from.get(looked, 0.0) - LATE_S, 0.0)
+        until = min(self._clock() - SKEWED_S, inf if ends is None else ends)
         asked: dict[str, Any] = {"logGroupName": name, "startTime": int(begins * 1000)}
         if ends is not None:
             asked["endTime"] = int(ends * 1000)
@@ -66,10 +73,11 @@ class _Group:
                 if mark in self._given:
                     continue
                 self._given.add(mark)
-                self._from[name, pattern] = max(self._from.get((name, pattern), 0.0), one["timestamp"] / 1000)
+                self._from[looked] = max(self._from.get(looked, 0.0), one["timestamp"] / 1000)
                 yield one
             token = page.get("nextToken")
-            if not token:
+            if not token:  # of hours in which others alone logged, all would be looked through each time
+                self._from[looked] = max(self._from.get(looked, 0.0), until)
                 return
             asked["nextToken"] = token
         self.cut = True
@@ -110,7 +118,7 @@ class InvocationLog:
         since: float,
         clock: Callable[[], float],
     ) -> None:
-        self._group = _Group(client)
+        self._group = _Group(client, clock)
         self._explain = explain
         self._inner = inner
         self._lambdas, self._hosts = lambdas, hosts
@@ -173,13 +181,14 @@ class PartLog:
         client: of boto3, for ``logs``.
         name: of the log.
         since: UTC epoch seconds; nothing before is given.
+        clock: UTC epoch seconds.
     """
 
     over = False
     """Nothing more will come."""
 
-    def __init__(self, client: Any, name: str, *, since: float) -> None:
-        self._group = _Group(client)
+    def __init__(self, client: Any, name: str, *, since: float, clock: Callable[[], float]) -> None:
+        self._group = _Group(client, clock)
         self._name = name
         self._since = since
         self.state = "there is nothing since then"
