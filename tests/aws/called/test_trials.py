@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -117,6 +118,21 @@ def test_a_version_that_is_tried_has_a_lambda_queues_and_an_image_of_its_own() -
 def test_what_nothing_starts_cannot_be_tried() -> None:
     with pytest.raises(CallerError, match="no new version of asked can be tried"):
         template_of([deployed.asked], Environment("dev", trials={"asked": "0"}))
+
+
+def test_a_trial_whose_lambda_could_not_be_called_so_is_refused_before_anything_is_made() -> None:
+    one, other = copy.copy(deployed.small), copy.copy(deployed.look)
+    one._declared = replace(one._declared, version="2")
+    other.name = "small_trial"  # on AWS that is small-trial
+    tried = Environment("dev", buckets=BUCKETS, trials={"small": "1"})
+    with pytest.raises(CallerError, match="the function small_trial is called"):
+        template_of([one, other], tried)
+    assert template_of([one, other], replace(tried, trials={}))
+    name = "s" * (64 - len("rushes-dev-") - len("-trial"))
+    for known, fits in ((name, True), (f"{name}s", False)):
+        one.name = known
+        with nullcontext() if fits else pytest.raises(CallerError, match="too long for a Lambda's name"):
+            template_of([one], replace(tried, trials={known: "1"}))
 
 
 # -- hosts beside it --------------------------------------------------------------------------------------

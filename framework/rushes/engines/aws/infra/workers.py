@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from rushes.engines.aws.infra import parts, permissions
-from rushes.engines.aws.infra.environment import Deployed, Environment, logical
+from rushes.engines.aws.infra.environment import LONGEST, Deployed, Environment, logical
 from rushes.engines.aws.infra.parts import LambdaPlan, arn, queue, ref
 from rushes.engines.aws.infra.sizing import size_of, unfit
 from rushes.engines.aws.infra.trial_hosts import tried_group
@@ -27,7 +27,8 @@ def tried(
 
     Raises:
         CallerError: one of a function that nothing starts, or that neither a Lambda nor hosts can try here;
-            or another function comes in a version that hosts would not have.
+            or another function comes in a version that hosts would not have; or its Lambda cannot be called
+            as it would be.
     """
     there = {one.name: one for one in all_}
     for name in environment.trials:
@@ -39,7 +40,23 @@ def tried(
                 "it runs on hosts alone, and the environment has no fleet for it with room for two of them.",
             )
     _check_beside(all_, environment)
-    return [there[name]._replace(version=there[name].function.version) for name in environment.trials]
+    made = [there[name]._replace(version=there[name].function.version) for name in environment.trials]
+    own = {logical(one.name): one.name for one in all_}
+    for one in made:
+        if (other := own.get(logical(one.name))) is not None:
+            raise _badly_named(one, f"on AWS the function {other} is called as its trial would be")
+        called = environment.called(one.name)
+        if len(called) > LONGEST and there[one.function.name] in on_lambda:
+            raise _badly_named(one, f"{called} is too long for a Lambda's name: {LONGEST} characters")
+    return made
+
+
+def _badly_named(one: Deployed, why: str) -> CallerError:
+    return CallerError(
+        f"no new version of {one.function.name} can be tried: {why}.",
+        code="bad-environment",
+        fix="Rename one of them, or deploy it without --trial.",
+    )
 
 
 def _untried(function: str, why: str) -> CallerError:
