@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from rushes.core.states import State
@@ -19,13 +20,14 @@ def record(
     data: Any = None,
     reason: str = "",
     tier: str = "",
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A record of the stream, of an invocation that went from one state to another."""
 
     def image(state: str) -> dict[str, Any]:
         routed = Routed(tier) if tier else None
         item = {**new_item(WorkItem("k7m2qx.1", "s3://cards/a.mov", "ab" * 32, routed=routed), None)}
-        item |= typed({"state": state, "attempt": 1, "losses": 0, "reason": reason})
+        item |= typed({"state": state, "attempt": 1, "losses": 0, "reason": reason, **(more or {})})
         if State(state).ended:
             item |= typed(end_fields(End(State(state), json.dumps(data or {}), 2.5, 10.0, 7)))
         return {

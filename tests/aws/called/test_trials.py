@@ -43,6 +43,7 @@ from rushes.engines.aws.infra.versions import (
 from rushes.ledger import ON_HOSTS, ON_LAMBDA, Claim, End
 from rushes.shared_ledger.dynamo import DynamoLedger
 from rushes.shared_ledger.dynamo_items import TABLE
+from rushes.shared_ledger.dynamo_tries import lapsed_try, try_field
 from rushes.shared_ledger.sqs import SqsQueue
 from rushes.testing.clock import FakeClock
 
@@ -448,6 +449,18 @@ def test_what_hosts_did_is_compared_by_itself_where_they_try_a_version_too(cloud
     # How long it waited for a host says nothing of a version: there the time is that of the work.
     assert cloud.trials.figures("look", ON_HOSTS) == {"2": Figures(2, 0, 5.0, 14)}
     assert cloud.trials.figures("look") == {"2": Figures(1, 0, 30.0, 7)}
+
+
+def test_what_a_lambda_handed_on_did_not_take_as_long_as_it_waited_for_a_host(cloud: Cloud) -> None:
+    at = 1_700_000_000
+    spec = {"function": "studio:look", "version": "2", "submitted": at - 500.0, "compared": ON_LAMBDA}
+    handed_on = lapsed_try(
+        {"attempt": 1, "holder": "lambda:r", "since": (at - 490) * 1000, "until": (at - 440) * 1000}
+    )
+    more = {"fence": 2, "attempt": 2, "holder": "box:7", "since": (at - 40) * 1000, try_field(1): handed_on}
+    telling = Telling(None, lambda _: spec, "dev", cloud.trials, {"look": "1"}, on_hosts=("look",))
+    assert telling.tell([record("running", "succeeded", tier=ON_HOSTS, more=more)]) == []
+    assert cloud.trials.figures("look") == {"2": Figures(1, 0, 100.0, 7)}
 
 
 def test_a_trial_is_judged_by_what_hosts_did_too(cloud: Cloud) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -90,6 +91,7 @@ class _Told(NamedTuple):
 
     Args:
         by: who did it in the end, a Lambda or hosts, as far as there was a choice.
+        waited_s: between its attempts, all together.
     """
 
     number: str
@@ -97,6 +99,7 @@ class _Told(NamedTuple):
     entry: dict[str, Any]
     end: End | None
     by: str = ""
+    waited_s: float = 0.0
 
 
 def _key_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,7 +193,7 @@ class Telling:
         if self._trials is None:
             return
         sums: dict[tuple[str, str, str], Figures] = {}
-        for _, change, _, end, by in told:
+        for _, change, _, end, by, waited_s in told:
             if end is None:
                 continue
             spec = self._spec(change.batch) or {}
@@ -201,6 +204,8 @@ class Telling:
             took_s = max(change.at - float(spec["submitted"]), 0.0)
             if place == ON_HOSTS:  # how long it waited says how many hosts there were, and not what it is
                 took_s = end.seconds
+            elif by == ON_HOSTS:  # nor does it of what a Lambda could not finish
+                took_s = max(took_s - waited_s, 0.0)
             one = Figures(1, int(change.kind == "failed"), took_s, end.cost_nano)
             key = (name, str(spec.get("version", "")), place)
             sums[key] = sums.get(key, Figures()).plus(one)
@@ -292,12 +297,13 @@ class Telling:
             )
 
 
-def _counted(change: Change) -> tuple[End | None, str]:
-    """The end that a change is, where trials count it, and who it was for then."""
+def _counted(change: Change) -> tuple[End | None, str, float]:
+    """The end that a change is, where trials count it, who it was for then, and how long it waited."""
     if change.kind not in COUNTED:
-        return None, ""
+        return None, "", 0.0
     entry = entry_of(change.item)
-    return entry.end, entry.work.tier
+    waited_s = sum(max(after.began - before.ended, 0.0) for before, after in pairwise(entry.tried))
+    return entry.end, entry.work.tier, waited_s
 
 
 def _image(image: Any) -> dict[str, Any] | None:
