@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushes.core.capacity.beside import fleet_beside, parted, shared_out, stage_of, untouched, usual
+from rushes.core.capacity.beside import at_most, fleet_beside, parted, shared_out, stage_of, untouched, usual
 from rushes.core.capacity.elastic import FleetPolicy
 from rushes.core.capacity.hours import Hours
 from rushes.core.hosts import Host, HostState
@@ -100,3 +100,12 @@ def test_a_fleet_beside_another_is_named_after_it() -> None:
         "hosts",
         "trial",
     ]
+
+
+def test_a_fleet_of_which_fewer_are_to_be_had_is_shared_by_those() -> None:
+    fleet = FleetPolicy("gpu", 20, minimum=4, schedule=(Hours(20, 6, minimum=9, maximum=12), Hours(6, 20)))
+    few = at_most(fleet, 8)
+    assert (few.maximum, few.minimum) == (8, 4)
+    assert few.schedule == (Hours(20, 6, minimum=8, maximum=8), Hours(6, 20))
+    tried, other = shared_out([few], {"gpu": 50.0}, [], ())
+    assert (tried.maximum, other.maximum) == (4, 4)

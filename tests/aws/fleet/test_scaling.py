@@ -280,6 +280,19 @@ def test_the_share_of_a_version_brings_a_host_of_its_own_and_the_fleet_one_less(
     assert (world.hosts("cpu-spot"), world.hosts("cpu-spot-trial")) == (2, 1)
 
 
+def test_a_limit_on_hosts_of_a_tier_holds_for_those_that_try_a_version_with_the_others() -> None:
+    cpu = {**WHOLE["tiers"]["cpu"], "limits": {"at_once": 2}}
+    fleets = {"cpu": {"maximum": 6, "steps": [{"from": 1, "hosts": 6}]}}
+    tried = with_fleets({"tiers": {"cpu": cpu}, "fleets": fleets}, trials={"small": "0"})
+    plan = plan_from(json.loads(template_of(FUNCTIONS, tried)["Resources"]["Fleets"]["Properties"]["Value"]))
+    world = World(plan)
+    world.trials.of["small"] = 5.0
+    world.around.waits["hosts-trial/urgent"] = world.around.waits["hosts/urgent"] = Depth(40, 0)
+    for _ in range(5):
+        world.turn()
+    assert (world.hosts("cpu"), world.hosts("cpu-trial")) == (1, 1)
+
+
 def test_hosts_that_tried_a_version_go_when_it_is_over_and_the_others_have_their_place() -> None:
     world = trial_world(50.0, maximum=4)
     world.around.waits["hosts-trial/urgent"] = world.around.waits["hosts/urgent"] = Depth(40, 0)

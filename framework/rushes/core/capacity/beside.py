@@ -22,6 +22,7 @@ __all__ = [
     "LEAST_FLEET",
     "SUFFIX",
     "Parts",
+    "at_most",
     "fleet_beside",
     "parted",
     "shared_out",
@@ -116,6 +117,20 @@ def fleet_beside(fleet: FleetPolicy) -> FleetPolicy:
     schedule = tuple(replace(one, minimum=None) for one in fleet.schedule)
     fallback = f"{fleet.fallback}{SUFFIX}" if fleet.fallback else ""
     return replace(fleet, tier=f"{fleet.tier}{SUFFIX}", fallback=fallback, minimum=0, schedule=schedule)
+
+
+def at_most(fleet: FleetPolicy, count: int) -> FleetPolicy:
+    """A fleet of which there are no more than so many hosts to be had: both kinds share those, too."""
+    schedule = tuple(
+        replace(
+            one,
+            minimum=None if one.minimum is None else min(one.minimum, count),
+            maximum=None if one.maximum is None else min(one.maximum, count),
+        )
+        for one in fleet.schedule
+    )
+    maximum, minimum = min(fleet.maximum, count), min(fleet.minimum, count)
+    return replace(fleet, maximum=maximum, minimum=minimum, schedule=schedule)
 
 
 def shared_out(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from rushes.core.capacity.beside import shared_out, stage_of, untouched, usual
+from rushes.core.capacity.beside import at_most, shared_out, stage_of, untouched, usual
 from rushes.units import format_duration
 
 if TYPE_CHECKING:
@@ -56,14 +56,20 @@ class TryingFleets:
             hosts: that are there or on their way.
             waits: tiers of fleets for which something waits.
         """
-        tried = self._plan.tried
+        plan, tried = self._plan, self._plan.tried
         shares = self._trials.shares({name for names in tried.values() for name in names})
         stages = {
             usual(tier): stage_of(shares.get(name, 0.0) for name in names)
             for group, names in tried.items()
-            if (tier := self._plan.fleet_of(group))
+            if (tier := plan.fleet_of(group))
         }
-        return shared_out(self._plan.policy.scaling.fleets, stages, hosts, waits)
+        fleets = [self._to_be_had(one) if one.tier in stages else one for one in plan.policy.scaling.fleets]
+        return shared_out(fleets, stages, hosts, waits)
+
+    def _to_be_had(self, fleet: FleetPolicy) -> FleetPolicy:
+        """A fleet no larger than its tier may be; where another stands in, that has room for the rest."""
+        most = self._plan.policy.tiers[fleet.tier].limits.at_once
+        return fleet if most is None or fleet.fallback else at_most(fleet, most)
 
     def left_lying(
         self,

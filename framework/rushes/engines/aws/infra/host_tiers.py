@@ -103,7 +103,10 @@ def host_tiers(policy: CapacityPolicy, images: Mapping[str, str] | None = None) 
         for name in fleet.tiers:
             if policy.tiers[name].purchase is Purchase.owned:
                 continue
-            made = _host_tier(policy.tiers[name], fleet.maximum, images.get(name, ""))
+            tier, most = policy.tiers[name], fleet.maximum
+            if tier.limits.at_once is not None and not fleet.fallback:
+                most = min(most, tier.limits.at_once)
+            made = _host_tier(tier, most, images.get(name, ""))
             other = fleet_of.setdefault(made.group, fleet.tier)
             if other != fleet.tier:
                 raise _bad(
