@@ -112,17 +112,18 @@ def answer_error(error: aws.ClientError, act: str) -> RushesError:
             code="not-permitted",
             fix="Ask for the permission, or check the account; AWS also says so of what is not there.",
         )
-    service = getattr(error, "operation_name", "") or "AWS"
+    service = getattr(error, "operation_name", "") or "it"
     if code in _BUSY or _status(error) >= 500:
         return PlatformError(
-            f"{service} could not {act}: {code or 'no code'}.",
+            f"AWS could not {act}: {service} answered {code or 'without a code'}.",
             code="service-busy",
             fix="It is tried again by itself.",
         )
     return PlatformError(
-        f"{service} would not {act}: {code or 'no code'}.",
+        f"AWS would not {act}: {service} answered {code or 'without a code'}.",
         code="service-refused",
-        fix="See what AWS says of that code; it is tried again as often as the function allows.",
+        fix="See what AWS says of that code. Work that was sent is tried again, as often as its function "
+        "allows.",
     )
 
 

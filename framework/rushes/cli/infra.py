@@ -19,6 +19,7 @@ import click
 from rushes.cli.infra_backfill import backfill
 from rushes.cli.infra_destroy import destroy
 from rushes.cli.infra_image import chosen, keep
+from rushes.cli.infra_lines import change_line
 from rushes.cli.infra_options import env_option, region_option, stack_of
 from rushes.cli.infra_package import package
 from rushes.cli.infra_prices import prices
@@ -28,13 +29,11 @@ from rushes.errors import CallerError
 from rushes.printing import printable
 
 if TYPE_CHECKING:
-    from rushes.engines.aws.infra.changes import Change
     from rushes.engines.aws.infra.environment import Environment
 
 __all__ = ["infra"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-_SIGNS: Final = {"add": "+", "remove": "-", "change": "~"}
 
 
 def _pair(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -48,13 +47,18 @@ def _pair(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
 _WANTED: Final = (
     click.option(
         "--bucket", "buckets", multiple=True, callback=_pair, metavar="NAME=BUCKET",
-        help="The bucket that stands for one that triggers name.",
+        help="The bucket that stands for one that triggers name.  [repeatable]",
     ),
-    click.option("--own", "owned", multiple=True, metavar="BUCKET", help="A bucket to make; it stays."),
-    click.option("--show", "shows", multiple=True, metavar="SHOW", help="Only these shows; else every one."),
+    click.option(
+        "--own", "owned", multiple=True, metavar="BUCKET", help="A bucket to make; it stays.  [repeatable]"
+    ),
+    click.option(
+        "--show", "shows", multiple=True, metavar="SHOW",
+        help="Only these shows; else every one.  [repeatable]",
+    ),
     click.option(
         "--queue", "queues", multiple=True, callback=_pair, metavar="NAME=ARN",
-        help="The queue that stands for one that triggers name; else it is made.",
+        help="The queue that stands for one that triggers name; else it is made.  [repeatable]",
     ),
     click.option("--concurrency", default=50, show_default=True, help="Of a function and class, at a time."),
     click.option("--largest-clip", default="4GiB", show_default=True, help="That scratch has to hold."),
@@ -69,10 +73,15 @@ _WANTED: Final = (
     ),
     click.option(
         "--image-of", "images", multiple=True, callback=_pair, metavar="TIER=AMI",
-        help="The machine image of a tier on EC2, where AWS's own has not its driver.",
+        help="The machine image of a tier on EC2, where AWS's own has not its driver.  [repeatable]",
     ),
-    click.option("--subnet", "subnets", multiple=True, metavar="ID", help="Of hosts; else one is made."),
-    click.option("--security-group", "security_groups", multiple=True, metavar="ID", help="Of hosts there."),
+    click.option(
+        "--subnet", "subnets", multiple=True, metavar="ID", help="Of hosts; else one is made.  [repeatable]"
+    ),
+    click.option(
+        "--security-group", "security_groups", multiple=True, metavar="ID",
+        help="Of hosts there.  [repeatable]",
+    ),
     click.option("--events", "tells", is_flag=True, help="Tell EventBridge of what becomes of work."),
     click.option("--tracing", is_flag=True, help="Tell X-Ray of every attempt."),
     click.option("--log-days", default=30, show_default=True, help="How long logs are kept."),
@@ -151,7 +160,8 @@ _tried = click.option(
     "tried",
     multiple=True,
     metavar="FUNCTION",
-    help="Let its new version have a share, compared with the old one; it takes over, or goes back, by rule.",
+    help="Let its new version have a share, compared with the old one; it takes over, or goes back, by "
+    "rule.  [repeatable]",
 )
 
 
@@ -200,7 +210,7 @@ def diff(
     elif found:
         click.echo(f"{where} is there: deploying makes {counted(len(found), 'change')}.", err=True)
     for change in found:
-        click.echo(_line(change))
+        click.echo(change_line(change))
     if not found:
         click.echo("Nothing would change.")
 
@@ -285,22 +295,6 @@ def _placed(body: bytes, bucket: str, environment: Environment) -> str:
 def _told(text: str) -> None:
     """Say something beside what a command prints."""
     click.echo(printable(text), err=True)
-
-
-def _line(change: Change) -> str:
-    """A change as people read it; values that are long are cut."""
-    line = f"{_SIGNS[change.act]} {change.what}"
-    whole = change.after or change.before
-    if change.what.startswith("Resources.") and isinstance(whole, dict) and "Type" in whole:
-        line = f"{line:<44} {whole['Type']}"
-    if change.act == "change":
-        line += f": {_short(change.before)} → {_short(change.after)}"
-    return printable(line)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 infra.add_command(backfill)

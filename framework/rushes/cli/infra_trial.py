@@ -45,11 +45,13 @@ def trial(*, name: str, region: str, promote: bool, back: bool, function: str) -
             code="no-trial",
             fix="Deploy a new version with --trial.",
         )
-    click.echo(f"version {found.new} has {found.share:g} % of the work. {printable(found.reason)}")
+    click.echo(f"version {found.new} has {found.share:g} % of the work. {printable(found.reason)}".rstrip())
     for place, both in trials.compared(function, found).items():
         for version, one in zip((found.old, found.new), both, strict=True):
-            each = max(one.ended, 1)
-            mean_s, cost = one.turnaround_s / each, format_dollars(round(one.cost_nano / each))
+            if not one.ended:
+                click.echo(f"  {place:<6}  {version:<8} {0:>6} ended")
+                continue
+            mean_s, cost = one.turnaround_s / one.ended, format_dollars(round(one.cost_nano / one.ended))
             click.echo(
                 f"  {place:<6}  {version:<8} {one.ended:>6} ended  {one.errors:>6.1%} failed  "
                 f"{mean_s:>8.1f} s  {cost} each"

@@ -62,9 +62,12 @@ def logs(
             raise CallerError(
                 "an invocation is named, and a part.", code="bad-value", fix="Name one of them."
             )
+        if path:
+            raise CallerError(f"the log of {part} is no file.", code="not-supported", fix="Leave out --path.")
         keeper = _keeper(session.engine_of(None, engine_name))
         begins = since_of(RECENT, time.time()) if start is None else start
-        _kept(session, keeper.log_of_part(part, since=begins), part, follow=follow, dated=True)
+        why = f" since {_when(begins)} (--since looks further back)"
+        _kept(session, keeper.log_of_part(part, since=begins), part, follow=follow, dated=True, why=why)
         return
     engine, name = meant(session, invocation, engine_name)
     invocation = found_invocation(engine, name)
@@ -96,8 +99,10 @@ def _keeper(engine: Engine) -> LogKeeper:
 # -- kept by a service -------------------------------------------------------------------------------------
 
 
-def _kept(session: Session, log: KeptLog, what: str, *, follow: bool, dated: bool = False) -> None:
-    """Print what there is, and what comes."""
+def _kept(
+    session: Session, log: KeptLog, what: str, *, follow: bool, dated: bool = False, why: str = ""
+) -> None:
+    """Print what there is, and what comes; ``why`` there may be nothing, where the log does not say."""
     printed = False
     while True:
         over = False
@@ -112,14 +117,17 @@ def _kept(session: Session, log: KeptLog, what: str, *, follow: bool, dated: boo
     if log.note:
         click.echo(printable(log.note), err=True)
     elif not printed:
-        click.echo(f"{what} logged nothing ({log.state})", err=True)
+        click.echo(f"{what} logged nothing{why or f' ({log.state})'}", err=True)
+
+
+def _when(at: float, how: str = "%m-%d %H:%M") -> str:
+    return time.strftime(how, time.localtime(at))
 
 
 def _line(session: Session, line: LogLine, *, dated: bool) -> None:
     text = line.text.rstrip("\n")
     if dated:
-        when = time.strftime("%m-%d %H:%M:%S", time.localtime(line.at))
-        text = "  ".join(filter(None, (when, line.who, text)))
+        text = "  ".join(filter(None, (_when(line.at, "%m-%d %H:%M:%S"), line.who, text)))
     raw = f"{text}\n".encode(errors="backslashreplace")
     sys.stdout.buffer.write(_safe(raw) if session.prints_to_terminal else raw)
 

@@ -598,7 +598,11 @@ def test_the_commands_refuse_try_show_and_decide(
     assert {one["ParameterKey"]: one["ParameterValue"] for one in parameters} == {
         "ImageUri": f"{registry}:2", "StableImageUri": f"{registry}:1",
     }  # fmt: skip
-    assert "version 2 has 5 % of the work." in said("trial", "small")
+    assert said("trial", "small").splitlines() == [
+        "version 2 has 5 % of the work.",
+        "  lambda  1             0 ended",  # and no share, time or cost of nothing
+        "  lambda  2             0 ended",
+    ]
     assert "version 2 has 0 % of the work. A person decided." in said("trial", "small", "--back")
     assert "there is no trial of look" in said("trial", "look", status=2)
     deploy("3", "--trial", "small")  # another build of it: the old version stays on its image

@@ -129,7 +129,7 @@ def test_hosts_take_the_classes_that_triggers_give_and_those_that_are_asked_for(
     assert taken(deployed.asked, classes=("urgent",)) == {"urgent"}
     with pytest.raises(CallerError, match="no hosts to take urgent"):
         Environment("dev", classes=("urgent",))
-    with pytest.raises(CallerError, match="has the class 'rush'"):
+    with pytest.raises(CallerError, match="hosts of the class 'rush'"):
         Environment("dev", hosts=True, classes=("rush",))
 
 

@@ -215,9 +215,8 @@ def test_a_part_says_who_of_several_it_was(client: Any) -> None:
 
 
 def test_a_part_that_is_not_there_is_named(client: Any) -> None:
-    log = part_log(client, LAMBDA)
-    assert log.new() == []
-    assert LAMBDA in log.note
+    with pytest.raises(CallerError, match=LAMBDA):
+        part_log(client, LAMBDA).new()
 
 
 class Pages:
@@ -320,6 +319,23 @@ def test_the_command_dates_what_a_part_said(client: Any) -> None:
     made = rushes(Kept(client), "logs", "--of", "small", "--since", "2020-01-01")
     assert made.stdout.endswith("  failed  invocation=a.1\n")
     assert rushes(Kept(client), "logs", "a.1", "--of", "small").exit_code == 2
+
+
+def test_a_part_that_said_nothing_is_named_with_the_time_that_was_looked_at(client: Any) -> None:
+    client.create_log_group(logGroupName=LAMBDA)
+    made = rushes(Kept(client), "logs", "--of", "small", "--since", "2099-01-01T08:00")
+    assert made.stdout == ""
+    assert made.stderr == "small logged nothing since 01-01 08:00 (--since looks further back)\n"
+
+
+def test_a_part_that_an_environment_has_not_is_refused_also_while_it_is_followed(client: Any) -> None:
+    for follow in ((), ("--follow",)):
+        made = rushes(Kept(client), "logs", "--of", "ruoter", *follow)
+        assert made.exit_code == 2
+        assert made.stdout == ""
+        assert "there is no log /aws/lambda/rushes-dev-ruoter" in made.stderr
+        assert "router, sweep, scaler" in made.stderr
+    assert rushes(Kept(client), "logs", "--of", "router", "--path").exit_code == 2
 
 
 def test_a_pool_of_one_machine_has_no_parts_and_no_times() -> None:

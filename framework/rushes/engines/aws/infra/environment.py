@@ -158,7 +158,10 @@ class Environment:
         if self.classes and not self.has_hosts:
             raise _bad(f"has no hosts to take {', '.join(self.classes)}", "Give it hosts: --hosts.")
         if unknown := [one for one in self.classes if one not in self.ranks]:
-            raise _bad(f"has the class {unknown[0]!r}", f"Expected some of {', '.join(self.ranks)}.")
+            raise _bad(
+                f"would have hosts of the class {unknown[0]!r}, which there is not",
+                f"Say some of {', '.join(self.ranks)}; RUSHES_CLASSES names a file of others.",
+            )
         if len(self.ranks_text) > _LONGEST_OUTPUT:
             raise _bad(f"has {len(self.ranks)} classes", "Have fewer of them, or shorten their names.")
 

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from rushes.aws_errors import answer_error, code_of, sent
 from rushes.engines.aws.laptop.log_records import Asked, asked_of, attempt_line, lambda_line, part_line
+from rushes.errors import CallerError
 from rushes.logged import LogLine
 
 __all__ = ["InvocationLog", "PartLog"]
@@ -191,11 +192,15 @@ class PartLog:
         self._group = _Group(client, clock)
         self._name = name
         self._since = since
-        self.state = "there is nothing since then"
+        self.state = ""
         self.note = ""
 
     def new(self) -> list[LogLine]:
-        """What came since the last time, in its order."""
+        """What came since the last time, in its order.
+
+        Raises:
+            CallerError: the environment has no such part (``not-found``).
+        """
         lines: list[LogLine] = []
         try:
             lines += (
@@ -203,8 +208,14 @@ class PartLog:
                 for one in self._group.new(self._name, "", self._since, None)
                 if (text := part_line(one["message"]))
             )
-        except LookupError:
-            self.note = f"there is no log {self._name}: the environment has no such part"
+        except LookupError as error:
+            # Who follows would wait for ever for what a name that is mistyped says.
+            raise CallerError(
+                f"there is no log {self._name}: the environment has no such part.",
+                code="not-found",
+                fix="Say router, sweep, scaler, or a function by its name; hosts have a log where the "
+                "environment starts them (`infra deploy --capacity`); others write where they run.",
+            ) from error
         if self._group.cut:
             self.note = "there is more than was read: say --since with a later time"
         return sorted(lines, key=lambda one: one.at)
