@@ -95,6 +95,8 @@ class _Follower:
             except OSError:
                 self._go_unread(interrupts)
                 raise
+            except KeyboardInterrupt:
+                return self._go_unanswered()
             finally:
                 self._hide()
 
@@ -232,6 +234,14 @@ class _Follower:
             self._sending.join(_WAIT_S)
         if self._engine.status(self._batch).ended is None:
             _say(f"left running: rushes follow {self._batch}")
+
+    def _go_unanswered(self) -> FollowEnd:
+        """A person has had enough of requests that get no answer, the one that would cancel among them."""
+        self._hide()
+        unsent = self._sending is not None and self._sending.total is None
+        part = ", of which not all was sent" if unsent else ""
+        _say(f"no answer: left as it is{part}: rushes follow {self._batch}, or rushes cancel {self._batch}")
+        return self._outcome(interrupted=True, left=True)
 
     def _take_rest(self) -> None:
         while page := self._engine.results(self._batch, after=self._seen, limit=_PAGE):

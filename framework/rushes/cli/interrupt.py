@@ -1,7 +1,8 @@
 """Ctrl-C, a closed terminal and `kill`, noted while a batch is followed and acted upon between two requests.
 
-A handler that raised could break off half-way through a message to the worker. This module must not know what
-is done about an interrupt.
+A handler that raised could break off half-way through a message to the worker. Only where nobody acts upon
+it, because a request gets no answer, does the third one raise: a person must get away. This module must not
+know what is done about an interrupt.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import click
 __all__ = ["Interrupts", "ask", "noted"]
 
 _LOOK_EVERY_S: Final = 0.25
+_GETS_AWAY: Final = 3
+"""So many Ctrl-C that nobody has acted upon raise `KeyboardInterrupt`, wherever this process is."""
 
 
 @dataclass(slots=True)
@@ -30,14 +33,20 @@ class Interrupts:
     """What has come in so far."""
 
     count: int = 0
-    """How often Ctrl-C was pressed."""
+    """How often Ctrl-C was pressed since it was last acted upon."""
     gone: int = 0
     """The signal that ends this process and leaves its batch alone (SIGTERM, SIGHUP), or 0."""
 
     def on_signal(self, number: int, _frame: Any) -> None:
-        """Note a signal."""
+        """Note a signal.
+
+        Raises:
+            KeyboardInterrupt: it is the third Ctrl-C, and nobody has acted upon the others.
+        """
         if number == signal.SIGINT:
             self.count += 1
+            if self.count >= _GETS_AWAY:
+                raise KeyboardInterrupt
         else:
             self.gone = number
 
