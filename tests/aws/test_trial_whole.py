@@ -157,8 +157,8 @@ class Studio:
                 host.wait()
         for version in ("1", "2"):
             environ = {**os.environ, "RUSHES_HOME": str(self.folder / f"home-{version}")}
-            argv = [sys.executable, "-m", "rushes", "worker", "--stop"]
-            subprocess.run(argv, env=environ, check=False, capture_output=True, timeout=120)
+            argv = [sys.executable, "-c", "from rushes.cli import main; main()", "worker", "--stop"]
+            subprocess.run(argv, env=environ, check=True, capture_output=True, timeout=120)
 
     # -- what comes, and what became of it -----------------------------------------------------------------
 
