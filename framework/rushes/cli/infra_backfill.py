@@ -56,9 +56,11 @@ def backfill(session: Session, /, *, name: str, region: str, after: str, prefixe
         progress = _Progress(session, after if number == 0 else "")
         try:
             count = hand_over(store, sqs, url, prefix, after=progress.last, told=progress.told)
-        except BaseException:  # Ctrl-C, and a service that does not answer
+        except BaseException as error:  # Ctrl-C, and a service that does not answer
             progress.end()
-            _say_how_to_go_on(name, region, progress, prefixes[number:])
+            has_begun = progress.count > 0 or number > 0
+            if has_begun or not isinstance(error, CallerError):  # a bucket that is not there is none tomorrow
+                _say_how_to_go_on(name, region, progress, prefixes[number:])
             raise
         progress.end()
         click.echo(_handed_over(count, prefix, began=number > 0 or not after))

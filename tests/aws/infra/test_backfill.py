@@ -121,3 +121,11 @@ def test_a_bucket_that_is_not_there_is_named_and_not_counted(events: str) -> Non
     assert made.exit_code == 2
     assert "there is no bucket crads" in made.output
     assert "handed over" not in made.output
+    assert "Go on with" not in made.output  # the same command, which would end likewise
+
+
+def test_what_is_wrong_with_a_later_prefix_leaves_out_those_that_are_done(events: str) -> None:
+    made = rushes("infra", "backfill", "--env", "dev", "s3://cards/day 0/", "/tmp")
+    assert made.exit_code == 2
+    assert shlex.split(made.stderr.splitlines()[1])[-1] == "/tmp"
+    assert len(handed_over(events)) == COUNT // 2
