@@ -119,8 +119,10 @@ def answer_error(error: aws.ClientError, act: str) -> RushesError:
             code="service-busy",
             fix="It is tried again by itself.",
         )
+    said = _one_line(str(error.response.get("Error", {}).get("Message") or ""))
+    answer = f"{code or 'without a code'}{said and f' ({said})'}"
     return PlatformError(
-        f"AWS would not {act}: {service} answered {code or 'without a code'}.",
+        f"AWS would not {act}: {service} answered {answer}.",
         code="service-refused",
         fix="See what AWS says of that code. Work that was sent is tried again, as often as its function "
         "allows.",

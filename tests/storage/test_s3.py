@@ -396,6 +396,15 @@ def test_what_s3_says_is_split_by_who_acts(raised: Exception, kind: type[Excepti
     assert "Signature=" not in str(caught.value)
 
 
+def test_a_refusal_that_no_table_knows_is_told_in_its_own_words_without_secrets() -> None:
+    raised = refusal("KMS.DisabledException")
+    raised.response["Error"]["Message"] = "Key k-1 is disabled;\n see https://x/?X-Amz-Signature=abc."
+    with pytest.raises(PlatformError) as caught, s3_errors(f"{ROOT}x", "read"):
+        raise raised
+    assert "PutObject answered KMS.DisabledException (Key k-1 is disabled; see " in str(caught.value)
+    assert "Signature=abc" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("raised", "code"),
     [
