@@ -93,7 +93,8 @@ def _before(target: Path | None) -> dict[str, Any]:
     """What is in the file by now.
 
     Raises:
-        CallerError: it is TOML, which is a person's to write; or it cannot be read (``bad-prices``).
+        CallerError: it is TOML, which is a person's to write; or it cannot be read (``bad-prices``); or
+            nothing can be written there (``bad-value``).
     """
     from rushes.core.spending.price_entries import parse_entries  # noqa: PLC0415 - not for help
 
@@ -104,6 +105,12 @@ def _before(target: Path | None) -> dict[str, Any]:
             f"{printable(str(target))} would be TOML, and this writes JSON.",
             code="bad-prices",
             fix="Let its name end in .json.",
+        )
+    if not os.access(target.parent, os.W_OK | os.X_OK):  # else the answers of a minute are lost
+        raise CallerError(
+            f"{printable(str(target))} cannot be written: its folder is not there, or may not be written.",
+            code="bad-value",
+            fix="Make that folder, or say --to with another.",
         )
     if not target.exists():
         return {}

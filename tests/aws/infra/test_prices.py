@@ -294,6 +294,15 @@ def test_a_region_that_the_list_does_not_have_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_not_there_is_named_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done = run(monkeypatch, ireland(), "--to", str(tmp_path / "none" / "p.json"))
+    assert done.exit_code == 2
+    assert "cannot be written" in done.stderr
+    assert "asking for" not in done.stderr
+
+
 def test_a_file_of_toml_is_a_persons(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     done = run(monkeypatch, ireland(), "--to", str(tmp_path / "p.toml"))
     assert done.exit_code == 2
