@@ -46,9 +46,18 @@ _KEYS = {"ImageUri": "package.zip", "StableImageUri": "stable.zip"}
 _UNKNOWN = {"AWS::ECS::ClusterCapacityProviderAssociations"}
 
 
-def as_zip(template: dict[str, Any], server: AwsServer, bucket: str) -> dict[str, Any]:
-    """The template with a zip for each image, which finds the server; and without what that does not know."""
-    made = copy.deepcopy(template)
+def as_zip(
+    template: Mapping[str, Any], server: AwsServer, bucket: str, keys: Mapping[str, str] = _KEYS
+) -> dict[str, Any]:
+    """The template with a zip for each image, which finds the server; and without what that does not know.
+
+    Args:
+        template: what is stood in for.
+        server: that it is deployed to.
+        bucket: that has the zips.
+        keys: of each parameter for an image, the zip.
+    """
+    made = copy.deepcopy(dict(template))
     unknown = {id_ for id_, one in made["Resources"].items() if one["Type"] in _UNKNOWN}
     made["Resources"] = {id_: one for id_, one in made["Resources"].items() if id_ not in unknown}
     for one in made["Resources"].values():
@@ -58,10 +67,12 @@ def as_zip(template: dict[str, Any], server: AwsServer, bucket: str) -> dict[str
         if one["Type"] != "AWS::Lambda::Function":
             continue
         its = one["Properties"]
+        if its["PackageType"] == "Zip":  # it stays as it was deployed
+            continue
         (command,) = its.pop("ImageConfig")["Command"]
         its |= {
             "PackageType": "Zip",
-            "Code": {"S3Bucket": bucket, "S3Key": _KEYS[its["Code"]["ImageUri"]["Ref"]]},
+            "Code": {"S3Bucket": bucket, "S3Key": keys[its["Code"]["ImageUri"]["Ref"]]},
             "Runtime": f"python3.{sys.version_info.minor}",
             "Handler": f"index.{command.rpartition('.')[2]}",
         }

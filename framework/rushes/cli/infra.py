@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -24,12 +24,15 @@ from rushes.cli.infra_options import env_option, region_option, stack_of
 from rushes.cli.infra_package import package
 from rushes.cli.infra_prices import prices
 from rushes.cli.infra_trial import kept_trials, trial, trials_of
+from rushes.cli.infra_trial_end import check_leaving, ended
 from rushes.cli.show import counted
 from rushes.errors import CallerError
 from rushes.printing import printable
+from rushes.units import parse_duration
 
 if TYPE_CHECKING:
     from rushes.engines.aws.infra.environment import Environment
+    from rushes.engines.aws.infra.executor import Done, Standing
 
 __all__ = ["infra"]
 
@@ -219,6 +222,14 @@ def diff(
 @click.option("--image", required=True, metavar="URI", help="The container image of the functions.")
 @_tried
 @click.option("--template-bucket", metavar="BUCKET", help="That a template above 51,200 bytes goes through.")
+@click.option(
+    "--wait",
+    "patience",
+    default="1h",
+    show_default=True,
+    metavar="TIME",
+    help="For what a trial that ends has yet to do.",
+)
 @_planned
 def deploy(
     environment: Environment,
@@ -228,24 +239,25 @@ def deploy(
     image: str,
     template_bucket: str | None,
     tried: tuple[str, ...],
+    patience: str,
 ) -> None:
     """Make the environment as its functions want it, wait, and print what is there.
 
     A function whose source has changed and whose version has not is refused, and so is removing a queue in
-    which something waits, or a tier that has hosts.
+    which something waits, or a tier that has hosts. Those of a version that was tried before go once they
+    have nothing left to do.
     """
     from rushes.engines.aws.infra.account import prepare  # noqa: PLC0415 - botocore
-    from rushes.engines.aws.infra.emptiness import check_empty  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.executor import client_of  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.premises import premises_of  # noqa: PLC0415 - not for help
-    from rushes.engines.aws.infra.queue_names import gone  # noqa: PLC0415 - not for help
-    from rushes.engines.aws.infra.vacancy import check_vacant, leaving  # noqa: PLC0415 - botocore
+    from rushes.engines.aws.infra.trial_end import ending  # noqa: PLC0415 - as above
     from rushes.engines.aws.infra.versions import (  # noqa: PLC0415 - not for help
         check_versions,
         tried_on_hosts,
         versions_of,
     )
 
+    patience_s = parse_duration(patience)
     stack = stack_of(environment.name, environment.region)
     seen = stack.standing()
     stack.check(seen.status)
@@ -254,24 +266,30 @@ def deploy(
     check_versions(deployed, template)
     if left_out := sorted(set(versions_of(deployed or {})) - set(versions_of(template))):
         click.echo(f"Not named, so gone with their queues: {printable(', '.join(left_out))}.", err=True)
-    if removed := gone(deployed, template):
-        check_empty(client_of("sqs", environment.region), removed)
-        click.echo(f"Empty queues go: {printable(', '.join(removed))}.", err=True)
+    ends = ending(deployed, template, seen.parameters)
+    check_leaving(deployed, template, ends, environment)
     region = environment.region
-    if services := leaving(deployed, template):
-        check_vacant(client_of("ecs", region), environment.called(), services)
     prepare(premises_of(template, deployed), region, lambda name: client_of(name, region), _told)
     parameters = {"ImageUri": image}
     if tried:
         parameters["StableImageUri"] = seen.parameters.get("StableImageUri") or seen.parameters["ImageUri"]
-    done = stack.deploy(
-        template,
-        parameters,
-        {"rushes:environment": environment.name},
-        place=None if template_bucket is None else lambda body: _placed(body, template_bucket, environment),
-        say=lambda text: click.echo(text, err=True),
-        seen=seen,
-    )
+
+    def made(wanted: Mapping[str, Any], seen: Standing) -> Done:
+        return stack.deploy(
+            wanted,
+            parameters,
+            {"rushes:environment": environment.name},
+            place=None
+            if template_bucket is None
+            else lambda body: _placed(body, template_bucket, environment),
+            say=lambda text: click.echo(text, err=True),
+            seen=seen,
+        )
+
+    if ends is not None:
+        begun = seen
+        seen = ended(ends, stack, environment, patience_s, lambda wanted: made(wanted, begun))
+    done = made(template, seen)
     versions, on_hosts = versions_of(template), tried_on_hosts(template)
     for function, old in environment.trials.items():
         trial = kept_trials(environment.table, environment.region).begin(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -314,11 +314,13 @@ class Cloud:
         policy = RolloutPolicy((25.0, 50.0), least=3)
         return Trials(self.clients["dynamodb"], "rushes", policy, self.clock.now)
 
-    def router(self) -> EventRouter:
+    def router(self, function: Any = look, **more: Any) -> EventRouter:
         services = Services(AwsSettings("rushes"), "router", self.clients.__getitem__)
-        return EventRouter([look], self.urls, services, self.clock.now, trials={"look": "1"})
+        return EventRouter(
+            [function], self.urls, services, self.clock.now, **more or {"trials": {"look": "1"}}
+        )
 
-    def comes(self, router: EventRouter, number: int) -> str:
+    def comes(self, router: EventRouter, number: int, titles: Mapping[str, str] | None = None) -> str:
         """A clip comes; gives the version that it goes to, as its spec says."""
         key = f"{number:03}.mov"
         self.clients["s3"].put_object(Bucket="cards", Key=key, Body=b"%d" % number)
@@ -326,7 +328,7 @@ class Cloud:
         (invocation,) = router({"source": "aws.s3", "detail": detail}, None)
         spec = self.ledger.spec(invocation.rpartition(".")[0])
         assert spec is not None
-        assert spec["title"] == {"1": "look", "2": "look-trial"}[spec["version"]]
+        assert spec["title"] == (titles or {"1": "look", "2": "look-trial"})[spec["version"]]
         return str(spec["version"])
 
     def told(self, queue: str) -> int:
@@ -374,6 +376,24 @@ def test_an_event_that_comes_again_stays_with_its_version_when_the_share_has_cha
         cloud.trials.decide("look", share)
         cloud.clock.advance(60)
         assert [cloud.comes(router, number) for number in range(12)] == before
+
+
+@pytest.mark.parametrize("wanted", ["1", "2", "3"])
+def test_an_event_that_comes_again_while_a_trial_ends_stays_with_its_version_and_the_rest_is_for_the_one(
+    cloud: Cloud, wanted: str
+) -> None:
+    cloud.trials.begin("look", "1", "2")
+    first = {number: cloud.comes(cloud.router(), number) for number in range(40)}
+    assert {*first.values()} == {"1", "2"}
+    one = copy.copy(look)
+    one._declared = replace(one._declared, version=wanted)
+    router = cloud.router(one, before={"look": "1", "look-trial": "2"})
+    assert cloud.told("look/urgent") + cloud.told("look-trial/urgent") == 40  # and is hidden from now on
+    assert {number: cloud.comes(router, number) for number in first} == first
+    of_trial = 0 if wanted == "2" else [*first.values()].count("2")
+    assert (cloud.told("look/urgent"), cloud.told("look-trial/urgent")) == (40 - of_trial, of_trial)
+    for number in range(40, 50):
+        assert cloud.comes(router, number, {wanted: "look"}) == wanted
 
 
 def test_a_trial_widens_and_takes_over_by_what_both_have_done_since(cloud: Cloud) -> None:
@@ -609,3 +629,55 @@ def test_the_commands_refuse_try_show_and_decide(
     body = aws.client("cloudformation").get_template(StackName=f"rushes-{env}")["TemplateBody"]
     assert stable_of(body if isinstance(body, dict) else json.loads(body)) == {"small": "1"}
     assert said("destroy", "--yes")
+
+
+def test_the_command_ends_a_trial_in_as_many_goes_as_it_takes(
+    aws: AwsServer, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("rushes.engines.aws.infra.trial_drain.QUIET_S", 0.2)
+    monkeypatch.setattr("rushes.engines.aws.infra.trial_drain.LOOK_S", 0.1)
+    env, sqs, one = f"n{unique[-8:]}", aws.client("sqs"), catalog.find("deployed:small")
+    monkeypatch.setattr("rushes.catalog.body_digest", lambda it: it.version)
+    monkeypatch.setattr("rushes.catalog.find", lambda _: one)
+
+    def deploy(version: str, *more: str, status: int = 0) -> str:
+        monkeypatch.setattr(one, "_declared", replace(one._declared, version=version))
+        image = f"1.dkr.ecr.us-east-1.amazonaws.com/rushes:{version}"
+        argv = ["infra", "deploy", "--env", env, "deployed:small", "--image", image, *more]
+        made = CliRunner().invoke(app, argv)
+        assert made.exit_code == status, made.output
+        return made.output
+
+    def queues() -> set[str]:
+        found = sqs.list_queues(QueueNamePrefix=f"rushes-{env}-small")["QueueUrls"]
+        return {place.rpartition("/")[2].removeprefix(f"rushes-{env}-") for place in found}
+
+    deploy("1")
+    deploy("2", "--trial", "small")
+    waits = sqs.get_queue_url(QueueName=f"rushes-{env}-small-trial-urgent")["QueueUrl"]
+    sqs.send_message(QueueUrl=waits, MessageBody="{}", DelaySeconds=900)
+
+    # What waits keeps what it needs, and is named, whoever ends the wait.
+    said = deploy("2", "--wait", "1s", status=2)
+    assert "The trial of small ends" in said
+    assert f"rushes-{env}-small-trial-urgent has 1 still" in said
+    assert "another version cannot be tried yet" in deploy("3", "--trial", "small", status=2)
+    with monkeypatch.context() as patched:
+        patched.setattr("rushes.engines.aws.infra.trial_drain.wait_until_drained", _interrupted)
+        assert "say the same again" in deploy("2", status=130)
+    assert queues() == {"small-urgent", "small-dead", "small-trial-urgent", "small-trial-dead"}
+
+    # Once there is nothing, the same command takes the rest away.
+    sqs.purge_queue(QueueUrl=waits)
+    assert "nothing changes" in deploy("2")
+    assert queues() == {"small-urgent", "small-dead"}
+    assert "The trial of" not in deploy("2")
+    assert CliRunner().invoke(app, ["infra", "destroy", "--env", env, "--yes"]).exit_code == 0
+
+
+def _interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt

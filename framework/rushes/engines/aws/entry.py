@@ -173,6 +173,7 @@ def _router() -> EventRouter:
         events=os.environ.get("RUSHES_EVENTS_QUEUE", ""),
         trials=_trials(),
         tiers=os.environ.get("RUSHES_TIERS", ""),
+        before=pairs_of(os.environ.get("RUSHES_BEFORE", "")),
     )
 
 

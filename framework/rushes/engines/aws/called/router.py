@@ -66,6 +66,7 @@ class EventRouter:
         trials: functions of which a new version is tried, with the version that the rest of the work has.
         tiers: where functions have a Lambda and hosts have queues for them, too, what there is to choose from
             (`infra.choices`), or "".
+        before: of functions whose trial is ending, by the title of a queue, the version that it was for.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class EventRouter:
         events: str = "",
         trials: Mapping[str, str] | None = None,
         tiers: str = "",
+        before: Mapping[str, str] | None = None,
     ) -> None:
         self._wanted = [
             _Wanted(function, trigger, f"{function.name}/{number}")
@@ -96,6 +98,7 @@ class EventRouter:
         self._events = events
         self._trials = dict(trials or {})
         self._tiers = tiers
+        self._before = dict(before or {})
 
     @cached_property
     def _services(self) -> Services:
@@ -244,7 +247,7 @@ class EventRouter:
         function = order.function
         version = self._trials.get(function.name)
         if version is None:
-            return replace(order, routed=self._placed(order))
+            return self._begun(order, ledger) or replace(order, routed=self._placed(order))
         old = replace(order, old_version=version)
         old = replace(old, routed=self._placed(old))
         new = replace(order, title=f"{function.name}{SUFFIX}")
@@ -259,6 +262,20 @@ class EventRouter:
         chosen, other = (new, old) if takes_new(order.number, share) else (old, new)
         # An event that comes again when the share has changed: what has begun ends on its version.
         return other if ledger.entry(f"{other.batch}.1") is not None else chosen
+
+    def _begun(self, order: Order, ledger: Ledger) -> Order | None:
+        """The same for the version that has it already, where a trial is ending: an event that came again."""
+        name = order.function.name
+        for title in (name, f"{name}{SUFFIX}"):
+            version = self._before.get(title, order.version)
+            if version == order.version:
+                continue
+            begun = replace(order, old_version=version)
+            if title != name:
+                begun = replace(begun, title=title, group=self._group_tried(order))
+            if ledger.entry(f"{begun.batch}.1") is not None:
+                return begun
+        return None
 
     def _is_for_hosts(self, order: Order) -> bool:
         """Whether hosts are to do it, by its size, or because no Lambda can."""

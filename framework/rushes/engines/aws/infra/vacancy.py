@@ -16,7 +16,7 @@ from rushes.aws_errors import answer_error, code_of, sent
 from rushes.core.capacity.beside import SUFFIX
 from rushes.errors import CallerError
 
-__all__ = ["check_vacant", "leaving"]
+__all__ = ["check_vacant", "hosts_of", "leaving"]
 
 AT_ONCE: Final = 10
 """Services in one request (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/
@@ -41,6 +41,21 @@ def check_vacant(ecs: Any, cluster: str, services: Sequence[str]) -> None:
         CallerError: one has (``hosts-there``).
         PlatformError: ECS does not answer.
     """
+    if there := hosts_of(ecs, cluster, services):
+        raise CallerError(
+            f"deploying would end {', '.join(f'{n:,} hosts of {name}' for name, n in there.items())}.",
+            code="hosts-there",
+            fix=_fix(there),
+            details=there,
+        )
+
+
+def hosts_of(ecs: Any, cluster: str, services: Sequence[str]) -> dict[str, int]:
+    """How many hosts services have, those that are on their way among them; only services that have any.
+
+    Raises:
+        PlatformError: ECS does not answer.
+    """
     act = f"look at the hosts of cluster {cluster}"
     there: dict[str, int] = {}
     for start in range(0, len(services), AT_ONCE):
@@ -50,18 +65,12 @@ def check_vacant(ecs: Any, cluster: str, services: Sequence[str]) -> None:
                 found = ecs.describe_services(cluster=cluster, services=some)["services"]
         except ClientError as error:
             if code_of(error) == "ClusterNotFoundException":
-                return
+                return {}
             raise answer_error(error, act) from error
         there |= {
             one["serviceName"]: count for one in found if (count := one["runningCount"] + one["pendingCount"])
         }
-    if there:
-        raise CallerError(
-            f"deploying would end {', '.join(f'{n:,} hosts of {name}' for name, n in there.items())}.",
-            code="hosts-there",
-            fix=_fix(there),
-            details=there,
-        )
+    return there
 
 
 def _fix(services: Iterable[str]) -> str:
