@@ -12,12 +12,12 @@ from rushes import catalog
 from rushes.cli.dispatch import day_note, deadline_of
 from rushes.cli.progress import Pace, lines_of
 from rushes.cli.seen_ends import FAILURES_SHOWN, SeenEnds, exit_code
-from rushes.cli.show import failure_line, fields, one_line, speed, summary_line, table
+from rushes.cli.show import failure_line, fields, one_line, speed, spent_line, summary_line, table
 from rushes.cli.sinks import sink_for
 from rushes.cli.values import columns_of, csv_of, in_short, table_of
 from rushes.core.states import State
 from rushes.errors import CallerError
-from rushes.invocation import BatchStatus, Counts, Finished
+from rushes.invocation import BatchStatus, Counts, Finished, Spent
 from rushes.printing import printable
 
 
@@ -244,3 +244,15 @@ def test_a_name_in_a_csv_moves_no_cursor_and_is_not_cut() -> None:
     assert (
         csv_of([made], columns_of(made), head=False) == "b.1,/x/b\\x1b[2J.mov,succeeded,,a\\x1b[31mred\\n\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("spent", "ended", "line"),
+    [
+        (Spent(310_000_000), False, "cost so far $0.31"),
+        (Spent(310_000_000), True, "cost $0.31"),
+        (Spent(310_000_000, 20_000_000, 4210.0), True, "cost $0.31, $0.02 of it wasted; 4,210 J"),
+    ],
+)
+def test_what_a_batch_cost_is_so_far_only_while_it_goes_on(spent: Spent, ended: bool, line: str) -> None:
+    assert spent_line(spent, ended=ended) == line

@@ -83,10 +83,7 @@ def status(session: Session, batch: str | None, *, engine_name: str | None, as_j
         click.echo(f"  {about}")
     else:
         elapsed = found.ended - found.submitted
-        made = summary_line(
-            found.title, found.counts, elapsed, found.media_s, found.out, cost_nano=found.spent.nano
-        )
-        click.echo(made)
+        click.echo(summary_line(found.title, found.counts, elapsed, found.media_s, found.out))
         click.echo(f"  {about} · {counts_line(found.counts)}")
     if found.tags:
         click.echo(f"  tags {', '.join(f'{printable(k)}={printable(v)}' for k, v in found.tags.items())}")
@@ -97,7 +94,7 @@ def status(session: Session, batch: str | None, *, engine_name: str | None, as_j
     for line in _standing(found):
         click.echo(f"  {line}")
     if found.spent.nano:
-        click.echo(f"  {spent_line(found.spent)}")
+        click.echo(f"  {spent_line(found.spent, ended=found.ended is not None)}")
     for line in displacement_lines(found.displacement):
         click.echo(f"  {line}")
     for one in found.running:

@@ -127,9 +127,9 @@ def summary_line(
     return line
 
 
-def spent_line(spent: Spent) -> str:
-    """``cost so far $0.31, $0.02 of it wasted; 4,210 J``."""
-    line = f"cost so far {_dollars(spent.nano)}"
+def spent_line(spent: Spent, *, ended: bool) -> str:
+    """``cost so far $0.31, $0.02 of it wasted; 4,210 J``; once it has ended, there is no "so far"."""
+    line = f"cost {'' if ended else 'so far '}{_dollars(spent.nano)}"
     if spent.waste_nano:
         line += f", {_dollars(spent.waste_nano)} of it wasted"
     return f"{line}; {spent.joules:,.0f} J" if spent.joules else line

@@ -18,7 +18,7 @@ from rushes.errors import CallerError, RushesError
 
 __all__ = ["prepare"]
 
-_THERE: Final = frozenset({"InvalidInput", "InvalidInputException"})
+_THERE: Final = frozenset({"InvalidInput", "InvalidInputException", "EntityAlreadyExists"})
 """What IAM says of a role that a service has already."""
 _LOOKED: Final = frozenset({"NoSuchBucket", "404", "NotFound"})
 
