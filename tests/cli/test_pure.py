@@ -251,8 +251,8 @@ def test_a_name_in_a_csv_moves_no_cursor_and_is_not_cut() -> None:
     [
         (Spent(310_000_000), False, "cost so far $0.31"),
         (Spent(310_000_000), True, "cost $0.31"),
-        (Spent(310_000_000, 20_000_000, 4210.0), True, "cost $0.31, $0.02 of it wasted; 4,210 J"),
+        (Spent(310_000_000, 20_000_000, 4210.0), True, "cost $0.31, $0.020 of it wasted; 4,210 J"),
     ],
 )
-def test_what_a_batch_cost_is_so_far_only_while_it_goes_on(spent: Spent, ended: bool, line: str) -> None:
+def test_what_a_batch_cost_is_so_far_only_while_it_goes_on(spent: Spent, *, ended: bool, line: str) -> None:
     assert spent_line(spent, ended=ended) == line
