@@ -10,8 +10,11 @@ from typing import Any
 import on_lambda
 import pytest
 from aws_server import AwsServer, serving
+from click.testing import CliRunner
 from lambda_account import Account
 from lambda_runtime import unpacked_wheel
+
+from rushes.cli.app import app
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +32,20 @@ def clients(aws: AwsServer) -> dict[str, Any]:
 def unique(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A name that no other test has."""
     return f"rushes-{abs(hash((request.node.nodeid, str(tmp_path)))):x}"
+
+
+@pytest.fixture
+def environment_name(aws: AwsServer, unique: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An environment that a test deploys by command, and that goes with it."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    name = f"t{unique[-8:]}"
+    yield name
+    made = CliRunner().invoke(app, ["infra", "destroy", "--env", name, "--yes", "--force"])
+    assert made.exit_code == 0, made.output
 
 
 @pytest.fixture(scope="session")

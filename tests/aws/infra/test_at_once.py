@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_server import AwsServer
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
@@ -172,25 +171,13 @@ def test_an_environment_that_is_being_changed_is_not_removed(
     assert client.begun == (["removed"] if exit_code == 0 else [])
 
 
-@pytest.fixture
-def environment(aws: AwsServer, unique: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for name, value in {
-        "AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    name = f"t{unique[-8:]}"
-    yield name
-    infra("destroy", "--env", name, "--yes", "--force")
-
-
-def deploy(environment: str, *functions: str) -> Result:
+def deploy(environment_name: str, *functions: str) -> Result:
     wanted = ("--hosts", "--class", "urgent", "--image", "none")
-    return infra("deploy", "--env", environment, *wanted, *functions)
+    return infra("deploy", "--env", environment_name, *wanted, *functions)
 
 
 def test_of_two_who_deploy_at_once_to_a_server_one_does_and_the_other_changes_nothing(
-    environment: str, monkeypatch: pytest.MonkeyPatch
+    environment_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_ours = Stack._planned
     first: list[Result] = []
@@ -199,20 +186,22 @@ def test_of_two_who_deploy_at_once_to_a_server_one_does_and_the_other_changes_no
         found = of_ours(self, change)
         if not first:
             monkeypatch.setattr(Stack, "_planned", of_ours)
-            first.append(deploy(environment, "deployed:hold", "deployed:asked"))
+            first.append(deploy(environment_name, "deployed:hold", "deployed:asked"))
         return found
 
     monkeypatch.setattr(Stack, "_planned", overtaken)
-    second = deploy(environment, "deployed:hold")  # an environment that was not there when it was planned
+    second = deploy(
+        environment_name, "deployed:hold"
+    )  # an environment that was not there when it was planned
     assert first[0].exit_code == 0, first[0].output
     assert second.exit_code == 2
     assert "somebody else has changed" in second.output
-    again = deploy(environment, "deployed:hold", "deployed:asked")
+    again = deploy(environment_name, "deployed:hold", "deployed:asked")
     assert "nothing changes" in again.output
 
 
 def test_who_was_killed_while_a_change_was_planned_or_made_says_the_same_again(
-    environment: str, monkeypatch: pytest.MonkeyPatch
+    environment_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class KilledError(Exception):
         pass
@@ -223,7 +212,7 @@ def test_who_was_killed_while_a_change_was_planned_or_made_says_the_same_again(
     for step in ("_planned", "_settled"):
         with monkeypatch.context() as once:
             once.setattr(Stack, step, killed)
-            assert isinstance(deploy(environment, "deployed:hold").exception, KilledError)
-    made = deploy(environment, "deployed:hold")
+            assert isinstance(deploy(environment_name, "deployed:hold").exception, KilledError)
+    made = deploy(environment_name, "deployed:hold")
     assert made.exit_code == 0, made.output
     assert "nothing changes" in made.output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -62,18 +61,6 @@ def test_a_ledger_that_is_gone_has_nothing_in_flight(aws: AwsServer) -> None:
     assert not in_flight(DynamoLedger(aws.client("dynamodb"), "rushes-nowhere-ledger"), NoQueues(), ["a"])
 
 
-@pytest.fixture
-def environment(aws: AwsServer, unique: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for name, value in {
-        "AWS_ENDPOINT_URL": aws.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    name = f"d{unique[-8:]}"
-    yield name
-    infra("destroy", "--env", name, "--yes", "--force")
-
-
 def infra(*args: str, status: int = 0) -> str:
     made = CliRunner().invoke(app, ["infra", *args])
     assert made.exit_code == status, made.output
@@ -81,28 +68,28 @@ def infra(*args: str, status: int = 0) -> str:
 
 
 def test_an_environment_goes_with_work_in_flight_by_force_alone_and_its_buckets_never(
-    clients: dict[str, Any], environment: str
+    clients: dict[str, Any], environment_name: str
 ) -> None:
-    bucket = f"{environment}-made"
+    bucket = f"{environment_name}-made"
     infra(
-        "deploy", "--env", environment, "--hosts", "--class", "urgent", "--own", bucket, "--image", "none",
-        "deployed:hold",
+        "deploy", "--env", environment_name, "--hosts", "--class", "urgent", "--own", bucket,
+        "--image", "none", "deployed:hold",
     )  # fmt: skip
     clients["s3"].put_object(Bucket=bucket, Key="dune/A001.mov", Body=b"made")
-    ledger = DynamoLedger(clients["dynamodb"], f"rushes-{environment}-ledger")
+    ledger = DynamoLedger(clients["dynamodb"], f"rushes-{environment_name}-ledger")
     now = time.time()
     ledger.open("k7m2qx", {**SPEC, "title": "hold"}, now)
     ledger.add("k7m2qx", [WorkItem(f"k7m2qx.{n}", "s3://b/a.mov") for n in (1, 2)])
     ledger.seal("k7m2qx")
     assert isinstance(ledger.claim("k7m2qx.1", "a host that dies", now, now + 2), Claim)
 
-    refused = infra("destroy", "--env", environment, "--yes", status=2)
+    refused = infra("destroy", "--env", environment_name, "--yes", status=2)
     assert "batch k7m2qx with 2 invocations" in refused
     entry = ledger.entry("k7m2qx.1")
     assert entry is not None
     assert entry.state is State.running  # asking does nothing
 
-    said = infra("destroy", "--env", environment, "--yes", "--force")
+    said = infra("destroy", "--env", environment_name, "--yes", "--force")
     assert "1 batch cancelled" in said
     assert f"Bucket {bucket} stays." in said
     assert clients["s3"].get_object(Bucket=bucket, Key="dune/A001.mov")["Body"].read() == b"made"
